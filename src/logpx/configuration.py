@@ -1,0 +1,105 @@
+"""How an object remembers the arguments it was built with, so that it can be saved as plain JSON."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from logpx.errors import ModelFolderError, UsageError
+
+__all__ = ["Configured", "build", "describe"]
+
+_CLASS = "class"
+
+
+class Configured:
+    """Mixin that records the arguments of the outermost constructor call.
+
+    The record is what `describe` turns into JSON. A subclass needs nothing but an ordinary ``__init__``
+    whose arguments are JSON values, other configured objects, or lists and dictionaries of those.
+    """
+
+    _arguments: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+
+
+def _recording(init: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "_arguments" not in self.__dict__:
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            arguments = dict(bound.arguments)
+            arguments.pop("self")
+            for name, parameter in signature.parameters.items():
+                if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                    arguments.update(arguments.pop(name, {}))
+            # torch modules intercept plain attribute setting before their own __init__ has run.
+            object.__setattr__(self, "_arguments", arguments)
+        init(self, *args, **kwargs)
+
+    return wrapper
+
+
+def describe(value: Any) -> Any:
+    """Return a configured object, or a container of them, as plain JSON values.
+
+    Raises
+    ------
+    UsageError
+        If an argument is neither a JSON value nor a configured object.
+
+    Examples
+    --------
+    >>> from logpx.transforms import Reverse
+    >>> describe(Reverse(3))
+    {'class': 'Reverse', 'features': 3}
+    """
+    if isinstance(value, Configured):
+        arguments = {name: describe(argument) for name, argument in value._arguments.items()}
+        return {_CLASS: type(value).__name__, **arguments}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [describe(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    raise UsageError(
+        f"an argument of type {type(value).__name__} cannot be saved",
+        fix="build the model from logpx classes and plain values, or keep it in your own code",
+    )
+
+
+def build(description: Any, registry: Mapping[str, type[Any]]) -> Any:
+    """Build the object that `describe` described, from the classes of a closed registry.
+
+    Raises
+    ------
+    ModelFolderError
+        If the description names a class outside the registry, or arguments that its class does not take.
+    """
+    if isinstance(description, list):
+        return [build(item, registry) for item in description]
+    if not isinstance(description, dict):
+        return description
+    arguments = {name: build(item, registry) for name, item in description.items() if name != _CLASS}
+    if _CLASS not in description:
+        return arguments
+    name = description[_CLASS]
+    if not isinstance(name, str) or name not in registry:
+        raise ModelFolderError(
+            f"the configuration names an unknown class {name!r}",
+            fix="load the folder with the version of logpx that wrote it",
+        )
+    try:
+        return registry[name](**arguments)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelFolderError(f"the configuration of {name} cannot be built: {error}") from error

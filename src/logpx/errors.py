@@ -1,0 +1,111 @@
+"""The error hierarchy: every message says where, what was expected, and how to fix it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "DivergedError",
+    "LogpxError",
+    "MissingExtraError",
+    "ModelFolderError",
+    "ResourceError",
+    "UsageError",
+]
+
+
+class LogpxError(Exception):
+    """Base of every error that logpx raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What was found and what was expected, in one sentence.
+    file, row, column
+        Where, as far as it is known. Rows count from 1 and do not count the header line.
+    fix
+        What the user can do about it.
+
+    Attributes
+    ----------
+    exit_code : int
+        The exit status of the command line for this kind of error.
+
+    Examples
+    --------
+    >>> print(DataError("text where a number was expected", file="a.csv", row=3, column="age", fix="correct the cell"))
+    a.csv, row 3, column 'age': text where a number was expected
+    fix: correct the cell
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: object = None,
+        row: int | None = None,
+        column: str | int | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = None if file is None else str(file)
+        self.row = row
+        self.column = column
+        self.fix = fix
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = []
+        if self.file is not None:
+            where.append(self.file)
+        if self.row is not None:
+            where.append(f"row {self.row}")
+        if self.column is not None:
+            where.append(f"column {self.column!r}")
+        text = f"{', '.join(where)}: {self.message}" if where else self.message
+        return text if self.fix is None else f"{text}\nfix: {self.fix}"
+
+
+class UsageError(LogpxError, ValueError):
+    """An argument or option that cannot be meant (exit code 2)."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError, ImportError):
+    """An optional dependency is not installed (exit code 2).
+
+    Examples
+    --------
+    >>> print(MissingExtraError("matplotlib", "plots"))
+    matplotlib is not installed
+    fix: pip install 'logpx[plots]'
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed", fix=f"pip install 'logpx[{extra}]'")
+
+
+class DataError(LogpxError, ValueError):
+    """Data that cannot be read or modelled as they are (exit code 3)."""
+
+    exit_code = 3
+
+
+class ModelFolderError(LogpxError, ValueError):
+    """A model folder that is missing, foreign, corrupt or of another format version (exit code 4)."""
+
+    exit_code = 4
+
+
+class DivergedError(LogpxError, ArithmeticError):
+    """Training did not stay finite within its recovery budget (exit code 5)."""
+
+    exit_code = 5
+
+
+class ResourceError(LogpxError, OSError):
+    """Out of disk or memory, or not permitted to write (exit code 6)."""
+
+    exit_code = 6
