@@ -1,0 +1,97 @@
+"""The kinds of column a table can have, and what each of them means for a density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Kind"]
+
+
+@dataclass(frozen=True)
+class _Traits:
+    meaning: str
+    modelled: bool = False
+    lower_bound: float | None = None
+    refusal: str | None = None
+    choosable: bool = True
+
+
+class Kind(StrEnum):
+    """What a column holds, and therefore how it is modelled.
+
+    A kind is a string (its value is what schema files and ``--columns`` say) with behaviour: whether a
+    density is fitted to the column, which support it implies, and why a table with such a column is refused.
+
+    Attributes
+    ----------
+    modelled : bool
+        Whether the column is part of the density.
+    lower_bound : float or None
+        The lower end of the support that the kind itself implies.
+    refusal : str or None
+        Why the column can be neither modelled nor ignored in silence. None if it can.
+    choosable : bool
+        Whether a user may ask for this kind.
+    meaning : str
+        One phrase for tables and messages.
+
+    Examples
+    --------
+    >>> Kind("positive").modelled, Kind.POSITIVE.lower_bound, Kind.IDENTIFIER.modelled
+    (True, 0.0, False)
+    """
+
+    CONTINUOUS = "continuous"
+    POSITIVE = "positive"
+    BOUNDED = "bounded"
+    INTEGER = "integer"
+    CONSTANT = "constant"
+    IDENTIFIER = "identifier"
+    DROP = "drop"
+    CATEGORICAL = "categorical"
+    TIMESTAMP = "timestamp"
+    EMPTY = "empty"
+    OTHER = "other"
+
+    @property
+    def modelled(self) -> bool:
+        """Whether the column is part of the density."""
+        return _TRAITS[self].modelled
+
+    @property
+    def lower_bound(self) -> float | None:
+        """The lower end of the support that the kind implies, or None."""
+        return _TRAITS[self].lower_bound
+
+    @property
+    def refusal(self) -> str | None:
+        """Why a table with such a column is refused, or None if it is not."""
+        return _TRAITS[self].refusal
+
+    @property
+    def choosable(self) -> bool:
+        """Whether a user may ask for this kind."""
+        return _TRAITS[self].choosable
+
+    @property
+    def meaning(self) -> str:
+        """One phrase for tables and messages."""
+        return _TRAITS[self].meaning
+
+
+_TRAITS = {
+    Kind.CONTINUOUS: _Traits("any real number", modelled=True),
+    Kind.POSITIVE: _Traits("numbers above 0", modelled=True, lower_bound=0.0),
+    Kind.BOUNDED: _Traits("numbers between two known bounds", modelled=True),
+    Kind.INTEGER: _Traits("whole numbers", modelled=True),
+    Kind.CONSTANT: _Traits("one value in every row"),
+    Kind.IDENTIFIER: _Traits("names the row"),
+    Kind.DROP: _Traits("left out on request"),
+    Kind.CATEGORICAL: _Traits("labels", refusal="a categorical column cannot be modelled yet"),
+    Kind.TIMESTAMP: _Traits("dates or times", refusal="a column of dates or times cannot be modelled yet"),
+    Kind.EMPTY: _Traits("no value in any row", refusal="no row has a value in this column", choosable=False),
+    Kind.OTHER: _Traits(
+        "neither numbers nor text", refusal="a column of this type cannot be modelled", choosable=False
+    ),
+}
