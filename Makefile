@@ -1,0 +1,71 @@
+# Everything below runs from .venv, which is made on the first run from constraints.txt and pyproject.toml,
+# and made again when one of them changes. Needed beforehand: Python 3.11 or newer, and make.
+
+# Another interpreter for .venv: make test INTERPRETER=/path/to/python3.13
+INTERPRETER ?=
+WORKERS ?= 2
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP_INSTALL := $(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt
+INSTALLED := $(VENV)/.installed
+INSTALLED_BENCH := $(VENV)/.installed-bench
+# One thread per process: tests and benchmarks then mean the same on every machine.
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint docs bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## make .venv and install logpx in it; the other targets do so by themselves
+
+demo: $(INSTALLED) ## fit and compare models on real image patches, about a minute; results in demo-output/
+	@$(PYTHON) examples/natural_image_patches.py --output demo-output
+
+test: lint ## lint, then run the tests
+	@$(PYTEST)
+
+test-all: lint ## lint, then run the tests and the slow ones too
+	@$(PYTEST) -m ""
+
+lint: $(INSTALLED) ## ruff (rules and format) and mypy
+	@$(PYTHON) -m ruff check --quiet
+	@$(PYTHON) -m ruff format --check --quiet || { $(PYTHON) -m ruff format --check; exit 1; }
+	@$(PYTHON) -m mypy
+
+docs: $(INSTALLED) ## build the documentation into docs/_build/html
+	@$(PYTHON) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
+	@set -e; for script in benchmarks/[!_]*.py; do echo "$$script"; $(PYTHON) "$$script"; done
+
+clean: ## remove .venv and everything that was built
+	rm -rf $(VENV) build dist demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@rm -f $(INSTALLED_BENCH)
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { $(find_interpreter); \
+	echo "making $(VENV) with $$interpreter and installing logpx in it: once, some minutes"; \
+	"$$interpreter" -m venv --clear $(VENV); }
+	@$(PIP_INSTALL) hatchling setuptools
+	@$(PIP_INSTALL) --editable '.[dev,docs,plots]'
+	@touch $@
+
+$(INSTALLED_BENCH): $(INSTALLED)
+	@$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@
+
+# The interpreter that is named, else python3, else the newest that numpy's pinned release serves.
+define find_interpreter
+for interpreter in $(or $(INTERPRETER),python3 python3.14 python3.13 python3.12 python3.11); do \
+	"$$interpreter" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
+	&& break; \
+	interpreter=; \
+done; \
+test -n "$$interpreter" || { echo "logpx needs Python 3.11 to 3.14 with venv (on Debian: apt install python3-venv); \
+name one with make INTERPRETER=..." >&2; exit 1; }
+endef

@@ -1,0 +1,18 @@
+"""What every test starts from: a fixed seed, no display, and the same property-based examples each run."""
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis
+import pytest
+import torch
+
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    """Make a test independent of the tests that ran before it in the same process."""
+    torch.manual_seed(0)
