@@ -20,6 +20,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv and install logpx in it; the other targets do so by themselves
+	@:
 
 demo: $(INSTALLED) ## fit and compare models on real image patches, about a minute; results in demo-output/
 	@$(PYTHON) examples/natural_image_patches.py --output demo-output
@@ -46,7 +47,7 @@ clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt src/logpx/_version.py
 	@rm -f $(INSTALLED_BENCH)
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { $(find_interpreter); \
 	echo "making $(VENV) with $$interpreter and installing logpx in it: once, some minutes"; \

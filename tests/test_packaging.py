@@ -119,7 +119,8 @@ def test_unsuitable_interpreter_is_refused_in_one_line(tmp_path: Path):
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    (tmp_path / "src/logpx").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "src/logpx/_version.py"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     command = ["make", "setup", f"INTERPRETER={old}"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
