@@ -1,0 +1,21 @@
+"""Distributions: log_prob and sample."""
+
+from logpx.distributions.base import Distribution
+from logpx.distributions.flow import Flow
+from logpx.distributions.mixture import Mixture
+from logpx.distributions.moments import Moments
+from logpx.distributions.normal import DiagonalNormal, FullNormal, StandardNormal
+from logpx.distributions.student_t import StudentT
+from logpx.distributions.uniform import Uniform
+
+__all__ = [
+    "DiagonalNormal",
+    "Distribution",
+    "Flow",
+    "FullNormal",
+    "Mixture",
+    "Moments",
+    "StandardNormal",
+    "StudentT",
+    "Uniform",
+]

@@ -1,0 +1,101 @@
+"""The contract of everything that has a density."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from logpx.configuration import Configured
+from logpx.errors import UsageError
+from logpx.transforms.base import as_event_shape
+
+__all__ = ["Distribution"]
+
+
+class Distribution(Configured, nn.Module):
+    """A distribution over events of a fixed shape, perhaps given a context.
+
+    Parameters
+    ----------
+    event_shape
+        The shape of one x; an integer means a vector of that many features.
+    context
+        The number of context features; 0 means unconditional.
+    """
+
+    def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
+        super().__init__()
+        self.event_shape = as_event_shape(event_shape)
+        self.context_features = context
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p(x), or log p(x given context), in nats.
+
+        Parameters
+        ----------
+        x
+            Shape ``(*rows, *event_shape)``.
+        context
+            Shape ``(*rows, context_features)``, one per row, or ``(context_features,)`` for all.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(*rows,)``. A density may exceed 1, so that its logarithm may be positive.
+        """
+        raise NotImplementedError
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows.
+
+        Parameters
+        ----------
+        n
+            The number of rows.
+        context
+            Shape ``(n, context_features)``, one per row, or ``(context_features,)`` for all.
+        seed
+            With a seed, row i depends only on the seed and i, whatever `n`. Without one, torch's global generator is used.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n, *event_shape)``.
+        """
+        raise NotImplementedError
+
+    def sample_with_log_prob(
+        self, n: int, context: Tensor | None = None, seed: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw rows together with their log-density, in one pass where the model allows it."""
+        x = self.sample(n, context, seed)
+        return x, self.log_prob(x, context)
+
+    def _like(self) -> Tensor:
+        """Return a tensor that has the dtype and device of the model."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.is_floating_point():
+                return tensor
+        return torch.empty(0)
+
+    def check_context(self, context: Tensor | None) -> None:
+        """Refuse a context that is missing, unexpected or of the wrong size.
+
+        Raises
+        ------
+        UsageError
+            Naming the expected size.
+        """
+        given = 0 if context is None else context.shape[-1]
+        if given != self.context_features:
+            raise UsageError(
+                f"{type(self).__name__} takes {self.context_features} context features, but {given} were given",
+                fix="pass a context of that many features, or build the model with context=... to match",
+            )
+
+    def extra_repr(self) -> str:
+        """Show the event shape, and the context where there is one."""
+        context = f", context={self.context_features}" if self.context_features else ""
+        return f"event_shape={self.event_shape}{context}"

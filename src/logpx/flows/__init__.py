@@ -1,0 +1,8 @@
+"""Named normalizing flows."""
+
+from logpx.flows.maf import IAF, MAF
+from logpx.flows.nice import NICE
+from logpx.flows.nsf import NSF
+from logpx.flows.realnvp import RealNVP
+
+__all__ = ["IAF", "MAF", "NICE", "NSF", "RealNVP"]

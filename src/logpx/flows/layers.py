@@ -1,0 +1,85 @@
+"""How the named flows are put together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+
+from logpx.errors import UsageError
+from logpx.transforms import (
+    Autoregressive,
+    Chain,
+    Coupling,
+    Inverse,
+    Permutation,
+    Reverse,
+    Standardize,
+    Transform,
+    Univariate,
+)
+
+__all__ = [
+    "autoregressive_layers",
+    "coupling_layers",
+    "inverse_autoregressive",
+    "standardized",
+    "warn_if_gaussian",
+]
+
+
+def _check_layers(layers: int) -> None:
+    if layers < 1:
+        raise UsageError(f"a flow of {layers} layers", fix="give layers=1 or more")
+
+
+def standardized(features: int, layers: Iterable[Transform]) -> Chain:
+    """Put a `Standardize` before the layers, so that they see data of zero mean and unit scale."""
+    return Chain([Standardize(features), *layers])
+
+
+def coupling_layers(
+    features: int, layers: int, univariate: Univariate, hidden: Sequence[int], context: int
+) -> list[Transform]:
+    """Return coupling layers that take turns in which part they map, the features being reordered after each pair."""
+    _check_layers(layers)
+    stack: list[Transform] = []
+    for index in range(layers):
+        if index and index % 2 == 0 and features > 2:
+            stack.append(Permutation(features, seed=index))
+        flip = index % 2 == 1 and features > 1
+        stack.append(Coupling(features, univariate, hidden, context, flip=flip))
+    return stack
+
+
+def autoregressive_layers(
+    features: int,
+    layers: int,
+    univariate: Univariate,
+    hidden: Sequence[int],
+    context: int,
+    turn: Callable[[Transform], Transform] = lambda layer: layer,
+) -> list[Transform]:
+    """Return autoregressive layers with the order of the features reversed in between."""
+    _check_layers(layers)
+    stack: list[Transform] = []
+    for index in range(layers):
+        if index:
+            stack.append(Reverse(features))
+        stack.append(turn(Autoregressive(features, univariate, hidden, context)))
+    return stack
+
+
+def inverse_autoregressive(layer: Transform) -> Transform:
+    """Turn a layer around, so that sampling is the cheap direction."""
+    return Inverse(layer)
+
+
+def warn_if_gaussian(name: str, features: int) -> None:
+    """Say that an affine flow of one feature can only be a normal distribution."""
+    if features == 1:
+        warnings.warn(
+            f"{name} with features=1 is a normal distribution: its maps are affine. "
+            "Use NSF(features=1, autoregressive=True) or a mixture for other shapes.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,40 @@
+"""NICE: additive coupling layers and a diagonal scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from logpx.distributions import Flow, StandardNormal
+from logpx.flows.layers import coupling_layers, standardized
+from logpx.transforms import Affine, ShiftFunction
+
+__all__ = ["NICE"]
+
+
+class NICE(Flow):
+    """Additive coupling layers, which preserve volume, followed by a trained scale of every feature.
+
+    Parameters
+    ----------
+    features
+        The number of features, at least 2 (or 1 with a context).
+    layers
+        The number of coupling layers.
+    hidden
+        Widths of the hidden layers of every conditioner.
+    context
+        The number of context features; 0 means unconditional.
+
+    References
+    ----------
+    Dinh, Krueger and Bengio 2014, NICE: Non-linear Independent Components Estimation.
+
+    Examples
+    --------
+    >>> NICE(features=2).sample(5, seed=0).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0) -> None:
+        stack = coupling_layers(features, layers, ShiftFunction(), hidden, context)
+        super().__init__(StandardNormal(features), standardized(features, [*stack, Affine(features)]))

@@ -1,0 +1,7 @@
+"""Conditioner networks: tensors in, tensors out; they know no probability."""
+
+from logpx.nets.layers import ACTIVATIONS
+from logpx.nets.made import MADE
+from logpx.nets.mlp import MLP, ResidualMLP
+
+__all__ = ["ACTIVATIONS", "MADE", "MLP", "ResidualMLP"]

@@ -1,0 +1,101 @@
+"""Pieces that the conditioner networks share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from logpx.errors import UsageError
+
+__all__ = ["ACTIVATIONS", "ContextLinear", "activation_function", "damp"]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "tanh": torch.tanh,
+    "elu": functional.elu,
+}
+
+_LINEAR_REGION = 10.0
+
+
+def activation_function(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the activation function of a name.
+
+    Raises
+    ------
+    UsageError
+        If the name is not one of `ACTIVATIONS`.
+
+    Examples
+    --------
+    >>> activation_function("tanh")(torch.zeros(1))
+    tensor([0.])
+    """
+    if name not in ACTIVATIONS:
+        raise UsageError(f"unknown activation {name!r}", fix=f"choose one of {', '.join(sorted(ACTIVATIONS))}")
+    return ACTIVATIONS[name]
+
+
+def damp(x: Tensor) -> Tensor:
+    """Return inputs as a conditioner sees them: nearly linear in the bulk, logarithmic far outside.
+
+    One extreme value then cannot drive the parameters of every other feature.
+
+    Examples
+    --------
+    >>> damp(torch.tensor([0.0, 1.0, 1e30]))
+    tensor([  0.0000,   0.9983, 697.7076])
+    """
+    return _LINEAR_REGION * torch.asinh(x / _LINEAR_REGION)
+
+
+class ContextLinear(nn.Module):
+    """A linear layer of an input and, added to it, an optional context.
+
+    Parameters
+    ----------
+    in_features, out_features
+        Sizes; ``in_features`` may be 0.
+    context
+        The number of context features.
+    zero
+        Start with all weights 0.
+    """
+
+    def __init__(self, in_features: int, out_features: int, context: int = 0, zero: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.bias = nn.Parameter(torch.empty(out_features))
+        self.context_weight = nn.Parameter(torch.empty(out_features, context)) if context else None
+        bound = 0.0 if zero else 1.0 / math.sqrt(max(1, in_features + context))
+        for parameter in self.parameters():
+            if parameter.numel():
+                nn.init.uniform_(parameter, -bound, bound)
+
+    def masked_forward(self, x: Tensor, mask: Tensor | None, context: Tensor | None) -> Tensor:
+        """Apply the layer with its input weights multiplied by a 0/1 mask; the context is never masked."""
+        weight = self.weight if mask is None else self.weight * mask
+        y = functional.linear(x, weight, self.bias)
+        if self.context_weight is not None:
+            if context is None:
+                raise UsageError("a conditional model was called without its context", fix="pass context=...")
+            y = y + functional.linear(context, self.context_weight)
+        return y
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Apply the layer.
+
+        Parameters
+        ----------
+        x
+            Shape ``(*rows, in_features)``.
+        context
+            Shape ``(*rows, context)`` or ``(context,)``.
+        """
+        return self.masked_forward(x, None, context)

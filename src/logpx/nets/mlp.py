@@ -1,0 +1,111 @@
+"""Fully connected networks: plain and residual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from logpx.configuration import Configured
+from logpx.nets.layers import ContextLinear, activation_function, damp
+
+__all__ = ["MLP", "ResidualMLP"]
+
+
+class MLP(Configured, nn.Module):
+    """A multi-layer perceptron whose output starts at zero.
+
+    The context enters the first layer and, directly, the output, so that it reaches every output whatever the widths.
+
+    Parameters
+    ----------
+    in_features, out_features
+        Sizes; ``in_features`` may be 0 where there is a context.
+    hidden
+        Widths of the hidden layers.
+    context
+        The number of context features.
+    activation
+        One of `logpx.nets.ACTIVATIONS`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> MLP(2, 3, hidden=(8,))(torch.ones(4, 2)).shape
+    torch.Size([4, 3])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        hidden: Sequence[int] = (64, 64),
+        context: int = 0,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        widths = [in_features, *hidden]
+        self.activation = activation_function(activation)
+        self.layers = nn.ModuleList(
+            ContextLinear(before, after, context if index == 0 else 0)
+            for index, (before, after) in enumerate(zip(widths, widths[1:], strict=False))
+        )
+        self.output = ContextLinear(widths[-1], out_features, context, zero=True)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the outputs, shape ``(*rows, out_features)``."""
+        h = damp(x)
+        for layer in self.layers:
+            h = self.activation(layer(h, context))
+        return self.output(h, context)
+
+
+class ResidualMLP(Configured, nn.Module):
+    """Residual blocks of two layers each, with the context added in every block; the output starts at zero.
+
+    Parameters
+    ----------
+    in_features, out_features
+        Sizes.
+    width
+        Width of every hidden layer.
+    blocks
+        The number of residual blocks.
+    context
+        The number of context features.
+    activation
+        One of `logpx.nets.ACTIVATIONS`.
+
+    References
+    ----------
+    He et al. 2016, Identity mappings in deep residual networks (pre-activation blocks).
+
+    Examples
+    --------
+    >>> import torch
+    >>> ResidualMLP(2, 3, width=8, blocks=1)(torch.ones(4, 2)).shape
+    torch.Size([4, 3])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        width: int = 64,
+        blocks: int = 2,
+        context: int = 0,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.activation = activation_function(activation)
+        self.input = ContextLinear(in_features, width, context)
+        self.first = nn.ModuleList(ContextLinear(width, width, context) for _ in range(blocks))
+        self.second = nn.ModuleList(ContextLinear(width, width, zero=True) for _ in range(blocks))
+        self.output = ContextLinear(width, out_features, context, zero=True)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the outputs, shape ``(*rows, out_features)``."""
+        h = self.input(damp(x), context)
+        for first, second in zip(self.first, self.second, strict=True):
+            h = h + second(self.activation(first(self.activation(h), context)))
+        return self.output(self.activation(h), context)

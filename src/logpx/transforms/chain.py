@@ -1,0 +1,108 @@
+"""Composition and inversion of transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from logpx.errors import UsageError
+from logpx.transforms.base import Transform
+
+__all__ = ["Chain", "Inverse"]
+
+
+def _shared_context(transforms: Sequence[Transform]) -> int:
+    sizes = {transform.context_features for transform in transforms if transform.context_features}
+    if len(sizes) > 1:
+        raise UsageError(
+            f"the transforms of one chain take contexts of different sizes: {sorted(sizes)}",
+            fix="build every conditional transform of a chain with the same number of context features",
+        )
+    return sizes.pop() if sizes else 0
+
+
+class Chain(Transform):
+    """Several transforms, the first applied first to x.
+
+    Parameters
+    ----------
+    transforms
+        At least one transform; all of the same event shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from logpx.transforms import Chain, Reverse, Softplus
+    >>> chain = Chain([Reverse(2), Softplus(2)])
+    >>> z, ladj = chain.forward(torch.tensor([[1.0, 2.0]]))
+    >>> x, _ = chain.inverse(z)
+    >>> x
+    tensor([[1.0000, 2.0000]])
+    """
+
+    def __init__(self, transforms: Sequence[Transform]) -> None:
+        if not transforms:
+            raise UsageError("a chain of no transforms", fix="give at least one transform")
+        shapes = {transform.event_shape for transform in transforms}
+        if len(shapes) > 1:
+            raise UsageError(
+                f"the transforms of one chain have different event shapes: {sorted(shapes)}",
+                fix="build every transform of a chain for the same event shape",
+            )
+        super().__init__(shapes.pop(), _shared_context(transforms))
+        self.transforms = nn.ModuleList(transforms)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the transforms from first to last; the ladjs add up."""
+        first, *rest = self.transforms
+        x, total = first.forward(x, context)
+        for transform in rest:
+            x, ladj = transform.forward(x, context)
+            total = total + ladj
+        return x, total
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the inverses from last to first; the ladjs add up."""
+        *rest, last = self.transforms
+        z, total = last.inverse(z, context)
+        for transform in reversed(rest):
+            z, ladj = transform.inverse(z, context)
+            total = total + ladj
+        return z, total
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Initialise each transform on the rows as the transforms before it leave them."""
+        for transform in self.transforms:
+            x = transform.initialise(x, context)
+        return x
+
+
+class Inverse(Transform):
+    """The given transform with its two directions exchanged.
+
+    Parameters
+    ----------
+    transform
+        The transform to turn around. Its `initialise` is not used: data-dependent statistics belong to the data side.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from logpx.transforms import Exp, Inverse
+    >>> logarithm = Inverse(Exp(1))
+    >>> logarithm.forward(torch.tensor([[1.0]]))
+    (tensor([[0.]]), tensor([-0.]))
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__(transform.event_shape, transform.context_features)
+        self.transform = transform
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the inverse of the given transform."""
+        return self.transform.inverse(x, context)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the given transform."""
+        return self.transform.forward(z, context)

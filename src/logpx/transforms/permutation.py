@@ -1,0 +1,85 @@
+"""Reordering of features, by index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from logpx.errors import UsageError
+from logpx.transforms.base import Transform
+
+__all__ = ["Permutation", "Reverse"]
+
+
+class Permutation(Transform):
+    """A fixed reordering of the features of a vector; its ladj is 0.
+
+    Parameters
+    ----------
+    features
+        The number of features.
+    order
+        ``z[..., i] = x[..., order[i]]``. Without it the order is drawn from `seed`.
+    seed
+        The seed of the random order; ignored where `order` is given.
+
+    Raises
+    ------
+    UsageError
+        If `order` does not name every feature once.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Permutation(3, [2, 0, 1]).forward(torch.tensor([[10.0, 20.0, 30.0]]))[0]
+    tensor([[30., 10., 20.]])
+    """
+
+    order: Tensor
+    inverse_order: Tensor
+
+    def __init__(self, features: int, order: Sequence[int] | None = None, seed: int = 0) -> None:
+        super().__init__(features)
+        if order is None:
+            generator = torch.Generator().manual_seed(seed)
+            order = torch.randperm(features, generator=generator, device="cpu").tolist()
+        if sorted(order) != list(range(features)):
+            raise UsageError(
+                f"order {list(order)} does not name each of the {features} features once",
+                fix=f"give the numbers 0 to {features - 1}, each once",
+            )
+        inverse = sorted(range(features), key=list(order).__getitem__)
+        self.register_buffer("order", torch.tensor(list(order)))
+        self.register_buffer("inverse_order", torch.tensor(inverse))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Reorder the features."""
+        return x.index_select(-1, self.order), x.new_zeros(x.shape[:-1])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Put the features back in their order."""
+        return z.index_select(-1, self.inverse_order), z.new_zeros(z.shape[:-1])
+
+
+class Reverse(Transform):
+    """The features in reverse order; its ladj is 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Reverse(3).forward(torch.tensor([[1.0, 2.0, 3.0]]))[0]
+    tensor([[3., 2., 1.]])
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Reverse the features."""
+        return x.flip(-1), x.new_zeros(x.shape[:-1])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Reverse the features, which undoes itself."""
+        return self.forward(z)
