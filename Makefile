@@ -37,7 +37,7 @@ lint: $(INSTALLED) ## ruff (rules and format) and mypy
 	@$(PYTHON) -m mypy
 
 docs: $(INSTALLED) ## build the documentation into docs/_build/html
-	@$(PYTHON) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@$(PYTHON) -m sphinx -W --keep-going -n -q -E -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours

@@ -23,9 +23,11 @@ html_title = f"logpx {release}"
 default_role = "autolink"
 autosummary_generate = False
 autodoc_inherit_docstrings = False
+autodoc_default_options = {"members": True, "undoc-members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 myst_heading_anchors = 3
 
@@ -51,12 +53,17 @@ def public_name(target: str) -> str | None:
 
 def resolve_by_public_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contents: nodes.TextElement
-) -> nodes.reference | None:
-    target = public_name(node.get("reftarget", ""))
-    if node.get("refdomain") != "py" or target is None:
+) -> nodes.Element | None:
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or not target.startswith("logpx."):
+        return None
+    if target.rpartition(".")[2].startswith("_"):
+        return contents  # a private base class is named, but has no page
+    public = public_name(target)
+    if public is None:
         return None
     domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contents)
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contents)
 
 
 def setup(app: Sphinx) -> None:
