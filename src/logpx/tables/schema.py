@@ -214,8 +214,9 @@ class Schema(BaseModel):
         DataError
             Naming the column that is lacking or unknown.
         """
+        present = set(names)
         for name in self.modelled_names:
-            if name not in names:
+            if name not in present:
                 near = difflib.get_close_matches(name, [n for n in names if n not in self.names], n=1)
                 hint = f"rename its column {near[0]!r}" if near else "add the column"
                 raise DataError(

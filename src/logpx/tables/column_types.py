@@ -1,0 +1,68 @@
+"""What a reader knows of a column before looking at its values, and the one form each is read in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["ColumnType"]
+
+
+class ColumnType(StrEnum):
+    """The stored type of a column: numbers are read as float64, everything else as text.
+
+    Integers beyond 2**53 lose their last digits in float64.
+
+    Examples
+    --------
+    >>> ColumnType.of(pa.int16()), ColumnType.of(pa.date32())
+    (<ColumnType.NUMBER: 'number'>, <ColumnType.TIMESTAMP: 'timestamp'>)
+    """
+
+    NUMBER = "number"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    OTHER = "other"
+
+    @classmethod
+    def of(cls, stored: pa.DataType) -> ColumnType:
+        """Return the type of a column that Arrow stores in this form."""
+        types = pa.types
+        if types.is_dictionary(stored) or types.is_string(stored) or types.is_large_string(stored):
+            # A declared dictionary is a set of labels, whatever the labels look like.
+            return cls.TEXT
+        if types.is_string_view(stored):
+            return cls.TEXT
+        if types.is_integer(stored) or types.is_floating(stored) or types.is_decimal(stored):
+            return cls.NUMBER
+        if types.is_null(stored):
+            return cls.NUMBER
+        if types.is_boolean(stored):
+            return cls.BOOLEAN
+        if types.is_temporal(stored):
+            return cls.TIMESTAMP
+        return cls.OTHER
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The form in which batches hold such a column."""
+        return pa.float64() if self is ColumnType.NUMBER else pa.string()
+
+    def read(self, values: pa.Array) -> pa.Array:
+        """Return stored values in the form in which batches hold them, missing cells kept.
+
+        Parameters
+        ----------
+        values : pyarrow.Array
+            Values of a column of this type.
+        """
+        if values.type == self.arrow:
+            return values
+        try:
+            return pc.cast(values, self.arrow, safe=False)
+        except pa.ArrowNotImplementedError:
+            # Durations, lists and the like have no text form; whether a cell is missing is all that is asked.
+            return pc.if_else(pc.is_valid(values), str(values.type), pa.scalar(None, pa.string()))
