@@ -1,0 +1,16 @@
+"""Scales: monotone maps of one column to model space, chosen by held-out likelihood."""
+
+from logpx.tables.scales.asinh import Asinh
+from logpx.tables.scales.cells import Cells
+from logpx.tables.scales.choice import choose_scale
+from logpx.tables.scales.log import Log
+from logpx.tables.scales.logit import Logit
+from logpx.tables.scales.quantile_spline import QuantileSpline
+from logpx.tables.scales.scale import Scale
+from logpx.tables.scales.standard import Standard
+
+__all__ = ["SCALES", "Asinh", "Cells", "Log", "Logit", "QuantileSpline", "Scale", "Standard", "choose_scale"]
+
+SCALES: dict[str, type[Scale]] = {
+    scale.__name__: scale for scale in (Standard, Log, Logit, Asinh, QuantileSpline, Cells)
+}

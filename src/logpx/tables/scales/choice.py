@@ -1,0 +1,159 @@
+"""Choose a column's scale by the likelihood of rows that the scale was not fitted to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from logpx.errors import DataError
+from logpx.tables.dequantisation import dequantise, uniforms
+from logpx.tables.scales.asinh import Asinh
+from logpx.tables.scales.cells import Cells
+from logpx.tables.scales.log import Log
+from logpx.tables.scales.logit import Logit
+from logpx.tables.scales.quantile_spline import QuantileSpline
+from logpx.tables.scales.sample import Array, Sample
+from logpx.tables.scales.scale import Scale
+from logpx.tables.scales.standard import Standard
+
+__all__ = ["candidates", "choose_scale"]
+
+Fit = Callable[[Sample], Scale]
+
+_MOST_ROWS = 50_000
+_FEWEST_ROWS = 10
+# A richer scale has to gain this many nats per row, and one standard error.
+_WORTHWHILE = 0.01
+# Up to so many cells, one mass each is simpler than a spline's knots.
+_FEW_CELLS = 64
+_LOG_NORMALISER = 0.5 * math.log(2 * math.pi)
+
+
+def choose_scale(
+    x: Any,
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    step: float | None = None,
+    offset: float | None = 0.0,
+    seed: int = 0,
+) -> tuple[Scale, dict[str, float]]:
+    """Return the scale with the best held-out likelihood, fitted to all values, and the comparison.
+
+    Candidates are compared by cross-validation: the mean over held-out rows of log N(y; 0, 1) + log dy/dx,
+    in nats in the table's units. A simpler scale is kept unless a richer one gains more than 0.01 nats and
+    one standard error of the difference.
+
+    Parameters
+    ----------
+    x : array of shape (n,)
+        The column's values, as they are in the table.
+    lower, upper : float, optional
+        Bounds of the values; scales that end there become candidates.
+    step : float, optional
+        Step of the grid that the values lie on: they are dequantised before anything else, and the cells
+        that reach half a step beyond the bounds are the support.
+    offset : float, optional
+        The grid is ``offset + k * step``; None if the values lie on no single grid, so that cells make no
+        sense.
+    seed : int
+        Seed of the folds and of the dequantisation.
+
+    Returns
+    -------
+    scale : Scale
+        Fitted to all values (dequantised).
+    report : dict of str to float
+        Held-out nats per row of each candidate that could be fitted, simplest first; empty below 10 rows.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite or fewer than two are distinct.
+
+    Examples
+    --------
+    >>> scale, report = choose_scale(np.random.default_rng(0).lognormal(0.0, 1.0, 1000), lower=0.0)
+    >>> type(scale).__name__, list(report)
+    ('Log', ['Standard', 'Log', 'Asinh', 'QuantileSpline(Log)', 'QuantileSpline(Asinh)'])
+    """
+    values = np.array(x, dtype=np.float64).reshape(-1)
+    if step is not None:
+        noise = uniforms(seed, 0, len(values), 1)[:, 0]
+        values = dequantise(torch.from_numpy(values), step, noise).numpy()
+        lower = None if lower is None else lower - step / 2
+        upper = None if upper is None else upper + step / 2
+    rng = np.random.default_rng(seed)
+    sample = Sample.of(values)
+    if len(values) > _MOST_ROWS:
+        values = rng.choice(values, _MOST_ROWS, replace=False)
+    fits = candidates(sample, lower, upper, step, offset)
+    scores = _held_out(np.sort(values), fits, rng) if len(values) >= _FEWEST_ROWS else {}
+    chosen = _worthwhile(scores)
+    return fits[chosen](sample), {name: float(score.mean()) for name, score in scores.items()}
+
+
+def candidates(
+    sample: Sample, lower: float | None, upper: float | None, step: float | None, offset: float | None
+) -> Mapping[str, Fit]:
+    """Return the fits of the scales that apply to a column by name, from the simplest to the richest."""
+    lower = lower if lower is not None and sample.values[0] > lower else None
+    upper = upper if upper is not None and sample.values[-1] < upper else None
+    bounded: dict[str, Callable[..., Scale]] = {}
+    if lower is not None and upper is not None:
+        bounded["Logit"] = partial(Logit.fit, lower=lower, upper=upper)
+    elif lower is not None:
+        bounded["Log"] = partial(Log.fit, bound=lower)
+    elif upper is not None:
+        bounded["Log(mirrored)"] = partial(Log.fit, bound=upper, mirrored=True)
+    unbounded: dict[str, Callable[..., Scale]] = {"Asinh": Asinh.fit}
+    simple: dict[str, Fit] = {"Standard": Standard.fit, **bounded, **unbounded}
+    splines: dict[str, Fit] = {
+        f"QuantileSpline({name})": partial(_spline_over, inner)
+        for name, inner in (bounded | unbounded).items()
+    }
+    if step is None or offset is None:
+        return simple | splines
+    cells: dict[str, Fit] = {"Cells": partial(Cells.fit, step=step, offset=offset)}
+    distinct = np.count_nonzero(np.diff(np.floor((sample.values - offset) / step + 0.5))) + 1
+    return simple | cells | splines if distinct <= _FEW_CELLS else simple | splines | cells
+
+
+def _spline_over(inner: Callable[..., Scale], sample: Sample) -> Scale:
+    return QuantileSpline.fit(sample, inner=inner(sample, limit=math.inf))
+
+
+def _held_out(values: Array, fits: Mapping[str, Fit], rng: np.random.Generator) -> dict[str, Array]:
+    """Return the held-out log-likelihood of every row under each candidate that every fold could fit."""
+    folds = 5 if len(values) < 2000 else 2
+    fold = rng.permutation(np.arange(len(values)) % folds)
+    scores: dict[str, Array] = {}
+    for name, fit in fits.items():
+        score = np.empty(len(values))
+        try:
+            for held_out in range(folds):
+                scale = fit(Sample.of(values[fold != held_out]))
+                y, log_derivative = scale(torch.from_numpy(values[fold == held_out]))
+                score[fold == held_out] = (log_derivative - y.square() / 2 - _LOG_NORMALISER).numpy()
+        except DataError:
+            continue  # too few distinct values in this fold for this scale
+        if np.isfinite(score).all():
+            scores[name] = score
+    return scores
+
+
+def _worthwhile(scores: Mapping[str, Array]) -> str:
+    """Return the simplest candidate that no richer one beats by a worthwhile margin."""
+    chosen = "Standard"
+    for name, score in scores.items():
+        if chosen not in scores:
+            chosen = name
+        gain = score - scores[chosen]
+        if gain.mean() > max(_WORTHWHILE, float(gain.std()) / math.sqrt(len(gain))):
+            chosen = name
+    return chosen

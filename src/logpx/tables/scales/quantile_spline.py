@@ -1,0 +1,181 @@
+"""The scale that carries a column's quantiles to those of the normal distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from logpx.errors import DataError, UsageError
+from logpx.tables.scales.asinh import Asinh
+from logpx.tables.scales.rational_quadratic import spline, spline_inverse
+from logpx.tables.scales.sample import Array, Sample
+from logpx.tables.scales.scale import LIMIT, Scale
+
+__all__ = ["QuantileSpline"]
+
+_MOST_KNOTS = 64
+# Training rows beyond each outermost knot: enough to fit the slope of the tail.
+_TAIL_ROWS = 12.0
+_TAIL_MASS = (0.002, 0.2)
+# Pseudo-rows with which the slope next to a tail speaks for the tail.
+_TAIL_PRIOR = 4.0
+# Repeated values would make the spline as steep as one likes; this bounds what a repeat can gain.
+_STEEPEST = 1000.0
+
+
+class QuantileSpline(Scale):
+    """Map empirical quantiles to normal ones by a monotone spline over the coordinate of a simpler scale.
+
+    The curve is a rational-quadratic spline, continuous with its derivative, whose knots are smoothed
+    quantiles of the inner scale's values. Beyond the outermost knots it is linear in the inner scale, with
+    a slope fitted by penalised maximum likelihood to the rows there: over `Asinh` or `Log` that is a
+    lognormal tail.
+
+    Parameters
+    ----------
+    inner : Scale
+        The scale whose values the spline refines.
+    knots : int
+        Number of knots, at least 2.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_t(2, 2000)
+    >>> scale = QuantileSpline.fit(x)
+    >>> y, log_derivative = scale(torch.tensor([1e6], dtype=torch.float64))
+    >>> bool(-y.square() / 2 + log_derivative > -60)
+    True
+    """
+
+    knots: Tensor
+    heights: Tensor
+    slopes: Tensor
+
+    def __init__(self, inner: Scale, knots: int) -> None:
+        super().__init__()
+        if knots < 2:
+            raise UsageError(f"a spline of {knots} knots", fix="give knots=2 or more")
+        self.inner = inner
+        self.register_buffer("knots", torch.linspace(-1.0, 1.0, knots, dtype=torch.float64))
+        self.register_buffer("heights", torch.linspace(-1.0, 1.0, knots, dtype=torch.float64))
+        self.register_buffer("slopes", torch.ones(knots, dtype=torch.float64))
+
+    @classmethod
+    def fit(cls, x: Any, weights: Any = None, *, inner: Scale | None = None, limit: float = LIMIT) -> Self:
+        """Return the scale of some training values.
+
+        Parameters
+        ----------
+        x : array of shape (n,)
+            Training values, or a `Sample` of them.
+        weights : array of shape (n,), optional
+            How much each row counts.
+        inner : Scale, optional
+            A fitted scale to refine; an `Asinh` fitted to the same values by default.
+        limit : float
+            Standard deviations beyond which power-law tails begin.
+
+        Raises
+        ------
+        DataError
+            If the values are too few or too much alike for two knots, or lie outside the inner support.
+        """
+        sample = Sample.of(x, weights)
+        inner = Asinh.fit(sample, limit=math.inf) if inner is None else inner
+        coordinate, log_slope = inner(torch.from_numpy(sample.values))
+        if not torch.isfinite(log_slope).all():
+            raise DataError("values outside the support of the inner scale", fix="widen the declared bounds")
+        mapped = sample.mapped(coordinate.numpy())
+        knots, heights = _merged(*_smoothed_quantiles(mapped))
+        scale = cls(inner, len(knots))
+        scale.knots.copy_(torch.from_numpy(knots))
+        scale.heights.copy_(torch.from_numpy(heights))
+        scale.slopes.copy_(torch.from_numpy(_slopes(mapped, knots, heights)))
+        return scale._standardise(sample, limit)
+
+    def _curve(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        coordinate, log_inner = self.inner(x)
+        value, log_slope = spline(coordinate, self.knots, self.heights, self.slopes)
+        return value, log_inner + log_slope
+
+    def _curve_inverse(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        coordinate, log_slope = spline_inverse(value, self.knots, self.heights, self.slopes)
+        x, log_inner = self.inner.inverse(coordinate)
+        return x, log_inner + log_slope
+
+
+def _smoothed_quantiles(sample: Sample) -> tuple[Array, Array]:
+    """Return quantiles at levels evenly spaced on the normal axis, each averaged over its neighbourhood."""
+    size = sample.effective_size()
+    count = int(np.clip(round(2 * size ** (1 / 3)), 2, _MOST_KNOTS))
+    tail = float(np.clip(_TAIL_ROWS / size, *_TAIL_MASS))
+    outermost = float(_normal_quantile(np.array([1 - tail]))[0])
+    heights = np.linspace(-outermost, outermost, count)
+    neighbours = (heights[1] - heights[0]) * np.linspace(-0.4, 0.4, 5)
+    levels = _normal_probability(heights[:, None] + neighbours)
+    return sample.quantiles(levels).mean(axis=1), heights
+
+
+def _merged(knots: Array, heights: Array) -> tuple[Array, Array]:
+    """Return the knots with those that would make the spline too steep replaced by their mean."""
+    groups: list[tuple[list[float], list[float]]] = []
+    for knot, height in zip(knots.tolist(), heights.tolist(), strict=True):
+        if groups:
+            last_knots, last_heights = groups[-1]
+            rise = height - float(np.mean(last_heights))
+            if knot - float(np.mean(last_knots)) < rise / _STEEPEST:
+                last_knots.append(knot)
+                last_heights.append(height)
+                continue
+        groups.append(([knot], [height]))
+    if len(groups) < 2:
+        raise DataError("the values are too much alike for a spline", fix="leave the column out")
+    return np.array([np.mean(k) for k, _ in groups]), np.array([np.mean(h) for _, h in groups])
+
+
+def _slopes(sample: Sample, knots: Array, heights: Array) -> Array:
+    """Return positive slopes: harmonic means of the neighbouring secants inside, fitted tails outside."""
+    widths = np.diff(knots)
+    secants = np.diff(heights) / widths
+    first = _tail_slope(knots[0] - sample.values[::-1], -heights[0], secants[0], sample, reverse=True)
+    last = _tail_slope(sample.values - knots[-1], heights[-1], secants[-1], sample, reverse=False)
+    # Fritsch and Butland 1984: the weights make the derivative second order on uneven knots.
+    near, far = 2 * widths[1:] + widths[:-1], widths[1:] + 2 * widths[:-1]
+    inside = (near + far) / (near / secants[:-1] + far / secants[1:])
+    return np.concatenate([[first], inside, [last]])
+
+
+def _tail_slope(excess: Array, height: float, prior: float, sample: Sample, *, reverse: bool) -> float:
+    r"""Return the slope d of a tail that maximises the penalised likelihood of the rows in it.
+
+    A row at excess e beyond a knot of height h has the density :math:`d\,\phi(h + d e)`, so d solves
+    :math:`d^2 \sum e^2 + d h \sum e - m = 0`. Pseudo-rows distributed as the prior slope says are added to
+    the sums.
+    """
+    mass = np.ones_like(excess) if sample.weights is None else sample.weights[:: -1 if reverse else 1]
+    mass = mass * (sample.effective_size() / mass.sum()) * (excess > 0)
+    excess = np.maximum(excess, 0.0)
+    density = math.exp(-0.5 * height * height) / math.sqrt(2 * math.pi)
+    beyond = 0.5 * math.erfc(height / math.sqrt(2))
+    overshoot = max(density / beyond - height, 0.0)
+    squared = max(1 - height * overshoot, 0.0)
+    count = float(mass.sum()) + _TAIL_PRIOR
+    first = float(mass @ excess) + _TAIL_PRIOR * overshoot / prior
+    second = float(mass @ np.square(excess)) + _TAIL_PRIOR * squared / prior**2
+    linear = height * first
+    slope = 2 * count / (linear + math.sqrt(linear * linear + 4 * count * second))
+    return float(np.clip(slope, prior / 50, prior * 50))
+
+
+def _normal_quantile(levels: Array) -> Array:
+    result: Array = torch.special.ndtri(torch.from_numpy(levels)).numpy()
+    return result
+
+
+def _normal_probability(values: Array) -> Array:
+    result: Array = torch.special.ndtr(torch.from_numpy(values)).numpy()
+    return result
