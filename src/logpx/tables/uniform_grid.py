@@ -1,0 +1,139 @@
+"""The coarsest uniform grid that explains values known only up to rounding."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["fit_uniform_grid"]
+
+_LARGEST_DIVISOR = 16
+# A step has to exceed the rounding by this factor for a value to tell anything about it.
+_INFORMATIVE = 8.0
+# Nats by which the agreement must exceed chance.
+_EVIDENCE = 4.0
+_SHARE_INFORMATIVE = 0.5
+
+Array = NDArray[np.float64]
+
+
+def fit_uniform_grid(values: Array, error: Array, weights: Array) -> tuple[float, float] | None:
+    """Fit ``offset + k * step`` to values, each known up to its own error.
+
+    The step divides the smallest gap. For each divisor the interval of steps that can explain the gap is
+    narrowed by the differences of values at distance 1, 2, 4, ..., whose multiples it determines one after
+    the other.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of shape (m,)
+        Distinct values, ascending.
+    error : numpy.ndarray of shape (m,)
+        How far rounding may have moved each of them.
+    weights : numpy.ndarray of shape (m,)
+        How often each occurs.
+
+    Returns
+    -------
+    tuple of (float, float), or None
+        Step and offset of the coarsest grid on which all values lie up to their errors and which chance does
+        not explain; None if there is none.
+
+    Examples
+    --------
+    >>> values = np.round(np.arange(8) - 5.5378, 3)
+    >>> fit_uniform_grid(values, np.full(8, 5e-4), np.ones(8))
+    (1.0, 0.462)
+    """
+    if len(values) < 2:
+        return None
+    gaps, slack = np.diff(values), error[1:] + error[:-1]
+    informative = gaps > _INFORMATIVE / 2 * slack
+    if not informative.any():
+        return None
+    if len(values) == 2:
+        return float(f"{gaps[0]:.15g}"), float(values[0])
+    smallest = int(np.flatnonzero(informative)[np.argmin(gaps[informative])])
+    for divisor in range(1, _LARGEST_DIVISOR + 1):
+        low = (gaps[smallest] - slack[smallest]) / divisor
+        high = (gaps[smallest] + slack[smallest]) / divisor
+        telling = error < high / _INFORMATIVE
+        if weights[telling].sum() < _SHARE_INFORMATIVE * weights.sum() or telling.sum() < 3:
+            return None
+        interval = _narrowed(values[telling], error[telling], low, high)
+        if interval is None:
+            continue
+        found = _consistent(values, error, *interval)
+        if found is not None and _evidence(values[telling], error[telling], found[0], divisor) > _EVIDENCE:
+            return found
+    return None
+
+
+def _narrowed(values: Array, error: Array, low: float, high: float) -> tuple[float, float] | None:
+    stride = 1
+    while stride < len(values):
+        distance = values[stride:] - values[:-stride]
+        slack = error[stride:] + error[:-stride]
+        for _ in range(2):
+            fewest = np.ceil((distance - slack) / high)
+            most = np.floor((distance + slack) / low)
+            if np.any((fewest > most) | (most < 1)):
+                return None
+            known = (fewest == most) & (fewest >= 1)
+            if known.any():
+                low = max(low, float(((distance - slack)[known] / most[known]).max()))
+                high = min(high, float(((distance + slack)[known] / most[known]).min()))
+                if low > high:
+                    return None
+        stride *= 2
+    return low, high
+
+
+def _consistent(values: Array, error: Array, low: float, high: float) -> tuple[float, float] | None:
+    anchor = int(np.argmin(error))
+    distance = values - values[anchor]
+    for step in (*_short_decimals(low, high), _least_squares(distance, error, (low + high) / 2)):
+        residual = distance - np.round(distance / step) * step
+        first, last = float((residual - error).max()), float((residual + error).min())
+        if first <= last:
+            centre = values[anchor] + (first + last) / 2
+            half = (last - first) / 2
+            return step, _modulo(_short_decimals(centre - half, centre + half)[0], step)
+    return None
+
+
+def _least_squares(distance: Array, error: Array, step: float) -> float:
+    multiples = np.round(distance / step)
+    weights = 1 / np.maximum(error / error.max(), 1e-9) ** 2
+    mean_k, mean_d = np.average(multiples, weights=weights), np.average(distance, weights=weights)
+    spread = float((weights * (multiples - mean_k) ** 2).sum())
+    return (
+        float((weights * (multiples - mean_k) * (distance - mean_d)).sum()) / spread if spread > 0 else step
+    )
+
+
+def _short_decimals(low: float, high: float) -> list[float]:
+    # The shortest number of an interval is the one that somebody wrote, if anybody did; else its middle.
+    middle = (low + high) / 2
+    for digits in range(1, 16):
+        short = float(f"{middle:.{digits}g}")
+        if low <= short <= high:
+            return [short, middle]
+    return [middle]
+
+
+def _modulo(offset: float, step: float) -> float:
+    remainder = math.fmod(offset, step)
+    remainder = remainder + step if remainder < 0 else remainder
+    if min(remainder, step - remainder) < 1e-9 * step:
+        return 0.0
+    return float(f"{remainder:.15g}")
+
+
+def _evidence(values: Array, error: Array, step: float, divisor: int) -> float:
+    # Minus the log of the chance that values at random lie so near to a grid; the two that tell most are used
+    # up by step and offset, and each divisor and each number of steps between the ends was one more try.
+    gain = np.sort(np.log(step / (2 * np.maximum(error, 1e-300))))[:-2]
+    return float(gain.sum()) - math.log(divisor) - math.log((values[-1] - values[0]) / step)
