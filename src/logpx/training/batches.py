@@ -1,0 +1,140 @@
+"""Rows to train on: batches, and the order in which rows in memory are visited."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Batch", "MemoryRows", "Rows", "epoch_generator"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows, already in the model's dtype.
+
+    Parameters
+    ----------
+    x
+        Shape ``(n, *event_shape)``.
+    rows
+        The rows' numbers in the data, counted from 0; shape ``(n,)``.
+    context
+        Shape ``(n, context_features)``, or None.
+    weights
+        Shape ``(n,)``, or None for 1 each.
+    """
+
+    x: Tensor
+    rows: Tensor
+    context: Tensor | None = None
+    weights: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: Tensor) -> Batch:
+        """Return the rows at the given positions, in that order."""
+        return Batch(*(None if t is None else t.index_select(0, index) for t in self._tensors()))  # type: ignore[arg-type]
+
+    def slice(self, start: int, stop: int) -> Batch:
+        """Return the rows from start up to stop, without a copy."""
+        return Batch(*(None if t is None else t[start:stop] for t in self._tensors()))  # type: ignore[arg-type]
+
+    def where(self, keep: Tensor) -> Batch:
+        """Return the rows for which a boolean of shape ``(n,)`` holds, in order."""
+        return self if bool(keep.all()) else self.take(keep.nonzero().flatten())
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the rows on a device."""
+        return Batch(*(None if t is None else t.to(device) for t in self._tensors()))  # type: ignore[arg-type]
+
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        return self.x, self.rows, self.context, self.weights
+
+    @staticmethod
+    def concatenate(parts: Sequence[Batch]) -> Batch:
+        """Return the rows of all parts, which have the same fields, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = zip(*(part._tensors() for part in parts), strict=True)
+        return Batch(*(None if column[0] is None else torch.cat(column) for column in columns))
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Return a generator that is a pure function of seed and epoch, and leaves torch's own alone.
+
+    Examples
+    --------
+    >>> orders = [torch.randperm(5, generator=epoch_generator(0, 3)).tolist() for _ in range(2)]
+    >>> orders[0] == orders[1]
+    True
+    """
+    key = np.random.SeedSequence([abs(seed), int(seed < 0), epoch]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(key[0]) >> 1)
+
+
+class Rows(ABC):
+    """Rows that can be visited again and again: shuffled for training, or in order.
+
+    Attributes
+    ----------
+    count : int
+        The number of rows.
+    resident : bool
+        Whether another visit costs no reading.
+    """
+
+    count: int
+    resident: bool
+
+    @abstractmethod
+    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
+        """Yield batches of one epoch, in an order that depends on seed and epoch alone.
+
+        All have `size` rows, or all rows if there are fewer; what is left over at the end of an epoch is dropped.
+        """
+
+    @abstractmethod
+    def blocks(self, size: int) -> Iterator[Batch]:
+        """Yield all rows in order, in batches of at most `size` rows."""
+
+
+class MemoryRows(Rows):
+    """Rows that lie in memory, on the device on which they are used.
+
+    Parameters
+    ----------
+    batch
+        All of them.
+
+    Examples
+    --------
+    >>> rows = MemoryRows(Batch(torch.arange(6.0).view(6, 1), torch.arange(6)))
+    >>> [len(batch) for batch in rows.shuffled(4, seed=0, epoch=0)]
+    [4]
+    >>> [len(batch) for batch in rows.blocks(4)]
+    [4, 2]
+    """
+
+    resident = True
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.count = len(batch)
+
+    def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
+        """Yield batches gathered in the order of a permutation of all rows."""
+        size = min(size, self.count)
+        order = torch.randperm(self.count, generator=epoch_generator(seed, epoch)).to(self.batch.x.device)
+        for start in range(0, self.count - size + 1, size):
+            yield self.batch.take(order[start : start + size])
+
+    def blocks(self, size: int) -> Iterator[Batch]:
+        """Yield slices, without a copy."""
+        for start in range(0, self.count, size):
+            yield self.batch.slice(start, start + size)

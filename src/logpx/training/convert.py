@@ -1,0 +1,200 @@
+"""From arrays and frames to checked tensors: what cannot be modelled is refused with its row and column."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from logpx.errors import DataError
+
+__all__ = ["as_rows", "as_weights", "column_names", "is_table"]
+
+_NUMPY_OF = {torch.float64: np.dtype(np.float64)}
+
+
+def is_table(data: object) -> bool:
+    """Tell whether an object is rows by itself (tensor, array, frame, nested list), not a stream of batches.
+
+    Examples
+    --------
+    >>> is_table([[1.0, 2.0]]), is_table([torch.zeros(3, 2)])
+    (True, False)
+    """
+    if _is_array(data) or isinstance(_frame(data), (nw.DataFrame, nw.Series)):
+        return True
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return np.isscalar(data) or isinstance(data, (list, tuple))
+
+
+def _is_array(data: object) -> bool:
+    return isinstance(data, (Tensor, np.ndarray)) or hasattr(data, "__array__")
+
+
+def _frame(data: Any) -> Any:
+    return nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
+
+
+def column_names(data: Any) -> list[str] | None:
+    """Return the names of a frame's columns, or None where there are none.
+
+    Examples
+    --------
+    >>> import pandas
+    >>> column_names(pandas.DataFrame({"age": [1.0]}))
+    ['age']
+    """
+    frame = _frame(data)
+    return list(frame.columns) if isinstance(frame, nw.DataFrame) else None
+
+
+def _columns_of(frame: nw.DataFrame[Any]) -> tuple[NDArray[Any], list[str]]:
+    for name in frame.columns:
+        dtype = frame[name].dtype
+        if not (dtype.is_numeric() or dtype == nw.Boolean):
+            raise DataError(
+                f"numbers were expected, and the column holds {dtype}",
+                column=name,
+                fix="leave the column out, or fit it as a table with logpx.tables, which knows kinds of columns",
+            )
+    numeric = frame.select(nw.all().cast(nw.Float64))
+    return numeric.to_numpy(), list(frame.columns)
+
+
+def _array_of(data: Any, what: str) -> tuple[NDArray[Any] | Tensor, list[str] | None]:
+    if isinstance(data, Tensor):
+        if data.is_complex():
+            raise DataError(
+                f"{what} holds complex numbers", fix="pass real and imaginary part as two columns"
+            )
+        return data.detach(), None
+    frame = _frame(data)
+    if isinstance(frame, nw.DataFrame):
+        return _columns_of(frame)
+    if isinstance(frame, nw.Series):
+        values, names = _columns_of(frame.to_frame())
+        return values[:, 0], names
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise DataError(
+            f"{what} has rows of different lengths", fix="give every row the same columns"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{what} holds {array.dtype}, where numbers were expected", fix="convert it to float first"
+        )
+    return array, None
+
+
+def _to_dtype(values: NDArray[Any] | Tensor, dtype: torch.dtype) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.to(dtype)
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(values, _NUMPY_OF.get(dtype, np.dtype(np.float32)))
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(dtype)
+
+
+def as_rows(data: Any, event_shape: tuple[int, ...], dtype: torch.dtype, what: str, start: int = 0) -> Tensor:
+    """Return data as a finite tensor of shape ``(n, *event_shape)``.
+
+    Parameters
+    ----------
+    data
+        A tensor, an array, a pandas, Polars or Arrow frame, or a nested list.
+    event_shape
+        What one row must look like. For one feature, data without a column dimension will do.
+    dtype
+        A floating dtype; the conversion is made once, here.
+    what
+        How messages call the data.
+    start
+        The number of the first row, counted from 0, where the data are a part of something longer.
+
+    Raises
+    ------
+    DataError
+        If there are no numbers, the wrong number of columns or dimensions, or a value that is not finite.
+
+    Examples
+    --------
+    >>> as_rows([[1, 2], [3, 4]], (2,), torch.float32, "data")
+    tensor([[1., 2.],
+            [3., 4.]])
+    >>> as_rows([[1.0, 2.0], [3.0, float("nan")]], (2,), torch.float32, "data")
+    Traceback (most recent call last):
+    ...
+    logpx.errors.DataError: row 2, column 1: the value is nan, where a finite number was expected
+    fix: fill or drop missing cells before fitting
+    """
+    values, names = _array_of(data, what)
+    given = tuple(values.shape)
+    if len(given) == 1 and event_shape == (1,):
+        values = values.reshape(-1, 1)
+    elif len(given) != 1 + len(event_shape):
+        expected = " × ".join(["rows", *map(str, event_shape)])
+        raise DataError(
+            f"{what} has {len(given)} dimensions, where {1 + len(event_shape)} were expected ({expected})",
+            fix=f"reshape it; its shape is {given}",
+        )
+    elif given[1:] != event_shape:
+        shown = [given[1], event_shape[0]] if len(event_shape) == 1 else [given[1:], event_shape]
+        unit = "columns" if len(event_shape) == 1 else "as the shape of a row"
+        raise DataError(
+            f"{what} has {shown[0]} {unit}, where the model has {shown[1]}",
+            fix="build the model for these data, or select the columns that it was built for",
+        )
+    rows = _to_dtype(values, dtype)
+    # The sum is finite only if every value is, and costs one pass without a temporary; overflow is settled below.
+    if not math.isfinite(rows.sum().item()) and not bool(torch.isfinite(rows).all()):
+        raise _not_finite(rows, values, names, start)
+    return rows
+
+
+def _not_finite(rows: Tensor, values: Any, names: list[str] | None, start: int) -> DataError:
+    flat = rows.flatten(1)
+    position = int((~torch.isfinite(flat)).flatten().nonzero()[0].item())
+    row, column = divmod(position, flat.shape[1])
+    value = float(values.reshape(len(flat), -1)[row, column])
+    where = {"row": start + row + 1, "column": names[column] if names else column}
+    if math.isfinite(value):
+        dtype = str(rows.dtype).removeprefix("torch.")
+        return DataError(
+            f"the value {value:g} is too large for {dtype}",
+            fix="rescale the column, or use model.double()",
+            **where,  # type: ignore[arg-type]
+        )
+    return DataError(
+        f"the value is {value}, where a finite number was expected",
+        fix="fill or drop missing cells before fitting",
+        **where,  # type: ignore[arg-type]
+    )
+
+
+def as_weights(weights: Any, rows: int, dtype: torch.dtype, start: int = 0) -> Tensor:
+    """Return one finite weight of at least 0 per row.
+
+    Raises
+    ------
+    DataError
+        Naming the first row whose weight is not.
+
+    Examples
+    --------
+    >>> as_weights([1, 2], 2, torch.float32)
+    tensor([1., 2.])
+    """
+    tensor = as_rows(weights, (1,), dtype, "weights", start)[:, 0]
+    if len(tensor) != rows:
+        raise DataError(f"{len(tensor)} weights for {rows} rows", fix="give one weight per row")
+    if bool((tensor < 0.0).any()):
+        row = int((tensor < 0.0).nonzero()[0].item())
+        message = f"the weight is {tensor[row].item():g}, where 0 or more was expected"
+        raise DataError(message, row=start + row + 1, fix="correct the weights")
+    return tensor

@@ -1,0 +1,66 @@
+"""The mean log-likelihood of rows, with its standard error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from logpx.distributions import Distribution
+from logpx.training.batches import Batch
+
+__all__ = ["Score", "evaluate"]
+
+EVALUATION_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean over rows in nats.
+
+    Parameters
+    ----------
+    mean
+        The weighted mean log-likelihood.
+    error
+        Its standard error; infinite for a single row.
+    bad_row
+        The number, counted from 0, of the first row whose log-likelihood is not finite; None if all are.
+    """
+
+    mean: float
+    error: float
+    bad_row: int | None = None
+
+
+@torch.no_grad()
+def evaluate(model: Distribution, batches: Iterable[Batch]) -> Score:
+    """Return the mean log-likelihood of all rows, in the model's evaluation mode.
+
+    Examples
+    --------
+    >>> from logpx.distributions import StandardNormal
+    >>> x = torch.tensor([[0.0], [2.0]])
+    >>> evaluate(StandardNormal(1), [Batch(x, torch.arange(2))])
+    Score(mean=-1.9189..., error=1.0..., bad_row=None)
+    """
+    training = model.training
+    model.eval()
+    values, weights, bad_row = [], [], None
+    for batch in batches:
+        log_prob = model.log_prob(batch.x, batch.context).double()
+        finite = torch.isfinite(log_prob)
+        if bad_row is None and not bool(finite.all()):
+            bad_row = int(batch.rows[~finite][0].item())
+        values.append(log_prob)
+        weights.append(torch.ones_like(log_prob) if batch.weights is None else batch.weights.double())
+    model.train(training)
+    value, weight = torch.cat(values), torch.cat(weights)
+    share = weight / weight.sum()
+    mean = (share * value).sum()
+    if len(value) == 1:
+        return Score(mean.item(), math.inf, bad_row)
+    variance = (share * share * (value - mean).square()).sum() * len(value) / (len(value) - 1)
+    return Score(mean.item(), math.sqrt(variance.item()), bad_row)

@@ -1,0 +1,188 @@
+"""Fit a model to rows, by its own procedure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from logpx.distributions import Distribution
+from logpx.errors import DataError, UsageError
+from logpx.training.history import Record
+from logpx.training.intake import Intake, Source, open_source
+from logpx.training.plan import Wishes
+from logpx.training.procedure import procedure_for
+from logpx.training.progress import reporter_for
+from logpx.training.result import FitResult
+from logpx.training.survey import collect
+from logpx.training.task import Task
+
+__all__ = ["fit"]
+
+
+def fit(
+    model: Distribution,
+    data: Any,
+    validation: Any = None,
+    *,
+    context: Any = None,
+    weights: Any = None,
+    validation_context: Any = None,
+    validation_fraction: float | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    gradient_clip: float | None = 5.0,
+    max_epochs: float | None = None,
+    max_steps: int | None = None,
+    max_time: float | None = None,
+    patience: int | None = None,
+    seed: int = 0,
+    progress: bool | Callable[[Record], object] | None = None,
+    device: torch.device | str | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> FitResult:
+    """Fit a model in place by maximum likelihood, with the procedure that is its own.
+
+    Normal distributions are fitted in closed form, mixtures of them by EM, everything else by gradient descent: AdamW with
+    a warm-up and a cosine decay, clipped gradients, averaged weights, and early stopping on rows that are set aside.
+    Without any option, the choices depend on the number of rows.
+
+    Parameters
+    ----------
+    model
+        Its weights are the start. It is left in evaluation mode, at its best state.
+    data
+        A tensor, a NumPy array, a pandas, Polars or Arrow frame of numeric columns; or a stream: an object that can be
+        iterated over again and again, and yields batches of those kinds, or (batch, context) or (batch, context, weights)
+        tuples. A stream is read once before training and once per epoch, and may be larger than memory.
+    validation
+        Rows to stop on, in any of these forms, kept in memory. By default a part of the data is set aside for it.
+    context
+        Shape ``(n, context_features)``, for a conditional model and data in memory.
+    weights
+        Shape ``(n,)``, at least 0: a row of weight 2 counts like two rows. For data in memory.
+    validation_context
+        The context of `validation`.
+    validation_fraction
+        The fraction of rows to set aside, by a hash of the row's number, at most 50,000 rows. By default a tenth, more of
+        small data, none of fewer than ten rows or where the procedure stops by itself. 0 trains on all rows.
+    batch_size
+        Rows per step.
+    learning_rate
+        The highest one.
+    weight_decay
+        Of AdamW; biases and scales are never decayed.
+    gradient_clip
+        The longest gradient norm; None for no clipping.
+    max_epochs, max_steps
+        The planned length, over which the learning rate falls to 0.
+    max_time
+        The most seconds to take; the learning rate falls to 0 towards it. It shortens training, and never lengthens it.
+    patience
+        How many evaluations without a better validation likelihood end the training. There is about one per epoch: at least
+        25 and at most 500 steps lie between two.
+    seed
+        Of the division of the rows and their order. The same seed gives the same weights, bit for bit, on one CPU with the
+        same number of threads (unless `max_time` cut in). Torch's global generator is left as it was.
+    progress
+        None: a bar if stderr is a terminal. True: a bar there, plain lines elsewhere. False: nothing. A function: called
+        with every `Record`.
+    device
+        Where to compute, and where the model is left; by default where it is.
+    should_stop
+        Asked before each step; true ends the training in an orderly way.
+
+    Returns
+    -------
+    FitResult
+        With the model, the history and the events.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite, a column never varies, there are too few rows, or their shape is wrong; with row (counted from
+        1) and column.
+    DivergedError
+        If training does not stay finite, after three roll-backs to a good state.
+    UsageError
+        If arguments do not go together.
+
+    Examples
+    --------
+    >>> import logpx
+    >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[3.0, 1.0], [0.0, 0.1]])
+    >>> result = fit(logpx.distributions.FullNormal(2), x)
+    >>> result.stopped.value, result.train_rows
+    ('closed form', 500)
+    >>> flow = logpx.flows.RealNVP(features=2, layers=2, hidden=(8,))
+    >>> result = fit(flow, x, max_steps=50)
+    >>> result.history[-1].step, result.validation_rows
+    (50, 100)
+    """
+    if not isinstance(model, Distribution):
+        raise UsageError(
+            f"the model is a {type(model).__name__}, where a distribution was expected",
+            fix="pass a model of logpx.flows, logpx.latent or logpx.distributions, or one of your own with that base class",
+        )
+    wishes = Wishes(
+        batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience
+    )
+    intake = Intake.of(model)
+    source = open_source(data, intake, context, weights, "data")
+    held_out = None
+    if validation is not None:
+        parts = open_source(validation, intake, validation_context, None, "validation data").read()
+        held_out = collect(parts)
+    elif validation_context is not None:
+        raise UsageError("validation_context without validation", fix="pass validation too, or neither")
+    where = _device_of(model) if device is None else torch.device(device)
+    model.to(where)
+    if held_out is not None:
+        held_out = held_out.to(where)
+    reporter = reporter_for(progress)
+    task = Task(model, source, held_out, validation_fraction, wishes, seed, where, reporter, should_stop)
+    with _private_randomness(where, seed), _named_columns(source), reporter:
+        try:
+            outcome = procedure_for(model).run(task)
+        finally:
+            model.eval()
+    return FitResult(
+        model=model,
+        history=task.history.records,
+        events=task.history.events,
+        best_validation=outcome.best_validation,
+        best_validation_error=outcome.best_validation_error,
+        best_epoch=outcome.best_epoch,
+        stopped=outcome.stopped,
+        train_rows=outcome.train_rows,
+        validation_rows=outcome.validation_rows,
+        seconds=task.seconds(),
+        seed=seed,
+    )
+
+
+def _device_of(model: Distribution) -> torch.device:
+    return next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+
+
+@contextmanager
+def _private_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    # Models that draw noise in log_prob use the global generator: it is seeded for them, and put back.
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _named_columns(source: Source) -> Iterator[None]:
+    """Give the errors of models, which know columns by number, the names that the data have."""
+    try:
+        yield
+    except DataError as error:
+        if isinstance(error.column, int):
+            error.column = source.column(error.column)
+        raise

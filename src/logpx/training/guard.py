@@ -1,0 +1,122 @@
+"""Keeping training finite: steps that are not are skipped, and when they persist training goes back and slows down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from logpx.errors import DivergedError
+from logpx.training.batches import Batch
+from logpx.training.evaluation import Score
+
+__all__ = ["Guard"]
+
+
+class Guard:
+    """Counts the steps whose loss or gradient is not finite, and decides what follows.
+
+    Parameters
+    ----------
+    model
+        Whose parameters a message may name.
+    column
+        Returns what messages call a column.
+    consecutive
+        How many bad steps in a row call for a roll-back.
+    budget
+        How many roll-backs are tried.
+    """
+
+    def __init__(
+        self, model: nn.Module, column: Callable[[int], str | int], consecutive: int = 5, budget: int = 3
+    ) -> None:
+        self._model, self._column = model, column
+        self._consecutive, self._budget = consecutive, budget
+        self._in_a_row: list[Tensor] = []
+        self._blocked: Tensor | None = None
+        self.skipped = 0
+        self.roll_backs = 0
+
+    def filter(self, batch: Batch) -> Batch:
+        """Return the batch without the rows that led to a roll-back."""
+        if self._blocked is None:
+            return batch
+        return batch.where(~torch.isin(batch.rows, self._blocked))
+
+    def good(self) -> None:
+        """Note a finite step."""
+        self._in_a_row.clear()
+
+    def bad(self, batch: Batch, log_prob: Tensor) -> bool:
+        """Note a step that was skipped; return whether training has to go back.
+
+        Raises
+        ------
+        DivergedError
+            If that has been tried too often, naming the row and column or the parameter to blame.
+        """
+        self.skipped += 1
+        finite = torch.isfinite(log_prob.detach())
+        self._in_a_row.append(batch.rows if bool(finite.all()) else batch.rows[~finite])
+        if len(self._in_a_row) < self._consecutive:
+            return False
+        if self.roll_backs == self._budget:
+            raise self._diverged(batch, finite)
+        self.roll_backs += 1
+        blamed = torch.cat(self._in_a_row)
+        self._blocked = blamed if self._blocked is None else torch.cat([self._blocked, blamed]).unique()
+        self._in_a_row.clear()
+        return True
+
+    def lost(self, score: Score) -> None:
+        """Note that the validation likelihood, finite before, is not any more.
+
+        Raises
+        ------
+        DivergedError
+            If that, or a row of bad steps, has happened too often.
+        """
+        if self.roll_backs == self._budget:
+            raise self.diverged_on_validation(score)
+        self.roll_backs += 1
+        self._in_a_row.clear()
+
+    def diverged_on_validation(self, score: Score | None) -> DivergedError:
+        """Return the error that names the validation row without a finite log-density."""
+        return DivergedError(
+            "a validation row has no finite log-density",
+            row=None if score is None or score.bad_row is None else score.bad_row + 1,
+            fix="use a model whose density is positive everywhere, rescale the data, or use model.double()",
+        )
+
+    @property
+    def blocked(self) -> int:
+        """How many rows are left out since a roll-back."""
+        return 0 if self._blocked is None else len(self._blocked.unique())
+
+    def _diverged(self, batch: Batch, finite: Tensor) -> DivergedError:
+        again = f"training did not stay finite, after {self._budget} roll-backs at ever lower learning rates"
+        if not bool(finite.all()):
+            position = int((~finite).nonzero()[0].item())
+            flat = batch.x.flatten(1)
+            # The column in which the row lies furthest out, as measured by the batch around it.
+            spread = (flat - flat.median(0).values).abs()
+            furthest = int((spread[position] / spread.mean(0).clamp_min(1e-30)).argmax().item())
+            return DivergedError(
+                f"{again}: its log-density is not finite",
+                row=int(batch.rows[position].item()) + 1,
+                column=self._column(furthest),
+                fix="look at that row's most extreme column; rescale or clip it, or use model.double()",
+            )
+        names = (
+            name
+            for name, parameter in self._model.named_parameters()
+            if parameter.grad is not None and not math.isfinite(parameter.grad.sum().item())
+        )
+        return DivergedError(
+            f"{again}: the gradient of parameter {next(names, 'unknown')} is not finite",
+            fix="lower learning_rate, rescale the data, or use model.double()",
+        )

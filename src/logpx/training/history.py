@@ -1,0 +1,127 @@
+"""What happened during training, as plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Event", "History", "Record", "StopReason"]
+
+
+class StopReason(StrEnum):
+    """Why training ended."""
+
+    BUDGET = "budget"
+    PATIENCE = "patience"
+    TIME = "time"
+    REQUESTED = "requested"
+    CONVERGED = "converged"
+    CLOSED_FORM = "closed form"
+    NOTHING_TO_TRAIN = "nothing to train"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The state of training at one evaluation; likelihoods are means in nats per row.
+
+    Parameters
+    ----------
+    epoch
+        Passes over the training rows that are complete.
+    step
+        Steps done.
+    seconds
+        Since the beginning.
+    train
+        Mean log-likelihood of the training rows since the last record, at the weights of each step; None if unknown.
+    validation, validation_error
+        Mean log-likelihood of the validation rows at the averaged weights, and its standard error; None without any.
+    learning_rate
+        Of the last step.
+    gradient_norm
+        The largest since the last record, before clipping.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    train: float | None = None
+    validation: float | None = None
+    validation_error: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        parts = [f"epoch {self.epoch}", f"step {self.step}"]
+        if self.train is not None:
+            parts.append(f"train {self.train:.3f}")
+        if self.validation is not None:
+            parts.append(f"validation {format_nats(self.validation, self.validation_error)}")
+        return ", ".join([*parts, f"{self.seconds:.1f} s"])
+
+
+def format_nats(mean: float, error: float | None) -> str:
+    """Return a mean log-likelihood with its standard error.
+
+    Examples
+    --------
+    >>> format_nats(-1.0, 0.02)
+    '-1.000 ± 0.020 nats'
+    """
+    return f"{mean:.3f} nats" if error is None else f"{mean:.3f} ± {error:.3f} nats"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something out of the ordinary.
+
+    Parameters
+    ----------
+    step
+        When.
+    kind
+        One of ``"skipped"``, ``"roll-back"``, ``"early stop"``, ``"time"``, ``"requested"``.
+    message
+        What, in a sentence.
+    """
+
+    step: int
+    kind: str
+    message: str
+
+
+@dataclass
+class History:
+    """Records and events in order, and who is told of a record as it is made.
+
+    Parameters
+    ----------
+    tell
+        Called with every record.
+    """
+
+    tell: Callable[[Record], None] = lambda record: None
+    records: list[Record] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, record: Record) -> None:
+        """Keep a record and tell of it."""
+        self.records.append(record)
+        self.tell(record)
+
+    def happened(self, step: int, kind: str, message: str) -> None:
+        """Keep an event."""
+        self.events.append(Event(step, kind, message))
+
+
+def plain(value: Any) -> Any:
+    """Return dataclasses and lists of them as JSON values; a number that is not finite becomes None."""
+    if isinstance(value, (Record, Event)):
+        return {name: plain(item) for name, item in asdict(value).items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

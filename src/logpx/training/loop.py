@@ -1,0 +1,242 @@
+"""Maximum likelihood by gradient descent: the one loop that trains every model without a procedure of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from logpx.errors import DivergedError
+from logpx.training.averaging import Snapshot, WeightAverage
+from logpx.training.batches import Batch, MemoryRows
+from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
+from logpx.training.guard import Guard
+from logpx.training.history import Record, StopReason
+from logpx.training.plan import Plan
+from logpx.training.survey import Survey
+from logpx.training.task import Outcome, Task
+
+__all__ = ["descend"]
+
+_EXPLANATIONS = {
+    StopReason.PATIENCE: "early stop: {plan.patience} evaluations without a better validation likelihood",
+    StopReason.TIME: "the time limit of {plan.max_time:g} s was reached",
+    StopReason.REQUESTED: "a stop was requested",
+}
+
+
+class _Best:
+    """The best state seen on validation rows; without any, the latest."""
+
+    def __init__(self, state: Sequence[Tensor]) -> None:
+        self._snapshot = Snapshot(state)
+        self.score: Score | None = None
+        self.epoch = 0
+        self.evaluations_since = 0
+
+    def offer(self, score: Score | None, epoch: int) -> None:
+        self.evaluations_since += 1
+        if score is None or self.score is None or score.mean > self.score.mean:
+            self._snapshot.update()
+            self.score, self.epoch, self.evaluations_since = score, epoch, 0
+
+    def restore(self) -> None:
+        self._snapshot.restore()
+
+
+class _Descent:
+    """One training run: the pieces, and the state between steps."""
+
+    def __init__(self, task: Task, plan: Plan, rows: Survey, parameters: list[nn.Parameter]) -> None:
+        self.task, self.plan, self.rows, self.parameters = task, plan, rows, parameters
+        matrices = [p for p in parameters if p.dim() > 1]
+        others = [p for p in parameters if p.dim() <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": plan.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(
+            [group for group in groups if group["params"]], lr=plan.learning_rate, fused=True
+        )
+        self.state = [*parameters, *task.model.buffers()]
+        self.average = WeightAverage(parameters, plan.average_decay)
+        self.guard = Guard(task.model, task.source.column)
+        self.best = _Best(self.state)
+        self.good = Snapshot([*self.state, *self.average.values])
+        self.validation = None if rows.validation is None else MemoryRows(rows.validation)
+        self.slow_down = 1.0
+        self.step = self.epoch = 0
+        self.losses: list[float] = []
+        self.largest_norm = 0.0
+        self.evaluated_at = -1
+        self.evaluation_seconds = 0.0
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        log_prob = self.task.model.log_prob(batch.x, batch.context)
+        if batch.weights is None:
+            return log_prob, -log_prob.mean()
+        # Divided by the mean weight of all rows, not of the batch, which keeps the gradient unbiased.
+        return log_prob, -(log_prob * batch.weights).mean() / self.rows.mean_weight
+
+    def advance(self, batch: Batch) -> None:
+        """Do one step, or skip it if it is not finite."""
+        rate = self.slow_down * self.plan.rate(self.step, self.task.seconds())
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        log_prob, loss = self.forward(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = get_total_norm(gradients)
+        # The one synchronisation of a step.
+        loss_value, norm_value = torch.stack([loss.detach(), norm]).tolist()
+        self.step += 1
+        if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
+            if self.guard.bad(batch, log_prob):
+                self.roll_back(f"{self.guard.blocked} rows are left out from now on")
+            return
+        self.guard.good()
+        if self.plan.gradient_clip is not None and norm_value > self.plan.gradient_clip:
+            clip_grads_with_norm_(self.parameters, self.plan.gradient_clip, norm)
+        self.optimizer.step()
+        self.average.update()
+        self.losses.append(loss_value)
+        self.largest_norm = max(self.largest_norm, norm_value)
+
+    def roll_back(self, why: str) -> None:
+        """Return to the last good state, and go on at half the learning rate."""
+        self.good.restore()
+        self.optimizer.state.clear()
+        self.slow_down *= 0.5
+        self.note("roll-back", f"not finite: back to the last good state, at half the learning rate; {why}")
+
+    def evaluate(self) -> None:
+        """Score the averaged weights on the validation rows, and keep the best state."""
+        began = self.task.seconds()
+        with self.average.in_place():
+            score = self.validate()
+            if score is None or math.isfinite(score.mean):
+                self.best.offer(score, self.epoch)
+        if score is None or math.isfinite(score.mean):
+            self.good.update()
+        elif self.best.score is not None:
+            self.guard.lost(score)
+            self.roll_back("the validation rows had no finite log-likelihood")
+        self.evaluated_at = self.step
+        self.evaluation_seconds = self.task.seconds() - began
+        self.task.history.add(
+            Record(
+                epoch=self.epoch,
+                step=self.step,
+                seconds=self.task.seconds(),
+                train=-sum(self.losses) / len(self.losses) if self.losses else None,
+                validation=None if score is None else score.mean,
+                validation_error=None if score is None else score.error,
+                learning_rate=self.optimizer.param_groups[0]["lr"] if self.step else None,
+                gradient_norm=self.largest_norm if self.losses else None,
+            )
+        )
+        self.losses.clear()
+        self.largest_norm = 0.0
+
+    def validate(self) -> Score | None:
+        """Score the model as it is on the validation rows."""
+        return (
+            None
+            if self.validation is None
+            else evaluate(self.task.model, self.validation.blocks(EVALUATION_ROWS))
+        )
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield training batches epoch after epoch, without the rows that the guard has taken out."""
+        while True:
+            empty = True
+            for batch in self.rows.training.shuffled(self.plan.batch_size, self.task.seed, self.epoch):
+                kept = self.guard.filter(batch)
+                if len(kept):
+                    empty = False
+                    yield kept
+            if empty:
+                raise DivergedError(
+                    "no training row is left: none had a finite log-density and gradient",
+                    fix="rescale the data, use model.double(), or check the model's log_prob",
+                )
+            self.epoch += 1
+
+    def reason_to_stop(self) -> StopReason | None:
+        """Return why training ends before the next step, or None."""
+        plan, seconds = self.plan, self.task.seconds()
+        if self.step >= plan.max_steps:
+            return StopReason.BUDGET
+        if plan.max_time is not None and seconds + self.evaluation_seconds >= plan.max_time:
+            return StopReason.TIME
+        if self.validation is not None and self.best.evaluations_since >= plan.patience:
+            return StopReason.PATIENCE
+        return StopReason.REQUESTED if self.task.should_stop() else None
+
+    def finish(self, reason: StopReason) -> None:
+        """Score the last state too, and note what was out of the ordinary."""
+        if self.evaluated_at < self.step:
+            self.evaluate()
+        if self.validation is not None and self.best.score is None:
+            raise self.guard.diverged_on_validation(self.validate())
+        if self.guard.skipped:
+            self.note(
+                "skipped", f"{self.guard.skipped} steps whose loss or gradient was not finite were skipped"
+            )
+        if reason is not StopReason.BUDGET:
+            self.note(reason.value, _EXPLANATIONS[reason].format(plan=self.plan))
+
+    def note(self, kind: str, message: str) -> None:
+        """Keep an event."""
+        self.task.history.happened(self.step, kind, message)
+
+    def run(self) -> StopReason:
+        """Train until there is a reason to stop."""
+        self.evaluate()
+        batches = self.batches()
+        while True:
+            reason = self.reason_to_stop()
+            if reason is not None:
+                self.finish(reason)
+                return reason
+            self.advance(next(batches))
+            self.task.reporter.advance(self.plan.progress(self.step, self.task.seconds()))
+            if self.step % self.plan.evaluate_every == 0:
+                self.evaluate()
+
+
+def descend(task: Task, plan: Plan, rows: Survey) -> Outcome:
+    """Train the model of a task in place, and leave it at the best state seen.
+
+    That holds however training ends: an interruption (KeyboardInterrupt) too leaves the best state so far.
+
+    Raises
+    ------
+    DivergedError
+        If training does not stay finite.
+    """
+    validation_rows = 0 if rows.validation is None else len(rows.validation)
+    parameters = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+    if not parameters:
+        return Outcome(StopReason.NOTHING_TO_TRAIN, rows.training.count, validation_rows)
+    descent = _Descent(task, plan, rows, parameters)
+    task.model.train()
+    try:
+        reason = descent.run()
+    finally:
+        descent.best.restore()
+        descent.optimizer.zero_grad(set_to_none=True)
+        task.model.eval()
+    score = descent.best.score
+    return Outcome(
+        reason,
+        rows.training.count,
+        validation_rows,
+        None if score is None else score.mean,
+        None if score is None else score.error,
+        descent.best.epoch,
+    )

@@ -1,0 +1,138 @@
+"""How long and how fast to train: the defaults for a data size, and the learning rate along the way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from logpx.errors import UsageError
+
+__all__ = ["Plan", "Wishes", "plan_for"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the caller asked for; None leaves the choice to `plan_for`.
+
+    Parameters
+    ----------
+    batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience
+        As in `logpx.training.fit`.
+    """
+
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    gradient_clip: float | None = 5.0
+    max_epochs: float | None = None
+    max_steps: int | None = None
+    max_time: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "learning_rate", "gradient_clip", "max_time", "patience"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(
+                    f"{name} is {value}, where a positive number was expected", fix=f"raise {name}"
+                )
+        for name in ("weight_decay", "max_epochs", "max_steps"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise UsageError(f"{name} is {value}, where 0 or more was expected", fix=f"raise {name}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A complete set of choices for gradient descent.
+
+    Parameters
+    ----------
+    batch_size
+        Rows in one step.
+    learning_rate
+        The highest one, reached after the warm-up.
+    weight_decay
+        Of AdamW, on matrices alone.
+    gradient_clip
+        The longest gradient norm, or None.
+    max_steps
+        The planned number of steps.
+    max_time
+        The most seconds, or None.
+    average_decay
+        Of the moving average of the weights.
+    patience
+        How many evaluations without a better validation likelihood end the training.
+    evaluate_every
+        Steps between evaluations.
+    steps_per_epoch
+        Steps in one pass over the training rows.
+    warm_up
+        Steps over which the learning rate rises.
+    """
+
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float | None
+    max_steps: int
+    max_time: float | None
+    patience: int
+    evaluate_every: int
+    steps_per_epoch: int
+    warm_up: int
+    average_decay: float
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Return how much of the budget is used, of steps or of time, whichever is further; from 0 to 1."""
+        of_steps = step / max(1, self.max_steps)
+        of_time = 0.0 if self.max_time is None else seconds / self.max_time
+        return min(1.0, max(of_steps, of_time))
+
+    def rate(self, step: int, seconds: float) -> float:
+        """Return the learning rate of a step: a linear warm-up times a half cosine down to 0.
+
+        References
+        ----------
+        Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts, equation 5 (one period).
+        """
+        rise = min(1.0, (step + 1) / self.warm_up)
+        return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress(step, seconds)))
+
+
+def plan_for(rows: int, wishes: Wishes) -> Plan:
+    """Return the plan for a number of training rows, with the caller's wishes in place of defaults.
+
+    Examples
+    --------
+    >>> for rows in (15, 900, 9_000, 900_000):
+    ...     plan = plan_for(rows, Wishes())
+    ...     print(plan.batch_size, plan.max_steps, plan.evaluate_every)
+    """
+    batch_size = wishes.batch_size or min(1024, max(32, 2 ** round(math.log2(max(1, rows) / 40))))
+    batch_size = min(batch_size, rows)
+    steps_per_epoch = max(1, rows // batch_size)
+    max_steps = _steps(rows, steps_per_epoch, wishes)
+    return Plan(
+        batch_size=batch_size,
+        learning_rate=wishes.learning_rate or 2e-3,
+        weight_decay=1e-4 if wishes.weight_decay is None else wishes.weight_decay,
+        gradient_clip=wishes.gradient_clip,
+        max_steps=max_steps,
+        max_time=wishes.max_time,
+        patience=wishes.patience or 30,
+        evaluate_every=max(1, min(max(steps_per_epoch, 25), 500)),
+        steps_per_epoch=steps_per_epoch,
+        warm_up=max(1, min(200, max_steps // 20)),
+        average_decay=0.998,
+    )
+
+
+def _steps(rows: int, steps_per_epoch: int, wishes: Wishes) -> int:
+    asked = [] if wishes.max_steps is None else [wishes.max_steps]
+    if wishes.max_epochs is not None:
+        asked.append(round(wishes.max_epochs * steps_per_epoch))
+    if asked:
+        return min(asked)
+    return 5000

@@ -1,0 +1,76 @@
+"""What `fit` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from logpx.distributions import Distribution
+from logpx.training.history import Event, Record, StopReason, format_nats, plain
+
+__all__ = ["FitResult"]
+
+
+@dataclass(frozen=True, repr=False)
+class FitResult:
+    """A fitted model and how it came about.
+
+    Parameters
+    ----------
+    model
+        The model that was given, fitted, in evaluation mode, with its best weights.
+    history
+        One record per evaluation.
+    events
+        What was out of the ordinary: skipped steps, roll-backs, an early end.
+    best_validation, best_validation_error
+        Mean log-likelihood of the validation rows in nats and its standard error; None without such rows. As the weights were
+        chosen by it, it is a little optimistic: report the likelihood of a test set.
+    best_epoch
+        After how many passes over the training rows the weights were at their best.
+    stopped
+        Why the fit ended.
+    train_rows, validation_rows
+        How many rows were used.
+    seconds
+        How long it took.
+    seed
+        The seed it was made with.
+    """
+
+    model: Distribution
+    history: list[Record]
+    events: list[Event]
+    best_validation: float | None
+    best_validation_error: float | None
+    best_epoch: int
+    stopped: StopReason
+    train_rows: int
+    validation_rows: int
+    seconds: float
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the model as JSON values."""
+        names = [name for name in self.__dataclass_fields__ if name != "model"]
+        return {name: plain(getattr(self, name)) for name in names}
+
+    def __repr__(self) -> str:
+        """Return a summary of a few lines."""
+        if self.best_validation is not None:
+            value = f"validation {format_nats(self.best_validation, self.best_validation_error)} per row"
+        elif self.history and self.history[-1].train is not None:
+            value = f"train {format_nats(self.history[-1].train, None)} per row"
+        else:
+            value = "no likelihood was computed"
+        steps = self.history[-1].step if self.history else 0
+        effort = f", {steps} steps, best after epoch {self.best_epoch}" if steps else ""
+        lines = [
+            f"FitResult of {type(self.model).__name__}: {value}",
+            f"  rows: {self.train_rows} training, {self.validation_rows} validation; seed {self.seed}",
+            f"  ended: {self.stopped} ({self.seconds:.1f} s{effort})",
+        ]
+        lines += [f"  step {event.step}: {event.message}" for event in self.events[:3]]
+        if len(self.events) > 3:
+            lines.append(f"  and {len(self.events) - 3} more events")
+        return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""What a procedure is given, and what it answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from logpx.distributions import Distribution
+from logpx.training.batches import Batch
+from logpx.training.history import History, StopReason
+from logpx.training.intake import Source
+from logpx.training.plan import Wishes
+from logpx.training.progress import Reporter
+from logpx.training.survey import Survey, survey
+
+__all__ = ["Outcome", "Task"]
+
+
+@dataclass
+class Task:
+    """A model to fit, and all that belongs to one fit of it.
+
+    Parameters
+    ----------
+    model
+        Fitted in place.
+    source
+        The training rows as the caller gave them.
+    validation
+        The caller's validation rows, or None.
+    fraction
+        The fraction of rows to set aside that was asked for, or None.
+    wishes
+        The caller's choices for gradient descent.
+    seed
+        The seed of everything random.
+    device
+        Where to compute.
+    reporter
+        Is told how far the fit is.
+    should_stop
+        Asked before each step.
+    """
+
+    model: Distribution
+    source: Source
+    validation: Batch | None = None
+    fraction: float | None = None
+    wishes: Wishes = field(default_factory=Wishes)
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    reporter: Reporter = field(default_factory=Reporter)
+    should_stop: Callable[[], bool] = lambda: False
+    began: float = field(default_factory=time.monotonic)
+    history: History = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.reporter.record)
+
+    def seconds(self) -> float:
+        """Return the time since the fit began."""
+        return time.monotonic() - self.began
+
+    def divide(self, by_default: bool) -> Survey:
+        """Read all rows once and divide them into training and validation.
+
+        Parameters
+        ----------
+        by_default
+            Whether rows are set aside where the caller neither gave validation rows nor a fraction.
+        """
+        aside = self.validation is None and (by_default or self.fraction is not None)
+        divided = survey(self.source, self.fraction if aside else 0.0, self.seed, self.device)
+        validation = divided.validation if self.validation is None else self.validation
+        return Survey(divided.training, validation, divided.start, divided.mean_weight)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a procedure ended.
+
+    Parameters
+    ----------
+    stopped
+        Why.
+    train_rows, validation_rows
+        How many rows were used.
+    best_validation, best_validation_error
+        Mean log-likelihood of the validation rows in nats and its standard error; None without such rows.
+    best_epoch
+        After how many passes over the training rows the model was at its best.
+    """
+
+    stopped: StopReason
+    train_rows: int
+    validation_rows: int
+    best_validation: float | None = None
+    best_validation_error: float | None = None
+    best_epoch: int = 0
