@@ -32,9 +32,9 @@ class LogpxError(Exception):
 
     Examples
     --------
-    >>> print(DataError("text where a number was expected", file="a.csv", row=3, column="age", fix="correct the cell"))
-    a.csv, row 3, column 'age': text where a number was expected
-    fix: correct the cell
+    >>> print(DataError("text instead of a number", file="a.csv", row=3, column="age", fix="correct it"))
+    a.csv, row 3, column 'age': text instead of a number
+    fix: correct it
     """
 
     exit_code = 1

@@ -57,7 +57,8 @@ class Distribution(Configured, nn.Module):
         context
             Shape ``(n, context_features)``, one per row, or ``(context_features,)`` for all.
         seed
-            With a seed, row i depends only on the seed and i, whatever `n`. Without one, torch's global generator is used.
+            With a seed, row i depends only on the seed and i, whatever `n`. Without one, torch's global
+            generator is used.
 
         Returns
         -------
@@ -91,7 +92,7 @@ class Distribution(Configured, nn.Module):
         given = 0 if context is None else context.shape[-1]
         if given != self.context_features:
             raise UsageError(
-                f"{type(self).__name__} takes {self.context_features} context features, but {given} were given",
+                f"{type(self).__name__} takes {self.context_features} context features, but got {given}",
                 fix="pass a context of that many features, or build the model with context=... to match",
             )
 

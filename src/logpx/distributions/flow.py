@@ -12,7 +12,9 @@ __all__ = ["Flow"]
 
 
 class Flow(Distribution):
-    r"""The distribution of x where :math:`z = f(x)` follows the base, :math:`\log p(x) = \log p_z(f(x)) + \log|\det J_f(x)|`.
+    r"""The distribution of x where :math:`z = f(x)` follows the base.
+
+    .. math:: \log p(x) = \log p_z(f(x)) + \log|\det J_f(x)|
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ class Flow(Distribution):
     def sample_with_log_prob(
         self, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw rows with their log-density from the same single pass: no second evaluation of the transform."""
+        """Draw rows with their log-density from one and the same evaluation of the transform."""
         self.check_context(context)
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
         x, ladj = self.transform.inverse(z, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,21 +29,27 @@ class Mixture(Distribution):
     --------
     >>> from logpx.distributions import StandardNormal, Uniform
     >>> Mixture([StandardNormal(1), Uniform(1)], [1, 1]).log_prob(torch.tensor([[0.5]]))
-    tensor([-0.3018], grad_fn=<LogsumexpBackward0>)
+    tensor([-0.3915], grad_fn=<LogsumexpBackward0>)
     """
 
     def __init__(self, components: Sequence[Distribution], weights: Sequence[float] | None = None) -> None:
         if not components or len({component.event_shape for component in components}) > 1:
-            raise UsageError("a mixture needs components of one event shape", fix="give at least one, all alike")
+            raise UsageError(
+                "a mixture needs components of one event shape", fix="give at least one, all alike"
+            )
         sizes = {component.context_features for component in components if component.context_features}
         if len(sizes) > 1:
-            raise UsageError(f"components with contexts of sizes {sorted(sizes)}", fix="build them with one size")
+            raise UsageError(
+                f"components with contexts of sizes {sorted(sizes)}", fix="build them with one size"
+            )
         if weights is None:
             weights = [1.0] * len(components)
         if len(weights) != len(components) or not all(weight > 0.0 for weight in weights):
-            raise UsageError(f"weights {list(weights)} for {len(components)} components", fix="one positive each")
+            raise UsageError(
+                f"weights {list(weights)} for {len(components)} components", fix="one positive each"
+            )
         super().__init__(components[0].event_shape, sizes.pop() if sizes else 0)
-        self.components = nn.ModuleList(components)
+        self.components = cast(Sequence[Distribution], nn.ModuleList(components))
         self.logits = nn.Parameter(torch.log(torch.tensor([float(weight) for weight in weights])))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -60,7 +67,7 @@ class Mixture(Distribution):
         )
         edges = torch.softmax(self.logits, 0).cumsum(0)[:-1]
         chosen = (uniform[:, None] >= edges).sum(-1)
-        # Seeds are kept apart so that a component's noise is independent of the choice and of the other components.
+        # Seeds are kept apart so that a component's noise is independent of the choice and of the others.
         seeds = [None if seed is None else seed + 1_000_003 * (k + 1) for k in range(len(self.components))]
         draws = torch.stack([c.sample(n, context, s) for c, s in zip(self.components, seeds, strict=True)])
         return draws[chosen, torch.arange(n, device=chosen.device)]

@@ -14,7 +14,8 @@ __all__ = ["Moments"]
 class Moments:
     """Weighted count, mean and centred scatter of rows, in float64.
 
-    Two of them add up to the moments of all rows together, so that chunks, weights and processes need nothing else.
+    Two of them add up to the moments of all rows together, so that chunks, weights and processes need
+    nothing else.
 
     Parameters
     ----------

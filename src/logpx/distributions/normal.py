@@ -147,7 +147,9 @@ class FullNormal(Distribution):
     @property
     def covariance(self) -> Tensor:
         """The covariance matrix, shape ``(D, D)``."""
-        return self.cholesky @ self.cholesky.mT
+        factor = self.cholesky
+        covariance: Tensor = factor @ factor.mT
+        return covariance
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
@@ -183,7 +185,7 @@ class FullNormal(Distribution):
         if failed_at or len(dependent):
             column = int(failed_at) - 1 if failed_at else int(dependent[0])
             raise DataError(
-                "the covariance is singular: the column is constant or a linear combination of the columns before it",
+                "the covariance is singular: the column is constant or a linear combination of earlier ones",
                 column=column,
                 fix="leave the column out",
             )

@@ -14,12 +14,17 @@ BLOCK_ROWS = 4096
 
 
 def _generator(seed: int, block: int) -> torch.Generator:
-    key = np.random.SeedSequence(entropy=abs(seed), spawn_key=(int(seed < 0), block)).generate_state(1, np.uint64)
+    key = np.random.SeedSequence(entropy=abs(seed), spawn_key=(int(seed < 0), block)).generate_state(
+        1, np.uint64
+    )
     return torch.Generator().manual_seed(int(key[0]) >> 1)
 
 
 def draw_rows(
-    n: int, seed: int | None, like: Tensor, draw: Callable[[int, torch.Generator | None, torch.device], Tensor]
+    n: int,
+    seed: int | None,
+    like: Tensor,
+    draw: Callable[[int, torch.Generator | None, torch.device], Tensor],
 ) -> Tensor:
     """Draw n rows; with a seed, in blocks of 4096 whose generators are keyed by (seed, block).
 

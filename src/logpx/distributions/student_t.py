@@ -49,7 +49,9 @@ class StudentT(Distribution):
         degrees = self.log_degrees.exp()
         z = (x - self.location) * torch.exp(-self.log_scale)
         half = 0.5 * (degrees + 1.0)
-        constant = torch.lgamma(half) - torch.lgamma(0.5 * degrees) - 0.5 * (math.log(math.pi) + self.log_degrees)
+        constant = (
+            torch.lgamma(half) - torch.lgamma(0.5 * degrees) - 0.5 * (math.log(math.pi) + self.log_degrees)
+        )
         # log1p(z^2 / degrees), written so that z^2 cannot overflow.
         ratio = z.abs() / degrees.sqrt()
         large = ratio.clamp_min(1.0)

@@ -40,7 +40,7 @@ def standardized(features: int, layers: Iterable[Transform]) -> Chain:
 def coupling_layers(
     features: int, layers: int, univariate: Univariate, hidden: Sequence[int], context: int
 ) -> list[Transform]:
-    """Return coupling layers that take turns in which part they map, the features being reordered after each pair."""
+    """Return coupling layers that take turns in which part they map, with a reordering after each pair."""
     _check_layers(layers)
     stack: list[Transform] = []
     for index in range(layers):

@@ -36,14 +36,16 @@ class MAF(Flow):
     torch.Size([5])
     """
 
-    def __init__(self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0) -> None:
+    def __init__(
+        self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0
+    ) -> None:
         stack = autoregressive_layers(features, layers, AffineFunction(), hidden, context)
         warn_if_gaussian("MAF", features)
         super().__init__(StandardNormal(features), standardized(features, stack))
 
 
 class IAF(Flow):
-    """Inverse autoregressive flow: sampling with log_prob costs one pass, log_prob of given rows goes feature by feature.
+    """Inverse autoregressive flow: sampling costs one pass, log_prob of given rows goes feature by feature.
 
     Parameters
     ----------
@@ -67,7 +69,11 @@ class IAF(Flow):
     (torch.Size([5, 3]), torch.Size([5]))
     """
 
-    def __init__(self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0) -> None:
-        stack = autoregressive_layers(features, layers, AffineFunction(), hidden, context, inverse_autoregressive)
+    def __init__(
+        self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0
+    ) -> None:
+        stack = autoregressive_layers(
+            features, layers, AffineFunction(), hidden, context, inverse_autoregressive
+        )
         warn_if_gaussian("IAF", features)
         super().__init__(StandardNormal(features), standardized(features, stack))

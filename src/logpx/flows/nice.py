@@ -35,6 +35,8 @@ class NICE(Flow):
     torch.Size([5, 2])
     """
 
-    def __init__(self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0) -> None:
+    def __init__(
+        self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0
+    ) -> None:
         stack = coupling_layers(features, layers, ShiftFunction(), hidden, context)
         super().__init__(StandardNormal(features), standardized(features, [*stack, Affine(features)]))

@@ -37,7 +37,9 @@ class RealNVP(Flow):
     torch.Size([5])
     """
 
-    def __init__(self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0) -> None:
+    def __init__(
+        self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0
+    ) -> None:
         stack = coupling_layers(features, layers, AffineFunction(), hidden, context)
         warn_if_gaussian("RealNVP", features)
         super().__init__(StandardNormal(features), standardized(features, stack))

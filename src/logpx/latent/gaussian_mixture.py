@@ -22,8 +22,9 @@ _CHUNK_NUMBERS = 2_000_000
 class GaussianMixture(Distribution):
     r""":math:`p(x) = \sum_k \pi_k \, N(x; \mu_k, \Sigma_k)` with full covariances, fitted by EM.
 
-    A prior of `prior_rows` pseudo-rows per component, scattered like the whole data but narrower by :math:`K^{-2/D}`, keeps
-    components from collapsing on single points; EM then climbs the penalised log-likelihood, monotonically.
+    A prior of `prior_rows` pseudo-rows per component, scattered like the whole data but narrower by
+    :math:`K^{-2/D}`, keeps components from collapsing on single points; EM then climbs the penalised
+    log-likelihood, monotonically.
 
     Parameters
     ----------
@@ -77,7 +78,9 @@ class GaussianMixture(Distribution):
     @property
     def covariances(self) -> Tensor:
         """The covariances, shape ``(K, D, D)``."""
-        return self.choleskys @ self.choleskys.mT
+        factors = self.choleskys
+        covariances: Tensor = factors @ factors.mT
+        return covariances
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
@@ -112,7 +115,9 @@ class GaussianMixture(Distribution):
         for chunk, weight in zip(self._chunks(rows), self._chunks(row_weights), strict=True):
             joint, deviations = self._joint(chunk)
             log_prob = torch.logsumexp(joint, 0)
-            part = self._moments(torch.exp(joint - log_prob) * weight, deviations, weight @ log_prob, weight.sum())
+            part = self._moments(
+                torch.exp(joint - log_prob) * weight, deviations, weight @ log_prob, weight.sum()
+            )
             total = part if total is None else total + part
         if total is None:
             raise UsageError("statistics of no rows", fix="give at least one row")
@@ -138,7 +143,7 @@ class GaussianMixture(Distribution):
             self.lowers[k] = factor[k].tril(-1)
 
     def log_prior(self) -> Tensor:
-        """The log-density of the prior at the parameters, up to a constant, in nats."""
+        """Return the log-density of the prior at the parameters, up to a constant, in nats."""
         if not self.prior_rows:
             return self.means.new_zeros((), dtype=torch.float64)
         factor = self.choleskys.double()
@@ -168,7 +173,11 @@ class GaussianMixture(Distribution):
         self.means.zero_()
         moments = self._moments(responsibilities, deviations - rows.mean(0), zero, zero + len(rows))
         shifted = MixtureStatistics(
-            moments.count, moments.mean + rows.mean(0), moments.scatter, moments.log_likelihood, moments.weight
+            moments.count,
+            moments.mean + rows.mean(0),
+            moments.scatter,
+            moments.log_likelihood,
+            moments.weight,
         )
         self.update(shifted)
 
@@ -182,7 +191,8 @@ class GaussianMixture(Distribution):
             self.choleskys.to(rows.dtype), identity.expand(self.components, -1, -1), upper=False
         ).mT
         z = deviations @ whitening
-        constant = torch.log_softmax(self.logits.to(rows.dtype), 0) - self.log_diagonals.to(rows.dtype).sum(-1)
+        log_weights = torch.log_softmax(self.logits.to(rows.dtype), 0)
+        constant = log_weights - self.log_diagonals.to(rows.dtype).sum(-1)
         log_normal = -0.5 * (z * z).sum(-1) - 0.5 * features * math.log(2.0 * math.pi)
         return constant[:, None] + log_normal, deviations
 
@@ -197,4 +207,4 @@ class GaussianMixture(Distribution):
 
     def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
         size = max(64, _CHUNK_NUMBERS // (self.components * self.event_shape[0]))
-        return iter(rows.split(size)) if len(rows) else iter(())
+        return iter(torch.split(rows, size)) if len(rows) else iter(())

@@ -13,10 +13,10 @@ _KMEANS_ROWS = 20_000
 
 
 def initial_responsibilities(centred: Tensor, covariance: Tensor, components: int, seed: int) -> Tensor:
-    """Assign rows to components by k-means, alternately on standardized and on whitened rows as the seed grows.
+    """Assign rows to components by k-means on standardized or, for every other seed, whitened rows.
 
-    No single kind of start is right for all data: clusters that lie along a direction of high correlation are found only after
-    whitening, clusters that cause the correlation only before.
+    No single kind of start is right for all data: clusters that lie along a direction of high correlation
+    are found only after whitening, clusters that cause the correlation only before.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ __all__ = ["MixtureStatistics"]
 
 @dataclass(frozen=True)
 class MixtureStatistics:
-    """Responsibility-weighted count, mean and centred scatter of every component, with the log-likelihood that came along.
+    """Responsibility-weighted count, mean and centred scatter of every component, and the log-likelihood.
 
     Parameters
     ----------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ __all__ = ["MADE"]
 
 
 def _hidden_degrees(width: int, features: int, context: int) -> list[int]:
-    # A unit of degree d sees the first d inputs. Degree 0 is worth having only where there is a context to see.
+    # A unit of degree d sees the first d inputs. Degree 0 is worth having only where a context is seen.
     lowest = 0 if context else 1
     choices = max(features - lowest, 1)
     return [min(lowest + unit * choices // width, max(features - 1, 0)) for unit in range(width)]
@@ -25,9 +27,10 @@ def _hidden_degrees(width: int, features: int, context: int) -> list[int]:
 class MADE(Configured, nn.Module):
     r"""Per-feature parameters :math:`\theta_i(x_{<i}, c)` in one pass, by masked weights.
 
-    Hidden units are ordered by degree (how many inputs they see), so that `sequential` can compute each unit once while the
-    inputs become known one after another. A masked linear map from inputs to outputs keeps every permitted dependence alive
-    whatever the widths. The context enters the first layer and every output, unmasked. Outputs start at zero.
+    Hidden units are ordered by degree (how many inputs they see), so that `sequential` can compute each unit
+    once while the inputs become known one after another. A masked linear map from inputs to outputs keeps
+    every permitted dependence alive whatever the widths. The context enters the first layer and every
+    output, unmasked. Outputs start at zero.
 
     Parameters
     ----------
@@ -66,16 +69,20 @@ class MADE(Configured, nn.Module):
             raise UsageError("an autoregressive net needs a hidden layer", fix="give hidden=(64,) or more")
         self.features, self.parameters_per_feature = features, parameters
         self.activation = activation_function(activation)
-        degrees = [list(range(1, features + 1)), *(_hidden_degrees(width, features, context) for width in hidden)]
+        degrees = [
+            list(range(1, features + 1)),
+            *(_hidden_degrees(width, features, context) for width in hidden),
+        ]
         output_degrees = [feature for feature in range(features) for _ in range(parameters)]
         widths = [features, *hidden]
-        self.layers = nn.ModuleList(
+        layers = [
             ContextLinear(before, after, context if index == 0 else 0)
-            for index, (before, after) in enumerate(zip(widths, widths[1:], strict=False))
-        )
+            for index, (before, after) in enumerate(pairwise(widths))
+        ]
+        self.layers = cast(Sequence[ContextLinear], nn.ModuleList(layers))
         self.output = ContextLinear(hidden[-1], features * parameters, context, zero=True)
         self.skip = nn.Parameter(torch.zeros(features * parameters, features))
-        for index, (before, after) in enumerate(zip(degrees, degrees[1:], strict=False)):
+        for index, (before, after) in enumerate(pairwise(degrees)):
             self._register_mask(f"mask_{index}", after, before)
         self._register_mask("output_mask", output_degrees, degrees[-1])
         self._register_mask("skip_mask", output_degrees, degrees[0])
@@ -94,7 +101,7 @@ class MADE(Configured, nn.Module):
             h = self.activation(layer.masked_forward(h, self.get_buffer(f"mask_{index}"), context))
         y = self.output.masked_forward(h, self.get_buffer("output_mask"), context)
         y = y + functional.linear(damped, self.skip * self.get_buffer("skip_mask"))
-        return y.unflatten(-1, (self.features, self.parameters_per_feature))
+        return y.reshape(*x.shape, self.parameters_per_feature)
 
     def sequential(
         self, solve: Callable[[int, Tensor], Tensor], rows: torch.Size, context: Tensor | None = None
@@ -118,7 +125,8 @@ class MADE(Configured, nn.Module):
             What `forward` would return for them.
         """
         known: list[list[Tensor]] = [[] for _ in self.known]
-        inputs, parameters = [], []
+        inputs: list[Tensor] = []
+        parameters: list[Tensor] = []
         for step in range(self.features):
             if step:
                 known[0].append(damp(inputs[-1]).unsqueeze(-1))
@@ -139,9 +147,14 @@ class MADE(Configured, nn.Module):
 
 
 def _rows_of(
-    layer: ContextLinear, outputs: slice, width: int, known: list[Tensor], rows: torch.Size, context: Tensor | None
+    layer: ContextLinear,
+    outputs: slice,
+    width: int,
+    known: list[Tensor],
+    rows: torch.Size,
+    context: Tensor | None,
 ) -> Tensor:
-    """Apply some output rows of a layer to its first `width` inputs, which are all that those rows may see."""
+    """Apply some output rows of a layer to its first `width` inputs, all that those rows may see."""
     y = layer.bias[outputs].expand(*rows, -1)
     if width:
         y = y + functional.linear(torch.cat(known, -1)[..., :width], layer.weight[outputs, :width])

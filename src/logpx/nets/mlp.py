@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -15,7 +17,8 @@ __all__ = ["MLP", "ResidualMLP"]
 class MLP(Configured, nn.Module):
     """A multi-layer perceptron whose output starts at zero.
 
-    The context enters the first layer and, directly, the output, so that it reaches every output whatever the widths.
+    The context enters the first layer and, directly, the output, so that it reaches every output whatever
+    the widths.
 
     Parameters
     ----------
@@ -46,10 +49,11 @@ class MLP(Configured, nn.Module):
         super().__init__()
         widths = [in_features, *hidden]
         self.activation = activation_function(activation)
-        self.layers = nn.ModuleList(
+        layers = [
             ContextLinear(before, after, context if index == 0 else 0)
-            for index, (before, after) in enumerate(zip(widths, widths[1:], strict=False))
-        )
+            for index, (before, after) in enumerate(pairwise(widths))
+        ]
+        self.layers = cast(Sequence[ContextLinear], nn.ModuleList(layers))
         self.output = ContextLinear(widths[-1], out_features, context, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -57,7 +61,7 @@ class MLP(Configured, nn.Module):
         h = damp(x)
         for layer in self.layers:
             h = self.activation(layer(h, context))
-        return self.output(h, context)
+        return self.output.forward(h, context)
 
 
 class ResidualMLP(Configured, nn.Module):
@@ -108,4 +112,4 @@ class ResidualMLP(Configured, nn.Module):
         h = self.input(damp(x), context)
         for first, second in zip(self.first, self.second, strict=True):
             h = h + second(self.activation(first(self.activation(h), context)))
-        return self.output(self.activation(h), context)
+        return self.output.forward(self.activation(h), context)

@@ -1,4 +1,4 @@
-"""Autoregressive layers: feature i is mapped by a function whose parameters depend on the features before it."""
+"""Autoregressive layers: the map of a feature depends on the features before it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ __all__ = ["Autoregressive"]
 class Autoregressive(Transform):
     r"""Masked autoregressive map, :math:`z_i = f(x_i; \theta_i(x_{<i}, c))`.
 
-    `forward` costs one evaluation of the net. `inverse` finds the features in order, and computes each hidden unit once.
+    `forward` costs one evaluation of the net. `inverse` finds the features in order, and computes each
+    hidden unit once.
 
     Parameters
     ----------
@@ -34,7 +35,8 @@ class Autoregressive(Transform):
 
     References
     ----------
-    Papamakarios, Pavlakou and Murray 2017, Masked Autoregressive Flow for Density Estimation, equations 3 to 7.
+    Papamakarios, Pavlakou and Murray 2017, Masked Autoregressive Flow for Density Estimation,
+    equations 3 to 7.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -51,7 +52,7 @@ class Chain(Transform):
                 fix="build every transform of a chain for the same event shape",
             )
         super().__init__(shapes.pop(), _shared_context(transforms))
-        self.transforms = nn.ModuleList(transforms)
+        self.transforms = cast(Sequence[Transform], nn.ModuleList(transforms))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the transforms from first to last; the ladjs add up."""
@@ -84,7 +85,8 @@ class Inverse(Transform):
     Parameters
     ----------
     transform
-        The transform to turn around. Its `initialise` is not used: data-dependent statistics belong to the data side.
+        The transform to turn around. Its `initialise` is not used: data-dependent statistics belong to the
+        data side.
 
     Examples
     --------
@@ -92,7 +94,7 @@ class Inverse(Transform):
     >>> from logpx.transforms import Exp, Inverse
     >>> logarithm = Inverse(Exp(1))
     >>> logarithm.forward(torch.tensor([[1.0]]))
-    (tensor([[0.]]), tensor([-0.]))
+    (tensor([[0.]]), tensor([0.]))
     """
 
     def __init__(self, transform: Transform) -> None:

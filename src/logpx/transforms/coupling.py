@@ -16,10 +16,10 @@ __all__ = ["Coupling"]
 
 
 class Coupling(Transform):
-    r"""Split x in two parts; keep one, and map the other by a function whose parameters depend on the kept part.
+    r"""Split x in two parts; keep one, and map the other by a function that depends on the kept part.
 
-    With the first part kept, :math:`z_a = x_a` and :math:`z_b = f(x_b; \theta(x_a, c))`. The Jacobian is triangular, and both
-    directions cost one evaluation of the net.
+    With the first part kept, :math:`z_a = x_a` and :math:`z_b = f(x_b; \theta(x_a, c))`. The Jacobian is
+    triangular, and both directions cost one evaluation of the net.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class Coupling(Transform):
     flip
         Keep the second part and map the first.
     net
-        Your own conditioner in place of the default `logpx.nets.MLP`: called as ``net(kept, context)``, it returns
-        ``mapped features × univariate.parameters`` numbers per row.
+        Your own conditioner in place of the default `logpx.nets.MLP`: called as ``net(kept, context)``, it
+        returns ``mapped features × univariate.parameters`` numbers per row.
 
     References
     ----------

@@ -47,7 +47,7 @@ class Affine(_Elementwise):
     --------
     >>> import torch
     >>> Affine(2).forward(torch.ones(3, 2))[1]
-    tensor([0., 0., 0.], grad_fn=<ExpandBackward0>)
+    tensor([0., 0., 0.], grad_fn=<SumBackward1>)
     """
 
     def __init__(self, event_shape: int | Sequence[int]) -> None:
@@ -65,8 +65,8 @@ class Affine(_Elementwise):
 class Standardize(_Elementwise):
     """Shift and scale to zero mean and unit standard deviation, set once from training rows.
 
-    The identity until `initialise` has seen data. The flag that says so is in the state dict, so that a loaded model is
-    never initialised again.
+    The identity until `initialise` has seen data. The flag that says so is in the state dict, so that a
+    loaded model is never initialised again.
 
     Parameters
     ----------

@@ -23,7 +23,8 @@ def rational_quadratic(
 ) -> tuple[Tensor, Tensor]:
     r"""Evaluate a monotone rational-quadratic spline with linear tails.
 
-    Inside bin k, with :math:`\xi` the relative position in it, :math:`s` its mean slope and :math:`d_0, d_1` the slopes at its ends,
+    Inside bin k, with :math:`\xi` the relative position in it, :math:`s` its mean slope and
+    :math:`d_0, d_1` the slopes at its ends,
 
     .. math:: y = y_k + h \, \frac{s \xi^2 + d_0 \xi (1-\xi)}{s + (d_0 + d_1 - 2 s)\, \xi (1-\xi)}.
 
@@ -34,7 +35,8 @@ def rational_quadratic(
     x
         Any shape.
     knots_x, knots_y, slopes
-        Increasing positions, increasing values and positive slopes at the knots; shape ``(*x.shape, knots)`` or broadcastable to it.
+        Increasing positions, increasing values and positive slopes at the knots; shape
+        ``(*x.shape, knots)`` or broadcastable to it.
     inverse
         Whether to apply the inverse function.
 
@@ -66,8 +68,8 @@ def rational_quadratic(
     end = _gather(slopes, index + 1)
     slope = height / width
     if inverse:
-        # The quadratic's discriminant is a sum of squares, and each root below a ratio of sums of positive terms:
-        # nothing cancels, in single precision either.
+        # The quadratic's discriminant is a sum of squares, and each root below a ratio of sums of positive
+        # terms: nothing cancels, in single precision either.
         rise = ((inside - bottom) / height).clamp(0.0, 1.0)
         fall = 1.0 - rise
         tilt = start * fall - end * rise
@@ -118,7 +120,9 @@ class RationalQuadraticFunction(Univariate):
 
     def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
         if bins < 1 or bound <= 0.0:
-            raise UsageError(f"a spline of {bins} bins on a half-width of {bound}", fix="give bins >= 1 and bound > 0")
+            raise UsageError(
+                f"a spline of {bins} bins on a half-width of {bound}", fix="give bins >= 1 and bound > 0"
+            )
         self.bins, self.bound = bins, bound
         self.parameters = 3 * bins - 1
 
@@ -129,7 +133,7 @@ class RationalQuadraticFunction(Univariate):
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline to every element."""
-        widths, heights, raw = params.split([self.bins, self.bins, self.bins - 1], -1)
+        widths, heights, raw = params.tensor_split([self.bins, 2 * self.bins], -1)
         # The offset makes a raw slope of 0 a slope of 1, so that zero parameters are the identity.
         offset = math.log(math.expm1(1.0 - self.smallest_slope))
         inner = self.smallest_slope + functional.softplus(raw + offset)
