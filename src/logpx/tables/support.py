@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor
 
@@ -57,6 +58,11 @@ class Support(Configured):
         self.step = step
         self.offset = offset
         self.uniform = uniform
+
+    @classmethod
+    def of(cls, column: Any) -> Support:
+        """Return the support of a column of a schema."""
+        return cls(column.lower, column.upper, column.step, column.offset, column.uniform)
 
     @property
     def extent(self) -> tuple[float | None, float | None]:

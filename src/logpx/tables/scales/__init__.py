@@ -1,5 +1,6 @@
 """Scales: monotone maps of one column to model space, chosen by held-out likelihood."""
 
+from logpx.configuration import class_name
 from logpx.tables.scales.asinh import Asinh
 from logpx.tables.scales.cells import Cells
 from logpx.tables.scales.choice import choose_scale
@@ -12,5 +13,5 @@ from logpx.tables.scales.standard import Standard
 __all__ = ["SCALES", "Asinh", "Cells", "Log", "Logit", "QuantileSpline", "Scale", "Standard", "choose_scale"]
 
 SCALES: dict[str, type[Scale]] = {
-    scale.__name__: scale for scale in (Standard, Log, Logit, Asinh, QuantileSpline, Cells)
+    class_name(scale): scale for scale in (Standard, Log, Logit, Asinh, QuantileSpline, Cells)
 }

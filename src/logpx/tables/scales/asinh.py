@@ -84,7 +84,8 @@ def _maximum_likelihood(sample: Sample) -> tuple[float, float]:
     middle = float(sample.quantiles(np.array([0.5]))[0])
     unit = sample.spread()
     thinned = sample.thinned(_ROWS)
-    relative = np.clip(thinned.values / unit - middle / unit, -1e150, 1e150)
+    with np.errstate(over="ignore"):
+        relative = np.clip((thinned.values / 2 - middle / 2) / unit * 2, -1e150, 1e150)
     weights = np.ones_like(relative) if thinned.weights is None else thinned.weights
     weights = weights / weights.sum()
     best, reach = np.array([0.0, 0.0]), np.array([3.0, 4.0])

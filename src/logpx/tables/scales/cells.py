@@ -123,11 +123,13 @@ class Cells(Scale):
 
 
 def _segment(x: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-    left = (torch.searchsorted(edges, x.detach(), right=True) - 1).clamp(0, len(edges) - 2)
+    left = (torch.searchsorted(edges, x.detach().contiguous(), right=True) - 1).clamp(0, len(edges) - 2)
     return left, left + 1
 
 
 def _normal_quantile(below: Tensor, above: Tensor) -> Tensor:
     """Return the normal quantile of a probability given with its complement, exact in both tails."""
-    quantile = torch.special.ndtri(torch.minimum(below, above))
-    return torch.where(below < above, quantile, -quantile)
+    # Not torch.minimum, whose gradient at the median is that of neither.
+    nearer = below < above
+    quantile = torch.special.ndtri(torch.where(nearer, below, above))
+    return torch.where(nearer, quantile, -quantile)

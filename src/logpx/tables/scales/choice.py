@@ -93,9 +93,10 @@ def choose_scale(
     if len(values) > _MOST_ROWS:
         values = rng.choice(values, _MOST_ROWS, replace=False)
     fits = candidates(sample, lower, upper, step, offset)
-    scores = _held_out(np.sort(values), fits, rng) if len(values) >= _FEWEST_ROWS else {}
-    chosen = _worthwhile(scores)
-    return fits[chosen](sample), {name: float(score.mean()) for name, score in scores.items()}
+    with torch.device("cpu"):
+        scores = _held_out(np.sort(values), fits, rng) if len(values) >= _FEWEST_ROWS else {}
+        scale = fits[_worthwhile(scores)](sample)
+    return scale, {name: float(score.mean()) for name, score in scores.items()}
 
 
 def candidates(

@@ -86,10 +86,10 @@ class QuantileSpline(Scale):
         """
         sample = Sample.of(x, weights)
         inner = Asinh.fit(sample, limit=math.inf) if inner is None else inner
-        coordinate, log_slope = inner(torch.from_numpy(sample.values))
+        coordinate, log_slope = inner(torch.from_numpy(sample.values).to(inner.centre.device))
         if not torch.isfinite(log_slope).all():
             raise DataError("values outside the support of the inner scale", fix="widen the declared bounds")
-        mapped = sample.mapped(coordinate.numpy())
+        mapped = sample.mapped(coordinate.numpy(force=True))
         knots, heights = _merged(*_smoothed_quantiles(mapped))
         scale = cls(inner, len(knots))
         scale.knots.copy_(torch.from_numpy(knots))

@@ -73,5 +73,5 @@ def spline_inverse(y: Tensor, knots: Tensor, heights: Tensor, slopes: Tensor) ->
 
 
 def _bin(x: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-    left = (torch.searchsorted(edges, x.detach(), right=True) - 1).clamp(0, len(edges) - 2)
+    left = (torch.searchsorted(edges, x.detach().contiguous(), right=True) - 1).clamp(0, len(edges) - 2)
     return left, left + 1

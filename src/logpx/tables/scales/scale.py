@@ -35,6 +35,8 @@ class Scale(nn.Module, Configured, ABC):
         Standard deviations beyond which the power-law tails begin; infinity for none.
     """
 
+    class_prefix = "scales."
+
     centre: Tensor
     spread: Tensor
     limit: Tensor
@@ -70,10 +72,10 @@ class Scale(nn.Module, Configured, ABC):
 
     def _standardise(self, sample: Sample, limit: float) -> Self:
         """Set centre, spread and limit from the training values; the last step of every ``fit``."""
-        curve, log_slope = self._curve(torch.from_numpy(sample.values))
+        curve, log_slope = self._curve(torch.from_numpy(sample.values).to(self.centre.device))
         if not (torch.isfinite(curve).all() and torch.isfinite(log_slope).all()):
             raise DataError("values outside the support of the scale", fix="widen the declared bounds")
-        centre, spread = sample.mean_and_deviation(curve.numpy())
+        centre, spread = sample.mean_and_deviation(curve.numpy(force=True))
         if not spread > 0:
             raise DataError(
                 "the values are too close to each other to be told apart", fix="leave the column out"
