@@ -47,9 +47,10 @@ class Snapshot:
 
 
 class WeightAverage:
-    r"""Exponential moving average :math:`\bar\theta \leftarrow \beta \bar\theta + (1-\beta) \theta` of parameters.
+    r"""Exponential moving average of parameters.
 
-    In the beginning :math:`\beta` is smaller, (1 + t) / (10 + t), so that the start is soon forgotten.
+    :math:`\bar\theta \leftarrow \beta \bar\theta + (1-\beta) \theta` after every step. In the beginning
+    :math:`\beta` is smaller, (1 + t) / (10 + t), so that the start is soon forgotten.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ class WeightAverage:
         """Move the average towards the parameters as they are now."""
         self._steps += 1
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
-        torch._foreach_lerp_(self.values, self._live, 1.0 - decay)
+        torch._foreach_lerp_(self.values, tuple(self._live), 1.0 - decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

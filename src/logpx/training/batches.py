@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +39,11 @@ class Batch:
 
     def take(self, index: Tensor) -> Batch:
         """Return the rows at the given positions, in that order."""
-        return Batch(*(None if t is None else t.index_select(0, index) for t in self._tensors()))  # type: ignore[arg-type]
+        return self._each(lambda t: t.index_select(0, index))
 
     def slice(self, start: int, stop: int) -> Batch:
         """Return the rows from start up to stop, without a copy."""
-        return Batch(*(None if t is None else t[start:stop] for t in self._tensors()))  # type: ignore[arg-type]
+        return self._each(lambda t: t[start:stop])
 
     def where(self, keep: Tensor) -> Batch:
         """Return the rows for which a boolean of shape ``(n,)`` holds, in order."""
@@ -51,18 +51,25 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the rows on a device."""
-        return Batch(*(None if t is None else t.to(device) for t in self._tensors()))  # type: ignore[arg-type]
+        return self._each(lambda t: t.to(device))
 
-    def _tensors(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        return self.x, self.rows, self.context, self.weights
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        context = None if self.context is None else change(self.context)
+        weights = None if self.weights is None else change(self.weights)
+        return Batch(change(self.x), change(self.rows), context, weights)
 
     @staticmethod
     def concatenate(parts: Sequence[Batch]) -> Batch:
         """Return the rows of all parts, which have the same fields, one after another."""
         if len(parts) == 1:
             return parts[0]
-        columns = zip(*(part._tensors() for part in parts), strict=True)
-        return Batch(*(None if column[0] is None else torch.cat(column) for column in columns))
+        first = parts[0]
+        return Batch(
+            torch.cat([part.x for part in parts]),
+            torch.cat([part.rows for part in parts]),
+            None if first.context is None else torch.cat([p.context for p in parts if p.context is not None]),
+            None if first.weights is None else torch.cat([p.weights for p in parts if p.weights is not None]),
+        )
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -96,7 +103,7 @@ class Rows(ABC):
     def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
         """Yield batches of one epoch, in an order that depends on seed and epoch alone.
 
-        All have `size` rows, or all rows if there are fewer; what is left over at the end of an epoch is dropped.
+        All have `size` rows, or all rows if there are fewer; what is left over at the end is dropped.
         """
 
     @abstractmethod

@@ -61,7 +61,7 @@ def _columns_of(frame: nw.DataFrame[Any]) -> tuple[NDArray[Any], list[str]]:
             raise DataError(
                 f"numbers were expected, and the column holds {dtype}",
                 column=name,
-                fix="leave the column out, or fit it as a table with logpx.tables, which knows kinds of columns",
+                fix="leave the column out, or fit a table: logpx.tables knows kinds of columns",
             )
     numeric = frame.select(nw.all().cast(nw.Float64))
     return numeric.to_numpy(), list(frame.columns)
@@ -151,7 +151,7 @@ def as_rows(data: Any, event_shape: tuple[int, ...], dtype: torch.dtype, what: s
             fix="build the model for these data, or select the columns that it was built for",
         )
     rows = _to_dtype(values, dtype)
-    # The sum is finite only if every value is, and costs one pass without a temporary; overflow is settled below.
+    # The sum is finite only if every value is, and needs no temporary; that it overflowed is ruled out next.
     if not math.isfinite(rows.sum().item()) and not bool(torch.isfinite(rows).all()):
         raise _not_finite(rows, values, names, start)
     return rows

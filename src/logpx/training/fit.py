@@ -46,20 +46,21 @@ def fit(
 ) -> FitResult:
     """Fit a model in place by maximum likelihood, with the procedure that is its own.
 
-    Normal distributions are fitted in closed form, mixtures of them by EM, everything else by gradient descent: AdamW with
-    a warm-up and a cosine decay, clipped gradients, averaged weights, and early stopping on rows that are set aside.
-    Without any option, the choices depend on the number of rows.
+    Normal distributions are fitted in closed form, mixtures of them by EM, everything else by gradient
+    descent: AdamW with a warm-up and a cosine decay, clipped gradients, averaged weights, and early stopping
+    on rows that are set aside. Without any option, the choices depend on the number of rows.
 
     Parameters
     ----------
     model
         Its weights are the start. It is left in evaluation mode, at its best state.
     data
-        A tensor, a NumPy array, a pandas, Polars or Arrow frame of numeric columns; or a stream: an object that can be
-        iterated over again and again, and yields batches of those kinds, or (batch, context) or (batch, context, weights)
-        tuples. A stream is read once before training and once per epoch, and may be larger than memory.
+        A tensor, a NumPy array, a pandas, Polars or Arrow frame of numeric columns; or a stream: an object
+        that can be iterated over again and again, and yields batches of those kinds, or (batch, context) or
+        (batch, context, weights) tuples. A stream is read once before training and once per epoch, and may be
+        larger than memory.
     validation
-        Rows to stop on, in any of these forms, kept in memory. By default a part of the data is set aside for it.
+        Rows to stop on, in any of these forms, kept in memory. By default a part of the data is set aside.
     context
         Shape ``(n, context_features)``, for a conditional model and data in memory.
     weights
@@ -67,8 +68,9 @@ def fit(
     validation_context
         The context of `validation`.
     validation_fraction
-        The fraction of rows to set aside, by a hash of the row's number, at most 50,000 rows. By default a tenth, more of
-        small data, none of fewer than ten rows or where the procedure stops by itself. 0 trains on all rows.
+        The fraction of rows to set aside, by a hash of the row's number, at most 50,000 rows. By default a
+        tenth, more of small data, none of fewer than ten rows or where the procedure stops by itself. 0
+        trains on all.
     batch_size
         Rows per step.
     learning_rate
@@ -78,18 +80,20 @@ def fit(
     gradient_clip
         The longest gradient norm; None for no clipping.
     max_epochs, max_steps
-        The planned length, over which the learning rate falls to 0.
+        The planned length, over which the learning rate falls to 0. For EM an epoch is an iteration.
     max_time
-        The most seconds to take; the learning rate falls to 0 towards it. It shortens training, and never lengthens it.
+        The most seconds to take; the learning rate falls to 0 towards it. It shortens training, and never
+        lengthens it.
     patience
-        How many evaluations without a better validation likelihood end the training. There is about one per epoch: at least
-        25 and at most 500 steps lie between two.
+        How many evaluations without a better validation likelihood end the training. There is about one per
+        epoch: at least 25 and at most 500 steps lie between two.
     seed
-        Of the division of the rows and their order. The same seed gives the same weights, bit for bit, on one CPU with the
-        same number of threads (unless `max_time` cut in). Torch's global generator is left as it was.
+        Of the division of the rows and their order. The same seed gives the same weights, bit for bit, on one
+        CPU with the same number of threads (unless `max_time` cut in). Torch's global generator is left as it
+        was.
     progress
-        None: a bar if stderr is a terminal. True: a bar there, plain lines elsewhere. False: nothing. A function: called
-        with every `Record`.
+        None: a bar if stderr is a terminal. True: a bar there, plain lines elsewhere. False: nothing. A
+        function: called with every `Record`.
     device
         Where to compute, and where the model is left; by default where it is.
     should_stop
@@ -103,8 +107,8 @@ def fit(
     Raises
     ------
     DataError
-        If a value is not finite, a column never varies, there are too few rows, or their shape is wrong; with row (counted from
-        1) and column.
+        If a value is not finite, a column never varies, there are too few rows, or their shape is wrong; with
+        row (counted from 1) and column.
     DivergedError
         If training does not stay finite, after three roll-backs to a good state.
     UsageError
@@ -113,7 +117,8 @@ def fit(
     Examples
     --------
     >>> import logpx
-    >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor([[3.0, 1.0], [0.0, 0.1]])
+    >>> noise = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    >>> x = noise @ torch.tensor([[3.0, 1.0], [0.0, 0.1]])
     >>> result = fit(logpx.distributions.FullNormal(2), x)
     >>> result.stopped.value, result.train_rows
     ('closed form', 500)
@@ -125,7 +130,7 @@ def fit(
     if not isinstance(model, Distribution):
         raise UsageError(
             f"the model is a {type(model).__name__}, where a distribution was expected",
-            fix="pass a model of logpx.flows, logpx.latent or logpx.distributions, or one of your own with that base class",
+            fix="pass a model of logpx, or one of your own that inherits logpx.distributions.Distribution",
         )
     wishes = Wishes(
         batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience

@@ -1,4 +1,4 @@
-"""Keeping training finite: steps that are not are skipped, and when they persist training goes back and slows down."""
+"""Keeping training finite: bad steps are skipped, and when they persist training goes back and slows down."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Guard:
             raise self._diverged(batch, finite)
         self.roll_backs += 1
         blamed = torch.cat(self._in_a_row)
-        self._blocked = blamed if self._blocked is None else torch.cat([self._blocked, blamed]).unique()
+        self._blocked = blamed if self._blocked is None else torch.cat([self._blocked, blamed])
         self._in_a_row.clear()
         return True
 
@@ -95,7 +95,7 @@ class Guard:
     @property
     def blocked(self) -> int:
         """How many rows are left out since a roll-back."""
-        return 0 if self._blocked is None else len(self._blocked.unique())
+        return 0 if self._blocked is None else len(set(self._blocked.tolist()))
 
     def _diverged(self, batch: Batch, finite: Tensor) -> DivergedError:
         again = f"training did not stay finite, after {self._budget} roll-backs at ever lower learning rates"

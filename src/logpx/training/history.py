@@ -36,9 +36,9 @@ class Record:
     seconds
         Since the beginning.
     train
-        Mean log-likelihood of the training rows since the last record, at the weights of each step; None if unknown.
+        Mean log-likelihood of the training rows since the last record, at each step's weights, or None.
     validation, validation_error
-        Mean log-likelihood of the validation rows at the averaged weights, and its standard error; None without any.
+        Mean log-likelihood of the validation rows at the averaged weights, and its standard error, or None.
     learning_rate
         Of the last step.
     gradient_norm

@@ -1,4 +1,4 @@
-"""Maximum likelihood by gradient descent: the one loop that trains every model without a procedure of its own."""
+"""Maximum likelihood by gradient descent: the one loop for every model without a procedure of its own."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class _Descent:
             group["lr"] = rate
         log_prob, loss = self.forward(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = get_total_norm(gradients)
         # The one synchronisation of a step.

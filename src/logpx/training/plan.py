@@ -95,7 +95,7 @@ class Plan:
 
         References
         ----------
-        Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts, equation 5 (one period).
+        Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts, equation 5.
         """
         rise = min(1.0, (step + 1) / self.warm_up)
         return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress(step, seconds)))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from logpx.distributions import DiagonalNormal, FullNormal
 from logpx.errors import DataError
+from logpx.inference import expectation_maximisation
+from logpx.latent import GaussianMixture
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, evaluate
 from logpx.training.history import Record, StopReason
@@ -18,9 +22,27 @@ from logpx.training.plan import plan_for
 from logpx.training.survey import collect
 from logpx.training.task import Outcome, Task
 
-__all__ = ["ClosedForm", "GradientDescent", "Procedure", "procedure_for"]
+__all__ = [
+    "ClosedForm",
+    "ExpectationMaximisation",
+    "GradientDescent",
+    "HasStatistics",
+    "Procedure",
+    "procedure_for",
+]
 
 _BLOCK_ROWS = 65_536
+_EM_ITERATIONS = 200
+
+
+class HasStatistics(Protocol):
+    """A model that maximum likelihood fits from sufficient statistics."""
+
+    def statistics(self, x: Tensor, weights: Tensor | None = None) -> Any:
+        """Return the statistics of rows; those of different rows add up."""
+
+    def update(self, statistics: Any) -> None:
+        """Set the parameters from statistics."""
 
 
 class Procedure(ABC):
@@ -39,7 +61,8 @@ class GradientDescent(Procedure):
         rows = task.divide(by_default=True)
         initialise = getattr(task.model, "initialise", None)
         if initialise is not None:
-            initialise(rows.start.x, rows.start.context)
+            with torch.no_grad():
+                initialise(rows.start.x, rows.start.context)
         return descend(task, plan_for(rows.training.count, task.wishes), rows)
 
 
@@ -47,47 +70,98 @@ class ClosedForm(Procedure):
     """Maximum likelihood from sufficient statistics, in one pass over the rows.
 
     All rows are used, unless a validation fraction was asked for: there is nothing to stop early.
+
+    Parameters
+    ----------
+    model
+        The model, whose statistics are added up.
     """
 
+    def __init__(self, model: HasStatistics) -> None:
+        self._model = model
+
+    @torch.no_grad()
     def run(self, task: Task) -> Outcome:
         """Add up the statistics of blocks of rows, and update the model."""
-        if task.fraction is not None and task.validation is None:
-            divided = task.divide(by_default=False)
-            return self._from(task, divided.training.blocks(_BLOCK_ROWS), divided.validation)
-        blocks = (
-            block.to(task.device)
-            for batch in task.source.read()
-            for block in MemoryRows(batch).blocks(_BLOCK_ROWS)
-        )
-        return self._from(task, blocks, task.validation)
+        if task.fraction is None or task.validation is not None:
+            return self._from(task, _in_blocks(task.source.read(), task.device), task.validation)
+        rows = task.divide(by_default=False)
+        return self._from(task, rows.training.blocks(_BLOCK_ROWS), rows.validation)
 
     def _from(self, task: Task, blocks: Iterable[Batch], validation: Batch | None) -> Outcome:
-        model, total, count = task.model, None, 0
+        total, count = None, 0
         for block in blocks:
-            statistics = model.statistics(block.x, block.weights)
-            total = statistics if total is None else total + statistics
+            part = self._model.statistics(block.x, block.weights)
+            total = part if total is None else total + part
             count += len(block)
         if total is None:
             raise DataError("there are no rows", fix="pass two or more; rows of weight 0 do not count")
-        model.update(total)
-        train = None
-        if task.source.resident:
-            everything = MemoryRows(collect(task.source.read()))
-            train = evaluate(
-                model, (block.to(task.device) for block in everything.blocks(EVALUATION_ROWS))
-            ).mean
-        score = None
-        if validation is not None:
-            score = evaluate(model, MemoryRows(validation).blocks(EVALUATION_ROWS))
-        mean, error = (None, None) if score is None else (score.mean, score.error)
-        task.history.add(Record(1, 0, task.seconds(), train, mean, error))
-        aside = 0 if validation is None else len(validation)
-        return Outcome(StopReason.CLOSED_FORM, count, aside, mean, error, best_epoch=1)
+        self._model.update(total)
+        # Scoring a stream would mean to read it once more.
+        train = _train_score(task) if task.source.resident else None
+        return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
+
+
+class ExpectationMaximisation(Procedure):
+    """EM until the likelihood hardly rises any more.
+
+    Parameters
+    ----------
+    model
+        The mixture.
+    """
+
+    def __init__(self, model: GaussianMixture) -> None:
+        self._model = model
+
+    def run(self, task: Task) -> Outcome:
+        """Start from a sample of the rows, and alternate E- and M-steps over all of them."""
+        rows = task.divide(by_default=False)
+        self._model.initialise_components(rows.start.x, task.seed)
+        wishes = task.wishes
+        most = _EM_ITERATIONS if wishes.max_epochs is None else round(wishes.max_epochs)
+        result = expectation_maximisation(
+            self._model,
+            lambda: ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS)),
+            max_iterations=most,
+            deadline=None if wishes.max_time is None else task.began + wishes.max_time,
+        )
+        iterations = len(result.history) - 1
+        reason = StopReason.TIME if iterations < most else StopReason.BUDGET
+        if result.converged:
+            reason = StopReason.CONVERGED
+        train = result.log_likelihood
+        return _scored(task, reason, rows.training.count, rows.validation, train, epochs=iterations)
+
+
+def _in_blocks(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    for batch in batches:
+        for block in MemoryRows(batch).blocks(_BLOCK_ROWS):
+            yield block.to(device)
+
+
+def _train_score(task: Task) -> float:
+    blocks = MemoryRows(collect(task.source.read())).blocks(EVALUATION_ROWS)
+    return evaluate(task.model, (block.to(task.device) for block in blocks)).mean
+
+
+def _scored(
+    task: Task, reason: StopReason, rows: int, validation: Batch | None, train: float | None, epochs: int
+) -> Outcome:
+    mean = error = None
+    if validation is not None:
+        score = evaluate(task.model, MemoryRows(validation).blocks(EVALUATION_ROWS))
+        mean, error = score.mean, score.error
+    # Whole passes take the place of steps.
+    task.history.add(Record(epochs, epochs, task.seconds(), train, mean, error))
+    return Outcome(reason, rows, 0 if validation is None else len(validation), mean, error, epochs)
 
 
 @functools.singledispatch
 def procedure_for(model: nn.Module) -> Procedure:
-    """Return how a model is fitted: by gradient descent, unless its class is registered with something better.
+    """Return how a model is fitted: by gradient descent unless its class is registered otherwise.
+
+    Register your own class with ``procedure_for.register``.
 
     Examples
     --------
@@ -99,5 +173,10 @@ def procedure_for(model: nn.Module) -> Procedure:
 
 @procedure_for.register(DiagonalNormal)
 @procedure_for.register(FullNormal)
-def _(model: nn.Module) -> Procedure:
-    return ClosedForm()
+def _closed_form(model: DiagonalNormal | FullNormal) -> Procedure:
+    return ClosedForm(model)
+
+
+@procedure_for.register
+def _expectation_maximisation(model: GaussianMixture) -> Procedure:
+    return ExpectationMaximisation(model)

@@ -132,8 +132,8 @@ def reporter_for(progress: bool | Callable[[Record], object] | None) -> Reporter
     Parameters
     ----------
     progress
-        None: a bar if stderr is a terminal. True: a bar there, lines elsewhere. False: nothing. A function: called with
-        every record.
+        None: a bar if stderr is a terminal. True: a bar there, lines elsewhere. False: nothing. A function:
+        called with every record.
     """
     if callable(progress):
         return Call(progress)

@@ -24,8 +24,8 @@ class FitResult:
     events
         What was out of the ordinary: skipped steps, roll-backs, an early end.
     best_validation, best_validation_error
-        Mean log-likelihood of the validation rows in nats and its standard error; None without such rows. As the weights were
-        chosen by it, it is a little optimistic: report the likelihood of a test set.
+        Mean log-likelihood of the validation rows in nats and its standard error; None without such rows. As
+        the weights were chosen by it, it is a little optimistic: report the likelihood of a test set.
     best_epoch
         After how many passes over the training rows the weights were at their best.
     stopped

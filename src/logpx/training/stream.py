@@ -17,9 +17,9 @@ _BUFFER_BYTES = 128 * 2**20
 class StreamRows(Rows):
     """Rows of a source that yields the same batches every time it is read.
 
-    A buffer shuffles: it is filled, and a random half of it is used before it is filled up again. Where all rows fit into
-    the buffer, the order is that of `MemoryRows`, bit for bit. Otherwise neighbours in the source stay roughly
-    together, so that a source sorted by some column is better shuffled once on disk.
+    A buffer shuffles: it is filled, and a random half of it is used before it is filled up again. Where all
+    rows fit into the buffer, the order is that of `MemoryRows`, bit for bit. Otherwise neighbours in the
+    source stay roughly together, so that a source sorted by some column is better shuffled once on disk.
 
     Parameters
     ----------
