@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from logpx.errors import ModelFolderError, UsageError
 
-__all__ = ["Configured", "build", "describe"]
+__all__ = ["Configured", "build", "class_name", "describe"]
 
 _CLASS = "class"
 
@@ -19,8 +19,14 @@ class Configured:
 
     The record is what `describe` turns into JSON. A subclass needs nothing but an ordinary ``__init__``
     whose arguments are JSON values, other configured objects, or lists and dictionaries of those.
+
+    Attributes
+    ----------
+    class_prefix : str
+        Put before the class's name in descriptions, for classes whose names occur in another room too.
     """
 
+    class_prefix: ClassVar[str] = ""
     _arguments: dict[str, Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -49,6 +55,18 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
+def class_name(kind: type[Configured]) -> str:
+    """Return the name of a class in descriptions and registries.
+
+    Examples
+    --------
+    >>> from logpx.transforms import Reverse
+    >>> class_name(Reverse)
+    'Reverse'
+    """
+    return f"{kind.class_prefix}{kind.__name__}"
+
+
 def describe(value: Any) -> Any:
     """Return a configured object, or a container of them, as plain JSON values.
 
@@ -64,8 +82,10 @@ def describe(value: Any) -> Any:
     {'class': 'Reverse', 'features': 3}
     """
     if isinstance(value, Configured):
-        arguments = {name: describe(argument) for name, argument in value._arguments.items()}
-        return {_CLASS: type(value).__name__, **arguments}
+        # A class without a constructor of its own has recorded nothing, because there is nothing to record.
+        recorded = getattr(value, "_arguments", {})
+        arguments = {name: describe(argument) for name, argument in recorded.items()}
+        return {_CLASS: class_name(type(value)), **arguments}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):

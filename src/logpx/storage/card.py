@@ -1,0 +1,162 @@
+"""The model card: what a person should know before using the model, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["model_card"]
+
+
+def model_card(
+    name: str, config: Mapping[str, Any], schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]
+) -> str:
+    """Return the README.md of a model folder.
+
+    Parameters
+    ----------
+    name
+        The folder's name.
+    config
+        The content of ``config.json``.
+    schema
+        The content of ``schema.json``; None for a model that is not of a table.
+    metrics
+        The content of ``metrics.json``.
+    """
+    sections = [
+        f"# {name}\n\n{_summary(config, schema, metrics)}",
+        _held_out(metrics),
+        _columns(schema),
+        _candidates(metrics),
+        _limits(schema, metrics),
+        _use(name, schema),
+        _origin(config, metrics),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _summary(config: Mapping[str, Any], schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
+    model = metrics.get("model") or config["model"]["class"]
+    of = "rows of a table" if schema is not None else "arrays"
+    kind = metrics.get("kind")
+    answer = {"lower bound": "a lower bound of log p(x)", "exact": "the exact log p(x)"}.get(
+        str(kind), "log p(x)"
+    )
+    size = f"{config['parameters']:,} parameters"
+    text = f"A density over {of}: model `{model}`, {size}. It gives {answer}, in nats."
+    source = metrics.get("source")
+    return text if source is None else f"{text}\n\nFitted to `{source}`."
+
+
+def _held_out(metrics: Mapping[str, Any]) -> str:
+    validation = metrics.get("validation")
+    if not isinstance(validation, Mapping):
+        return ""
+    rows = [[label, _number(metrics["rows"].get(label))] for label in metrics.get("rows", {})]
+    name = "log p(x), lower bound" if metrics.get("kind") == "lower bound" else "log p(x)"
+    line = (
+        f"Mean {name} of {_number(validation.get('rows'))} rows that no weight was trained on: "
+        f"**{_number(validation.get('mean'))} ± {_number(validation.get('standard_error'))} nats per row** "
+        "(mean ± standard error). These rows chose the model, so the number is slightly optimistic; "
+        "`logpx evaluate` on other rows is not."
+    )
+    return f"## Held-out likelihood\n\n{line}" + (f"\n\n{_table(['rows', 'number'], rows)}" if rows else "")
+
+
+def _columns(schema: Mapping[str, Any] | None) -> str:
+    if schema is None:
+        return ""
+    header = ["column", "kind", "grid step", "observed", "why"]
+    rows = [
+        [
+            _escape(column.get("name")),
+            str(column.get("kind")),
+            _number(column.get("step")),
+            _range(column),
+            _escape(column.get("reason", "")),
+        ]
+        for column in schema.get("columns", [])
+    ]
+    return f"## Columns\n\n{_table(header, rows)}"
+
+
+def _candidates(metrics: Mapping[str, Any]) -> str:
+    candidates = metrics.get("candidates")
+    if not candidates:
+        return ""
+    header = ["model", "validation log p(x), nats", "standard error", "seconds", "chosen"]
+    rows = [
+        [
+            _escape(one.get("name")),
+            _number(one.get("mean")),
+            _number(one.get("standard_error")),
+            _number(one.get("seconds")),
+            "yes" if one.get("chosen") else "",
+        ]
+        for one in candidates
+    ]
+    return f"## Models that were tried\n\n{_table(header, rows)}"
+
+
+def _limits(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
+    limits = [
+        "A density is not a probability: its logarithm may be positive, and it depends on the units of x."
+    ]
+    if schema is not None:
+        limits.append("It describes the table it was fitted to. Rows from elsewhere may get any value.")
+        limits.append(
+            "Columns that are not modelled (identifiers, constants, dropped ones) do not enter log p(x)."
+        )
+    limits.extend(_escape(note) for note in metrics.get("notes", []))
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
+
+
+def _use(name: str, schema: Mapping[str, Any] | None) -> str:
+    if schema is None:
+        lines = [f'model = logpx.load("{name}")', "model.log_prob(x)", "model.sample(1000, seed=0)"]
+        return "## Use\n\n```python\nimport logpx\n\n" + "\n".join(lines) + "\n```"
+    python = f'import logpx\n\nmodel = logpx.load("{name}")\nmodel.log_prob("new.csv")'
+    shell = f"logpx score {name} new.csv -o scores.parquet\nlogpx sample {name} -n 1000 -o samples.csv"
+    return f"## Use\n\n```\n{shell}\n```\n\n```python\n{python}\n```"
+
+
+def _origin(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    rows = [
+        ["logpx", config["logpx_version"]],
+        ["format version", config["format_version"]],
+        ["PyTorch", config["torch_version"]],
+        ["Python", config["python_version"]],
+        ["saved", config["saved"]],
+    ]
+    rows += [
+        [label, _number(metrics[label])] for label in ("seed", "seconds") if metrics.get(label) is not None
+    ]
+    return f"## Origin\n\n{_table(['', ''], rows)}"
+
+
+def _range(column: Mapping[str, Any]) -> str:
+    if column.get("value") is not None:
+        return _escape(column["value"])
+    if column.get("minimum") is None:
+        return ""
+    return f"{_number(column['minimum'])} … {_number(column.get('maximum'))}"
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) else _escape(value)
+
+
+def _escape(value: Any) -> str:
+    # A column may be called anything; it must not be able to break out of its table cell.
+    text = " ".join(str(value).split())
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in text)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,0 +1,108 @@
+"""From a model to its description and back to a model without memory."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+
+from logpx.configuration import build, describe
+from logpx.errors import LogpxError, ModelFolderError, UsageError
+from logpx.storage.registry import REGISTRY
+
+__all__ = ["build_skeleton", "check_sizes", "describe_model"]
+
+_UNSAVED = "build the model from logpx classes and plain values, or keep it in your own code"
+
+# Sizes that a model without weights of that size may have.
+_SMALL = 10_000
+_DEEPEST = 64
+_MOST_VALUES = 10_000_000
+
+# Integers that are not sizes: they cost nothing, however large.
+_FREE = {"seed"}
+
+
+def describe_model(model: nn.Module) -> dict[str, Any]:
+    """Return the description of a model that can be built again from it.
+
+    Raises
+    ------
+    UsageError
+        If a part of the model is no logpx class, or the description does not give the same tensors.
+    """
+    description = describe(model)
+    if not isinstance(description, dict):
+        raise UsageError(f"a {type(model).__name__} is not a model that can be saved", fix=_UNSAVED)
+    try:
+        skeleton = build_skeleton(description)
+    except LogpxError as error:
+        raise UsageError(f"the model cannot be saved: {error.message}", fix=_UNSAVED) from error
+    for (name, part), (_, rebuilt) in zip(model.named_modules(), skeleton.named_modules(), strict=False):
+        if type(part) is not type(rebuilt):
+            message = f"the part {name!r} is a {type(part).__name__} that a saved model cannot have"
+            raise UsageError(message, fix=_UNSAVED)
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if shapes != {name: tensor.shape for name, tensor in skeleton.state_dict().items()}:
+        message = "the model has other weights than its constructor's arguments give"
+        raise UsageError(message, fix="build the model again with the arguments it should have")
+    return description
+
+
+def build_skeleton(description: Any) -> nn.Module:
+    """Build a model on the meta device: shapes and types, but no memory and no random numbers.
+
+    Raises
+    ------
+    ModelFolderError
+        If the description names a class outside the registry, or cannot be built.
+    """
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            # What a class warns about when it is built was said when the model was first built.
+            warnings.simplefilter("ignore")
+            model = build(description, REGISTRY)
+    except ModelFolderError:
+        raise
+    except Exception as error:  # a description from outside can make a constructor fail in any way
+        raise ModelFolderError(f"the model cannot be built: {error}") from error
+    if not isinstance(model, nn.Module):
+        raise ModelFolderError("the configuration describes no model")
+    return model
+
+
+def check_sizes(description: Any, tensors: int, elements: int) -> None:
+    """Raise if a description asks for more than its weights file can fill, before anything is built.
+
+    Parameters
+    ----------
+    description
+        The description of the model.
+    tensors, elements
+        How many tensors and numbers the weights file holds.
+
+    Raises
+    ------
+    ModelFolderError
+        Naming the entry that is too large.
+    """
+    pending: list[tuple[str, Any, int]] = [("model", description, 0)]
+    values = 0
+    while pending:
+        name, value, depth = pending.pop()
+        values += 1
+        if depth > _DEEPEST or values > _MOST_VALUES:
+            raise ModelFolderError(f"the entry {name!r} is nested too deeply or too long")
+        if isinstance(value, dict):
+            pending.extend((key, item, depth + 1) for key, item in value.items())
+        elif isinstance(value, list):
+            pending.extend((name, item, depth + 1) for item in value)
+        elif isinstance(value, int) and name not in _FREE:
+            largest = max(_DEEPEST, tensors) if name == "layers" else max(_SMALL, elements)
+            if abs(value) > largest:
+                message = (
+                    f"the entry {name!r} is {value}, more than weights of {elements} numbers can belong to"
+                )
+                raise ModelFolderError(message)

@@ -1,0 +1,167 @@
+"""Durable file operations: whole files and whole folders, or nothing."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from logpx.errors import ResourceError
+
+__all__ = ["find_previous", "install_folder", "restore_interrupted", "translated_errors"]
+
+# A temporary this old belongs to no save that is still running.
+_STALE_SECONDS = 3600.0
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def translated_errors(target: Path) -> Iterator[None]:
+    """Turn an operating-system error while writing `target` into a `ResourceError` that says what to do."""
+    try:
+        yield
+    except ResourceError:
+        raise
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            message, fix = "the disk is full", "free some space, or choose another place"
+        elif error.errno in _NOT_PERMITTED:
+            message, fix = "not permitted to write here", "choose another place, or change the permissions"
+        else:
+            message, fix = f"cannot be written: {error.strerror or error}", "choose another place"
+        raise ResourceError(message, file=target, fix=fix) from error
+
+
+def install_folder(files: Mapping[str, bytes], target: Path) -> None:
+    """Put a folder of files at `target`; a crash at any moment leaves the old one or the new one.
+
+    The files are written to a temporary sibling and flushed to the disk before one rename puts them in place.
+    A folder that is already there is renamed aside first and removed last: no portable rename exchanges two
+    folders at once, and `find_previous` closes the gap between the two renames.
+
+    Parameters
+    ----------
+    files
+        Content by file name, in the order of writing.
+    target
+        Where the folder goes. What is there already must be a folder that may be replaced.
+
+    Raises
+    ------
+    ResourceError
+        If the disk is full or not writable. What was at `target` is then still there.
+    """
+    with translated_errors(target):
+        os.makedirs(target.parent, exist_ok=True)
+        _require_space(target, sum(map(len, files.values())))
+        _remove_stale(target)
+        temporary = _sibling(target, "tmp")
+        try:
+            _write_folder(files, temporary)
+            _put_in_place(temporary, target)
+        except BaseException:
+            with suppress(OSError):
+                _remove_folder(temporary)
+            raise
+
+
+def find_previous(target: Path) -> Path | None:
+    """Return the folder that an interrupted replacement of `target` had put aside, if there is one."""
+    return max(_siblings(target, "old"), key=os.path.getmtime, default=None)
+
+
+def restore_interrupted(target: Path) -> None:
+    """Put back what an interrupted replacement left aside, if nothing is at `target`."""
+    with translated_errors(target):
+        previous = None if target.exists() else find_previous(target)
+        if previous is not None:
+            os.rename(previous, target)
+
+
+def _sibling(target: Path, purpose: str) -> Path:
+    return target.with_name(f".{target.name}.{purpose}-{uuid.uuid4().hex[:12]}")
+
+
+def _siblings(target: Path, purpose: str) -> list[Path]:
+    return list(target.parent.glob(f".{glob.escape(target.name)}.{purpose}-*"))
+
+
+def _write_folder(files: Mapping[str, bytes], folder: Path) -> None:
+    os.mkdir(folder)
+    for name, content in files.items():
+        _write_file(folder / name, content)
+    _sync_folder(folder)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _put_in_place(temporary: Path, target: Path) -> None:
+    aside = None
+    if target.exists():
+        aside = _sibling(target, "old")
+        os.rename(target, aside)
+    try:
+        os.rename(temporary, target)
+        _sync_folder(target.parent)
+    except OSError:
+        if aside is not None and not target.exists():
+            os.rename(aside, target)
+        raise
+    if aside is not None:
+        # The new folder is in place: a failure to tidy up is no failure to save.
+        with suppress(OSError):
+            _remove_folder(aside)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # pragma: no cover - Windows cannot open a folder to flush it
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_folder(folder: Path) -> None:
+    if folder.exists():
+        for path in folder.iterdir():
+            os.unlink(path)
+        os.rmdir(folder)
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove what killed saves of the same target left behind."""
+    for path in _siblings(target, "tmp") + _siblings(target, "old"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                _remove_folder(path)
+
+
+def _require_space(target: Path, size: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    needed = size + size // 10 + 65_536
+    if free < needed:
+        raise ResourceError(
+            f"the model needs {needed / 1e6:.1f} MB of disk, but only {free / 1e6:.1f} MB are free",
+            file=target,
+            fix="free some space, or choose another place",
+        )

@@ -1,0 +1,72 @@
+"""What a model folder consists of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from logpx.errors import ModelFolderError
+from logpx.storage.documents import DAMAGED, parse_object, read_bytes
+from logpx.storage.manifest import MANIFEST
+
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "FILES",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "METRICS",
+    "SCHEMA",
+    "WEIGHTS",
+    "read_config",
+]
+
+FORMAT = "logpx model"
+FORMAT_VERSION = 1
+
+CONFIG = "config.json"
+SCHEMA = "schema.json"
+METRICS = "metrics.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+
+#: Every file that a model folder may hold.
+FILES = frozenset({CONFIG, SCHEMA, METRICS, WEIGHTS, CARD, MANIFEST})
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a folder that says that it is a model of a known format.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, is no model, or has a newer format.
+    """
+    try:
+        is_folder, has_config = folder.is_dir(), (folder / CONFIG).exists()
+    except OSError as error:
+        raise ModelFolderError(
+            f"cannot be read: {error.strerror}", file=folder, fix="check the path"
+        ) from error
+    if not is_folder:
+        raise ModelFolderError(
+            "no such model folder", file=folder, fix="give the folder that logpx fit wrote"
+        )
+    file = folder / CONFIG
+    if not has_config:
+        message = f"not a model folder: it has no {CONFIG}"
+        raise ModelFolderError(message, file=folder, fix="give the folder that logpx fit wrote")
+    config = parse_object(read_bytes(file), file)
+    if config.get("format") != FORMAT:
+        message = "written by another program, not by logpx"
+        raise ModelFolderError(message, file=file, fix="give the folder that logpx fit wrote")
+    version = config.get("format_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ModelFolderError(f"the format version is {version!r}", file=file, fix=DAMAGED)
+    if version > FORMAT_VERSION:
+        raise ModelFolderError(
+            f"format version {version}, newer than this logpx reads ({FORMAT_VERSION})",
+            file=file,
+            fix="pip install --upgrade logpx",
+        )
+    return config

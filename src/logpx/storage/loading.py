@@ -1,0 +1,101 @@
+"""Loading a model: everything is checked before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from logpx.errors import ModelFolderError, UsageError
+from logpx.storage.description import build_skeleton, check_sizes
+from logpx.storage.documents import DAMAGED
+from logpx.storage.filesystem import find_previous
+from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, read_config
+from logpx.storage.manifest import Manifest
+from logpx.storage.weights import WeightsFile
+
+__all__ = ["load", "read_details"]
+
+
+def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> Any:
+    """Return the model of a folder that `save` wrote, with the same bits and the same precision.
+
+    Nothing in the folder is executed: classes come from a closed registry, weights from safetensors.
+
+    Parameters
+    ----------
+    folder
+        The model folder.
+    device
+        Where the weights go, whatever device the model was fitted on.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, foreign, corrupt, incomplete or of a newer format; names the file.
+    UsageError
+        If the device does not exist here.
+    """
+    place = _device(device)
+    path = _locate(folder)
+    config = read_config(path)
+    manifest = Manifest.read(path)
+    description = _described(path, manifest)
+    try:
+        weights = WeightsFile(manifest.verify(WEIGHTS))
+        check_sizes(description, weights.tensors, weights.elements)
+        if SCHEMA in manifest:
+            description["schema"] = manifest.read_document(SCHEMA)
+        model = build_skeleton(description)
+    except ModelFolderError as error:
+        if error.file is not None:
+            raise
+        written = config.get("logpx_version")
+        fix = error.fix or f"load it with logpx {written}, which wrote it, or fit the model again"
+        raise ModelFolderError(error.message, file=path / CONFIG, fix=fix) from error
+    weights.check(model)
+    weights.fill(model)
+    return model.to(place)
+
+
+def read_details(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a folder says about its model, without loading it: configuration and metrics.
+
+    Raises
+    ------
+    ModelFolderError
+        As `load`.
+    """
+    path = _locate(folder)
+    read_config(path)
+    manifest = Manifest.read(path)
+    return {"config": manifest.read_document(CONFIG), "metrics": manifest.read_document(METRICS)}
+
+
+def _described(path: Path, manifest: Manifest) -> dict[str, Any]:
+    description = manifest.read_document(CONFIG).get("model")
+    if not isinstance(description, dict):
+        raise ModelFolderError("describes no model", file=path / CONFIG, fix=DAMAGED)
+    return description
+
+
+def _locate(folder: str | os.PathLike[str]) -> Path:
+    """Return the folder, or what an interrupted replacement of it has put aside."""
+    path = Path(folder)
+    if os.path.exists(path):
+        return path
+    return find_previous(path.resolve()) or path
+
+
+def _device(name: str | torch.device) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"the device {str(name)!r} cannot be used: {reason}", fix="use --device cpu"
+        ) from error
+    return device

@@ -1,0 +1,56 @@
+"""The closed registry: the only classes that a model folder can name."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from logpx import distributions, flows, latent, nets, transforms
+from logpx.configuration import class_name
+from logpx.tables import scales
+
+__all__ = ["REGISTRY"]
+
+_CLASSES: tuple[type[Any], ...] = (
+    transforms.Affine,
+    transforms.AffineFunction,
+    transforms.Autoregressive,
+    transforms.Chain,
+    transforms.Coupling,
+    transforms.Exp,
+    transforms.Inverse,
+    transforms.Logit,
+    transforms.Permutation,
+    transforms.RationalQuadraticFunction,
+    transforms.Reverse,
+    transforms.ShiftFunction,
+    transforms.Sigmoid,
+    transforms.Softplus,
+    transforms.Standardize,
+    transforms.Tanh,
+    nets.MADE,
+    nets.MLP,
+    nets.ResidualMLP,
+    distributions.DiagonalNormal,
+    distributions.Flow,
+    distributions.FullNormal,
+    distributions.Mixture,
+    distributions.StandardNormal,
+    distributions.StudentT,
+    distributions.Uniform,
+    flows.IAF,
+    flows.MAF,
+    flows.NICE,
+    flows.NSF,
+    flows.RealNVP,
+    latent.GaussianMixture,
+    scales.Asinh,
+    scales.Cells,
+    scales.Log,
+    scales.Logit,
+    scales.QuantileSpline,
+    scales.Standard,
+)
+
+# By the name that `logpx.configuration.describe` gives the class.
+REGISTRY = MappingProxyType({class_name(kind): kind for kind in _CLASSES})

@@ -1,0 +1,192 @@
+"""Saving a model: every file made in memory first, then the whole folder put in place at once."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from logpx._version import __version__
+from logpx.errors import ModelFolderError, ResourceError, UsageError
+from logpx.storage.card import model_card
+from logpx.storage.description import describe_model
+from logpx.storage.documents import to_bytes
+from logpx.storage.filesystem import install_folder, restore_interrupted, translated_errors
+from logpx.storage.layout import (
+    CARD,
+    CONFIG,
+    FILES,
+    FORMAT,
+    FORMAT_VERSION,
+    METRICS,
+    SCHEMA,
+    WEIGHTS,
+    read_config,
+)
+from logpx.storage.manifest import MANIFEST, Manifest
+from logpx.storage.weights import weights_to_bytes
+
+__all__ = ["check_target", "save"]
+
+
+def save(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    metrics: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model to a folder that `load` reads back bit for bit.
+
+    The folder appears whole or not at all: a crash, a full disk or a kill at any moment leaves what was there
+    before, or the new folder.
+
+    Parameters
+    ----------
+    model
+        A flow, distribution, mixture or table model made of logpx classes.
+    folder
+        Where to write. Parents are created.
+    overwrite
+        Replace a model that is already there. A folder that is no model, or that holds other files, is never
+        replaced.
+    metrics
+        What is known about the fit, as JSON values; stored in ``metrics.json`` and shown in the model card.
+        Numbers that are not finite are stored as null.
+
+    Raises
+    ------
+    UsageError
+        If the folder exists and may not be replaced, or the model has parts that cannot be saved.
+    DivergedError
+        If a weight is not finite.
+    ResourceError
+        If the disk is full or not writable.
+
+    Examples
+    --------
+    >>> import logpx, tempfile, torch
+    >>> flow = logpx.flows.MAF(features=2)
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     logpx.save(flow, f"{place}/model")
+    ...     copy = logpx.load(f"{place}/model")
+    >>> bool((copy.log_prob(torch.zeros(1, 2)) == flow.log_prob(torch.zeros(1, 2))).all())
+    True
+    """
+    target = check_target(folder, overwrite=overwrite)
+    files = _files(model, _finite(metrics or {}), target.name)
+    restore_interrupted(target)
+    install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target)
+
+
+def check_target(folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Return the absolute path of a folder that `save` may write, before the work of a fit is done.
+
+    Raises
+    ------
+    UsageError
+        If something is there that may not be replaced.
+    ResourceError
+        If the place is not writable.
+    """
+    target = Path(folder).resolve()
+    restore_interrupted(target)
+    with translated_errors(target):
+        if target.is_dir():
+            _check_replaceable(target, overwrite)
+        elif target.exists():
+            raise UsageError(
+                "a file is here, where a folder should go", file=target, fix="choose another folder"
+            )
+        place = next(path for path in target.parents if path.exists())
+        if not place.is_dir():
+            raise ResourceError("not a folder", file=place, fix="choose another place")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise ResourceError("not permitted to write here", file=place, fix="choose another place")
+    return target
+
+
+def _check_replaceable(target: Path, overwrite: bool) -> None:
+    try:
+        names = set(os.listdir(target))
+    except OSError as error:
+        raise ResourceError(
+            f"cannot be read: {error.strerror}", file=target, fix="choose another place"
+        ) from error
+    if not names:
+        return
+    try:
+        read_config(target)
+    except ModelFolderError:
+        raise UsageError(
+            "the folder exists and is no logpx model",
+            file=target,
+            fix="choose another folder, or empty this one",
+        ) from None
+    if not overwrite:
+        raise UsageError(
+            "the folder already holds a model",
+            file=target,
+            fix="choose another folder, or replace it with --overwrite",
+        )
+    others = sorted(names - FILES)
+    if others:
+        raise UsageError(
+            f"the folder also holds {others[0]!r}, which would be lost",
+            file=target,
+            fix="move it elsewhere first",
+        )
+
+
+def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, bytes]:
+    description = describe_model(model)
+    try:
+        schema = description.pop("schema", None)
+        config = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "logpx_version": __version__,
+            "torch_version": str(torch.__version__),
+            "python_version": platform.python_version(),
+            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "model": description,
+        }
+        files = {CONFIG: to_bytes(config)}
+        if schema is not None:
+            files[SCHEMA] = to_bytes(schema)
+        files[METRICS] = to_bytes(metrics)
+    except ValueError as error:
+        message = f"the model's description holds a number that is not finite: {error}"
+        raise UsageError(message, fix="build the model with finite arguments") from error
+    files[WEIGHTS] = weights_to_bytes(model)
+    files[CARD] = model_card(name, config, schema, metrics).encode()
+    return files
+
+
+def _verified(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    # The card is for people, who may add to it.
+    return {name: content for name, content in files.items() if name != CARD}
+
+
+def _finite(value: Any) -> Any:
+    """Return metrics as JSON values, numbers that are not finite as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"metrics of type {type(value).__name__} cannot be saved", fix="give JSON values"
+        ) from None
+    return number if number - number == 0.0 else None

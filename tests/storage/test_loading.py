@@ -1,0 +1,306 @@
+"""A model folder loads bit for bit in a fresh process, or says what is wrong with it; it executes nothing."""
+
+import hashlib
+import json
+import random
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import logpx
+from logpx.errors import ModelFolderError, UsageError
+from logpx.flows import MAF, RealNVP
+from logpx.storage import load, read_details, save
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pristine") / "model"
+    save(RealNVP(3, layers=2, hidden=(8,)), folder, metrics={"seconds": 1.5})
+    return folder
+
+
+@pytest.fixture
+def folder(pristine: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pristine, tmp_path / "model"))
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest anew, as someone who forges a folder would."""
+    entries = {
+        path.name: {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in folder.iterdir()
+        if path.name not in ("manifest.json", "README.md")
+    }
+    (folder / "manifest.json").write_text(json.dumps({"files": entries}))
+
+
+def edit_config(folder: Path, **changes) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    seal(folder)
+
+
+def edit_weights(folder: Path, change) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+    seal(folder)
+
+
+def refusal(folder: Path) -> ModelFolderError:
+    with pytest.raises(ModelFolderError) as info:
+        load(folder)
+    assert info.value.exit_code == 4
+    assert info.value.file is not None
+    assert info.value.fix
+    return info.value
+
+
+FINGERPRINT = """
+import hashlib
+import torch
+
+def fingerprint(flow, dtype):
+    x = torch.linspace(-3, 3, 300, dtype=dtype).view(100, 3)
+    context = torch.ones(1, dtype=dtype)
+    values = (flow.log_prob(x, context), flow.sample(50, context, seed=7))
+    return [hashlib.sha256(value.detach().numpy().tobytes()).hexdigest() for value in values]
+"""
+
+
+def test_fresh_process_gives_the_same_bits(tmp_path: Path):
+    names: dict = {}
+    exec(FINGERPRINT, names)
+    expected = []
+    for dtype in (torch.float32, torch.float64):
+        flow = MAF(3, layers=3, hidden=(16,), context=1)
+        with torch.no_grad():
+            for parameter in flow.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        flow = flow.to(dtype)
+        save(flow, tmp_path / str(dtype))
+        expected += names["fingerprint"](flow, dtype)
+    code = f"""{FINGERPRINT}
+import logpx
+for dtype in (torch.float32, torch.float64):
+    print(*fingerprint(logpx.load({str(tmp_path)!r} + "/" + str(dtype)), dtype))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == expected
+
+
+def test_state_dict_fits_a_freshly_built_object(folder: Path):
+    model = load(folder)
+    fresh = RealNVP(3, layers=2, hidden=(8,))
+    fresh.load_state_dict(load_file(folder / "model.safetensors"))
+    x = torch.rand(5, 3)
+    assert torch.equal(model.log_prob(x), fresh.log_prob(x))
+
+
+def test_details_are_read_without_the_weights(folder: Path):
+    (folder / "model.safetensors").unlink()
+    details = read_details(folder)
+    assert details["metrics"] == {"seconds": 1.5}
+    assert details["config"]["model"]["class"] == "RealNVP"
+    assert details["config"]["logpx_version"] == logpx.__version__
+
+
+def test_card_may_be_edited_or_removed(folder: Path):
+    (folder / "README.md").write_text("mine")
+    load(folder)
+    (folder / "README.md").unlink()
+    load(folder)
+
+
+def test_weights_do_not_follow_later_changes_of_the_file(folder: Path):
+    model = load(folder)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    path = folder / "model.safetensors"
+    path.write_bytes(bytes(path.stat().st_size))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "model.safetensors", "manifest.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "one bit"])
+def test_damaged_file_is_named(folder: Path, name: str, damage: str):
+    path = folder / name
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes({"empty": b"", "truncated": content[:middle], "one bit": flipped}[damage])
+    errors = []
+    for read in (load, read_details):
+        try:
+            read(folder)
+        except ModelFolderError as error:
+            errors.append(error)
+    assert errors
+    assert name == "manifest.json" or all(name in str(error) for error in errors)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "model.safetensors", "manifest.json"])
+def test_fuzzed_file_gives_the_same_model_or_a_typed_error(folder: Path, name: str):
+    model, metrics = load(folder).state_dict(), read_details(folder)["metrics"]
+    path = folder / name
+    content = path.read_bytes()
+    generator = random.Random(name)
+    for _ in range(150):
+        mutant = bytearray(content)
+        for _ in range(generator.choice((1, 1, 1, 8))):
+            mutant[generator.randrange(len(mutant))] = generator.randrange(256)
+        cut = generator.choice((len(mutant), generator.randrange(len(mutant))))
+        path.write_bytes(bytes(mutant[:cut]))
+        try:
+            copy, details = load(folder).state_dict(), read_details(folder)
+        except ModelFolderError:
+            continue
+        assert details["metrics"] == metrics
+        assert all(torch.equal(copy[key], value) for key, value in model.items())
+
+
+def test_missing_folder(tmp_path: Path):
+    assert "no such model folder" in str(refusal(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("make", ["folder", "file", "other config"])
+def test_foreign_place(tmp_path: Path, make: str):
+    place = tmp_path / "place"
+    if make == "file":
+        place.write_text("x")
+    else:
+        place.mkdir()
+    if make == "other config":
+        (place / "config.json").write_text('{"model_type": "bert"}')
+    refusal(place)
+
+
+@pytest.mark.parametrize("version", [2, 10**30])
+def test_newer_format_says_to_upgrade(folder: Path, version: int):
+    edit_config(folder, format_version=version)
+    error = refusal(folder)
+    assert "newer" in error.message
+    assert "upgrade" in error.fix
+
+
+@pytest.mark.parametrize("version", [None, True, "1", 1.0, 0, -1])
+def test_wrong_type_of_version(folder: Path, version):
+    edit_config(folder, format_version=version)
+    refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (None, "describes no model"),
+        ([], "describes no model"),
+        ({}, "describes no model"),
+        ({"class": "Popen", "args": "ls"}, "unknown class"),
+        ({"class": "os.system"}, "unknown class"),
+        ({"class": ["RealNVP"]}, "unknown class"),
+        ({"class": "RealNVP"}, "RealNVP"),
+        ({"class": "RealNVP", "features": "three"}, "RealNVP"),
+        ({"class": "RealNVP", "features": 3, "layers": 0}, "RealNVP"),
+        ({"class": "RealNVP", "features": 3, "colour": "red"}, "RealNVP"),
+        ({"class": "ShiftFunction"}, "no model"),
+        ({"class": "RealNVP", "features": 10**12}, "more than weights"),
+        ({"class": "RealNVP", "features": 3, "layers": 10_000}, "more than weights"),
+        ({"class": "RealNVP", "features": 3, "hidden": [10**9]}, "more than weights"),
+        ({"class": "RealNVP", "features": 3, "layers": 2, "hidden": [9]}, "shape"),
+        ({"class": "RealNVP", "features": 3, "layers": 3, "hidden": [8]}, "lacking"),
+        ({"class": "RealNVP", "features": 3, "layers": 1, "hidden": [8]}, "not one of the model"),
+    ],
+)
+def test_forged_description(folder: Path, model, message: str):
+    edit_config(folder, model=model)
+    assert message in refusal(folder).message
+
+
+def test_deep_nesting_is_refused(folder: Path):
+    nested: list = []
+    for _ in range(200):
+        nested = [nested]
+    edit_config(folder, model={"class": "RealNVP", "features": nested})
+    assert "nested" in refusal(folder).message
+    (folder / "config.json").write_text("[" * 100_000 + "]" * 100_000)
+    refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"format": NaN}', '{"format": 1, "format": 1}', "[]", "null", "\ufeff{}", "\x00"]
+)
+def test_loose_json_is_refused(folder: Path, text: str):
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    assert refusal(folder).file.endswith("config.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"1234567", struct.pack("<Q", 2**62), struct.pack("<Q", 2) + b"{]", struct.pack("<Q", 2) + b"{}"],
+    ids=["empty", "short", "huge header", "bad json", "no tensors"],
+)
+def test_forged_weights_file(folder: Path, content: bytes):
+    (folder / "model.safetensors").write_bytes(content)
+    seal(folder)
+    assert "model.safetensors" in refusal(folder).file or content.endswith(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("extra", torch.zeros(1), "not one of the model"),
+        ("weight", torch.zeros(1), "shape"),
+        ("weight", "int", "holds torch.int64"),
+        ("weight", "nan", "not finite"),
+        ("weight", "inf", "not finite"),
+    ],
+)
+def test_forged_tensor(folder: Path, name: str, tensor, message: str):
+    def change(weights: dict) -> None:
+        key = next(key for key in weights if key.endswith("weight"))
+        original = weights[key]
+        values = {"int": original.long(), "nan": original / 0 * 0, "inf": original.abs().add(1) / 0}
+        weights["extra" if name == "extra" else key] = values[tensor] if isinstance(tensor, str) else tensor
+
+    edit_weights(folder, change)
+    assert message in refusal(folder).message
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        None,
+        [],
+        {"config.json": None},
+        {"../config.json": {"bytes": 1}},
+        {"config.json": {"bytes": "1", "sha256": 3}},
+    ],
+)
+def test_forged_manifest(folder: Path, files):
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    refusal(folder)
+
+
+@pytest.mark.parametrize("device", ["nowhere", "cuda:99", "meta:x"])
+def test_unknown_device(folder: Path, device: str):
+    with pytest.raises(UsageError, match="device"):
+        load(folder, device=device)
+
+
+def test_loading_on_the_accelerator_gives_the_same_model(folder: Path):
+    if not torch.cuda.is_available():
+        pytest.skip("no accelerator here")
+    x = torch.rand(5, 3)
+    there = load(folder, device="cuda")
+    assert torch.allclose(there.log_prob(x.cuda()).cpu(), load(folder).log_prob(x), atol=1e-5)
