@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logpx.tables.printed import Printed, printed_precision
-from logpx.tables.uniform_grid import fit_uniform_grid
+from logpx.tables.uniform_grid import fit_uniform_grid, modulo
 
 __all__ = ["Grid", "detect_grid"]
 
@@ -132,7 +132,9 @@ def _spacing_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
     order = order[counts[order] > 1]
     mass = np.cumsum(counts[order])
     step = float(nearest[order][np.searchsorted(mass, _SPACING_QUANTILE * mass[-1])])
-    return Grid(step, float(distinct[int(np.argmax(counts))] % step), uniform=False)
+    step = float(f"{step:.6g}")
+    offset = modulo(float(distinct[int(np.argmax(counts))]), step)
+    return Grid(step, offset, uniform=False)
 
 
 def _merged(

@@ -37,8 +37,8 @@ class Printed:
 def printed_precision(values: NDArray[np.float64]) -> Printed:
     """Find the precision that distinct values were written with.
 
-    Values are taken to be rounded to a number of decimals, or else to a number of significant digits, or to be
-    binary numbers (of 32 bits if all of them fit) when neither number is small.
+    Values are taken to be rounded to a number of decimals, or else to a number of significant digits, or to
+    be binary numbers (of 32 bits if all of them fit) when neither number is small.
 
     Parameters
     ----------

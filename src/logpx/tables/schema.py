@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from logpx.errors import DataError
 from logpx.tables.kinds import Kind
+from logpx.tables.suggestions import nearest_name
 
 __all__ = ["Column", "Schema"]
 
@@ -217,8 +217,8 @@ class Schema(BaseModel):
         present = set(names)
         for name in self.modelled_names:
             if name not in present:
-                near = difflib.get_close_matches(name, [n for n in names if n not in self.names], n=1)
-                hint = f"rename its column {near[0]!r}" if near else "add the column"
+                near = nearest_name(name, [other for other in names if other not in self.names])
+                hint = "add the column" if near is None else f"rename its column {near!r}"
                 raise DataError(
                     "the table lacks this column, which the model needs",
                     file=file,

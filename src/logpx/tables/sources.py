@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.csv_part import CsvPart
 from logpx.tables.frame_part import FramePart, frame_columns
 from logpx.tables.parquet_part import ParquetPart
+from logpx.tables.suggestions import nearest_name
 from logpx.tables.table import Part, Table
 
 __all__ = ["open_table"]
@@ -134,7 +134,7 @@ def _of_one_format(files: list[str], path: str) -> list[str]:
 def _suggestion(path: str) -> str:
     folder = Path(path).parent
     try:
-        near = difflib.get_close_matches(Path(path).name, [entry.name for entry in folder.iterdir()], n=1)
+        near = nearest_name(Path(path).name, [entry.name for entry in folder.iterdir()])
     except OSError:
         return f"check the path: there is no folder {str(folder)!r}"
-    return f"did you mean {str(folder / near[0])!r}?" if near else "check the path"
+    return "check the path" if near is None else f"did you mean {str(folder / near)!r}?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.column_types import ColumnType
+from logpx.tables.suggestions import suggestion
 
 __all__ = ["Batch", "Part", "Table"]
 
@@ -133,13 +133,11 @@ class Table:
         """
         for name in names:
             if name not in self.types:
-                near = difflib.get_close_matches(name, self.names, n=1)
-                known = ", ".join(self.names[:20])
                 raise UsageError(
                     "the table has no such column",
                     file=self.file,
                     column=name,
-                    fix=f"did you mean {near[0]!r}?" if near else f"choose among: {known}",
+                    fix=suggestion(name, self.names),
                 )
         return Table(self.name, self.parts, {name: self.types[name] for name in names})
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fit_uniform_grid"]
+__all__ = ["fit_uniform_grid", "modulo"]
 
 _LARGEST_DIVISOR = 16
 # A step has to exceed the rounding by this factor for a value to tell anything about it.
@@ -15,6 +15,7 @@ _INFORMATIVE = 8.0
 # Nats by which the agreement must exceed chance.
 _EVIDENCE = 4.0
 _SHARE_INFORMATIVE = 0.5
+_WIDTH = 1e-6
 
 Array = NDArray[np.float64]
 
@@ -66,7 +67,9 @@ def fit_uniform_grid(values: Array, error: Array, weights: Array) -> tuple[float
         if interval is None:
             continue
         found = _consistent(values, error, *interval)
-        if found is not None and _evidence(values[telling], error[telling], found[0], divisor) > _EVIDENCE:
+        if found is None:
+            continue
+        if _evidence(values[telling], error[telling], values[smallest], found[0], divisor) > _EVIDENCE:
             return found
     return None
 
@@ -97,10 +100,11 @@ def _consistent(values: Array, error: Array, low: float, high: float) -> tuple[f
     for step in (*_short_decimals(low, high), _least_squares(distance, error, (low + high) / 2)):
         residual = distance - np.round(distance / step) * step
         first, last = float((residual - error).max()), float((residual + error).min())
-        if first <= last:
+        # An interval of no width is a grid forced onto values that lie on a finer one.
+        if last - first > _WIDTH * float(np.median(error)):
             centre = values[anchor] + (first + last) / 2
             half = (last - first) / 2
-            return step, _modulo(_short_decimals(centre - half, centre + half)[0], step)
+            return step, modulo(_short_decimals(centre - half, centre + half)[0], step)
     return None
 
 
@@ -124,16 +128,22 @@ def _short_decimals(low: float, high: float) -> list[float]:
     return [middle]
 
 
-def _modulo(offset: float, step: float) -> float:
+def modulo(offset: float, step: float) -> float:
+    """Return the point of the grid ``offset + k * step`` in [0, step), free of binary noise."""
     remainder = math.fmod(offset, step)
     remainder = remainder + step if remainder < 0 else remainder
     if min(remainder, step - remainder) < 1e-9 * step:
         return 0.0
-    return float(f"{remainder:.15g}")
+    return float(f"{remainder:.12g}")
 
 
-def _evidence(values: Array, error: Array, step: float, divisor: int) -> float:
-    # Minus the log of the chance that values at random lie so near to a grid; the two that tell most are used
-    # up by step and offset, and each divisor and each number of steps between the ends was one more try.
-    gain = np.sort(np.log(step / (2 * np.maximum(error, 1e-300))))[:-2]
-    return float(gain.sum()) - math.log(divisor) - math.log((values[-1] - values[0]) / step)
+def _evidence(values: Array, error: Array, anchor: float, step: float, divisor: int) -> float:
+    # Minus the log of the chance that values at random lie so near to a grid.
+    gain = np.log(step / (2 * np.maximum(error, 1e-300)))
+    if divisor > 1:
+        # Values on the grid of the smallest gap itself lie on each finer one, and so tell nothing about it.
+        distance = (values - anchor) / (step * divisor)
+        news = np.abs(distance - np.round(distance)) * step * divisor > 4 * error
+        return float(gain[news].sum()) - math.log(divisor)
+    # The two that tell most are used up by step and offset.
+    return float(np.sort(gain)[:-2].sum()) - math.log((values[-1] - values[0]) / step)

@@ -1,0 +1,37 @@
+"""The nearest name, for errors about names that do not exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+__all__ = ["nearest_name", "suggestion"]
+
+_SHOWN = 20
+
+
+def nearest_name(name: str, names: Sequence[str]) -> str | None:
+    """Return the name most like another, or None if none is like it.
+
+    Examples
+    --------
+    >>> nearest_name("prise", ["price", "size"])
+    'price'
+    """
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def suggestion(name: str, names: Sequence[str]) -> str:
+    """Return a fix for a name that is not among some names.
+
+    Examples
+    --------
+    >>> suggestion("prise", ["price", "size"])
+    "did you mean 'price'?"
+    """
+    near = nearest_name(name, names)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return f"choose among: {shown}"
