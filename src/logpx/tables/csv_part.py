@@ -11,7 +11,7 @@ from logpx.errors import DataError
 from logpx.tables.column_types import ColumnType
 from logpx.tables.csv_diagnosis import diagnose, unterminated_quote
 from logpx.tables.csv_header import MISSING_MARKERS, open_bytes, read_header
-from logpx.tables.table import Part
+from logpx.tables.part import Part
 
 __all__ = ["CsvPart"]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.column_types import ColumnType
-from logpx.tables.table import Part
+from logpx.tables.part import Part
 
 __all__ = ["FramePart", "frame_columns"]
 

@@ -24,6 +24,8 @@ _CONVINCING = math.log(1e6)
 _UNSEEN = 0.01
 _ROWS_FOR_UNSEEN = 100
 _SPACING_QUANTILE = 0.1
+# A grid that is exact in decimals is not given up for one that fits up to rounding and is hardly coarser.
+_COARSER = 9.5
 _LARGEST_WHOLE = 2.0**53
 
 
@@ -83,7 +85,7 @@ def detect_grid(values: Array) -> Grid | None:
         return None
     decimal = _decimal_grid(distinct, counts, printed)
     uniform = fit_uniform_grid(distinct, printed.error, counts.astype(np.float64))
-    if uniform is not None and (decimal is None or uniform[0] > decimal.step * (1 + 1e-6)):
+    if uniform is not None and (decimal is None or uniform[0] > _COARSER * decimal.step):
         return Grid(*uniform)
     return decimal or _spacing_grid(distinct, counts)
 

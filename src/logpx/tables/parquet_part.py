@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from logpx.errors import DataError
 from logpx.tables.column_types import ColumnType
-from logpx.tables.table import Part
+from logpx.tables.part import Part
 
 __all__ = ["ParquetPart"]
 

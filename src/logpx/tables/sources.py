@@ -12,8 +12,9 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.csv_part import CsvPart
 from logpx.tables.frame_part import FramePart, frame_columns
 from logpx.tables.parquet_part import ParquetPart
+from logpx.tables.part import Part
 from logpx.tables.suggestions import nearest_name
-from logpx.tables.table import Part, Table
+from logpx.tables.table import Table
 
 __all__ = ["open_table"]
 

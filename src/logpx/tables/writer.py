@@ -2,74 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import os
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from logpx.errors import ResourceError, UsageError
+from logpx.tables.encoders import encoder_for
 
 __all__ = ["TableWriter", "open_writer"]
-
-
-class _Encoder(Protocol):
-    def write_batch(self, batch: pa.RecordBatch) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def _delimited(delimiter: str) -> Callable[[IO[bytes], pa.Schema], _Encoder]:
-    def open_encoder(stream: IO[bytes], schema: pa.Schema) -> _Encoder:
-        header = io.StringIO()
-        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
-        stream.write(header.getvalue().encode())
-        # Of a single column, a missing cell would be an empty line, which no reader counts as a row.
-        options = pacsv.WriteOptions(
-            include_header=False, delimiter=delimiter, null_string="NA" if len(schema) == 1 else ""
-        )
-        encoder: _Encoder = pacsv.CSVWriter(stream, schema, write_options=options)
-        return encoder
-
-    return open_encoder
-
-
-def _compressed(
-    inner: Callable[[IO[bytes], pa.Schema], _Encoder],
-) -> Callable[[IO[bytes], pa.Schema], _Encoder]:
-    class Compressed:
-        def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
-            self._stream = pa.CompressedOutputStream(stream, "gzip")
-            self._encoder = inner(self._stream, schema)
-
-        def write_batch(self, batch: pa.RecordBatch) -> None:
-            self._encoder.write_batch(batch)
-
-        def close(self) -> None:
-            self._encoder.close()
-            self._stream.close()
-
-    return Compressed
-
-
-_ENCODERS: dict[str, Callable[[IO[bytes], pa.Schema], _Encoder]] = {
-    ".parquet": pq.ParquetWriter,
-    ".csv": _delimited(","),
-    ".tsv": _delimited("\t"),
-    ".csv.gz": _compressed(_delimited(",")),
-    ".tsv.gz": _compressed(_delimited("\t")),
-}
 
 
 class TableWriter:
@@ -81,14 +30,14 @@ class TableWriter:
         self._path = path
         self._overwrite = overwrite
         self._temporary: str | None = None
-        encoder = _ENCODERS[".csv"] if path is None else _encoder_for(path)
+        open_encoder = encoder_for(path)
         if path is not None and os.path.isdir(path):
             raise UsageError("the output is a folder", file=path, fix="give the name of a file")
         if path is not None and not overwrite:
             self._refuse_existing()
         try:
             self._stream: IO[bytes] = sys.stdout.buffer if path is None else self._sibling(path)
-            self._encoder = encoder(self._stream, schema)
+            self._encoder = open_encoder(self._stream, schema)
         except OSError as error:
             self._discard()
             raise self._resource_error(error) from error
@@ -202,18 +151,6 @@ _FIXES = {
     errno.EFBIG: "raise the limit on file sizes, or write to another disk",
     errno.ENOENT: "create the folder first, or correct the path",
 }
-
-
-def _encoder_for(path: str) -> Callable[[IO[bytes], pa.Schema], _Encoder]:
-    name = os.path.basename(path).lower()
-    for extension, encoder in _ENCODERS.items():
-        if name.endswith(extension):
-            return encoder
-    raise UsageError(
-        "the file's extension names no format that can be written",
-        file=path,
-        fix=f"use one of {', '.join(_ENCODERS)}",
-    )
 
 
 def _sync_folder(path: str) -> None:
