@@ -28,6 +28,8 @@ def is_table(data: object) -> bool:
     """
     if _is_array(data) or isinstance(_frame(data), (nw.DataFrame, nw.Series)):
         return True
+    if not isinstance(data, (list, tuple)):
+        return False
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return np.isscalar(data) or isinstance(data, (list, tuple))
@@ -55,16 +57,17 @@ def column_names(data: Any) -> list[str] | None:
 
 
 def _columns_of(frame: nw.DataFrame[Any]) -> tuple[NDArray[Any], list[str]]:
-    for name in frame.columns:
-        dtype = frame[name].dtype
-        if not (dtype.is_numeric() or dtype == nw.Boolean):
+    columns = []
+    # Not by name: pandas columns may have numbers for names.
+    for column, name in zip(frame.iter_columns(), frame.columns, strict=True):
+        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
             raise DataError(
-                f"numbers were expected, and the column holds {dtype}",
+                f"numbers were expected, and the column holds {column.dtype}",
                 column=name,
                 fix="leave the column out, or fit a table: logpx.tables knows kinds of columns",
             )
-    numeric = frame.select(nw.all().cast(nw.Float64))
-    return numeric.to_numpy(), list(frame.columns)
+        columns.append(column.cast(nw.Float64).to_numpy())
+    return np.column_stack(columns) if columns else np.empty((len(frame), 0)), list(frame.columns)
 
 
 def _array_of(data: Any, what: str) -> tuple[NDArray[Any] | Tensor, list[str] | None]:
