@@ -1,0 +1,202 @@
+"""The model of a table: rows in, log p(x) in the table's own units out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from logpx.configuration import Configured
+from logpx.distributions import Distribution
+from logpx.errors import UsageError
+from logpx.tables.evaluation import Comparison, Evaluation, RunningMean
+from logpx.tables.kinds import Kind
+from logpx.tables.matrix import to_matrix
+from logpx.tables.schema import Schema
+from logpx.tables.sources import open_table
+from logpx.tables.support import Support
+from logpx.tables.supports import Supports
+from logpx.tables.table import Table
+
+__all__ = ["ScoredBatch", "TableModel"]
+
+_BATCH_ROWS = 65536
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """The scores of consecutive rows.
+
+    Attributes
+    ----------
+    start : int
+        The number of rows before the batch.
+    log_prob : ndarray of float64
+        Exact log p(x), or its lower bound, in nats; one number per row.
+    standard_error : ndarray of float64 or None
+        Standard error of the bound's estimate; None where log p(x) is exact.
+    """
+
+    start: int
+    log_prob: npt.NDArray[np.float64]
+    standard_error: npt.NDArray[np.float64] | None
+
+
+class TableModel(Configured, nn.Module):
+    r"""A distribution over the rows of a table, in the table's own units.
+
+    Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
+    :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that lower bound, as a
+    density per unit of the table; for whole numbers (s = 1) it bounds the log-probability itself.
+
+    Parameters
+    ----------
+    schema
+        The columns of the table; a `Schema` or its JSON values.
+    density
+        The fitted distribution of dequantised rows.
+    baselines
+        Simple distributions of the same rows by name, fitted to the same training rows, for `evaluate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from logpx.tables import fit_table
+    >>> x = np.random.default_rng(0).normal(size=(500, 2))
+    >>> model = fit_table(x, model="gaussian").model
+    >>> model.kind, model.log_prob(x[:3]).shape
+    ('exact', torch.Size([3]))
+    """
+
+    def __init__(
+        self,
+        schema: Schema | Mapping[str, Any],
+        density: Distribution,
+        baselines: Mapping[str, Distribution] | None = None,
+    ) -> None:
+        super().__init__()
+        self.schema = schema if isinstance(schema, Schema) else Schema.from_json(json.dumps(dict(schema)))
+        self._arguments["schema"] = json.loads(self.schema.to_json())
+        self.density = density
+        self.baselines = nn.ModuleDict(dict(baselines or {}))
+        self.supports = Supports([Support.of(column) for column in self.schema.modelled])
+
+    @property
+    def kind(self) -> str:
+        """What the reported numbers are: ``exact``, or ``lower bound`` where a column is on a grid."""
+        return "lower bound" if self.supports.gridded else "exact"
+
+    def log_prob(self, rows: Any, seed: int = 0, draws: int = 8) -> Tensor:
+        """Return log p of the rows of a table, a frame or an array; see `score` for files larger than memory.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``, float64, in nats: exact, or a lower bound, as `kind` says.
+        """
+        scored = [batch.log_prob for batch in self.score(rows, seed, draws)]
+        return torch.from_numpy(np.concatenate(scored))
+
+    @torch.no_grad()
+    def score(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ScoredBatch]:
+        """Score a table of any length in memory that does not grow with it.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`.
+        seed
+            Seed of the dequantisation noise; a row's noise depends on the seed and its number alone.
+        draws
+            How many noises the bound is averaged over; unused where log p is exact.
+
+        Raises
+        ------
+        DataError
+            If the table lacks a column of the model or has one more, or a cell cannot be scored.
+        """
+        draws = self._draws(draws)
+        for start, x in self._matrices(rows):
+            values = torch.stack([self._log_prob(self.density, x, seed, start, draw) for draw in range(draws)])
+            error = None
+            if self.supports.gridded:
+                spread = values.std(0) if draws > 1 else torch.full_like(values[0], torch.nan)
+                error = (spread / draws**0.5).numpy(force=True)
+            yield ScoredBatch(start, values.mean(0).numpy(force=True), error)
+
+    @torch.no_grad()
+    def evaluate(self, rows: Any, seed: int = 0, draws: int = 1) -> Evaluation:
+        """Return the mean log p per row with its standard error, beside the baselines on the same rows and noise."""
+        draws = self._draws(draws)
+        names = list(self.baselines)
+        own, outside = RunningMean(), 0
+        others = {name: RunningMean() for name in names}
+        gains = {name: RunningMean() for name in names}
+        for start, x in self._matrices(rows):
+            noisy = [self.supports.dequantise(x, seed=seed, first_row=start, draw=draw) for draw in range(draws)]
+            log_prob = torch.stack([self.density.log_prob(each) for each in noisy]).mean(0)
+            own.add(log_prob)
+            outside += int(torch.isneginf(log_prob).sum())
+            for name in names:
+                other = torch.stack([self.baselines[name].log_prob(each) for each in noisy]).mean(0)
+                others[name].add(other)
+                gains[name].add(log_prob - other)
+        baselines = {
+            name: Comparison(
+                others[name].value, others[name].standard_error, gains[name].value, gains[name].standard_error
+            )
+            for name in names
+        }
+        return Evaluation(own.value, own.standard_error, self.kind, own.count, outside, baselines)
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0) -> pa.Table:
+        """Draw synthetic rows as a table; row i depends only on the seed and i."""
+        batches = list(self.sample_table(n, seed))
+        return pa.Table.from_batches(batches, schema=self.arrow_schema)
+
+    @torch.no_grad()
+    def sample_table(self, n: int, seed: int = 0) -> Iterator[pa.RecordBatch]:
+        """Draw synthetic rows in batches: modelled columns on their grids and within their bounds."""
+        if n < 0:
+            raise UsageError(f"{n} rows asked for", fix="ask for 0 rows or more")
+        for block in range(-(-n // _BATCH_ROWS)):
+            wanted = min(_BATCH_ROWS, n - block * _BATCH_ROWS)
+            key = np.random.SeedSequence(entropy=seed, spawn_key=(block,)).generate_state(1, np.uint64)
+            x = self.supports.snap(self.density.sample(wanted, seed=int(key[0]) >> 1)).numpy(force=True)
+            arrays = [
+                pa.array(x[:, index]).cast(field.type) for index, field in enumerate(self.arrow_schema)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """Names and types of sampled columns: whole numbers where the column holds them, else float64."""
+        return pa.schema(
+            [
+                (column.name, pa.int64() if column.kind is Kind.INTEGER and column.uniform else pa.float64())
+                for column in self.schema.modelled
+            ]
+        )
+
+    def _draws(self, draws: int) -> int:
+        if draws < 1:
+            raise UsageError(f"{draws} draws", fix="use at least one draw")
+        return draws if self.supports.gridded else 1
+
+    def _log_prob(self, density: Distribution, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
+        return density.log_prob(self.supports.dequantise(x, seed=seed, first_row=start, draw=draw))
+
+    def _matrices(self, rows: Any) -> Iterator[tuple[int, Tensor]]:
+        table = rows if isinstance(rows, Table) else open_table(rows)
+        self.schema.check(table.names, table.file)
+        device = next(iter(self.density.parameters())).device
+        for batch in table.select(self.schema.modelled_names).batches(_BATCH_ROWS):
+            yield batch.start, torch.from_numpy(to_matrix(batch, self.schema)).to(device)

@@ -1,0 +1,155 @@
+"""The search for a table's density: fit families on both sets of column maps, and keep their validation scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import DiagonalNormal, Distribution, FullNormal
+from logpx.errors import DataError, DivergedError, LogpxError
+from logpx.tables.columns import Columns
+from logpx.tables.density import TableDensity
+from logpx.tables.families import Budget, Family
+from logpx.tables.rows import TableRows, with_noise
+from logpx.tables.schema import Schema
+from logpx.tables.selection import Candidate, Record, choose
+from logpx.tables.support import Support
+from logpx.tables.supports import Supports
+
+__all__ = ["Search"]
+
+_EXPLORING_SHARE = 0.1
+
+
+class Search:
+    """Fits families to one table and remembers how each did.
+
+    Parameters
+    ----------
+    schema
+        The columns.
+    training, validation
+        Rows in table units, shape ``(n, d)``, float64.
+    seed
+        Of everything random.
+    deadline
+        The value of ``time.monotonic()`` to be done at.
+    report
+        Called with a line of text after each step.
+    progress, should_stop
+        Passed on to the families.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        training: Tensor,
+        validation: Tensor,
+        seed: int,
+        deadline: float,
+        report: Callable[[str], object],
+        progress: Any,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.names = schema.modelled_names
+        self.seed, self.deadline = seed, deadline
+        self.report, self.progress, self.should_stop = report, progress, should_stop
+        supports = [Support.of(column) for column in schema.modelled]
+        noise = Supports(supports)
+        self.training: TableRows = with_noise(training, noise, 3 * seed + 1)
+        self.validation: TableRows = with_noise(validation, noise, 3 * seed + 2)
+        chosen = Columns.fit(training.numpy(), supports, seed=seed, names=self.names)
+        standard = Columns.standard(training.numpy(), supports, seed=seed, names=self.names)
+        self.maps = {"standard": standard, "chosen": chosen}
+        self.candidates: list[Candidate] = []
+        self.failures: list[Record] = []
+
+    def run(self, families: Sequence[Family]) -> None:
+        """Fit every family; the slow ones first for a short while, and the best of them again with all the time left.
+
+        A single family gets all the time.
+        """
+        quick = [family for family in families if family.quick]
+        slow = [family for family in families if not family.quick and family.least_features <= len(self.names)]
+        total = self.deadline - time.monotonic()
+        for family in quick:
+            for scales in self.maps:
+                self._try(family, scales, _EXPLORING_SHARE * total if slow else total / len(self.maps))
+        trials = []
+        if len(slow) > 1:
+            for family in slow:
+                trials.append((self._try(family, "chosen", _EXPLORING_SHARE * total), family))
+            scored = [(trial.score, family) for trial, family in trials if trial is not None]
+            slow = [max(scored, key=lambda pair: pair[0])[1]] if scored else []
+        if slow and (self._left() > 1.0 or not self.candidates):
+            self._try(slow[0], "chosen", max(1.0, self._left()))
+
+    def best(self) -> Candidate:
+        """Return the best candidate or stack of candidates.
+
+        Raises
+        ------
+        DivergedError
+            If every family failed, with the reasons.
+        """
+        if not self.candidates:
+            reasons = "; ".join(f"{record.model}: {record.note}" for record in self.failures)
+            raise DivergedError(f"no model could be fitted ({reasons})", fix="give more rows or fewer columns")
+        return choose(self.candidates)
+
+    def baselines(self) -> dict[str, Distribution]:
+        """Fit the simple models that `TableModel.evaluate` compares with."""
+        independent, gaussian = DiagonalNormal(len(self.names)).double(), FullNormal(len(self.names)).double()
+        with _naming(self.names):
+            independent.update(independent.statistics(self._in_model_units("chosen", self.training)))
+            gaussian.update(gaussian.statistics(self._in_model_units("standard", self.training)))
+        return {
+            "independent marginals": TableDensity(self.maps["chosen"], independent),
+            "full-covariance Gaussian": TableDensity(self.maps["standard"], gaussian),
+        }
+
+    def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
+        y: Tensor = self.maps[scales](rows.noisy)[0]
+        return y
+
+    def _left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def _try(self, family: Family, scales: str, seconds: float) -> Candidate | None:
+        start = time.monotonic()
+        budget = Budget(max(seconds, 0.5), self.seed, self.should_stop, self.progress)
+        try:
+            with _naming(self.names):
+                y, held_out = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))
+                model = family.fit(y, held_out, budget)
+                density = TableDensity(self.maps[scales], model)
+                with torch.no_grad():
+                    draws = density.log_prob(self.validation.noisy).view(-1, len(self.validation.values))
+        except LogpxError as error:
+            note = error.message if error.column is None else f"column {error.column!r}: {error.message}"
+            self.failures.append(Record(family.name, scales, None, None, time.monotonic() - start, note=note))
+            self.report(f"{family.name} on {scales} scales failed: {note}")
+            return None
+        candidate = Candidate(family.name, scales, density, draws.mean(0), time.monotonic() - start)
+        self.candidates.append(candidate)
+        self.report(
+            f"{family.name} on {scales} scales: {candidate.score:.3f} nats per validation row "
+            f"({candidate.seconds:.1f} s)"
+        )
+        return candidate
+
+
+@contextmanager
+def _naming(names: Sequence[str]) -> Iterator[None]:
+    """Name the column in an error that knows its number."""
+    try:
+        yield
+    except DataError as error:
+        if not isinstance(error.column, int):
+            raise
+        raise DataError(error.message, row=error.row, column=names[error.column], fix=error.fix) from error
