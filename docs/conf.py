@@ -1,6 +1,7 @@
 """Sphinx configuration: builds offline; a reference to a logpx name that does not exist is an error."""
 
 import importlib
+import pkgutil
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -51,19 +52,27 @@ def public_name(target: str) -> str | None:
     return f"logpx.{room}.{name}" if name in exports else None
 
 
+def exists(target: str) -> bool:
+    """Return whether a dotted name leads to an object."""
+    try:
+        pkgutil.resolve_name(target)
+    except (AttributeError, ImportError):
+        return False
+    return True
+
+
 def resolve_by_public_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contents: nodes.TextElement
 ) -> nodes.Element | None:
     target = node.get("reftarget", "")
     if node.get("refdomain") != "py" or not target.startswith("logpx."):
         return None
-    if target.rpartition(".")[2].startswith("_"):
-        return contents  # a private base class is named, but has no page
     public = public_name(target)
-    if public is None:
-        return None
-    domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contents)
+    if public is not None:
+        domain = env.get_domain("py")
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contents)
+    # What exists but is internal to its room is named without a link.
+    return contents if exists(target) else None
 
 
 def setup(app: Sphinx) -> None:
