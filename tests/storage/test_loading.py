@@ -106,12 +106,13 @@ def test_state_dict_fits_a_freshly_built_object(folder: Path):
     assert torch.equal(model.log_prob(x), fresh.log_prob(x))
 
 
-def test_details_are_read_without_the_weights(folder: Path):
-    (folder / "model.safetensors").unlink()
+def test_details_are_the_documents(folder: Path):
     details = read_details(folder)
-    assert details["metrics"] == {"seconds": 1.5}
-    assert details["config"]["model"]["class"] == "RealNVP"
-    assert details["config"]["logpx_version"] == logpx.__version__
+    assert details.metrics == {"seconds": 1.5}
+    assert details.config["model"]["class"] == "RealNVP"
+    assert details.config["logpx_version"] == logpx.__version__
+    assert details.schema is None
+    assert details.weights_bytes == (folder / "model.safetensors").stat().st_size
 
 
 def test_card_may_be_edited_or_removed(folder: Path):
@@ -152,7 +153,7 @@ def test_damaged_file_is_named(folder: Path, name: str, damage: str):
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.json", "model.safetensors", "manifest.json"])
 def test_fuzzed_file_gives_the_same_model_or_a_typed_error(folder: Path, name: str):
-    model, metrics = load(folder).state_dict(), read_details(folder)["metrics"]
+    model, metrics = load(folder).state_dict(), read_details(folder).metrics
     path = folder / name
     content = path.read_bytes()
     generator = random.Random(name)
@@ -166,7 +167,7 @@ def test_fuzzed_file_gives_the_same_model_or_a_typed_error(folder: Path, name: s
             copy, details = load(folder).state_dict(), read_details(folder)
         except ModelFolderError:
             continue
-        assert details["metrics"] == metrics
+        assert details.metrics == metrics
         assert all(torch.equal(copy[key], value) for key, value in model.items())
 
 

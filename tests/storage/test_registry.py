@@ -21,7 +21,7 @@ from logpx.flows import IAF, MAF, NICE, NSF, RealNVP
 from logpx.latent import GaussianMixture
 from logpx.nets import MADE, MLP, ResidualMLP
 from logpx.storage import REGISTRY, load, save
-from logpx.tables import scales
+from logpx.tables import Column, Columns, Kind, Schema, Support, TableDensity, TableModel, scales
 from logpx.tables.scales import Asinh, Cells, Log, QuantileSpline, Scale, Standard
 from logpx.transforms import (
     Affine,
@@ -112,6 +112,26 @@ def test_registry_cannot_be_changed():
         REGISTRY["Thing"] = object
 
 
+def table_model() -> TableModel:
+    rows = torch.stack([ROWS, (3 * ROWS.flip(0)).round()], 1).numpy()
+    schema = Schema(
+        columns=[
+            Column(name="a", kind=Kind.POSITIVE, lower=0.0),
+            Column(name="n", kind=Kind.INTEGER, step=1.0, value=None),
+            Column(name="id", kind=Kind.IDENTIFIER, reason="unique text"),
+        ],
+        rows=10**12,
+    )
+    columns = Columns.fit(rows, [Support.of(column) for column in schema.modelled])
+    density = TableDensity(columns, RealNVP(2, layers=2, hidden=(8,)))
+    return TableModel(
+        schema, Mixture([density, density], [0.25, 0.75]), {"simple": TableDensity(columns, FullNormal(2))}
+    )
+
+
+MODELS["TableModel"] = table_model
+
+
 def randomised(model: torch.nn.Module) -> torch.nn.Module:
     """Give every parameter another value than its constructor does."""
     generator = torch.Generator().manual_seed(1)
@@ -122,6 +142,15 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
+    if isinstance(model, TableModel):
+        drawn = model.sample(50, seed=3)
+        evaluation = model.evaluate(drawn, seed=1)
+        means = [evaluation.mean, evaluation.standard_error, evaluation.baselines["simple"].gain]
+        return [
+            model.log_prob(drawn, seed=2),
+            torch.tensor(drawn.to_pandas().to_numpy()),
+            torch.tensor(means),
+        ]
     if isinstance(model, (MADE, Scale)):
         dtype = next(iter(model.state_dict().values())).dtype
         output = model(torch.linspace(0.05, 0.95, 12, dtype=dtype).view(4, 3))

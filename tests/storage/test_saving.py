@@ -1,6 +1,7 @@
 """Saving refuses what could not be loaded, and never replaces what is not a model."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DivergedError, ResourceError, UsageError
 from logpx.flows import NICE, RealNVP
 from logpx.storage import check_target, load, save
-from logpx.transforms import Affine, Coupling, Transform
+from logpx.tables.columns import Columns
+from logpx.tables.scales import Standard
+from logpx.tables.support import Support
+from logpx.transforms import Affine, Chain, Coupling, Transform
 
 
 def test_folder_holds_the_documented_files(tmp_path: Path):
@@ -161,8 +165,23 @@ def test_metrics_are_json_and_not_finite_ones_null(tmp_path: Path):
     save(NICE(2), tmp_path / "model", metrics=metrics)
     read = json.loads((tmp_path / "model/metrics.json").read_text())
     assert read == {"a": [1, 2.5, None], "b": {"c": 3.0}, "d": None, "e": "text", "f": True}
-    with pytest.raises(UsageError, match="metrics"):
+    with pytest.raises(UsageError, match="JSON"):
         save(NICE(2), tmp_path / "other", metrics={"a": object()})
+
+
+def test_arguments_that_json_lacks(tmp_path: Path):
+    columns = Columns([Standard.fit(torch.tensor([0.0, 1.0]))], [Support()], [{"Standard": -math.inf}])
+    save(columns, tmp_path / "model")
+    assert load(tmp_path / "model").held_out == [{"Standard": -math.inf}]
+    json.loads((tmp_path / "model/config.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_module_used_twice(tmp_path: Path):
+    part = Affine(2)
+    flow = Flow(StandardNormal(2), Chain([part, Coupling(2), part]))
+    save(flow, tmp_path / "model")
+    x = torch.rand(3, 2)
+    assert torch.equal(load(tmp_path / "model").log_prob(x), flow.log_prob(x))
 
 
 def test_views_and_shared_weights_are_saved(tmp_path: Path):

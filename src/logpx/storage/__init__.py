@@ -1,8 +1,9 @@
 """The model folder: safetensors and JSON, a closed registry of classes, written whole or not at all."""
 
+from logpx.storage.details import Details, read_details
 from logpx.storage.layout import FORMAT_VERSION
-from logpx.storage.loading import load, read_details
+from logpx.storage.loading import load
 from logpx.storage.registry import REGISTRY
 from logpx.storage.saving import check_target, save
 
-__all__ = ["FORMAT_VERSION", "REGISTRY", "check_target", "load", "read_details", "save"]
+__all__ = ["FORMAT_VERSION", "REGISTRY", "Details", "check_target", "load", "read_details", "save"]

@@ -40,7 +40,8 @@ def describe_model(model: nn.Module) -> dict[str, Any]:
         skeleton = build_skeleton(description)
     except LogpxError as error:
         raise UsageError(f"the model cannot be saved: {error.message}", fix=_UNSAVED) from error
-    for (name, part), (_, rebuilt) in zip(model.named_modules(), skeleton.named_modules(), strict=False):
+    parts, rebuilt_parts = (one.named_modules(remove_duplicate=False) for one in (model, skeleton))
+    for (name, part), (_, rebuilt) in zip(parts, rebuilt_parts, strict=False):
         if type(part) is not type(rebuilt):
             message = f"the part {name!r} is a {type(part).__name__} that a saved model cannot have"
             raise UsageError(message, fix=_UNSAVED)

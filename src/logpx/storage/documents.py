@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from logpx.errors import ModelFolderError
+from logpx.errors import ModelFolderError, UsageError
 
-__all__ = ["DAMAGED", "parse_object", "read_bytes", "to_bytes"]
+__all__ = ["DAMAGED", "parse_object", "plain", "read_bytes", "restore", "spell_out", "to_bytes"]
 
 DAMAGED = "restore the folder from a copy, or fit the model again"
 
 _LARGEST_DOCUMENT = 64_000_000
+_NOT_FINITE = ("inf", "-inf", "nan")
 
 
 def to_bytes(document: Any) -> bytes:
@@ -68,6 +71,66 @@ def read_bytes(file: Path) -> bytes:
         raise ModelFolderError(
             f"cannot be read: {error.strerror}", file=file, fix="check its permissions"
         ) from error
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON values, numbers that are not finite as null.
+
+    Raises
+    ------
+    UsageError
+        If a part is neither a number, text, list nor mapping.
+
+    Examples
+    --------
+    >>> plain({"mean": (1.5, float("nan"))})
+    {'mean': [1.5, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"a {type(value).__name__} cannot be written as JSON", fix="give JSON values"
+        ) from None
+    return number if math.isfinite(number) else None
+
+
+def spell_out(value: Any) -> Any:
+    """Return a description with numbers that JSON lacks as ``{"float": "inf"}``, which `restore` undoes.
+
+    Examples
+    --------
+    >>> spell_out([0.5, float("-inf")])
+    [0.5, {'float': '-inf'}]
+    >>> restore(spell_out([0.5, float("-inf")]))
+    [0.5, -inf]
+    """
+    if isinstance(value, dict):
+        return {key: spell_out(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [spell_out(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    return value
+
+
+def restore(value: Any) -> Any:
+    """Return what `spell_out` was given."""
+    if isinstance(value, dict):
+        if set(value) == {"float"} and value["float"] in _NOT_FINITE:
+            return float(value["float"])
+        return {key: restore(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [restore(item) for item in value]
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

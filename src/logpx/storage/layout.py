@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from logpx.errors import ModelFolderError
 from logpx.storage.documents import DAMAGED, parse_object, read_bytes
+from logpx.storage.filesystem import find_previous
 from logpx.storage.manifest import MANIFEST
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "METRICS",
     "SCHEMA",
     "WEIGHTS",
+    "locate",
     "read_config",
 ]
 
@@ -32,6 +35,14 @@ CARD = "README.md"
 
 #: Every file that a model folder may hold.
 FILES = frozenset({CONFIG, SCHEMA, METRICS, WEIGHTS, CARD, MANIFEST})
+
+
+def locate(folder: str | os.PathLike[str]) -> Path:
+    """Return the folder, or what an interrupted replacement of it has put aside."""
+    path = Path(folder)
+    if os.path.exists(path):
+        return path
+    return find_previous(path.resolve()) or path
 
 
 def read_config(folder: Path) -> dict[str, Any]:

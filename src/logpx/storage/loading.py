@@ -10,13 +10,12 @@ import torch
 
 from logpx.errors import ModelFolderError, UsageError
 from logpx.storage.description import build_skeleton, check_sizes
-from logpx.storage.documents import DAMAGED
-from logpx.storage.filesystem import find_previous
-from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, read_config
+from logpx.storage.documents import DAMAGED, restore
+from logpx.storage.layout import CONFIG, SCHEMA, WEIGHTS, locate, read_config
 from logpx.storage.manifest import Manifest
 from logpx.storage.weights import WeightsFile
 
-__all__ = ["load", "read_details"]
+__all__ = ["load"]
 
 
 def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> Any:
@@ -39,13 +38,14 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
         If the device does not exist here.
     """
     place = _device(device)
-    path = _locate(folder)
+    path = locate(folder)
     config = read_config(path)
     manifest = Manifest.read(path)
     description = _described(path, manifest)
     try:
         weights = WeightsFile(manifest.verify(WEIGHTS))
         check_sizes(description, weights.tensors, weights.elements)
+        description = restore(description)
         if SCHEMA in manifest:
             description["schema"] = manifest.read_document(SCHEMA)
         model = build_skeleton(description)
@@ -60,33 +60,11 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
     return model.to(place)
 
 
-def read_details(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what a folder says about its model, without loading it: configuration and metrics.
-
-    Raises
-    ------
-    ModelFolderError
-        As `load`.
-    """
-    path = _locate(folder)
-    read_config(path)
-    manifest = Manifest.read(path)
-    return {"config": manifest.read_document(CONFIG), "metrics": manifest.read_document(METRICS)}
-
-
 def _described(path: Path, manifest: Manifest) -> dict[str, Any]:
     description = manifest.read_document(CONFIG).get("model")
     if not isinstance(description, dict):
         raise ModelFolderError("describes no model", file=path / CONFIG, fix=DAMAGED)
     return description
-
-
-def _locate(folder: str | os.PathLike[str]) -> Path:
-    """Return the folder, or what an interrupted replacement of it has put aside."""
-    path = Path(folder)
-    if os.path.exists(path):
-        return path
-    return find_previous(path.resolve()) or path
 
 
 def _device(name: str | torch.device) -> torch.device:

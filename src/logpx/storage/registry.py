@@ -8,6 +8,10 @@ from typing import Any
 from logpx import distributions, flows, latent, nets, transforms
 from logpx.configuration import class_name
 from logpx.tables import scales
+from logpx.tables.columns import Columns
+from logpx.tables.density import TableDensity
+from logpx.tables.model import TableModel
+from logpx.tables.support import Support
 
 __all__ = ["REGISTRY"]
 
@@ -44,6 +48,10 @@ _CLASSES: tuple[type[Any], ...] = (
     flows.NSF,
     flows.RealNVP,
     latent.GaussianMixture,
+    Columns,
+    Support,
+    TableDensity,
+    TableModel,
     scales.Asinh,
     scales.Cells,
     scales.Log,

@@ -16,7 +16,7 @@ from logpx._version import __version__
 from logpx.errors import ModelFolderError, ResourceError, UsageError
 from logpx.storage.card import model_card
 from logpx.storage.description import describe_model
-from logpx.storage.documents import to_bytes
+from logpx.storage.documents import plain, spell_out, to_bytes
 from logpx.storage.filesystem import install_folder, restore_interrupted, translated_errors
 from logpx.storage.layout import (
     CARD,
@@ -80,7 +80,7 @@ def save(
     True
     """
     target = check_target(folder, overwrite=overwrite)
-    files = _files(model, _finite(metrics or {}), target.name)
+    files = _files(model, plain(metrics or {}), target.name)
     restore_interrupted(target)
     install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target)
 
@@ -145,26 +145,22 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
 
 
 def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, bytes]:
-    description = describe_model(model)
-    try:
-        schema = description.pop("schema", None)
-        config = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "logpx_version": __version__,
-            "torch_version": str(torch.__version__),
-            "python_version": platform.python_version(),
-            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "model": description,
-        }
-        files = {CONFIG: to_bytes(config)}
-        if schema is not None:
-            files[SCHEMA] = to_bytes(schema)
-        files[METRICS] = to_bytes(metrics)
-    except ValueError as error:
-        message = f"the model's description holds a number that is not finite: {error}"
-        raise UsageError(message, fix="build the model with finite arguments") from error
+    description = spell_out(describe_model(model))
+    schema = description.pop("schema", None)
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "logpx_version": __version__,
+        "torch_version": str(torch.__version__),
+        "python_version": platform.python_version(),
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "model": description,
+    }
+    files = {CONFIG: to_bytes(config)}
+    if schema is not None:
+        files[SCHEMA] = to_bytes(schema)
+    files[METRICS] = to_bytes(metrics)
     files[WEIGHTS] = weights_to_bytes(model)
     files[CARD] = model_card(name, config, schema, metrics).encode()
     return files
@@ -173,20 +169,3 @@ def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, by
 def _verified(files: Mapping[str, bytes]) -> dict[str, bytes]:
     # The card is for people, who may add to it.
     return {name: content for name, content in files.items() if name != CARD}
-
-
-def _finite(value: Any) -> Any:
-    """Return metrics as JSON values, numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"metrics of type {type(value).__name__} cannot be saved", fix="give JSON values"
-        ) from None
-    return number if number - number == 0.0 else None

@@ -1,0 +1,53 @@
+"""What a model folder says about its model, without loading it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, locate, read_config
+from logpx.storage.manifest import Manifest
+
+__all__ = ["Details", "read_details"]
+
+
+@dataclass(frozen=True)
+class Details:
+    """The verified documents of a model folder.
+
+    Attributes
+    ----------
+    config : dict
+        Versions and the description of the model.
+    schema : dict or None
+        The columns of the table; None for a model that is not of a table.
+    metrics : dict
+        What is known about the fit.
+    weights_bytes : int
+        The size of the weights file.
+    """
+
+    config: dict[str, Any]
+    schema: dict[str, Any] | None
+    metrics: dict[str, Any]
+    weights_bytes: int
+
+
+def read_details(folder: str | os.PathLike[str]) -> Details:
+    """Return what a folder says about its model; every file is verified, none is loaded.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, foreign, corrupt, incomplete or of a newer format; names the file.
+    """
+    path = locate(folder)
+    read_config(path)
+    manifest = Manifest.read(path)
+    return Details(
+        config=manifest.read_document(CONFIG),
+        schema=manifest.read_document(SCHEMA) if SCHEMA in manifest else None,
+        metrics=manifest.read_document(METRICS),
+        weights_bytes=manifest.verify(WEIGHTS).stat().st_size,
+    )
