@@ -17,7 +17,6 @@ version = release = logpx.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]  # guides are found by pattern, so that a new page needs no line here
 html_theme = "furo"
 html_title = f"logpx {release}"
 
