@@ -72,10 +72,14 @@ def rational_quadratic(
         # terms: nothing cancels, in single precision either.
         rise = ((inside - bottom) / height).clamp(0.0, 1.0)
         fall = 1.0 - rise
-        tilt = start * fall - end * rise
-        reach = tilt.abs() + torch.sqrt(tilt * tilt + 4.0 * slope * slope * rise * fall)
+        # Only the ratios of the slopes matter; as shares of their sum their squares cannot overflow.
+        total = start + end + slope
+        share = slope / total
+        tilt = (start * fall - end * rise) / total
+        root = torch.sqrt(tilt * tilt + 4.0 * share * share * rise * fall + torch.finfo(x.dtype).tiny)
+        reach = tilt.abs() + root
         rising = tilt >= 0.0
-        span = 2.0 * slope * torch.where(rising, rise, fall)
+        span = 2.0 * share * torch.where(rising, rise, fall)
         position = torch.where(rising, span, reach) / (reach + span)
         y = torch.addcmul(left, position, width)
     else:
