@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from logpx.errors import UsageError
 
-__all__ = ["ACTIVATIONS", "ContextLinear", "activation_function", "damp"]
+__all__ = ["ACTIVATIONS", "ContextLinear", "activation_function", "damp", "damp_context"]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -57,6 +57,11 @@ def damp(x: Tensor) -> Tensor:
     return _LINEAR_REGION * torch.asinh(x / _LINEAR_REGION)
 
 
+def damp_context(context: Tensor | None) -> Tensor | None:
+    """Return a context as a conditioner sees it; None stays None."""
+    return None if context is None else damp(context)
+
+
 class ContextLinear(nn.Module):
     """A linear layer of an input and, added to it, an optional context.
 
@@ -84,11 +89,19 @@ class ContextLinear(nn.Module):
         """Apply the layer with its input weights multiplied by a 0/1 mask; the context is never masked."""
         weight = self.weight if mask is None else self.weight * mask
         y = functional.linear(x, weight, self.bias)
-        if self.context_weight is not None:
-            if context is None:
-                raise UsageError("a conditional model was called without its context", fix="pass context=...")
-            y = y + functional.linear(context, self.context_weight)
-        return y
+        return y if self.context_weight is None else y + self.of_context(context, slice(None))
+
+    def of_context(self, context: Tensor | None, outputs: slice) -> Tensor:
+        """Return what the context adds to some of the outputs.
+
+        Raises
+        ------
+        UsageError
+            If there is no context.
+        """
+        if context is None or self.context_weight is None:
+            raise UsageError("a conditional model was called without its context", fix="pass context=...")
+        return functional.linear(context, self.context_weight[outputs])
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Apply the layer.

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from logpx.configuration import Configured
 from logpx.errors import UsageError
-from logpx.nets.layers import ContextLinear, activation_function, damp
+from logpx.nets.layers import ContextLinear, activation_function, damp, damp_context
 
 __all__ = ["MADE"]
 
@@ -96,7 +96,7 @@ class MADE(Configured, nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the parameters of every feature, shape ``(*rows, features, parameters)``."""
         damped = damp(x)
-        h = damped
+        h, context = damped, damp_context(context)
         for index, layer in enumerate(self.layers):
             h = self.activation(layer.masked_forward(h, self.get_buffer(f"mask_{index}"), context))
         y = self.output.masked_forward(h, self.get_buffer("output_mask"), context)
@@ -125,6 +125,7 @@ class MADE(Configured, nn.Module):
             What `forward` would return for them.
         """
         known: list[list[Tensor]] = [[] for _ in self.known]
+        context = damp_context(context)
         inputs: list[Tensor] = []
         parameters: list[Tensor] = []
         for step in range(self.features):
@@ -158,6 +159,4 @@ def _rows_of(
     y = layer.bias[outputs].expand(*rows, -1)
     if width:
         y = y + functional.linear(torch.cat(known, -1)[..., :width], layer.weight[outputs, :width])
-    if layer.context_weight is not None and context is not None:
-        y = y + functional.linear(context, layer.context_weight[outputs])
-    return y
+    return y if layer.context_weight is None else y + layer.of_context(context, outputs)

@@ -9,7 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.nets.layers import ContextLinear, activation_function, damp
+from logpx.nets.layers import ContextLinear, activation_function, damp, damp_context
 
 __all__ = ["MLP", "ResidualMLP"]
 
@@ -58,7 +58,7 @@ class MLP(Configured, nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the outputs, shape ``(*rows, out_features)``."""
-        h = damp(x)
+        h, context = damp(x), damp_context(context)
         for layer in self.layers:
             h = self.activation(layer(h, context))
         return self.output.forward(h, context)
@@ -109,6 +109,7 @@ class ResidualMLP(Configured, nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the outputs, shape ``(*rows, out_features)``."""
+        context = damp_context(context)
         h = self.input(damp(x), context)
         for first, second in zip(self.first, self.second, strict=True):
             h = h + second(self.activation(first(self.activation(h), context)))
