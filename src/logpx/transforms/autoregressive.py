@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from logpx.nets.made import MADE
-from logpx.transforms.base import Transform
+from logpx.transforms.base import Transform, check_event
 from logpx.transforms.univariate import AffineFunction, Univariate
 
 __all__ = ["Autoregressive"]
@@ -61,11 +61,13 @@ class Autoregressive(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the net."""
+        check_event(x, self.event_shape)
         z, ladj = self.univariate(x, self.net(x, context))
         return z, ladj.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map noise to data, feature by feature, at about the arithmetic of one evaluation of the net."""
+        check_event(z, self.event_shape)
         ladjs: list[Tensor] = []
 
         def solve(feature: int, params: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 
-__all__ = ["Transform", "as_event_shape", "sum_over_event"]
+__all__ = ["Transform", "as_event_shape", "check_event", "sum_over_event"]
 
 
 def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -27,6 +27,21 @@ def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
             fix="give the number of features, such as 3, or a shape, such as (3, 32, 32)",
         )
     return shape
+
+
+def check_event(x: Tensor, event_shape: tuple[int, ...]) -> None:
+    """Refuse rows of another event shape, which broadcasting would quietly take for something else.
+
+    Raises
+    ------
+    UsageError
+        Naming both shapes.
+    """
+    if x.shape[x.dim() - len(event_shape) :] != event_shape or x.dim() < len(event_shape):
+        raise UsageError(
+            f"a tensor of shape {tuple(x.shape)} given to a model of event shape {event_shape}",
+            fix=f"give rows of shape (n, {', '.join(map(str, event_shape))})",
+        )
 
 
 def sum_over_event(values: Tensor, event_shape: tuple[int, ...]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from logpx.errors import UsageError
 from logpx.nets.mlp import MLP
-from logpx.transforms.base import Transform
+from logpx.transforms.base import Transform, check_event
 from logpx.transforms.univariate import AffineFunction, Univariate
 
 __all__ = ["Coupling"]
@@ -74,6 +74,7 @@ class Coupling(Transform):
         self.net = net
 
     def _map(self, x: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
+        check_event(x, self.event_shape)
         first, second = x[..., : self.split], x[..., self.split :]
         kept, moved = (second, first) if self.flip else (first, second)
         params = self.net(kept, context).unflatten(-1, (moved.shape[-1], self.univariate.parameters))

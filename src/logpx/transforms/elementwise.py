@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from logpx.errors import DataError
-from logpx.transforms.base import Transform, sum_over_event
+from logpx.transforms.base import Transform, check_event, sum_over_event
 
 __all__ = ["Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh"]
 
@@ -26,11 +26,13 @@ class _Elementwise(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map every element of x; the ladj sums the elements' log-derivatives."""
+        check_event(x, self.event_shape)
         z, log_derivative = self._forward(x)
         return z, sum_over_event(log_derivative, self.event_shape)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map every element of z back; the ladj sums the elements' log-derivatives."""
+        check_event(z, self.event_shape)
         x, log_derivative = self._inverse(z)
         return x, sum_over_event(log_derivative, self.event_shape)
 
@@ -125,9 +127,7 @@ class Standardize(_Elementwise):
 
 
 def _log_sigmoid_derivative(x: Tensor) -> Tensor:
-    # Even in x; written with |x| so that neither branch overflows.
-    magnitude = x.abs()
-    return -magnitude - 2.0 * torch.log1p(torch.exp(-magnitude))
+    return functional.logsigmoid(x) + functional.logsigmoid(-x)
 
 
 class Sigmoid(_Elementwise):
@@ -180,7 +180,8 @@ class Softplus(_Elementwise):
     """
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return functional.softplus(x, threshold=1e4), functional.logsigmoid(x)
+        # torch's softplus overflows beyond its threshold, or is inexact below it.
+        return -functional.logsigmoid(-x), functional.logsigmoid(x)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         z = z.clamp_min(torch.finfo(z.dtype).tiny)
