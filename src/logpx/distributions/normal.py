@@ -147,15 +147,14 @@ class FullNormal(Distribution):
     @property
     def covariance(self) -> Tensor:
         """The covariance matrix, shape ``(D, D)``."""
-        factor = self.cholesky
-        covariance: Tensor = factor @ factor.mT
-        return covariance
+        return self.cholesky @ self.cholesky.mT
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
-        centred = (x - self.mean).flatten(0, -2)
-        z = torch.linalg.solve_triangular(self.cholesky.mT, centred, upper=True, left=False)
-        log_prob = -0.5 * (z * z).sum(-1) - self.log_diagonal.sum() - self.event_shape[0] * _HALF_LOG_TWO_PI
+        features = self.event_shape[0]
+        centred = (x - self.mean).reshape(-1, features)
+        z: Tensor = torch.linalg.solve_triangular(self.cholesky.mT, centred, upper=True, left=False)
+        log_prob = -0.5 * (z * z).sum(-1) - self.log_diagonal.sum() - features * _HALF_LOG_TWO_PI
         return log_prob.view(x.shape[:-1])
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:

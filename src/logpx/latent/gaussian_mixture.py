@@ -78,9 +78,7 @@ class GaussianMixture(Distribution):
     @property
     def covariances(self) -> Tensor:
         """The covariances, shape ``(K, D, D)``."""
-        factors = self.choleskys
-        covariances: Tensor = factors @ factors.mT
-        return covariances
+        return self.choleskys @ self.choleskys.mT
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
@@ -148,7 +146,7 @@ class GaussianMixture(Distribution):
             return self.means.new_zeros((), dtype=torch.float64)
         factor = self.choleskys.double()
         root = torch.linalg.cholesky(self.prior_covariance.double()).expand_as(factor)
-        trace = torch.linalg.solve_triangular(factor, root, upper=False).square().sum()
+        trace: Tensor = torch.linalg.solve_triangular(factor, root, upper=False).square().sum()
         return -self.prior_rows * (self.log_diagonals.double().sum() + 0.5 * trace)
 
     @torch.no_grad()
