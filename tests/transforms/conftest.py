@@ -1,0 +1,199 @@
+"""One dictionary of all transforms: a new one is one more line, and every ``test_all_*`` runs on it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from logpx import flows
+from logpx.nets import ResidualMLP
+from logpx.transforms import (
+    Affine,
+    AffineFunction,
+    Autoregressive,
+    Chain,
+    Coupling,
+    Exp,
+    Inverse,
+    Logit,
+    Permutation,
+    RationalQuadraticFunction,
+    Reverse,
+    ShiftFunction,
+    Sigmoid,
+    Softplus,
+    Standardize,
+    Tanh,
+    Transform,
+)
+
+REAL = (0.0, 1e3, -1e3, 1e30, -1e30)
+POSITIVE = (1e-30, 1e3, 1e30)
+UNIT = (0.0, 1e-30, 0.5, 1.0 - 2.0**-24, 1.0)
+SYMMETRIC = (-1.0, -1.0 + 2.0**-24, 0.0, 1.0 - 2.0**-24, 1.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A transform and what is true of it.
+
+    ``into_domain`` takes normal noise to where the map is defined, ``forward_at`` and ``inverse_at`` are the
+    extreme inputs at which it must be finite, ``float32`` is its tolerance in single precision, and
+    ``onto_reals`` says that it maps the real line onto itself, so that nothing is lost far outside.
+    """
+
+    build: Callable[[], Transform]
+    into_domain: Callable[[Tensor], Tensor] = lambda x: x
+    forward_at: Sequence[float] = REAL
+    inverse_at: Sequence[float] = REAL
+    float32: float = 1e-5
+    onto_reals: bool = True
+
+    def make(self, dtype: torch.dtype = torch.float64) -> Transform:
+        """Build it, initialised on data, with parameters from N(0, 0.1²): outputs would start at zero."""
+        torch.manual_seed(1)
+        transform = self.build()
+        with torch.no_grad():
+            for parameter in transform.parameters():
+                parameter.normal_(0.0, 0.1)
+            rows = self.rows(transform, 64, dtype=torch.float32)
+            transform.initialise(rows, self.context(transform, 64, dtype=torch.float32))
+        return transform.to(dtype)
+
+    def rows(self, transform: Transform, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Draw rows inside the domain, with the leading shape given."""
+        generator = torch.Generator().manual_seed(2)
+        noise = torch.randn((*shape, *transform.event_shape), generator=generator, dtype=torch.float64)
+        return self.into_domain(noise).to(dtype)
+
+    def context(self, transform: Transform, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor | None:
+        """Draw a context for every row, or give None where the transform takes none."""
+        if not transform.context_features:
+            return None
+        generator = torch.Generator().manual_seed(3)
+        return torch.randn(*shape, transform.context_features, generator=generator, dtype=torch.float64).to(
+            dtype
+        )
+
+    def inputs(
+        self, transform: Transform, direction: str, *shape: int, dtype: torch.dtype = torch.float64
+    ) -> Tensor:
+        """Draw inputs of a direction: rows of data, or their noise."""
+        x = self.rows(transform, *shape, dtype=dtype)
+        if direction == "forward":
+            return x
+        with torch.no_grad():
+            return transform.forward(x, self.context(transform, *shape, dtype=dtype))[0]
+
+    @staticmethod
+    def jacobian(outputs: Tensor, inputs: Tensor, differentiable: bool = False) -> Tensor:
+        """Return every row's d outputs / d inputs by autodiff, shape (rows, outputs, inputs)."""
+        columns = [
+            torch.autograd.grad(output.sum(), inputs, None, True, differentiable, materialize_grads=True)[0]
+            for output in outputs.reshape(len(outputs), -1).unbind(1)
+        ]
+        return torch.stack(columns, 1).reshape(len(outputs), len(columns), -1)
+
+
+UNIVARIATES = {
+    "shift": ShiftFunction,
+    "affine": AffineFunction,
+    "spline": lambda: RationalQuadraticFunction(bins=5, bound=3.0),
+}
+
+CASES = {
+    "affine": Case(lambda: Affine(3)),
+    "affine of a matrix": Case(lambda: Affine((2, 2))),
+    "affine of a number": Case(lambda: Affine(())),
+    "standardize": Case(lambda: Standardize(3)),
+    "standardize a matrix": Case(lambda: Standardize((2, 2))),
+    "sigmoid": Case(lambda: Sigmoid(3), inverse_at=UNIT, onto_reals=False),
+    "logit": Case(lambda: Logit(3), torch.sigmoid, forward_at=UNIT, onto_reals=False),
+    "tanh": Case(lambda: Tanh(3), inverse_at=SYMMETRIC, onto_reals=False),
+    "softplus": Case(lambda: Softplus(3), inverse_at=POSITIVE, onto_reals=False),
+    # The exponential is finite up to 88 in single precision.
+    "exp": Case(lambda: Exp(3), forward_at=(0.0, 80.0, -1e3, -1e30), inverse_at=POSITIVE, onto_reals=False),
+    "permutation drawn": Case(lambda: Permutation(4, seed=5)),
+    "permutation given": Case(lambda: Permutation(4, [2, 0, 3, 1])),
+    "reverse": Case(lambda: Reverse(3)),
+    "coupling, residual net": Case(lambda: Coupling(5, net=ResidualMLP(2, 6, width=8, blocks=2))),
+    "coupling, residual net, context": Case(
+        lambda: Coupling(5, context=2, net=ResidualMLP(2, 6, width=8, blocks=2, context=2))
+    ),
+    "coupling of one feature, context": Case(lambda: Coupling(1, hidden=(8,), context=2)),
+    "coupling of two features": Case(lambda: Coupling(2, hidden=(8,))),
+    "coupling, no hidden layer": Case(lambda: Coupling(3, hidden=())),
+    "autoregressive, one feature": Case(lambda: Autoregressive(1, hidden=(4,))),
+    "autoregressive, one feature, context": Case(lambda: Autoregressive(1, hidden=(4,), context=2)),
+    "autoregressive, narrow": Case(lambda: Autoregressive(5, hidden=(2, 1), activation="tanh")),
+    "autoregressive, narrow, context": Case(
+        lambda: Autoregressive(5, hidden=(1, 2), context=2, activation="silu")
+    ),
+    "autoregressive, deep": Case(lambda: Autoregressive(4, hidden=(8, 16, 8), activation="tanh")),
+    "chain": Case(
+        lambda: Chain([Affine(3), Reverse(3), Chain([Coupling(3, hidden=(8,)), Permutation(3)]), Affine(3)])
+    ),
+    "chain onto the unit cube": Case(
+        lambda: Chain([Affine(3), Sigmoid(3)]), inverse_at=UNIT, onto_reals=False
+    ),
+    "inverse of sigmoid": Case(lambda: Inverse(Sigmoid(3)), torch.sigmoid, forward_at=UNIT, onto_reals=False),
+    "inverse of a chain": Case(lambda: Inverse(Chain([Autoregressive(3, hidden=(8,)), Affine(3)]))),
+    "inverse autoregressive, context": Case(lambda: Inverse(Autoregressive(3, hidden=(8,), context=2))),
+}
+
+for name, univariate in UNIVARIATES.items():
+    for context in (0, 2):
+        suffix = ", context" if context else ""
+        for flip in (False, True):
+            CASES[f"coupling, {name}{', flip' if flip else ''}{suffix}"] = Case(
+                lambda u=univariate, c=context, f=flip: Coupling(5, u(), hidden=(8, 8), context=c, flip=f)
+            )
+        CASES[f"autoregressive, {name}{suffix}"] = Case(
+            lambda u=univariate, c=context: Autoregressive(4, u(), hidden=(8, 8), context=c)
+        )
+
+for context in (0, 2):
+    suffix = ", context" if context else ""
+    small = {"features": 4, "hidden": (8, 8), "context": context}
+    CASES |= {
+        f"NICE{suffix}": Case(lambda k=small: flows.NICE(**k, layers=3).transform),
+        f"RealNVP{suffix}": Case(lambda k=small: flows.RealNVP(**k, layers=3).transform),
+        f"MAF{suffix}": Case(lambda k=small: flows.MAF(**k, layers=2).transform),
+        f"IAF{suffix}": Case(lambda k=small: flows.IAF(**k, layers=2).transform),
+        f"NSF{suffix}": Case(lambda k=small: flows.NSF(**k, layers=3).transform),
+        f"NSF, autoregressive{suffix}": Case(
+            lambda k=small: flows.NSF(**k, layers=2, autoregressive=True).transform
+        ),
+    }
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    """Run a test on every transform."""
+    return CASES[request.param]
+
+
+@pytest.fixture(params=[name for name in CASES if name.endswith("context")])
+def conditional_case(request: pytest.FixtureRequest) -> Case:
+    """Run a test on every transform that takes a context."""
+    return CASES[request.param]
+
+
+@pytest.fixture(params=[name for name, case in CASES.items() if case.onto_reals])
+def case_onto_reals(request: pytest.FixtureRequest) -> Case:
+    """Run a test on every transform that maps the real line onto itself."""
+    return CASES[request.param]
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    """Run a test in single and in double precision."""
+    return request.param
+
+
+@pytest.fixture(params=["forward", "inverse"])
+def direction(request: pytest.FixtureRequest) -> str:
+    """Run a test in both directions."""
+    return request.param

@@ -1,0 +1,48 @@
+"""Every transform compiles as one graph, in both directions, and means the same compiled."""
+
+import shutil
+
+import pytest
+import torch
+
+from logpx import flows
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    """Forget earlier graphs: the compiler gives up on a function after a few of them."""
+    torch.compiler.reset()
+
+
+def check(transform, direction, inputs, context, **options):
+    call = getattr(transform, direction)
+    compiled = torch.compile(call, fullgraph=True, **options)
+    with torch.no_grad():
+        for found, expected in zip(compiled(inputs, context), call(inputs, context), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_one_graph(case, direction):
+    transform = case.make()
+    inputs = case.inputs(transform, direction, 4)
+    check(transform, direction, inputs, case.context(transform, 4), backend="eager")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_one_graph_in_native_code(case, direction):
+    transform = case.make()
+    check(transform, direction, case.inputs(transform, direction, 4), case.context(transform, 4))
+
+
+@pytest.mark.parametrize("kind", [flows.NICE, flows.RealNVP, flows.MAF, flows.IAF, flows.NSF])
+def test_training_step_is_one_graph(kind):
+    flow = kind(features=3, layers=2, hidden=(8,))
+    x = torch.randn(16, 3)
+    loss = torch.compile(lambda x: -flow.log_prob(x).mean(), fullgraph=True, backend="aot_eager")(x)
+    loss.backward()
+    compiled = [parameter.grad.clone() for parameter in flow.parameters()]
+    flow.zero_grad()
+    (-flow.log_prob(x).mean()).backward()
+    for found, parameter in zip(compiled, flow.parameters(), strict=True):
+        torch.testing.assert_close(found, parameter.grad, rtol=1e-5, atol=1e-6)

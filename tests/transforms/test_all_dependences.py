@@ -1,0 +1,67 @@
+"""Every transform: what may depend on what does, and nothing else does."""
+
+import pytest
+import torch
+
+from logpx.errors import UsageError
+from logpx.transforms import Autoregressive, Chain, Coupling, Inverse, Permutation, Reverse
+
+
+def permitted(transform, direction):
+    """Return which output may depend on which input, and which on the context, by definition."""
+    size = max(1, torch.Size(transform.event_shape).numel())
+    forward = direction == "forward"
+    pattern, of_context = torch.eye(size), torch.zeros(size)
+    match transform:
+        case Chain():
+            for part in transform.transforms if forward else reversed(transform.transforms):
+                pattern_of_part, context_of_part = permitted(part, direction)
+                of_context = pattern_of_part @ of_context + context_of_part
+                pattern = pattern_of_part @ pattern
+        case Inverse():
+            return permitted(transform.transform, "inverse" if forward else "forward")
+        case Coupling():
+            mapped = torch.arange(size) >= transform.split
+            mapped = ~mapped if transform.flip else mapped
+            pattern = pattern + torch.outer(mapped.float(), (~mapped).float())
+            of_context = mapped.float()
+        case Autoregressive():
+            pattern, of_context = torch.ones(size, size).tril(), torch.ones(size)
+        case Permutation():
+            pattern = pattern[transform.order] if forward else pattern[transform.order].mT
+        case Reverse():
+            pattern = pattern.flip(0)
+    return pattern, of_context * bool(transform.context_features)
+
+
+def test_outputs_depend_on_all_permitted_inputs_and_on_nothing_else(case, direction):
+    transform = case.make()
+    # Many rows, so that no dependence hides behind a unit that happens to be off.
+    inputs = case.inputs(transform, direction, 256).requires_grad_()
+    context = case.context(transform, 256)
+    if context is not None:
+        context.requires_grad_()
+    y, _ = getattr(transform, direction)(inputs, context)
+    pattern, of_context = permitted(transform, direction)
+    found = case.jacobian(y, inputs).abs().amax(0)
+    assert torch.equal(found > 1e-12, pattern > 0), found
+    if context is not None:
+        found = case.jacobian(y, context).abs().amax(0)
+        assert torch.equal(found > 1e-12, (of_context > 0)[:, None].expand_as(found)), found
+
+
+def test_a_conditional_transform_refuses_to_run_without_its_context(conditional_case, direction):
+    transform = conditional_case.make()
+    inputs = conditional_case.inputs(transform, direction, 3)
+    with pytest.raises(UsageError, match="context"):
+        getattr(transform, direction)(inputs)
+
+
+def test_rows_are_independent(case, direction):
+    transform = case.make()
+    inputs, context = case.inputs(transform, direction, 5), case.context(transform, 5)
+    y, ladj = getattr(transform, direction)(inputs, context)
+    for row in range(5):
+        alone = getattr(transform, direction)(inputs[row], None if context is None else context[row])
+        torch.testing.assert_close(alone[0], y[row], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(alone[1], ladj[row], rtol=1e-12, atol=1e-12)

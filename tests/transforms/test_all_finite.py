@@ -1,0 +1,46 @@
+"""Every transform is total: any finite input gives finite values, ladj and gradients."""
+
+import torch
+
+REAL = (0.0, 1e3, -1e3, 1e30, -1e30)
+
+
+def extreme_rows(case, transform, direction, dtype):
+    """Return ordinary rows with one extreme element, at every place, and rows of nothing else."""
+    extremes = case.forward_at if direction == "forward" else case.inverse_at
+    size = max(1, torch.Size(transform.event_shape).numel())
+    rows = []
+    for value in extremes:
+        ordinary = case.inputs(transform, direction, size + 1, dtype=dtype).reshape(size + 1, size)
+        places = torch.cat([torch.eye(size, dtype=torch.bool), torch.ones(1, size, dtype=torch.bool)])
+        rows.append(ordinary.masked_fill(places, value))
+    return torch.cat(rows).reshape(-1, *transform.event_shape)
+
+
+def check(transform, direction, inputs, context):
+    inputs.requires_grad_()
+    if context is not None:
+        context.requires_grad_()
+    y, ladj = getattr(transform, direction)(inputs, context)
+    assert torch.isfinite(y).all()
+    assert torch.isfinite(ladj).all()
+    wanted = [tensor for tensor in (inputs, context, *transform.parameters()) if tensor is not None]
+    for values in (y, ladj):
+        if values.requires_grad:
+            for gradient in torch.autograd.grad(
+                values.sum(), wanted, retain_graph=True, materialize_grads=True
+            ):
+                assert torch.isfinite(gradient).all()
+
+
+def test_extreme_inputs(case, direction, dtype):
+    transform = case.make(dtype)
+    inputs = extreme_rows(case, transform, direction, dtype)
+    check(transform, direction, inputs, case.context(transform, len(inputs), dtype=dtype))
+
+
+def test_extreme_contexts(conditional_case, direction, dtype):
+    case, transform = conditional_case, conditional_case.make(dtype)
+    inputs = case.inputs(transform, direction, len(REAL), dtype=dtype)
+    context = torch.tensor(REAL, dtype=dtype)[:, None].expand(-1, transform.context_features).clone()
+    check(transform, direction, inputs, context)

@@ -1,0 +1,74 @@
+"""Every transform: its round trip, and its ladj against the Jacobian that autodiff finds."""
+
+import torch
+
+EXACT = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def test_round_trip(case, direction):
+    transform = case.make()
+    inputs, context = case.inputs(transform, direction, 64), case.context(transform, 64)
+    there, back = (transform.forward, transform.inverse)[:: 1 if direction == "forward" else -1]
+    torch.testing.assert_close(back(there(inputs, context)[0], context)[0], inputs, **EXACT)
+
+
+def test_round_trip_far_outside(case_onto_reals, direction):
+    case, transform = case_onto_reals, case_onto_reals.make()
+    x = 1e3 * case.rows(transform, 64)
+    context = case.context(transform, 64)
+    there, back = (transform.forward, transform.inverse)[:: 1 if direction == "forward" else -1]
+    torch.testing.assert_close(back(there(x, context)[0], context)[0], x, rtol=1e-9, atol=1e-7)
+
+
+def test_round_trip_in_single_precision(case):
+    transform = case.make(torch.float32)
+    x, context = (
+        case.rows(transform, 512, dtype=torch.float32),
+        case.context(transform, 512, dtype=torch.float32),
+    )
+    back = transform.inverse(transform.forward(x, context)[0], context)[0]
+    torch.testing.assert_close(back, x, rtol=case.float32, atol=case.float32)
+
+
+def test_single_precision_agrees_with_double(case, direction):
+    transform = case.make()
+    inputs, context = case.inputs(transform, direction, 512), case.context(transform, 512)
+    y, ladj = getattr(transform, direction)(inputs, context)
+    transform.float()
+    single = (inputs.float(), None if context is None else context.float())
+    y_single, ladj_single = getattr(transform, direction)(*single)
+    tolerance = {"rtol": 10 * case.float32, "atol": 10 * case.float32}
+    torch.testing.assert_close(y_single.double(), y, **tolerance)
+    torch.testing.assert_close(ladj_single.double(), ladj, **tolerance)
+
+
+def test_ladj_is_that_of_the_autodiff_jacobian(case, direction):
+    transform = case.make()
+    inputs = case.inputs(transform, direction, 16).requires_grad_()
+    y, ladj = getattr(transform, direction)(inputs, case.context(transform, 16))
+    sign, expected = torch.linalg.slogdet(case.jacobian(y, inputs))
+    assert (sign != 0).all()
+    torch.testing.assert_close(ladj, expected, **EXACT)
+
+
+def test_ladj_of_the_inverse_is_minus_that_of_the_forward(case):
+    transform = case.make()
+    x, context = case.rows(transform, 64), case.context(transform, 64)
+    z, ladj = transform.forward(x, context)
+    torch.testing.assert_close(transform.inverse(z, context)[1], -ladj, **EXACT)
+
+
+def test_gradient_of_ladj_is_that_of_the_autodiff_ladj(case, direction):
+    transform = case.make()
+    inputs = case.inputs(transform, direction, 6).requires_grad_()
+    y, ladj = getattr(transform, direction)(inputs, case.context(transform, 6))
+    expected = torch.linalg.slogdet(case.jacobian(y, inputs, differentiable=True))[1]
+    wanted = [inputs, *transform.parameters()]
+
+    def gradients(values):
+        if not values.requires_grad:
+            return [torch.zeros_like(tensor) for tensor in wanted]
+        return torch.autograd.grad(values.sum(), wanted, retain_graph=True, materialize_grads=True)
+
+    for found, correct in zip(gradients(ladj), gradients(expected), strict=True):
+        torch.testing.assert_close(found, correct, **EXACT)
