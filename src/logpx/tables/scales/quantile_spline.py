@@ -11,20 +11,15 @@ from torch import Tensor
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.scales.asinh import Asinh
+from logpx.tables.scales.knots import quantile_knots
 from logpx.tables.scales.rational_quadratic import spline, spline_inverse
 from logpx.tables.scales.sample import Array, Sample
 from logpx.tables.scales.scale import LIMIT, Scale
 
 __all__ = ["QuantileSpline"]
 
-_MOST_KNOTS = 64
-# Training rows beyond each outermost knot: enough to fit the slope of the tail.
-_TAIL_ROWS = 12.0
-_TAIL_MASS = (0.002, 0.2)
 # Pseudo-rows with which the slope next to a tail speaks for the tail.
 _TAIL_PRIOR = 4.0
-# Repeated values would make the spline as steep as one likes; this bounds what a repeat can gain.
-_STEEPEST = 1000.0
 
 
 class QuantileSpline(Scale):
@@ -90,7 +85,7 @@ class QuantileSpline(Scale):
         if not torch.isfinite(log_slope).all():
             raise DataError("values outside the support of the inner scale", fix="widen the declared bounds")
         mapped = sample.mapped(coordinate.numpy(force=True))
-        knots, heights = _merged(*_smoothed_quantiles(mapped))
+        knots, heights = quantile_knots(mapped)
         scale = cls(inner, len(knots))
         scale.knots.copy_(torch.from_numpy(knots))
         scale.heights.copy_(torch.from_numpy(heights))
@@ -106,35 +101,6 @@ class QuantileSpline(Scale):
         coordinate, log_slope = spline_inverse(value, self.knots, self.heights, self.slopes)
         x, log_inner = self.inner.inverse(coordinate)
         return x, log_inner + log_slope
-
-
-def _smoothed_quantiles(sample: Sample) -> tuple[Array, Array]:
-    """Return quantiles at levels evenly spaced on the normal axis, each averaged over its neighbourhood."""
-    size = sample.effective_size()
-    count = int(np.clip(round(2 * size ** (1 / 3)), 2, _MOST_KNOTS))
-    tail = float(np.clip(_TAIL_ROWS / size, *_TAIL_MASS))
-    outermost = float(_normal_quantile(np.array([1 - tail]))[0])
-    heights = np.linspace(-outermost, outermost, count)
-    neighbours = (heights[1] - heights[0]) * np.linspace(-0.4, 0.4, 5)
-    levels = _normal_probability(heights[:, None] + neighbours)
-    return sample.quantiles(levels).mean(axis=1), heights
-
-
-def _merged(knots: Array, heights: Array) -> tuple[Array, Array]:
-    """Return the knots with those that would make the spline too steep replaced by their mean."""
-    groups: list[tuple[list[float], list[float]]] = []
-    for knot, height in zip(knots.tolist(), heights.tolist(), strict=True):
-        if groups:
-            last_knots, last_heights = groups[-1]
-            rise = height - float(np.mean(last_heights))
-            if knot - float(np.mean(last_knots)) < rise / _STEEPEST:
-                last_knots.append(knot)
-                last_heights.append(height)
-                continue
-        groups.append(([knot], [height]))
-    if len(groups) < 2:
-        raise DataError("the values are too much alike for a spline", fix="leave the column out")
-    return np.array([np.mean(k) for k, _ in groups]), np.array([np.mean(h) for _, h in groups])
 
 
 def _slopes(sample: Sample, knots: Array, heights: Array) -> Array:
@@ -169,13 +135,3 @@ def _tail_slope(excess: Array, height: float, prior: float, sample: Sample, *, r
     linear = height * first
     slope = 2 * count / (linear + math.sqrt(linear * linear + 4 * count * second))
     return float(np.clip(slope, prior / 50, prior * 50))
-
-
-def _normal_quantile(levels: Array) -> Array:
-    result: Array = torch.special.ndtri(torch.from_numpy(levels)).numpy()
-    return result
-
-
-def _normal_probability(values: Array) -> Array:
-    result: Array = torch.special.ndtr(torch.from_numpy(values)).numpy()
-    return result

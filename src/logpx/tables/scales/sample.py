@@ -92,13 +92,20 @@ class Sample:
         cumulative = np.cumsum(self.weights)
         return np.asarray(np.interp(levels * cumulative[-1], cumulative - self.weights / 2, self.values))
 
+    def levels(self) -> Array:
+        """Return the level in (0, 1) of each value: the centre of its weight (Hazen's plotting position)."""
+        weights = np.ones_like(self.values) if self.weights is None else self.weights
+        cumulative = np.cumsum(weights)
+        return np.asarray((cumulative - weights / 2) / cumulative[-1])
+
     def spread(self) -> float:
         """Return a positive width: the interquartile range, or a wider one where ties make that 0."""
         for low, high in _SPREADS:
-            lower, upper = self.quantiles(np.array([low, high]))
+            lower, upper = self.quantiles(np.array([low, high])) / 4
             if upper > lower:
-                return float(min(upper - lower, np.finfo(np.float64).max / 4))
-        raise AssertionError("a sample holds two distinct values")
+                # A quarter at most of what a float holds, so that a multiple of it is one still.
+                return float(min(upper - lower, np.finfo(np.float64).max / 16)) * 4
+        raise DataError("the values are too close to each other to be told apart", fix="leave the column out")
 
     def effective_size(self) -> float:
         """Return the number of rows, or Kish's effective number of weighted rows."""
