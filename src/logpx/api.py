@@ -2,6 +2,69 @@
 
 from __future__ import annotations
 
-from logpx.storage import load, save
+from typing import Any, overload
 
-__all__ = ["load", "save"]
+from logpx.distributions import Distribution
+from logpx.storage import load, save
+from logpx.tables import TableFitResult, fit_table
+from logpx.training import FitResult
+from logpx.training import fit as fit_model
+
+__all__ = ["fit", "load", "save"]
+
+
+@overload
+def fit(model: Distribution, data: Any, validation: Any = None, **options: Any) -> FitResult: ...
+
+
+@overload
+def fit(model: str, data: Any, validation: Any = None, **options: Any) -> TableFitResult: ...
+
+
+def fit(
+    model: Distribution | str, data: Any, validation: Any = None, **options: Any
+) -> FitResult | TableFitResult:
+    """Fit a model to data by its own procedure, or choose and fit one to a table.
+
+    Parameters
+    ----------
+    model
+        A model, which is fitted in place to the rows of an array; or the name of a kind of model (``"auto"``
+        for the best), of which one is made for a table.
+    data
+        For a model: an array, tensor, frame or stream of rows, see `logpx.training.fit`. For a name: a table,
+        that is a path, frame or array, see `logpx.tables.fit_table`.
+    validation
+        Rows to stop on and to choose by. By default a part of the data is set aside.
+    **options
+        Those of `logpx.training.fit` (``max_epochs``, ``max_time``, ``context``, ``seed``, ...) or of
+        `logpx.tables.fit_table` (``columns``, ``schema``, ``max_time``, ``seed``, ...).
+
+    Returns
+    -------
+    FitResult or TableFitResult
+        With the fitted model as ``result.model``.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be read or modelled.
+    DivergedError
+        If no fit stays finite.
+    UsageError
+        If arguments do not go together.
+
+    Examples
+    --------
+    >>> import logpx, torch
+    >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)) * 3.0
+    >>> result = logpx.fit(logpx.distributions.FullNormal(2), x)
+    >>> round(result.model.log_prob(x).mean().item(), 1)
+    -5.0
+    >>> result = logpx.fit("gaussian", {"a": x[:, 0], "b": x[:, 1]})
+    >>> result.model.kind
+    'exact'
+    """
+    if isinstance(model, str):
+        return fit_table(data, model, validation=validation, **options)
+    return fit_model(model, data, validation, **options)

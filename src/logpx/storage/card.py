@@ -7,6 +7,8 @@ from typing import Any
 
 __all__ = ["model_card"]
 
+_ANSWERS = {"exact": "the exact log p(x)", "lower bound": "a lower bound of log p(x)"}
+
 
 def model_card(
     name: str, config: Mapping[str, Any], schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]
@@ -27,7 +29,7 @@ def model_card(
     sections = [
         f"# {name}\n\n{_summary(config, schema, metrics)}",
         _held_out(metrics),
-        _columns(schema),
+        _columns(schema, metrics),
         _candidates(metrics),
         _limits(schema, metrics),
         _use(name, schema),
@@ -37,41 +39,45 @@ def model_card(
 
 
 def _summary(config: Mapping[str, Any], schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
-    model = metrics.get("model") or config["model"]["class"]
+    model = (metrics.get("chosen") or {}).get("model") or config["model"]["class"]
     of = "rows of a table" if schema is not None else "arrays"
-    kind = metrics.get("kind")
-    answer = {"lower bound": "a lower bound of log p(x)", "exact": "the exact log p(x)"}.get(
-        str(kind), "log p(x)"
-    )
+    answer = _ANSWERS.get(str(metrics.get("kind")), "log p(x)")
     size = f"{config['parameters']:,} parameters"
     text = f"A density over {of}: model `{model}`, {size}. It gives {answer}, in nats."
     source = metrics.get("source")
-    return text if source is None else f"{text}\n\nFitted to `{source}`."
+    return text if source is None else f"{text}\n\nFitted to {_escape(source)}."
 
 
 def _held_out(metrics: Mapping[str, Any]) -> str:
-    validation = metrics.get("validation")
-    if not isinstance(validation, Mapping):
+    chosen = metrics.get("chosen") or {}
+    mean = chosen.get("validation", metrics.get("best_validation"))
+    if mean is None:
         return ""
-    rows = [[label, _number(metrics["rows"].get(label))] for label in metrics.get("rows", {})]
-    name = "log p(x), lower bound" if metrics.get("kind") == "lower bound" else "log p(x)"
-    line = (
-        f"Mean {name} of {_number(validation.get('rows'))} rows that no weight was trained on: "
-        f"**{_number(validation.get('mean'))} ± {_number(validation.get('standard_error'))} nats per row** "
-        "(mean ± standard error). These rows chose the model, so the number is slightly optimistic; "
-        "`logpx evaluate` on other rows is not."
+    error = chosen.get("standard_error", metrics.get("best_validation_error"))
+    name = "lower bound of log p(x)" if metrics.get("kind") == "lower bound" else "log p(x)"
+    rows = [
+        [label, _number(metrics[key])]
+        for label, key in (("rows", "rows"), ("to train", "train_rows"), ("set aside", "validation_rows"))
+        if metrics.get(key) is not None
+    ]
+    return (
+        f"## Held-out likelihood\n\nMean {name} of the rows set aside: "
+        f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error). The model was chosen by "
+        "these rows, so the number is a little optimistic; that of `logpx evaluate` on other rows is not.\n\n"
+        + _table(["rows", "number"], rows)
     )
-    return f"## Held-out likelihood\n\n{line}" + (f"\n\n{_table(['rows', 'number'], rows)}" if rows else "")
 
 
-def _columns(schema: Mapping[str, Any] | None) -> str:
+def _columns(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
     if schema is None:
         return ""
-    header = ["column", "kind", "grid step", "observed", "why"]
+    scales = {one.get("column"): one.get("scale") for one in metrics.get("scales", [])}
+    header = ["column", "kind", "scale", "grid step", "observed", "why"]
     rows = [
         [
             _escape(column.get("name")),
             str(column.get("kind")),
+            _escape(scales.get(column.get("name")) or ""),
             _number(column.get("step")),
             _range(column),
             _escape(column.get("reason", "")),
@@ -85,14 +91,15 @@ def _candidates(metrics: Mapping[str, Any]) -> str:
     candidates = metrics.get("candidates")
     if not candidates:
         return ""
-    header = ["model", "validation log p(x), nats", "standard error", "seconds", "chosen"]
+    header = ["model", "scales", "validation nats per row", "standard error", "seconds", ""]
     rows = [
         [
-            _escape(one.get("name")),
-            _number(one.get("mean")),
+            _escape(one.get("model")),
+            _escape(one.get("scales")),
+            _number(one.get("validation")),
             _number(one.get("standard_error")),
             _number(one.get("seconds")),
-            "yes" if one.get("chosen") else "",
+            "chosen" if one.get("chosen") else _escape(one.get("note", "")),
         ]
         for one in candidates
     ]

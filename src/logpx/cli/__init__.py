@@ -1,0 +1,5 @@
+"""The command line: ``logpx fit``, ``score``, ``sample``, ``evaluate`` and ``info``."""
+
+from logpx.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,56 @@
+"""The commands by name. Nothing heavier than Typer is imported here: ``--help`` has to be instant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logpx._version import __version__
+from logpx.cli.evaluate import evaluate
+from logpx.cli.fit import fit
+from logpx.cli.info import info
+from logpx.cli.sample import sample
+from logpx.cli.score import score
+
+__all__ = ["app"]
+
+# Plain help: quick to print, the same on every terminal and in every pipe.
+app = typer.Typer(
+    name="logpx",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"logpx {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def logpx(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Answer log p(x): fit a density to a table, then score, sample and compare.
+
+    \b
+    Examples:
+      logpx fit table.csv -o model/
+      logpx evaluate model/ test.csv
+      logpx score model/ new.csv -o scores.parquet
+      logpx sample model/ -n 1000 -o samples.csv
+      logpx info model/
+
+    Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
+    Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
+    130 and 143 interrupted.
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+
+
+for _command in (fit, score, sample, evaluate, info):
+    app.command()(_command)

@@ -1,0 +1,100 @@
+"""Running a command: what the process prints and returns when it does not end well."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+
+from logpx.cli.app import app
+from logpx.cli.interruption import Interrupted, raise_on_termination
+from logpx.errors import LogpxError, ResourceError, UsageError
+
+__all__ = ["main"]
+
+# Typer carries its own click or uses the installed one: the way to its errors is through a name of Typer.
+_COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments
+        What stands after ``logpx``; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or a code of ``docs/command-line.md``.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    warnings.showwarning = _note
+    try:
+        with raise_on_termination():
+            status = app(args=words or ["--help"], prog_name="logpx", standalone_mode=False)
+            sys.stdout.flush()
+    except LogpxError as error:
+        return _report(error, as_json)
+    except _COMMAND_ERROR as error:
+        return _report(_usage_error(error), as_json)
+    except (Interrupted, KeyboardInterrupt, typer.Abort) as error:
+        print("interrupted", file=sys.stderr)
+        return error.exit_code if isinstance(error, Interrupted) else 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except MemoryError:
+        return _report(
+            ResourceError("out of memory", fix="use a machine with more memory, or fewer rows"), as_json
+        )
+    except Exception as error:
+        traceback.print_exc()
+        return _report(_Bug(f"{type(error).__name__}: {error}"), as_json)
+    if not words:
+        return UsageError.exit_code
+    return status if isinstance(status, int) else 0
+
+
+class _Bug(LogpxError):
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            f"a bug in logpx: {message}", fix="report it with the lines above and the command that you ran"
+        )
+
+
+def _usage_error(error: Any) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = "logpx" if context is None else context.command_path
+    return UsageError(error.format_message().rstrip("."), fix=f"see {command} --help")
+
+
+def _report(error: LogpxError, as_json: bool) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    if as_json:
+        fields = {
+            name: getattr(error, name) for name in ("message", "file", "row", "column", "fix", "exit_code")
+        }
+        kind = "Bug" if isinstance(error, _Bug) else type(error).__name__
+        _try(lambda: print(json.dumps({"error": {"type": kind, **fields}}), flush=True))
+    return error.exit_code
+
+
+def _try(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"note: {message}", file=sys.stderr)

@@ -1,0 +1,32 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["Device", "Draws", "Json", "ModelFolder", "Overwrite", "Quiet", "Seed", "TablePath"]
+
+TablePath = Annotated[
+    str,
+    typer.Argument(
+        metavar="TABLE",
+        show_default=False,
+        help="A CSV or Parquet file, a folder of such files, or a quoted glob.",
+    ),
+]
+ModelFolder = Annotated[
+    str, typer.Argument(metavar="MODEL", show_default=False, help="A model folder that logpx fit wrote.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+Draws = Annotated[
+    int,
+    typer.Option(
+        "--draws", min=1, help="Noises to average over where log p is a lower bound (columns on a grid)."
+    ),
+]

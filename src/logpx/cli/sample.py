@@ -1,0 +1,53 @@
+"""``logpx sample``: new rows from a model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logpx.cli.folder import load_table_model, to_stdout
+from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed
+from logpx.cli.output import Output
+from logpx.cli.values import parse_count
+
+__all__ = ["sample"]
+
+
+def sample(
+    model: ModelFolder,
+    rows: Annotated[
+        int, typer.Option("--rows", "-n", metavar="N", parser=parse_count, help="How many rows: 1000, 1e6.")
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .parquet, .csv or .tsv file; - is CSV on stdout."
+        ),
+    ] = "-",
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw new rows in the table's own units.
+
+    \b
+    Examples:
+      logpx sample model/ -n 1000 -o samples.parquet
+      logpx sample model/ -n 10
+      logpx sample model/ -n 1e7 -o many.parquet --seed 7
+
+    The first rows do not depend on how many are drawn. Any number of rows is drawn in constant memory.
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    out = Output(as_json, quiet)
+    to_stdout(output, as_json, "the rows")
+    from logpx.tables import open_writer
+
+    fitted = load_table_model(model, device)
+    with open_writer(output, fitted.arrow_schema, overwrite) as writer:
+        for batch in fitted.sample_table(rows, seed=seed):
+            writer.write(batch)
+    out.note(f"{rows:,} rows")
+    out.document({"output": output, "rows": rows, "columns": fitted.arrow_schema.names, "seed": seed})

@@ -1,0 +1,60 @@
+"""Values of options that are not plain numbers or text."""
+
+from __future__ import annotations
+
+import re
+
+import typer
+
+__all__ = ["parse_count", "parse_duration"]
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """Return seconds from a duration like 90s, 10m or 1h30m; a number alone is seconds.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the text is no duration above 0.
+
+    Examples
+    --------
+    >>> parse_duration("90s"), parse_duration("10m"), parse_duration("1h30m")
+    (90.0, 600.0, 5400.0)
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    hours, minutes, seconds = match.groups() if match else (None, None, None)
+    total = 3600.0 * int(hours or 0) + 60.0 * int(minutes or 0) + float(seconds or 0.0)
+    if total <= 0.0:
+        raise typer.BadParameter(f"{text!r} is no duration above 0; write 90s, 10m or 1h30m")
+    return total
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number that may be written like 1000, 1_000 or 1e6.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the text is no whole number from 0 on.
+
+    Examples
+    --------
+    >>> parse_count("1e6")
+    1000000
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        try:
+            value = float(text)
+            number = int(value)
+        except (ValueError, OverflowError):
+            number, value = -1, 0.0
+        if number != value:
+            number = -1
+    if number < 0:
+        raise typer.BadParameter(f"{text!r} is no whole number from 0 on; write 1000 or 1e6")
+    return number
