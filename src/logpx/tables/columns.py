@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from logpx.configuration import Configured
 from logpx.errors import DataError, UsageError
-from logpx.tables.dequantisation import dequantise, uniforms
 from logpx.tables.scales import Scale, Standard, choose_scale
 from logpx.tables.scales.scale import LIMIT
 from logpx.tables.support import Support
+from logpx.tables.supports import Supports
 
 __all__ = ["Columns"]
 
@@ -60,7 +60,6 @@ class Columns(nn.Module, Configured):
         self.scales = nn.ModuleList(scales)
         self.supports = list(supports)
         self.held_out = [dict(scores) for scores in held_out or [{}] * len(scales)]
-        self.gridded = [index for index, support in enumerate(self.supports) if support.step is not None]
 
     @classmethod
     def fit(
@@ -117,8 +116,7 @@ class Columns(nn.Module, Configured):
         supports, seed, names
             As in `fit`.
         """
-        columns = cls([Standard() for _ in supports], supports)
-        values = columns.dequantise(torch.from_numpy(_matrix(x, supports)), seed=seed)
+        values = Supports(supports).dequantise(torch.from_numpy(_matrix(x, supports)), seed=seed)
         scales = []
         for index, column in enumerate(values.unbind(1)):
             with _named(names, index):
@@ -133,7 +131,7 @@ class Columns(nn.Module, Configured):
         Parameters
         ----------
         x : Tensor of shape (n, d)
-            Rows in the table's units, columns on a grid dequantised.
+            Rows in the table's units, columns on a grid dequantised (`logpx.tables.supports.Supports`).
 
         Returns
         -------
@@ -159,36 +157,6 @@ class Columns(nn.Module, Configured):
         """
         parts = [self._inverse(part, snap) for part in torch.split(y.to(torch.float64), _ROWS_AT_ONCE)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def dequantise(self, x: Tensor, *, seed: int, first_row: int = 0, draw: int = 0) -> Tensor:
-        """Return consecutive rows of a table with every column on a grid spread over exactly one step.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, d)
-            Rows as they are in the table.
-        seed : int
-            The noise of a row depends on the seed, the row's number and the draw alone.
-        first_row : int
-            Number of the first row, counted from 0.
-        draw : int
-            Which of several independent draws.
-        """
-        x = x.to(torch.float64)
-        if not self.gridded:
-            return x
-        steps = x.new_tensor([self.supports[index].step for index in self.gridded])
-        noise = uniforms(seed, first_row, len(x), len(self.gridded), draw).to(x.device)
-        return x.index_copy(
-            1,
-            torch.tensor(self.gridded, device=x.device),
-            dequantise(x[:, self.gridded], steps, noise),
-        )
-
-    @property
-    def log_cell_volume(self) -> float:
-        """Logarithm of the volume of one cell: what turns a density on grids into a probability."""
-        return sum(math.log(support.step) for support in self.supports if support.step is not None)
 
     def report(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Return each column's name, the class of its scale, and the held-out nats of the candidates."""
