@@ -44,7 +44,9 @@ def test_read_only_array_is_taken_without_a_warning():
         as_rows(array, (2,), torch.float32, "data")
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0], np.array([1, 2]), pandas.Series([1.0, 2.0]), polars.Series([1, 2])])
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0], np.array([1, 2]), pandas.Series([1.0, 2.0]), polars.Series([1, 2])]
+)
 def test_one_feature_needs_no_column_dimension(values):
     assert as_rows(values, (1,), torch.float32, "data").tolist() == [[1.0], [2.0]]
 

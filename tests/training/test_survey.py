@@ -66,9 +66,11 @@ def test_weights_repeat_rows_at_the_start():
     assert found.training.count == 8
 
 
-@pytest.mark.parametrize("data", [np.empty((0, 2)), np.ones((1, 2)), [], [np.empty((0, 2))], [np.ones((1, 2))]])
+@pytest.mark.parametrize(
+    "data", [np.empty((0, 2)), np.ones((1, 2)), [], [np.empty((0, 2))], [np.ones((1, 2))]]
+)
 def test_too_few_rows(data):
-    with pytest.raises(DataError, match="two or more|dimensions"):
+    with pytest.raises(DataError, match=r"two or more|dimensions"):
         divided(data)
 
 

@@ -81,7 +81,9 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     >>> orders[0] == orders[1]
     True
     """
-    key = np.random.SeedSequence([abs(seed), int(seed < 0), epoch]).generate_state(1, np.uint64)
+    key = np.random.SeedSequence([abs(seed), int(seed < 0), abs(epoch), int(epoch < 0)]).generate_state(
+        1, np.uint64
+    )
     return torch.Generator().manual_seed(int(key[0]) >> 1)
 
 

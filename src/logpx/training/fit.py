@@ -39,6 +39,7 @@ def fit(
     max_steps: int | None = None,
     max_time: float | None = None,
     patience: int | None = None,
+    noise: float | None = None,
     seed: int = 0,
     progress: bool | Callable[[Record], object] | None = None,
     device: torch.device | str | None = None,
@@ -87,6 +88,9 @@ def fit(
     patience
         How many evaluations without a better validation likelihood end the training. There is about one per
         epoch: at least 25 and at most 500 steps lie between two.
+    noise
+        How much normal noise is added to training rows at first, relative to a column's spread; it falls to
+        0. By default only small data get any: up to 0.25 for the smallest.
     seed
         Of the division of the rows and their order. The same seed gives the same weights, bit for bit, on one
         CPU with the same number of threads (unless `max_time` cut in). Torch's global generator is left as it
@@ -133,7 +137,15 @@ def fit(
             fix="pass a model of logpx, or one of your own that inherits logpx.distributions.Distribution",
         )
     wishes = Wishes(
-        batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience
+        batch_size,
+        learning_rate,
+        weight_decay,
+        gradient_clip,
+        max_epochs,
+        max_steps,
+        max_time,
+        patience,
+        noise,
     )
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")

@@ -104,7 +104,7 @@ class Guard:
             flat = batch.x.flatten(1)
             # The column in which the row lies furthest out, as measured by the batch around it.
             spread = (flat - flat.median(0).values).abs()
-            furthest = int((spread[position] / spread.mean(0).clamp_min(1e-30)).argmax().item())
+            furthest = int((spread[position] / spread.median(0).values.clamp_min(1e-30)).argmax().item())
             return DivergedError(
                 f"{again}: its log-density is not finite",
                 row=int(batch.rows[position].item()) + 1,

@@ -15,6 +15,7 @@ from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
 from logpx.training.guard import Guard
 from logpx.training.history import Record, StopReason
+from logpx.training.noise import TrainingNoise
 from logpx.training.plan import Plan
 from logpx.training.survey import Survey
 from logpx.training.task import Outcome, Task
@@ -63,6 +64,7 @@ class _Descent:
         )
         self.state = [*parameters, *task.model.buffers()]
         self.average = WeightAverage(parameters, plan.average_decay)
+        self.noise = TrainingNoise(rows.start.x, task.seed)
         self.guard = Guard(task.model, task.source.column)
         self.best = _Best(self.state)
         self.good = Snapshot([*self.state, *self.average.values])
@@ -83,10 +85,13 @@ class _Descent:
 
     def advance(self, batch: Batch) -> None:
         """Do one step, or skip it if it is not finite."""
-        rate = self.slow_down * self.plan.rate(self.step, self.task.seconds())
+        seconds = self.task.seconds()
+        rate = self.slow_down * self.plan.rate(self.step, seconds)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        log_prob, loss = self.forward(batch)
+        log_prob, loss = self.forward(
+            self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
+        )
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         gradients = [p.grad for p in self.parameters if p.grad is not None]

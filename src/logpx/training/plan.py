@@ -16,7 +16,7 @@ class Wishes:
 
     Parameters
     ----------
-    batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience
+    batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience, noise
         As in `logpx.training.fit`.
     """
 
@@ -28,6 +28,7 @@ class Wishes:
     max_steps: int | None = None
     max_time: float | None = None
     patience: int | None = None
+    noise: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "learning_rate", "gradient_clip", "max_time", "patience"):
@@ -36,7 +37,7 @@ class Wishes:
                 raise UsageError(
                     f"{name} is {value}, where a positive number was expected", fix=f"raise {name}"
                 )
-        for name in ("weight_decay", "max_epochs", "max_steps"):
+        for name in ("weight_decay", "max_epochs", "max_steps", "noise"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise UsageError(f"{name} is {value}, where 0 or more was expected", fix=f"raise {name}")
@@ -62,6 +63,8 @@ class Plan:
         The most seconds, or None.
     average_decay
         Of the moving average of the weights.
+    noise
+        The level of the training noise at the start.
     patience
         How many evaluations without a better validation likelihood end the training.
     evaluate_every
@@ -83,6 +86,11 @@ class Plan:
     steps_per_epoch: int
     warm_up: int
     average_decay: float
+    noise: float
+
+    def noise_level(self, step: int, seconds: float) -> float:
+        """Return the level of the training noise at a step."""
+        return self.noise * (1.0 - self.progress(step, seconds)) ** 2
 
     def progress(self, step: int, seconds: float) -> float:
         """Return how much of the budget is used, of steps or of time, whichever is further; from 0 to 1."""
@@ -126,6 +134,7 @@ def plan_for(rows: int, wishes: Wishes) -> Plan:
         steps_per_epoch=steps_per_epoch,
         warm_up=max(1, min(200, max_steps // 20)),
         average_decay=0.998,
+        noise=_noise(rows) if wishes.noise is None else wishes.noise,
     )
 
 
@@ -135,4 +144,10 @@ def _steps(rows: int, steps_per_epoch: int, wishes: Wishes) -> int:
         asked.append(round(wishes.max_epochs * steps_per_epoch))
     if asked:
         return min(asked)
-    return 5000
+    if rows < 10:
+        return 100
+    return round(min(10_000.0, 90.0 * math.sqrt(rows)))
+
+
+def _noise(rows: int) -> float:
+    return min(0.25, 3.0 / math.sqrt(rows)) if rows < 50_000 else 0.0
