@@ -11,7 +11,7 @@ from torch import Tensor
 from logpx.tables.dequantisation import dequantise, uniforms
 from logpx.tables.support import Support
 
-__all__ = ["Lattice"]
+__all__ = ["Supports"]
 
 
 class Supports:
