@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from logpx.distributions.base import Distribution
 from logpx.errors import UsageError
 from logpx.transforms import Transform
+from logpx.transforms.base import check_event
 
 __all__ = ["Flow"]
 
@@ -39,12 +41,21 @@ class Flow(Distribution):
                 f"the base has event shape {base.event_shape}, the transform {transform.event_shape}",
                 fix="build both for the same event shape",
             )
-        super().__init__(transform.event_shape, transform.context_features or base.context_features)
+        sizes = {part.context_features for part in (base, transform) if part.context_features}
+        if len(sizes) > 1:
+            raise UsageError(
+                f"the base takes {base.context_features} context features, "
+                f"the transform {transform.context_features}",
+                fix="build both with the same number of context features",
+            )
+        super().__init__(transform.event_shape, sizes.pop() if sizes else 0)
         self.base = base
         self.transform = transform
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the exact log-density in nats, shape ``(*rows,)``."""
+        check_event(x, self.event_shape)
+        self._check_dtype(x)
         self.check_context(context)
         z, ladj = self.transform.forward(x, context)
         return self.base.log_prob(z, self._base_context(context)) + ladj
@@ -67,6 +78,14 @@ class Flow(Distribution):
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Set the transform's data-dependent statistics from training rows, once; return their noise."""
         return self.transform.initialise(x, context)
+
+    def _check_dtype(self, x: Tensor) -> None:
+        own = self._like().dtype
+        if x.is_floating_point() and x.dtype != own and not torch.is_autocast_enabled(x.device.type):
+            raise UsageError(
+                f"rows of {x.dtype} given to a model of {own}",
+                fix=f"convert one of them: x.to({own}) or model.to({x.dtype})",
+            )
 
     def _base_context(self, context: Tensor | None) -> Tensor | None:
         return context if self.base.context_features else None

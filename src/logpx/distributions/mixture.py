@@ -54,11 +54,13 @@ class Mixture(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
-        each = torch.stack([component.log_prob(x, context) for component in self.components], -1)
+        self.check_context(context)
+        each = torch.stack([part.log_prob(x, self._of(part, context)) for part in self.components], -1)
         return torch.logsumexp(each + torch.log_softmax(self.logits, 0).to(each.dtype), -1)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: the component of a row at random, then the row from it."""
+        self.check_context(context)
         uniform = draw_rows(
             n,
             seed,
@@ -69,5 +71,14 @@ class Mixture(Distribution):
         chosen = (uniform[:, None] >= edges).sum(-1)
         # Seeds are kept apart so that a component's noise is independent of the choice and of the others.
         seeds = [None if seed is None else seed + 1_000_003 * (k + 1) for k in range(len(self.components))]
-        draws = torch.stack([c.sample(n, context, s) for c, s in zip(self.components, seeds, strict=True)])
+        draws = torch.stack(
+            [
+                part.sample(n, self._of(part, context), own)
+                for part, own in zip(self.components, seeds, strict=True)
+            ]
+        )
         return draws[chosen, torch.arange(n, device=chosen.device)]
+
+    @staticmethod
+    def _of(component: Distribution, context: Tensor | None) -> Tensor | None:
+        return context if component.context_features else None

@@ -12,7 +12,7 @@ from logpx.distributions.base import Distribution
 from logpx.distributions.moments import Moments
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import DataError
-from logpx.transforms.base import sum_over_event
+from logpx.transforms.base import check_event, sum_over_event
 
 __all__ = ["DiagonalNormal", "FullNormal", "StandardNormal"]
 
@@ -28,6 +28,28 @@ def _standard_noise(n: int, event_shape: tuple[int, ...], seed: int | None, like
             rows, *event_shape, generator=generator, device=device, dtype=like.dtype
         ),
     )
+
+
+def _check_moments(statistics: Moments) -> None:
+    scatter = statistics.scatter
+    if not statistics.count > 0.0:
+        raise DataError("no rows, or only rows of weight 0", fix="give at least two different rows")
+    variance = (scatter.diagonal() if scatter.dim() == 2 else scatter) / statistics.count
+    lost = ~torch.isfinite(variance) | ~torch.isfinite(statistics.mean)
+    if lost.any():
+        raise DataError(
+            "a value is not finite, or too large to be squared",
+            column=int(lost.nonzero()[0].item()),
+            fix="leave such rows out, or change the column's unit",
+        )
+    # Rounding of the mean alone gives a constant column a spread of a few ulp.
+    constant = variance <= 1e-28 * statistics.mean**2
+    if constant.any():
+        raise DataError(
+            "every row has the same value, so that no density exists on it",
+            column=int(constant.nonzero()[0].item()),
+            fix="leave the column out",
+        )
 
 
 class StandardNormal(Distribution):
@@ -53,6 +75,7 @@ class StandardNormal(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
+        check_event(x, self.event_shape)
         return sum_over_event(-0.5 * x * x - _HALF_LOG_TWO_PI, self.event_shape)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
@@ -84,6 +107,7 @@ class DiagonalNormal(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
+        check_event(x, self.event_shape)
         z = (x - self.mean) * torch.exp(-self.log_scale)
         return sum_over_event(-0.5 * z * z - self.log_scale - _HALF_LOG_TWO_PI, self.event_shape)
 
@@ -102,16 +126,10 @@ class DiagonalNormal(Distribution):
         Raises
         ------
         DataError
-            If an element never varies.
+            If there are no rows, a value is not finite, or an element never varies.
         """
+        _check_moments(statistics)
         variance = statistics.scatter / statistics.count
-        constant = variance <= 1e-28 * (1.0 + statistics.mean**2)
-        if constant.any():
-            raise DataError(
-                "every row has the same value, so that no density exists on it",
-                column=int(constant.nonzero()[0].item()),
-                fix="leave the column out",
-            )
         self.mean.copy_(statistics.mean.view(self.event_shape))
         self.log_scale.copy_(0.5 * variance.log().view(self.event_shape))
 
@@ -151,6 +169,7 @@ class FullNormal(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
+        check_event(x, self.event_shape)
         features = self.event_shape[0]
         centred = (x - self.mean).reshape(-1, features)
         z: Tensor = torch.linalg.solve_triangular(self.cholesky.mT, centred, upper=True, left=False)
@@ -172,10 +191,12 @@ class FullNormal(Distribution):
         Raises
         ------
         DataError
-            If the covariance is singular: a column is constant or a linear combination of others.
+            If there are no rows, a value is not finite, or the covariance is singular: a column is constant
+            or a linear combination of others.
         """
+        _check_moments(statistics)
         covariance = statistics.scatter / statistics.count
-        scale = covariance.diagonal().clamp_min(torch.finfo(covariance.dtype).tiny).sqrt()
+        scale = covariance.diagonal().sqrt()
         correlation = covariance / scale / scale[:, None]
         factor, failed_at = torch.linalg.cholesky_ex(correlation)
         # Rounding leaves a dependent column a pivot of about D ulp instead of 0.
@@ -184,7 +205,7 @@ class FullNormal(Distribution):
         if failed_at or len(dependent):
             column = int(failed_at) - 1 if failed_at else int(dependent[0])
             raise DataError(
-                "the covariance is singular: the column is constant or a linear combination of earlier ones",
+                "the covariance is singular: the column is a linear combination of earlier ones",
                 column=column,
                 fix="leave the column out",
             )

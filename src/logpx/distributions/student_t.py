@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from logpx.distributions.base import Distribution
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
-from logpx.transforms.base import sum_over_event
+from logpx.transforms.base import check_event, sum_over_event
 
 __all__ = ["StudentT"]
 
@@ -46,17 +46,19 @@ class StudentT(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
+        check_event(x, self.event_shape)
         degrees = self.log_degrees.exp()
         z = (x - self.location) * torch.exp(-self.log_scale)
-        half = 0.5 * (degrees + 1.0)
-        constant = (
-            torch.lgamma(half) - torch.lgamma(0.5 * degrees) - 0.5 * (math.log(math.pi) + self.log_degrees)
-        )
-        # log1p(z^2 / degrees), written so that z^2 cannot overflow.
+        # The two log-gammas nearly cancel where there are many degrees of freedom.
+        half = 0.5 * degrees.double()
+        log_gammas = (torch.lgamma(half + 0.5) - torch.lgamma(half)).to(x.dtype)
+        constant = log_gammas - 0.5 * (math.log(math.pi) + self.log_degrees) - self.log_scale
+        # log1p(z^2 / degrees), written so that z^2 neither overflows nor is lost beside 1.
         ratio = z.abs() / degrees.sqrt()
-        large = ratio.clamp_min(1.0)
-        tail = 2.0 * torch.log(large) + torch.log1p((ratio / large) ** 2 + (1.0 / large) ** 2 - 1.0)
-        return sum_over_event(constant - self.log_scale - half * tail, self.event_shape)
+        one = torch.ones_like(ratio)
+        small, large = torch.minimum(ratio, one), torch.maximum(ratio, one)
+        tail = 2.0 * torch.log(large) + torch.log1p((small / large) ** 2)
+        return sum_over_event(constant - 0.5 * (degrees + 1.0) * tail, self.event_shape)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``."""

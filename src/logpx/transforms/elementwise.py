@@ -106,7 +106,7 @@ class Standardize(_Elementwise):
             rows = x.reshape(-1, *self.event_shape).double()
             mean, scale = rows.mean(0), rows.std(0, correction=0)
             # Rounding of the mean alone gives a constant column a spread of a few ulp.
-            constant = scale <= 1e-14 * (1.0 + mean.abs())
+            constant = scale <= 1e-14 * mean.abs()
             if constant.any():
                 position = constant.flatten().nonzero()[0].item()
                 raise DataError(

@@ -1,0 +1,102 @@
+"""Flow = base + transform: change of variables, contexts and refusals."""
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from logpx import flows
+from logpx.distributions import DiagonalNormal, Flow, StandardNormal, Uniform
+from logpx.errors import UsageError
+from logpx.transforms import Affine, Exp, Inverse, Logit, Sigmoid
+
+
+def test_log_normal():
+    flow = Flow(StandardNormal(1), Inverse(Exp(1))).double()
+    x = torch.tensor([[0.1], [1.0], [5.0]], dtype=torch.float64)
+    torch.testing.assert_close(flow.log_prob(x), torch.from_numpy(stats.lognorm.logpdf(x[:, 0], 1.0)))
+    assert stats.kstest(flow.sample(2000, seed=0)[:, 0].numpy(), stats.lognorm(1.0).cdf).pvalue > 1e-3
+
+
+def test_logistic_from_a_bounded_base():
+    flow = Flow(Uniform(1), Sigmoid(1)).double()
+    x = torch.tensor([[-30.0], [0.0], [2.0], [30.0]], dtype=torch.float64)
+    torch.testing.assert_close(flow.log_prob(x), torch.from_numpy(stats.logistic.logpdf(x[:, 0])))
+
+
+def test_logit_normal_integrates_to_one():
+    flow = Flow(DiagonalNormal(1), Logit(1)).double()
+    x = (torch.arange(100_000, dtype=torch.float64)[:, None] + 0.5) / 100_000
+    assert flow.log_prob(x).exp().mean().item() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_sample_with_log_prob_is_one_pass_and_agrees():
+    flow = flows.RealNVP(2, layers=2, hidden=(8,), context=2).double()
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.normal_(0.0, 0.3)
+    calls = []
+    for module in flow.modules():
+        module.register_forward_hook(lambda module, *_: calls.append(type(module).__name__))
+    context = torch.randn(50, 2, dtype=torch.float64)
+    x, log_prob = flow.sample_with_log_prob(50, context, seed=0)
+    assert calls.count("MLP") == 2
+    torch.testing.assert_close(log_prob, flow.log_prob(x, context))
+    torch.testing.assert_close(x, flow.sample(50, context, seed=0))
+
+
+def test_one_context_for_all_rows():
+    flow = flows.MAF(2, layers=2, hidden=(8,), context=3)
+    context = torch.randn(3)
+    x = flow.sample(7, context, seed=0)
+    assert x.shape == (7, 2)
+    each = context.expand(7, -1)
+    torch.testing.assert_close(flow.log_prob(x, context), flow.log_prob(x, each))
+    torch.testing.assert_close(x, flow.sample(7, each, seed=0))
+
+
+@pytest.mark.parametrize("given", [None, torch.zeros(5, 2), torch.zeros(4)])
+def test_a_context_of_the_wrong_size_is_refused(given):
+    flow = flows.RealNVP(2, layers=2, hidden=(8,), context=3)
+    for call in (
+        lambda: flow.log_prob(torch.zeros(5, 2), given),
+        lambda: flow.sample(5, given),
+        lambda: flow.sample_with_log_prob(5, given),
+    ):
+        with pytest.raises(UsageError, match="3 context features"):
+            call()
+
+
+def test_a_context_that_nobody_takes_is_refused():
+    with pytest.raises(UsageError, match="0 context features"):
+        flows.RealNVP(2, layers=2, hidden=(8,)).log_prob(torch.zeros(5, 2), torch.zeros(5, 1))
+
+
+def test_base_and_transform_must_fit():
+    with pytest.raises(UsageError, match="event shape"):
+        Flow(StandardNormal(2), Affine(3))
+    conditional = flows.RealNVP(2, layers=2, hidden=(8,), context=1)
+    with pytest.raises(UsageError, match="context"):
+        Flow(conditional, flows.RealNVP(2, layers=2, hidden=(8,), context=2).transform)
+
+
+def test_a_conditional_base_gets_the_context():
+    base = flows.RealNVP(2, layers=2, hidden=(8,), context=1)
+    flow = Flow(base, Affine(2))
+    x, context = torch.randn(5, 2), torch.randn(5, 1)
+    torch.testing.assert_close(flow.log_prob(x, context), base.log_prob(x, context))
+
+
+def test_rows_of_another_dtype_are_refused():
+    flow = flows.RealNVP(2, layers=2, hidden=(8,))
+    with pytest.raises(UsageError, match="float64") as error:
+        flow.log_prob(torch.zeros(5, 2, dtype=torch.float64))
+    assert "to(" in error.value.fix
+    assert flow.log_prob(torch.zeros(5, 2)).dtype == torch.float32
+    assert flow.double().log_prob(torch.zeros(5, 2).double()).dtype == torch.float64
+
+
+def test_log_prob_of_a_normal_is_in_nats():
+    flow = Flow(StandardNormal(3), Affine(3))
+    assert flow.log_prob(torch.zeros(1, 3)).item() == pytest.approx(-1.5 * math.log(2.0 * math.pi))
