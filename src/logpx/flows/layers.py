@@ -81,5 +81,6 @@ def warn_if_gaussian(name: str, features: int) -> None:
             f"{name} with features=1 is a normal distribution: its maps are affine. "
             "Use NSF(features=1, autoregressive=True) or a mixture for other shapes.",
             UserWarning,
-            stacklevel=3,
+            # The caller of the flow's constructor, beyond the wrapper that records its arguments.
+            stacklevel=4,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from logpx.distributions import Flow, StandardNormal
-from logpx.flows.layers import coupling_layers, standardized
+from logpx.flows.layers import coupling_layers, standardized, warn_if_gaussian
 from logpx.transforms import Affine, ShiftFunction
 
 __all__ = ["NICE"]
@@ -39,4 +39,5 @@ class NICE(Flow):
         self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0
     ) -> None:
         stack = coupling_layers(features, layers, ShiftFunction(), hidden, context)
+        warn_if_gaussian("NICE", features)
         super().__init__(StandardNormal(features), standardized(features, [*stack, Affine(features)]))

@@ -13,6 +13,7 @@ from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.latent.statistics import MixtureStatistics
+from logpx.transforms.base import check_event
 
 __all__ = ["GaussianMixture"]
 
@@ -82,13 +83,16 @@ class GaussianMixture(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
+        check_event(x, self.event_shape)
         rows = x.reshape(-1, x.shape[-1])
         each = [torch.logsumexp(self._joint(chunk)[0], 0) for chunk in self._chunks(rows)]
         return (torch.cat(each) if each else rows.new_zeros(0)).view(x.shape[:-1])
 
     def responsibilities(self, x: Tensor) -> Tensor:
         """Return p(component given x), shape ``(n, K)``; rows sum to 1 however far away they lie."""
-        each = [torch.softmax(self._joint(chunk)[0], 0).mT for chunk in self._chunks(x)]
+        # Rows so far out that every component's log-density overflows are shared equally.
+        least = 0.5 * torch.finfo(x.dtype).min
+        each = [torch.softmax(self._joint(chunk)[0].clamp_min(least), 0).mT for chunk in self._chunks(x)]
         return torch.cat(each) if each else x.new_zeros(0, self.components)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:

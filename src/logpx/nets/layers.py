@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from logpx.errors import UsageError
 
-__all__ = ["ACTIVATIONS", "ContextLinear", "activation_function", "damp", "damp_context"]
+__all__ = ["ACTIVATIONS", "ContextLinear", "activation_function", "check_widths", "damp", "damp_context"]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -42,6 +42,20 @@ def activation_function(name: str) -> Callable[[Tensor], Tensor]:
             f"unknown activation {name!r}", fix=f"choose one of {', '.join(sorted(ACTIVATIONS))}"
         )
     return ACTIVATIONS[name]
+
+
+def check_widths(hidden: Sequence[int]) -> None:
+    """Refuse widths of hidden layers that are not a sequence of positive whole numbers.
+
+    Raises
+    ------
+    UsageError
+        Naming what was given.
+    """
+    if not isinstance(hidden, Sequence) or any(not isinstance(width, int) or width < 1 for width in hidden):
+        raise UsageError(
+            f"hidden is {hidden!r}, but gives the width of every hidden layer", fix="give, say, (64, 64)"
+        )
 
 
 def damp(x: Tensor) -> Tensor:

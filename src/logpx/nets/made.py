@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from logpx.configuration import Configured
 from logpx.errors import UsageError
-from logpx.nets.layers import ContextLinear, activation_function, damp, damp_context
+from logpx.nets.layers import ContextLinear, activation_function, check_widths, damp, damp_context
 
 __all__ = ["MADE"]
 
@@ -65,6 +65,7 @@ class MADE(Configured, nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
+        check_widths(hidden)
         if not hidden:
             raise UsageError("an autoregressive net needs a hidden layer", fix="give hidden=(64,) or more")
         self.features, self.parameters_per_feature = features, parameters

@@ -9,7 +9,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.nets.layers import ContextLinear, activation_function, damp, damp_context
+from logpx.nets.layers import ContextLinear, activation_function, check_widths, damp, damp_context
 
 __all__ = ["MLP", "ResidualMLP"]
 
@@ -47,6 +47,7 @@ class MLP(Configured, nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
+        check_widths(hidden)
         widths = [in_features, *hidden]
         self.activation = activation_function(activation)
         layers = [
@@ -101,6 +102,7 @@ class ResidualMLP(Configured, nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
+        check_widths([width])
         self.activation = activation_function(activation)
         self.input = ContextLinear(in_features, width, context)
         self.first = nn.ModuleList(ContextLinear(width, width, context) for _ in range(blocks))
