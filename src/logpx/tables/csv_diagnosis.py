@@ -133,6 +133,8 @@ def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) ->
                 row=row + 1,
                 fix="check the quotes in this row",
             )
+    if row < 1:
+        return DataError("the table has no rows", file=file, fix="check that the file was written to its end")
     return None
 
 

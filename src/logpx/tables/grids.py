@@ -27,6 +27,8 @@ _SPACING_QUANTILE = 0.1
 # A grid that is exact in decimals is not given up for one that fits up to rounding and is hardly coarser.
 _COARSER = 9.5
 _LARGEST_WHOLE = 2.0**53
+_LARGEST_EXPONENT = 500
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Grid:
     step: float
     offset: float
     uniform: bool = True
+
+    def scaled(self, exponent: int) -> Grid:
+        """Return the grid of the values times a power of two."""
+        with np.errstate(over="ignore"):
+            step, offset = np.ldexp([self.step, self.offset], exponent)
+        return Grid(float(min(step, _LARGEST)), float(min(offset, _LARGEST)), self.uniform)
 
 
 def detect_grid(values: Array) -> Grid | None:
@@ -79,10 +87,19 @@ def detect_grid(values: Array) -> Grid | None:
         return _whole_grid(distinct)
     if len(distinct) == 1 or not _repeats(counts):
         return None
+    _, exponent = math.frexp(float(np.abs(distinct).max()))
+    if abs(exponent) > _LARGEST_EXPONENT:
+        # Away from the ends of the range of floats no difference overflows and no step vanishes.
+        return _fractional_grid(np.ldexp(distinct, -exponent), counts).scaled(exponent)
+    return _fractional_grid(distinct, counts)
+
+
+def _fractional_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
     printed = printed_precision(distinct)
     distinct, counts, printed = _merged(distinct, counts, printed)
     if len(distinct) == 1:
-        return None
+        # One value computed in several ways: a cell as wide as their differences may be.
+        return Grid(4 * float(printed.noise[0]), float(distinct[0]), uniform=False)
     decimal = _decimal_grid(distinct, counts, printed)
     uniform = fit_uniform_grid(distinct, printed.error, counts.astype(np.float64))
     if uniform is not None and (decimal is None or uniform[0] > _COARSER * decimal.step):
@@ -150,4 +167,4 @@ def _merged(
     if np.any(distinct[ends] - distinct[starts] > 4 * printed.noise[ends]):
         return distinct, counts, printed
     joined = Printed(printed.error[starts], printed.noise[starts], printed.decimals)
-    return (distinct[starts] + distinct[ends]) / 2, np.add.reduceat(counts, starts), joined
+    return distinct[starts] + (distinct[ends] - distinct[starts]) / 2, np.add.reduceat(counts, starts), joined

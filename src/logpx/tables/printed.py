@@ -61,9 +61,10 @@ def printed_precision(values: NDArray[np.float64]) -> Printed:
     else:
         # The values may be differences from a mean, so the largest one sets the scale of the error of all.
         noise = np.full(len(values), 64 * np.finfo(np.float64).eps * largest)
-    digits, exponents = _digits(values, single)
-    if len(digits) == 0 or int(digits.max()) > (_DIGITS_FLOAT32 if single else _DIGITS_FLOAT64):
+    found = _digits(values, _DIGITS_FLOAT32 if single else _DIGITS_FLOAT64)
+    if found is None:
         return Printed(noise, noise, None)
+    digits, exponents = found
     significant = int(digits.max())
     decimals = int((digits - 1 - exponents).max())
     fixed = decimals + int(exponents.max()) <= significant
@@ -75,14 +76,17 @@ def printed_precision(values: NDArray[np.float64]) -> Printed:
     return Printed(rounding + noise, noise, max(decimals, 0) if fixed else None)
 
 
-def _digits(values: NDArray[np.float64], single: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _digits(values: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    # The number of significant digits and the decimal exponent of each value; None if any needs more digits.
     chosen = values[values != 0]
     if len(chosen) > _SAMPLED:
         chosen = chosen[np.linspace(0, len(chosen) - 1, _SAMPLED).astype(np.int64)]
-    digits, exponents = [], []
-    for value in chosen:
-        number = np.float32(value) if single else value
-        mantissa, _, exponent = np.format_float_scientific(number, trim="-").lstrip("-").partition("e")
-        digits.append(len(mantissa.replace(".", "")))
-        exponents.append(int(exponent))
-    return np.array(digits, dtype=np.int64), np.array(exponents, dtype=np.int64)
+    texts = [f"{value:.{most - 1}e}" for value in chosen.tolist()]
+    again = np.array([float(text) for text in texts])
+    if most == _DIGITS_FLOAT32:
+        again = again.astype(np.float32).astype(np.float64)
+    if len(texts) == 0 or not np.array_equal(again, chosen):
+        return None
+    parts = [text.lstrip("-").partition("e") for text in texts]
+    digits = [len(mantissa.rstrip("0").replace(".", "")) for mantissa, _, _ in parts]
+    return np.array(digits), np.array([int(exponent) for _, _, exponent in parts])

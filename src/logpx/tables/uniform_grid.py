@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ _INFORMATIVE = 8.0
 _EVIDENCE = 4.0
 _SHARE_INFORMATIVE = 0.5
 _WIDTH = 1e-6
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_ITERATIONS = 60
 
 Array = NDArray[np.float64]
 
@@ -97,35 +100,57 @@ def _narrowed(values: Array, error: Array, low: float, high: float) -> tuple[flo
 def _consistent(values: Array, error: Array, low: float, high: float) -> tuple[float, float] | None:
     anchor = int(np.argmin(error))
     distance = values - values[anchor]
-    for step in (*_short_decimals(low, high), _least_squares(distance, error, (low + high) / 2)):
-        residual = distance - np.round(distance / step) * step
-        first, last = float((residual - error).max()), float((residual + error).min())
-        # An interval of no width is a grid forced onto values that lie on a finer one.
-        if last - first > _WIDTH * float(np.median(error)):
-            centre = values[anchor] + (first + last) / 2
-            half = (last - first) / 2
-            return step, modulo(_short_decimals(centre - half, centre + half)[0], step)
-    return None
+    multiples = np.round(distance / ((low + high) / 2))
+
+    def room(step: float) -> tuple[float, float]:
+        # The offsets from the anchor that all values allow; the second below the first if there are none.
+        residual = distance - multiples * step
+        return float((residual - error).max()), float((residual + error).min())
+
+    # An interval of no width is a grid forced onto values that lie on a finer one.
+    least = _WIDTH * float(error.min())
+    step = _shortest(low, high)
+    first, last = room(step)
+    if last - first <= least:
+        step = _roomiest(lambda candidate: room(candidate)[1] - room(candidate)[0], low, high)
+        first, last = room(step)
+    if last - first <= least:
+        return None
+    centre, half = values[anchor] + (first + last) / 2, (last - first) / 2
+    centre -= round(centre / step) * step
+    return step, modulo(_shortest(centre - half, centre + half), step)
 
 
-def _least_squares(distance: Array, error: Array, step: float) -> float:
-    multiples = np.round(distance / step)
-    weights = 1 / np.maximum(error / error.max(), 1e-9) ** 2
-    mean_k, mean_d = np.average(multiples, weights=weights), np.average(distance, weights=weights)
-    spread = float((weights * (multiples - mean_k) ** 2).sum())
-    return (
-        float((weights * (multiples - mean_k) * (distance - mean_d)).sum()) / spread if spread > 0 else step
-    )
+def _roomiest(width: Callable[[float], float], low: float, high: float) -> float:
+    # The width is a concave function of the step: golden-section search, then the shortest step that is wide.
+    inner_low, inner_high = low, high
+    for _ in range(_ITERATIONS):
+        left = inner_high - _GOLDEN * (inner_high - inner_low)
+        right = inner_low + _GOLDEN * (inner_high - inner_low)
+        if width(left) < width(right):
+            inner_low = left
+        else:
+            inner_high = right
+    best = (inner_low + inner_high) / 2
+    wide_enough = width(best) / 2
+    span = high - low
+    for digits in range(1, 16):
+        short = float(f"{best:.{digits}g}")
+        if abs(short - best) <= span and width(short) >= wide_enough:
+            return short
+    return best
 
 
-def _short_decimals(low: float, high: float) -> list[float]:
+def _shortest(low: float, high: float) -> float:
     # The shortest number of an interval is the one that somebody wrote, if anybody did; else its middle.
+    if low <= 0 <= high:
+        return 0.0
     middle = (low + high) / 2
     for digits in range(1, 16):
         short = float(f"{middle:.{digits}g}")
         if low <= short <= high:
-            return [short, middle]
-    return [middle]
+            return short
+    return middle
 
 
 def modulo(offset: float, step: float) -> float:
