@@ -10,7 +10,7 @@ PYTHON := $(VENV)/bin/python
 PIP_INSTALL := $(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt
 INSTALLED := $(VENV)/.installed
 INSTALLED_BENCH := $(VENV)/.installed-bench
-# One thread per process: tests and benchmarks then mean the same on every machine.
+# One thread per process: workers then do not compete, and sums are added in the same order on every machine.
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
@@ -41,7 +41,13 @@ docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
-	@set -e; for script in benchmarks/[!_]*.py; do echo "$$script"; $(PYTHON) "$$script"; done
+	@set -e; for script in $(filter-out benchmarks/tables.py,$(wildcard benchmarks/[!_]*.py)); do \
+	echo "$$script"; $(PYTHON) "$$script"; done
+ifdef TABLES
+	@echo benchmarks/tables.py; $(PYTHON) benchmarks/tables.py --data "$(TABLES)"
+else
+	@echo "benchmarks/tables.py was left out; it needs a folder of tables: make bench TABLES=folder"
+endif
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
