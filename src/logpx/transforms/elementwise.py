@@ -100,11 +100,21 @@ class Standardize(_Elementwise):
         Raises
         ------
         DataError
-            If an element is the same in every row: a density does not exist on it.
+            If there are no rows, a value is not finite, or an element is the same in every row: a density
+            does not exist on it.
         """
         if not self.initialised:
             rows = x.reshape(-1, *self.event_shape).double()
+            if not len(rows):
+                raise DataError("no rows to take mean and scale from", fix="give at least two different rows")
             mean, scale = rows.mean(0), rows.std(0, correction=0)
+            lost = ~torch.isfinite(scale)
+            if lost.any():
+                raise DataError(
+                    "a value is not finite, or too large to be squared",
+                    column=int(lost.flatten().nonzero()[0].item()),
+                    fix="leave such rows out, or change the column's unit",
+                )
             # Rounding of the mean alone gives a constant column a spread of a few ulp.
             constant = scale <= 1e-14 * mean.abs()
             if constant.any():

@@ -93,9 +93,10 @@ def rational_quadratic(
     log_derivative = 2.0 * (slope.log() - denominator.log()) + numerator.log()
     # Beyond the outermost knots `beyond` is the distance to them, and the position is exactly 0 or 1.
     beyond = x - inside
+    edge = torch.where(beyond > 0.0, end, start)
     if inverse:
-        return y + beyond * torch.exp(-log_derivative), -log_derivative
-    return y + beyond * torch.exp(log_derivative), log_derivative
+        return y + beyond / edge, -log_derivative
+    return y + beyond * edge, log_derivative
 
 
 class RationalQuadraticFunction(Univariate):
@@ -121,11 +122,14 @@ class RationalQuadraticFunction(Univariate):
 
     smallest_bin = 1e-3
     smallest_slope = 1e-3
+    largest_slope = 1e3
 
     def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
-        if bins < 1 or bound <= 0.0:
+        most = math.ceil(1.0 / self.smallest_bin) - 1
+        if not (1 <= bins <= most and 0.0 < bound < math.inf):
             raise UsageError(
-                f"a spline of {bins} bins on a half-width of {bound}", fix="give bins >= 1 and bound > 0"
+                f"a spline of {bins} bins on a half-width of {bound}",
+                fix=f"give 1 to {most} bins and a positive bound",
             )
         self.bins, self.bound = bins, bound
         self.parameters = 3 * bins - 1
@@ -140,6 +144,6 @@ class RationalQuadraticFunction(Univariate):
         widths, heights, raw = params.tensor_split([self.bins, 2 * self.bins], -1)
         # The offset makes a raw slope of 0 a slope of 1, so that zero parameters are the identity.
         offset = math.log(math.expm1(1.0 - self.smallest_slope))
-        inner = self.smallest_slope + functional.softplus(raw + offset)
+        inner = self.smallest_slope + functional.softplus((raw + offset).clamp_max(self.largest_slope))
         slopes = functional.pad(inner, (1, 1), value=1.0)
         return rational_quadratic(x, self._knots(widths), self._knots(heights), slopes, inverse)

@@ -1,0 +1,51 @@
+"""Chain and Inverse: order of application, context, start on data."""
+
+import pytest
+import torch
+
+from logpx.errors import UsageError
+from logpx.transforms import Affine, Autoregressive, Chain, Coupling, Exp, Inverse, Softplus, Standardize
+
+
+def test_the_first_transform_is_applied_first():
+    x = torch.randn(5, 2, dtype=torch.float64)
+    z, ladj = Chain([Softplus(2), Inverse(Exp(2))]).forward(x)
+    torch.testing.assert_close(z, torch.log(torch.nn.functional.softplus(x)))
+    torch.testing.assert_close(ladj, (torch.nn.functional.logsigmoid(x) - z).sum(1))
+
+
+def test_initialise_goes_down_the_chain():
+    x = torch.randn(100, 2).double() * 3.0
+    chain = Chain([Exp(2), Standardize(2)]).double()
+    z = chain.initialise(x)
+    torch.testing.assert_close(z, chain.forward(x)[0])
+    torch.testing.assert_close(z.mean(0), torch.zeros(2).double(), rtol=0, atol=1e-9)
+
+
+def test_initialise_of_an_inverse_leaves_it_alone():
+    inverse = Inverse(Standardize(2))
+    x = torch.randn(10, 2) + 5.0
+    assert torch.equal(inverse.initialise(x), x)
+    assert not inverse.transform.initialised
+
+
+def test_unconditional_parts_ignore_the_context_of_the_others():
+    chain = Chain([Affine(3), Coupling(3, hidden=(4,), context=2), Affine(3)])
+    assert chain.context_features == 2
+    assert chain.forward(torch.zeros(5, 3), torch.zeros(5, 2))[0].shape == (5, 3)
+
+
+def test_parts_must_fit():
+    with pytest.raises(UsageError, match="no transforms"):
+        Chain([])
+    with pytest.raises(UsageError, match="event shapes"):
+        Chain([Affine(2), Affine(3)])
+    with pytest.raises(UsageError, match="contexts of different sizes"):
+        Chain([Coupling(3, context=1), Autoregressive(3, context=2)])
+
+
+def test_twice_inverted_is_the_transform():
+    transform = Autoregressive(3, hidden=(8,))
+    x = torch.randn(4, 3)
+    for found, expected in zip(Inverse(Inverse(transform)).forward(x), transform.forward(x), strict=True):
+        assert torch.equal(found, expected)
