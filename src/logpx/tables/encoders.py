@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import gzip
 import os
 from collections.abc import Callable
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -32,9 +31,7 @@ OpenEncoder = Callable[[IO[bytes], pa.Schema], Encoder]
 
 def _delimited(delimiter: str) -> OpenEncoder:
     def open_encoder(stream: IO[bytes], schema: pa.Schema) -> Encoder:
-        header = io.StringIO()
-        csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
-        stream.write(header.getvalue().encode())
+        stream.write((delimiter.join(map(_quoted, schema.names)) + "\n").encode())
         # Of a single column, a missing cell would be an empty line, which no reader counts as a row.
         options = pacsv.WriteOptions(
             include_header=False, delimiter=delimiter, null_string="NA" if len(schema) == 1 else ""
@@ -45,13 +42,15 @@ def _delimited(delimiter: str) -> OpenEncoder:
     return open_encoder
 
 
-def _compressed(
-    inner: OpenEncoder,
-) -> OpenEncoder:
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'
+
+
+def _compressed(inner: OpenEncoder) -> OpenEncoder:
     class Compressed:
         def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
-            self._stream = pa.CompressedOutputStream(stream, "gzip")
-            self._encoder = inner(self._stream, schema)
+            self._stream = gzip.GzipFile(fileobj=stream, mode="wb", mtime=0)
+            self._encoder = inner(cast("IO[bytes]", self._stream), schema)
 
         def write_batch(self, batch: pa.RecordBatch) -> None:
             self._encoder.write_batch(batch)

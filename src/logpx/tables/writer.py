@@ -41,6 +41,9 @@ class TableWriter:
         except OSError as error:
             self._discard()
             raise self._resource_error(error) from error
+        except BaseException:
+            self._discard()
+            raise
 
     def write(self, columns: pa.RecordBatch | Mapping[str, Any] | npt.NDArray[Any]) -> None:
         """Append rows.
