@@ -1,5 +1,5 @@
 """The command line: ``logpx fit``, ``score``, ``sample``, ``evaluate`` and ``info``."""
 
-from logpx.cli.main import main
+from logpx.cli.entry import main
 
 __all__ = ["main"]

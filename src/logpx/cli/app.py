@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +15,7 @@ from logpx.cli.info import info
 from logpx.cli.sample import sample
 from logpx.cli.score import score
 
-__all__ = ["app"]
+__all__ = ["ReaderGoneError", "app"]
 
 # Plain help: quick to print, the same on every terminal and in every pipe.
 app = typer.Typer(
@@ -22,6 +24,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class ReaderGoneError(Exception):
+    """Whoever read stdout has closed it. Typer would end the process on the error that it stands for."""
 
 
 def _version(wanted: bool) -> None:
@@ -52,5 +58,16 @@ def logpx(
     """  # noqa: D301 - \b keeps the lines of the examples apart
 
 
+def _registered(command: Callable[..., int | None]) -> None:
+    @functools.wraps(command)
+    def run(**arguments: Any) -> int | None:
+        try:
+            return command(**arguments)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
+
+    app.command()(run)
+
+
 for _command in (fit, score, sample, evaluate, info):
-    app.command()(_command)
+    _registered(_command)

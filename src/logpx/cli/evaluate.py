@@ -46,8 +46,8 @@ def evaluate(
     out.table(_rows(evaluation))
     if evaluation.outside:
         out.note(
-            f"note: {evaluation.outside:,} rows lie outside the model's support: their log p is minus infinity, "
-            "and part of the mean"
+            f"note: {evaluation.outside:,} rows lie outside the model's support: their log p is minus "
+            "infinity, and part of the mean"
         )
     out.document({**evaluation.to_dict(), "unit": "nats per row", "seed": seed})
 

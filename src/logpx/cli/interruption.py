@@ -65,7 +65,7 @@ class Stop:
             raise Interrupted(self.exit_code - 128)
         self.exit_code = 128 + number
         print("stopping; interrupt again to stop at once", file=sys.stderr)
-        self._timer = threading.Timer(_GRACE_SECONDS, signal.raise_signal, (number,))
+        self._timer = threading.Timer(_GRACE_SECONDS, _send_to_main_thread, (number,))
         self._timer.daemon = True
         self._timer.start()
 
@@ -73,6 +73,14 @@ class Stop:
         """Let the orderly end take its time from here."""
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _send_to_main_thread(number: int) -> None:
+    if hasattr(signal, "pthread_kill"):
+        # Only this wakes the main thread up where it waits for the system.
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 @contextmanager

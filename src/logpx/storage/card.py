@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,8 +64,8 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
     ]
     return (
         f"## Held-out likelihood\n\nMean {name} of the rows set aside: "
-        f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error). The model was chosen by "
-        "these rows, so the number is a little optimistic; that of `logpx evaluate` on other rows is not.\n\n"
+        f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error). The model was chosen "
+        "by these rows, so the number is a little optimistic; `logpx evaluate` on other rows is not.\n\n"
         + _table(["rows", "number"], rows)
     )
 
@@ -120,11 +122,13 @@ def _limits(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str
 
 
 def _use(name: str, schema: Mapping[str, Any] | None) -> str:
+    quoted = json.dumps(name, ensure_ascii=False)
     if schema is None:
-        lines = [f'model = logpx.load("{name}")', "model.log_prob(x)", "model.sample(1000, seed=0)"]
+        lines = [f"model = logpx.load({quoted})", "model.log_prob(x)", "model.sample(1000, seed=0)"]
         return "## Use\n\n```python\nimport logpx\n\n" + "\n".join(lines) + "\n```"
-    python = f'import logpx\n\nmodel = logpx.load("{name}")\nmodel.log_prob("new.csv")'
-    shell = f"logpx score {name} new.csv -o scores.parquet\nlogpx sample {name} -n 1000 -o samples.csv"
+    word = shlex.quote(name)
+    python = f'import logpx\n\nmodel = logpx.load({quoted})\nmodel.log_prob("new.csv")'
+    shell = f"logpx score {word} new.csv -o scores.parquet\nlogpx sample {word} -n 1000 -o samples.csv"
     return f"## Use\n\n```\n{shell}\n```\n\n```python\n{python}\n```"
 
 

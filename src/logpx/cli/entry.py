@@ -7,12 +7,12 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from logpx.cli.app import app
+from logpx.cli.app import ReaderGoneError, app
 from logpx.cli.interruption import Interrupted, raise_on_termination
 from logpx.errors import LogpxError, ResourceError, UsageError
 
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
-    warnings.showwarning = _note
     try:
-        with raise_on_termination():
+        with raise_on_termination(), warnings.catch_warnings():
+            warnings.showwarning = _note
             status = app(args=words or ["--help"], prog_name="logpx", standalone_mode=False)
             sys.stdout.flush()
     except LogpxError as error:
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt, typer.Abort) as error:
         print("interrupted", file=sys.stderr)
         return error.exit_code if isinstance(error, Interrupted) else 130
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
         # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _silence_stdout()
         return 0
     except MemoryError:
         return _report(
@@ -85,15 +85,15 @@ def _report(error: LogpxError, as_json: bool) -> int:
             name: getattr(error, name) for name in ("message", "file", "row", "column", "fix", "exit_code")
         }
         kind = "Bug" if isinstance(error, _Bug) else type(error).__name__
-        _try(lambda: print(json.dumps({"error": {"type": kind, **fields}}), flush=True))
+        try:
+            print(json.dumps({"error": {"type": kind, **fields}}, ensure_ascii=False), flush=True)
+        except BrokenPipeError:
+            _silence_stdout()
     return error.exit_code
 
 
-def _try(action: Callable[[], None]) -> None:
-    try:
-        action()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _silence_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -1,0 +1,94 @@
+"""Running the command in this process or as a process of its own, and models that were fitted once."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from logpx.cli import main
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict:
+        """The one JSON object on stdout."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def logpx(capfd: pytest.CaptureFixture[str]):
+    """Run the command in this process."""
+
+    def run(*words: object) -> Ended:
+        capfd.readouterr()
+        status = main([str(word) for word in words])
+        return Ended(status, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def process():
+    """Run the command as a process of its own."""
+
+    def run(*words: object, **options) -> Ended:
+        command = [sys.executable, "-m", "logpx", *map(str, words)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+def rows(n: int, seed: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    a = generator.lognormal(size=n)
+    return {"a": a, "b": 0.5 * a + generator.normal(size=n)}
+
+
+def write(path: Path, columns: dict) -> Path:
+    pyarrow.csv.write_csv(pa.table(columns), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of tables: smooth columns (exact log p) and the same with a column of counts (a bound)."""
+    folder = tmp_path_factory.mktemp("tables")
+    for name, seed in (("train", 0), ("test", 1)):
+        smooth = rows(400, seed)
+        write(folder / f"{name}.csv", smooth)
+        counts = np.random.default_rng(seed + 10).integers(0, 9, 400)
+        names = [f"r{index}" for index in range(400)]
+        write(folder / f"{name}-counts.csv", {"id": names, "count": counts, **smooth})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exact(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose log p is exact."""
+    folder = tmp_path_factory.mktemp("exact") / "model"
+    assert main(["fit", str(tables / "train.csv"), "-o", str(folder), "--model", "gaussian", "-q"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bound(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose log p is a lower bound."""
+    folder = tmp_path_factory.mktemp("bound") / "model"
+    assert (
+        main(["fit", str(tables / "train-counts.csv"), "-o", str(folder), "--model", "gaussian", "-q"]) == 0
+    )
+    return folder

@@ -1,0 +1,192 @@
+"""``logpx fit``: what is written, what is said, and every bad table."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import logpx as package
+from logpx.cli.fit import MODELS
+from logpx.tables import FAMILIES, Schema
+
+
+def test_models_are_those_that_exist():
+    assert list(MODELS) == ["auto", *FAMILIES]
+
+
+def test_fit_as_a_process(process, tables: Path, tmp_path: Path):
+    folder = tmp_path / "deep/model"
+    ended = process(
+        "fit", tables / "train-counts.csv", "-o", folder, "-m", "gaussian", "--json", "--seed", "3"
+    )
+    assert ended.status == 0, ended.err
+    document = ended.document
+    assert document["model"] == str(folder)
+    assert document["kind"] == "lower bound"
+    assert document["seed"] == 3
+    assert document["interrupted"] is False
+    assert sum(one["chosen"] for one in document["candidates"]) == 1
+    assert [column["name"] for column in document["schema"]] == ["id", "count", "a", "b"]
+    assert "identifier" in ended.err
+    assert "lower bound" in ended.err
+    model = package.load(folder)
+    assert model.schema == Schema.from_json((folder / "schema.json").read_text())
+    card = (folder / "README.md").read_text()
+    for text in ("lower bound of log p(x)", "± ", "| count | integer", "logpx score model", "| seed | 3 |"):
+        assert text in card
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["rows"] == 400
+    assert metrics["train_rows"] + metrics["validation_rows"] == 400
+
+
+def test_quiet_says_nothing(logpx, tables: Path, tmp_path: Path):
+    ended = logpx("fit", tables / "train.csv", "-o", tmp_path / "model", "-m", "gaussian", "--quiet")
+    assert (ended.status, ended.out, ended.err) == (0, "", "")
+
+
+def test_python_gives_the_same_model(logpx, tables: Path, tmp_path: Path):
+    assert logpx("fit", tables / "train.csv", "-o", tmp_path / "model", "-m", "gaussian").status == 0
+    loaded = package.load(tmp_path / "model")
+    direct = package.fit("gaussian", tables / "train.csv").model
+    rows = tables / "test.csv"
+    assert loaded.log_prob(rows).tolist() == direct.log_prob(rows).tolist()
+
+
+def test_columns_override_the_inferred_kinds(logpx, tables: Path, tmp_path: Path):
+    kinds = "count=continuous,a=positive,b=drop"
+    table = tables / "train-counts.csv"
+    ended = logpx("fit", table, "-o", tmp_path / "model", "-m", "gaussian", "--columns", kinds, "--json")
+    assert ended.status == 0, ended.err
+    chosen = {column["name"]: column["kind"] for column in ended.document["schema"]}
+    assert chosen == {"id": "identifier", "count": "continuous", "a": "positive", "b": "drop"}
+
+
+def test_schema_of_another_model_can_be_edited_and_given(logpx, bound: Path, tables: Path, tmp_path: Path):
+    schema = json.loads((bound / "schema.json").read_text())
+    schema["columns"][3]["kind"] = "drop"
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    table = tables / "train-counts.csv"
+    words = ["fit", table, "-o", tmp_path / "model", "-m", "gaussian", "--schema", tmp_path / "schema.json"]
+    assert logpx(*words).status == 0
+    assert package.load(tmp_path / "model").schema.modelled_names == ["count", "a"]
+    assert logpx(*words, "--columns", "a=drop", "--overwrite").status == 2
+
+
+@pytest.mark.parametrize(("content", "status"), [(None, 2), ("{", 3), ('{"columns": [{"name": 1}]}', 3)])
+def test_bad_schema_file(logpx, tables: Path, tmp_path: Path, content: str | None, status: int):
+    path = tmp_path / "schema.json"
+    if content is not None:
+        path.write_text(content)
+    ended = logpx("fit", tables / "train.csv", "-o", tmp_path / "model", "--schema", path)
+    assert ended.status == status
+    assert str(path) in ended.err
+    assert "fix: " in ended.err
+    assert not (tmp_path / "model").exists()
+
+
+def test_validation_table_is_used(logpx, tables: Path, tmp_path: Path):
+    words = ["fit", tables / "train.csv", "-o", tmp_path / "model", "-m", "gaussian", "--json"]
+    document = logpx(*words, "--validation", tables / "test.csv").document
+    assert (document["train_rows"], document["validation_rows"]) == (400, 400)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("gausian", "gaussian"), ("RealNVP", "realnvp"), ("zzz", "auto")])
+def test_unknown_model_suggests_the_nearest(logpx, tables: Path, tmp_path: Path, name: str, hint: str):
+    ended = logpx("fit", tables / "train.csv", "-o", tmp_path / "model", "--model", name)
+    assert ended.status == 2
+    assert hint in ended.err.splitlines()[1]
+
+
+def test_existing_model_needs_overwrite(logpx, exact: Path, tables: Path):
+    before = {path.name: path.read_bytes() for path in exact.iterdir()}
+    ended = logpx("fit", tables / "train.csv", "-o", exact)
+    assert ended.status == 2
+    assert "--overwrite" in ended.err
+    assert {path.name: path.read_bytes() for path in exact.iterdir()} == before
+
+
+def test_foreign_folder_is_kept(logpx, tables: Path):
+    ended = logpx("fit", tables / "train.csv", "-o", tables, "--overwrite")
+    assert ended.status == 2
+    assert (tables / "train.csv").exists()
+
+
+def test_unwritable_output_is_said_before_the_fit(logpx, tables: Path):
+    start = time.monotonic()
+    ended = logpx("fit", tables / "train.csv", "-o", tables / "train.csv/model", "--time", "1h")
+    assert ended.status == 6
+    assert "fix: " in ended.err
+    assert time.monotonic() - start < 30
+
+
+NUMBERS = "\n".join(f"{value:.6f},{value * value:.6f}" for value in np.random.default_rng(0).normal(size=50))
+BAD_TABLES = {
+    "empty file": (b"", 3, []),
+    "header only": (b"a,b\n", 3, []),
+    "one row": (b"a,b\n1.5,2.5\n", 3, []),
+    "ragged rows": (f"a,b\n{NUMBERS}\n1,2,3\n".encode(), 3, ["row 51"]),
+    "wrong encoding": ("a,b\n".encode("utf-16") + NUMBERS.encode("utf-16"), 3, []),
+    "latin-1 header": (f"größe,b\n{NUMBERS}\n".encode("latin-1"), 3, []),
+    "duplicate names": (f"a,a\n{NUMBERS}\n".encode(), 3, ["'a'"]),
+    "all missing": (b"a,b\n" + b"".join(b"%d.25,\n" % (i * i) for i in range(50)), 3, ["'b'"]),
+    "only constants": (b"a,b\n" + b"1,2\n" * 50, 3, []),
+    "infinity": (f"a,b\n{NUMBERS}\ninf,1\n".encode(), 3, ["'a'"]),
+    "missing cell": (f"a,b\n{NUMBERS}\n,1\n".encode(), 3, ["row 51", "'a'"]),
+    "text in numbers": (f"a,b\n{NUMBERS}\n0.5,twelve\n".encode(), 3, ["'b'"]),
+    "labels": (
+        b"a,b\n" + b"".join(b"%d.5,%s\n" % (i * i, b"xyz"[i % 3 :][:1]) for i in range(60)),
+        3,
+        ["'b'"],
+    ),
+    "not text": (bytes(range(256)) * 20, 3, []),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_bad_table(logpx, tmp_path: Path, name: str):
+    content, status, mentions = BAD_TABLES[name]
+    table = tmp_path / "table.csv"
+    table.write_bytes(content)
+    ended = logpx("fit", table, "-o", tmp_path / "model", "-m", "gaussian", "--json")
+    assert ended.status == status, ended.err
+    assert "Traceback" not in ended.err
+    assert "fix: " in ended.err
+    error = ended.document["error"]
+    assert error["file"] == str(table)
+    assert error["exit_code"] == status
+    assert [text for text in mentions if text not in ended.err] == []
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "nothing/*.csv", "table.xlsx"])
+def test_table_that_is_not_there(logpx, tmp_path: Path, name: str):
+    (tmp_path / "table.xlsx").write_bytes(b"PK")
+    ended = logpx("fit", tmp_path / name, "-o", tmp_path / "model")
+    assert ended.status == 2
+    assert "fix: " in ended.err
+
+
+def test_interrupt_keeps_the_best_model_so_far(tables: Path, tmp_path: Path):
+    folder = tmp_path / "model"
+    words = ["fit", str(tables / "train.csv"), "-o", str(folder), "-m", "maf", "--time", "10m"]
+    running = subprocess.Popen([sys.executable, "-m", "logpx", *words], stderr=subprocess.PIPE, text=True)
+    said = ""
+    while "set aside to choose by" not in said:
+        line = running.stderr.readline()
+        assert line, said
+        said += line
+    time.sleep(2)
+    running.send_signal(signal.SIGTERM)
+    said += running.stderr.read()
+    running.stderr.close()
+    assert running.wait(60) == 143, said
+    if folder.exists():
+        assert "the best model so far was saved" in said
+        assert package.load(folder).log_prob(tables / "test.csv").shape == (400,)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "model"] == []

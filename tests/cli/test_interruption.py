@@ -1,0 +1,46 @@
+"""A first signal is a wish, a second one an order, and an order comes if the wish takes too long."""
+
+import signal
+import time
+
+import pytest
+
+from logpx.cli import interruption
+from logpx.cli.interruption import Interrupted, raise_on_termination, stop_on_signal
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_raises(number: int):
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted) as info, raise_on_termination():
+        signal.raise_signal(number)
+    assert info.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+def test_first_signal_asks_and_second_ends():
+    with pytest.raises(Interrupted) as info, stop_on_signal() as stop:  # noqa: PT012
+        assert not stop.requested()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.requested()
+        assert stop.exit_code == 143
+        signal.raise_signal(signal.SIGINT)
+    assert info.value.exit_code == 143
+
+
+def test_wish_becomes_an_order_in_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interruption, "_GRACE_SECONDS", 0.1)
+    start = time.monotonic()
+    with pytest.raises(Interrupted), stop_on_signal():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(20)
+    assert time.monotonic() - start < 10
+
+
+def test_order_can_be_called_off(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interruption, "_GRACE_SECONDS", 0.1)
+    with stop_on_signal() as stop:
+        signal.raise_signal(signal.SIGINT)
+        stop.cancel()
+        time.sleep(0.3)
+    assert stop.exit_code == 130
