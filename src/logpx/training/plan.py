@@ -116,7 +116,11 @@ def plan_for(rows: int, wishes: Wishes) -> Plan:
     --------
     >>> for rows in (15, 900, 9_000, 900_000):
     ...     plan = plan_for(rows, Wishes())
-    ...     print(plan.batch_size, plan.max_steps, plan.evaluate_every)
+    ...     print(plan.batch_size, plan.max_steps, plan.evaluate_every, round(plan.noise, 3))
+    15 349 25 0.25
+    32 2700 28 0.1
+    256 8538 35 0.032
+    1024 10000 500 0.0
     """
     batch_size = wishes.batch_size or min(1024, max(32, 2 ** round(math.log2(max(1, rows) / 40))))
     batch_size = min(batch_size, rows)
@@ -124,7 +128,7 @@ def plan_for(rows: int, wishes: Wishes) -> Plan:
     max_steps = _steps(rows, steps_per_epoch, wishes)
     return Plan(
         batch_size=batch_size,
-        learning_rate=wishes.learning_rate or 2e-3,
+        learning_rate=wishes.learning_rate or 5e-3,
         weight_decay=1e-4 if wishes.weight_decay is None else wishes.weight_decay,
         gradient_clip=wishes.gradient_clip,
         max_steps=max_steps,
