@@ -14,8 +14,8 @@ __all__ = ["TableDensity"]
 class TableDensity(Distribution):
     r"""Rows x in table units, :math:`\log p(x) = \log p_y(y(x)) + \sum_j \log |dy_j / dx_j|`.
 
-    Column maps run in float64, whatever the precision of the model: numbers of nine digits and columns with a spread of 1e-6
-    both keep their resolution.
+    Column maps run in float64, whatever the precision of the model: numbers of nine digits and columns with
+    a spread of 1e-6 both keep their resolution.
 
     Parameters
     ----------

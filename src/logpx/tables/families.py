@@ -200,6 +200,7 @@ def family_named(name: str) -> Family:
         near = difflib.get_close_matches(name, ["auto", *FAMILIES], n=1)
         known = ", ".join(["auto", *FAMILIES])
         raise UsageError(
-            f"there is no model {name!r}", fix=f"did you mean {near[0]!r}?" if near else f"choose one of {known}"
+            f"there is no model {name!r}",
+            fix=f"did you mean {near[0]!r}?" if near else f"choose one of {known}",
         )
     return FAMILIES[name]

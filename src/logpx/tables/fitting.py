@@ -11,7 +11,7 @@ from logpx.errors import UsageError
 from logpx.tables.families import AUTOMATIC, family_named
 from logpx.tables.inference import infer_schema
 from logpx.tables.model import TableModel
-from logpx.tables.rows import divide, read_rows
+from logpx.tables.rows import FEWEST_TO_DIVIDE, divide, read_rows
 from logpx.tables.schema import Schema
 from logpx.tables.search import Search
 from logpx.tables.selection import Record
@@ -42,7 +42,8 @@ class TableFitResult:
     notes : list of str
         What the user should know.
     scales : list of dict
-        For each modelled column the chosen scale, and the held-out nats per row of all scales that were compared.
+        For each modelled column the chosen scale, and the held-out nats per row of all scales that were
+        compared.
     """
 
     model: TableModel
@@ -83,7 +84,7 @@ def fit_table(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TableFitResult:
-    """Fit a model to a table: infer the schema, choose a scale for every column, fit, and choose by validation likelihood.
+    """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
     Parameters
     ----------
@@ -134,7 +135,9 @@ def fit_table(
     if schema is None:
         schema = infer_schema(table, columns, seed=seed)
     elif columns:
-        raise UsageError("both a schema and columns were given", fix="put the kinds into the schema, or leave it out")
+        raise UsageError(
+            "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"
+        )
     schema.check(table.names, table.file)
     schema.require_modelled(table.file)
     rows, count = read_rows(table, schema, seed)
@@ -145,12 +148,12 @@ def fit_table(
         held_out_table = validation if isinstance(validation, Table) else open_table(validation)
         schema.check(held_out_table.names, held_out_table.file)
         training, held_out = rows, read_rows(held_out_table, schema, seed)[0]
-    report(f"{count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows set aside to choose by")
+    report(f"{count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by")
     deadline = start + (_DEFAULT_SECONDS if max_time is None else max_time)
     search = Search(schema, training, held_out, seed, deadline, report, progress, should_stop)
     search.run(families)
     best = search.best()
-    fitted = TableModel(schema, best.density, search.baselines())
+    fitted = TableModel(schema, best.density, search.baselines)
     fitted.eval()
     return TableFitResult(
         fitted,
@@ -180,6 +183,10 @@ def _notes(schema: Schema, used: int, count: int) -> list[str]:
     gridded = [column.name for column in schema.modelled if column.step is not None]
     if gridded:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
+    if used < FEWEST_TO_DIVIDE:
+        notes.append(
+            f"{used} rows are too few to set any aside: the model was chosen by the rows it was fitted to"
+        )
     if used < count:
         notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
     return notes

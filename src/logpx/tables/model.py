@@ -53,8 +53,9 @@ class TableModel(Configured, nn.Module):
     r"""A distribution over the rows of a table, in the table's own units.
 
     Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
-    :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that lower bound, as a
-    density per unit of the table; for whole numbers (s = 1) it bounds the log-probability itself.
+    :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that
+    lower bound, as a density per unit of the table; for whole numbers (s = 1) it bounds the log-probability
+    itself.
 
     Parameters
     ----------
@@ -124,7 +125,9 @@ class TableModel(Configured, nn.Module):
         """
         draws = self._draws(draws)
         for start, x in self._matrices(rows):
-            values = torch.stack([self._log_prob(self.density, x, seed, start, draw) for draw in range(draws)])
+            values = torch.stack(
+                [self._log_prob(self.density, x, seed, start, draw) for draw in range(draws)]
+            )
             error = None
             if self.supports.gridded:
                 spread = values.std(0) if draws > 1 else torch.full_like(values[0], torch.nan)
@@ -133,19 +136,22 @@ class TableModel(Configured, nn.Module):
 
     @torch.no_grad()
     def evaluate(self, rows: Any, seed: int = 0, draws: int = 1) -> Evaluation:
-        """Return the mean log p per row with its standard error, beside the baselines on the same rows and noise."""
+        """Return the mean log p per row and its standard error, beside the baselines on the same noise."""
         draws = self._draws(draws)
         names = list(self.baselines)
         own, outside = RunningMean(), 0
         others = {name: RunningMean() for name in names}
         gains = {name: RunningMean() for name in names}
         for start, x in self._matrices(rows):
-            noisy = [self.supports.dequantise(x, seed=seed, first_row=start, draw=draw) for draw in range(draws)]
+            noisy = [
+                self.supports.dequantise(x, seed=seed, first_row=start, draw=draw) for draw in range(draws)
+            ]
             log_prob = torch.stack([self.density.log_prob(each) for each in noisy]).mean(0)
             own.add(log_prob)
             outside += int(torch.isneginf(log_prob).sum())
             for name in names:
-                other = torch.stack([self.baselines[name].log_prob(each) for each in noisy]).mean(0)
+                baseline: Any = self.baselines[name]
+                other = torch.stack([baseline.log_prob(each) for each in noisy]).mean(0)
                 others[name].add(other)
                 gains[name].add(log_prob - other)
         baselines = {
@@ -171,9 +177,7 @@ class TableModel(Configured, nn.Module):
             wanted = min(_BATCH_ROWS, n - block * _BATCH_ROWS)
             key = np.random.SeedSequence(entropy=seed, spawn_key=(block,)).generate_state(1, np.uint64)
             x = self.supports.snap(self.density.sample(wanted, seed=int(key[0]) >> 1)).numpy(force=True)
-            arrays = [
-                pa.array(x[:, index]).cast(field.type) for index, field in enumerate(self.arrow_schema)
-            ]
+            arrays = [pa.array(x[:, index]).cast(field.type) for index, field in enumerate(self.arrow_schema)]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
 
     @property
@@ -197,6 +201,6 @@ class TableModel(Configured, nn.Module):
     def _matrices(self, rows: Any) -> Iterator[tuple[int, Tensor]]:
         table = rows if isinstance(rows, Table) else open_table(rows)
         self.schema.check(table.names, table.file)
-        device = next(iter(self.density.parameters())).device
+        device = self.density._like().device
         for batch in table.select(self.schema.modelled_names).batches(_BATCH_ROWS):
             yield batch.start, torch.from_numpy(to_matrix(batch, self.schema)).to(device)

@@ -35,15 +35,19 @@ class ParquetPart(Part):
 
     def __init__(self, file: str) -> None:
         self.file: str = file
-        with self._open() as parquet:
-            schema = parquet.schema_arrow
-            self._rows = int(parquet.metadata.num_rows)
-        for name, count in Counter(schema.names).items():
+        try:
+            with self._open() as parquet:
+                schema = parquet.schema_arrow
+                names = list(schema.names)
+                self._rows = int(parquet.metadata.num_rows)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise error if isinstance(error, DataError) else _damaged(file, error) from None
+        for name, count in Counter(names).items():
             if count > 1:
                 raise DataError(
                     "two columns have this name", file=file, column=name, fix="rename one of them"
                 )
-        if not schema.names:
+        if not names:
             raise DataError("the file has no columns", file=file, fix="write the table again")
         self.types = {field.name: ColumnType.of(field.type) for field in schema}
 
@@ -61,6 +65,9 @@ class ParquetPart(Part):
                     if piece is None:
                         return
                     arrays = [kind.read(piece.column(name)) for name, kind in types.items()]
+                    for array in arrays:
+                        # Arrow takes the bytes of text on trust.
+                        array.validate(full=True)
                 except (pa.ArrowException, OSError, ValueError, KeyError) as error:
                     raise _damaged(self.file, error) from None
                 yield pa.record_batch(arrays, names=list(types))

@@ -14,8 +14,9 @@ from logpx.tables.schema import Schema
 from logpx.tables.supports import Supports
 from logpx.tables.table import Table
 
-__all__ = ["TableRows", "divide", "read_rows"]
+__all__ = ["FEWEST_TO_DIVIDE", "TableRows", "divide", "read_rows", "with_noise"]
 
+FEWEST_TO_DIVIDE = 10
 _MOST_NUMBERS = 40_000_000
 _REPLICATED_NUMBERS = 1_000_000
 _MOST_DRAWS = 8
@@ -30,7 +31,8 @@ class TableRows:
     values : Tensor
         Rows as they are, shape ``(n, d)``, float64.
     noisy : Tensor
-        The same rows dequantised, several draws one after another where there are few rows: shape ``(draws n, d)``.
+        The same rows dequantised, several draws one after another where there are few rows: shape ``(draws
+        n, d)``.
     """
 
     values: Tensor
@@ -64,7 +66,9 @@ def read_rows(table: Table, schema: Schema, seed: int) -> tuple[Tensor, int]:
 
 
 def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
-    """Split rows that are in random order into training and validation rows, at least one of the latter.
+    """Split rows that are in random order into training and validation rows.
+
+    Fewer than ten rows are too few to set any aside: they serve as both.
 
     Raises
     ------
@@ -72,8 +76,12 @@ def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
         If there are fewer than two rows.
     """
     if len(rows) < 2:
-        raise DataError("the table has one row", fix="a density is fitted to two rows or more, better hundreds")
-    aside = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+        raise DataError(
+            "the table has one row", fix="a density is fitted to two rows or more, better hundreds"
+        )
+    if len(rows) < FEWEST_TO_DIVIDE:
+        return rows, rows
+    aside = round(fraction * len(rows))
     return rows[aside:], rows[:aside]
 
 

@@ -1,4 +1,4 @@
-"""The search for a table's density: fit families on both sets of column maps, and keep their validation scores."""
+"""The search for a table's density: families on two sets of column maps, with their validation scores."""
 
 from __future__ import annotations
 
@@ -43,6 +43,20 @@ class Search:
         Called with a line of text after each step.
     progress, should_stop
         Passed on to the families.
+
+    Attributes
+    ----------
+    maps : dict of str to Columns
+        The two sets of column maps.
+    baselines : dict of str to Distribution
+        The simple models that `TableModel.evaluate` compares with.
+    candidates, failures : list
+        What has been fitted so far, and what could not be.
+
+    Raises
+    ------
+    DataError
+        If a column never varies or is a linear combination of others.
     """
 
     def __init__(
@@ -66,16 +80,20 @@ class Search:
         chosen = Columns.fit(training.numpy(), supports, seed=seed, names=self.names)
         standard = Columns.standard(training.numpy(), supports, seed=seed, names=self.names)
         self.maps = {"standard": standard, "chosen": chosen}
+        # First of all: where the Gaussian does not exist, a column is redundant, and no density exists.
+        self.baselines = self._baselines()
         self.candidates: list[Candidate] = []
         self.failures: list[Record] = []
 
     def run(self, families: Sequence[Family]) -> None:
-        """Fit every family; the slow ones first for a short while, and the best of them again with all the time left.
+        """Fit every family: the slow ones for a short while, then the best of them for the time left.
 
         A single family gets all the time.
         """
         quick = [family for family in families if family.quick]
-        slow = [family for family in families if not family.quick and family.least_features <= len(self.names)]
+        slow = [
+            family for family in families if not family.quick and family.least_features <= len(self.names)
+        ]
         total = self.deadline - time.monotonic()
         for family in quick:
             for scales in self.maps:
@@ -99,11 +117,12 @@ class Search:
         """
         if not self.candidates:
             reasons = "; ".join(f"{record.model}: {record.note}" for record in self.failures)
-            raise DivergedError(f"no model could be fitted ({reasons})", fix="give more rows or fewer columns")
+            raise DivergedError(
+                f"no model could be fitted ({reasons})", fix="give more rows or fewer columns"
+            )
         return choose(self.candidates)
 
-    def baselines(self) -> dict[str, Distribution]:
-        """Fit the simple models that `TableModel.evaluate` compares with."""
+    def _baselines(self) -> dict[str, Distribution]:
         independent, gaussian = DiagonalNormal(len(self.names)).double(), FullNormal(len(self.names)).double()
         with _naming(self.names):
             independent.update(independent.statistics(self._in_model_units("chosen", self.training)))
@@ -125,7 +144,9 @@ class Search:
         budget = Budget(max(seconds, 0.5), self.seed, self.should_stop, self.progress)
         try:
             with _naming(self.names):
-                y, held_out = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))
+                y, held_out = (
+                    self._in_model_units(scales, rows) for rows in (self.training, self.validation)
+                )
                 model = family.fit(y, held_out, budget)
                 density = TableDensity(self.maps[scales], model)
                 with torch.no_grad():

@@ -88,7 +88,7 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate of the highest validation likelihood, or a mixture of several where that is higher still."""
+    """Return the candidate of the highest validation likelihood, or a mixture of several if better still."""
     best = max(candidates, key=lambda candidate: candidate.score)
     mixture = stack(candidates)
     return mixture if mixture is not None and mixture.score > best.score + _WORTHWHILE else best

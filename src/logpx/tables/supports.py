@@ -36,7 +36,7 @@ class Supports:
 
     @property
     def log_cell_volume(self) -> float:
-        """Logarithm of the volume of one cell: what turns a density on the gridded columns into a probability."""
+        """Logarithm of the volume of one cell: adds up to a probability what is a density on a grid."""
         return sum(math.log(support.step) for support in self.supports if support.step is not None)
 
     def dequantise(self, x: Tensor, *, seed: int, first_row: int = 0, draw: int = 0) -> Tensor:
@@ -62,6 +62,6 @@ class Supports:
         return x.index_copy(1, columns, dequantise(x[:, self.gridded], steps, noise))
 
     def snap(self, x: Tensor) -> Tensor:
-        """Return rows moved to the nearest points of the grids and within the bounds, shape ``(n, d)``, float64."""
+        """Return rows moved to the nearest grid points and within the bounds, shape ``(n, d)``, float64."""
         columns = [support.snap(column) for support, column in zip(self.supports, x.double().T, strict=True)]
         return torch.stack(columns, 1) if columns else x.double()
