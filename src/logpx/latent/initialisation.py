@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 __all__ = ["initial_responsibilities"]
@@ -34,6 +33,9 @@ def initial_responsibilities(centred: Tensor, covariance: Tensor, components: in
     Tensor
         0 or 1, shape ``(components, n)``.
     """
+    # Imported late: scikit-learn takes as long to import as PyTorch, and every command would wait for it.
+    from sklearn.cluster import KMeans
+
     scale = covariance.diagonal().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
     rows = centred / scale
     if seed % 2:
