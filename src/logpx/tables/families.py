@@ -93,12 +93,12 @@ class MixtureFamily(Family):
     name = "gmm"
     summary = "Gaussian mixture; the number of components by validation likelihood"
     sizes = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
-    most_rows = 50_000
+    most_numbers = 400_000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for each size from two starts; keep what is best on the validation rows."""
         deadline = budget.deadline
-        rows = training[: self.most_rows]
+        rows = training[: self.most_numbers // training.shape[1]]
         best: GaussianMixture | None = None
         best_score, worse = -torch.inf, 0
         for components in self.sizes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from logpx.tables.supports import Supports
 
 __all__ = ["Search"]
 
-_EXPLORING_SHARE = 0.1
+_QUICK_SHARE = 0.3
 
 
 class Search:
@@ -86,26 +87,16 @@ class Search:
         self.failures: list[Record] = []
 
     def run(self, families: Sequence[Family]) -> None:
-        """Fit every family: the slow ones for a short while, then the best of them for the time left.
-
-        A single family gets all the time.
-        """
+        """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
         quick = [family for family in families if family.quick]
-        slow = [
-            family for family in families if not family.quick and family.least_features <= len(self.names)
-        ]
-        total = self.deadline - time.monotonic()
-        for family in quick:
-            for scales in self.maps:
-                self._try(family, scales, _EXPLORING_SHARE * total if slow else total / len(self.maps))
-        trials = []
-        if len(slow) > 1:
-            for family in slow:
-                trials.append((self._try(family, "chosen", _EXPLORING_SHARE * total), family))
-            scored = [(trial.score, family) for trial, family in trials if trial is not None]
-            slow = [max(scored, key=lambda pair: pair[0])[1]] if scored else []
-        if slow and (self._left() > 1.0 or not self.candidates):
-            self._try(slow[0], "chosen", max(1.0, self._left()))
+        slow = [f for f in families if not f.quick and f.least_features <= len(self.names)]
+        share = _QUICK_SHARE if slow else 1.0
+        for index, (family, scales) in enumerate(itertools.product(quick, self.maps)):
+            budget = share * self._left() / (len(quick) * len(self.maps) - index)
+            self._try(family, scales, budget)
+        for index, family in enumerate(slow):
+            if not self.should_stop() or not self.candidates:
+                self._try(family, "chosen", self._left() / (len(slow) - index))
 
     def best(self) -> Candidate:
         """Return the best candidate or stack of candidates.
