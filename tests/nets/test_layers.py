@@ -1,0 +1,29 @@
+"""What a conditioner sees of its inputs."""
+
+import numpy as np
+import pytest
+import torch
+
+from logpx.nets.layers import damp, damp_context
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_damp_and_its_derivatives_are_finite_everywhere(dtype):
+    x = torch.tensor([0.0, 1.0, -1e3, 1e18, -1e19, 1e30, 3e38], dtype=dtype, requires_grad=True)
+    y = damp(x)
+    np.testing.assert_allclose(y.detach(), 10.0 * np.arcsinh(x.detach().double().numpy() / 10.0), rtol=1e-6)
+    first = torch.autograd.grad(y.sum(), x, create_graph=True)[0]
+    exact = 1.0 / np.sqrt(1.0 + (x.detach().double().numpy() / 10.0) ** 2)
+    np.testing.assert_allclose(first.detach(), exact, rtol=1e-5, atol=1e-18)
+    second = torch.autograd.grad(first.sum(), x)[0]
+    assert torch.isfinite(second).all()
+
+
+def test_damp_is_odd_and_nearly_linear_in_the_bulk():
+    x = torch.linspace(-1.0, 1.0, 21, dtype=torch.float64)
+    torch.testing.assert_close(damp(-x), -damp(x))
+    torch.testing.assert_close(damp(x), x, rtol=2e-3, atol=0)
+
+
+def test_no_context_stays_none():
+    assert damp_context(None) is None
