@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from logpx.configuration import Configured
 from logpx.distributions import Distribution
-from logpx.errors import UsageError
+from logpx.errors import DataError, UsageError
 from logpx.tables.evaluation import Comparison, Evaluation, RunningMean
 from logpx.tables.kinds import Kind
 from logpx.tables.matrix import to_matrix
@@ -199,8 +199,20 @@ class TableModel(Configured, nn.Module):
         return density.log_prob(self.supports.dequantise(x, seed=seed, first_row=start, draw=draw))
 
     def _matrices(self, rows: Any) -> Iterator[tuple[int, Tensor]]:
-        table = rows if isinstance(rows, Table) else open_table(rows)
+        table = rows if isinstance(rows, Table) else open_table(self._with_names(rows))
         self.schema.check(table.names, table.file)
         device = self.density._like().device
         for batch in table.select(self.schema.modelled_names).batches(_BATCH_ROWS):
             yield batch.start, torch.from_numpy(to_matrix(batch, self.schema)).to(device)
+
+    def _with_names(self, rows: Any) -> Any:
+        """Give the columns of an array, which has no names, those of the model, by position."""
+        if not isinstance(rows, (np.ndarray, Tensor)):
+            return rows
+        names = self.schema.modelled_names
+        if rows.ndim != 2 or rows.shape[1] != len(names):
+            raise DataError(
+                f"an array of shape {tuple(rows.shape)}, where the model has {len(names)} columns",
+                fix=f"give one column for each of {', '.join(names)}, in this order",
+            )
+        return {name: rows[:, index] for index, name in enumerate(names)}
