@@ -52,6 +52,22 @@ def process():
     return run
 
 
+@pytest.fixture
+def started():
+    """Start the command as a process of its own, which is killed at the end if it still runs."""
+    processes = []
+
+    def start(*words: object, **options) -> subprocess.Popen:
+        command = [sys.executable, "-m", "logpx", *map(str, words)]
+        processes.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options))
+        return processes[-1]
+
+    yield start
+    for running in processes:
+        running.kill()
+        running.communicate()
+
+
 def rows(n: int, seed: int) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     a = generator.lognormal(size=n)

@@ -164,28 +164,27 @@ def test_warnings_are_notes(logpx, monkeypatch):
     assert ended.err.splitlines()[0] == "note: one feature only"
 
 
-def test_reader_that_goes_away_is_no_error(exact: Path):
-    command = [sys.executable, "-m", "logpx", "sample", str(exact), "-n", "1e6", "-q"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert running.stdout.readline() == b"a,b\n"
+def test_reader_that_goes_away_is_no_error(started, exact: Path):
+    running = started("sample", exact, "-n", "1e6", "-q", stdout=subprocess.PIPE)
+    assert running.stdout.readline() == "a,b\n"
     running.stdout.close()
-    assert running.stderr.read() == b""
-    running.stderr.close()
+    running.stdout = None
+    assert running.stderr.read() == ""
     assert running.wait(60) == 0
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_ends_the_command_and_leaves_nothing(exact: Path, tmp_path: Path, number: int, status: int):
+def test_signal_ends_the_command_and_leaves_nothing(
+    started, exact: Path, tmp_path: Path, number: int, status: int
+):
     output = tmp_path / "samples.csv"
-    command = [sys.executable, "-m", "logpx", "sample", str(exact), "-n", "1e9", "-o", str(output)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    running = started("sample", exact, "-n", "1e9", "-o", output)
     deadline = time.monotonic() + 60
     while not os.listdir(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
     running.send_signal(number)
-    assert running.wait(30) == status
+    assert running.wait(60) == status
     assert running.stderr.read() == "interrupted\n"
-    running.stderr.close()
     assert os.listdir(tmp_path) == []
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -172,19 +170,17 @@ def test_table_that_is_not_there(logpx, tmp_path: Path, name: str):
     assert "fix: " in ended.err
 
 
-def test_interrupt_keeps_the_best_model_so_far(tables: Path, tmp_path: Path):
+def test_interrupt_keeps_the_best_model_so_far(started, tables: Path, tmp_path: Path):
     folder = tmp_path / "model"
-    words = ["fit", str(tables / "train.csv"), "-o", str(folder), "-m", "maf", "--time", "10m"]
-    running = subprocess.Popen([sys.executable, "-m", "logpx", *words], stderr=subprocess.PIPE, text=True)
+    running = started("fit", tables / "train.csv", "-o", folder, "-m", "maf", "--time", "10m")
     said = ""
-    while "set aside to choose by" not in said:
+    while "modelled columns" not in said:
         line = running.stderr.readline()
         assert line, said
         said += line
     time.sleep(2)
     running.send_signal(signal.SIGTERM)
     said += running.stderr.read()
-    running.stderr.close()
     assert running.wait(60) == 143, said
     if folder.exists():
         assert "the best model so far was saved" in said

@@ -1,5 +1,6 @@
 """A first signal is a wish, a second one an order, and an order comes if the wish takes too long."""
 
+import contextlib
 import signal
 import time
 
@@ -34,6 +35,17 @@ def test_wish_becomes_an_order_in_time(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(Interrupted), stop_on_signal():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         time.sleep(20)
+    assert time.monotonic() - start < 10
+
+
+def test_lost_exception_is_raised_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interruption, "_GRACE_SECONDS", 0.1)
+    start = time.monotonic()
+    with pytest.raises(Interrupted) as info, raise_on_termination():  # noqa: PT012
+        with contextlib.suppress(Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(20)
+    assert info.value.exit_code == 143
     assert time.monotonic() - start < 10
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import sys
 
 import pytest
@@ -70,4 +71,8 @@ def test_nothing_to_print(capsys):
 def test_nats():
     assert nats(-1.23456, 0.5) == "-1.235 ± 0.500"
     assert nats(2.0, None) == "2.000"
+    assert nats(-1e-9, 0.004) == "0.0000 ± 0.0040"
+    assert nats(-1.0, 0.0) == "-1.000 ± 0.000"
+    assert nats(-math.inf, math.nan) == "-inf ± nan"
+    assert nats(-1.0, math.inf) == "-1.000 ± inf"
     assert nats(None, None) == "-"

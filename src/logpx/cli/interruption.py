@@ -13,7 +13,7 @@ __all__ = ["Interrupted", "Stop", "raise_on_termination", "stop_on_signal"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# How long an orderly stop may take before it becomes one at once.
+# How long an end, orderly or at once, may take before it is asked for again.
 _GRACE_SECONDS = 4.0
 
 
@@ -31,28 +31,23 @@ class Interrupted(BaseException):
         self.exit_code = 128 + number
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)
-
-
-@contextmanager
-def raise_on_termination() -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into `Interrupted`, so that what was begun is undone on the way out."""
-    with _handled_by(_raise):
-        yield
-
-
 class Stop:
     """Whether a signal has asked for an end.
+
+    Parameters
+    ----------
+    orderly
+        Whether the first signal is only noted, for work that can come to an end by itself.
 
     Attributes
     ----------
     exit_code : int or None
-        The exit status that the signal asks for; None before one came.
+        The exit status that the first signal asks for; None before one came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, orderly: bool) -> None:
         self.exit_code: int | None = None
+        self._patience = 1 if orderly else 0
         self._timer: threading.Timer | None = None
 
     def requested(self) -> bool:
@@ -60,19 +55,54 @@ class Stop:
         return self.exit_code is not None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Note a first signal; raise `Interrupted` on a second one, or when the first has waited too long."""
-        if self.exit_code is not None:
-            raise Interrupted(self.exit_code - 128)
-        self.exit_code = 128 + number
-        print("stopping; interrupt again to stop at once", file=sys.stderr)
+        """Note a signal, or raise `Interrupted`.
+
+        Either way the signal is sent again after some seconds: work may not come to its end, and an exception
+        that is raised within a callback or a destructor is lost.
+        """
+        if self.exit_code is None:
+            self.exit_code = 128 + number
+        self.cancel()
         self._timer = threading.Timer(_GRACE_SECONDS, _send_to_main_thread, (number,))
         self._timer.daemon = True
         self._timer.start()
+        if not self._patience:
+            raise Interrupted(self.exit_code - 128)
+        self._patience -= 1
+        print("stopping; interrupt again to stop at once", file=sys.stderr)
 
     def cancel(self) -> None:
-        """Let the orderly end take its time from here."""
+        """Let the end take its time from here."""
         if self._timer is not None:
             self._timer.cancel()
+
+
+@contextmanager
+def raise_on_termination() -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into `Interrupted`, so that what was begun is undone on the way out."""
+    with _handled_by(Stop(orderly=False)):
+        yield
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Stop]:
+    """Let the first SIGINT or SIGTERM be a wish, and the second an end."""
+    with _handled_by(Stop(orderly=True)) as stop:
+        yield stop
+
+
+@contextmanager
+def _handled_by(stop: Stop) -> Iterator[Stop]:
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.handle) for number in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        stop.cancel()
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _send_to_main_thread(number: int) -> None:
@@ -81,27 +111,3 @@ def _send_to_main_thread(number: int) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:
         signal.raise_signal(number)
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[Stop]:
-    """Let the first SIGINT or SIGTERM be a wish, and the second an end."""
-    stop = Stop()
-    with _handled_by(stop.handle):
-        try:
-            yield stop
-        finally:
-            stop.cancel()
-
-
-@contextmanager
-def _handled_by(handler: object) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
@@ -11,16 +12,21 @@ __all__ = ["Output", "nats"]
 
 
 def nats(mean: float | None, standard_error: float | None) -> str:
-    """Return a mean with its standard error, with as many digits as the error makes sense of.
+    """Return a mean with its standard error: three decimals, more where the error is smaller than that.
 
     Examples
     --------
-    >>> nats(-3.14159, 0.0123), nats(-3.14159, None), nats(None, None)
-    ('-3.142 ± 0.012', '-3.142', '-')
+    >>> nats(-3.14159, 0.0123), nats(-3.14159, 0.00012), nats(-3.14159, None), nats(None, None)
+    ('-3.142 ± 0.012', '-3.14159 ± 0.00012', '-3.142', '-')
     """
     if mean is None:
         return "-"
-    return f"{mean:.3f}" if standard_error is None else f"{mean:.3f} ± {standard_error:.3f}"
+    if standard_error is None:
+        return f"{mean:z.3f}"
+    digits = 3
+    if 0.0 < standard_error < 0.01:
+        digits = min(9, 1 - math.floor(math.log10(standard_error)))
+    return f"{mean:z.{digits}f} ± {standard_error:.{digits}f}"
 
 
 class Output:
