@@ -34,7 +34,7 @@ from logpx.tables import fit_table
 
 Array = NDArray[np.float64]
 
-FOLDS, FEW_ROWS = 5, 2000
+FOLDS, FEW_ROWS = 5, 500
 COMPONENTS = (1, 2, 3, 4, 5, 7, 10, 14, 20, 28, 40)
 
 
@@ -60,7 +60,8 @@ def splits(rows: Array, mask: NDArray[np.bool_] | None) -> Iterator[tuple[Array,
         return
     if mask is None:
         mask = np.zeros(len(rows), bool)
-        mask[np.random.default_rng(0).permutation(len(rows))[: len(rows) // 10]] = True
+        share = 5 if len(rows) < 2000 else 10
+        mask[np.random.default_rng(0).permutation(len(rows))[: len(rows) // share]] = True
     yield rows[~mask], rows[mask]
 
 

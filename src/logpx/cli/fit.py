@@ -56,7 +56,7 @@ def fit(
             metavar="DURATION",
             parser=parse_duration,
             show_default=False,
-            help="About how long to take: 90s, 10m, 1h30m. A minute and a half by default.",
+            help="About how long to take: 90s, 10m, 1h30m. One minute by default.",
         ),
     ] = None,
     validation: Annotated[

@@ -20,7 +20,7 @@ from logpx.tables.table import Table
 
 __all__ = ["TableFitResult", "fit_table"]
 
-_DEFAULT_SECONDS = 90.0
+_DEFAULT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def fit_table(
     validation
         A second table to choose by. By default a tenth of the rows is set aside, more of a small table.
     max_time
-        About how many seconds to take; 90 by default. Reading the table is not cut short.
+        About how many seconds to take; 60 by default. Reading the table is not cut short.
     seed
         Of everything random.
     report
