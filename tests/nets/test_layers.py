@@ -11,9 +11,9 @@ from logpx.nets.layers import damp, damp_context
 def test_damp_and_its_derivatives_are_finite_everywhere(dtype):
     x = torch.tensor([0.0, 1.0, -1e3, 1e18, -1e19, 1e30, 3e38], dtype=dtype, requires_grad=True)
     y = damp(x)
-    np.testing.assert_allclose(y.detach(), 10.0 * np.arcsinh(x.detach().double().numpy() / 10.0), rtol=1e-6)
+    assert (y.abs() <= 30.0 * (1.0 + 1e-6)).all()
     first = torch.autograd.grad(y.sum(), x, create_graph=True)[0]
-    exact = 1.0 / np.sqrt(1.0 + (x.detach().double().numpy() / 10.0) ** 2)
+    exact = (1.0 + np.abs(x.detach().double().numpy()) / 30.0) ** -2.0
     np.testing.assert_allclose(first.detach(), exact, rtol=1e-5, atol=1e-18)
     second = torch.autograd.grad(first.sum(), x)[0]
     assert torch.isfinite(second).all()
@@ -22,7 +22,8 @@ def test_damp_and_its_derivatives_are_finite_everywhere(dtype):
 def test_damp_is_odd_and_nearly_linear_in_the_bulk():
     x = torch.linspace(-1.0, 1.0, 21, dtype=torch.float64)
     torch.testing.assert_close(damp(-x), -damp(x))
-    torch.testing.assert_close(damp(x), x, rtol=2e-3, atol=0)
+    torch.testing.assert_close(damp(x), x, rtol=0.04, atol=0)
+    assert (damp(100.0 * x).diff() > 0).all()
 
 
 def test_no_context_stays_none():

@@ -12,9 +12,19 @@ from torch.nn import functional
 
 from logpx.configuration import Configured
 from logpx.errors import UsageError
-from logpx.nets.layers import ContextLinear, activation_function, check_widths, damp, damp_context
+from logpx.nets.layers import (
+    ContextLinear,
+    check_widths,
+    damp,
+    damp_context,
+    overwriting_activation,
+    staircase_linear,
+)
 
 __all__ = ["MADE"]
+
+# The width from which on it is faster to apply a hidden layer in two parts than to multiply by its zeros.
+_WIDE = 128
 
 
 def _hidden_degrees(width: int, features: int, context: int) -> list[int]:
@@ -69,7 +79,7 @@ class MADE(Configured, nn.Module):
         if not hidden:
             raise UsageError("an autoregressive net needs a hidden layer", fix="give hidden=(64,) or more")
         self.features, self.parameters_per_feature = features, parameters
-        self.activation = activation_function(activation)
+        self.activation = overwriting_activation(activation)
         degrees = [
             list(range(1, features + 1)),
             *(_hidden_degrees(width, features, context) for width in hidden),
@@ -89,6 +99,9 @@ class MADE(Configured, nn.Module):
         self._register_mask("skip_mask", output_degrees, degrees[0])
         # known[l][k]: how many units of layer l see no more than the first k inputs.
         self.known = [[sum(d <= k for d in layer) for k in range(features + 1)] for layer in degrees]
+        # The first half of a layer's units sees no unit before it of a higher degree than their last.
+        middles = [layer[(len(layer) - 1) // 2] for layer in degrees]
+        self.seen_by_half = [known[middle] for known, middle in zip(self.known, middles[1:], strict=False)]
 
     def _register_mask(self, name: str, outputs: list[int], inputs: list[int]) -> None:
         mask = torch.tensor(outputs)[:, None] >= torch.tensor(inputs)[None, :]
@@ -98,11 +111,18 @@ class MADE(Configured, nn.Module):
         """Return the parameters of every feature, shape ``(*rows, features, parameters)``."""
         damped = damp(x)
         h, context = damped, damp_context(context)
-        for index, layer in enumerate(self.layers):
-            h = self.activation(layer.masked_forward(h, self.get_buffer(f"mask_{index}"), context))
+        for index in range(len(self.layers)):
+            h = self.activation(self._hidden(index, h, context))
         y = self.output.masked_forward(h, self.get_buffer("output_mask"), context)
         y = y + functional.linear(damped, self.skip * self.get_buffer("skip_mask"))
         return y.reshape(*x.shape, self.parameters_per_feature)
+
+    def _hidden(self, index: int, h: Tensor, context: Tensor | None) -> Tensor:
+        layer, mask = self.layers[index], self.get_buffer(f"mask_{index}")
+        if layer.context_weight is not None or min(layer.weight.shape) < _WIDE:
+            return layer.masked_forward(h, mask, context)
+        half = (layer.weight.shape[0] + 1) // 2
+        return staircase_linear(h, layer.weight * mask, layer.bias, half, self.seen_by_half[index])
 
     def sequential(
         self, solve: Callable[[int, Tensor], Tensor], rows: torch.Size, context: Tensor | None = None
@@ -157,7 +177,9 @@ def _rows_of(
     context: Tensor | None,
 ) -> Tensor:
     """Apply some output rows of a layer to its first `width` inputs, all that those rows may see."""
-    y = layer.bias[outputs].expand(*rows, -1)
+    bias = layer.bias[outputs]
     if width:
-        y = y + functional.linear(torch.cat(known, -1)[..., :width], layer.weight[outputs, :width])
+        y = functional.linear(torch.cat(known, -1)[..., :width], layer.weight[outputs, :width], bias)
+    else:
+        y = bias.expand(*rows, -1).clone()
     return y if layer.context_weight is None else y + layer.of_context(context, outputs)

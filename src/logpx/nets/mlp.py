@@ -9,7 +9,14 @@ from typing import cast
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.nets.layers import ContextLinear, activation_function, check_widths, damp, damp_context
+from logpx.nets.layers import (
+    ContextLinear,
+    activation_function,
+    check_widths,
+    damp,
+    damp_context,
+    overwriting_activation,
+)
 
 __all__ = ["MLP", "ResidualMLP"]
 
@@ -49,7 +56,7 @@ class MLP(Configured, nn.Module):
         super().__init__()
         check_widths(hidden)
         widths = [in_features, *hidden]
-        self.activation = activation_function(activation)
+        self.activation = overwriting_activation(activation)
         layers = [
             ContextLinear(before, after, context if index == 0 else 0)
             for index, (before, after) in enumerate(pairwise(widths))
