@@ -49,10 +49,19 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
                 if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                     arguments.update(arguments.pop(name, {}))
             # torch modules intercept plain attribute setting before their own __init__ has run.
-            object.__setattr__(self, "_arguments", arguments)
+            object.__setattr__(self, "_arguments", _copy_containers(arguments))
         init(self, *args, **kwargs)
 
     return wrapper
+
+
+def _copy_containers(value: Any) -> Any:
+    """Return lists and dictionaries copied, so that the caller's later changes to them are not recorded."""
+    if isinstance(value, dict):
+        return {name: _copy_containers(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy_containers(item) for item in value]
+    return value
 
 
 def class_name(kind: type[Configured]) -> str:

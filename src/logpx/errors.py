@@ -84,7 +84,12 @@ class MissingExtraError(UsageError, ImportError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
+        self.package, self.extra = package, extra
         super().__init__(f"{package} is not installed", fix=f"pip install 'logpx[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        # An exception is otherwise copied, to another process too, by calling its class with the message.
+        return type(self), (self.package, self.extra)
 
 
 class DataError(LogpxError, ValueError):
