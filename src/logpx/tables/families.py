@@ -21,6 +21,9 @@ from logpx.training import fit
 
 __all__ = ["AUTOMATIC", "FAMILIES", "Budget", "Family", "family_named"]
 
+# Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
+_BATCH_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -150,6 +153,7 @@ class FlowFamily(Family):
             training.float(),
             validation.float(),
             max_time=budget.seconds,
+            batch_size=_BATCH_ROWS if rows > 40 * _BATCH_ROWS else None,
             max_steps=100_000,
             seed=budget.seed,
             progress=budget.progress,

@@ -24,7 +24,9 @@ from logpx.tables.supports import Supports
 
 __all__ = ["Search"]
 
-_QUICK_SHARE = 0.3
+_QUICK_SHARE = 0.2
+# Below, a second flow takes more from the first than it gives: neither sees the rows often enough.
+_ROWS_PER_SECOND = 400
 
 
 class Search:
@@ -90,6 +92,8 @@ class Search:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
         quick = [family for family in families if family.quick]
         slow = [f for f in families if not f.quick and f.least_features <= len(self.names)]
+        if len(self.training.values) > _ROWS_PER_SECOND * self._left():
+            slow = slow[:1]
         share = _QUICK_SHARE if slow else 1.0
         for index, (family, scales) in enumerate(itertools.product(quick, self.maps)):
             budget = share * self._left() / (len(quick) * len(self.maps) - index)
