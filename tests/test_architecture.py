@@ -109,7 +109,7 @@ def test_file_is_short(path: Path):
     ("room", "source"),
     [
         ("transforms", "from logpx.flows import MAF"),
-        ("flows", "import logpx.tables.schema"),
+        ("flows", "import logpx.tables.schema.schema"),
         ("flows", "from logpx.latent import GaussianMixture"),
         ("nets", "from logpx.transforms import Chain"),
         ("errors", "from logpx.configuration import build"),

@@ -13,9 +13,9 @@ from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DivergedError, ResourceError, UsageError
 from logpx.flows import NICE, RealNVP
 from logpx.storage import check_target, load, save
-from logpx.tables.columns import Columns
+from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.support import Support
 from logpx.tables.scales import Standard
-from logpx.tables.support import Support
 from logpx.transforms import Affine, Chain, Coupling, Transform
 
 

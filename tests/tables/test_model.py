@@ -30,7 +30,7 @@ def _normal_model(frame: object) -> TableModel:
 
 
 def columns_noise(columns: Columns, values: np.ndarray) -> torch.Tensor:
-    from logpx.tables.supports import Supports
+    from logpx.tables.columns.supports import Supports
 
     return Supports(columns.supports).dequantise(torch.from_numpy(values), seed=9)
 

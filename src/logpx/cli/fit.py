@@ -90,7 +90,7 @@ def fit(
     with stop_on_signal() as stop:
         from logpx.storage import check_target, save
         from logpx.tables import fit_table, open_table
-        from logpx.tables.families import family_named
+        from logpx.tables.fitting.families import family_named
 
         if model != "auto":
             family_named(model)

@@ -8,10 +8,10 @@ from typing import Any
 from logpx import distributions, flows, latent, nets, transforms
 from logpx.configuration import class_name
 from logpx.tables import scales
-from logpx.tables.columns import Columns
+from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.support import Support
 from logpx.tables.density import TableDensity
 from logpx.tables.model import TableModel
-from logpx.tables.support import Support
 
 __all__ = ["REGISTRY"]
 

@@ -1,20 +1,20 @@
 """Tables: reading, schema, the way between columns and tensors, and the model of a table."""
 
-from logpx.tables.columns import Columns
+from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.support import Support
 from logpx.tables.density import TableDensity
 from logpx.tables.evaluation import Comparison, Evaluation
-from logpx.tables.families import FAMILIES
-from logpx.tables.fitting import TableFitResult, fit_table
-from logpx.tables.inference import infer_schema
-from logpx.tables.kinds import Kind
-from logpx.tables.matrix import to_matrix
+from logpx.tables.fitting.families import FAMILIES
+from logpx.tables.fitting.fit import TableFitResult, fit_table
 from logpx.tables.model import ScoredBatch, TableModel
-from logpx.tables.overrides import parse_columns
-from logpx.tables.schema import Column, Schema
-from logpx.tables.sources import open_table
-from logpx.tables.support import Support
-from logpx.tables.table import Batch, Table
-from logpx.tables.writer import TableWriter, open_writer
+from logpx.tables.reading.sources import open_table
+from logpx.tables.reading.table import Batch, Table
+from logpx.tables.schema.inference import infer_schema
+from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.matrix import to_matrix
+from logpx.tables.schema.overrides import parse_columns
+from logpx.tables.schema.schema import Column, Schema
+from logpx.tables.writing.writer import TableWriter, open_writer
 
 __all__ = [
     "FAMILIES",

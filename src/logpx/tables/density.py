@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.tables.columns import Columns
+from logpx.tables.columns.columns import Columns
 
 __all__ = ["TableDensity"]
 

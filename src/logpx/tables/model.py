@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from logpx.configuration import Configured
 from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
+from logpx.tables.columns.support import Support
+from logpx.tables.columns.supports import Supports
 from logpx.tables.evaluation import Comparison, Evaluation, RunningMean
-from logpx.tables.kinds import Kind
-from logpx.tables.matrix import to_matrix
-from logpx.tables.schema import Schema
-from logpx.tables.sources import open_table
-from logpx.tables.support import Support
-from logpx.tables.supports import Supports
-from logpx.tables.table import Table
+from logpx.tables.reading.sources import open_table
+from logpx.tables.reading.table import Table
+from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.matrix import to_matrix
+from logpx.tables.schema.schema import Schema
 
 __all__ = ["ScoredBatch", "TableModel"]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from logpx.errors import DataError
-from logpx.tables.dequantisation import dequantise, uniforms
+from logpx.tables.columns.dequantisation import dequantise, uniforms
 from logpx.tables.scales import Cells, Log, Logit, QuantileSpline, Standard, choose_scale
 
 

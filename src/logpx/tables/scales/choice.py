@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from logpx.errors import DataError
-from logpx.tables.dequantisation import dequantise, uniforms
+from logpx.tables.columns.dequantisation import dequantise, uniforms
 from logpx.tables.scales.asinh import Asinh
 from logpx.tables.scales.cells import Cells
 from logpx.tables.scales.log import Log

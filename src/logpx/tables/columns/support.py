@@ -1,0 +1,86 @@
+"""Where a column's values can lie: its bounds and its grid."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from logpx.configuration import Configured
+from logpx.errors import UsageError
+from logpx.tables.columns.dequantisation import quantise
+
+__all__ = ["Support"]
+
+
+class Support(Configured):
+    """Bounds and grid of one column, in the table's units.
+
+    Parameters
+    ----------
+    lower, upper : float, optional
+        Bounds of the values, None where there is none.
+    step : float, optional
+        Step of the grid that the values lie on; None for values without one.
+    offset : float
+        The grid is ``offset + k * step`` for whole k.
+    uniform : bool
+        Whether values may be rounded to that grid. If not, the step is only a width to dequantise over.
+
+    Raises
+    ------
+    UsageError
+        If the bounds are not finite and in order, or the step is not positive.
+
+    Examples
+    --------
+    >>> support = Support(lower=0.0, step=1.0)
+    >>> support.extent
+    (-0.5, None)
+    """
+
+    def __init__(
+        self,
+        lower: float | None = None,
+        upper: float | None = None,
+        step: float | None = None,
+        offset: float = 0.0,
+        uniform: bool = True,
+    ) -> None:
+        bounds = [bound for bound in (lower, upper) if bound is not None]
+        if not all(map(math.isfinite, [*bounds, offset])) or (len(bounds) == 2 and bounds[0] >= bounds[1]):
+            raise UsageError(f"bounds {lower} and {upper}", fix="give finite bounds, the lower one first")
+        if step is not None and not (math.isfinite(step) and step > 0):
+            raise UsageError(f"a grid of step {step}", fix="give a positive step, or none")
+        self.lower = lower
+        self.upper = upper
+        self.step = step
+        self.offset = offset
+        self.uniform = uniform
+
+    @classmethod
+    def of(cls, column: Any) -> Support:
+        """Return the support of a column of a schema."""
+        return cls(column.lower, column.upper, column.step, column.offset, column.uniform)
+
+    @property
+    def extent(self) -> tuple[float | None, float | None]:
+        """The bounds of dequantised values: the cell of a value reaches half a step beyond it."""
+        half = 0.0 if self.step is None else self.step / 2
+        lower = None if self.lower is None else self.lower - half
+        return lower, None if self.upper is None else self.upper + half
+
+    def snap(self, x: Tensor) -> Tensor:
+        """Return values moved to the nearest point of the grid, where there is one, and within the bounds."""
+        if self.step is not None and self.uniform:
+            x = quantise(x, self.step, self.offset)
+        return _clip(x, self.lower, self.upper)
+
+    def clip(self, x: Tensor) -> Tensor:
+        """Return dequantised values moved to within their extent."""
+        return _clip(x, *self.extent)
+
+
+def _clip(x: Tensor, lower: float | None, upper: float | None) -> Tensor:
+    return x if lower is None and upper is None else x.clamp(lower, upper)

@@ -1,0 +1,67 @@
+"""The grids of all columns together: noise over one cell, and the way back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from logpx.tables.columns.dequantisation import dequantise, uniforms
+from logpx.tables.columns.support import Support
+
+__all__ = ["Supports"]
+
+
+class Supports:
+    """The supports of the modelled columns, acting on whole rows.
+
+    Parameters
+    ----------
+    supports
+        Bounds and grid of each column.
+
+    Examples
+    --------
+    >>> supports = Supports([Support(step=1.0), Support()])
+    >>> noisy = supports.dequantise(torch.tensor([[3.0, 0.5]]), seed=0)
+    >>> supports.snap(noisy)
+    tensor([[3.0000, 0.5000]], dtype=torch.float64)
+    """
+
+    def __init__(self, supports: Sequence[Support]) -> None:
+        self.supports = list(supports)
+        self.gridded = [index for index, support in enumerate(self.supports) if support.step is not None]
+
+    @property
+    def log_cell_volume(self) -> float:
+        """Logarithm of the volume of one cell: adds up to a probability what is a density on a grid."""
+        return sum(math.log(support.step) for support in self.supports if support.step is not None)
+
+    def dequantise(self, x: Tensor, *, seed: int, first_row: int = 0, draw: int = 0) -> Tensor:
+        """Return consecutive rows of a table with every column on a grid spread over exactly one step.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, d)
+            Rows as they are in the table.
+        seed : int
+            The noise of a row depends on the seed, the row's number and the draw alone.
+        first_row : int
+            Number of the first row, counted from 0.
+        draw : int
+            Which of several independent draws.
+        """
+        x = x.to(torch.float64)
+        if not self.gridded:
+            return x
+        steps = x.new_tensor([self.supports[index].step for index in self.gridded])
+        noise = uniforms(seed, first_row, len(x), len(self.gridded), draw).to(x.device)
+        columns = torch.tensor(self.gridded, device=x.device)
+        return x.index_copy(1, columns, dequantise(x[:, self.gridded], steps, noise))
+
+    def snap(self, x: Tensor) -> Tensor:
+        """Return rows moved to the nearest grid points and within the bounds, shape ``(n, d)``, float64."""
+        columns = [support.snap(column) for support, column in zip(self.supports, x.double().T, strict=True)]
+        return torch.stack(columns, 1) if columns else x.double()

@@ -1,0 +1,1 @@
+"""Fitting a table: rows, model families, the search among them, the choice."""

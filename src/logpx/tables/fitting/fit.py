@@ -1,0 +1,192 @@
+"""From a table to a fitted model: schema, column maps, candidates, choice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from logpx.errors import UsageError
+from logpx.tables.fitting.families import AUTOMATIC, family_named
+from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, divide, read_rows
+from logpx.tables.fitting.search import Search
+from logpx.tables.fitting.selection import Record
+from logpx.tables.model import TableModel
+from logpx.tables.reading.sources import open_table
+from logpx.tables.reading.table import Table
+from logpx.tables.schema.inference import infer_schema
+from logpx.tables.schema.schema import Schema
+
+__all__ = ["TableFitResult", "fit_table"]
+
+_DEFAULT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class TableFitResult:
+    """A fitted table model, and how it was chosen.
+
+    Attributes
+    ----------
+    model : TableModel
+        The model.
+    candidates : list of Record
+        Every model that was tried, failed ones too, with the validation likelihood.
+    rows, train_rows, validation_rows : int
+        Rows of the table, and rows used to fit and to choose.
+    seconds : float
+        Time taken, the reading of the table included.
+    seed : int
+        The seed.
+    notes : list of str
+        What the user should know.
+    scales : list of dict
+        For each modelled column the chosen scale, and the held-out nats per row of all scales that were
+        compared.
+    """
+
+    model: TableModel
+    candidates: list[Record]
+    rows: int
+    train_rows: int
+    validation_rows: int
+    seconds: float
+    seed: int
+    notes: list[str] = field(default_factory=list)
+    scales: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> Record:
+        """The candidate that became the model."""
+        return next(record for record in self.candidates if record.chosen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the model as JSON values."""
+        values = {name: value for name, value in vars(self).items() if name != "model"}
+        return values | {
+            "kind": self.model.kind,
+            "chosen": asdict(self.chosen),
+            "candidates": [asdict(record) for record in self.candidates],
+        }
+
+
+def fit_table(
+    source: Any,
+    model: str = "auto",
+    *,
+    columns: Mapping[str, Any] | None = None,
+    schema: Schema | None = None,
+    validation: Any = None,
+    max_time: float | None = None,
+    seed: int = 0,
+    report: Callable[[str], object] = lambda line: None,
+    progress: Any = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TableFitResult:
+    """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
+
+    Parameters
+    ----------
+    source
+        Anything that `open_table` takes.
+    model
+        ``auto``, or a name in `logpx.tables.FAMILIES`.
+    columns
+        Kinds that override the inferred ones, by column name; see `infer_schema`.
+    schema
+        A complete schema in place of an inferred one.
+    validation
+        A second table to choose by. By default a tenth of the rows is set aside, more of a small table.
+    max_time
+        About how many seconds to take; 60 by default. Reading the table is not cut short.
+    seed
+        Of everything random.
+    report
+        Called with a line of text after each step.
+    progress
+        Passed on to `logpx.training.fit`.
+    should_stop
+        Asked now and then; true ends the fit with the best model so far.
+
+    Returns
+    -------
+    TableFitResult
+        With the model, whose log p is in the table's own units.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read or modelled; names file, row and column as far as they apply.
+    DivergedError
+        If no candidate could be fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).lognormal(size=(300, 2))
+    >>> result = fit_table({"a": x[:, 0], "b": x[:, 1]}, model="gaussian")
+    >>> result.chosen.model, result.chosen.scales
+    ('gaussian', 'chosen')
+    """
+    start = time.monotonic()
+    families = AUTOMATIC if model == "auto" else (family_named(model),)
+    table = open_table(source)
+    if schema is None:
+        schema = infer_schema(table, columns, seed=seed)
+    elif columns:
+        raise UsageError(
+            "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"
+        )
+    schema.check(table.names, table.file)
+    schema.require_modelled(table.file)
+    rows, count = read_rows(table, schema, seed)
+    notes = _notes(schema, len(rows), count)
+    if validation is None:
+        training, held_out = divide(rows, _fraction(len(rows)))
+    else:
+        held_out_table = validation if isinstance(validation, Table) else open_table(validation)
+        schema.check(held_out_table.names, held_out_table.file)
+        training, held_out = rows, read_rows(held_out_table, schema, seed)[0]
+    report(f"{count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by")
+    deadline = start + (_DEFAULT_SECONDS if max_time is None else max_time)
+    search = Search(schema, training, held_out, seed, deadline, report, progress, should_stop)
+    search.run(families)
+    best = search.best(refit=validation is None and held_out is not training)
+    fitted = TableModel(schema, best.density, search.baselines)
+    fitted.eval()
+    return TableFitResult(
+        fitted,
+        [candidate.record() for candidate in search.candidates if candidate is not best]
+        + search.failures
+        + [best.record(chosen=True)],
+        count,
+        len(training),
+        len(held_out),
+        time.monotonic() - start,
+        seed,
+        notes,
+        search.maps["chosen"].report(schema.modelled_names),
+    )
+
+
+def _fraction(rows: int) -> float:
+    return min(0.25, max(0.1, 200 / max(rows, 1)))
+
+
+def _notes(schema: Schema, used: int, count: int) -> list[str]:
+    notes = [
+        f"column {column.name!r} is left out: {column.kind.meaning} ({column.reason})"
+        for column in schema.columns
+        if not column.modelled
+    ]
+    gridded = [column.name for column in schema.modelled if column.step is not None]
+    if gridded:
+        notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
+    if used < FEWEST_TO_DIVIDE:
+        notes.append(
+            f"{used} rows are too few to set any aside: the model was chosen by the rows it was fitted to"
+        )
+    if used < count:
+        notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
+    return notes

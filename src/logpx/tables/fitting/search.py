@@ -1,0 +1,186 @@
+"""The search for a table's density: families on two sets of column maps, with their validation scores."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import DiagonalNormal, Distribution, FullNormal
+from logpx.errors import DataError, DivergedError, LogpxError
+from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.support import Support
+from logpx.tables.columns.supports import Supports
+from logpx.tables.density import TableDensity
+from logpx.tables.fitting.families import FAMILIES, Budget, Family, QuickFamily
+from logpx.tables.fitting.rows import TableRows, with_noise
+from logpx.tables.fitting.selection import Candidate, Record, choose
+from logpx.tables.schema.schema import Schema
+
+__all__ = ["Search"]
+
+_QUICK_SHARE = 0.2
+# Below, a second flow takes more from the first than it gives: neither sees the rows often enough.
+_ROWS_PER_SECOND = 400
+
+
+class Search:
+    """Fits families to one table and remembers how each did.
+
+    Parameters
+    ----------
+    schema
+        The columns.
+    training, validation
+        Rows in table units, shape ``(n, d)``, float64.
+    seed
+        Of everything random.
+    deadline
+        The value of ``time.monotonic()`` to be done at.
+    report
+        Called with a line of text after each step.
+    progress, should_stop
+        Passed on to the families.
+
+    Attributes
+    ----------
+    maps : dict of str to Columns
+        The two sets of column maps.
+    baselines : dict of str to Distribution
+        The simple models that `TableModel.evaluate` compares with.
+    candidates, failures : list
+        What has been fitted so far, and what could not be.
+
+    Raises
+    ------
+    DataError
+        If a column never varies or is a linear combination of others.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        training: Tensor,
+        validation: Tensor,
+        seed: int,
+        deadline: float,
+        report: Callable[[str], object],
+        progress: Any,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.names = schema.modelled_names
+        self.seed, self.deadline = seed, deadline
+        self.report, self.progress, self.should_stop = report, progress, should_stop
+        supports = [Support.of(column) for column in schema.modelled]
+        noise = Supports(supports)
+        self.training: TableRows = with_noise(training, noise, 3 * seed + 1)
+        self.validation: TableRows = with_noise(validation, noise, 3 * seed + 2)
+        chosen = Columns.fit(training.numpy(), supports, seed=seed, names=self.names)
+        standard = Columns.standard(training.numpy(), supports, seed=seed, names=self.names)
+        self.maps = {"standard": standard, "chosen": chosen}
+        # First of all: where the Gaussian does not exist, a column is redundant, and no density exists.
+        self.baselines = self._baselines()
+        self.candidates: list[Candidate] = []
+        self.failures: list[Record] = []
+
+    def run(self, families: Sequence[Family]) -> None:
+        """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
+        quick = [family for family in families if isinstance(family, QuickFamily)]
+        slow = [f for f in families if f not in quick and f.least_features <= len(self.names)]
+        if len(self.training.values) > _ROWS_PER_SECOND * self._left():
+            slow = slow[:1]
+        share = _QUICK_SHARE if slow else 1.0
+        for index, (fast, scales) in enumerate(itertools.product(quick, self.maps)):
+            budget = share * self._left() / (len(quick) * len(self.maps) - index)
+            self._try(fast, scales, budget)
+        for index, family in enumerate(slow):
+            if not self.should_stop() or not self.candidates:
+                self._try(family, "chosen", self._left() / (len(slow) - index))
+
+    def best(self, refit: bool) -> Candidate:
+        """Return the best candidate or mixture of candidates.
+
+        Parameters
+        ----------
+        refit
+            Whether to fit what is quick to fit to the validation rows too, now that the choice is made.
+
+        Raises
+        ------
+        DivergedError
+            If every family failed, with the reasons.
+        """
+        if not self.candidates:
+            reasons = "; ".join(f"{record.model}: {record.note}" for record in self.failures)
+            raise DivergedError(
+                f"no model could be fitted ({reasons})", fix="give more rows or fewer columns"
+            )
+        best = choose(self.candidates)
+        for member in best.members or (best,):
+            family, density = FAMILIES[member.model], member.density
+            if refit and isinstance(family, QuickFamily) and isinstance(density, TableDensity):
+                parts = [
+                    self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
+                ]
+                family.refit(density.model, torch.cat(parts))
+        return best
+
+    def _baselines(self) -> dict[str, Distribution]:
+        independent, gaussian = DiagonalNormal(len(self.names)).double(), FullNormal(len(self.names)).double()
+        with _naming(self.names):
+            independent.update(independent.statistics(self._in_model_units("chosen", self.training)))
+            gaussian.update(gaussian.statistics(self._in_model_units("standard", self.training)))
+        return {
+            "independent marginals": TableDensity(self.maps["chosen"], independent),
+            "full-covariance Gaussian": TableDensity(self.maps["standard"], gaussian),
+        }
+
+    def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
+        y: Tensor = self.maps[scales](rows.noisy)[0]
+        return y
+
+    def _left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def _try(self, family: Family, scales: str, seconds: float) -> Candidate | None:
+        start = time.monotonic()
+        budget = Budget(
+            max(seconds, 0.5), len(self.training.values), self.seed, self.should_stop, self.progress
+        )
+        try:
+            with _naming(self.names):
+                y, held_out = (
+                    self._in_model_units(scales, rows) for rows in (self.training, self.validation)
+                )
+                model = family.fit(y, held_out, budget)
+                density = TableDensity(self.maps[scales], model)
+                with torch.no_grad():
+                    draws = density.log_prob(self.validation.noisy).view(-1, len(self.validation.values))
+        except LogpxError as error:
+            note = error.message if error.column is None else f"column {error.column!r}: {error.message}"
+            self.failures.append(Record(family.name, scales, None, None, time.monotonic() - start, note=note))
+            self.report(f"{family.name} on {scales} scales failed: {note}")
+            return None
+        candidate = Candidate(family.name, scales, density, draws.mean(0), time.monotonic() - start)
+        self.candidates.append(candidate)
+        self.report(
+            f"{family.name} on {scales} scales: {candidate.score:.3f} nats per validation row "
+            f"({candidate.seconds:.1f} s)"
+        )
+        return candidate
+
+
+@contextmanager
+def _naming(names: Sequence[str]) -> Iterator[None]:
+    """Name the column in an error that knows its number."""
+    try:
+        yield
+    except DataError as error:
+        if not isinstance(error.column, int):
+            raise
+        raise DataError(error.message, row=error.row, column=names[error.column], fix=error.fix) from error

@@ -1,0 +1,141 @@
+"""Candidates for a table's density, and the choice among them by validation likelihood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution, Mixture
+
+__all__ = ["Candidate", "Record", "choose", "stack"]
+
+_WORTHWHILE = 0.005
+_LEAST_SHARE = 0.01
+_ROWS_TO_STACK = 50
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one candidate.
+
+    Attributes
+    ----------
+    model : str
+        Name of the family, or of the families that were stacked.
+    scales : str
+        ``standard`` (centred and scaled columns) or ``chosen`` (per column by held-out likelihood).
+    validation, standard_error : float or None
+        Mean log p per validation row in nats and table units; None if the candidate failed.
+    seconds : float
+        Time taken.
+    chosen : bool
+        Whether it is the model that was returned.
+    note : str
+        Why it failed, or what it is.
+    """
+
+    model: str
+    scales: str
+    validation: float | None
+    standard_error: float | None
+    seconds: float
+    chosen: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted density with its log p of every validation row.
+
+    Attributes
+    ----------
+    model, scales, seconds
+        As in `Record`.
+    density : Distribution
+        A density of dequantised rows in table units.
+    log_prob : Tensor
+        Shape ``(n,)``, float64, in nats.
+    note : str
+        What there is to say about it.
+    members : tuple of Candidate
+        Of a mixture, what it mixes.
+    """
+
+    model: str
+    scales: str
+    density: Distribution
+    log_prob: Tensor
+    seconds: float
+    note: str = ""
+    members: tuple[Candidate, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """Mean log p per validation row, minus infinity if any row is impossible."""
+        mean = float(self.log_prob.mean())
+        return mean if not math.isnan(mean) else -math.inf
+
+    def record(self, chosen: bool = False) -> Record:
+        """Return the summary of the candidate."""
+        error = float(self.log_prob.std()) / math.sqrt(len(self.log_prob)) if len(self.log_prob) > 1 else None
+        return Record(self.model, self.scales, self.score, error, self.seconds, chosen, self.note)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return vars(self.record())
+
+
+def choose(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate of the highest validation likelihood, or a mixture of several if better still."""
+    best = max(candidates, key=lambda candidate: candidate.score)
+    mixture = stack(candidates)
+    return mixture if mixture is not None and mixture.score > best.score + _WORTHWHILE else best
+
+
+def stack(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Mix the candidates with the weights that maximise the validation likelihood.
+
+    A mixture of densities is a density; its weights are few, and found by EM on the rows' log p alone.
+
+    Parameters
+    ----------
+    candidates
+        Densities of the same rows.
+
+    Returns
+    -------
+    Candidate or None
+        None where there are too few rows or only one candidate deserves a weight.
+
+    References
+    ----------
+    Smyth and Wolpert 1999, Linearly combining density estimators via stacking.
+    """
+    if len(candidates) < 2 or len(candidates[0].log_prob) < _ROWS_TO_STACK:
+        return None
+    log_prob = torch.stack([candidate.log_prob for candidate in candidates], 1)
+    log_weights = torch.full((len(candidates),), -math.log(len(candidates)), dtype=torch.float64)
+    for _ in range(200):
+        joint = log_prob + log_weights
+        shares = torch.softmax(joint[torch.isfinite(joint).any(1)], 1)
+        log_weights = shares.mean(0).clamp_min(1e-300).log()
+    weights = log_weights.exp()
+    kept = [index for index in range(len(candidates)) if weights[index] >= _LEAST_SHARE]
+    if len(kept) < 2:
+        return None
+    weights = weights[kept] / weights[kept].sum()
+    members = tuple(candidates[index] for index in kept)
+    return Candidate(
+        model=" + ".join(member.model for member in members),
+        scales="mixed",
+        density=Mixture([member.density for member in members], weights.tolist()),
+        log_prob=torch.logsumexp(log_prob[:, kept] + weights.log(), 1),
+        seconds=sum(member.seconds for member in members),
+        note="mixture with weights " + ", ".join(f"{weight:.2f}" for weight in weights.tolist()),
+        members=members,
+    )

@@ -1,0 +1,1 @@
+"""Reading: files, frames and arrays as one stream of exact batches."""

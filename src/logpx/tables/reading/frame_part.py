@@ -1,0 +1,169 @@
+"""Columns in memory as a part of a table: arrays, tensors, Arrow tables, pandas and Polars frames."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+
+from logpx.errors import DataError, UsageError
+from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.part import Part
+
+__all__ = ["FramePart", "frame_columns"]
+
+
+class FramePart(Part):
+    """Columns in memory, converted a slice at a time so that no second copy of the table is made.
+
+    Parameters
+    ----------
+    columns : dict of str to (numpy.ndarray or pyarrow.ChunkedArray)
+        One-dimensional columns.
+
+    Raises
+    ------
+    DataError
+        If the columns differ in length, or one has no type that Arrow knows.
+    """
+
+    def __init__(self, columns: Mapping[str, np.ndarray[Any, Any] | pa.ChunkedArray]) -> None:
+        self._columns = dict(columns)
+        lengths = {name: len(column) for name, column in self._columns.items()}
+        self._rows = next(iter(lengths.values()), 0)
+        for name, length in lengths.items():
+            if length != self._rows:
+                first = next(iter(lengths))
+                raise DataError(
+                    f"{length} rows, where column {first!r} has {self._rows}",
+                    column=name,
+                    fix="give every column the same length",
+                )
+        self.types = {name: ColumnType.of(self._slice(name, 0, 1).type) for name in self._columns}
+
+    def count_rows(self) -> int:
+        """Return the number of rows."""
+        return self._rows
+
+    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns, ``rows`` rows at a time."""
+        for start in range(0, self._rows, rows):
+            arrays = [kind.read(self._slice(name, start, start + rows)) for name, kind in types.items()]
+            yield pa.record_batch(arrays, names=list(types))
+
+    def _slice(self, name: str, start: int, stop: int) -> pa.Array:
+        column = self._columns[name]
+        if isinstance(column, pa.ChunkedArray):
+            return column.slice(start, stop - start).combine_chunks()
+        try:
+            return pa.array(column[start:stop])
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise DataError(
+                f"values of mixed or unknown type: {error}",
+                column=name,
+                fix="convert the column to numbers, or leave it out",
+            ) from None
+
+
+def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa.ChunkedArray]]:
+    """Return what messages call a source in memory, and its columns.
+
+    Parameters
+    ----------
+    source : array, tensor, dict of arrays, pyarrow.Table or data frame
+        A one-dimensional array is one column; the columns of an array are named x0, x1, ...
+
+    Raises
+    ------
+    UsageError
+        If the source is none of these.
+    DataError
+        If it has no columns, two of the same name, or not one or two dimensions.
+    """
+    if isinstance(source, Mapping):
+        columns: dict[str, Any] = {}
+        for name, values in source.items():
+            array = _as_array(values)
+            if array.ndim != 1:
+                raise DataError(
+                    f"an array of {array.ndim} dimensions where a column has one",
+                    column=str(name),
+                    fix="give one array per column",
+                )
+            columns[str(name)] = array
+        return _named("the dictionary of columns", list(columns), list(columns.values()))
+    if isinstance(source, np.ndarray) or _is_tensor(source):
+        array = _as_array(source)
+        label = "the array" if isinstance(source, np.ndarray) else "the tensor"
+        if array.dtype.names:
+            return _named(label, list(array.dtype.names), [array[name] for name in array.dtype.names])
+        if array.ndim not in (1, 2):
+            raise DataError(
+                f"{label} has {array.ndim} dimensions, where a table has rows and columns",
+                fix="reshape it to (rows, columns)",
+            )
+        array = array[:, None] if array.ndim == 1 else array
+        names = [f"x{index}" for index in range(array.shape[1])]
+        return _named(label, names, [array[:, index] for index in range(array.shape[1])])
+    table = source if isinstance(source, pa.Table) else _frame_to_arrow(source)
+    return _named("the data frame", [str(name) for name in table.column_names], table.columns)
+
+
+def _named(label: str, names: list[str], columns: list[Any]) -> tuple[str, dict[str, Any]]:
+    if not names:
+        raise DataError(f"{label} has no columns", fix="give at least one column")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DataError(f"two columns of {label} have this name", column=name, fix="rename one of them")
+    return label, dict(zip(names, columns, strict=True))
+
+
+def _is_tensor(source: Any) -> bool:
+    torch = sys.modules.get("torch")  # Whoever holds a tensor has imported torch already.
+    return torch is not None and isinstance(source, torch.Tensor)
+
+
+def _as_array(values: Any) -> np.ndarray[Any, Any]:
+    if _is_tensor(values):
+        values = values.detach().cpu()
+        try:
+            return np.asarray(values.numpy())
+        except TypeError:  # bfloat16 and its like have no NumPy counterpart.
+            return np.asarray(values.double().numpy())
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    if isinstance(values, (list, tuple)):
+        return (
+            np.asarray(values, dtype=object) if any(value is None for value in values) else np.asarray(values)
+        )
+    return np.asarray(values)
+
+
+def _frame_to_arrow(source: Any) -> pa.Table:
+    try:
+        frame = nw.from_native(source, allow_series=True)
+    except TypeError:
+        raise UsageError(
+            f"a {type(source).__name__} is not a table",
+            fix="give a path, a data frame, a pyarrow Table, an array, a tensor or a dict of arrays",
+        ) from None
+    except (ValueError, nw.exceptions.NarwhalsError) as error:
+        raise DataError(
+            f"the data frame cannot be read: {error}", fix="give every column its own name"
+        ) from None
+    try:
+        if isinstance(frame, nw.Series):
+            frame = frame.alias(str(frame.name or "x0")).to_frame()
+        if isinstance(frame, nw.LazyFrame):
+            frame = frame.collect(backend="pyarrow")
+        return frame.to_arrow()
+    except (pa.ArrowException, TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
+        raise DataError(
+            f"the data frame cannot be read: {error}",
+            fix="convert the column that is named to numbers or text, or leave it out",
+        ) from None

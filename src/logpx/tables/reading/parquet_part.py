@@ -1,0 +1,88 @@
+"""A Parquet file as a part of a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from logpx.errors import DataError
+from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.part import Part
+
+__all__ = ["ParquetPart"]
+
+# Column chunks are read through a buffer of this many bytes, so that even a file that is one single row group
+# streams in constant memory.
+_BUFFER = 1 << 20
+
+
+class ParquetPart(Part):
+    """A Parquet file, read a few rows at a time.
+
+    Parameters
+    ----------
+    file : str
+        Its path.
+
+    Raises
+    ------
+    DataError
+        If it is not a Parquet file, is damaged, or has two columns of one name.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file: str = file
+        try:
+            with self._open() as parquet:
+                schema = parquet.schema_arrow
+                names = list(schema.names)
+                self._rows = int(parquet.metadata.num_rows)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise error if isinstance(error, DataError) else _damaged(file, error) from None
+        for name, count in Counter(names).items():
+            if count > 1:
+                raise DataError(
+                    "two columns have this name", file=file, column=name, fix="rename one of them"
+                )
+        if not names:
+            raise DataError("the file has no columns", file=file, fix="write the table again")
+        self.types = {field.name: ColumnType.of(field.type) for field in schema}
+
+    def count_rows(self) -> int:
+        """Return the number of rows that the file's metadata state."""
+        return self._rows
+
+    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns, at most ``rows`` rows at a time."""
+        with self._open() as parquet:
+            pieces = parquet.iter_batches(batch_size=rows, columns=list(types), use_threads=False)
+            while True:
+                try:
+                    piece = next(pieces, None)
+                    if piece is None:
+                        return
+                    arrays = [kind.read(piece.column(name)) for name, kind in types.items()]
+                    for array in arrays:
+                        # Arrow takes the bytes of text on trust.
+                        array.validate(full=True)
+                except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+                    raise _damaged(self.file, error) from None
+                yield pa.record_batch(arrays, names=list(types))
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self.file, buffer_size=_BUFFER, pre_buffer=False, memory_map=False)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _damaged(self.file, error) from None
+
+
+def _damaged(file: str, error: Exception) -> DataError:
+    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return DataError(
+        f"not a readable Parquet file: {first_line}",
+        file=file,
+        fix="write the file again; if it is another format, give it that format's extension",
+    )

@@ -1,0 +1,191 @@
+"""A table as a stream of batches: any number of parts (files or frames) with the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from logpx.errors import DataError, UsageError
+from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.part import Part
+from logpx.tables.suggestions import suggestion
+
+__all__ = ["Batch", "Table"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive rows of a table.
+
+    Attributes
+    ----------
+    columns : pyarrow.RecordBatch
+        The cells: numbers as float64, everything else as text.
+    start : int
+        The number of rows of the table before this batch.
+    origins : tuple of (int, str or None, int)
+        For each stretch of rows from one part: its first row in the batch, the file, and the number of rows
+        of that file before it.
+    """
+
+    columns: pa.RecordBatch
+    start: int
+    origins: tuple[tuple[int, str | None, int], ...]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return int(self.columns.num_rows)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.columns.schema.names)
+
+    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a column of numbers as float64, shape (rows,), missing cells as NaN."""
+        values: npt.NDArray[np.float64] = self.columns.column(name).to_numpy(zero_copy_only=False)
+        return values
+
+    def locate(self, row: int) -> tuple[str | None, int]:
+        """Return the file of a row of this batch (counted from 0) and its row there (counted from 1)."""
+        first, file, before = next(origin for origin in reversed(self.origins) if origin[0] <= row)
+        return file, before + row - first + 1
+
+
+class Table:
+    """A table that can be read again and again in batches, in memory that does not grow with its length.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the table.
+    parts : sequence of Part
+        Its files or frames, in order. They must have the same columns; the first one's order counts.
+
+    Raises
+    ------
+    DataError
+        If the parts disagree in columns or in types; names the file and the column.
+
+    Examples
+    --------
+    >>> from logpx.tables import open_table
+    >>> table = open_table({"a": [1, 2, 3], "b": [0.5, None, 2.5]})
+    >>> table.names, [batch.rows for batch in table.batches(rows=2)]
+    (['a', 'b'], [2, 1])
+    """
+
+    def __init__(
+        self, name: str, parts: Sequence[Part], types: Mapping[str, ColumnType] | None = None
+    ) -> None:
+        self.name = name
+        self.parts = tuple(parts)
+        self.types: dict[str, ColumnType] = dict(_agreed_types(self.parts) if types is None else types)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return list(self.types)
+
+    @property
+    def file(self) -> str | None:
+        """The name for messages if the table is stored in files, else None."""
+        return None if self.parts[0].file is None else self.name
+
+    def select(self, names: Sequence[str]) -> Table:
+        """Return the same table with these columns only, in this order.
+
+        Raises
+        ------
+        UsageError
+            If there is no such column; suggests the nearest name.
+        """
+        for name in names:
+            if name not in self.types:
+                raise UsageError(
+                    "the table has no such column",
+                    file=self.file,
+                    column=name,
+                    fix=suggestion(name, self.names),
+                )
+        return Table(self.name, self.parts, {name: self.types[name] for name in names})
+
+    def count_rows(self) -> int:
+        """Return the number of rows: from metadata for Parquet, by reading one column for CSV."""
+        return sum(part.count_rows() for part in self.parts)
+
+    def batches(self, rows: int = 65536) -> Iterator[Batch]:
+        """Yield all rows in order, exactly ``rows`` at a time; only the last batch may be shorter.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read as it should, naming file, row and column; or if there is no row at all.
+        """
+        if rows < 1:
+            raise UsageError(f"batches of {rows} rows", fix="ask for at least one row")
+        start = 0
+        pending: list[pa.RecordBatch] = []
+        origins: list[tuple[int, str | None, int]] = []
+        waiting = 0
+        for file, before, piece in self._pieces(rows):
+            taken = 0
+            while taken < piece.num_rows:
+                slice_ = piece.slice(taken, rows - waiting)
+                origins.append((waiting, file, before + taken))
+                pending.append(slice_)
+                taken += slice_.num_rows
+                waiting += slice_.num_rows
+                if waiting == rows:
+                    yield Batch(_joined(pending), start, tuple(origins))
+                    start += rows
+                    pending, origins, waiting = [], [], 0
+        if pending:
+            yield Batch(_joined(pending), start, tuple(origins))
+        elif start == 0:
+            raise DataError(
+                "the table has no rows", file=self.file, fix="check that the file was written to its end"
+            )
+
+    def _pieces(self, rows: int) -> Iterator[tuple[str | None, int, pa.RecordBatch]]:
+        for part in self.parts:
+            before = 0
+            for piece in part.read(self.types, rows):
+                yield part.file, before, piece
+                before += piece.num_rows
+
+
+def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+
+
+def _agreed_types(parts: Sequence[Part]) -> dict[str, ColumnType]:
+    first = parts[0]
+    for part in parts[1:]:
+        for here, there in ((first, part), (part, first)):
+            for name in here.types:
+                if name not in there.types:
+                    raise DataError(
+                        f"this column is in {here.file} but not here",
+                        file=there.file,
+                        column=name,
+                        fix="give all files the same columns, or open fewer of them",
+                    )
+    types: dict[str, ColumnType] = {}
+    for name in first.types:
+        known = [part.types[name] for part in parts if part.types[name] is not None]
+        types[name] = known[0] if known and known[0] is not None else ColumnType.NUMBER
+        for part in parts:
+            if not part.convertible and part.types[name] not in (None, types[name]):
+                raise DataError(
+                    f"this column holds {part.types[name]} here, but {types[name]} in {first.file}",
+                    file=part.file,
+                    column=name,
+                    fix="store the column with one type in all files",
+                )
+    return types

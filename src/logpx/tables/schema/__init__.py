@@ -1,0 +1,1 @@
+"""The schema: what each column holds, on which support and grid, and why."""

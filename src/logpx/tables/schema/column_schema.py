@@ -1,0 +1,89 @@
+"""What is known about one column of a table."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from logpx.tables.schema.kinds import Kind
+
+__all__ = ["Column"]
+
+
+class Column(BaseModel):
+    """One column of a table: its kind, its support, its grid, and why these were chosen.
+
+    Parameters
+    ----------
+    name : str
+        The column's name in the table.
+    kind : Kind
+        What the column holds.
+    step : float, optional
+        The step of the grid that the values lie on. None for values without one.
+    offset : float
+        The grid is ``offset + k * step`` for whole k.
+    uniform : bool
+        Whether every observed value lies on that grid. If not, ``step`` is the width below which repeated
+        values cannot be told from a spike, and values must not be rounded to the grid.
+    lower, upper : float, optional
+        Bounds of the values, None if unbounded. The cell of a value on a grid reaches half a step further.
+    minimum, maximum : float, optional
+        The smallest and largest finite value observed.
+    missing : int
+        How many cells were missing.
+    distinct : int
+        How many distinct values were seen in the rows sampled for the schema.
+    value : float or str or bool, optional
+        The value of a constant column.
+    reason : str
+        Why this kind was chosen, in one plain sentence.
+
+    Examples
+    --------
+    >>> Column(name="price", kind=Kind.POSITIVE, step=0.01, lower=0.0).modelled
+    True
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    kind: Kind
+    step: float | None = Field(default=None, gt=0)
+    offset: float = 0.0
+    uniform: bool = True
+    lower: float | None = None
+    upper: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    missing: int = Field(default=0, ge=0)
+    distinct: int = Field(default=0, ge=0)
+    value: float | str | bool | None = None
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Column:
+        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
+            raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
+        if self.kind is Kind.BOUNDED and (self.lower is None or self.upper is None):
+            raise ValueError("a bounded column needs both lower and upper")
+        return self
+
+    @property
+    def modelled(self) -> bool:
+        """Whether the column is part of the density."""
+        return self.kind.modelled
+
+    def describe(self) -> dict[str, str]:
+        """Return the column as strings for a table to print."""
+        support = "" if self.minimum is None else f"{self.minimum:g} … {self.maximum:g}"
+        if self.value is not None:
+            support = f"{self.value}"
+        return {
+            "column": self.name,
+            "kind": str(self.kind),
+            "grid": "" if self.step is None else f"{self.step:g}",
+            "range": support,
+            "missing": str(self.missing),
+            "distinct": str(self.distinct),
+            "why": self.reason,
+        }

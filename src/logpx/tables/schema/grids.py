@@ -1,0 +1,170 @@
+"""Whether the values of a column lie on a grid, on which a density could spike without limit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logpx.tables.schema.printed import Printed, printed_precision
+from logpx.tables.schema.uniform_grid import fit_uniform_grid, modulo
+
+__all__ = ["Grid", "detect_grid"]
+
+Array = NDArray[np.float64]
+
+_SHARED = 0.05
+_COLLISION = 1e-4
+_TOP_SHARE = 0.01
+_TOP_COUNT = 5
+_OVERWHELMING = math.log(1e12)
+_CONVINCING = math.log(1e6)
+_UNSEEN = 0.01
+_ROWS_FOR_UNSEEN = 100
+_SPACING_QUANTILE = 0.1
+# A grid that is exact in decimals is not given up for one that fits up to rounding and is hardly coarser.
+_COARSER = 9.5
+_LARGEST_WHOLE = 2.0**53
+_LARGEST_EXPONENT = 500
+_LARGEST = float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid of a column.
+
+    Attributes
+    ----------
+    step : float
+        The distance of its points.
+    offset : float
+        The grid is ``offset + k * step`` for whole k.
+    uniform : bool
+        Whether all values lie on it. If not, the step is the spacing of the values that repeat.
+    """
+
+    step: float
+    offset: float
+    uniform: bool = True
+
+    def scaled(self, exponent: int) -> Grid:
+        """Return the grid of the values times a power of two."""
+        with np.errstate(over="ignore"):
+            step, offset = np.ldexp([self.step, self.offset], exponent)
+        return Grid(float(min(step, _LARGEST)), float(min(offset, _LARGEST)), self.uniform)
+
+
+def detect_grid(values: Array) -> Grid | None:
+    r"""Find the grid that the values of a column lie on, if they repeat so much that they need one.
+
+    Whole numbers always have one, of step 1 or of a larger step if the evidence for it is overwhelming. Other
+    values have one if a density could profit from spikes at single values: a value holds 1 % of the rows, or
+    5 % of the rows share their value with another row and two random rows agree with a chance of at least
+    :math:`10^{-4}` (no more than 10 000 values in effect). Fewer ties than these are accidental.
+
+    The grid is then the coarsest that explains all values up to the precision they were written with: centred
+    or scaled whole numbers are found, too. Where no uniform grid does, the step is the last decimal, or else
+    the spacing of the values that repeat.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of shape (n,)
+        Finite values, a sample of the column.
+
+    Examples
+    --------
+    >>> detect_grid(np.array([0.25, 0.5, 0.5, 1.25, 2.0, 0.25]))
+    Grid(step=0.25, offset=0.0, uniform=True)
+    >>> detect_grid(np.random.default_rng(0).normal(size=1000)) is None
+    True
+    """
+    distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
+    if len(distinct) == 0:
+        return None
+    if bool(np.all(distinct == np.floor(distinct))) and float(np.abs(distinct).max()) < _LARGEST_WHOLE:
+        return _whole_grid(distinct)
+    if len(distinct) == 1 or not _repeats(counts):
+        return None
+    _, exponent = math.frexp(float(np.abs(distinct).max()))
+    if abs(exponent) > _LARGEST_EXPONENT:
+        # Away from the ends of the range of floats no difference overflows and no step vanishes.
+        return _fractional_grid(np.ldexp(distinct, -exponent), counts).scaled(exponent)
+    return _fractional_grid(distinct, counts)
+
+
+def _fractional_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
+    printed = printed_precision(distinct)
+    distinct, counts, printed = _merged(distinct, counts, printed)
+    if len(distinct) == 1:
+        # One value computed in several ways: a cell as wide as their differences may be.
+        return Grid(4 * float(printed.noise[0]), float(distinct[0]), uniform=False)
+    decimal = _decimal_grid(distinct, counts, printed)
+    uniform = fit_uniform_grid(distinct, printed.error, counts.astype(np.float64))
+    if uniform is not None and (decimal is None or uniform[0] > _COARSER * decimal.step):
+        return Grid(*uniform)
+    return decimal or _spacing_grid(distinct, counts)
+
+
+def _repeats(counts: NDArray[np.int64]) -> bool:
+    rows = int(counts.sum())
+    top = int(counts.max())
+    if top >= max(_TOP_COUNT, _TOP_SHARE * rows):
+        return True
+    shared = float(counts[counts > 1].sum()) / rows
+    collision = float((counts.astype(np.float64) * (counts - 1)).sum()) / (rows * max(rows - 1, 1))
+    return shared >= _SHARED and collision >= _COLLISION
+
+
+def _whole_grid(distinct: Array) -> Grid:
+    divisor = _common_divisor(distinct)
+    if divisor > 1 and (len(distinct) - 2) * math.log(divisor) > _OVERWHELMING:
+        return Grid(float(divisor), float(distinct[0] % divisor))
+    return Grid(1.0, 0.0)
+
+
+def _common_divisor(whole: Array) -> int:
+    return int(np.gcd.reduce((whole - whole[0]).astype(np.int64))) or 1
+
+
+def _decimal_grid(distinct: Array, counts: NDArray[np.int64], printed: Printed) -> Grid | None:
+    if printed.decimals is None:
+        return None
+    scale = 10.0**printed.decimals
+    whole = np.rint(distinct * scale)
+    if float(np.abs(whole).max()) >= _LARGEST_WHOLE:
+        return None
+    divisor = _common_divisor(whole)
+    rows = int(counts.sum())
+    # By Good and Turing, values seen once have about the total mass of the values not seen yet.
+    complete = rows >= _ROWS_FOR_UNSEEN and float((counts == 1).sum()) <= _UNSEEN * rows
+    if not complete and (len(distinct) - 2) * math.log(divisor) <= _CONVINCING:
+        divisor = 1
+    return Grid(divisor / scale, float(whole[0] % divisor) / scale)
+
+
+def _spacing_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
+    gaps = np.diff(distinct)
+    nearest = np.minimum(np.append(gaps, np.inf), np.insert(gaps, 0, np.inf))
+    order = np.argsort(nearest)
+    order = order[counts[order] > 1]
+    mass = np.cumsum(counts[order])
+    step = float(nearest[order][np.searchsorted(mass, _SPACING_QUANTILE * mass[-1])])
+    step = float(f"{step:.6g}")
+    offset = modulo(float(distinct[int(np.argmax(counts))]), step)
+    return Grid(step, offset, uniform=False)
+
+
+def _merged(
+    distinct: Array, counts: NDArray[np.int64], printed: Printed
+) -> tuple[Array, NDArray[np.int64], Printed]:
+    """Join values that differ by no more than binary arithmetic explains."""
+    apart = np.diff(distinct) > printed.noise[1:] + printed.noise[:-1]
+    starts = np.flatnonzero(np.insert(apart, 0, True))
+    ends = np.append(starts[1:], len(distinct)) - 1
+    # A long chain of near neighbours is a dense column, not one value computed in several ways.
+    if np.any(distinct[ends] - distinct[starts] > 4 * printed.noise[ends]):
+        return distinct, counts, printed
+    joined = Printed(printed.error[starts], printed.noise[starts], printed.decimals)
+    return distinct[starts] + (distinct[ends] - distinct[starts]) / 2, np.add.reduceat(counts, starts), joined

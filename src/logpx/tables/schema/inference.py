@@ -1,0 +1,174 @@
+"""The schema of a table, inferred from one pass over its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from logpx.errors import DataError, UsageError
+from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.sources import open_table
+from logpx.tables.reading.table import Table
+from logpx.tables.schema.grids import Grid, detect_grid
+from logpx.tables.schema.kind_rules import Choice, choose_kind, fitting_bounds
+from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.overrides import pinned_columns
+from logpx.tables.schema.schema import Column, Schema
+from logpx.tables.schema.summaries import NumberSummary, Summary, TextSummary, summarise
+
+__all__ = ["infer_schema"]
+
+_UNREAD = Column(name="", kind=Kind.DROP, reason="left out on request")
+_NOT_AS_NUMBERS = (Kind.CATEGORICAL, Kind.IDENTIFIER, Kind.TIMESTAMP)
+
+
+def infer_schema(
+    table: Any,
+    overrides: Mapping[str, str | Kind | Column] | Schema | None = None,
+    sample_rows: int = 200_000,
+    seed: int = 0,
+) -> Schema:
+    """Infer kind, support and grid of every column from one pass over a table, in constant memory.
+
+    Counts, extremes and whole numbers are exact; distinct values, spread and grids come from a random sample
+    of the rows. A kind that claims a support is chosen only on evidence, because a later row outside a
+    claimed support has density 0.
+
+    Parameters
+    ----------
+    table : Table or anything that `open_table` takes
+        The table.
+    overrides : dict of str to (str, Kind or Column), or Schema, optional
+        Columns whose kind is given; fields that are set on a `Column` are taken as they are.
+    sample_rows : int
+        How many rows to sample.
+    seed : int
+        Seed of the sample.
+
+    Raises
+    ------
+    DataError
+        If the table has fewer than two rows, cannot be read, or its values contradict an override.
+    UsageError
+        If an override names no column or no kind.
+
+    Examples
+    --------
+    >>> schema = infer_schema({"n": [3, 1, 4, 1], "x": [0.5, -1.25, 3.5, 2.75]}, overrides={"x": "drop"})
+    >>> [(column.name, str(column.kind), column.step) for column in schema.columns]
+    [('n', 'integer', 1.0), ('x', 'drop', None)]
+    """
+    if sample_rows < 1:
+        raise UsageError(f"a sample of {sample_rows} rows", fix="sample at least one row")
+    table = table if isinstance(table, Table) else open_table(table)
+    pinned = pinned_columns(overrides, table.names)
+    read = _to_be_read(table, pinned)
+    summaries, sampled = summarise(read, sample_rows, seed)
+    rows = next(iter(summaries.values())).rows
+    if rows < 2:
+        raise DataError(
+            "the table has one row, and a density needs at least two", file=table.file, fix="give more rows"
+        )
+    columns = []
+    for name in table.names:
+        try:
+            columns.append(_column(name, summaries.get(name), pinned.get(name)))
+        except DataError as error:
+            raise DataError(error.message, file=table.file, column=name, fix=error.fix) from None
+    return Schema(columns=columns, rows=rows, sampled=sampled)
+
+
+def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
+    types = dict(table.types)
+    for name, column in pinned.items():
+        if column.kind is Kind.DROP:
+            del types[name]
+        elif column.kind in _NOT_AS_NUMBERS and types[name] is ColumnType.NUMBER:
+            types[name] = ColumnType.TEXT
+    if not types:
+        raise DataError("every column is left out", file=table.file, fix="keep at least one column")
+    return Table(table.name, table.parts, types)
+
+
+def _column(name: str, summary: Summary | None, pinned: Column | None) -> Column:
+    if summary is None:
+        return _UNREAD.model_copy(update={"name": name})
+    if pinned is None or not pinned.kind.choosable:
+        choice = choose_kind(name, summary)
+    else:
+        choice = _pinned_choice(pinned, summary)
+    fields: dict[str, Any] = {"lower": choice.lower, "upper": choice.upper, "reason": choice.reason}
+    if isinstance(summary, NumberSummary):
+        if np.isfinite(summary.minimum):
+            fields |= {"minimum": summary.minimum, "maximum": summary.maximum}
+        fields["distinct"] = len(np.unique(summary.sample))
+        if choice.kind.modelled:
+            fields |= _grid_fields(summary, choice)
+    elif isinstance(summary, TextSummary):
+        fields["distinct"] = len(summary.values)
+    if pinned is not None:
+        kept = pinned.model_fields_set & {"step", "offset", "uniform", "lower", "upper"}
+        fields |= {field: getattr(pinned, field) for field in kept}
+    return Column(name=name, kind=choice.kind, missing=summary.missing, value=choice.value, **fields)
+
+
+def _grid_fields(summary: NumberSummary, choice: Choice) -> dict[str, Any]:
+    grid = detect_grid(summary.sample)
+    if grid is None:
+        return {}
+    if grid.step >= 1 and grid == Grid(float(int(grid.step)), float(int(grid.offset))) and not summary.whole:
+        # The sample happened to miss the rows with fractions.
+        grid = replace(grid, uniform=False)
+    where = f"on a grid of {grid.step:g}" if grid.uniform else f"that repeat, about {grid.step:g} apart"
+    text = f"{choice.reason}; values {where}"
+    return {"step": grid.step, "offset": grid.offset, "uniform": grid.uniform, "reason": text}
+
+
+def _pinned_choice(pinned: Column, summary: Summary) -> Choice:
+    kind = pinned.kind
+    if not kind.modelled and kind is not Kind.CONSTANT:
+        return Choice(kind, "chosen by the user")
+    if summary.present == 0:
+        raise DataError("no row has a value in this column", fix="leave the column out")
+    if not isinstance(summary, NumberSummary):
+        if kind is Kind.CONSTANT and isinstance(summary, TextSummary) and len(summary.values) == 1:
+            return Choice(kind, "chosen by the user", value=next(iter(summary.values)))
+        raise DataError(f"the column does not hold numbers, so it is not {kind}", fix="leave the column out")
+    lower, upper = pinned.lower, pinned.upper
+    if kind is Kind.BOUNDED and lower is None and upper is None:
+        lower, upper = fitting_bounds(summary) or (None, None)
+        if lower is None:
+            raise DataError(
+                f"values from {summary.minimum:g} to {summary.maximum:g} fit neither [0, 1] nor [0, 100]",
+                fix="give the bounds, as in --columns name=bounded:0:10",
+            )
+    lower = kind.lower_bound if lower is None else lower
+    contradiction = _CONTRADICTIONS[kind](summary) or _outside(summary, lower, upper)
+    if contradiction:
+        raise DataError(
+            f"{contradiction}, so the column is not {kind}", fix="correct the cell, or choose another kind"
+        )
+    value = summary.minimum if kind is Kind.CONSTANT else None
+    return Choice(kind, "chosen by the user", lower, upper, value)
+
+
+def _outside(summary: NumberSummary, lower: float | None, upper: float | None) -> str | None:
+    if lower is not None and summary.minimum < lower:
+        return f"the smallest value is {summary.minimum:g}"
+    if upper is not None and summary.maximum > upper:
+        return f"the largest value is {summary.maximum:g}"
+    return None
+
+
+_CONTRADICTIONS: dict[Kind, Callable[[NumberSummary], str | None]] = {
+    Kind.CONTINUOUS: lambda summary: None,
+    Kind.BOUNDED: lambda summary: None,
+    Kind.POSITIVE: lambda summary: (
+        None if summary.minimum > 0 else f"the smallest value is {summary.minimum:g}"
+    ),
+    Kind.INTEGER: lambda summary: None if summary.whole else "some values have fractions",
+    Kind.CONSTANT: lambda summary: None if summary.minimum == summary.maximum else "its values differ",
+}

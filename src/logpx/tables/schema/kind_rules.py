@@ -1,0 +1,149 @@
+"""How the kind of a column follows from what its values look like; careful where a kind claims a support."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.summaries import NumberSummary, Summary, TextSummary
+
+__all__ = ["Choice", "choose_kind", "fitting_bounds"]
+
+_IDENTIFIER_NAME = re.compile(
+    r"(.*[ _.\-])?(id|uuid|guid)|index|key|unnamed: ?0|__index_level_0__|"
+    r"row[ _.\-]?(names?|numbers?|nr|no|index)?|",
+    re.IGNORECASE,
+)
+_CAMEL_CASE_ID = re.compile(r".*[a-z0-9]I[dD]")
+_ROWS_FOR_A_COUNT = 10
+_ROWS_FOR_A_SUPPORT = 100
+_NEAR_A_BOUND = 0.01
+_ROWS_NEAR_A_BOUND = 5
+_DECADES = 1.5
+_DECADES_IF_SKEWED = 1.0
+_SKEWED = 2.0
+_BOUNDS = ((0.0, 1.0), (0.0, 100.0))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A kind, the bounds it claims, and why it was chosen."""
+
+    kind: Kind
+    reason: str
+    lower: float | None = None
+    upper: float | None = None
+    value: float | str | None = None
+
+
+def choose_kind(name: str, summary: Summary) -> Choice:
+    """Return the kind of a column: the first rule that applies.
+
+    Parameters
+    ----------
+    name : str
+        The column's name, which matters for identifiers.
+    summary : Summary
+        What is known of its values.
+    """
+    if summary.present == 0:
+        return Choice(Kind.EMPTY, "every cell is missing")
+    if isinstance(summary, TextSummary):
+        return _labels(name, summary)
+    assert isinstance(summary, NumberSummary)
+    for rule in _RULES:
+        choice = rule(name, summary)
+        if choice is not None:
+            return choice
+    return Choice(Kind.CONTINUOUS, "numbers with fractions")
+
+
+def fitting_bounds(summary: NumberSummary) -> tuple[float, float] | None:
+    """Return the first of [0, 1] and [0, 100] that holds all values, or None."""
+    for lower, upper in _BOUNDS:
+        if lower <= summary.minimum and summary.maximum <= upper:
+            return lower, upper
+    return None
+
+
+def _named_like_an_identifier(name: str) -> bool:
+    return bool(_IDENTIFIER_NAME.fullmatch(name) or _CAMEL_CASE_ID.fullmatch(name))
+
+
+def _labels(name: str, summary: TextSummary) -> Choice:
+    example = next(iter(summary.values))
+    shown = repr(example if len(example) <= 30 else example[:30] + "…")
+    if summary.type is ColumnType.TIMESTAMP:
+        return Choice(Kind.TIMESTAMP, f"dates or times, such as {shown}")
+    if summary.type is ColumnType.OTHER:
+        return Choice(Kind.OTHER, f"values of type {example}")
+    if summary.all_seen and len(summary.values) == 1 and summary.missing == 0:
+        return Choice(Kind.CONSTANT, f"every row has the value {shown}", value=example)
+    if not summary.repeats and _named_like_an_identifier(name):
+        return Choice(Kind.IDENTIFIER, "named like an identifier, and no value repeats")
+    what = "true or false" if summary.type is ColumnType.BOOLEAN else f"text, such as {shown}"
+    return Choice(Kind.CATEGORICAL, what)
+
+
+def _constant(_: str, summary: NumberSummary) -> Choice | None:
+    if summary.missing or summary.infinite or summary.minimum != summary.maximum:
+        return None
+    return Choice(Kind.CONSTANT, f"every row has the value {summary.minimum:g}", value=summary.minimum)
+
+
+def _identifier(name: str, summary: NumberSummary) -> Choice | None:
+    if not summary.whole or summary.missing or summary.infinite:
+        return None
+    if summary.counts_from in (0.0, 1.0) and summary.rows >= _ROWS_FOR_A_COUNT:
+        return Choice(Kind.IDENTIFIER, f"counts the rows from {summary.counts_from:g}")
+    if _named_like_an_identifier(name) and len(np.unique(summary.sample)) == len(summary.sample):
+        return Choice(Kind.IDENTIFIER, "whole numbers, named like an identifier, and no value repeats")
+    return None
+
+
+def _integer(_: str, summary: NumberSummary) -> Choice | None:
+    return Choice(Kind.INTEGER, "whole numbers") if summary.whole else None
+
+
+def _bounded(_: str, summary: NumberSummary) -> Choice | None:
+    bounds = fitting_bounds(summary)
+    if bounds is None or len(summary.sample) < _ROWS_FOR_A_SUPPORT or summary.infinite:
+        return None
+    lower, upper = bounds
+    margin = _NEAR_A_BOUND * (upper - lower)
+    # A maximum that happens to lie near a round number is lonely there; values at a true bound are not.
+    at_lower = np.count_nonzero(summary.sample <= lower + margin)
+    at_upper = np.count_nonzero(summary.sample >= upper - margin)
+    if min(at_lower, at_upper) < _ROWS_NEAR_A_BOUND:
+        return None
+    return Choice(Kind.BOUNDED, f"values fill the range from {lower:g} to {upper:g}", lower, upper)
+
+
+def _positive(_: str, summary: NumberSummary) -> Choice | None:
+    sample = summary.sample
+    if not summary.minimum > 0 or len(sample) < _ROWS_FOR_A_SUPPORT or summary.infinite:
+        return None
+    low, high = np.quantile(sample, [0.001, 0.999])
+    decades = float(np.log10(high) - np.log10(low))
+    scaled = sample / summary.maximum
+    spread = float(scaled.std())
+    skewness = float(((scaled - scaled.mean()) ** 3).mean() / spread**3) if spread > 0 else 0.0
+    if decades > _DECADES or (decades > _DECADES_IF_SKEWED and skewness > _SKEWED):
+        return Choice(
+            Kind.POSITIVE, f"all above 0, over {decades:.1f} decades", lower=Kind.POSITIVE.lower_bound
+        )
+    return None
+
+
+_RULES: tuple[Callable[[str, NumberSummary], Choice | None], ...] = (
+    _constant,
+    _identifier,
+    _integer,
+    _bounded,
+    _positive,
+)

@@ -1,0 +1,104 @@
+"""What a user pins of a schema before the rest of it is inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from logpx.errors import UsageError
+from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.schema import Column, Schema
+from logpx.tables.suggestions import suggestion
+
+__all__ = ["parse_columns", "pinned_columns"]
+
+
+def parse_columns(text: str) -> dict[str, Column]:
+    """Read what ``--columns`` says: ``name=kind`` separated by commas.
+
+    A bounded column may name its bounds as ``name=bounded:0:10``. A name is what stands before the last
+    equals sign; names with commas can only be pinned in a schema file.
+
+    Raises
+    ------
+    UsageError
+        If a part is not of this form or names no kind that a user can ask for.
+
+    Examples
+    --------
+    >>> {name: str(column.kind) for name, column in parse_columns("price=positive, zip=drop").items()}
+    {'price': 'positive', 'zip': 'drop'}
+    """
+    columns: dict[str, Column] = {}
+    for part in text.split(","):
+        name, equals, choice = part.rpartition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UsageError(
+                f"--columns has {part.strip()!r}, expected name=kind",
+                fix="write, for example, --columns price=positive,zip=drop",
+            )
+        if name in columns:
+            raise UsageError("--columns names this column twice", column=name, fix="name it once")
+        columns[name] = _column(name, choice.strip())
+    return columns
+
+
+def pinned_columns(
+    overrides: Mapping[str, str | Kind | Column] | Schema | None, names: Sequence[str]
+) -> dict[str, Column]:
+    """Return the columns that overrides pin, by name.
+
+    Parameters
+    ----------
+    overrides : dict of str to (str, Kind or Column), or Schema, optional
+        A kind for each column to pin, or columns with the fields to pin set.
+    names : sequence of str
+        The columns of the table.
+
+    Raises
+    ------
+    UsageError
+        If the table has no such column, or there is no such kind.
+    """
+    if overrides is None:
+        return {}
+    if isinstance(overrides, Schema):
+        pinned = {column.name: column for column in overrides.columns}
+    else:
+        pinned = {
+            name: choice if isinstance(choice, Column) else _column(name, str(choice))
+            for name, choice in overrides.items()
+        }
+    known = set(names)
+    for name in pinned:
+        if name not in known:
+            raise UsageError(
+                "there is no such column to give a kind to",
+                column=name,
+                fix=suggestion(name, names),
+            )
+    return pinned
+
+
+def _column(name: str, choice: str) -> Column:
+    word, *bounds = choice.split(":")
+    choosable = [str(kind) for kind in Kind if kind.choosable]
+    if word not in choosable:
+        raise UsageError(
+            f"{word!r} is no kind of column",
+            column=name,
+            fix=suggestion(word, choosable),
+        )
+    kind = Kind(word)
+    if not bounds:
+        # Without bounds a bounded column gets them from its values later, so validation has to wait.
+        return Column.model_construct(name=name, kind=kind, _fields_set={"name", "kind"})
+    try:
+        lower, upper = (float(bound) for bound in bounds)
+        if kind is not Kind.BOUNDED or not lower < upper:
+            raise ValueError
+    except ValueError:
+        raise UsageError(
+            f"{choice!r} does not say bounds", column=name, fix=f"write, for example, {name}=bounded:0:10"
+        ) from None
+    return Column(name=name, kind=kind, lower=lower, upper=upper)

@@ -1,0 +1,157 @@
+"""What is known about a table: one `Column` for each of its columns, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from logpx.errors import DataError
+from logpx.tables.schema.column_schema import Column
+from logpx.tables.suggestions import nearest_name
+
+__all__ = ["Column", "Schema"]
+
+
+class Schema(BaseModel):
+    """The columns of a table, in order, as they were inferred or pinned.
+
+    Parameters
+    ----------
+    columns : list of Column
+        Every column of the table, the ones that are not modelled included.
+    rows : int
+        How many rows the schema was inferred from.
+    sampled : int
+        How many of them were sampled for distinct values and grids.
+    format_version : int
+        The version of this file format.
+
+    Examples
+    --------
+    >>> from logpx.tables import Kind
+    >>> x = Column(name="x", kind=Kind.CONTINUOUS)
+    >>> schema = Schema(columns=[Column(name="id", kind=Kind.IDENTIFIER), x])
+    >>> schema.modelled_names
+    ['x']
+    >>> Schema.from_json(schema.to_json()) == schema
+    True
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format_version: Literal[1] = 1
+    columns: list[Column]
+    rows: int = Field(default=0, ge=0)
+    sampled: int = Field(default=0, ge=0)
+
+    @field_validator("columns")
+    @classmethod
+    def _names_differ(cls, columns: list[Column]) -> list[Column]:
+        seen: set[str] = set()
+        for column in columns:
+            if column.name in seen:
+                raise ValueError(f"two columns are named {column.name!r}")
+            seen.add(column.name)
+        return columns
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of all columns, in order."""
+        return [column.name for column in self.columns]
+
+    @cached_property
+    def modelled(self) -> list[Column]:
+        """The columns that are part of the density, in order."""
+        return [column for column in self.columns if column.modelled]
+
+    @cached_property
+    def modelled_names(self) -> list[str]:
+        """The names of the columns that are part of the density, in order."""
+        return [column.name for column in self.modelled]
+
+    def describe(self) -> list[dict[str, str]]:
+        """Return one dictionary of strings per column, for a table to print."""
+        return [column.describe() for column in self.columns]
+
+    def to_json(self) -> str:
+        """Return the schema as JSON text, one that `from_json` reads back equal."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, file: object = None) -> Schema:
+        """Read a schema from JSON text.
+
+        Raises
+        ------
+        DataError
+            If the text is not JSON or not a schema; names the field that is wrong.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise DataError(
+                f"not a schema: {where + ': ' if where else ''}{first['msg']}",
+                file=file,
+                fix="correct the file, or let logpx infer the schema again",
+            ) from None
+
+    def require_modelled(self, file: object = None) -> None:
+        """Raise unless every column can be modelled or left out, and at least one is modelled.
+
+        Raises
+        ------
+        DataError
+            Naming the first column that is refused, and what to do about it.
+        """
+        for column in self.columns:
+            if column.kind.refusal is not None:
+                why = f" ({column.reason})" if column.reason else ""
+                raise DataError(
+                    f"{column.kind.refusal}{why}",
+                    file=file,
+                    column=column.name,
+                    fix=f"leave it out with --columns {column.name}=drop, or convert it to numbers",
+                )
+        if not self.modelled:
+            raise DataError(
+                "no column is left to model",
+                file=file,
+                fix="a density needs at least one numeric column that varies",
+            )
+
+    def check(self, names: Sequence[str], file: object = None) -> None:
+        """Raise unless a table with these columns fits the schema; their order does not matter.
+
+        Columns that are not modelled may be absent. A column that the schema does not know is an error,
+        because log p(x) would silently leave it out.
+
+        Raises
+        ------
+        DataError
+            Naming the column that is lacking or unknown.
+        """
+        present = set(names)
+        for name in self.modelled_names:
+            if name not in present:
+                near = nearest_name(name, [other for other in names if other not in self.names])
+                hint = "add the column" if near is None else f"rename its column {near!r}"
+                raise DataError(
+                    "the table lacks this column, which the model needs",
+                    file=file,
+                    column=name,
+                    fix=f"{hint}, or fit a model without it",
+                )
+        known = set(self.names)
+        for name in names:
+            if name not in known:
+                raise DataError(
+                    "the model does not know this column",
+                    file=file,
+                    column=name,
+                    fix="remove the column, or fit a model that includes it",
+                )

@@ -1,0 +1,1 @@
+"""Writing tables: to a temporary sibling, then renamed."""

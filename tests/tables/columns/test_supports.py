@@ -1,0 +1,39 @@
+import math
+
+import torch
+
+from logpx.tables.columns.support import Support
+from logpx.tables.columns.supports import Supports
+
+SUPPORTS = Supports([Support(), Support(lower=0.0, step=1.0), Support(step=0.01)])
+
+
+def rows(count=9000):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(count, 3, dtype=torch.float64, generator=generator) * 10
+    return torch.stack([x[:, 0], x[:, 1].abs().round(), torch.round(x[:, 2] * 100) / 100], 1)
+
+
+def test_noise_touches_gridded_columns_only_and_covers_one_step():
+    x = rows()
+    noise = SUPPORTS.dequantise(x, seed=5) - x
+    assert (noise[:, 0] == 0).all()
+    assert 0.49 < noise[:, 1].abs().max() <= 0.5
+    assert 0.0049 < noise[:, 2].abs().max() <= 0.005 + 1e-12
+
+
+def test_noise_depends_on_the_row_seed_and_draw_alone():
+    x = rows()
+    whole = SUPPORTS.dequantise(x, seed=5)
+    assert torch.equal(SUPPORTS.dequantise(x[4000:], seed=5, first_row=4000), whole[4000:])
+    assert not torch.equal(SUPPORTS.dequantise(x, seed=6), whole)
+    assert not torch.equal(SUPPORTS.dequantise(x, seed=5, draw=1), whole)
+
+
+def test_snap_gives_back_the_very_values():
+    x = rows()
+    assert torch.equal(SUPPORTS.snap(SUPPORTS.dequantise(x, seed=0)), x)
+
+
+def test_volume_of_a_cell():
+    assert math.isclose(SUPPORTS.log_cell_volume, math.log(0.01))
