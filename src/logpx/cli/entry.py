@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 import sys
 import traceback
 import warnings
@@ -14,12 +14,16 @@ import typer
 
 from logpx.cli.app import ReaderGoneError, app
 from logpx.cli.interruption import Interrupted, raise_on_termination
+from logpx.cli.streams import optional_stderr, require_streams, silence_stdout, tell
 from logpx.errors import LogpxError, ResourceError, UsageError
 
 __all__ = ["main"]
 
 # Typer carries its own click or uses the installed one: the way to its errors is through a name of Typer.
 _COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
+
+# What the system says of an output that takes no more; files of the user have their own errors.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
+    require_streams()
     try:
         with raise_on_termination(), warnings.catch_warnings():
             warnings.showwarning = _note
@@ -47,18 +52,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _COMMAND_ERROR as error:
         return _report(_usage_error(error), as_json)
     except (Interrupted, KeyboardInterrupt, typer.Abort) as error:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         return error.exit_code if isinstance(error, Interrupted) else 130
     except (BrokenPipeError, ReaderGoneError):
-        # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
-        _silence_stdout()
+        # Whoever read the output has seen enough.
+        silence_stdout()
         return 0
     except MemoryError:
         return _report(
             ResourceError("out of memory", fix="use a machine with more memory, or fewer rows"), as_json
         )
     except Exception as error:
-        traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            return _report(_stdout_full(error), as_json)
+        with optional_stderr():
+            traceback.print_exc()
         return _report(_Bug(f"{type(error).__name__}: {error}"), as_json)
     if not words:
         return UsageError.exit_code
@@ -78,23 +86,26 @@ def _usage_error(error: Any) -> UsageError:
     return UsageError(error.format_message().rstrip("."), fix=f"see {command} --help")
 
 
+def _stdout_full(error: OSError) -> ResourceError:
+    message = f"standard output cannot be written: {error.strerror}"
+    return ResourceError(message, fix="free some space, or send the output elsewhere")
+
+
 def _report(error: LogpxError, as_json: bool) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    if as_json:
-        fields = {
-            name: getattr(error, name) for name in ("message", "file", "row", "column", "fix", "exit_code")
-        }
-        kind = "Bug" if isinstance(error, _Bug) else type(error).__name__
-        try:
-            print(json.dumps({"error": {"type": kind, **fields}}, ensure_ascii=False), flush=True)
-        except BrokenPipeError:
-            _silence_stdout()
+    tell(f"error: {error}")
+    try:
+        if as_json:
+            fields = {
+                name: getattr(error, name)
+                for name in ("message", "file", "row", "column", "fix", "exit_code")
+            }
+            kind = "Bug" if isinstance(error, _Bug) else type(error).__name__
+            print(json.dumps({"error": {"type": kind, **fields}}, ensure_ascii=False))
+        sys.stdout.flush()
+    except OSError:
+        silence_stdout()
     return error.exit_code
 
 
-def _silence_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"note: {message}", file=sys.stderr)
+    tell(f"note: {message}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from logpx.cli.streams import tell
 
 __all__ = ["Interrupted", "Stop", "raise_on_termination", "stop_on_signal"]
 
@@ -69,7 +70,7 @@ class Stop:
         if not self._patience:
             raise Interrupted(self.exit_code - 128)
         self._patience -= 1
-        print("stopping; interrupt again to stop at once", file=sys.stderr)
+        tell("stopping; interrupt again to stop at once")
 
     def cancel(self) -> None:
         """Let the end take its time from here."""

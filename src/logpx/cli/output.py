@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from logpx.cli.streams import optional_stderr, tell
+
 __all__ = ["Output", "nats"]
 
 
@@ -47,12 +49,13 @@ class Output:
     def note(self, text: str) -> None:
         """Print a line for the reader on stderr."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def note_table(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Print a table for the reader on stderr."""
         if not self.quiet:
-            _print_table(rows, sys.stderr)
+            with optional_stderr():
+                _print_table(rows, sys.stderr)
 
     def text(self, text: str) -> None:
         """Print a line of the answer on stdout, unless the answer is JSON."""

@@ -1,0 +1,55 @@
+"""The standard streams: what cannot be printed on stderr, or has no reader there, must not end the work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+__all__ = ["optional_stderr", "require_streams", "silence_stdout", "tell"]
+
+
+def require_streams() -> None:
+    """Put something in the place of a stdout or stderr that the caller has closed.
+
+    Python leaves None there. Notes are then lost; data are not lost in silence, because what replaces stdout
+    refuses to be written to.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", opener=_reading)  # noqa: SIM115 - for the life of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
+
+
+def tell(text: str) -> None:
+    """Print a line on stderr, if anybody takes it."""
+    with optional_stderr():
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def optional_stderr() -> Iterator[None]:
+    """Let what is printed on stderr get lost where stderr is a full disk or a pipe without a reader."""
+    try:
+        yield
+        sys.stderr.flush()
+    except OSError:
+        # What waits in the buffer would fail again, at the latest when Python ends.
+        _redirect_to_nowhere(sys.stderr)
+
+
+def silence_stdout() -> None:
+    """Send what is still to be printed on stdout nowhere: Python would fail once more when it flushes."""
+    _redirect_to_nowhere(sys.stdout)
+
+
+def _redirect_to_nowhere(stream: IO[str]) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _reading(path: str, _: int) -> int:
+    return os.open(path, os.O_RDONLY)
