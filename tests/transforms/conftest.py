@@ -181,6 +181,12 @@ def conditional_case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
+@pytest.fixture(params=["softplus", "RealNVP", "MAF, context", "IAF", "NSF", "NSF, autoregressive"])
+def compiled_case(request: pytest.FixtureRequest) -> Case:
+    """Run a test on few transforms that have between them every operation there is: native code takes long."""
+    return CASES[request.param]
+
+
 @pytest.fixture(params=[name for name, case in CASES.items() if case.onto_reals])
 def case_onto_reals(request: pytest.FixtureRequest) -> Case:
     """Run a test on every transform that maps the real line onto itself."""

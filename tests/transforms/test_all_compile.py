@@ -28,10 +28,12 @@ def test_one_graph(case, direction):
     check(transform, direction, inputs, case.context(transform, 4), backend="eager")
 
 
+# The compiler's own imports use a part of torch that torch has deprecated.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_one_graph_in_native_code(case, direction):
-    transform = case.make()
+def test_one_graph_in_native_code(compiled_case, direction):
+    case, transform = compiled_case, compiled_case.make()
     check(transform, direction, case.inputs(transform, direction, 4), case.context(transform, 4))
 
 
