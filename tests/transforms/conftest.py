@@ -183,7 +183,7 @@ def conditional_case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(params=["softplus", "RealNVP", "MAF, context", "IAF", "NSF", "NSF, autoregressive"])
 def compiled_case(request: pytest.FixtureRequest) -> Case:
-    """Run a test on few transforms that have between them every operation there is: native code takes long."""
+    """Run a test on a few transforms that have every kind of operation: native code takes long."""
     return CASES[request.param]
 
 
