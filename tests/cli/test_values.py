@@ -18,7 +18,9 @@ def test_duration(text: str, seconds: float):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "0s", "m", "10 minutes", "-5s", "1d", "5m1h", "nan", "inf"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0s", "m", "10 minutes", "-5s", "1d", "5m1h", "nan", "inf", f"{'9' * 400}h"]
+)
 def test_no_duration(text: str):
     with pytest.raises(typer.BadParameter):
         parse_duration(text)

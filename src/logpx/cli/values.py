@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import typer
@@ -26,8 +27,8 @@ def parse_duration(text: str) -> float:
     """
     match = _DURATION.fullmatch(text.strip().lower())
     hours, minutes, seconds = match.groups() if match else (None, None, None)
-    total = 3600.0 * int(hours or 0) + 60.0 * int(minutes or 0) + float(seconds or 0.0)
-    if total <= 0.0:
+    total = 3600.0 * float(hours or 0.0) + 60.0 * float(minutes or 0.0) + float(seconds or 0.0)
+    if not 0.0 < total < math.inf:
         raise typer.BadParameter(f"{text!r} is no duration above 0; write 90s, 10m or 1h30m")
     return total
 

@@ -31,6 +31,7 @@ def test_kinds_and_bounds():
         ("a=bounded:1", "does not say bounds", "bounded:0:10"),
         ("a=bounded:1:0", "does not say bounds", "bounded:0:10"),
         ("a=bounded:nan:1", "does not say bounds", "bounded:0:10"),
+        ("a=bounded:-inf:inf", "does not say bounds", "bounded:0:10"),
         ("a=bounded:x:1", "does not say bounds", "bounded:0:10"),
         ("a=positive:0:1", "does not say bounds", "bounded:0:10"),
     ],
@@ -39,6 +40,12 @@ def test_what_cannot_be_meant(text, message, fix):
     with pytest.raises(UsageError, match=message) as caught:
         parse_columns(text)
     assert any(part in caught.value.fix for part in fix.split("|"))
+
+
+@pytest.mark.parametrize("overrides", ["a=drop", ["a"]])
+def test_what_pins_nothing(overrides):
+    with pytest.raises(UsageError, match="kinds of columns are a"):
+        pinned_columns(overrides, ["a"])
 
 
 def test_all_ways_to_pin_are_one():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from logpx.errors import UsageError
@@ -62,6 +63,11 @@ def pinned_columns(
     """
     if overrides is None:
         return {}
+    if not isinstance(overrides, (Mapping, Schema)):
+        raise UsageError(
+            f"the kinds of columns are a {type(overrides).__name__}",
+            fix='give a dictionary, such as columns={"zip": "drop"}',
+        )
     if isinstance(overrides, Schema):
         pinned = {column.name: column for column in overrides.columns}
     else:
@@ -95,7 +101,7 @@ def _column(name: str, choice: str) -> Column:
         return Column.model_construct(name=name, kind=kind, _fields_set={"name", "kind"})
     try:
         lower, upper = (float(bound) for bound in bounds)
-        if kind is not Kind.BOUNDED or not lower < upper:
+        if kind is not Kind.BOUNDED or not lower < upper or math.isinf(upper - lower):
             raise ValueError
     except ValueError:
         raise UsageError(
