@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logpx.cli.interruption import stop_on_signal
-from logpx.cli.options import Json, Overwrite, Quiet, Seed, TablePath
+from logpx.cli.options import Device, Json, Overwrite, Quiet, Seed, TablePath
 from logpx.cli.output import Output, nats
 from logpx.cli.values import parse_duration
 from logpx.errors import UsageError
@@ -70,6 +70,7 @@ def fit(
     ] = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
+    device: Device = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -108,6 +109,7 @@ def fit(
             report=out.note,
             progress=False if quiet else None,
             should_stop=stop.requested,
+            device=device,
         )
         stop.cancel()
         metrics = {"source": table, **result.to_dict()}

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
-from logpx.errors import ModelFolderError, UsageError
+from logpx.errors import ModelFolderError
 from logpx.storage.description import build_skeleton, check_sizes
 from logpx.storage.documents import DAMAGED, restore
 from logpx.storage.layout import CONFIG, SCHEMA, WEIGHTS, locate, read_config
 from logpx.storage.manifest import Manifest
 from logpx.storage.weights import WeightsFile
+from logpx.training.device import usable_device
 
 __all__ = ["load"]
 
@@ -37,7 +38,7 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
     UsageError
         If the device does not exist here.
     """
-    place = _device(device)
+    place = usable_device(device)
     path = locate(folder)
     config = read_config(path)
     manifest = Manifest.read(path)
@@ -65,15 +66,3 @@ def _described(path: Path, manifest: Manifest) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise ModelFolderError("describes no model", file=path / CONFIG, fix=DAMAGED)
     return description
-
-
-def _device(name: str | torch.device) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"the device {str(name)!r} cannot be used: {reason}", fix="use --device cpu"
-        ) from error
-    return device

@@ -10,6 +10,7 @@ import torch
 
 from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
+from logpx.training.device import usable_device
 from logpx.training.history import Record
 from logpx.training.intake import Intake, Source, open_source
 from logpx.training.plan import Wishes
@@ -155,7 +156,7 @@ def fit(
         held_out = collect(parts)
     elif validation_context is not None:
         raise UsageError("validation_context without validation", fix="pass validation too, or neither")
-    where = _device_of(model) if device is None else torch.device(device)
+    where = _device_of(model) if device is None else usable_device(device)
     model.to(where)
     if held_out is not None:
         held_out = held_out.to(where)

@@ -194,3 +194,10 @@ def test_a_small_normal_table_gets_one_component() -> None:
     x = np.random.default_rng(0).normal(size=(80, 2))
     model = fit_table(x, model="gmm").model
     assert model.density.model.components == 1
+
+
+def test_an_unusable_device_is_refused_before_the_work(two_clusters: pd.DataFrame) -> None:
+    with pytest.raises(UsageError, match="quantum"):
+        fit_table(two_clusters, device="quantum")
+    model = fit_table(two_clusters[:200], model="realnvp", device="cpu", max_time=1).model
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}

@@ -42,6 +42,8 @@ class Budget:
         Asked now and then; true ends the work in an orderly way.
     progress
         Passed on to `logpx.training.fit`.
+    device
+        Where flows are trained; they come back to the CPU.
     """
 
     seconds: float
@@ -49,6 +51,7 @@ class Budget:
     seed: int = 0
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
+    device: torch.device = field(default=torch.device("cpu"))
 
     @property
     def deadline(self) -> float:
@@ -191,8 +194,9 @@ class FlowFamily(Family):
             seed=budget.seed,
             progress=budget.progress,
             should_stop=budget.should_stop,
+            device=budget.device,
         )
-        return model
+        return model.cpu()
 
 
 def _hidden(rows: int) -> tuple[int, int]:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
+
 from logpx.errors import UsageError
-from logpx.tables.fitting.families import AUTOMATIC, family_named
+from logpx.tables.fitting.families import AUTOMATIC, Budget, family_named
 from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, divide, read_rows
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Record
@@ -17,6 +19,7 @@ from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.inference import infer_schema
 from logpx.tables.schema.schema import Schema
+from logpx.training.device import usable_device
 
 __all__ = ["TableFitResult", "fit_table"]
 
@@ -83,6 +86,7 @@ def fit_table(
     report: Callable[[str], object] = lambda line: None,
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
+    device: torch.device | str = "cpu",
 ) -> TableFitResult:
     """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
@@ -108,6 +112,8 @@ def fit_table(
         Passed on to `logpx.training.fit`.
     should_stop
         Asked now and then; true ends the fit with the best model so far.
+    device
+        Where flows are trained; the model that is returned is on the CPU.
 
     Returns
     -------
@@ -130,6 +136,7 @@ def fit_table(
     ('gaussian', 'chosen')
     """
     start = time.monotonic()
+    where = usable_device(device)
     families = AUTOMATIC if model == "auto" else (family_named(model),)
     table = open_table(source)
     if schema is None:
@@ -149,8 +156,9 @@ def fit_table(
         schema.check(held_out_table.names, held_out_table.file)
         training, held_out = rows, read_rows(held_out_table, schema, seed)[0]
     report(f"{count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by")
-    deadline = start + (_DEFAULT_SECONDS if max_time is None else max_time)
-    search = Search(schema, training, held_out, seed, deadline, report, progress, should_stop)
+    left = start + (_DEFAULT_SECONDS if max_time is None else max_time) - time.monotonic()
+    budget = Budget(left, len(training), seed, should_stop, progress, where)
+    search = Search(schema, training, held_out, budget, report)
     search.run(families)
     best = search.best(refit=validation is None and held_out is not training)
     fitted = TableModel(schema, best.density, search.baselines)

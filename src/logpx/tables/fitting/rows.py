@@ -54,7 +54,7 @@ def read_rows(table: Table, schema: Schema, seed: int) -> tuple[Tensor, int]:
     kept = np.empty((0, len(schema.modelled)))
     keys = np.empty(0)
     count = 0
-    for batch in table.select(schema.modelled_names).batches():
+    for batch in table.select(schema.modelled_names).as_numbers().batches():
         kept = np.concatenate([kept, to_matrix(batch, schema)])
         keys = np.concatenate([keys, generator.random(batch.rows)])
         count += batch.rows

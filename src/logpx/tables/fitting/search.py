@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -38,14 +38,10 @@ class Search:
         The columns.
     training, validation
         Rows in table units, shape ``(n, d)``, float64.
-    seed
-        Of everything random.
-    deadline
-        The value of ``time.monotonic()`` to be done at.
+    budget
+        For everything together; the families get shares of it.
     report
         Called with a line of text after each step.
-    progress, should_stop
-        Passed on to the families.
 
     Attributes
     ----------
@@ -67,15 +63,12 @@ class Search:
         schema: Schema,
         training: Tensor,
         validation: Tensor,
-        seed: int,
-        deadline: float,
+        budget: Budget,
         report: Callable[[str], object],
-        progress: Any,
-        should_stop: Callable[[], bool],
     ) -> None:
         self.names = schema.modelled_names
-        self.seed, self.deadline = seed, deadline
-        self.report, self.progress, self.should_stop = report, progress, should_stop
+        self.budget, self.deadline, self.report = budget, budget.deadline, report
+        seed = budget.seed
         supports = [Support.of(column) for column in schema.modelled]
         noise = Supports(supports)
         self.training: TableRows = with_noise(training, noise, 3 * seed + 1)
@@ -96,10 +89,9 @@ class Search:
             slow = slow[:1]
         share = _QUICK_SHARE if slow else 1.0
         for index, (fast, scales) in enumerate(itertools.product(quick, self.maps)):
-            budget = share * self._left() / (len(quick) * len(self.maps) - index)
-            self._try(fast, scales, budget)
+            self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
         for index, family in enumerate(slow):
-            if not self.should_stop() or not self.candidates:
+            if not self.budget.should_stop() or not self.candidates:
                 self._try(family, "chosen", self._left() / (len(slow) - index))
 
     def best(self, refit: bool) -> Candidate:
@@ -149,9 +141,7 @@ class Search:
 
     def _try(self, family: Family, scales: str, seconds: float) -> Candidate | None:
         start = time.monotonic()
-        budget = Budget(
-            max(seconds, 0.5), len(self.training.values), self.seed, self.should_stop, self.progress
-        )
+        budget = replace(self.budget, seconds=max(seconds, 0.5))
         try:
             with _naming(self.names):
                 y, held_out = (

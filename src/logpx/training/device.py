@@ -1,0 +1,33 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from logpx.errors import UsageError
+
+__all__ = ["usable_device"]
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """Return the device of a name, after trying it.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device here.
+
+    Examples
+    --------
+    >>> usable_device("cpu")
+    device(type='cpu')
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"the device {str(name)!r} cannot be used: {reason}", fix="compute on the cpu"
+        ) from error
+    return device
