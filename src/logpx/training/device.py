@@ -28,6 +28,7 @@ def usable_device(name: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"the device {str(name)!r} cannot be used: {reason}", fix="compute on the cpu"
+            f"the device {str(name)!r} cannot be used: {reason}",
+            fix="use --device cpu, or device='cpu' in Python",
         ) from error
     return device
