@@ -202,7 +202,7 @@ class TableModel(Configured, nn.Module):
         table = rows if isinstance(rows, Table) else open_table(self._with_names(rows))
         self.schema.check(table.names, table.file)
         device = self.density._like().device
-        for batch in table.select(self.schema.modelled_names).batches(_BATCH_ROWS):
+        for batch in table.select(self.schema.modelled_names).as_numbers().batches(_BATCH_ROWS):
             yield batch.start, torch.from_numpy(to_matrix(batch, self.schema)).to(device)
 
     def _with_names(self, rows: Any) -> Any:

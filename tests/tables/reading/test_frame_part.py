@@ -125,3 +125,8 @@ def test_what_is_wrong_with_a_frame_is_named(source, message):
     with pytest.raises(DataError, match=message) as caught:
         list(open_table(source).batches())
     assert caught.value.fix
+
+
+def test_bytes_are_shown_by_their_type():
+    (batch,) = open_table(pa.table({"a": [b"\xff", None]})).batches()
+    assert batch.columns["a"].to_pylist() == ["binary", None]

@@ -82,3 +82,23 @@ def test_column_order_may_differ_between_files_and_number_types_too(tmp_path):
     pq.write_table(pa.table({"b": pa.array([2], pa.int8()), "a": [1.5]}), tmp_path / "2.parquet")
     (batch,) = open_table(tmp_path).batches()
     assert batch.columns.to_pydict() == {"a": [1.0, 1.5], "b": [0.5, 2.0]}
+
+
+def test_text_read_as_numbers_is_named_by_row_and_the_rest_is_read(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,x\nhello,y\n3,z\n")
+    table = open_table(path)
+    with pytest.raises(DataError, match="'hello' where a number") as caught:
+        list(table.select(["a"]).as_numbers().batches())
+    assert (caught.value.file, caught.value.row, caught.value.column) == (str(path), 2, "a")
+    path.write_text("a\n1\n\n2.5\n")
+    (batch,) = open_table(path).as_numbers().batches()
+    assert batch.numbers("a").tolist() == [1.0, 2.5]
+
+
+@pytest.mark.parametrize("values", [["1", "2"], [True, False], [b"1", b"2"], [[1], [2]]])
+def test_what_is_stored_as_something_else_is_not_read_as_numbers(values):
+    table = open_table(pa.table({"n": [1.0, 2.0], "a": values}))
+    with pytest.raises(DataError, match="numbers were expected") as caught:
+        table.as_numbers()
+    assert caught.value.column == "a"

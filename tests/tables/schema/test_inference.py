@@ -191,3 +191,28 @@ def test_fractions_missed_by_the_sample_do_not_make_a_uniform_grid():
     values[17] = 0.5
     column = infer(values, sample_rows=100)
     assert (column.kind, column.step, column.uniform) == (Kind.CONTINUOUS, 1.0, False)
+
+
+@pytest.mark.parametrize("row", [0, 7, 99])
+def test_text_among_the_numbers_of_a_text_file_is_named_by_its_row(tmp_path, row):
+    cells = [f"{value:.6f}" for value in normal[:100]]
+    cells[row] = "n. a."
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a", *cells]))
+    with pytest.raises(DataError, match=r"text 'n\. a\.' where a number") as caught:
+        infer_schema(path)
+    assert (caught.value.file, caught.value.row, caught.value.column) == (str(path), row + 1, "a")
+    (column,) = infer_schema(path, {"a": "categorical"}).columns
+    assert column.kind is Kind.CATEGORICAL
+
+
+def test_labels_of_which_some_are_numbers_are_labels(tmp_path):
+    (tmp_path / "t.csv").write_text("a\n" + "1\n2\nx\ny\n" * 20)
+    assert infer_schema(tmp_path / "t.csv").columns[0].kind is Kind.CATEGORICAL
+
+
+def test_labels_that_are_said_to_be_numbers_are_named_by_row(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
+    with pytest.raises(DataError, match="text 'x'") as caught:
+        infer_schema(tmp_path / "t.csv", {"b": "continuous"})
+    assert (caught.value.row, caught.value.column) == (1, "b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 
 import pyarrow as pa
@@ -61,8 +62,8 @@ class ColumnType(StrEnum):
         """
         if values.type == self.arrow:
             return values
-        try:
-            return pc.cast(values, self.arrow, safe=False)
-        except pa.ArrowNotImplementedError:
-            # Durations, lists and the like have no text form; whether a cell is missing is all that is asked.
-            return pc.if_else(pc.is_valid(values), str(values.type), pa.scalar(None, pa.string()))
+        if self is not ColumnType.OTHER:
+            with suppress(pa.ArrowNotImplementedError):
+                return pc.cast(values, self.arrow, safe=False)
+        # Lists, bytes, durations: no text form, and whether a cell is missing is all that is asked.
+        return pc.if_else(pc.is_valid(values), str(values.type), pa.scalar(None, pa.string()))

@@ -115,6 +115,31 @@ class Table:
                 )
         return Table(self.name, self.parts, {name: self.types[name] for name in names})
 
+    def as_numbers(self) -> Table:
+        """Return the same table with every column read as numbers.
+
+        Text in a text file is then an error of `batches` that names file, row and column.
+
+        Raises
+        ------
+        DataError
+            If a column is stored as something else; names the column.
+        """
+        for name, kind in self.types.items():
+            if kind is not ColumnType.NUMBER and not self.convertible:
+                raise DataError(
+                    f"numbers were expected, and what is stored is {kind}",
+                    file=self.file,
+                    column=name,
+                    fix="convert the column to numbers",
+                )
+        return Table(self.name, self.parts, dict.fromkeys(self.types, ColumnType.NUMBER))
+
+    @property
+    def convertible(self) -> bool:
+        """Whether the columns can be read with other types than their own."""
+        return all(part.convertible for part in self.parts)
+
     def count_rows(self) -> int:
         """Return the number of rows: from metadata for Parquet, by reading one column for CSV."""
         return sum(part.count_rows() for part in self.parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +51,8 @@ def infer_schema(
     Raises
     ------
     DataError
-        If the table has fewer than two rows, cannot be read, or its values contradict an override.
+        If the table has fewer than two rows, cannot be read, or its values contradict an override; or if
+        text stands among the numbers of a text file, unless the column is said to be something else.
     UsageError
         If an override names no column or no kind.
 
@@ -72,6 +73,7 @@ def infer_schema(
         raise DataError(
             "the table has one row, and a density needs at least two", file=table.file, fix="give more rows"
         )
+    _refuse_text_among_numbers(table, [name for name in summaries if name not in pinned], summaries)
     columns = []
     for name in table.names:
         try:
@@ -88,9 +90,20 @@ def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
             del types[name]
         elif column.kind in _NOT_AS_NUMBERS and types[name] is ColumnType.NUMBER:
             types[name] = ColumnType.TEXT
+        elif column.kind.modelled and table.convertible:
+            types[name] = ColumnType.NUMBER
     if not types:
         raise DataError("every column is left out", file=table.file, fix="keep at least one column")
     return Table(table.name, table.parts, types)
+
+
+def _refuse_text_among_numbers(table: Table, names: Sequence[str], summaries: Mapping[str, Summary]) -> None:
+    """Raise where text stands in a column that is otherwise numbers: it is looked for again, with its row."""
+    for name in names:
+        summary = summaries[name]
+        if table.convertible and isinstance(summary, TextSummary) and summary.mostly_numbers:
+            for _ in table.select([name]).as_numbers().batches():
+                pass
 
 
 def _column(name: str, summary: Summary | None, pinned: Column | None) -> Column:

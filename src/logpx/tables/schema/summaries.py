@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.csv_header import is_number
 from logpx.tables.reading.table import Table
 
 __all__ = ["NumberSummary", "Summary", "TextSummary", "summarise"]
@@ -108,6 +109,12 @@ class TextSummary(Summary):
     values: dict[str, None] = field(default_factory=dict)
     all_seen: bool = True
     repeats: bool = False
+
+    @property
+    def mostly_numbers(self) -> bool:
+        """Whether more than half of the distinct values read as numbers, and the column is text."""
+        numbers = sum(map(is_number, self.values)) if self.type is ColumnType.TEXT else 0
+        return numbers > len(self.values) / 2
 
     def add(self, values: pa.Array) -> None:
         """Take in the values of some rows."""
