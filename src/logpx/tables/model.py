@@ -28,6 +28,7 @@ from logpx.tables.schema.schema import Schema
 __all__ = ["ScoredBatch", "TableModel"]
 
 _BATCH_ROWS = 65536
+_BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -173,12 +174,19 @@ class TableModel(Configured, nn.Module):
         """Draw synthetic rows in batches: modelled columns on their grids and within their bounds."""
         if n < 0:
             raise UsageError(f"{n} rows asked for", fix="ask for 0 rows or more")
-        for block in range(-(-n // _BATCH_ROWS)):
-            wanted = min(_BATCH_ROWS, n - block * _BATCH_ROWS)
-            key = np.random.SeedSequence(entropy=seed, spawn_key=(block,)).generate_state(1, np.uint64)
-            x = self.supports.snap(self.density.sample(wanted, seed=int(key[0]) >> 1)).numpy(force=True)
+        for start in range(0, n, _BATCH_ROWS):
+            wanted = min(_BATCH_ROWS, n - start)
+            blocks = [self._sample_block(start + row, seed) for row in range(0, wanted, _BLOCK_ROWS)]
+            x = self.supports.snap(torch.cat(blocks)[:wanted]).numpy(force=True)
             arrays = [pa.array(x[:, index]).cast(field.type) for index, field in enumerate(self.arrow_schema)]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
+
+    def _sample_block(self, start: int, seed: int) -> Tensor:
+        # Always a whole block: arithmetic on other numbers of rows would round differently.
+        key = np.random.SeedSequence(entropy=seed, spawn_key=(start // _BLOCK_ROWS,)).generate_state(
+            1, np.uint64
+        )
+        return self.density.sample(_BLOCK_ROWS, seed=int(key[0]) >> 1)
 
     @property
     def arrow_schema(self) -> pa.Schema:
