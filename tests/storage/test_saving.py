@@ -12,7 +12,7 @@ from torch import nn
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DivergedError, ResourceError, UsageError
 from logpx.flows import NICE, RealNVP
-from logpx.storage import check_target, load, save
+from logpx.storage import check_target, filesystem, load, save
 from logpx.tables.columns.columns import Columns
 from logpx.tables.columns.support import Support
 from logpx.tables.scales import Standard
@@ -194,3 +194,20 @@ def test_views_and_shared_weights_are_saved(tmp_path: Path):
     save(flow, tmp_path / "model")
     x = torch.rand(3, 2)
     assert torch.equal(load(tmp_path / "model").log_prob(x), flow.log_prob(x))
+
+
+def test_of_two_saves_at_once_the_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "model"
+    write = filesystem._write_folder
+
+    def write_late(files, temporary):
+        write(files, temporary)
+        monkeypatch.setattr(filesystem, "_write_folder", write)
+        save(NICE(2), folder)
+
+    monkeypatch.setattr(filesystem, "_write_folder", write_late)
+    with pytest.raises(UsageError, match="in the meantime") as caught:
+        save(NICE(3), folder)
+    assert "--overwrite" in caught.value.fix
+    assert load(folder).event_shape == (2,)
+    assert os.listdir(tmp_path) == ["model"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from logpx.errors import ResourceError
+from logpx.errors import ResourceError, UsageError
 
 __all__ = ["find_previous", "install_folder", "restore_interrupted", "translated_errors"]
 
@@ -21,6 +21,7 @@ _STALE_SECONDS = 3600.0
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY}
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def translated_errors(target: Path) -> Iterator[None]:
         raise ResourceError(message, file=target, fix=fix) from error
 
 
-def install_folder(files: Mapping[str, bytes], target: Path) -> None:
+def install_folder(files: Mapping[str, bytes], target: Path, *, replace: bool = True) -> None:
     """Put a folder of files at `target`; a crash at any moment leaves the old one or the new one.
 
     The files are written to a temporary sibling and flushed to the disk before one rename puts them in place.
@@ -53,9 +54,14 @@ def install_folder(files: Mapping[str, bytes], target: Path) -> None:
         Content by file name, in the order of writing.
     target
         Where the folder goes. What is there already must be a folder that may be replaced.
+    replace
+        Whether a folder that is not empty may be replaced; if not, one that another process has just put
+        there stays.
 
     Raises
     ------
+    UsageError
+        If there is a folder that may not be replaced.
     ResourceError
         If the disk is full or not writable. What was at `target` is then still there.
     """
@@ -66,7 +72,7 @@ def install_folder(files: Mapping[str, bytes], target: Path) -> None:
         temporary = _sibling(target, "tmp")
         try:
             _write_folder(files, temporary)
-            _put_in_place(temporary, target)
+            (_exchange if replace else _put_in_place)(temporary, target)
         except BaseException:
             with suppress(OSError):
                 _remove_folder(temporary)
@@ -114,6 +120,22 @@ def _write_file(path: Path, content: bytes) -> None:
 
 
 def _put_in_place(temporary: Path, target: Path) -> None:
+    try:
+        with suppress(FileNotFoundError):
+            os.rmdir(target)  # Not every system renames a folder onto an empty one.
+        os.rename(temporary, target)
+    except OSError as error:
+        if error.errno not in _OCCUPIED:
+            raise
+        raise UsageError(
+            "another process has written a folder here in the meantime",
+            file=target,
+            fix="choose another folder, or replace it with --overwrite",
+        ) from error
+    _sync_folder(target.parent)
+
+
+def _exchange(temporary: Path, target: Path) -> None:
     aside = None
     if target.exists():
         aside = _sibling(target, "old")

@@ -82,7 +82,7 @@ def save(
     target = check_target(folder, overwrite=overwrite)
     files = _files(model, plain(metrics or {}), target.name)
     restore_interrupted(target)
-    install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target)
+    install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target, replace=overwrite)
 
 
 def check_target(folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
