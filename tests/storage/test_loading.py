@@ -293,7 +293,7 @@ def test_forged_manifest(folder: Path, files):
     refusal(folder)
 
 
-@pytest.mark.parametrize("device", ["nowhere", "cuda:99", "meta:x"])
+@pytest.mark.parametrize("device", ["nowhere", "cuda:99", "meta:x", "meta", ""])
 def test_unknown_device(folder: Path, device: str):
     with pytest.raises(UsageError, match="device"):
         load(folder, device=device)

@@ -24,8 +24,8 @@ def usable_device(name: str | torch.device) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).item()  # "meta" makes tensors, and has no numbers
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"the device {str(name)!r} cannot be used: {reason}",
