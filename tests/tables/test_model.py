@@ -161,3 +161,11 @@ def test_a_row_outside_the_support_is_impossible_and_counted() -> None:
         pytest.fail("lognormal values should get a logarithm")
     assert evaluation.outside == 1
     assert evaluation.mean == -np.inf
+
+
+def test_whole_numbers_that_overflow_are_the_largest() -> None:
+    schema = infer_schema(open_table({"a": [1, 2, 4]}))
+    columns = Columns.standard([[-1e19], [1e19]], [Support.of(column) for column in schema.modelled])
+    drawn = TableModel(schema, TableDensity(columns, StandardNormal(1).double())).sample(100, seed=0)["a"]
+    values = drawn.to_pylist()
+    assert (min(values), max(values)) == (-(2**63) + 1024, 2**63 - 1024)

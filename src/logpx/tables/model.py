@@ -27,6 +27,7 @@ from logpx.tables.schema.schema import Schema
 
 __all__ = ["ScoredBatch", "TableModel"]
 
+_LARGEST_INTEGER = 2.0**63 - 1024
 _BATCH_ROWS = 65536
 _BLOCK_ROWS = 4096
 
@@ -178,7 +179,7 @@ class TableModel(Configured, nn.Module):
             wanted = min(_BATCH_ROWS, n - start)
             blocks = [self._sample_block(start + row, seed) for row in range(0, wanted, _BLOCK_ROWS)]
             x = self.supports.snap(torch.cat(blocks)[:wanted]).numpy(force=True)
-            arrays = [pa.array(x[:, index]).cast(field.type) for index, field in enumerate(self.arrow_schema)]
+            arrays = [_stored(x[:, index], field.type) for index, field in enumerate(self.arrow_schema)]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
 
     def _sample_block(self, start: int, seed: int) -> Tensor:
@@ -193,8 +194,8 @@ class TableModel(Configured, nn.Module):
         """Names and types of sampled columns: whole numbers where the column holds them, else float64."""
         return pa.schema(
             [
-                (column.name, pa.int64() if column.kind is Kind.INTEGER and column.uniform else pa.float64())
-                for column in self.schema.modelled
+                (column.name, pa.int64() if column.kind is Kind.INTEGER and support.whole else pa.float64())
+                for column, support in zip(self.schema.modelled, self.supports.supports, strict=True)
             ]
         )
 
@@ -224,3 +225,10 @@ class TableModel(Configured, nn.Module):
                 fix=f"give one column for each of {', '.join(names)}, in this order",
             )
         return {name: rows[:, index] for index, name in enumerate(names)}
+
+
+def _stored(values: npt.NDArray[np.float64], form: pa.DataType) -> pa.Array:
+    if pa.types.is_integer(form):
+        # The tails of a model know no largest integer.
+        values = values.clip(-_LARGEST_INTEGER, _LARGEST_INTEGER)
+    return pa.array(values).cast(form)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from logpx.configuration import Configured
@@ -12,6 +13,8 @@ from logpx.errors import UsageError
 from logpx.tables.columns.dequantisation import quantise
 
 __all__ = ["Support"]
+
+_ROUNDING = 1e-3
 
 
 class Support(Configured):
@@ -61,8 +64,10 @@ class Support(Configured):
 
     @classmethod
     def of(cls, column: Any) -> Support:
-        """Return the support of a column of a schema."""
-        return cls(column.lower, column.upper, column.step, column.offset, column.uniform)
+        """Return the support of a column of a schema; its kind implies what the column does not say."""
+        lower = column.kind.lower_bound if column.lower is None else column.lower
+        step = column.kind.step if column.step is None else column.step
+        return cls(lower, column.upper, step, column.offset, column.uniform)
 
     @property
     def extent(self) -> tuple[float | None, float | None]:
@@ -70,6 +75,23 @@ class Support(Configured):
         half = 0.0 if self.step is None else self.step / 2
         lower = None if self.lower is None else self.lower - half
         return lower, None if self.upper is None else self.upper + half
+
+    @property
+    def whole(self) -> bool:
+        """Whether values are rounded to whole numbers."""
+        on_grid = self.step is not None and self.uniform
+        return on_grid and float(self.step or 0.0).is_integer() and float(self.offset).is_integer()
+
+    def outside(self, x: Tensor) -> Tensor:
+        """Return which values are beyond the bounds, a boolean of the shape of x."""
+        return x != _clip(x, self.lower, self.upper)
+
+    def off_grid(self, x: Tensor) -> Tensor:
+        """Return which values are not on the grid that values may be rounded to, up to rounding errors."""
+        if self.step is None or not self.uniform:
+            return torch.zeros_like(x, dtype=torch.bool)
+        tolerance = _ROUNDING * self.step + 4 * torch.finfo(x.dtype).eps * x.abs()
+        return (x - quantise(x, self.step, self.offset)).abs() > tolerance
 
     def snap(self, x: Tensor) -> Tensor:
         """Return values moved to the nearest point of the grid, where there is one, and within the bounds."""

@@ -11,6 +11,7 @@ import torch
 
 from logpx.errors import UsageError
 from logpx.tables.fitting.families import AUTOMATIC, Budget, family_named
+from logpx.tables.fitting.requirements import located_in, require_enough_rows, require_support
 from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, divide, read_rows
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Record
@@ -148,6 +149,7 @@ def fit_table(
     schema.check(table.names, table.file)
     schema.require_modelled(table.file)
     rows, count = read_rows(table, schema, seed)
+    require_support(rows, schema, table.file)
     notes = _notes(schema, len(rows), count)
     if validation is None:
         training, held_out = divide(rows, _fraction(len(rows)))
@@ -155,10 +157,13 @@ def fit_table(
         held_out_table = validation if isinstance(validation, Table) else open_table(validation)
         schema.check(held_out_table.names, held_out_table.file)
         training, held_out = rows, read_rows(held_out_table, schema, seed)[0]
+        require_support(held_out, schema, held_out_table.file)
     report(f"{count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by")
     left = start + (_DEFAULT_SECONDS if max_time is None else max_time) - time.monotonic()
     budget = Budget(left, len(training), seed, should_stop, progress, where)
-    search = Search(schema, training, held_out, budget, report)
+    with located_in(table.file):
+        require_enough_rows(len(training), schema)
+        search = Search(schema, training, held_out, budget, report)
     search.run(families)
     best = search.best(refit=validation is None and held_out is not training)
     fitted = TableModel(schema, best.density, search.baselines)

@@ -13,6 +13,7 @@ class _Traits:
     meaning: str
     modelled: bool = False
     lower_bound: float | None = None
+    step: float | None = None
     refusal: str | None = None
     choosable: bool = True
 
@@ -29,6 +30,8 @@ class Kind(StrEnum):
         Whether the column is part of the density.
     lower_bound : float or None
         The lower end of the support that the kind itself implies.
+    step : float or None
+        The step of the grid that the kind itself implies.
     refusal : str or None
         Why the column can be neither modelled nor ignored in silence. None if it can.
     choosable : bool
@@ -65,6 +68,11 @@ class Kind(StrEnum):
         return _TRAITS[self].lower_bound
 
     @property
+    def step(self) -> float | None:
+        """The step of the grid that the kind implies, or None."""
+        return _TRAITS[self].step
+
+    @property
     def refusal(self) -> str | None:
         """Why a table with such a column is refused, or None if it is not."""
         return _TRAITS[self].refusal
@@ -84,7 +92,7 @@ _TRAITS = {
     Kind.CONTINUOUS: _Traits("any real number", modelled=True),
     Kind.POSITIVE: _Traits("numbers above 0", modelled=True, lower_bound=0.0),
     Kind.BOUNDED: _Traits("numbers between two known bounds", modelled=True),
-    Kind.INTEGER: _Traits("whole numbers", modelled=True),
+    Kind.INTEGER: _Traits("whole numbers", modelled=True, step=1.0),
     Kind.CONSTANT: _Traits("one value in every row"),
     Kind.IDENTIFIER: _Traits("names the row"),
     Kind.DROP: _Traits("left out on request"),

@@ -1,0 +1,82 @@
+"""What rows must be like for a density to exist on them, checked before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from logpx.errors import DataError
+from logpx.tables.columns.support import Support
+from logpx.tables.schema.schema import Schema
+
+__all__ = ["located_in", "require_enough_rows", "require_support"]
+
+# The grid of a long table is found in a sample of its rows, which may miss a few that are off it.
+_FEW_OFF_GRID = 0.01
+
+
+def require_enough_rows(rows: int, schema: Schema) -> None:
+    """Raise if any rows, whatever their values, lie on a plane: there are no more of them than columns.
+
+    Columns on a grid do not count, because their noise spans them.
+
+    Raises
+    ------
+    DataError
+        With both numbers.
+    """
+    smooth = sum(Support.of(column).step is None for column in schema.modelled)
+    if rows <= smooth:
+        raise DataError(
+            f"{rows} rows to fit {smooth} columns to, where no density exists without more rows than columns",
+            fix="give more rows, or leave columns out",
+        )
+
+
+def require_support(rows: Tensor, schema: Schema, file: object) -> None:
+    """Raise if rows contradict the bounds or the grids that a schema claims.
+
+    Parameters
+    ----------
+    rows : Tensor
+        Shape ``(n, d)``, float64.
+    schema : Schema
+        The schema, perhaps one that a user has edited.
+    file
+        The name of the table for messages.
+
+    Raises
+    ------
+    DataError
+        Naming the column and a value.
+    """
+    for column, values in zip(schema.modelled, rows.T, strict=True):
+        support = Support.of(column)
+        outside, off_grid = support.outside(values), support.off_grid(values)
+        if bool(outside.any()):
+            raise DataError(
+                f"the value {values[outside][0].item():g} lies outside the bounds that the schema gives",
+                file=file,
+                column=column.name,
+                fix="correct the cell, or the column's lower and upper in the schema",
+            )
+        if int(off_grid.sum()) > _FEW_OFF_GRID * len(values):
+            raise DataError(
+                f"the value {values[off_grid][0].item():g} is not on the grid of step {support.step:g} "
+                "that the schema gives",
+                file=file,
+                column=column.name,
+                fix="correct the column's step and offset in the schema, or remove them",
+            )
+
+
+@contextmanager
+def located_in(file: str | None) -> Iterator[None]:
+    """Name the file in an error about the values of its columns."""
+    try:
+        yield
+    except DataError as error:
+        error.file = error.file or file
+        raise

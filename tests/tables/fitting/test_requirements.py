@@ -1,0 +1,80 @@
+"""Rows that no density can describe, or that contradict a schema, are refused before anything is fitted."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from logpx.errors import DataError
+from logpx.tables import Column, Kind, Schema, fit_table
+from logpx.tables.fitting.requirements import require_support
+
+
+def test_more_columns_than_rows_are_refused_at_once(tmp_path):
+    x = np.random.default_rng(0).normal(size=(50, 1000))
+    path = tmp_path / "wide.csv"
+    np.savetxt(path, x, delimiter=",", header=",".join(f"c{index}" for index in range(1000)), comments="")
+    start = time.monotonic()
+    with pytest.raises(DataError, match="38 rows to fit 1000 columns to") as caught:
+        fit_table(path, max_time=1)
+    assert time.monotonic() - start < 20
+    assert caught.value.file == str(path)
+    assert caught.value.column is None
+    assert "more rows" in caught.value.fix
+
+
+def test_columns_on_a_grid_need_no_more_rows_than_columns():
+    x = np.random.default_rng(0).integers(0, 9, (12, 20))
+    result = fit_table(x, "gaussian", max_time=1)
+    assert torch.isfinite(result.model.log_prob(x)).all()
+
+
+def test_a_redundant_column_of_a_file_is_named_with_the_file(tmp_path):
+    a = np.random.default_rng(0).normal(size=100)
+    path = tmp_path / "t.csv"
+    np.savetxt(path, np.stack([a, 2 * a + 1], 1), delimiter=",", header="a,b", comments="")
+    with pytest.raises(DataError, match="linear combination") as caught:
+        fit_table(path, "gaussian")
+    assert (caught.value.file, caught.value.column) == (str(path), "b")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": Kind.POSITIVE}, "the value -2.5 lies outside the bounds"),
+        ({"kind": Kind.CONTINUOUS, "upper": 3.0}, "the value 4 lies outside the bounds"),
+        ({"kind": Kind.BOUNDED, "lower": -3.0, "upper": 3.0}, "the value 4 lies outside the bounds"),
+        ({"kind": Kind.INTEGER}, "is not on the grid of step 1 "),
+        ({"kind": Kind.CONTINUOUS, "step": 0.5, "offset": 0.25}, "is not on the grid of step 0.5"),
+    ],
+)
+def test_a_schema_that_the_rows_contradict(fields, message):
+    schema = Schema(columns=[Column(name="a", **fields)])
+    with pytest.raises(DataError, match=message) as caught:
+        fit_table({"a": [1.0, -2.5, 4.0, 0.5] * 10}, "gaussian", schema=schema)
+    assert caught.value.column == "a"
+    assert "schema" in caught.value.fix
+
+
+def test_validation_rows_outside_the_schema_are_refused():
+    schema = Schema(columns=[Column(name="a", kind=Kind.POSITIVE)])
+    inside = {"a": np.random.default_rng(0).lognormal(size=50)}
+    with pytest.raises(DataError, match="outside the bounds"):
+        fit_table(inside, "gaussian", schema=schema, validation={"a": [1.0, -1.0]})
+
+
+@pytest.mark.parametrize("step", [0.01, 0.1, 1 / 3, 1e-7])
+def test_rounding_errors_are_on_the_grid_and_a_rare_value_off_it_is_let_pass(step):
+    x = step * np.random.default_rng(0).integers(-1000, 1000, 1000)
+    x[7] += 0.3 * step
+    rows = torch.from_numpy(x)[:, None]
+    require_support(rows, Schema(columns=[Column(name="a", kind=Kind.CONTINUOUS, step=step)]), None)
+
+
+def test_whole_numbers_need_no_step_in_a_schema():
+    schema = Schema(columns=[Column(name="a", kind=Kind.INTEGER)])
+    counts = np.random.default_rng(0).poisson(5.0, 200)
+    result = fit_table({"a": counts}, "gaussian", schema=schema)
+    assert result.model.kind == "lower bound"
+    assert str(result.model.sample(5).schema.field("a").type) == "int64"
