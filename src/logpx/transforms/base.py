@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -20,7 +20,7 @@ def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
     UsageError
         If a size is not a positive whole number.
     """
-    shape = (event_shape,) if isinstance(event_shape, int) else tuple(event_shape)
+    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else (event_shape,)
     if any(not isinstance(size, int) or isinstance(size, bool) or size < 1 for size in shape):
         raise UsageError(
             f"an event shape of {shape} has a size that is not a positive whole number",
@@ -37,6 +37,11 @@ def check_event(x: Tensor, event_shape: tuple[int, ...]) -> None:
     UsageError
         Naming both shapes.
     """
+    if not isinstance(x, Tensor):
+        raise UsageError(
+            f"a {type(x).__name__} given to a model, where a tensor was expected",
+            fix="convert it with torch.as_tensor(x, dtype=torch.float32)",
+        )
     if x.shape[x.dim() - len(event_shape) :] != event_shape or x.dim() < len(event_shape):
         raise UsageError(
             f"a tensor of shape {tuple(x.shape)} given to a model of event shape {event_shape}",

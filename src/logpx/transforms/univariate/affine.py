@@ -58,7 +58,8 @@ class AffineFunction(Univariate):
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Shift and scale every element."""
         shift, raw = params.unbind(-1)
-        log_scale = raw / (1.0 + raw.abs() / self.bound)
+        log_derivative = raw / (-1.0 - raw.abs() / self.bound)
         if inverse:
+            log_scale = -log_derivative
             return torch.addcmul(shift, x, log_scale.exp()), log_scale
-        return (x - shift) * torch.exp(-log_scale), -log_scale
+        return (x - shift) * log_derivative.exp(), log_derivative
