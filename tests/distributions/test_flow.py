@@ -100,3 +100,24 @@ def test_rows_of_another_dtype_are_refused():
 def test_log_prob_of_a_normal_is_in_nats():
     flow = Flow(StandardNormal(3), Affine(3))
     assert flow.log_prob(torch.zeros(1, 3)).item() == pytest.approx(-1.5 * math.log(2.0 * math.pi))
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 2, 3), (0, 3)])
+def test_contexts_of_other_rows_are_refused(shape):
+    flow = flows.RealNVP(features=2, context=3, layers=2, hidden=(8,))
+    with pytest.raises(UsageError, match="for rows of shape"):
+        flow.log_prob(torch.zeros(2, 2), torch.zeros(shape))
+    with pytest.raises(UsageError, match="for rows of shape"):
+        flow.sample(2, torch.zeros(shape))
+
+
+def test_one_context_serves_all_rows():
+    flow = flows.RealNVP(features=2, context=3, layers=2, hidden=(8,))
+    x = torch.zeros(4, 2)
+    assert torch.equal(flow.log_prob(x, torch.ones(1, 3)), flow.log_prob(x, torch.ones(3)))
+    assert flow.log_prob(torch.zeros(2, 4, 2), torch.ones(4, 3)).shape == (2, 4)
+
+
+def test_rows_that_are_no_tensor_are_refused():
+    with pytest.raises(UsageError, match="a list given to a model"):
+        flows.RealNVP(features=2).log_prob([[0.0, 0.0]])

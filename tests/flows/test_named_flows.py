@@ -178,3 +178,9 @@ assert len(before) > 500
 assert look() == before
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("arguments", [{"features": 1.5}, {"features": None}, {"features": 2, "layers": 2.5}])
+def test_sizes_that_are_not_whole_are_refused(kind, arguments):
+    with pytest.raises(UsageError):
+        kind(**arguments)

@@ -81,8 +81,15 @@ class Distribution(Configured, nn.Module):
                 return tensor
         return torch.empty(0)
 
-    def check_context(self, context: Tensor | None) -> None:
+    def check_context(self, context: Tensor | None, rows: tuple[int, ...] | None = None) -> None:
         """Refuse a context that is missing, unexpected or of the wrong size.
+
+        Parameters
+        ----------
+        context
+            Shape ``(*rows, context_features)`` or ``(context_features,)``.
+        rows
+            The shape of the rows that it goes with, if that is known.
 
         Raises
         ------
@@ -94,6 +101,16 @@ class Distribution(Configured, nn.Module):
             raise UsageError(
                 f"{type(self).__name__} takes {self.context_features} context features, but got {given}",
                 fix="pass a context of that many features, or build the model with context=... to match",
+            )
+        if context is None or rows is None:
+            return
+        own = tuple(context.shape[:-1])
+        if len(own) > len(rows) or any(
+            mine not in (1, wanted) for mine, wanted in zip(own[::-1], rows[::-1], strict=False)
+        ):
+            raise UsageError(
+                f"a context of shape {tuple(context.shape)} given for rows of shape {rows}",
+                fix="give one context per row, or one of shape (context_features,) for all",
             )
 
     def extra_repr(self) -> str:

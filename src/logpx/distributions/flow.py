@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions.base import Distribution
+from logpx.distributions.seeding import checked_count
 from logpx.errors import UsageError
 from logpx.transforms import Transform
 from logpx.transforms.base import check_event
@@ -56,13 +57,13 @@ class Flow(Distribution):
         """Return the exact log-density in nats, shape ``(*rows,)``."""
         check_event(x, self.event_shape)
         self._check_dtype(x)
-        self.check_context(context)
+        self.check_context(context, tuple(x.shape[: x.dim() - len(self.event_shape)]))
         z, ladj = self.transform.forward(x, context)
         return self.base.log_prob(z, self._base_context(context)) + ladj
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``, by one inverse of the transform."""
-        self.check_context(context)
+        self.check_context(context, (checked_count(n),))
         z = self.base.sample(n, self._base_context(context), seed)
         return self.transform.inverse(z, context)[0]
 
@@ -70,7 +71,7 @@ class Flow(Distribution):
         self, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw rows with their log-density from one and the same evaluation of the transform."""
-        self.check_context(context)
+        self.check_context(context, (checked_count(n),))
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
         x, ladj = self.transform.inverse(z, context)
         return x, log_prob - ladj

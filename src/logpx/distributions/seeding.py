@@ -2,15 +2,64 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["BLOCK_ROWS", "draw_rows"]
+from logpx.errors import UsageError
+
+__all__ = ["BLOCK_ROWS", "checked_count", "checked_seed", "draw_rows"]
 
 BLOCK_ROWS = 4096
+
+
+def checked_count(n: int) -> int:
+    """Return how many rows are asked for.
+
+    Raises
+    ------
+    UsageError
+        If it is no whole number from 0 on.
+
+    Examples
+    --------
+    >>> checked_count(-1)
+    Traceback (most recent call last):
+    ...
+    logpx.errors.UsageError: -1 rows asked for
+    fix: ask for a whole number of rows, 0 or more
+    """
+    if _as_whole(n) is None or n < 0:
+        raise UsageError(f"{n!r} rows asked for", fix="ask for a whole number of rows, 0 or more")
+    return operator.index(n)
+
+
+def checked_seed(seed: int) -> int:
+    """Return a seed.
+
+    Raises
+    ------
+    UsageError
+        If it is no whole number.
+
+    Examples
+    --------
+    >>> checked_seed(7)
+    7
+    """
+    if _as_whole(seed) is None:
+        raise UsageError(f"the seed is {seed!r}, where a whole number was expected", fix="give, say, seed=0")
+    return operator.index(seed)
+
+
+def _as_whole(value: object) -> int | None:
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def _generator(seed: int, block: int) -> torch.Generator:
@@ -39,6 +88,11 @@ def draw_rows(
     draw
         Called as ``draw(rows, generator, device)``; returns that many rows.
 
+    Raises
+    ------
+    UsageError
+        If the number of rows or the seed is no whole number, or the former is below 0.
+
     Examples
     --------
     >>> normal = lambda rows, generator, device: torch.randn(rows, 1, generator=generator, device=device)
@@ -46,8 +100,10 @@ def draw_rows(
     >>> bool((short == long[:3]).all())
     True
     """
+    n = checked_count(n)
     if seed is None:
         return draw(n, None, like.device)
+    seed = checked_seed(seed)
     # On the CPU whatever the device, so that a seed means the same rows everywhere.
     cpu = torch.device("cpu")
     blocks = [draw(BLOCK_ROWS, _generator(seed, block), cpu) for block in range(-(-n // BLOCK_ROWS))]

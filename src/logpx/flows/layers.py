@@ -28,8 +28,8 @@ __all__ = [
 
 
 def _check_layers(layers: int) -> None:
-    if layers < 1:
-        raise UsageError(f"a flow of {layers} layers", fix="give layers=1 or more")
+    if not isinstance(layers, int) or layers < 1:
+        raise UsageError(f"a flow of {layers!r} layers", fix="give layers=1 or more")
 
 
 def standardized(features: int, layers: Iterable[Transform]) -> Chain:
