@@ -169,3 +169,15 @@ def test_whole_numbers_that_overflow_are_the_largest() -> None:
     drawn = TableModel(schema, TableDensity(columns, StandardNormal(1).double())).sample(100, seed=0)["a"]
     values = drawn.to_pylist()
     assert (min(values), max(values)) == (-(2**63) + 1024, 2**63 - 1024)
+
+
+@pytest.mark.parametrize(("n", "seed"), [(-1, 0), (2.0, 0), (2, -1), (2, 0.5)])
+def test_samples_that_cannot_be_meant(correlated: pd.DataFrame, n: int, seed: int) -> None:
+    with pytest.raises(UsageError):
+        _normal_model(correlated).sample(n, seed)
+
+
+def test_draws_that_cannot_be_meant(correlated: pd.DataFrame) -> None:
+    for draws in (0, 1.5):
+        with pytest.raises(UsageError):
+            _normal_model(correlated).log_prob(correlated[:2], draws=draws)

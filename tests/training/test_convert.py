@@ -130,3 +130,16 @@ def test_weights_that_are_none(weights, row):
     with pytest.raises(DataError) as caught:
         as_weights(weights, 3, torch.float32)
     assert caught.value.row == row
+
+
+def test_masked_cells_are_missing():
+    masked = np.ma.masked_greater(np.array(VALUES), 5.5)
+    with pytest.raises(DataError, match="row 3, column 1: the value is nan"):
+        as_rows(masked, (2,), torch.float32, "data")
+    assert torch.equal(as_rows(np.ma.array(VALUES), (2,), torch.float32, "data"), torch.tensor(VALUES))
+
+
+def test_sparse_tensors_are_refused():
+    with pytest.raises(DataError, match="sparse") as caught:
+        as_rows(torch.tensor(VALUES).to_sparse(), (2,), torch.float32, "data")
+    assert "to_dense" in caught.value.fix

@@ -305,3 +305,26 @@ def test_arguments_that_do_not_go_together():
             context=np.ones((50, 1)),
             validation_context=np.ones((5, 1)),
         )
+
+
+@pytest.mark.parametrize("model", [FullNormal(2), small_flow()], ids=["closed form", "gradients"])
+def test_no_rows_at_all(model):
+    none = np.empty((0, 2))
+    with pytest.raises(DataError, match="rows"):
+        fit(model, none)
+    with pytest.raises(DataError, match="no rows in the validation data"):
+        fit(model, correlated(50), none, max_steps=1)
+
+
+@pytest.mark.parametrize("data", ["table.csv", {"a": [1.0], "b": [2.0]}])
+def test_tables_are_referred_to_the_other_fit(data):
+    with pytest.raises(UsageError, match="rows of numbers") as caught:
+        fit(small_flow(), data)
+    assert "'auto'" in caught.value.fix
+
+
+def test_any_whole_seed_will_do():
+    for seed in (-1, 2**64, 10**30):
+        assert fit(small_flow(), correlated(50), max_steps=1, seed=seed).seed == seed
+    with pytest.raises(UsageError, match="seed"):
+        fit(small_flow(), correlated(50), seed=1.5)

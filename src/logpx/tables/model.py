@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from logpx.configuration import Configured
 from logpx.distributions import Distribution
+from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
@@ -173,8 +174,9 @@ class TableModel(Configured, nn.Module):
     @torch.no_grad()
     def sample_table(self, n: int, seed: int = 0) -> Iterator[pa.RecordBatch]:
         """Draw synthetic rows in batches: modelled columns on their grids and within their bounds."""
-        if n < 0:
-            raise UsageError(f"{n} rows asked for", fix="ask for 0 rows or more")
+        n = checked_count(n)
+        if checked_seed(seed) < 0:
+            raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
         for start in range(0, n, _BATCH_ROWS):
             wanted = min(_BATCH_ROWS, n - start)
             blocks = [self._sample_block(start + row, seed) for row in range(0, wanted, _BLOCK_ROWS)]
@@ -200,7 +202,7 @@ class TableModel(Configured, nn.Module):
         )
 
     def _draws(self, draws: int) -> int:
-        if draws < 1:
+        if checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="use at least one draw")
         return draws if self.supports.gridded else 1
 

@@ -76,6 +76,8 @@ def _array_of(data: Any, what: str) -> tuple[NDArray[Any] | Tensor, list[str] | 
             raise DataError(
                 f"{what} holds complex numbers", fix="pass real and imaginary part as two columns"
             )
+        if data.layout is not torch.strided:
+            raise DataError(f"{what} is a sparse tensor", fix="pass x.to_dense()")
         return data.detach(), None
     frame = _frame(data)
     if isinstance(frame, nw.DataFrame):
@@ -83,6 +85,9 @@ def _array_of(data: Any, what: str) -> tuple[NDArray[Any] | Tensor, list[str] | 
     if isinstance(frame, nw.Series):
         values, names = _columns_of(frame.to_frame())
         return values[:, 0], names
+    if isinstance(data, np.ma.MaskedArray):
+        # What is masked is missing, whatever number stands there.
+        data = np.ma.filled(data.astype(np.float64), np.nan)
     try:
         array = np.asarray(data)
     except ValueError as error:

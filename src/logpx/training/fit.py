@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from logpx.distributions import Distribution
+from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.training.device import usable_device
 from logpx.training.history import Record
@@ -21,6 +22,8 @@ from logpx.training.survey import collect
 from logpx.training.task import Task
 
 __all__ = ["fit"]
+
+_SEEDS = 2**64
 
 
 def fit(
@@ -148,12 +151,13 @@ def fit(
         patience,
         noise,
     )
+    seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
     held_out = None
     if validation is not None:
         parts = open_source(validation, intake, validation_context, None, "validation data").read()
-        held_out = collect(parts)
+        held_out = collect(parts, "validation data")
     elif validation_context is not None:
         raise UsageError("validation_context without validation", fix="pass validation too, or neither")
     where = _device_of(model) if device is None else usable_device(device)
@@ -191,7 +195,7 @@ def _private_randomness(device: torch.device, seed: int) -> Iterator[None]:
     # Models that draw noise in log_prob use the global generator: it is seeded for them, and put back.
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed % _SEEDS)
         yield
 
 

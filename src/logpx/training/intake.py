@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +133,11 @@ def open_source(data: Any, intake: Intake, context: Any, weights: Any, what: str
     UsageError
         If the object is neither rows nor a stream that can be read twice.
     """
+    if isinstance(data, (str, os.PathLike, Mapping)):
+        raise UsageError(
+            f"the {what} are a {type(data).__name__}, where rows of numbers were expected",
+            fix="pass an array or a frame, or fit a table: logpx.fit('auto', table)",
+        )
     if is_table(data):
         return _Resident(intake.batch(data, context, weights, what), column_names(data))
     if not hasattr(type(data), "__iter__"):

@@ -185,6 +185,15 @@ def _repeated(batch: Batch) -> Batch:
     return Batch(batch.x, batch.rows, batch.context).take(index)
 
 
-def collect(batches: Iterator[Batch]) -> Batch:
-    """Return all rows as one batch."""
-    return Batch.concatenate(list(batches))
+def collect(batches: Iterator[Batch], what: str = "data") -> Batch:
+    """Return all rows as one batch.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    parts = list(batches)
+    if not parts:
+        raise DataError(f"no rows in the {what}", fix="pass more rows; rows of weight 0 do not count")
+    return Batch.concatenate(parts)

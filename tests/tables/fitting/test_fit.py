@@ -201,3 +201,19 @@ def test_an_unusable_device_is_refused_before_the_work(two_clusters: pd.DataFram
         fit_table(two_clusters, device="quantum")
     model = fit_table(two_clusters[:200], model="realnvp", device="cpu", max_time=1).model
     assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"seed": -1}, {"seed": 1.5}, {"max_time": 0.0}, {"max_time": float("nan")}, {"schema": "schema.json"}],
+)
+def test_arguments_that_cannot_be_meant(two_clusters: pd.DataFrame, options: dict) -> None:
+    with pytest.raises(UsageError):
+        fit_table(two_clusters[:50], "gaussian", **options)
+
+
+@pytest.mark.parametrize("model", ["gmm", "realnvp"])
+def test_a_huge_seed_is_a_seed(two_clusters: pd.DataFrame, model: str) -> None:
+    frame = two_clusters[:60].assign(count=range(60))
+    result = fit_table(frame, model, seed=2**70, max_time=1)
+    assert torch.isfinite(result.model.log_prob(frame)).all()

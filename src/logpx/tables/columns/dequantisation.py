@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 
 __all__ = ["dequantise", "quantise", "uniforms"]
@@ -45,7 +46,7 @@ def uniforms(seed: int, first_row: int, rows: int, columns: int, draw: int = 0) 
     >>> torch.equal(uniforms(0, 4000, 200, 2), whole[4000:4200])
     True
     """
-    if not 0 <= seed < _WORD or not 0 <= draw < _WORD:
+    if not 0 <= checked_seed(seed) < _WORD or not 0 <= draw < _WORD:
         raise UsageError(f"seed {seed} or draw {draw} is outside [0, 2^64)", fix="give a non-negative seed")
     if first_row < 0 or rows < 0 or columns < 0:
         raise UsageError("rows and columns are counted from 0", fix="give non-negative counts")

@@ -182,7 +182,7 @@ class FlowFamily(Family):
         """Train until the validation likelihood stops rising or the time is over."""
         rows, features = budget.rows, training.shape[1]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(budget.seed)
+            torch.manual_seed(budget.seed % 2**64)
             model = self.build(rows, features)
         fit(
             model,

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.tables.fitting.families import AUTOMATIC, Budget, family_named
 from logpx.tables.fitting.requirements import located_in, require_enough_rows, require_support
@@ -127,6 +128,8 @@ def fit_table(
         If the table cannot be read or modelled; names file, row and column as far as they apply.
     DivergedError
         If no candidate could be fitted.
+    UsageError
+        If an argument cannot be meant.
 
     Examples
     --------
@@ -137,11 +140,19 @@ def fit_table(
     ('gaussian', 'chosen')
     """
     start = time.monotonic()
+    if checked_seed(seed) < 0:
+        raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
+    if max_time is not None and not max_time > 0.0:
+        raise UsageError(f"max_time is {max_time}", fix="give a number of seconds above 0")
     where = usable_device(device)
     families = AUTOMATIC if model == "auto" else (family_named(model),)
     table = open_table(source)
     if schema is None:
         schema = infer_schema(table, columns, seed=seed)
+    elif not isinstance(schema, Schema):
+        raise UsageError(
+            f"the schema is a {type(schema).__name__}", fix="read a file with Schema.from_json(content)"
+        )
     elif columns:
         raise UsageError(
             "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"

@@ -24,6 +24,7 @@ from logpx.tables.schema.schema import Schema
 
 __all__ = ["Search"]
 
+_SEEDS = 2**64
 _QUICK_SHARE = 0.2
 # Below, a second flow takes more from the first than it gives: neither sees the rows often enough.
 _ROWS_PER_SECOND = 400
@@ -71,8 +72,8 @@ class Search:
         seed = budget.seed
         supports = [Support.of(column) for column in schema.modelled]
         noise = Supports(supports)
-        self.training: TableRows = with_noise(training, noise, 3 * seed + 1)
-        self.validation: TableRows = with_noise(validation, noise, 3 * seed + 2)
+        self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
+        self.validation: TableRows = with_noise(validation, noise, (3 * seed + 2) % _SEEDS)
         chosen = Columns.fit(training.numpy(), supports, seed=seed, names=self.names)
         standard = Columns.standard(training.numpy(), supports, seed=seed, names=self.names)
         self.maps = {"standard": standard, "chosen": chosen}
