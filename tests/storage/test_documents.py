@@ -66,5 +66,10 @@ def test_file_that_is_too_large_is_not_read(tmp_path: Path):
 
 
 def test_folder_in_the_place_of_a_file(tmp_path: Path):
-    with pytest.raises(ModelFolderError, match="cannot be read"):
+    with pytest.raises(ModelFolderError, match="no regular file"):
         read_bytes(tmp_path)
+
+
+def test_what_the_system_refuses_to_read(tmp_path: Path):
+    with pytest.raises(ModelFolderError, match="cannot be read"):
+        read_bytes(tmp_path / ("x" * 5000))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import struct
@@ -141,14 +142,21 @@ def test_damaged_file_is_named(folder: Path, name: str, damage: str):
         middle = len(content) // 2
         flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         path.write_bytes({"empty": b"", "truncated": content[:middle], "one bit": flipped}[damage])
-    errors = []
     for read in (load, read_details):
-        try:
+        with pytest.raises(ModelFolderError) as caught:
             read(folder)
-        except ModelFolderError as error:
-            errors.append(error)
-    assert errors
-    assert name == "manifest.json" or all(name in str(error) for error in errors)
+        assert name == "manifest.json" or name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "model.safetensors", "manifest.json"])
+@pytest.mark.parametrize("make", [Path.mkdir, getattr(os, "mkfifo", Path.mkdir)], ids=["folder", "pipe"])
+def test_what_is_no_file_is_named(folder: Path, name: str, make):
+    (folder / name).unlink()
+    make(folder / name)
+    for read in (load, read_details):
+        with pytest.raises(ModelFolderError, match="no regular file") as caught:
+            read(folder)
+        assert caught.value.file == str(folder / name)
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.json", "model.safetensors", "manifest.json"])

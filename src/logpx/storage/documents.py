@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from logpx.errors import ModelFolderError, UsageError
 
-__all__ = ["DAMAGED", "parse_object", "plain", "read_bytes", "restore", "spell_out", "to_bytes"]
+__all__ = ["DAMAGED", "parse_object", "plain", "read_bytes", "reading", "restore", "spell_out", "to_bytes"]
 
 DAMAGED = "restore the folder from a copy, or fit the model again"
 
@@ -61,10 +63,22 @@ def read_bytes(file: Path) -> bytes:
     ModelFolderError
         If the file is missing, unreadable or too large to be what it should be.
     """
-    try:
+    with reading(file):
         if file.stat().st_size > _LARGEST_DOCUMENT:
             raise ModelFolderError("too large to be a part of a model folder", file=file, fix=DAMAGED)
         return file.read_bytes()
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Turn the system's errors while a file is read into a `ModelFolderError`, and refuse what is no file.
+
+    A named pipe in the place of a file would be waited for without end.
+    """
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise ModelFolderError("this is no regular file", file=file, fix=DAMAGED)
+        yield
     except FileNotFoundError as error:
         raise ModelFolderError("the file is missing", file=file, fix=DAMAGED) from error
     except OSError as error:

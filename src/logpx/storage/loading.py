@@ -11,7 +11,7 @@ import torch
 from logpx.errors import ModelFolderError
 from logpx.storage.description import build_skeleton, check_sizes
 from logpx.storage.documents import DAMAGED, restore
-from logpx.storage.layout import CONFIG, SCHEMA, WEIGHTS, locate, read_config
+from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, locate, read_config
 from logpx.storage.manifest import Manifest
 from logpx.storage.weights import WeightsFile
 from logpx.training.device import usable_device
@@ -42,6 +42,7 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
     path = locate(folder)
     config = read_config(path)
     manifest = Manifest.read(path)
+    manifest.verify(METRICS)
     description = _described(path, manifest)
     try:
         weights = WeightsFile(manifest.verify(WEIGHTS))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from logpx.errors import ModelFolderError
-from logpx.storage.documents import DAMAGED, parse_object, read_bytes, to_bytes
+from logpx.storage.documents import DAMAGED, parse_object, read_bytes, reading, to_bytes
 
 __all__ = ["MANIFEST", "Manifest"]
 
@@ -81,17 +81,10 @@ class Manifest:
         """
         path = self._folder / name
         digest = hashlib.sha256()
-        try:
-            with path.open("rb") as stream:
-                size = path.stat().st_size
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-        except FileNotFoundError as error:
-            raise ModelFolderError("the file is missing", file=path, fix=DAMAGED) from error
-        except OSError as error:
-            raise ModelFolderError(
-                f"cannot be read: {error.strerror}", file=path, fix="check its permissions"
-            ) from error
+        with reading(path), path.open("rb") as stream:
+            size = path.stat().st_size
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
         self._compare(name, size, digest.hexdigest())
         return path
 
