@@ -117,3 +117,14 @@ def test_unknown_device(logpx, exact: Path, tables: Path):
     ended = logpx("score", exact, tables / "test.csv", "--device", "nowhere")
     assert ended.status == 2
     assert "--device cpu" in ended.err
+
+
+@pytest.mark.parametrize("table", ["test.csv", "*.csv", "."])
+def test_scores_never_replace_the_table(logpx, exact: Path, tables: Path, tmp_path: Path, table: str):
+    content = (tables / "test.csv").read_bytes()
+    (tmp_path / "test.csv").write_bytes(content)
+    output = tmp_path / "test.csv"
+    ended = logpx("score", exact, tmp_path / table, "-o", output, "--overwrite")
+    assert ended.status == 2
+    assert "the table that is scored" in ended.err
+    assert output.read_bytes() == content

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from logpx.cli.folder import load_table_model, to_stdout
 from logpx.cli.options import Device, Draws, Json, ModelFolder, Overwrite, Quiet, Seed, TablePath
 from logpx.cli.output import Output, nats
+from logpx.errors import UsageError
+
+if TYPE_CHECKING:
+    from logpx.tables import Table
 
 __all__ = ["score"]
 
@@ -46,15 +51,17 @@ def score(
     to_stdout(output, as_json, "the scores")
     import torch
 
-    from logpx.tables import open_writer
+    from logpx.tables import open_table, open_writer
     from logpx.tables.evaluation import RunningMean
 
     fitted = load_table_model(model, device)
+    source = open_table(table)
+    _refuse_own_input(source, output)
     exact = fitted.kind == "exact"
     names = ["log_prob"] if exact else ["log_prob_lower", "log_prob_se"]
     mean, lowest = RunningMean(), math.inf
     with open_writer(output, names, overwrite) as writer:
-        for batch in fitted.score(table, seed=seed, draws=draws):
+        for batch in fitted.score(source, seed=seed, draws=draws):
             values = (
                 [batch.log_prob] if batch.standard_error is None else [batch.log_prob, batch.standard_error]
             )
@@ -74,3 +81,11 @@ def score(
             "seed": seed,
         }
     )
+
+
+def _refuse_own_input(table: Table, output: str) -> None:
+    for part in table.parts:
+        if part.file is not None and os.path.exists(output) and os.path.samefile(part.file, output):
+            raise UsageError(
+                "the output is a file of the table that is scored", file=output, fix="choose another name"
+            )
