@@ -2,11 +2,9 @@
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from logpx.errors import UsageError
 from logpx.nets import MADE
-from logpx.nets.layers import damp, damp_context
 
 SHAPES = [(5, (8, 8)), (5, (1,)), (5, (2, 1, 3)), (1, (4,)), (2, (3, 3)), (9, (4, 30))]
 
@@ -86,26 +84,3 @@ def test_an_activation_that_is_none():
     with pytest.raises(UsageError, match="softly") as error:
         MADE(3, 2, (4,), activation="softly")
     assert "relu" in error.value.fix
-
-
-@pytest.mark.parametrize(
-    ("features", "hidden"), [(43, (256, 256)), (300, (128, 200, 129)), (2, (128, 130)), (1, (128, 128))]
-)
-@pytest.mark.parametrize("context", [0, 2])
-def test_wide_layers_leave_out_zeros_only(features, hidden, context):
-    net = randomised(MADE(features, 2, hidden, context))
-    x = torch.randn(11, features, dtype=torch.float64)
-    c = torch.randn(11, context, dtype=torch.float64) if context else None
-    h = net.activation(net.layers[0].masked_forward(damp(x), net.mask_0, damp_context(c)))
-    for index in range(1, len(hidden)):
-        layer, mask = net.layers[index], net.get_buffer(f"mask_{index}")
-        expected = torch.nn.functional.linear(h, layer.weight * mask, layer.bias)
-        torch.testing.assert_close(net._hidden(index, h, None), expected, rtol=1e-12, atol=1e-12)
-        h = torch.relu(expected)
-
-
-def test_wide_layers_leave_out_a_quarter():
-    net, x = MADE(43, 2, (256, 256)), torch.randn(100, 256)
-    with FlopCounterMode(display=False) as counter:
-        net._hidden(1, x, None)
-    assert counter.get_total_flops() < 0.76 * 2 * 100 * 256 * 256

@@ -19,7 +19,7 @@ __all__ = [
     "damp",
     "damp_context",
     "overwriting_activation",
-    "staircase_linear",
+    "soft_bound",
 ]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -30,7 +30,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
 }
 
-_DAMPED_TO = 30.0
+_DAMPED_TO = 15.0
 
 
 def activation_function(name: str) -> Callable[[Tensor], Tensor]:
@@ -80,35 +80,32 @@ def check_widths(hidden: Sequence[int]) -> None:
         )
 
 
-def damp(x: Tensor) -> Tensor:
-    r"""Return inputs as a conditioner sees them, :math:`x / (1 + |x| / 30)`.
+def soft_bound(x: Tensor, bound: float) -> Tensor:
+    r"""Return :math:`s \arctan(x / s)` with :math:`s = 2b / \pi`: inside (-b, b), and x itself near 0.
 
-    Nearly linear in the bulk, and bounded: one extreme value cannot drive the parameters of every other
-    feature.
+    Large values stay apart (the bound is approached like 1/x), and autograd needs fewer passes over memory
+    than for :math:`x / (1 + |x| / b)`.
 
     Examples
     --------
-    >>> damp(torch.tensor([0.0, 1.0, 1e30]))
-    tensor([ 0.0000,  0.9677, 30.0000])
+    >>> soft_bound(torch.tensor([0.0, 1.0, 1e30]), 30.0)
+    tensor([ 0.0000,  0.9991, 30.0000])
     """
-    return x / (1.0 + x.abs() / _DAMPED_TO)
+    scale = bound * 2.0 / math.pi
+    return torch.atan(x * (1.0 / scale)) * scale
+
+
+def damp(x: Tensor) -> Tensor:
+    """Return inputs as a conditioner sees them: bounded by 15, and hardly changed in the bulk.
+
+    One extreme value cannot drive the parameters of every other feature.
+    """
+    return soft_bound(x, _DAMPED_TO)
 
 
 def damp_context(context: Tensor | None) -> Tensor | None:
     """Return a context as a conditioner sees it; None stays None."""
     return None if context is None else damp(context)
-
-
-def staircase_linear(x: Tensor, weight: Tensor, bias: Tensor, outputs: int, inputs: int) -> Tensor:
-    """Apply a linear map whose first `outputs` outputs depend on the first `inputs` inputs only.
-
-    The rest of their weights is not read: in a masked layer it is zero, and half of the first half saves a
-    quarter of the arithmetic.
-    """
-    first, second = torch.split(weight, [outputs, weight.shape[0] - outputs])
-    first_bias, second_bias = torch.split(bias, [outputs, weight.shape[0] - outputs])
-    upper = functional.linear(x[..., :inputs], first[:, :inputs], first_bias)
-    return torch.cat([upper, functional.linear(x, second, second_bias)], -1)
 
 
 class ContextLinear(nn.Module):

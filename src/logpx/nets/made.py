@@ -18,13 +18,9 @@ from logpx.nets.layers import (
     damp,
     damp_context,
     overwriting_activation,
-    staircase_linear,
 )
 
 __all__ = ["MADE"]
-
-# The width from which on it is faster to apply a hidden layer in two parts than to multiply by its zeros.
-_WIDE = 128
 
 
 def _hidden_degrees(width: int, features: int, context: int) -> list[int]:
@@ -99,9 +95,6 @@ class MADE(Configured, nn.Module):
         self._register_mask("skip_mask", output_degrees, degrees[0])
         # known[l][k]: how many units of layer l see no more than the first k inputs.
         self.known = [[sum(d <= k for d in layer) for k in range(features + 1)] for layer in degrees]
-        # The first half of a layer's units sees no unit before it of a higher degree than their last.
-        middles = [layer[(len(layer) - 1) // 2] for layer in degrees]
-        self.seen_by_half = [known[middle] for known, middle in zip(self.known, middles[1:], strict=False)]
 
     def _register_mask(self, name: str, outputs: list[int], inputs: list[int]) -> None:
         mask = torch.tensor(outputs)[:, None] >= torch.tensor(inputs)[None, :]
@@ -109,20 +102,13 @@ class MADE(Configured, nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the parameters of every feature, shape ``(*rows, features, parameters)``."""
-        damped = damp(x)
-        h, context = damped, damp_context(context)
-        for index in range(len(self.layers)):
-            h = self.activation(self._hidden(index, h, context))
+        damped, context = damp(x), damp_context(context)
+        h = damped
+        for index, layer in enumerate(self.layers):
+            h = self.activation(layer.masked_forward(h, self.get_buffer(f"mask_{index}"), context))
         y = self.output.masked_forward(h, self.get_buffer("output_mask"), context)
         y = y + functional.linear(damped, self.skip * self.get_buffer("skip_mask"))
         return y.reshape(*x.shape, self.parameters_per_feature)
-
-    def _hidden(self, index: int, h: Tensor, context: Tensor | None) -> Tensor:
-        layer, mask = self.layers[index], self.get_buffer(f"mask_{index}")
-        if layer.context_weight is not None or min(layer.weight.shape) < _WIDE:
-            return layer.masked_forward(h, mask, context)
-        half = (layer.weight.shape[0] + 1) // 2
-        return staircase_linear(h, layer.weight * mask, layer.bias, half, self.seen_by_half[index])
 
     def sequential(
         self, solve: Callable[[int, Tensor], Tensor], rows: torch.Size, context: Tensor | None = None
