@@ -57,6 +57,16 @@ def test_a_schema_that_the_rows_contradict(fields, message):
     assert "schema" in caught.value.fix
 
 
+def test_values_that_rounding_moved_off_the_grid_are_on_it():
+    # Centred whole numbers to five significant digits, as published tables have them.
+    whole = np.random.default_rng(0).integers(-900, 900, 4000)
+    rows = {"a": [float(f"{value - 5.5378:.5g}") for value in whole], "b": np.arange(4000) % 7}
+    result = fit_table(rows, "gaussian", max_time=2)
+    column = result.model.schema.columns[0]
+    assert (column.step, column.uniform) == (1.0, True)
+    assert torch.isfinite(result.model.log_prob(np.stack(list(rows.values()), 1))).all()
+
+
 def test_validation_rows_outside_the_schema_are_refused():
     schema = Schema(columns=[Column(name="a", kind=Kind.POSITIVE)])
     inside = {"a": np.random.default_rng(0).lognormal(size=50)}

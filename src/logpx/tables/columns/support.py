@@ -30,6 +30,8 @@ class Support(Configured):
         The grid is ``offset + k * step`` for whole k.
     uniform : bool
         Whether values may be rounded to that grid. If not, the step is only a width to dequantise over.
+    rounding : float
+        How far from the grid a value may have been written.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Support(Configured):
         step: float | None = None,
         offset: float = 0.0,
         uniform: bool = True,
+        rounding: float = 0.0,
     ) -> None:
         bounds = [bound for bound in (lower, upper) if bound is not None]
         if not all(map(math.isfinite, [*bounds, offset])) or (len(bounds) == 2 and bounds[0] >= bounds[1]):
@@ -61,13 +64,14 @@ class Support(Configured):
         self.step = step
         self.offset = offset
         self.uniform = uniform
+        self.rounding = rounding
 
     @classmethod
     def of(cls, column: Any) -> Support:
         """Return the support of a column of a schema; its kind implies what the column does not say."""
         lower = column.kind.lower_bound if column.lower is None else column.lower
         step = column.kind.step if column.step is None else column.step
-        return cls(lower, column.upper, step, column.offset, column.uniform)
+        return cls(lower, column.upper, step, column.offset, column.uniform, column.rounding)
 
     @property
     def extent(self) -> tuple[float | None, float | None]:
@@ -90,7 +94,7 @@ class Support(Configured):
         """Return which values are not on the grid that values may be rounded to, up to rounding errors."""
         if self.step is None or not self.uniform:
             return torch.zeros_like(x, dtype=torch.bool)
-        tolerance = _ROUNDING * self.step + 4 * torch.finfo(x.dtype).eps * x.abs()
+        tolerance = _ROUNDING * self.step + self.rounding + 4 * torch.finfo(x.dtype).eps * x.abs()
         return (x - quantise(x, self.step, self.offset)).abs() > tolerance
 
     def snap(self, x: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ class Column(BaseModel):
     uniform : bool
         Whether every observed value lies on that grid. If not, ``step`` is the width below which repeated
         values cannot be told from a spike, and values must not be rounded to the grid.
+    rounding : float
+        How far from the grid a value may have been written, where values were rounded after a shift.
     lower, upper : float, optional
         Bounds of the values, None if unbounded. The cell of a value on a grid reaches half a step further.
     minimum, maximum : float, optional
@@ -51,6 +53,7 @@ class Column(BaseModel):
     step: float | None = Field(default=None, gt=0)
     offset: float = 0.0
     uniform: bool = True
+    rounding: float = Field(default=0.0, ge=0)
     lower: float | None = None
     upper: float | None = None
     minimum: float | None = None

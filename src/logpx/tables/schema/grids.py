@@ -28,6 +28,7 @@ _SPACING_QUANTILE = 0.1
 _COARSER = 9.5
 _LARGEST_WHOLE = 2.0**53
 _LARGEST_EXPONENT = 500
+_EXACT = 1e-9
 _LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -43,17 +44,27 @@ class Grid:
         The grid is ``offset + k * step`` for whole k.
     uniform : bool
         Whether all values lie on it. If not, the step is the spacing of the values that repeat.
+    rounding : float
+        How far from it the values may have been written.
     """
 
     step: float
     offset: float
     uniform: bool = True
+    rounding: float = 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all its points are whole numbers, exactly."""
+        exact = self.uniform and self.rounding == 0.0
+        return exact and self.step.is_integer() and self.offset.is_integer()
 
     def scaled(self, exponent: int) -> Grid:
         """Return the grid of the values times a power of two."""
         with np.errstate(over="ignore"):
-            step, offset = np.ldexp([self.step, self.offset], exponent)
-        return Grid(float(min(step, _LARGEST)), float(min(offset, _LARGEST)), self.uniform)
+            scaled = np.minimum(np.ldexp([self.step, self.offset, self.rounding], exponent), _LARGEST)
+        step, offset, rounding = scaled.tolist()
+        return Grid(step, offset, self.uniform, rounding)
 
 
 def detect_grid(values: Array) -> Grid | None:
@@ -76,7 +87,7 @@ def detect_grid(values: Array) -> Grid | None:
     Examples
     --------
     >>> detect_grid(np.array([0.25, 0.5, 0.5, 1.25, 2.0, 0.25]))
-    Grid(step=0.25, offset=0.0, uniform=True)
+    Grid(step=0.25, offset=0.0, uniform=True, rounding=0.0)
     >>> detect_grid(np.random.default_rng(0).normal(size=1000)) is None
     True
     """
@@ -103,7 +114,10 @@ def _fractional_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
     decimal = _decimal_grid(distinct, counts, printed)
     uniform = fit_uniform_grid(distinct, printed.error, counts.astype(np.float64))
     if uniform is not None and (decimal is None or uniform[0] > _COARSER * decimal.step):
-        return Grid(*uniform)
+        step, offset = uniform
+        distance = np.abs(distinct - offset - step * np.rint((distinct - offset) / step))
+        exact = bool(np.all(distance <= _EXACT * step + printed.noise))
+        return Grid(step, offset, rounding=0.0 if exact else float(printed.error.max()))
     return decimal or _spacing_grid(distinct, counts)
 
 

@@ -12,7 +12,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.grids import Grid, detect_grid
+from logpx.tables.schema.grids import detect_grid
 from logpx.tables.schema.kind_rules import Choice, choose_kind, fitting_bounds
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.overrides import pinned_columns
@@ -123,7 +123,7 @@ def _column(name: str, summary: Summary | None, pinned: Column | None) -> Column
     elif isinstance(summary, TextSummary):
         fields["distinct"] = len(summary.values)
     if pinned is not None:
-        kept = pinned.model_fields_set & {"step", "offset", "uniform", "lower", "upper"}
+        kept = pinned.model_fields_set & {"step", "offset", "uniform", "rounding", "lower", "upper"}
         fields |= {field: getattr(pinned, field) for field in kept}
     return Column(name=name, kind=choice.kind, missing=summary.missing, value=choice.value, **fields)
 
@@ -132,12 +132,13 @@ def _grid_fields(summary: NumberSummary, choice: Choice) -> dict[str, Any]:
     grid = detect_grid(summary.sample)
     if grid is None:
         return {}
-    if grid.step >= 1 and grid == Grid(float(int(grid.step)), float(int(grid.offset))) and not summary.whole:
+    if grid.step >= 1 and grid.whole and not summary.whole:
         # The sample happened to miss the rows with fractions.
         grid = replace(grid, uniform=False)
     where = f"on a grid of {grid.step:g}" if grid.uniform else f"that repeat, about {grid.step:g} apart"
     text = f"{choice.reason}; values {where}"
-    return {"step": grid.step, "offset": grid.offset, "uniform": grid.uniform, "reason": text}
+    fields = {"step": grid.step, "offset": grid.offset, "uniform": grid.uniform, "rounding": grid.rounding}
+    return {**fields, "reason": text}
 
 
 def _pinned_choice(pinned: Column, summary: Summary) -> Choice:
