@@ -41,7 +41,7 @@ docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
-	@set -e; for script in $(filter-out benchmarks/tables.py,$(wildcard benchmarks/[!_]*.py)); do \
+	@set -e; for script in $(filter-out benchmarks/tables%.py,$(wildcard benchmarks/[!_]*.py)); do \
 	echo "$$script"; $(PYTHON) "$$script"; done
 ifdef TABLES
 	@echo benchmarks/tables.py; $(PYTHON) benchmarks/tables.py --data "$(TABLES)"
