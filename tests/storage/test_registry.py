@@ -24,15 +24,20 @@ from logpx.storage import REGISTRY, load, save
 from logpx.tables import Column, Columns, Kind, Schema, Support, TableDensity, TableModel, scales
 from logpx.tables.scales import Asinh, Cells, Log, QuantileSpline, Scale, Standard
 from logpx.transforms import (
+    ActNorm,
     Affine,
     AffineFunction,
     Autoregressive,
     Chain,
+    Convolution1x1,
     Coupling,
+    DenseMatrix,
     Exp,
     Inverse,
+    Linear,
     Logit,
     Permutation,
+    PLUMatrix,
     RationalQuadraticFunction,
     Reverse,
     ShiftFunction,
@@ -45,7 +50,7 @@ from logpx.transforms import (
 ROOMS = ["transforms", "nets", "distributions", "flows", "latent", "tables", "tables.scales"]
 
 # Contracts that no object is an instance of directly.
-ABSTRACT = {"Distribution", "Transform", "Univariate", "Scale"}
+ABSTRACT = {"Distribution", "Matrix", "Transform", "Univariate", "Scale"}
 
 
 def flow(transform):
@@ -68,6 +73,9 @@ MODELS = {
     "StudentT": lambda: StudentT(3),
     "Uniform": lambda: Uniform(2, lower=-5.0, upper=5.0),
     "Mixture": lambda: Mixture([StandardNormal(2), DiagonalNormal(2)], [1, 2]),
+    "ActNorm": lambda: flow(ActNorm((3, 2, 2))),
+    "Convolution1x1": lambda: flow(Convolution1x1((3, 2, 2), PLUMatrix(3))),
+    "Linear": lambda: flow(Linear(3, DenseMatrix(3))),
     "Affine": lambda: flow(Affine(3)),
     "Standardize": lambda: flow(Standardize(3)),
     "Permutation": lambda: flow(Chain([Permutation(5, seed=3), Affine(5)])),

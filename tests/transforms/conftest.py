@@ -10,15 +10,20 @@ from torch import Tensor
 from logpx import flows
 from logpx.nets import ResidualMLP
 from logpx.transforms import (
+    ActNorm,
     Affine,
     AffineFunction,
     Autoregressive,
     Chain,
+    Convolution1x1,
     Coupling,
+    DenseMatrix,
     Exp,
     Inverse,
+    Linear,
     Logit,
     Permutation,
+    PLUMatrix,
     RationalQuadraticFunction,
     Reverse,
     ShiftFunction,
@@ -97,6 +102,11 @@ class Case:
         return torch.stack(columns, 1).reshape(len(outputs), len(columns), -1)
 
 
+MATRICES = {
+    "dense": DenseMatrix,
+    "PLU": PLUMatrix,
+}
+
 UNIVARIATES = {
     "shift": ShiftFunction,
     "affine": AffineFunction,
@@ -107,6 +117,9 @@ CASES = {
     "affine": Case(lambda: Affine(3)),
     "affine of a matrix": Case(lambda: Affine((2, 2))),
     "affine of a number": Case(lambda: Affine(())),
+    "ActNorm": Case(lambda: ActNorm(3)),
+    "ActNorm of an image": Case(lambda: ActNorm((2, 3, 2))),
+    "ActNorm of a number": Case(lambda: ActNorm(())),
     "standardize": Case(lambda: Standardize(3)),
     "standardize a matrix": Case(lambda: Standardize((2, 2))),
     "sigmoid": Case(lambda: Sigmoid(3), inverse_at=UNIT, onto_reals=False),
@@ -142,6 +155,10 @@ CASES = {
     "inverse of a chain": Case(lambda: Inverse(Chain([Autoregressive(3, hidden=(8,)), Affine(3)]))),
     "inverse autoregressive, context": Case(lambda: Inverse(Autoregressive(3, hidden=(8,), context=2))),
 }
+
+for name, matrix in MATRICES.items():
+    CASES[f"linear, {name}"] = Case(lambda m=matrix: Linear(4, m(4)), float32=1e-4)
+    CASES[f"convolution 1x1, {name}"] = Case(lambda m=matrix: Convolution1x1((3, 2, 2), m(3)), float32=1e-4)
 
 for name, univariate in UNIVARIATES.items():
     for context in (0, 2):
@@ -181,7 +198,9 @@ def conditional_case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
-@pytest.fixture(params=["softplus", "RealNVP", "MAF, context", "IAF", "NSF", "NSF, autoregressive"])
+@pytest.fixture(
+    params=["softplus", "linear, PLU", "RealNVP", "MAF, context", "IAF", "NSF", "NSF, autoregressive"]
+)
 def compiled_case(request: pytest.FixtureRequest) -> Case:
     """Run a test on a few transforms that have every kind of operation: native code takes long."""
     return CASES[request.param]

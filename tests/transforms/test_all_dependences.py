@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from logpx.errors import UsageError
-from logpx.transforms import Autoregressive, Chain, Coupling, Inverse, Permutation, Reverse
+from logpx.transforms import (
+    Autoregressive,
+    Chain,
+    Convolution1x1,
+    Coupling,
+    Inverse,
+    Linear,
+    Permutation,
+    Reverse,
+)
 
 
 def permitted(transform, direction):
@@ -27,6 +36,11 @@ def permitted(transform, direction):
             of_context = mapped.float()
         case Autoregressive():
             pattern, of_context = torch.ones(size, size).tril(), torch.ones(size)
+        case Linear():
+            pattern = torch.ones(size, size)
+        case Convolution1x1():
+            channels, height, width = transform.event_shape
+            pattern = torch.kron(torch.ones(channels, channels), torch.eye(height * width))
         case Permutation():
             pattern = pattern[transform.order] if forward else pattern[transform.order].mT
         case Reverse():

@@ -16,14 +16,19 @@ from logpx.tables.model import TableModel
 __all__ = ["REGISTRY"]
 
 _CLASSES: tuple[type[Any], ...] = (
+    transforms.ActNorm,
     transforms.Affine,
     transforms.AffineFunction,
     transforms.Autoregressive,
     transforms.Chain,
+    transforms.Convolution1x1,
     transforms.Coupling,
+    transforms.DenseMatrix,
     transforms.Exp,
     transforms.Inverse,
+    transforms.Linear,
     transforms.Logit,
+    transforms.PLUMatrix,
     transforms.Permutation,
     transforms.RationalQuadraticFunction,
     transforms.Reverse,
