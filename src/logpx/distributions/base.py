@@ -74,6 +74,14 @@ class Distribution(Configured, nn.Module):
         x = self.sample(n, context, seed)
         return x, self.log_prob(x, context)
 
+    @property
+    def reparameterised(self) -> bool:
+        """Whether gradients of draws reach every parameter that they depend on.
+
+        Where the choice of a component is drawn, its trained probabilities get none.
+        """
+        return True
+
     def _like(self) -> Tensor:
         """Return a tensor that has the dtype and device of the model."""
         for tensor in (*self.parameters(), *self.buffers()):

@@ -76,6 +76,11 @@ class Flow(Distribution):
         x, ladj = self.transform.inverse(z, context)
         return x, log_prob - ladj
 
+    @property
+    def reparameterised(self) -> bool:
+        """Whether the base is."""
+        return self.base.reparameterised
+
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Set the transform's data-dependent statistics from training rows, once; return their noise."""
         return self.transform.initialise(x, context)

@@ -79,6 +79,11 @@ class Mixture(Distribution):
         )
         return draws[chosen, torch.arange(n, device=chosen.device)]
 
+    @property
+    def reparameterised(self) -> bool:
+        """Whether the weights are fixed, and the components reparameterised."""
+        return not self.logits.requires_grad and all(part.reparameterised for part in self.components)
+
     @staticmethod
     def _of(component: Distribution, context: Tensor | None) -> Tensor | None:
         return context if component.context_features else None

@@ -109,6 +109,11 @@ class GaussianMixture(Distribution):
         spread = torch.einsum("nij,nj->ni", self.choleskys[chosen], drawn[:, 1:])
         return self.means[chosen] + spread
 
+    @property
+    def reparameterised(self) -> bool:
+        """Whether the weights are fixed."""
+        return not self.logits.requires_grad
+
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> MixtureStatistics:
         """E-step: the expected sufficient statistics of rows of shape ``(n, D)``, in float64."""
         total: MixtureStatistics | None = None

@@ -1,0 +1,111 @@
+r"""Estimators of the gradient of :math:`E_{x \sim q} [\log q(x) - \ldots]`: one value, three gradients.
+
+Where x = g(z; θ), the derivative of log q(x; θ) by θ has two parts: the *path*, through x, and the *score*,
+through the parameters at fixed x. The score's mean is 0, so that it adds nothing but noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution
+from logpx.transforms.base import sum_over_event
+
+__all__ = ["GradientEstimator", "PathGradient", "StickingTheLanding", "TotalGradient"]
+
+
+class GradientEstimator(Protocol):
+    """Draws from a model with log q(x), whose gradient is the estimator's choice and whose value is not."""
+
+    def draw(
+        self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return n draws, shape ``(n, *event_shape)``, and their log q in nats, shape ``(n,)``."""
+
+
+@dataclass(frozen=True)
+class TotalGradient:
+    """The derivative of what was computed, path and score together; one pass.
+
+    Examples
+    --------
+    >>> from logpx.distributions import DiagonalNormal
+    >>> x, log_q = TotalGradient().draw(DiagonalNormal(2), 5, seed=0)
+    >>> x.shape, log_q.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+    """
+
+    def draw(
+        self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw with ``model.sample_with_log_prob``."""
+        return model.sample_with_log_prob(n, context, seed)
+
+
+@dataclass(frozen=True)
+class StickingTheLanding:
+    r"""The total gradient minus the score: without variance where q is the target.
+
+    Subtracts :math:`\log q(\bar x; \theta)` at draws :math:`\bar x` that are held fixed, and adds its value
+    back. To detach the parameters of a flow's own pass instead would be wrong: they act on the path too. One
+    pass, and one `log_prob`.
+
+    References
+    ----------
+    Roeder, Wu and Duvenaud 2017, Sticking the Landing.
+
+    Examples
+    --------
+    >>> from logpx.distributions import DiagonalNormal
+    >>> x, log_q = StickingTheLanding().draw(DiagonalNormal(2), 5, seed=0)
+    >>> x.shape, log_q.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+    """
+
+    def draw(
+        self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw, and take the score out of the gradient."""
+        x, log_q = model.sample_with_log_prob(n, context, seed)
+        if not torch.is_grad_enabled():
+            return x, log_q
+        at_fixed_x = model.log_prob(x.detach(), context)
+        return x, log_q - (at_fixed_x - at_fixed_x.detach())
+
+
+@dataclass(frozen=True)
+class PathGradient:
+    r"""The path alone: :math:`\nabla_x \log q(x)`, found at fixed parameters, is sent through x.
+
+    In exact arithmetic the gradient is that of `StickingTheLanding` for the same draws, found without terms
+    that are computed only to cancel: one pass, and the gradient of one `log_prob` by its input alone.
+
+    References
+    ----------
+    Vaitl, Nicoli, Nakajima and Kessel 2022, Gradients should stay on Path, equation 10.
+
+    Examples
+    --------
+    >>> from logpx.distributions import DiagonalNormal
+    >>> x, log_q = PathGradient().draw(DiagonalNormal(2), 5, seed=0)
+    >>> x.shape, log_q.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+    """
+
+    def draw(
+        self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw, and let log q depend on the parameters through x alone."""
+        x, log_q = model.sample_with_log_prob(n, context, seed)
+        if not torch.is_grad_enabled():
+            return x, log_q
+        fixed = x.detach().requires_grad_()
+        total = model.log_prob(fixed, context).sum()
+        if not total.requires_grad:
+            return x, log_q.detach()
+        (slope,) = torch.autograd.grad(total, fixed)
+        return x, log_q.detach() + sum_over_event(slope * (x - x.detach()), model.event_shape)
