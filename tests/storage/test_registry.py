@@ -19,7 +19,7 @@ from logpx.distributions import (
 )
 from logpx.flows import IAF, MAF, NICE, NSF, RealNVP
 from logpx.latent import GaussianMixture
-from logpx.nets import MADE, MLP, ResidualMLP
+from logpx.nets import MADE, MLP, ConvolutionalResNet, ResidualMLP
 from logpx.storage import REGISTRY, load, save
 from logpx.tables import Column, Columns, Kind, Schema, Support, TableDensity, TableModel, scales
 from logpx.tables.scales import Asinh, Cells, Log, QuantileSpline, Scale, Standard
@@ -29,13 +29,17 @@ from logpx.transforms import (
     AffineFunction,
     Autoregressive,
     Chain,
+    Channels,
+    Checkerboard,
     Convolution1x1,
     Coupling,
     DenseMatrix,
     Exp,
+    Halves,
     Inverse,
     Linear,
     Logit,
+    MultiScale,
     Permutation,
     PLUMatrix,
     RationalQuadraticFunction,
@@ -43,6 +47,7 @@ from logpx.transforms import (
     ShiftFunction,
     Sigmoid,
     Softplus,
+    Squeezed,
     Standardize,
     Tanh,
 )
@@ -50,7 +55,7 @@ from logpx.transforms import (
 ROOMS = ["transforms", "nets", "distributions", "flows", "latent", "tables", "tables.scales"]
 
 # Contracts that no object is an instance of directly.
-ABSTRACT = {"Distribution", "Matrix", "Transform", "Univariate", "Scale"}
+ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale"}
 
 
 def flow(transform):
@@ -66,6 +71,15 @@ MODELS = {
     "IAF": lambda: IAF(3, layers=2, hidden=(8,)),
     "NSF": lambda: NSF(3, layers=2, hidden=(8,)),
     "NSF autoregressive": lambda: NSF(3, layers=2, hidden=(8,), autoregressive=True),
+    "RealNVP of images": lambda: RealNVP((1, 8, 8), layers=2, hidden=(4,), context=2),
+    "Halves": lambda: flow(Coupling(hidden=(8,), partition=Halves(3))),
+    "Channels": lambda: flow(Coupling(hidden=(4,), partition=Channels((2, 4, 4)))),
+    "Checkerboard": lambda: flow(Coupling(hidden=(4,), partition=Checkerboard((1, 4, 4)))),
+    "Squeezed": lambda: flow(Squeezed(Affine((4, 2, 2)))),
+    "MultiScale": lambda: flow(MultiScale(Affine((2, 2, 2)), hidden=(4,))),
+    "ConvolutionalResNet": lambda: flow(
+        Coupling(net=ConvolutionalResNet(1, 2, width=4), partition=Channels((2, 4, 4)))
+    ),
     "GaussianMixture": lambda: GaussianMixture(components=2, features=3),
     "DiagonalNormal": lambda: DiagonalNormal(3),
     "FullNormal": lambda: FullNormal(3),

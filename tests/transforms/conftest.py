@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from logpx import flows
-from logpx.nets import ResidualMLP
+from logpx.nets import ConvolutionalResNet, ResidualMLP
 from logpx.transforms import (
     ActNorm,
     Affine,
     AffineFunction,
     Autoregressive,
     Chain,
+    Channels,
+    Checkerboard,
     Convolution1x1,
     Coupling,
     DenseMatrix,
@@ -22,6 +24,7 @@ from logpx.transforms import (
     Inverse,
     Linear,
     Logit,
+    MultiScale,
     Permutation,
     PLUMatrix,
     RationalQuadraticFunction,
@@ -29,6 +32,7 @@ from logpx.transforms import (
     ShiftFunction,
     Sigmoid,
     Softplus,
+    Squeezed,
     Standardize,
     Tanh,
     Transform,
@@ -182,6 +186,44 @@ for context in (0, 2):
         f"NSF{suffix}": Case(lambda k=small: flows.NSF(**k, layers=3).transform),
         f"NSF, autoregressive{suffix}": Case(
             lambda k=small: flows.NSF(**k, layers=2, autoregressive=True).transform
+        ),
+    }
+
+
+for context in (0, 2):
+    suffix = ", context" if context else ""
+    small = {"hidden": (4,), "context": context}
+    CASES |= {
+        f"coupling, channels{suffix}": Case(
+            lambda k=small: Coupling(partition=Channels((2, 4, 4), flip=True), **k)
+        ),
+        f"coupling, checkerboard{suffix}": Case(
+            lambda k=small: Coupling(partition=Checkerboard((1, 4, 4)), **k)
+        ),
+        f"coupling, checkerboard of splines{suffix}": Case(
+            lambda k=small: Coupling(
+                None,
+                RationalQuadraticFunction(bins=3, bound=3.0),
+                partition=Checkerboard((2, 2, 4), flip=True),
+                **k,
+            )
+        ),
+        f"coupling, convolutional net, silu{suffix}": Case(
+            lambda c=context: Coupling(
+                partition=Channels((2, 2, 2)),
+                context=c,
+                net=ConvolutionalResNet(1, 2, width=4, blocks=0, context=c, activation="silu"),
+            )
+        ),
+        f"multi-scale{suffix}": Case(
+            lambda k=small: MultiScale(Coupling(partition=Channels((2, 2, 2)), **k), **k)
+        ),
+        f"multi-scale of a vector{suffix}": Case(
+            lambda k=small: MultiScale(Coupling(2, **k), prior=Coupling(5, **k))
+        ),
+        f"squeezed{suffix}": Case(lambda k=small: Squeezed(Coupling(partition=Channels((4, 2, 2)), **k))),
+        f"RealNVP of images{suffix}": Case(
+            lambda k=small: flows.RealNVP((1, 4, 4), layers=2, levels=2, **k).transform
         ),
     }
 

@@ -11,9 +11,18 @@ from logpx.transforms import (
     Coupling,
     Inverse,
     Linear,
+    MultiScale,
     Permutation,
     Reverse,
+    Squeezed,
 )
+from logpx.transforms.squeezed import squeeze
+
+
+def elements(partition):
+    """Return the places of the kept and of the moved elements in the flattened event."""
+    places = torch.arange(torch.Size(partition.event_shape).numel()).view(partition.event_shape)
+    return [part.flatten() for part in partition.split(places)]
 
 
 def permitted(transform, direction):
@@ -30,10 +39,28 @@ def permitted(transform, direction):
         case Inverse():
             return permitted(transform.transform, "inverse" if forward else "forward")
         case Coupling():
-            mapped = torch.arange(size) >= transform.split
-            mapped = ~mapped if transform.flip else mapped
+            _, moved = elements(transform.partition)
+            mapped = torch.zeros(size, dtype=torch.bool)
+            mapped[moved] = True
             pattern = pattern + torch.outer(mapped.float(), (~mapped).float())
             of_context = mapped.float()
+        case MultiScale():
+            kept, _ = elements(transform.prior.partition)
+            inner, inner_of_context = permitted(transform.transform, direction)
+            prior, prior_of_context = permitted(transform.prior, direction)
+            pattern[kept[:, None], kept] = inner
+            of_context[kept] = inner_of_context
+            if forward:
+                of_context = pattern @ prior_of_context + of_context
+                pattern = pattern @ prior
+            else:
+                of_context = prior @ of_context + prior_of_context
+                pattern = prior @ pattern
+        case Squeezed():
+            order = squeeze(torch.arange(size).view(transform.event_shape)).flatten()
+            inner, inner_of_context = permitted(transform.transform, direction)
+            pattern[order[:, None], order] = inner
+            of_context[order] = inner_of_context
         case Autoregressive():
             pattern, of_context = torch.ones(size, size).tril(), torch.ones(size)
         case Linear():

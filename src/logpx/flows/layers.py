@@ -20,6 +20,7 @@ from logpx.transforms import (
 
 __all__ = [
     "autoregressive_layers",
+    "check_layers",
     "coupling_layers",
     "inverse_autoregressive",
     "standardized",
@@ -27,7 +28,8 @@ __all__ = [
 ]
 
 
-def _check_layers(layers: int) -> None:
+def check_layers(layers: int) -> None:
+    """Refuse a number of layers that is not a positive whole number."""
     if not isinstance(layers, int) or layers < 1:
         raise UsageError(f"a flow of {layers!r} layers", fix="give layers=1 or more")
 
@@ -41,7 +43,7 @@ def coupling_layers(
     features: int, layers: int, univariate: Univariate, hidden: Sequence[int], context: int
 ) -> list[Transform]:
     """Return coupling layers that take turns in which part they map, with a reordering after each pair."""
-    _check_layers(layers)
+    check_layers(layers)
     stack: list[Transform] = []
     for index in range(layers):
         if index and index % 2 == 0 and features > 2:
@@ -60,7 +62,7 @@ def autoregressive_layers(
     turn: Callable[[Transform], Transform] = lambda layer: layer,
 ) -> list[Transform]:
     """Return autoregressive layers with the order of the features reversed in between."""
-    _check_layers(layers)
+    check_layers(layers)
     stack: list[Transform] = []
     for index in range(layers):
         if index:

@@ -1,12 +1,24 @@
-"""RealNVP: affine coupling layers."""
+"""RealNVP: affine coupling layers, of vectors and of images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from logpx.distributions import Flow, StandardNormal
-from logpx.flows.layers import coupling_layers, standardized, warn_if_gaussian
-from logpx.transforms import AffineFunction
+from logpx.errors import UsageError
+from logpx.flows.images import alternating, checked_levels
+from logpx.flows.layers import check_layers, coupling_layers, standardized, warn_if_gaussian
+from logpx.transforms import (
+    ActNorm,
+    AffineFunction,
+    Chain,
+    Channels,
+    Checkerboard,
+    MultiScale,
+    Squeezed,
+    Transform,
+)
+from logpx.transforms.squeezed import as_image_shape, squeezed_shape
 
 __all__ = ["RealNVP"]
 
@@ -14,20 +26,33 @@ __all__ = ["RealNVP"]
 class RealNVP(Flow):
     """Affine coupling layers: log_prob and sampling cost one pass each.
 
+    Images go through levels. At each, checkerboard couplings are followed by a squeeze and channel couplings,
+    and half of the channels leave with a learned prior; the last level has checkerboard couplings only.
+
     Parameters
     ----------
     features
-        The number of features, at least 2 (or 1 with a context).
+        The number of features, at least 2 (or 1 with a context); or channels, height and width of images.
     layers
-        The number of coupling layers.
+        The number of coupling layers; for images, at each level: half of them on checkerboards, half on
+        channels.
     hidden
-        Widths of the hidden layers of every conditioner.
+        Widths of the hidden layers of every conditioner; for images, of its residual blocks, all equal.
     context
         The number of context features; 0 means unconditional.
+    levels
+        For images, the number of levels. Each but the last halves the image; by default until it would be
+        smaller than 4 × 4, or odd: 2 for 28 × 28, 4 for 32 × 32.
+
+    Raises
+    ------
+    UsageError
+        If images have an odd height or width, or one that cannot be halved once per level.
 
     References
     ----------
-    Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP.
+    Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP; for images figure 4, with
+    activation normalization in place of batch normalization.
 
     Examples
     --------
@@ -35,11 +60,54 @@ class RealNVP(Flow):
     >>> flow = RealNVP(features=2, layers=6, hidden=(64, 64))
     >>> flow.log_prob(torch.zeros(5, 2)).shape
     torch.Size([5])
+    >>> RealNVP((1, 8, 8), layers=4, hidden=(8,)).sample(3, seed=0).shape
+    torch.Size([3, 1, 8, 8])
     """
 
     def __init__(
-        self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0
+        self,
+        features: int | Sequence[int],
+        layers: int = 6,
+        hidden: Sequence[int] = (64, 64),
+        context: int = 0,
+        levels: int | None = None,
     ) -> None:
+        if isinstance(features, Sequence):
+            shape = as_image_shape(features)
+            check_layers(layers)
+            levels = checked_levels(shape, levels, lambda count: count - 1)
+            super().__init__(StandardNormal(shape), _level(shape, levels, layers, hidden, context))
+            return
+        if levels is not None:
+            raise UsageError(
+                "levels belong to images, not to vectors",
+                fix="leave them out, or give (channels, height, width)",
+            )
         stack = coupling_layers(features, layers, AffineFunction(), hidden, context)
         warn_if_gaussian("RealNVP", features)
         super().__init__(StandardNormal(features), standardized(features, stack))
+
+
+def _level(
+    shape: tuple[int, int, int], levels: int, layers: int, hidden: Sequence[int], context: int
+) -> Transform:
+    """Return the transform of an image, from its largest level inwards."""
+    if levels == 1:
+        return Chain([ActNorm(shape), *alternating(Checkerboard, shape, layers // 2 + 1, hidden, context)])
+    squeezed = channels, height, width = squeezed_shape(shape)
+    inner = _level((channels // 2, height, width), levels - 1, layers, hidden, context)
+    return Chain(
+        [
+            ActNorm(shape),
+            *alternating(Checkerboard, shape, (layers + 1) // 2, hidden, context),
+            Squeezed(
+                Chain(
+                    [
+                        ActNorm(squeezed),
+                        *alternating(Channels, squeezed, layers // 2, hidden, context),
+                        MultiScale(inner, hidden, context),
+                    ]
+                )
+            ),
+        ]
+    )

@@ -1,7 +1,8 @@
 """Conditioner networks: tensors in, tensors out; they know no probability."""
 
+from logpx.nets.convolutional import ConvolutionalResNet
 from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
 from logpx.nets.mlp import MLP, ResidualMLP
 
-__all__ = ["ACTIVATIONS", "MADE", "MLP", "ResidualMLP"]
+__all__ = ["ACTIVATIONS", "MADE", "MLP", "ConvolutionalResNet", "ResidualMLP"]

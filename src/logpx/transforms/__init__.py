@@ -7,7 +7,10 @@ from logpx.transforms.chain import Chain, Inverse
 from logpx.transforms.coupling import Coupling
 from logpx.transforms.elementwise import Affine, Exp, Logit, Sigmoid, Softplus, Standardize, Tanh
 from logpx.transforms.linear import Convolution1x1, DenseMatrix, Linear, Matrix, PLUMatrix
+from logpx.transforms.multiscale import MultiScale
+from logpx.transforms.partition import Channels, Checkerboard, Halves, Partition
 from logpx.transforms.permutation import Permutation, Reverse
+from logpx.transforms.squeezed import Squeezed
 from logpx.transforms.univariate import AffineFunction, RationalQuadraticFunction, ShiftFunction, Univariate
 
 __all__ = [
@@ -16,21 +19,27 @@ __all__ = [
     "AffineFunction",
     "Autoregressive",
     "Chain",
+    "Channels",
+    "Checkerboard",
     "Convolution1x1",
     "Coupling",
     "DenseMatrix",
     "Exp",
+    "Halves",
     "Inverse",
     "Linear",
     "Logit",
     "Matrix",
+    "MultiScale",
     "PLUMatrix",
+    "Partition",
     "Permutation",
     "RationalQuadraticFunction",
     "Reverse",
     "ShiftFunction",
     "Sigmoid",
     "Softplus",
+    "Squeezed",
     "Standardize",
     "Tanh",
     "Transform",

@@ -1,15 +1,15 @@
-"""Coupling layers: one part of the features conditions the map of the other."""
+"""Coupling layers: one part of the event conditions the map of the other."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from logpx.errors import UsageError
-from logpx.nets.mlp import MLP
-from logpx.transforms.base import Transform, check_event
+from logpx.transforms.base import Transform, check_event, sum_over_event
+from logpx.transforms.partition import Halves, Partition
 from logpx.transforms.univariate import AffineFunction, Univariate
 
 __all__ = ["Coupling"]
@@ -24,18 +24,27 @@ class Coupling(Transform):
     Parameters
     ----------
     features
-        The number of features.
+        The number of features of a vector, which is split in `Halves`; None where `partition` is given.
     univariate
-        The function applied to every mapped feature; affine by default.
+        The function applied to every mapped element; affine by default.
     hidden
-        Widths of the hidden layers of the default net.
+        Widths of the hidden layers of the default net; for images, of its residual blocks, all equal.
     context
         The number of context features.
     flip
-        Keep the second part and map the first.
+        Keep the second half and map the first.
     net
-        Your own conditioner in place of the default `logpx.nets.MLP`: called as ``net(kept, context)``, it
-        returns ``mapped features × univariate.parameters`` numbers per row.
+        Your own conditioner in place of the partition's: called as ``net(kept, context)``. For vectors
+        it returns ``mapped features × univariate.parameters`` numbers per row, for images an image of
+        ``univariate.parameters × mapped channels`` channels, the first parameter of all channels first.
+    partition
+        How to split, in place of `features` and `flip`: `Channels` or `Checkerboard` for images.
+
+    Raises
+    ------
+    UsageError
+        If nothing would be kept and there is no context either, or if neither or both of `features` and
+        `partition` are given.
 
     References
     ----------
@@ -52,35 +61,41 @@ class Coupling(Transform):
 
     def __init__(
         self,
-        features: int,
+        features: int | None = None,
         univariate: Univariate | None = None,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
         flip: bool = False,
         net: nn.Module | None = None,
+        partition: Partition | None = None,
     ) -> None:
-        super().__init__(features, context)
-        if features < 2 and not context:
+        if partition is None:
+            if features is None:
+                raise UsageError("a coupling layer of no size", fix="give features=... or partition=...")
+            partition = Halves(features, flip)
+        elif features is not None or flip:
+            raise UsageError(
+                "a coupling layer takes its sizes and its flip from the partition",
+                fix="give features and flip to the partition: Coupling(partition=Halves(4, flip=True))",
+            )
+        super().__init__(partition.event_shape, context)
+        if not math.prod(partition.kept_shape) and not context:
             raise UsageError(
                 "a coupling layer needs two features, or one feature and a context",
                 fix="for one column use an autoregressive flow (NSF with autoregressive=True) or a mixture",
             )
         self.univariate = univariate or AffineFunction()
-        self.flip = flip
-        self.split = (features + 1) // 2 if flip else features // 2
-        mapped = self.split if flip else features - self.split
+        self.partition = partition
         if net is None:
-            net = MLP(features - mapped, mapped * self.univariate.parameters, hidden, context)
+            net = partition.conditioner(self.univariate.parameters, hidden, context)
         self.net = net
 
     def _map(self, x: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         check_event(x, self.event_shape)
-        first, second = x[..., : self.split], x[..., self.split :]
-        kept, moved = (second, first) if self.flip else (first, second)
-        params = self.net(kept, context).unflatten(-1, (moved.shape[-1], self.univariate.parameters))
+        kept, moved = self.partition.split(x)
+        params = self.partition.arrange(self.net(kept, context), self.univariate.parameters)
         moved, ladj = self.univariate(moved, params, inverse)
-        parts = (moved, kept) if self.flip else (kept, moved)
-        return torch.cat(parts, -1), ladj.sum(-1)
+        return self.partition.join(kept, moved), sum_over_event(ladj, self.partition.moved_shape)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the net."""

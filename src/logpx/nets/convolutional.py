@@ -1,0 +1,167 @@
+"""Convolutional residual network, the conditioner of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from logpx.configuration import Configured
+from logpx.errors import UsageError
+from logpx.nets.layers import (
+    activation_function,
+    check_widths,
+    damp,
+    overwriting_activation,
+)
+
+__all__ = ["ContextConvolution", "ConvolutionalResNet", "equal_widths"]
+
+
+def equal_widths(hidden: Sequence[int]) -> tuple[int, int]:
+    """Return width and number of the residual blocks that a sequence of widths asks for.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or they differ: the sum of a residual block needs equal widths.
+
+    Examples
+    --------
+    >>> equal_widths((64, 64))
+    (64, 2)
+    """
+    check_widths(hidden)
+    if len(set(hidden)) != 1:
+        raise UsageError(
+            f"hidden is {tuple(hidden)}, but gives the one width of all residual blocks of an image's net",
+            fix="give as many equal numbers as there shall be blocks, such as (64, 64)",
+        )
+    return hidden[0], len(hidden)
+
+
+class ContextConvolution(nn.Module):
+    """A 3 × 3 convolution of an image and, added to it at every pixel, a linear map of an optional context.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        Sizes.
+    context
+        The number of context features.
+    zero
+        Start with all weights 0.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, context: int = 0, zero: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
+        self.bias = nn.Parameter(torch.empty(out_channels))
+        self.context_weight = nn.Parameter(torch.empty(out_channels, context)) if context else None
+        bound = 0.0 if zero else 1.0 / math.sqrt(9 * in_channels + context)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Apply the layer; nobody else sees its output, which may be overwritten.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, in_channels, height, width)``.
+        context
+            Shape ``(n, context)`` or ``(1, context)``.
+        """
+        y = functional.conv2d(x, self.weight, self.bias, padding=1)
+        if self.context_weight is None:
+            return y
+        if context is None:
+            raise UsageError("a conditional model was called without its context", fix="pass context=...")
+        return y.add_(functional.linear(context, self.context_weight)[:, :, None, None])
+
+
+class ConvolutionalResNet(Configured, nn.Module):
+    """Residual blocks of two 3 × 3 convolutions each; the output starts at zero.
+
+    The context enters the first layer, every block and, directly, the output. There is no normalization, so
+    that rows never depend on each other.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        Sizes.
+    width
+        The number of channels of every hidden layer.
+    blocks
+        The number of residual blocks.
+    context
+        The number of context features.
+    activation
+        One of `logpx.nets.ACTIVATIONS`.
+
+    References
+    ----------
+    He et al. 2016, Identity mappings in deep residual networks (pre-activation blocks).
+
+    Examples
+    --------
+    >>> import torch
+    >>> ConvolutionalResNet(2, 3, width=8, blocks=1)(torch.ones(4, 2, 6, 6)).shape
+    torch.Size([4, 3, 6, 6])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 32,
+        blocks: int = 2,
+        context: int = 0,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        check_widths([width])
+        if not isinstance(blocks, int) or blocks < 0:
+            raise UsageError(f"a net of {blocks!r} residual blocks", fix="give blocks=0 or more")
+        self.activation = activation_function(activation)
+        self.overwriting_activation = overwriting_activation(activation)
+        self.input = ContextConvolution(in_channels, width, context)
+        first = [ContextConvolution(width, width, context) for _ in range(blocks)]
+        second = [ContextConvolution(width, width, zero=True) for _ in range(blocks)]
+        self.first = cast(Sequence[ContextConvolution], nn.ModuleList(first))
+        self.second = cast(Sequence[ContextConvolution], nn.ModuleList(second))
+        self.output = ContextConvolution(width, out_channels, context, zero=True)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the outputs.
+
+        Parameters
+        ----------
+        x
+            Shape ``(*rows, in_channels, height, width)``.
+        context
+            Shape ``(*rows, context)`` or ``(context,)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(*rows, out_channels, height, width)``.
+        """
+        rows, image = x.shape[:-3], x.shape[-3:]
+        count = math.prod(rows)
+        # Convolutions on a CPU are about a fifth faster with the channels innermost in memory.
+        h = damp(x).reshape(count, *image).contiguous(memory_format=torch.channels_last)
+        if context is not None:
+            shared = context.dim() == 1
+            context = context[None] if shared else context.expand(*rows, -1).reshape(count, context.shape[-1])
+            context = damp(context)
+        h = self.input(h, context)
+        for first, second in zip(self.first, self.second, strict=True):
+            inner = self.overwriting_activation(first(self.activation(h), context))
+            h = second(inner).add_(h)
+        y = self.output.forward(self.overwriting_activation(h), context)
+        return y.contiguous().view(*rows, *y.shape[1:])
