@@ -8,6 +8,7 @@ __all__ = [
     "LogpxError",
     "MissingExtraError",
     "ModelFolderError",
+    "NotConvergedError",
     "ResourceError",
     "UsageError",
 ]
@@ -106,6 +107,12 @@ class ModelFolderError(LogpxError, ValueError):
 
 class DivergedError(LogpxError, ArithmeticError):
     """Training did not stay finite within its recovery budget (exit code 5)."""
+
+    exit_code = 5
+
+
+class NotConvergedError(LogpxError, ArithmeticError):
+    """An iteration did not reach its tolerance, so that there is no answer to give (exit code 5)."""
 
     exit_code = 5
 

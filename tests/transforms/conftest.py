@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from logpx import flows
-from logpx.nets import ConvolutionalResNet, ResidualMLP
+from logpx import flows, nets, transforms
+from logpx.configuration import Configured
+from logpx.nets import MADE, ConvolutionalResNet, ResidualMLP
 from logpx.transforms import (
     ActNorm,
     Affine,
@@ -24,6 +25,7 @@ from logpx.transforms import (
     Inverse,
     Linear,
     Logit,
+    MintLayer,
     MultiScale,
     Permutation,
     PLUMatrix,
@@ -49,8 +51,9 @@ class Case:
     """A transform and what is true of it.
 
     ``into_domain`` takes normal noise to where the map is defined, ``forward_at`` and ``inverse_at`` are the
-    extreme inputs at which it must be finite, ``float32`` is its tolerance in single precision, and
-    ``onto_reals`` says that it maps the real line onto itself, so that nothing is lost far outside.
+    extreme inputs at which it must be finite, ``float32`` is its tolerance in single precision,
+    ``onto_reals`` says that it maps the real line onto itself, so that nothing is lost far outside, and
+    ``iterated`` names the direction that is found by iteration: differentiable once, and no single graph.
     """
 
     build: Callable[[], Transform]
@@ -59,6 +62,7 @@ class Case:
     inverse_at: Sequence[float] = REAL
     float32: float = 1e-5
     onto_reals: bool = True
+    iterated: str = ""
 
     def make(self, dtype: torch.dtype = torch.float64) -> Transform:
         """Build it, initialised on data, with parameters from N(0, 0.1²): outputs would start at zero."""
@@ -111,6 +115,24 @@ MATRICES = {
     "PLU": PLUMatrix,
 }
 
+
+def mint(*args, **kwargs) -> Case:
+    """Return a Mint layer, whose inverse is an iteration."""
+    return Case(lambda: MintLayer(*args, **kwargs), iterated="inverse")
+
+
+class Causal(Configured, nn.Module):
+    """A causal conditioner as a user may write it: a masked net, without the capability of MADE."""
+
+    def __init__(self, features: int, parameters: int, context: int = 0) -> None:
+        super().__init__()
+        self.made = MADE(features, parameters, (8, 8), context)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return all the parameters of a row in one vector."""
+        return self.made(x, context).flatten(-2)
+
+
 UNIVARIATES = {
     "shift": ShiftFunction,
     "affine": AffineFunction,
@@ -157,6 +179,20 @@ CASES = {
     ),
     "inverse of sigmoid": Case(lambda: Inverse(Sigmoid(3)), torch.sigmoid, forward_at=UNIT, onto_reals=False),
     "inverse of a chain": Case(lambda: Inverse(Chain([Autoregressive(3, hidden=(8,)), Affine(3)]))),
+    "mint, vector": mint(5, hidden=3),
+    "mint, vector, reversed, context": mint(4, hidden=2, reverse=True, context=2),
+    "mint, one feature, context": mint(1, hidden=3, context=2),
+    "mint, one channel": mint((1, 3, 3), hidden=3),
+    "mint, one channel, reversed": mint((1, 3, 3), hidden=2, reverse=True),
+    "mint, two channels": mint((2, 2, 2), hidden=2),
+    "mint, two channels, reversed, context": mint((2, 2, 2), hidden=2, reverse=True, context=2),
+    "mint, wide kernel, context": mint((1, 3, 3), hidden=2, kernel=5, context=2),
+    "inverse of mint, context": Case(
+        lambda: Inverse(MintLayer((1, 2, 2), hidden=2, context=2)), iterated="forward"
+    ),
+    "MintNet, context": Case(
+        lambda: flows.MintNet((1, 2, 3), layers=2, hidden=2, context=2).transform, iterated="inverse"
+    ),
     "inverse autoregressive, context": Case(lambda: Inverse(Autoregressive(3, hidden=(8,), context=2))),
 }
 
@@ -171,6 +207,12 @@ for name, univariate in UNIVARIATES.items():
             CASES[f"coupling, {name}{', flip' if flip else ''}{suffix}"] = Case(
                 lambda u=univariate, c=context, f=flip: Coupling(5, u(), hidden=(8, 8), context=c, flip=f)
             )
+        CASES[f"autoregressive, {name}, net of your own{suffix}"] = Case(
+            lambda u=univariate, c=context: Autoregressive(
+                4, u(), context=c, net=Causal(4, u().parameters, c)
+            ),
+            iterated="inverse",
+        )
         CASES[f"autoregressive, {name}{suffix}"] = Case(
             lambda u=univariate, c=context: Autoregressive(4, u(), hidden=(8, 8), context=c)
         )
@@ -226,6 +268,13 @@ for context in (0, 2):
             lambda k=small: flows.RealNVP((1, 4, 4), layers=2, levels=2, **k).transform
         ),
     }
+
+
+@pytest.fixture(scope="session")
+def registry() -> dict[str, type]:
+    """Every class that a transform of the dictionary is built from, by its name."""
+    public = (getattr(room, name) for room in (transforms, nets) for name in room.__all__)
+    return {kind.__name__: kind for kind in (Causal, *public) if isinstance(kind, type)}
 
 
 @pytest.fixture(params=CASES)

@@ -1,5 +1,7 @@
 """Every transform: what may depend on what does, and nothing else does."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from logpx.transforms import (
     Coupling,
     Inverse,
     Linear,
+    MintLayer,
     MultiScale,
     Permutation,
     Reverse,
@@ -23,6 +26,19 @@ def elements(partition):
     """Return the places of the kept and of the moved elements in the flattened event."""
     places = torch.arange(torch.Size(partition.event_shape).numel()).view(partition.event_shape)
     return [part.flatten() for part in partition.split(places)]
+
+
+def pattern_of_mint(layer):
+    """Return what an output may see by three convolutions, each within its kernel and not ahead."""
+    channels, height, width = layer.image_shape
+    kernel = layer.first.kernel
+    places = list(itertools.product(range(channels), range(height), range(width)))
+    pattern = torch.zeros(len(places), len(places))
+    for (i, (c, y, x)), (j, (d, v, u)) in itertools.product(enumerate(places), enumerate(places)):
+        within = max(abs(y - v), abs(x - u)) <= kernel // 2
+        before = (v, u, d) >= (y, x, c) if layer.reverse else (v, u, d) <= (y, x, c)
+        pattern[i, j] = within and before
+    return torch.linalg.matrix_power(pattern, 3)
 
 
 def permitted(transform, direction):
@@ -63,6 +79,10 @@ def permitted(transform, direction):
             of_context[order] = inner_of_context
         case Autoregressive():
             pattern, of_context = torch.ones(size, size).tril(), torch.ones(size)
+        case MintLayer():
+            pattern, of_context = pattern_of_mint(transform), torch.ones(size)
+            # The inverse follows every path.
+            pattern = pattern if forward else torch.linalg.matrix_power(pattern, size)
         case Linear():
             pattern = torch.ones(size, size)
         case Convolution1x1():

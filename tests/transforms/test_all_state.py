@@ -4,41 +4,34 @@ import json
 
 import torch
 
-from logpx import nets, transforms
+from logpx import nets
 from logpx.configuration import build, describe
 from logpx.distributions import Flow, StandardNormal
 
-REGISTRY = {
-    name: getattr(room, name)
-    for room in (transforms, nets)
-    for name in room.__all__
-    if isinstance(getattr(room, name), type)
-}
 
-
-def rebuilt(module, device):
+def rebuilt(module, device, registry):
     """Return a freshly built object of the same description, as JSON carries it, with the same state."""
     with torch.device(device):
-        fresh = build(json.loads(json.dumps(describe(module))), REGISTRY)
+        fresh = build(json.loads(json.dumps(describe(module))), registry)
     assert {tensor.device.type for tensor in fresh.state_dict().values()} <= {device}
     fresh.load_state_dict(module.state_dict(), strict=True, assign=device == "meta")
     return fresh
 
 
-def test_a_rebuilt_object_is_bit_identical(case):
+def test_a_rebuilt_object_is_bit_identical(case, registry):
     transform = case.make(torch.float32)
     x = case.rows(transform, 16, dtype=torch.float32)
     context = case.context(transform, 16, dtype=torch.float32)
     for device in ("cpu", "meta"):
-        fresh = rebuilt(transform, device)
+        fresh = rebuilt(transform, device, registry)
         flow, twin = (Flow(StandardNormal(map.event_shape), map) for map in (transform, fresh))
         assert torch.equal(flow.log_prob(x, context), twin.log_prob(x, context))
         assert torch.equal(flow.sample(16, context, seed=4), twin.sample(16, context, seed=4))
 
 
-def test_a_rebuilt_object_is_not_initialised_again(case):
+def test_a_rebuilt_object_is_not_initialised_again(case, registry):
     transform = case.make(torch.float32)
-    fresh = rebuilt(transform, "cpu")
+    fresh = rebuilt(transform, "cpu", registry)
     rows = case.rows(transform, 16, dtype=torch.float32)
     # Other rows than it was initialised on, inside the same domain.
     with torch.no_grad():

@@ -1,8 +1,18 @@
 """Conditioner networks: tensors in, tensors out; they know no probability."""
 
+from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.convolutional import ConvolutionalResNet
 from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
+from logpx.nets.masked_convolution import MaskedConvolution
 from logpx.nets.mlp import MLP, ResidualMLP
 
-__all__ = ["ACTIVATIONS", "MADE", "MLP", "ConvolutionalResNet", "ResidualMLP"]
+__all__ = [
+    "ACTIVATIONS",
+    "MADE",
+    "MLP",
+    "ConvolutionalResNet",
+    "IncrementalConditioner",
+    "MaskedConvolution",
+    "ResidualMLP",
+]

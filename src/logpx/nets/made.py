@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from logpx.configuration import Configured
 from logpx.errors import UsageError
+from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.layers import (
     ContextLinear,
     check_widths,
@@ -30,7 +31,7 @@ def _hidden_degrees(width: int, features: int, context: int) -> list[int]:
     return [min(lowest + unit * choices // width, max(features - 1, 0)) for unit in range(width)]
 
 
-class MADE(Configured, nn.Module):
+class MADE(Configured, nn.Module, IncrementalConditioner):
     r"""Per-feature parameters :math:`\theta_i(x_{<i}, c)` in one pass, by masked weights.
 
     Hidden units are ordered by degree (how many inputs they see), so that `sequential` can compute each unit
@@ -115,57 +116,54 @@ class MADE(Configured, nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Find the inputs one after another, computing each hidden unit once.
 
-        Parameters
-        ----------
-        solve
-            Called as ``solve(i, parameters_of_feature_i)``; returns input i, of shape `rows`.
-        rows
-            The leading shape.
-        context
-            Shape ``(*rows, context)`` or ``(context,)``.
-
-        Returns
-        -------
-        x : Tensor
-            The inputs, shape ``(*rows, features)``.
-        parameters : Tensor
-            What `forward` would return for them.
+        See `IncrementalConditioner.sequential`.
         """
-        known: list[list[Tensor]] = [[] for _ in self.known]
         context = damp_context(context)
+        pending = [_Pending(layer, rows, context) for layer in (*self.layers, self.output)]
+        # How many units of a layer become known together, when one more input does.
+        sizes = [[known[0], *(b - a for a, b in pairwise(known))] for known in self.known]
+        columns = [
+            torch.split(layer.weight, size, 1)
+            for layer, size in zip((*self.layers, self.output), sizes, strict=True)
+        ]
+        skips = torch.split(self.skip, 1, 1)
         inputs: list[Tensor] = []
         parameters: list[Tensor] = []
         for step in range(self.features):
             if step:
-                known[0].append(damp(inputs[-1]).unsqueeze(-1))
-            for index, layer in enumerate(self.layers):
-                start = self.known[index + 1][step - 1] if step else 0
-                stop = self.known[index + 1][step]
-                if stop > start:
-                    width = self.known[index][step]
-                    h = _rows_of(layer, slice(start, stop), width, known[index], rows, context)
-                    known[index + 1].append(self.activation(h))
-            outputs = slice(step * self.parameters_per_feature, (step + 1) * self.parameters_per_feature)
-            theta = _rows_of(self.output, outputs, self.known[-1][step], known[-1], rows, context)
-            if step:
-                theta = theta + functional.linear(torch.cat(known[0], -1), self.skip[outputs, :step])
-            parameters.append(theta)
-            inputs.append(solve(step, theta))
+                latest = damp(inputs[-1]).unsqueeze(-1)
+                pending[0].add(latest, columns[0][step])
+                pending[-1].add(latest, skips[step - 1])
+            for index, following in enumerate(pending[1:]):
+                units = sizes[index + 1][step]
+                if units:
+                    h = self.activation(pending[index].take(units))
+                    following.add(h, columns[index + 1][step])
+            parameters.append(pending[-1].take(self.parameters_per_feature))
+            inputs.append(solve(step, parameters[-1]))
         return torch.stack(inputs, -1), torch.stack(parameters, -2)
 
 
-def _rows_of(
-    layer: ContextLinear,
-    outputs: slice,
-    width: int,
-    known: list[Tensor],
-    rows: torch.Size,
-    context: Tensor | None,
-) -> Tensor:
-    """Apply some output rows of a layer to its first `width` inputs, all that those rows may see."""
-    bias = layer.bias[outputs]
-    if width:
-        y = functional.linear(torch.cat(known, -1)[..., :width], layer.weight[outputs, :width], bias)
-    else:
-        y = bias.expand(*rows, -1).clone()
-    return y if layer.context_weight is None else y + layer.of_context(context, outputs)
+class _Pending:
+    """The outputs of a layer that are not complete yet: those of the units that see the most inputs.
+
+    Every new input of the layer is added to all of them at once, and never looked at again. Autograd then
+    keeps each unit once; gathering a unit's inputs when its turn comes would keep a copy for every feature.
+    """
+
+    def __init__(self, layer: ContextLinear, rows: torch.Size, context: Tensor | None) -> None:
+        self.bias = layer.bias
+        self.total = layer.bias.new_zeros(*rows, len(layer.bias))
+        if layer.context_weight is not None:
+            self.total = self.total + layer.of_context(context, slice(None))
+
+    def add(self, inputs: Tensor, columns: Tensor) -> None:
+        """Add what new inputs give to the pending outputs, by their columns of the weight."""
+        self.total = self.total + functional.linear(inputs, columns[len(columns) - self.total.shape[-1] :])
+
+    def take(self, count: int) -> Tensor:
+        """Return the first of the pending outputs, now complete, in memory of their own."""
+        done = len(self.bias) - self.total.shape[-1]
+        outputs = self.total[..., :count] + self.bias[done : done + count]
+        self.total = self.total[..., count:]
+        return outputs

@@ -6,7 +6,9 @@ from logpx.transforms.base import Transform
 from logpx.transforms.chain import Chain, Inverse
 from logpx.transforms.coupling import Coupling
 from logpx.transforms.elementwise import Affine, Exp, Logit, Sigmoid, Softplus, Standardize, Tanh
+from logpx.transforms.fixed_point import Certificate
 from logpx.transforms.linear import Convolution1x1, DenseMatrix, Linear, Matrix, PLUMatrix
+from logpx.transforms.mint import MintLayer
 from logpx.transforms.multiscale import MultiScale
 from logpx.transforms.partition import Channels, Checkerboard, Halves, Partition
 from logpx.transforms.permutation import Permutation, Reverse
@@ -18,6 +20,7 @@ __all__ = [
     "Affine",
     "AffineFunction",
     "Autoregressive",
+    "Certificate",
     "Chain",
     "Channels",
     "Checkerboard",
@@ -30,6 +33,7 @@ __all__ = [
     "Linear",
     "Logit",
     "Matrix",
+    "MintLayer",
     "MultiScale",
     "PLUMatrix",
     "Partition",

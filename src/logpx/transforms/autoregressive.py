@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from logpx.errors import UsageError
+from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.made import MADE
 from logpx.transforms.base import Transform, check_event
+from logpx.transforms.fixed_point import Certificate
+from logpx.transforms.implicit import differentiable_inverse
+from logpx.transforms.jacobi import check_causal, jacobi_inverse
 from logpx.transforms.univariate import AffineFunction, Univariate
 
 __all__ = ["Autoregressive"]
@@ -18,7 +23,9 @@ class Autoregressive(Transform):
     r"""Masked autoregressive map, :math:`z_i = f(x_i; \theta_i(x_{<i}, c))`.
 
     `forward` costs one evaluation of the net. `inverse` finds the features in order, and computes each
-    hidden unit once.
+    hidden unit once, if the net is an `logpx.nets.IncrementalConditioner`, as the default is. With any
+    other causal net it finds all features together by Jacobi iteration, and `solve` returns the certificate;
+    then it can be differentiated once.
 
     Parameters
     ----------
@@ -32,6 +39,10 @@ class Autoregressive(Transform):
         The number of context features.
     activation
         One of `logpx.nets.ACTIVATIONS`.
+    net
+        Your own causal conditioner in place of the default `logpx.nets.MADE`: called as ``net(x, context)``,
+        it returns ``features × univariate.parameters`` numbers per row, of which those of a feature depend
+        on the features before it alone. `inverse` refuses a net that is not causal; `forward` does not look.
 
     References
     ----------
@@ -54,20 +65,34 @@ class Autoregressive(Transform):
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
         activation: str = "relu",
+        net: nn.Module | None = None,
     ) -> None:
         super().__init__(features, context)
         self.univariate = univariate or AffineFunction()
-        self.net = MADE(features, self.univariate.parameters, hidden, context, activation)
+        if net is None:
+            net = MADE(features, self.univariate.parameters, hidden, context, activation)
+        self.net = net
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the net."""
         check_event(x, self.event_shape)
-        z, ladj = self.univariate(x, self.net(x, context))
+        z, ladj = self._evaluate(x, context)
         return z, ladj.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map noise to data, feature by feature, at about the arithmetic of one evaluation of the net."""
+        """Map noise to data: in one sweep at about the arithmetic of one evaluation, or by iteration.
+
+        Raises
+        ------
+        UsageError
+            If a net of your own is not causal.
+        NotConvergedError
+            If the iteration does not reach rounding level.
+        """
         check_event(z, self.event_shape)
+        if not isinstance(self.net, IncrementalConditioner):
+            x, ladj, _ = self.solve(z, context)
+            return x, ladj
         ladjs: list[Tensor] = []
 
         def solve(feature: int, params: Tensor) -> Tensor:
@@ -77,3 +102,39 @@ class Autoregressive(Transform):
 
         x, _ = self.net.sequential(solve, z.shape[:-1], context)
         return x, torch.stack(ladjs, -1).sum(-1)
+
+    # The number of sweeps depends on the data, which no compiled graph can express.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def solve(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Certificate]:
+        """Invert by Jacobi iteration, whatever the net; return the certificate too.
+
+        Costs the iterations, one evaluation of the net, and one more on a row per feature, which makes sure
+        that the net is causal.
+
+        Raises
+        ------
+        UsageError
+            If the net is not causal.
+        NotConvergedError
+            If the residual of a row does not reach rounding level in D + 1 evaluations.
+        """
+        check_event(z, self.event_shape)
+        if z.numel() and not z.is_meta:
+            one = None if context is None else context.reshape(-1, context.shape[-1])[0]
+            check_causal(self._parameters_of, z.reshape(-1, z.shape[-1])[0], one)
+        x, certificate = jacobi_inverse(self._parameters_of, self.univariate, z, context)
+        sources = (context, *self.parameters())
+        x, ladj = differentiable_inverse(lambda x: self._evaluate(x, context), x, z, sources, event_dims=1)
+        return x, ladj, certificate
+
+    def _evaluate(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.univariate(x, self._parameters_of(x, context))
+
+    def _parameters_of(self, x: Tensor, context: Tensor | None) -> Tensor:
+        params: Tensor = self.net(x, context)
+        if params.numel() != x.numel() * self.univariate.parameters:
+            raise UsageError(
+                f"the net returned shape {tuple(params.shape)} for rows of shape {tuple(x.shape)}",
+                fix=f"return {self.univariate.parameters} numbers per feature",
+            )
+        return params.reshape(*x.shape, self.univariate.parameters)

@@ -1,0 +1,42 @@
+"""What an autoregressive layer may ask of its conditioner besides one evaluation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["IncrementalConditioner"]
+
+
+class IncrementalConditioner(ABC):
+    """A causal net that can be evaluated while its inputs become known one after another.
+
+    `logpx.transforms.Autoregressive` inverts such a net in one sweep. A causal net without this capability
+    is inverted by Jacobi iteration.
+    """
+
+    @abstractmethod
+    def sequential(
+        self, solve: Callable[[int, Tensor], Tensor], rows: torch.Size, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Find the inputs one after another, doing the work of one evaluation in all.
+
+        Parameters
+        ----------
+        solve
+            Called as ``solve(i, parameters_of_feature_i)``; returns input i, of shape `rows`.
+        rows
+            The leading shape.
+        context
+            Shape ``(*rows, context)`` or ``(context,)``.
+
+        Returns
+        -------
+        x : Tensor
+            The inputs, shape ``(*rows, features)``.
+        parameters : Tensor
+            What one evaluation of the net would return for them.
+        """
