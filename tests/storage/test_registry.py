@@ -17,7 +17,7 @@ from logpx.distributions import (
     StudentT,
     Uniform,
 )
-from logpx.flows import IAF, MAF, NICE, NSF, RealNVP
+from logpx.flows import IAF, MAF, NICE, NSF, MintNet, RealNVP
 from logpx.latent import GaussianMixture
 from logpx.nets import MADE, MLP, ConvolutionalResNet, ResidualMLP
 from logpx.storage import REGISTRY, load, save
@@ -39,6 +39,7 @@ from logpx.transforms import (
     Inverse,
     Linear,
     Logit,
+    MintLayer,
     MultiScale,
     Permutation,
     PLUMatrix,
@@ -80,6 +81,8 @@ MODELS = {
     "ConvolutionalResNet": lambda: flow(
         Coupling(net=ConvolutionalResNet(1, 2, width=4), partition=Channels((2, 4, 4)))
     ),
+    "MintNet": lambda: MintNet((2, 3, 3), layers=2, hidden=2, context=2),
+    "MintLayer": lambda: flow(MintLayer(4, hidden=3)),
     "GaussianMixture": lambda: GaussianMixture(components=2, features=3),
     "DiagonalNormal": lambda: DiagonalNormal(3),
     "FullNormal": lambda: FullNormal(3),

@@ -4,7 +4,6 @@ from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.convolutional import ConvolutionalResNet
 from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
-from logpx.nets.masked_convolution import MaskedConvolution
 from logpx.nets.mlp import MLP, ResidualMLP
 
 __all__ = [
@@ -13,6 +12,5 @@ __all__ = [
     "MLP",
     "ConvolutionalResNet",
     "IncrementalConditioner",
-    "MaskedConvolution",
     "ResidualMLP",
 ]

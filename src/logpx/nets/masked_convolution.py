@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.nets.layers import damp
 
 __all__ = ["MaskedConvolution"]
 
 
-class MaskedConvolution(Configured, nn.Module):
+class MaskedConvolution(nn.Module):
     r"""Masked convolution between groups of the channels of an image.
 
     The features of an image are ordered by pixel, in reading order, then by channel. Every group has one

@@ -46,7 +46,6 @@ _CLASSES: tuple[type[Any], ...] = (
     nets.ConvolutionalResNet,
     nets.MADE,
     nets.MLP,
-    nets.MaskedConvolution,
     nets.ResidualMLP,
     distributions.DiagonalNormal,
     distributions.Flow,
