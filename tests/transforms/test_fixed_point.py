@@ -90,7 +90,7 @@ def test_values_that_are_not_finite_stop_at_once(value):
     calls = []
     target = torch.zeros(3, 2, dtype=torch.float64)
     target[1, 0] = value
-    with pytest.raises(NotConvergedError, match="row 2: .* after 0 iterations"):
+    with pytest.raises(NotConvergedError, match=r"row 2: .* after 0 iterations"):
         solve(linear_step(triangular(2), target, calls), target, event_dims=1, limit=9)
     assert not calls
 

@@ -91,7 +91,7 @@ def solve(
     # Nothing converges where there are no rows, or only shapes without values.
     if x.is_meta or not x.numel():
         return x, Certificate(0, 0.0, 0.0)
-    precision = torch.finfo(x.dtype).eps
+    precision, smallest = torch.finfo(x.dtype).eps, torch.finfo(x.dtype).tiny
     # Far beyond any meaningful value, but with room for the sums that a net makes of it.
     largest = torch.finfo(x.dtype).max ** 0.5
     ones = [1] * event_dims
@@ -103,7 +103,9 @@ def solve(
         while finite and iteration < limit:
             found, magnitude, proposal = step(x)
             iteration += 1
-            left = (found.abs() / (precision * magnitude)).flatten(-event_dims).amax(-1)
+            # Where all terms are 0 so is their difference.
+            rounding = (precision * magnitude).clamp_min(smallest)
+            left = (found.abs() / rounding).flatten(-event_dims).amax(-1)
             better = (left < fewest).view(*left.shape, *ones)
             best, residual = torch.where(better, x, best), torch.where(better, found, residual)
             # Within the tolerance a row goes on as long as a sweep halves what is left.

@@ -105,7 +105,7 @@ def _solve_transposed(value: Tensor, at: Tensor, target: Tensor, diagonal: Tenso
         terms = (known.abs() + (diagonal * v).abs()).flatten(-event_dims)
         # An element of the product sums over the row, so that its rounding error is that of the row.
         largest = terms.amax(-1).view(*terms.shape[:-1], *[1] * event_dims).expand_as(v)
-        return residual, largest + torch.finfo(v.dtype).tiny, v - residual / diagonal
+        return residual, largest, v - residual / diagonal
 
     # Exact after as many sweeps as there are elements; a few more let rounding errors settle.
     limit = at.shape[-event_dims:].numel() + 16
