@@ -15,20 +15,25 @@ from logpx.transforms import (
     Affine,
     AffineFunction,
     Autoregressive,
+    AutoregressiveConvolution,
     Chain,
     Channels,
     Checkerboard,
     Convolution1x1,
     Coupling,
     DenseMatrix,
+    EmergingConvolution,
     Exp,
+    HouseholderMatrix,
     Inverse,
     Linear,
     Logit,
     MintLayer,
     MultiScale,
     Permutation,
+    PermutationMatrix,
     PLUMatrix,
+    QRMatrix,
     RationalQuadraticFunction,
     Reverse,
     ShiftFunction,
@@ -113,6 +118,9 @@ class Case:
 MATRICES = {
     "dense": DenseMatrix,
     "PLU": PLUMatrix,
+    "QR": QRMatrix,
+    "Householder": HouseholderMatrix,
+    "permutation": PermutationMatrix,
 }
 
 
@@ -154,6 +162,11 @@ CASES = {
     "softplus": Case(lambda: Softplus(3), inverse_at=POSITIVE, onto_reals=False),
     # The exponential is finite up to 88 in single precision.
     "exp": Case(lambda: Exp(3), forward_at=(0.0, 80.0, -1e3, -1e30), inverse_at=POSITIVE, onto_reals=False),
+    "autoregressive convolution": Case(lambda: AutoregressiveConvolution((2, 3, 2))),
+    "autoregressive convolution, reverse": Case(
+        lambda: AutoregressiveConvolution((2, 2, 3), kernel=5, reverse=True)
+    ),
+    "emerging convolution": Case(lambda: EmergingConvolution((2, 3, 2))),
     "permutation drawn": Case(lambda: Permutation(4, seed=5)),
     "permutation given": Case(lambda: Permutation(4, [2, 0, 3, 1])),
     "reverse": Case(lambda: Reverse(3)),
@@ -290,7 +303,16 @@ def conditional_case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(
-    params=["softplus", "linear, PLU", "RealNVP", "MAF, context", "IAF", "NSF", "NSF, autoregressive"]
+    params=[
+        "softplus",
+        "linear, PLU",
+        "emerging convolution",
+        "RealNVP",
+        "MAF, context",
+        "IAF",
+        "NSF",
+        "NSF, autoregressive",
+    ]
 )
 def compiled_case(request: pytest.FixtureRequest) -> Case:
     """Run a test on a few transforms that have every kind of operation: native code takes long."""

@@ -8,6 +8,7 @@ import torch
 from logpx.errors import UsageError
 from logpx.transforms import (
     Autoregressive,
+    AutoregressiveConvolution,
     Chain,
     Convolution1x1,
     Coupling,
@@ -16,6 +17,7 @@ from logpx.transforms import (
     MintLayer,
     MultiScale,
     Permutation,
+    PermutationMatrix,
     Reverse,
     Squeezed,
 )
@@ -28,17 +30,23 @@ def elements(partition):
     return [part.flatten() for part in partition.split(places)]
 
 
-def pattern_of_mint(layer):
-    """Return what an output may see by three convolutions, each within its kernel and not ahead."""
-    channels, height, width = layer.image_shape
-    kernel = layer.first.kernel
-    places = list(itertools.product(range(channels), range(height), range(width)))
+def of_convolution(shape, reach, reverse):
+    """Return which output sees which input, by their distance and the order row, column, channel."""
+    places = list(itertools.product(*map(range, shape)))
     pattern = torch.zeros(len(places), len(places))
-    for (i, (c, y, x)), (j, (d, v, u)) in itertools.product(enumerate(places), enumerate(places)):
-        within = max(abs(y - v), abs(x - u)) <= kernel // 2
-        before = (v, u, d) >= (y, x, c) if layer.reverse else (v, u, d) <= (y, x, c)
-        pattern[i, j] = within and before
-    return torch.linalg.matrix_power(pattern, 3)
+    for (i, (c, y, x)), (j, (d, v, u)) in itertools.product(enumerate(places), repeat=2):
+        near = max(abs(y - v), abs(x - u)) <= reach
+        before = (v, u, d) >= (y, x, c) if reverse else (v, u, d) <= (y, x, c)
+        pattern[i, j] = near and before
+    return pattern
+
+
+def of_matrix(matrix, forward):
+    """Return which row depends on which column: for a permutation on one, else on all."""
+    if isinstance(matrix, PermutationMatrix):
+        order = matrix.permutation.order
+        return torch.eye(matrix.n)[order if forward else order.argsort()]
+    return torch.ones(matrix.n, matrix.n)
 
 
 def permitted(transform, direction):
@@ -80,14 +88,19 @@ def permitted(transform, direction):
         case Autoregressive():
             pattern, of_context = torch.ones(size, size).tril(), torch.ones(size)
         case MintLayer():
-            pattern, of_context = pattern_of_mint(transform), torch.ones(size)
+            # Three convolutions, one after the other.
+            one = of_convolution(transform.image_shape, transform.first.kernel // 2, transform.reverse)
+            pattern, of_context = torch.linalg.matrix_power(one, 3), torch.ones(size)
             # The inverse follows every path.
             pattern = pattern if forward else torch.linalg.matrix_power(pattern, size)
         case Linear():
-            pattern = torch.ones(size, size)
+            pattern = of_matrix(transform.matrix, forward)
         case Convolution1x1():
-            channels, height, width = transform.event_shape
-            pattern = torch.kron(torch.ones(channels, channels), torch.eye(height * width))
+            _, height, width = transform.event_shape
+            pattern = torch.kron(of_matrix(transform.matrix, forward), torch.eye(height * width))
+        case AutoregressiveConvolution():
+            pattern = of_convolution(transform.event_shape, transform.reach, transform.reverse)
+            pattern = pattern if forward else torch.linalg.matrix_power(pattern, size)
         case Permutation():
             pattern = pattern[transform.order] if forward else pattern[transform.order].mT
         case Reverse():

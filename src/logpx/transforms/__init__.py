@@ -7,7 +7,18 @@ from logpx.transforms.chain import Chain, Inverse
 from logpx.transforms.coupling import Coupling
 from logpx.transforms.elementwise import Affine, Exp, Logit, Sigmoid, Softplus, Standardize, Tanh
 from logpx.transforms.fixed_point import Certificate
-from logpx.transforms.linear import Convolution1x1, DenseMatrix, Linear, Matrix, PLUMatrix
+from logpx.transforms.linear import (
+    AutoregressiveConvolution,
+    Convolution1x1,
+    DenseMatrix,
+    EmergingConvolution,
+    HouseholderMatrix,
+    Linear,
+    Matrix,
+    PermutationMatrix,
+    PLUMatrix,
+    QRMatrix,
+)
 from logpx.transforms.mint import MintLayer
 from logpx.transforms.multiscale import MultiScale
 from logpx.transforms.partition import Channels, Checkerboard, Halves, Partition
@@ -20,6 +31,7 @@ __all__ = [
     "Affine",
     "AffineFunction",
     "Autoregressive",
+    "AutoregressiveConvolution",
     "Certificate",
     "Chain",
     "Channels",
@@ -27,8 +39,10 @@ __all__ = [
     "Convolution1x1",
     "Coupling",
     "DenseMatrix",
+    "EmergingConvolution",
     "Exp",
     "Halves",
+    "HouseholderMatrix",
     "Inverse",
     "Linear",
     "Logit",
@@ -38,6 +52,8 @@ __all__ = [
     "PLUMatrix",
     "Partition",
     "Permutation",
+    "PermutationMatrix",
+    "QRMatrix",
     "RationalQuadraticFunction",
     "Reverse",
     "ShiftFunction",

@@ -4,16 +4,23 @@ import pytest
 import torch
 
 from logpx.errors import UsageError
-from logpx.transforms import Convolution1x1, DenseMatrix, PLUMatrix
+from logpx.transforms import (
+    Convolution1x1,
+    DenseMatrix,
+    HouseholderMatrix,
+    PermutationMatrix,
+    PLUMatrix,
+    QRMatrix,
+)
 
-MATRICES = [DenseMatrix, PLUMatrix]
+MATRICES = [DenseMatrix, HouseholderMatrix, PermutationMatrix, PLUMatrix, QRMatrix]
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_is_torchs_convolution(matrix):
     convolution = Convolution1x1((5, 3, 2), matrix(5)).double()
     x = torch.randn(7, 5, 3, 2, dtype=torch.float64)
-    weight = convolution.matrix.dense()
+    weight = convolution.matrix.dense().double()
     z, ladj = convolution.forward(x)
     torch.testing.assert_close(z, torch.nn.functional.conv2d(x, weight[:, :, None, None]))
     torch.testing.assert_close(ladj, (6 * torch.linalg.slogdet(weight)[1]).expand(7), rtol=1e-9, atol=1e-9)
@@ -38,6 +45,14 @@ def test_starts_as_a_rotation():
     z, ladj = Convolution1x1((5, 3, 2)).forward(x)
     torch.testing.assert_close(z.norm(dim=1), x.norm(dim=1))
     torch.testing.assert_close(ladj, torch.zeros(7), atol=1e-5, rtol=0)
+
+
+def test_pixels_may_be_channels_last_in_memory():
+    convolution = Convolution1x1((5, 3, 2)).double()
+    x = torch.randn(7, 5, 3, 2, dtype=torch.float64)
+    last = x.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(convolution.forward(last)[0], convolution.forward(x)[0])
+    torch.testing.assert_close(convolution.inverse(last)[0], convolution.inverse(x)[0])
 
 
 @pytest.mark.parametrize("shape", [3, (3,), (3, 4), (1, 3, 4, 4)])

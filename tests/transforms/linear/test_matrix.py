@@ -5,13 +5,25 @@ import pytest
 import torch
 
 from logpx.errors import UsageError
-from logpx.transforms import DenseMatrix, Matrix, PLUMatrix
+from logpx.transforms import DenseMatrix, HouseholderMatrix, Matrix, PermutationMatrix, PLUMatrix, QRMatrix
 
-MATRICES = {"dense": DenseMatrix, "PLU": PLUMatrix}
+MATRICES = {
+    "dense": DenseMatrix,
+    "PLU": PLUMatrix,
+    "QR": QRMatrix,
+    "Householder": HouseholderMatrix,
+    "permutation": PermutationMatrix,
+}
+TRAINED = [name for name in MATRICES if name != "permutation"]
 
 
 @pytest.fixture(params=MATRICES)
 def kind(request):
+    return MATRICES[request.param]
+
+
+@pytest.fixture(params=TRAINED)
+def trained_kind(request):
     return MATRICES[request.param]
 
 
@@ -50,9 +62,17 @@ def test_starts_as_a_rotation(kind, n):
     torch.testing.assert_close(dense @ dense.mT, torch.eye(n), atol=1e-5, rtol=0)
 
 
-def test_changed_parameter_changes_every_result(kind):
+def test_two_matrices_start_differently(trained_kind):
+    assert not torch.equal(trained_kind(4).dense(), trained_kind(4).dense())
+
+
+def test_start_as_the_identity(trained_kind):
+    torch.testing.assert_close(trained_kind(4, identity=True).dense(), torch.eye(4), atol=1e-6, rtol=0)
+
+
+def test_changed_parameter_changes_every_result(trained_kind):
     # Nothing is remembered between calls, in evaluation neither.
-    matrix = kind(4).double().eval()
+    matrix = trained_kind(4).double().eval()
     x = torch.randn(4, 20, dtype=torch.float64)
 
     def results():
@@ -65,24 +85,36 @@ def test_changed_parameter_changes_every_result(kind):
     assert not any(torch.equal(a, b) for a, b in zip(before, results(), strict=True))
 
 
-def test_gradients_are_those_of_the_dense_matrix(kind):
-    matrix = trained(kind, 3)
-    x = torch.randn(3, 8, dtype=torch.float64, requires_grad=True)
+def test_gradients_are_those_of_the_dense_matrix(trained_kind):
+    matrix = trained(trained_kind, 3)
+    x = torch.randn(3, 8, dtype=torch.float64)
+    parameters = list(matrix.parameters())
     for found, expected in (
         (matrix.multiply(x), matrix.dense() @ x),
         (matrix.solve(x), torch.linalg.inv(matrix.dense()) @ x),
-        (matrix.log_abs_det(), torch.linalg.slogdet(matrix.dense())[1]),
+        (matrix.log_abs_det() + 0 * parameters[0].sum(), torch.linalg.slogdet(matrix.dense())[1]),
     ):
-        wanted = [x, *matrix.parameters()]
-        direction = torch.randn(found.shape, dtype=torch.float64)
-        for a, b in zip(
-            torch.autograd.grad(found, wanted, direction, materialize_grads=True, allow_unused=True)
-            if found.requires_grad
-            else [torch.zeros_like(tensor) for tensor in wanted],
-            torch.autograd.grad(expected, wanted, direction, materialize_grads=True, allow_unused=True),
-            strict=True,
-        ):
+        weights = torch.randn(found.shape, dtype=torch.float64)
+        of_factors = torch.autograd.grad(found, parameters, weights)
+        of_dense = torch.autograd.grad(expected, parameters, weights)
+        for a, b in zip(of_factors, of_dense, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 200])
+def test_number_of_solves_does_not_depend_on_the_number_of_columns(kind, rows, monkeypatch):
+    calls = []
+    for name in ("solve_triangular", "solve_ex"):
+        solve = getattr(torch.linalg, name)
+
+        def counting(matrix, columns, solve=solve, **options):
+            calls.append(columns.shape[1])
+            return solve(matrix, columns, **options)
+
+        monkeypatch.setattr(torch.linalg, name, counting)
+    kind(5).solve(torch.randn(5, rows))
+    expected = {DenseMatrix: 1, PLUMatrix: 2, QRMatrix: 2, HouseholderMatrix: 1, PermutationMatrix: 0}
+    assert calls == [rows] * expected[kind]
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.0, True, "3"])
