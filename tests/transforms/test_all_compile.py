@@ -30,8 +30,9 @@ def test_one_graph(case, direction):
     check(transform, direction, inputs, case.context(transform, 4), fullgraph, backend="eager")
 
 
-# The compiler's own imports use a part of torch that torch has deprecated.
+# The compiler itself uses parts of torch that torch has deprecated.
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_one_graph_in_native_code(compiled_case, direction):

@@ -11,6 +11,7 @@ from torch.nn import functional
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, check_event
 from logpx.transforms.linear.convolution1x1 import check_image_shape
+from logpx.transforms.linear.precision import full_precision
 
 __all__ = ["AutoregressiveConvolution"]
 
@@ -90,9 +91,20 @@ class AutoregressiveConvolution(Transform):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Convolve, with one matrix product."""
         check_event(x, self.event_shape)
+        with full_precision(x):
+            return self._turned(self._convolved(self._turned(x))), self._ladj(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Solve for one row of pixels after the other, each for all images at once."""
+        check_event(z, self.event_shape)
+        with full_precision(z):
+            images = self._turned(z).reshape(-1, *self.event_shape)
+            return self._turned(self._solved(images).reshape(z.shape)), -self._ladj(z)
+
+    def _convolved(self, x: Tensor) -> Tensor:
         _, height, width = self.event_shape
         reach = self.reach
-        channels_first = self._turned(x).movedim(-3, 0)
+        channels_first = x.movedim(-3, 0)
         padded = functional.pad(channels_first, (reach, reach, reach, 0))
         shifted = [
             padded[..., reach + row : reach + row + height, reach + column : reach + column + width]
@@ -100,8 +112,7 @@ class AutoregressiveConvolution(Transform):
         ]
         kernel = torch.cat([self.above.flatten(1), self.left.flatten(1), self._at_centre()], 1)
         # Not torch's convolution: on a GPU it rounds its inputs to ten bits (TF32), and the inverse does not.
-        z = (kernel @ torch.cat(shifted).flatten(1)).reshape(channels_first.shape).movedim(0, -3)
-        return self._turned(z), self._ladj(x)
+        return (kernel @ torch.cat(shifted).flatten(1)).reshape(channels_first.shape).movedim(0, -3)
 
     def _row_matrix(self) -> Tensor:
         """Return T, shape ``(W·C, W·C)``, whose rows and columns are ordered by column, then channel."""
@@ -112,12 +123,9 @@ class AutoregressiveConvolution(Transform):
                 matrix = matrix + torch.kron(self.centre.new_ones(width + column).diag(column), weight)
         return matrix
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Solve for one row of pixels after the other, each for all images at once."""
-        check_event(z, self.event_shape)
+    def _solved(self, images: Tensor) -> Tensor:
         channels, _, width = self.event_shape
         reach = self.reach
-        images = self._turned(z).reshape(-1, *self.event_shape)
         row_matrix, kernel_above = self._row_matrix(), self.above.flatten(1)
         solved: list[Tensor] = []
         padded = [images.new_zeros(width + 2 * reach, channels, len(images))] * reach
@@ -131,8 +139,7 @@ class AutoregressiveConvolution(Transform):
             x = torch.linalg.solve_triangular(row_matrix, right_side.flatten(0, 1), upper=False)
             solved.append(x.unflatten(0, (width, channels)))
             padded.append(functional.pad(solved[-1], (0, 0, 0, 0, reach, reach)))
-        x = torch.stack(solved).permute(3, 2, 0, 1).reshape(z.shape)
-        return self._turned(x), -self._ladj(z)
+        return torch.stack(solved).permute(3, 2, 0, 1)
 
     def extra_repr(self) -> str:
         """Show the event shape, the kernel and the order."""

@@ -10,6 +10,7 @@ from logpx.errors import UsageError
 from logpx.transforms.base import Transform, check_event
 from logpx.transforms.linear.matrix import Matrix
 from logpx.transforms.linear.plu import PLUMatrix
+from logpx.transforms.linear.precision import full_precision
 
 __all__ = ["Convolution1x1", "check_image_shape", "check_size"]
 
@@ -91,12 +92,14 @@ class Convolution1x1(Transform):
         """Multiply the channels of all pixels by the matrix."""
         check_event(x, self.event_shape)
         pixels = x.movedim(-3, 0)
-        z = self.matrix.multiply(pixels.flatten(1)).reshape(pixels.shape)
-        return z.movedim(0, -3), self._ladj(x)
+        with full_precision(x):
+            z = self.matrix.multiply(pixels.flatten(1)).reshape(pixels.shape)
+            return z.movedim(0, -3), self._ladj(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Solve for the channels of all pixels at once."""
         check_event(z, self.event_shape)
         pixels = z.movedim(-3, 0)
-        x = self.matrix.solve(pixels.flatten(1)).reshape(pixels.shape)
-        return x.movedim(0, -3), -self._ladj(z)
+        with full_precision(z):
+            x = self.matrix.solve(pixels.flatten(1)).reshape(pixels.shape)
+            return x.movedim(0, -3), -self._ladj(z)

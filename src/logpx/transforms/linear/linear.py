@@ -9,6 +9,7 @@ from logpx.transforms.base import Transform, check_event
 from logpx.transforms.linear.convolution1x1 import check_size
 from logpx.transforms.linear.matrix import Matrix
 from logpx.transforms.linear.plu import PLUMatrix
+from logpx.transforms.linear.precision import full_precision
 
 __all__ = ["Linear"]
 
@@ -52,12 +53,14 @@ class Linear(Transform):
         """Multiply all rows by the matrix, and shift."""
         check_event(x, self.event_shape)
         columns = x.movedim(-1, 0)
-        z = self.matrix.multiply(columns.reshape(*self.event_shape, -1))
-        return z.reshape(columns.shape).movedim(0, -1) + self.bias, self._ladj(x)
+        with full_precision(x):
+            z = self.matrix.multiply(columns.reshape(*self.event_shape, -1))
+            return z.reshape(columns.shape).movedim(0, -1) + self.bias, self._ladj(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift back, and solve for all rows at once."""
         check_event(z, self.event_shape)
         columns = (z - self.bias).movedim(-1, 0)
-        x = self.matrix.solve(columns.reshape(*self.event_shape, -1))
-        return x.reshape(columns.shape).movedim(0, -1), -self._ladj(z)
+        with full_precision(z):
+            x = self.matrix.solve(columns.reshape(*self.event_shape, -1))
+            return x.reshape(columns.shape).movedim(0, -1), -self._ladj(z)
