@@ -7,9 +7,13 @@ import torch
 
 from logpx import flows
 from logpx.errors import UsageError
-from logpx.transforms import Chain, Coupling, MultiScale, Squeezed
+from logpx.transforms import ActNorm, Chain, Convolution1x1, Coupling, MultiScale, Squeezed
 
-KINDS = {"RealNVP": lambda shape, **options: flows.RealNVP(shape, **{"layers": 2, "hidden": (4,), **options})}
+KINDS = {
+    "RealNVP": lambda shape, **options: flows.RealNVP(shape, **{"layers": 2, "hidden": (4,), **options}),
+    "Glow": lambda shape, **options: flows.Glow(shape, **{"steps": 2, "hidden": (4,), **options}),
+}
+DEEP = {"RealNVP": {"layers": 16}, "Glow": {"steps": 16}}
 
 
 @pytest.fixture(params=KINDS)
@@ -114,22 +118,72 @@ def test_one_hot_classes_are_learnt_and_sampled(kind):
     assert means == pytest.approx([-1.0, 1.0], abs=0.3)
 
 
-def test_a_new_flow_is_a_normal_of_every_channel(kind):
-    x = torch.tensor([2.0, -30.0])[:, None, None] + torch.tensor([0.1, 5.0])[:, None, None] * torch.randn(
-        500, 2, 8, 8
-    )
+def coloured(rows):
+    """Return images whose two channels differ in mean and scale."""
+    colours = torch.tensor([[2.0, 0.1], [-30.0, 5.0]])[:, :, None, None]
+    return colours[:, 0] + colours[:, 1] * torch.randn(rows, 2, 8, 8)
+
+
+def test_initialisation_normalizes_the_channels_of_every_layer_once(kind):
     flow = kind((2, 8, 8))
+    seen = []
+    for layer in layers_of(flow.transform, ActNorm):
+        layer.initialise = lambda x, context, own=layer.initialise: seen.append(own(x, context)) or seen[-1]
+    x = coloured(500)
     with torch.no_grad():
-        z = flow.initialise(x)
-        again = flow.initialise(100.0 * x)
-    torch.testing.assert_close(z.mean((0, 2, 3)), torch.zeros(2), rtol=0, atol=1e-3)
-    torch.testing.assert_close(z.std((0, 2, 3)), torch.ones(2), rtol=1e-2, atol=0)
-    torch.testing.assert_close(again, flow.transform.forward(100.0 * x)[0])
+        flow.initialise(x)
+        state = {name: tensor.clone() for name, tensor in flow.state_dict().items()}
+        flow.initialise(100.0 * x)
+    assert len(seen) == 2 * len(layers_of(flow.transform, ActNorm)) > 0
+    for z in seen[: len(seen) // 2]:
+        torch.testing.assert_close(z.mean((0, 2, 3)), torch.zeros(z.shape[1]), rtol=0, atol=1e-3)
+        torch.testing.assert_close(z.std((0, 2, 3)), torch.ones(z.shape[1]), rtol=1e-2, atol=0)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in flow.state_dict().items())
 
 
-def test_deep_stacks_stay_finite(kind):
+def test_a_new_real_nvp_is_a_normal_of_every_channel():
+    x = coloured(500)
+    flow = flows.RealNVP((2, 8, 8), layers=2, hidden=(4,), levels=1)
+    with torch.no_grad():
+        flow.initialise(x)
+        found = flow.log_prob(x)
+    mean, scale = x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True, correction=0)
+    expected = torch.distributions.Normal(mean, scale).log_prob(x).sum((1, 2, 3))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_recomputation_changes_no_value_and_no_gradient(kind):
     torch.manual_seed(0)
-    flow = kind((1, 8, 8), **DEEP.get(kind, {}))
+    plain, recomputed = (kind((1, 8, 8), levels=2, context=2, recompute=each) for each in (False, True))
+    randomised(plain)
+    recomputed.double().load_state_dict(plain.state_dict())
+    x, context = torch.randn(8, 1, 8, 8, dtype=torch.float64), torch.randn(8, 2, dtype=torch.float64)
+    gradients = []
+    for flow in (plain, recomputed):
+        wanted = [x.clone().requires_grad_(), context.clone().requires_grad_()]
+        value = flow.log_prob(*wanted)
+        gradients.append([value, *torch.autograd.grad(value.sum(), [*wanted, *flow.parameters()])])
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "option"), [("RealNVP", "layers"), ("Glow", "steps")])
+def test_memory_of_a_recomputed_flow_does_not_grow_with_its_layers(name, option):
+    def kept(count):
+        flow = KINDS[name]((1, 8, 8), levels=2, recompute=True, **{option: count})
+        sizes = []
+        x = torch.randn(4, 1, 8, 8)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+            flow.log_prob(x)
+        return len(sizes), sum(sizes)
+
+    assert kept(16) == kept(4)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_deep_stacks_stay_finite(name):
+    torch.manual_seed(0)
+    flow = KINDS[name]((1, 8, 8), **DEEP[name])
     x = torch.distributions.StudentT(1.5).sample((32, 1, 8, 8)) * 100.0
     with torch.no_grad():
         flow.initialise(x)
@@ -144,9 +198,6 @@ def test_deep_stacks_stay_finite(kind):
         losses.append(loss.item())
     assert all(math.isfinite(loss) for loss in losses)
     assert losses[-1] < losses[0]
-
-
-DEEP = {KINDS["RealNVP"]: {"layers": 16}}
 
 
 @pytest.mark.parametrize(
@@ -170,3 +221,19 @@ def test_images_that_cannot_be(kind, shape, options, match):
 def test_levels_are_for_images():
     with pytest.raises(UsageError, match="images"):
         flows.RealNVP(4, levels=2)
+
+
+def test_glow_of_vectors_points_to_real_nvp():
+    with pytest.raises(UsageError, match="images") as error:
+        flows.Glow(4)
+    assert "RealNVP" in error.value.fix
+
+
+@pytest.mark.parametrize(
+    ("shape", "levels"), [((1, 28, 28), 2), ((3, 32, 32), 3), ((1, 2, 2), 1), ((3, 64, 48), 3)]
+)
+def test_glow_halves_until_4_by_4_or_odd(shape, levels):
+    flow = flows.Glow(shape, steps=2, hidden=(2,))
+    assert len(layers_of(flow.transform, Squeezed)) == levels
+    assert len(layers_of(flow.transform, MultiScale)) == levels - 1
+    assert len(layers_of(flow.transform, Convolution1x1)) == 2 * levels

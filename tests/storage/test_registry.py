@@ -17,7 +17,7 @@ from logpx.distributions import (
     StudentT,
     Uniform,
 )
-from logpx.flows import IAF, MAF, NICE, NSF, MintNet, RealNVP
+from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
 from logpx.latent import GaussianMixture
 from logpx.nets import MADE, MLP, ConvolutionalResNet, ResidualMLP
 from logpx.storage import REGISTRY, load, save
@@ -50,6 +50,7 @@ from logpx.transforms import (
     QRMatrix,
     RationalQuadraticFunction,
     Reverse,
+    ReversibleChain,
     ShiftFunction,
     Sigmoid,
     Softplus,
@@ -78,6 +79,8 @@ MODELS = {
     "NSF": lambda: NSF(3, layers=2, hidden=(8,)),
     "NSF autoregressive": lambda: NSF(3, layers=2, hidden=(8,), autoregressive=True),
     "RealNVP of images": lambda: RealNVP((1, 8, 8), layers=2, hidden=(4,), context=2),
+    "Glow": lambda: Glow((1, 8, 8), steps=2, hidden=(4,), context=2, recompute=True),
+    "ReversibleChain": lambda: flow(ReversibleChain([Affine(3), Reverse(3)])),
     "Halves": lambda: flow(Coupling(hidden=(8,), partition=Halves(3))),
     "Channels": lambda: flow(Coupling(hidden=(4,), partition=Channels((2, 4, 4)))),
     "Checkerboard": lambda: flow(Coupling(hidden=(4,), partition=Checkerboard((1, 4, 4)))),

@@ -36,6 +36,7 @@ from logpx.transforms import (
     QRMatrix,
     RationalQuadraticFunction,
     Reverse,
+    ReversibleChain,
     ShiftFunction,
     Sigmoid,
     Softplus,
@@ -57,8 +58,9 @@ class Case:
 
     ``into_domain`` takes normal noise to where the map is defined, ``forward_at`` and ``inverse_at`` are the
     extreme inputs at which it must be finite, ``float32`` is its tolerance in single precision,
-    ``onto_reals`` says that it maps the real line onto itself, so that nothing is lost far outside, and
-    ``iterated`` names the direction that is found by iteration: differentiable once, and no single graph.
+    ``onto_reals`` says that it maps the real line onto itself, so that nothing is lost far outside,
+    ``iterated`` names the direction that is found by iteration: differentiable once, and no single graph, and
+    ``twice_differentiable`` is False where autodiff gives first derivatives only, in both directions.
     """
 
     build: Callable[[], Transform]
@@ -68,6 +70,7 @@ class Case:
     float32: float = 1e-5
     onto_reals: bool = True
     iterated: str = ""
+    twice_differentiable: bool = True
 
     def make(self, dtype: torch.dtype = torch.float64) -> Transform:
         """Build it, initialised on data, with parameters from N(0, 0.1²): outputs would start at zero."""
@@ -277,6 +280,18 @@ for context in (0, 2):
             lambda k=small: MultiScale(Coupling(2, **k), prior=Coupling(5, **k))
         ),
         f"squeezed{suffix}": Case(lambda k=small: Squeezed(Coupling(partition=Channels((4, 2, 2)), **k))),
+        f"reversible chain{suffix}": Case(
+            lambda k=small: ReversibleChain([Affine(3), Coupling(3, **k), Reverse(3), Coupling(3, **k)]),
+            twice_differentiable=False,
+        ),
+        f"Glow{suffix}": Case(
+            lambda k=small: flows.Glow((1, 4, 4), steps=1, levels=2, **k).transform, float32=1e-4
+        ),
+        f"Glow, recomputed{suffix}": Case(
+            lambda k=small: flows.Glow((1, 2, 2), steps=2, recompute=True, **k).transform,
+            float32=1e-4,
+            twice_differentiable=False,
+        ),
         f"RealNVP of images{suffix}": Case(
             lambda k=small: flows.RealNVP((1, 4, 4), layers=2, levels=2, **k).transform
         ),

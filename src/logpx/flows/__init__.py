@@ -1,9 +1,10 @@
 """Named normalizing flows."""
 
+from logpx.flows.glow import Glow
 from logpx.flows.maf import IAF, MAF
 from logpx.flows.mint_net import MintNet
 from logpx.flows.nice import NICE
 from logpx.flows.nsf import NSF
 from logpx.flows.realnvp import RealNVP
 
-__all__ = ["IAF", "MAF", "NICE", "NSF", "MintNet", "RealNVP"]
+__all__ = ["IAF", "MAF", "NICE", "NSF", "Glow", "MintNet", "RealNVP"]

@@ -13,6 +13,7 @@ from logpx.transforms import (
     Inverse,
     Permutation,
     Reverse,
+    ReversibleChain,
     Standardize,
     Transform,
     Univariate,
@@ -20,6 +21,7 @@ from logpx.transforms import (
 
 __all__ = [
     "autoregressive_layers",
+    "chain_of",
     "check_layers",
     "coupling_layers",
     "inverse_autoregressive",
@@ -34,9 +36,14 @@ def check_layers(layers: int) -> None:
         raise UsageError(f"a flow of {layers!r} layers", fix="give layers=1 or more")
 
 
-def standardized(features: int, layers: Iterable[Transform]) -> Chain:
+def chain_of(layers: Sequence[Transform], recompute: bool = False) -> Chain:
+    """Put layers together, with or without keeping their activations for the backward pass."""
+    return ReversibleChain(layers) if recompute else Chain(layers)
+
+
+def standardized(features: int, layers: Iterable[Transform], recompute: bool = False) -> Chain:
     """Put a `Standardize` before the layers, so that they see data of zero mean and unit scale."""
-    return Chain([Standardize(features), *layers])
+    return chain_of([Standardize(features), *layers], recompute)
 
 
 def coupling_layers(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
 from logpx.flows.images import alternating, checked_levels
-from logpx.flows.layers import check_layers, coupling_layers, standardized, warn_if_gaussian
+from logpx.flows.layers import chain_of, check_layers, coupling_layers, standardized, warn_if_gaussian
 from logpx.transforms import (
     ActNorm,
     AffineFunction,
@@ -44,6 +44,10 @@ class RealNVP(Flow):
         For images, the number of levels. Each but the last halves the image; by default until it would be
         smaller than 4 × 4, or odd: 2 for 28 × 28, 4 for 32 × 32.
 
+    recompute
+        Compute activations again in the backward pass instead of keeping them, so that memory does not grow
+        with the number of layers; see `logpx.transforms.ReversibleChain`.
+
     Raises
     ------
     UsageError
@@ -71,12 +75,13 @@ class RealNVP(Flow):
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
         levels: int | None = None,
+        recompute: bool = False,
     ) -> None:
         if isinstance(features, Sequence):
             shape = as_image_shape(features)
             check_layers(layers)
             levels = checked_levels(shape, levels, lambda count: count - 1)
-            super().__init__(StandardNormal(shape), _level(shape, levels, layers, hidden, context))
+            super().__init__(StandardNormal(shape), _level(shape, levels, layers, hidden, context, recompute))
             return
         if levels is not None:
             raise UsageError(
@@ -85,29 +90,25 @@ class RealNVP(Flow):
             )
         stack = coupling_layers(features, layers, AffineFunction(), hidden, context)
         warn_if_gaussian("RealNVP", features)
-        super().__init__(StandardNormal(features), standardized(features, stack))
+        super().__init__(StandardNormal(features), standardized(features, stack, recompute))
 
 
 def _level(
-    shape: tuple[int, int, int], levels: int, layers: int, hidden: Sequence[int], context: int
+    shape: tuple[int, int, int],
+    levels: int,
+    layers: int,
+    hidden: Sequence[int],
+    context: int,
+    recompute: bool,
 ) -> Transform:
     """Return the transform of an image, from its largest level inwards."""
-    if levels == 1:
-        return Chain([ActNorm(shape), *alternating(Checkerboard, shape, layers // 2 + 1, hidden, context)])
+    last = levels == 1
+    boards = layers // 2 + 1 if last else (layers + 1) // 2
+    run = chain_of([ActNorm(shape), *alternating(Checkerboard, shape, boards, hidden, context)], recompute)
+    if last:
+        return run
     squeezed = channels, height, width = squeezed_shape(shape)
-    inner = _level((channels // 2, height, width), levels - 1, layers, hidden, context)
-    return Chain(
-        [
-            ActNorm(shape),
-            *alternating(Checkerboard, shape, (layers + 1) // 2, hidden, context),
-            Squeezed(
-                Chain(
-                    [
-                        ActNorm(squeezed),
-                        *alternating(Channels, squeezed, layers // 2, hidden, context),
-                        MultiScale(inner, hidden, context),
-                    ]
-                )
-            ),
-        ]
-    )
+    couplings = alternating(Channels, squeezed, layers // 2, hidden, context)
+    inner = _level((channels // 2, height, width), levels - 1, layers, hidden, context, recompute)
+    split = MultiScale(inner, hidden, context)
+    return Chain([run, Squeezed(Chain([chain_of([ActNorm(squeezed), *couplings], recompute), split]))])

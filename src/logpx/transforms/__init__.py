@@ -23,6 +23,7 @@ from logpx.transforms.mint import MintLayer
 from logpx.transforms.multiscale import MultiScale
 from logpx.transforms.partition import Channels, Checkerboard, Halves, Partition
 from logpx.transforms.permutation import Permutation, Reverse
+from logpx.transforms.reversible import ReversibleChain
 from logpx.transforms.squeezed import Squeezed
 from logpx.transforms.univariate import AffineFunction, RationalQuadraticFunction, ShiftFunction, Univariate
 
@@ -56,6 +57,7 @@ __all__ = [
     "QRMatrix",
     "RationalQuadraticFunction",
     "Reverse",
+    "ReversibleChain",
     "ShiftFunction",
     "Sigmoid",
     "Softplus",
