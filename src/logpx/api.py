@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 from logpx.distributions import Distribution
+from logpx.images import ImageFitResult, Images, fit_images, holds_images
 from logpx.storage import load, save
 from logpx.tables import TableFitResult, fit_table
 from logpx.training import FitResult
@@ -18,31 +19,37 @@ def fit(model: Distribution, data: Any, validation: Any = None, **options: Any) 
 
 
 @overload
-def fit(model: str, data: Any, validation: Any = None, **options: Any) -> TableFitResult: ...
+def fit(model: str, data: Images, validation: Any = None, **options: Any) -> ImageFitResult: ...
+
+
+@overload
+def fit(model: str, data: Any, validation: Any = None, **options: Any) -> TableFitResult | ImageFitResult: ...
 
 
 def fit(
     model: Distribution | str, data: Any, validation: Any = None, **options: Any
-) -> FitResult | TableFitResult:
+) -> FitResult | TableFitResult | ImageFitResult:
     """Fit a model to data by its own procedure, or choose and fit one to a table.
 
     Parameters
     ----------
     model
         A model, which is fitted in place to the rows of an array; or the name of a kind of model (``"auto"``
-        for the best), of which one is made for a table.
+        for the best), of which one is made for a table or for pictures.
     data
         For a model: an array, tensor, frame or stream of rows, see `logpx.training.fit`. For a name: a table,
-        that is a path, frame or array, see `logpx.tables.fit_table`.
+        that is a path, frame or array, see `logpx.tables.fit_table`; or pictures, that is an array of three
+        or four axes, a file or folder of them, see `logpx.images.fit_images`.
     validation
         Rows to stop on and to choose by. By default a part of the data is set aside.
     **options
         Those of `logpx.training.fit` (``max_epochs``, ``max_time``, ``context``, ``seed``, ...) or of
-        `logpx.tables.fit_table` (``columns``, ``schema``, ``max_time``, ``seed``, ...).
+        `logpx.tables.fit_table` (``columns``, ``schema``, ``max_time``, ``seed``, ...) or of
+        `logpx.images.fit_images`.
 
     Returns
     -------
-    FitResult or TableFitResult
+    FitResult, TableFitResult or ImageFitResult
         With the fitted model as ``result.model``.
 
     Raises
@@ -66,5 +73,7 @@ def fit(
     'exact'
     """
     if isinstance(model, str):
+        if holds_images(data):
+            return fit_images(data, model, validation=validation, **options)
         return fit_table(data, model, validation=validation, **options)
     return fit_model(model, data, validation, **options)

@@ -77,7 +77,7 @@ def test_no_arguments_show_the_help(logpx):
     ("words", "message"),
     [
         (["fitt"], "fit"),
-        (["fit"], "TABLE"),
+        (["fit"], "SOURCE"),
         (["fit", "t.csv"], "--output"),
         (["sample", "m"], "--rows"),
         (["sample", "m", "-n", "many"], "whole number"),

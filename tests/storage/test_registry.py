@@ -18,6 +18,15 @@ from logpx.distributions import (
     Uniform,
 )
 from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
+from logpx.images import (
+    FlatNormal,
+    ImageModel,
+    LinearPixels,
+    LogitPixels,
+    PixelHistogram,
+    UniformDequantisation,
+    VariationalDequantisation,
+)
 from logpx.latent import GaussianMixture
 from logpx.nets import MADE, MLP, ConvolutionalResNet, ResidualMLP
 from logpx.storage import REGISTRY, load, save
@@ -59,10 +68,10 @@ from logpx.transforms import (
     Tanh,
 )
 
-ROOMS = ["transforms", "nets", "distributions", "flows", "latent", "tables", "tables.scales"]
+ROOMS = ["transforms", "nets", "distributions", "flows", "latent", "tables", "tables.scales", "images"]
 
 # Contracts that no object is an instance of directly.
-ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale"}
+ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
 
 
 def flow(transform):
@@ -170,6 +179,25 @@ def table_model() -> TableModel:
 MODELS["TableModel"] = table_model
 
 
+def image_model() -> ImageModel:
+    shape, levels = (1, 4, 6), 32
+    gaussian = ImageModel(FlatNormal(shape), levels, preprocessing=LinearPixels(shape, levels))
+    return ImageModel(
+        RealNVP(shape, layers=2, hidden=(4,), context=2),
+        levels,
+        VariationalDequantisation(shape, levels, layers=2, width=4),
+        LogitPixels(shape, levels, alpha=0.01),
+        classes=["cat", "dog"],
+        baselines={"pixels": PixelHistogram(shape, levels), "gaussian": gaussian},
+    )
+
+
+MODELS["ImageModel"] = image_model
+MODELS["UniformDequantisation"] = lambda: ImageModel(
+    DiagonalNormal((3, 2, 2)), dequantisation=UniformDequantisation()
+)
+
+
 def randomised(model: torch.nn.Module) -> torch.nn.Module:
     """Give every parameter another value than its constructor does."""
     generator = torch.Generator().manual_seed(1)
@@ -189,6 +217,15 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
             torch.tensor(drawn.to_pandas().to_numpy()),
             torch.tensor(means),
         ]
+    if isinstance(model, ImageModel):
+        model.eval()
+        x = torch.randint(
+            0, model.levels, (4, *model.event_shape), generator=torch.Generator().manual_seed(2)
+        )
+        context = model.context_of([0, 1, 1, 0]) if model.context_features else None
+        bound = model.log_prob_lower(x, draws=2, seed=3, context=context)
+        parts = [baseline.log_prob(x) for baseline in model.baselines.values()]
+        return [torch.from_numpy(bound.log_prob), model.sample(4, context, seed=5), *parts]
     if isinstance(model, (MADE, Scale)):
         dtype = next(iter(model.state_dict().values())).dtype
         output = model(torch.linspace(0.05, 0.95, 12, dtype=dtype).view(4, 3))
@@ -230,6 +267,8 @@ def test_every_class_is_saved_by_a_test():
                 pending.extend(getattr(item, "_arguments", {}).values())
             elif isinstance(item, (list, tuple)):
                 pending.extend(item)
+            elif isinstance(item, dict):
+                pending.extend(item.values())
     assert saved == set(REGISTRY)
 
 

@@ -42,7 +42,7 @@ def logpx(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Answer log p(x): fit a density to a table, then score, sample and compare.
+    """Answer log p(x): fit a density to a table or to pictures, then score, sample and compare.
 
     \b
     Examples:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+from logpx.cli.subject import Subject
+from logpx.cli.subjects import SUBJECTS
 from logpx.errors import ModelFolderError, UsageError
 
-if TYPE_CHECKING:
-    from logpx.tables import TableModel
-
-__all__ = ["load_table_model", "to_stdout"]
+__all__ = ["load_model", "to_stdout"]
 
 
-def load_table_model(folder: str, device: str) -> TableModel:
-    """Load the model of a table.
+def load_model(folder: str, device: str) -> tuple[Subject, Any]:
+    """Load a model of data that commands can read, with what knows such data.
 
     Raises
     ------
@@ -21,16 +20,16 @@ def load_table_model(folder: str, device: str) -> TableModel:
         If the folder cannot be loaded, or holds a model of arrays.
     """
     from logpx.storage import load
-    from logpx.tables import TableModel
 
     model = load(folder, device)
-    if not isinstance(model, TableModel):
-        raise ModelFolderError(
-            f"holds a {type(model).__name__}, not the model of a table",
-            file=folder,
-            fix="use it from Python with logpx.load, or fit a table with logpx fit",
-        )
-    return model
+    for subject in SUBJECTS:
+        if subject.knows(model):
+            return subject, model
+    raise ModelFolderError(
+        f"holds a {type(model).__name__}, not the model of a table or of pictures",
+        file=folder,
+        fix="use it from Python with logpx.load, or fit a table or pictures with logpx fit",
+    )
 
 
 def to_stdout(output: str, as_json: bool, what: str) -> None:

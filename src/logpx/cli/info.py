@@ -59,6 +59,15 @@ def _summary(details: Details) -> list[str]:
         facts["log p(x)"] = f"{metrics['kind']}, in nats"
     if chosen:
         facts["validation"] = f"{nats(chosen.get('validation'), chosen.get('standard_error'))} nats per row"
+    if metrics.get("bits_per_dimension") is not None:
+        bits = nats(metrics["bits_per_dimension"], metrics.get("standard_error"))
+        facts["bits/dim"] = f"{bits}, an upper bound"
+    if metrics.get("images"):
+        shape = metrics["images"]
+        facts["pictures"] = (
+            f"{shape.get('height')}×{shape.get('width')} pixels, {shape.get('channels')} channels, "
+            f"{shape.get('levels')} levels"
+        )
     if metrics.get("train_rows"):
         facts["rows"] = (
             f"{metrics['train_rows']:,} to train, {metrics['validation_rows']:,} to choose the model by"

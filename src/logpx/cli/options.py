@@ -6,14 +6,24 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Device", "Draws", "Json", "ModelFolder", "Overwrite", "Quiet", "Seed", "TablePath"]
+__all__ = ["Data", "Device", "Draws", "Json", "ModelFolder", "Overwrite", "Quiet", "Seed", "Source"]
 
-TablePath = Annotated[
+Source = Annotated[
     str,
     typer.Argument(
-        metavar="TABLE",
+        metavar="SOURCE",
         show_default=False,
-        help="A CSV or Parquet file, a folder of such files, or a quoted glob.",
+        help="A table: a CSV or Parquet file, a folder of such files, or a quoted glob. Or pictures: .npy, "
+        ".npz, an idx file, a folder of PNG or JPEG files, or the name of a data set.",
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        show_default=False,
+        help="Where to look for mnist, fashion-mnist and cifar10, instead of LOGPX_DATA and the cache.",
     ),
 ]
 ModelFolder = Annotated[
@@ -27,6 +37,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output
 Draws = Annotated[
     int,
     typer.Option(
-        "--draws", min=1, help="Noises to average over where log p is a lower bound (columns on a grid)."
+        "--draws",
+        min=1,
+        help="Noises to average over where log p is a lower bound (columns on a grid, pictures).",
     ),
 ]

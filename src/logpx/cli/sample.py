@@ -1,4 +1,4 @@
-"""``logpx sample``: new rows from a model."""
+"""``logpx sample``: new rows or pictures from a model."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from logpx.cli.folder import load_table_model, to_stdout
+from logpx.cli.folder import load_model, to_stdout
 from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed
 from logpx.cli.output import Output
+from logpx.cli.subject import Request
 from logpx.cli.values import parse_count
 
 __all__ = ["sample"]
@@ -22,32 +23,39 @@ def sample(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="A .parquet, .csv or .tsv file; - is CSV on stdout."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .parquet, .csv or .tsv file; - is CSV on stdout. Pictures: a .png grid, or .npz.",
         ),
     ] = "-",
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label",
+            metavar="CLASS",
+            show_default=False,
+            help="Pictures of a model of classes: which one to draw; by default each in turn.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw new rows in the table's own units.
+    """Draw new rows in the table's own units, or new pictures.
 
     \b
     Examples:
       logpx sample model/ -n 1000 -o samples.parquet
       logpx sample model/ -n 10
       logpx sample model/ -n 1e7 -o many.parquet --seed 7
+      logpx sample model/ -n 64 -o samples.png
 
     The first rows do not depend on how many are drawn. Any number of rows is drawn in constant memory.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")
-    from logpx.tables import open_writer
-
-    fitted = load_table_model(model, device)
-    with open_writer(output, fitted.arrow_schema, overwrite) as writer:
-        for batch in fitted.sample_table(rows, seed=seed):
-            writer.write(batch)
-    out.note(f"{rows:,} rows")
-    out.document({"output": output, "rows": rows, "columns": fitted.arrow_schema.names, "seed": seed})
+    subject, fitted = load_model(model, device)
+    subject.sample(fitted, rows, label, Request(output=output, seed=seed, overwrite=overwrite), out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,15 @@ class Distribution(Configured, nn.Module):
         The shape of one x; an integer means a vector of that many features.
     context
         The number of context features; 0 means unconditional.
+
+    Attributes
+    ----------
+    dequantises : bool
+        Whether rows are whole levels that the model itself spreads by noise, so that a column that never
+        varies has a density like any other.
     """
+
+    dequantises: ClassVar[bool] = False
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()

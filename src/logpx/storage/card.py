@@ -34,7 +34,7 @@ def model_card(
         _columns(schema, metrics),
         _candidates(metrics),
         _limits(schema, metrics),
-        _use(name, schema),
+        _use(name, schema, metrics),
         _origin(config, metrics),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -42,12 +42,20 @@ def model_card(
 
 def _summary(config: Mapping[str, Any], schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
     model = (metrics.get("chosen") or {}).get("model") or config["model"]["class"]
-    of = "rows of a table" if schema is not None else "arrays"
+    of = "rows of a table" if schema is not None else _pictures(metrics) or "arrays"
     answer = _ANSWERS.get(str(metrics.get("kind")), "log p(x)")
     size = f"{config['parameters']:,} parameters"
     text = f"A density over {of}: model `{model}`, {size}. It gives {answer}, in nats."
     source = metrics.get("source")
     return text if source is None else f"{text}\n\nFitted to {_escape(source)}."
+
+
+def _pictures(metrics: Mapping[str, Any]) -> str:
+    images = metrics.get("images")
+    if not images:
+        return ""
+    size = f"{images.get('height')}×{images.get('width')} pixels, {images.get('channels')} channels"
+    return f"pictures of {size} and {images.get('levels')} levels"
 
 
 def _held_out(metrics: Mapping[str, Any]) -> str:
@@ -56,6 +64,10 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
     if mean is None:
         return ""
     error = chosen.get("standard_error", metrics.get("best_validation_error"))
+    bits = metrics.get("bits_per_dimension")
+    also = ""
+    if bits is not None:
+        also = f", that is **{_number(bits)} ± {_number(metrics.get('standard_error'))} bits per dimension**"
     name = "lower bound of log p(x)" if metrics.get("kind") == "lower bound" else "log p(x)"
     rows = [
         [label, _number(metrics[key])]
@@ -64,9 +76,10 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
     ]
     return (
         f"## Held-out likelihood\n\nMean {name} of the rows set aside: "
-        f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error). The model was chosen "
-        "by these rows, so the number is a little optimistic; `logpx evaluate` on other rows is not.\n\n"
-        + _table(["rows", "number"], rows)
+        f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error){also}. "
+        "The model was chosen by these rows, so the number is a little optimistic; "
+        "`logpx evaluate` on other rows "
+        "is not.\n\n" + _table(["rows", "number"], rows)
     )
 
 
@@ -121,15 +134,18 @@ def _limits(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 
 
-def _use(name: str, schema: Mapping[str, Any] | None) -> str:
-    quoted = json.dumps(name, ensure_ascii=False)
-    if schema is None:
-        lines = [f"model = logpx.load({quoted})", "model.log_prob(x)", "model.sample(1000, seed=0)"]
-        return "## Use\n\n```python\nimport logpx\n\n" + "\n".join(lines) + "\n```"
-    word = shlex.quote(name)
-    python = f'import logpx\n\nmodel = logpx.load({quoted})\nmodel.log_prob("new.csv")'
-    shell = f"logpx score {word} new.csv -o scores.parquet\nlogpx sample {word} -n 1000 -o samples.csv"
-    return f"## Use\n\n```\n{shell}\n```\n\n```python\n{python}\n```"
+def _use(name: str, schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
+    quoted, word = json.dumps(name, ensure_ascii=False), shlex.quote(name)
+    if metrics.get("images"):
+        use = 'model.evaluate("new.npz")\npictures = model.sample(64, seed=0)'
+        shell = f"logpx evaluate {word} new.npz\nlogpx sample {word} -n 64 -o samples.png"
+    elif schema is not None:
+        use = 'model.log_prob("new.csv")'
+        shell = f"logpx score {word} new.csv -o scores.parquet\nlogpx sample {word} -n 1000 -o samples.csv"
+    else:
+        use, shell = "model.log_prob(x)\nmodel.sample(1000, seed=0)", ""
+    python = f"import logpx\n\nmodel = logpx.load({quoted})\n{use}"
+    return "## Use" + (f"\n\n```\n{shell}\n```" if shell else "") + f"\n\n```python\n{python}\n```"
 
 
 def _origin(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:

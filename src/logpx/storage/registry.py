@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from logpx import distributions, flows, latent, nets, transforms
+from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import class_name
 from logpx.tables import scales
 from logpx.tables.columns.columns import Columns
@@ -68,6 +68,13 @@ _CLASSES: tuple[type[Any], ...] = (
     flows.NSF,
     flows.RealNVP,
     latent.GaussianMixture,
+    images.FlatNormal,
+    images.ImageModel,
+    images.LinearPixels,
+    images.LogitPixels,
+    images.PixelHistogram,
+    images.UniformDequantisation,
+    images.VariationalDequantisation,
     Columns,
     Support,
     TableDensity,

@@ -19,12 +19,13 @@ from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
-from logpx.tables.evaluation import Comparison, Evaluation, RunningMean
+from logpx.tables.evaluation import Comparison, Evaluation
 from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix
 from logpx.tables.schema.schema import Schema
+from logpx.training.means import RunningMean
 
 __all__ = ["ScoredBatch", "TableModel"]
 

@@ -64,7 +64,8 @@ class _Descent:
         )
         self.state = [*parameters, *task.model.buffers()]
         self.average = WeightAverage(parameters, plan.average_decay)
-        self.noise = TrainingNoise(rows.start.x, task.seed)
+        # Its scales come from sorting every column, which is not to be paid where there is no noise.
+        self.noise = TrainingNoise(rows.start.x, task.seed) if plan.noise > 0.0 else None
         self.guard = Guard(task.model, task.source.column)
         self.best = _Best(self.state)
         self.good = Snapshot([*self.state, *self.average.values])
@@ -89,9 +90,9 @@ class _Descent:
         rate = self.slow_down * self.plan.rate(self.step, seconds)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        log_prob, loss = self.forward(
-            self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
-        )
+        if self.noise is not None:
+            batch = self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
+        log_prob, loss = self.forward(batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         gradients = [p.grad for p in self.parameters if p.grad is not None]

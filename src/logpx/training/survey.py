@@ -85,7 +85,7 @@ class _Totals:
         self.count += len(batch)
         self.weight += _weight_of(batch)
 
-    def check(self, source: Source) -> None:
+    def check(self, source: Source, constants: bool) -> None:
         if self.count < 2:
             raise DataError(
                 f"{self.count} rows, where two or more were expected",
@@ -94,7 +94,7 @@ class _Totals:
         assert self._low is not None
         assert self._high is not None
         constant = (self._low == self._high).nonzero().flatten()
-        if len(constant):
+        if len(constant) and not constants:
             raise DataError(
                 "every row has the same value, so that no density exists on it",
                 column=source.column(int(constant[0])),
@@ -110,7 +110,9 @@ def _most(rows: int, batch: Batch) -> int:
     return max(1000, min(rows, _MOST_BYTES // max(1, batch.x[:1].nbytes)))
 
 
-def survey(source: Source, fraction: float | None, seed: int, device: torch.device) -> Survey:
+def survey(
+    source: Source, fraction: float | None, seed: int, device: torch.device, constants: bool = False
+) -> Survey:
     """Read all rows once and divide them.
 
     Parameters
@@ -123,11 +125,13 @@ def survey(source: Source, fraction: float | None, seed: int, device: torch.devi
         The seed of the division.
     device
         Where rows in memory are kept.
+    constants
+        Whether a column may be the same in every row, because the model spreads it itself.
 
     Raises
     ------
     DataError
-        If there are fewer than two rows, or a column never varies.
+        If there are fewer than two rows, or a column never varies and may not be constant.
     """
     totals = _Totals()
     smallest = largest = None
@@ -139,7 +143,7 @@ def survey(source: Source, fraction: float | None, seed: int, device: torch.devi
         smallest.add(keys, batch)
         largest.add(~keys, batch)
         totals.add(batch)
-    totals.check(source)
+    totals.check(source, constants)
     assert smallest is not None
     assert largest is not None
     aside = min(validation_count(totals.count, fraction), smallest.most)

@@ -73,7 +73,8 @@ class Task:
             Whether rows are set aside where the caller neither gave validation rows nor a fraction.
         """
         aside = self.validation is None and (by_default or self.fraction is not None)
-        divided = survey(self.source, self.fraction if aside else 0.0, self.seed, self.device)
+        fraction = self.fraction if aside else 0.0
+        divided = survey(self.source, fraction, self.seed, self.device, constants=self.model.dequantises)
         validation = divided.validation if self.validation is None else self.validation
         return Survey(divided.training, validation, divided.start, divided.mean_weight)
 

@@ -1,0 +1,44 @@
+"""Images: reading, dequantisation, bits per dimension, and the model of images."""
+
+from logpx.images.baselines import FlatNormal, PixelHistogram
+from logpx.images.dequantisation import Dequantisation, UniformDequantisation
+from logpx.images.evaluation import ImageComparison, ImageEvaluation, LowerBound, ScoredImages
+from logpx.images.fitting.families import IMAGE_FAMILIES, ImageFamily
+from logpx.images.fitting.fit import ImageFitResult, fit_images
+from logpx.images.model import ImageModel
+from logpx.images.noise import Noise
+from logpx.images.preprocessing import LinearPixels, LogitPixels
+from logpx.images.reading.data_sets import DATA_SETS, open_data_set
+from logpx.images.reading.images import ImageBatch, Images
+from logpx.images.reading.sources import holds_images, open_images
+from logpx.images.units import bits_per_dimension
+from logpx.images.variational import VariationalDequantisation
+from logpx.images.writing import write_images
+
+__all__ = [
+    "DATA_SETS",
+    "IMAGE_FAMILIES",
+    "Dequantisation",
+    "FlatNormal",
+    "ImageBatch",
+    "ImageComparison",
+    "ImageEvaluation",
+    "ImageFamily",
+    "ImageFitResult",
+    "ImageModel",
+    "Images",
+    "LinearPixels",
+    "LogitPixels",
+    "LowerBound",
+    "Noise",
+    "PixelHistogram",
+    "ScoredImages",
+    "UniformDequantisation",
+    "VariationalDequantisation",
+    "bits_per_dimension",
+    "fit_images",
+    "holds_images",
+    "open_data_set",
+    "open_images",
+    "write_images",
+]

@@ -1,0 +1,105 @@
+"""Simple distributions of pictures, to compare a model with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution, FullNormal
+from logpx.distributions.seeding import draw_rows
+from logpx.errors import UsageError
+from logpx.transforms.base import check_event, sum_over_event
+
+__all__ = ["FlatNormal", "PixelHistogram"]
+
+# A tenth of a picture on every level: no level is impossible.
+_PSEUDO_COUNT = 0.1
+
+
+class PixelHistogram(Distribution):
+    """Independent pixels, each with its own probability of every level: an exact log-probability.
+
+    Parameters
+    ----------
+    event_shape
+        Channels, height and width.
+    levels
+        The number of levels.
+
+    Examples
+    --------
+    >>> histogram = PixelHistogram((1, 1, 1), levels=4)
+    >>> histogram.log_prob(torch.zeros(1, 1, 1, 1)).exp()
+    tensor([0.2500])
+    """
+
+    logits: Tensor
+
+    def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
+        super().__init__(event_shape)
+        if not 2 <= levels <= 256:
+            raise UsageError(f"{levels} levels", fix="give a number from 2 to 256")
+        self.levels = levels
+        self.register_buffer("logits", torch.zeros(*self.event_shape, levels))
+
+    @torch.no_grad()
+    def update(self, counts: Tensor) -> None:
+        """Set the probabilities from how often each pixel had each level, shape ``(C, H, W, levels)``."""
+        self.logits.copy_((counts.double() + _PSEUDO_COUNT).log().to(self.logits.dtype))
+
+    def counts(self, x: Tensor) -> Tensor:
+        """Return how often each pixel has each level in some pictures; those of different pictures add up."""
+        total = torch.zeros(self.logits.shape, dtype=torch.int64)
+        index = x.cpu().to(torch.int64).movedim(0, -1)
+        return total.scatter_add_(-1, index, torch.ones_like(index))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the log-probability of whole levels in nats, shape ``(n,)``."""
+        check_event(x, self.event_shape)
+        chosen = self.logits.log_softmax(-1)
+        index = x.to(torch.int64).movedim(0, -1)
+        return sum_over_event(chosen.gather(-1, index).movedim(-1, 0), self.event_shape)
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw pictures of whole levels, shape ``(n, C, H, W)``."""
+        uniforms = draw_rows(
+            n,
+            seed,
+            self.logits,
+            lambda rows, generator, device: torch.rand(
+                rows, *self.event_shape, generator=generator, device=device
+            ),
+        )
+        edges = self.logits.softmax(-1).cumsum(-1)
+        drawn = torch.searchsorted(edges, uniforms.movedim(0, -1).to(edges.dtype).contiguous(), right=True)
+        return drawn.clamp_max(self.levels - 1).movedim(-1, 0).to(self.logits.dtype)
+
+
+class FlatNormal(Distribution):
+    """A normal distribution with full covariance over all pixels and channels of a picture.
+
+    Parameters
+    ----------
+    event_shape
+        Channels, height and width.
+
+    Examples
+    --------
+    >>> FlatNormal((1, 2, 2)).log_prob(torch.zeros(1, 1, 2, 2)).shape
+    torch.Size([1])
+    """
+
+    def __init__(self, event_shape: Sequence[int]) -> None:
+        super().__init__(event_shape)
+        self.normal = FullNormal(int(torch.Size(self.event_shape).numel()))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the log-density in nats, shape ``(n,)``."""
+        check_event(x, self.event_shape)
+        return self.normal.log_prob(x.flatten(-3))
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw pictures, shape ``(n, C, H, W)``."""
+        return self.normal.sample(n, seed=seed).view(n, *self.event_shape)

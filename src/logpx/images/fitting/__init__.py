@@ -1,0 +1,1 @@
+"""Fitting a model to pictures: families, the split, the training, the baselines."""

@@ -1,0 +1,104 @@
+"""From dequantised levels to the units of a flow, with the log abs(det) of the change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from logpx.errors import UsageError
+from logpx.transforms import Logit, Transform
+from logpx.transforms.base import check_event
+
+__all__ = ["LinearPixels", "LogitPixels"]
+
+
+def _checked_levels(levels: int) -> int:
+    if not isinstance(levels, int) or not 2 <= levels <= 256:
+        raise UsageError(f"{levels!r} levels", fix="give a whole number from 2 to 256")
+    return levels
+
+
+class LinearPixels(Transform):
+    r"""Levels on [0, L) to [-1, 1): :math:`z = 2 y / L - 1`.
+
+    Parameters
+    ----------
+    event_shape
+        Channels, height and width.
+    levels
+        The number of levels L.
+
+    Examples
+    --------
+    >>> LinearPixels((1, 1, 1), 256).forward(torch.full((1, 1, 1, 1), 192.0))
+    (tensor([[[[0.5000]]]]), tensor([-4.8520]))
+    """
+
+    def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
+        super().__init__(event_shape)
+        self.levels = _checked_levels(levels)
+        self._ladj = math.prod(self.event_shape) * math.log(2.0 / self.levels)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scale levels down."""
+        check_event(x, self.event_shape)
+        return x * (2.0 / self.levels) - 1.0, self._constant(x, self._ladj)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Scale back to levels."""
+        check_event(z, self.event_shape)
+        return (z + 1.0) * (self.levels / 2.0), self._constant(z, -self._ladj)
+
+    def _constant(self, x: Tensor, value: float) -> Tensor:
+        return torch.full(x.shape[: x.dim() - len(self.event_shape)], value, dtype=x.dtype, device=x.device)
+
+
+class LogitPixels(Transform):
+    r"""Levels on [0, L) to the real line: the logit of :math:`\alpha + (1 - 2\alpha)\, y / L`.
+
+    Every z is the image of some y on a range slightly wider than [0, L); what a model puts on the margins is
+    lost to it, and is the price of :math:`\alpha`.
+
+    Parameters
+    ----------
+    event_shape
+        Channels, height and width.
+    levels
+        The number of levels L.
+    alpha
+        The margin, from 0 up to, not including, 1/2.
+
+    References
+    ----------
+    Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP, section 4.1 (alpha = 0.05);
+    Papamakarios, Pavlakou and Murray 2017, Masked Autoregressive Flow, section 4.3 (1e-6 for MNIST).
+
+    Examples
+    --------
+    >>> z, ladj = LogitPixels((1, 1, 1), 256).forward(torch.full((1, 1, 1, 1), 128.0))
+    >>> z.item()
+    0.0
+    """
+
+    def __init__(self, event_shape: Sequence[int], levels: int = 256, alpha: float = 0.05) -> None:
+        super().__init__(event_shape)
+        if not 0.0 <= alpha < 0.5:
+            raise UsageError(f"alpha is {alpha}", fix="give a number from 0 up to, not including, 0.5")
+        self.alpha = alpha
+        self.levels = _checked_levels(levels)
+        self._scale = (1.0 - 2.0 * alpha) / levels
+        self._ladj = math.prod(self.event_shape) * math.log(self._scale)
+        self._logit = Logit(self.event_shape)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Take levels to the real line."""
+        z, ladj = self._logit.forward(x * self._scale + self.alpha)
+        return z, ladj + self._ladj
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Take the real line to levels, from a little below 0 to a little above L."""
+        unit, ladj = self._logit.inverse(z)
+        return (unit - self.alpha) / self._scale, ladj - self._ladj

@@ -1,0 +1,247 @@
+"""MNIST, Fashion-MNIST and CIFAR-10 by name: from a local folder, or downloaded."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from logpx.errors import DataError, ResourceError, UsageError
+from logpx.images.reading.binary import read_cifar, read_idx
+from logpx.images.reading.download import RemoteFile, cache_folder, fetch
+from logpx.images.reading.images import Images
+from logpx.images.reading.pictures import JoinedPictures
+
+__all__ = ["DATA_SETS", "DataSet", "files_of_data_set", "open_data_set", "split_name"]
+
+#: Names a folder in which data sets are looked for.
+DATA_VARIABLE = "LOGPX_DATA"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set with a name.
+
+    Attributes
+    ----------
+    name : str
+        What ``logpx fit`` calls it.
+    folders : sequence of str
+        Where its files lie below a folder of data, by the custom of common tools.
+    splits : mapping of str to sequence of str
+        The files of pictures of each split, without ``.gz``.
+    remote : sequence of RemoteFile
+        What to download.
+    classes : sequence of str
+        The names of the labels.
+    """
+
+    name: str
+    folders: Sequence[str]
+    splits: Mapping[str, Sequence[str]]
+    remote: Sequence[RemoteFile]
+    classes: Sequence[str] = field(default=tuple("0123456789"))
+
+    def local_files(self, split: str, roots: Sequence[Path]) -> list[str]:
+        """Return the files of a split in the first folder that holds any of them."""
+        for root in roots:
+            for inner in (".", *self.folders):
+                folder = root / inner
+                candidates = [
+                    [folder / f"{name}{ending}" for ending in ("", ".gz")] for name in self.splits[split]
+                ]
+                found = [next((str(f) for f in pair if f.is_file()), None) for pair in candidates]
+                if any(found):
+                    return [file for file in found if file is not None]
+        return []
+
+    def download(self) -> Path:
+        """Fetch all files into the cache, and return their folder."""
+        folder = cache_folder() / self.name
+        for file in self.remote:
+            path = fetch(file, folder)
+            if path.name.endswith(".tar.gz"):
+                _unpack(path, {name for names in self.splits.values() for name in names})
+        return folder
+
+
+def _unpack(archive: Path, names: set[str]) -> None:
+    """Write the named files of an archive beside it, each whole or not at all, and nothing else."""
+    if all((archive.parent / name).is_file() for name in names):
+        return
+    try:
+        with tarfile.open(archive) as content:
+            for member in content:
+                name = os.path.basename(member.name)
+                stream = content.extractfile(member) if member.isfile() and name in names else None
+                if stream is None:
+                    continue
+                temporary = archive.parent / f".{name}.{uuid.uuid4().hex}.tmp"
+                temporary.write_bytes(stream.read())
+                os.replace(temporary, archive.parent / name)
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"the archive is damaged: {error}", file=archive, fix="remove it") from error
+    except OSError as error:
+        raise ResourceError(
+            f"cannot be unpacked: {error.strerror or error}", file=archive, fix="free some space"
+        ) from error
+
+
+def _idx(
+    name: str, folders: Sequence[str], mirror: str, md5: Sequence[str], classes: Sequence[str]
+) -> DataSet:
+    files = [
+        f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    ]
+    return DataSet(
+        name,
+        folders,
+        {"train": ["train-images-idx3-ubyte"], "test": ["t10k-images-idx3-ubyte"]},
+        [RemoteFile(file, [mirror], sum_) for file, sum_ in zip(files, md5, strict=True)],
+        classes,
+    )
+
+
+DATA_SETS: dict[str, DataSet] = {
+    one.name: one
+    for one in (
+        _idx(
+            "mnist",
+            ("mnist", "MNIST/raw", "MNIST"),
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            (
+                "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                "d53e105ee54ea40749a09fcbcd1e9432",
+                "9fb629c4189551a2d022fa330f9573f3",
+                "ec29112dd5afa0611ce80d1b7f02629c",
+            ),
+            tuple("0123456789"),
+        ),
+        _idx(
+            "fashion-mnist",
+            ("fashion-mnist", "FashionMNIST/raw", "FashionMNIST", "fashion_mnist"),
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            (
+                "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                "25c81989df183df01b3e8a0aad5dffbe",
+                "bef4ecab320f06d8554ea6380940ec79",
+                "bb300cfdad3c16e7a12a480ee83cd310",
+            ),
+            (
+                "T-shirt/top",
+                "trouser",
+                "pullover",
+                "dress",
+                "coat",
+                "sandal",
+                "shirt",
+                "sneaker",
+                "bag",
+                "ankle boot",
+            ),
+        ),
+        DataSet(
+            "cifar10",
+            ("cifar10", "cifar-10-batches-bin", "cifar-10"),
+            {
+                "train": [f"data_batch_{number}.bin" for number in range(1, 6)],
+                "test": ["test_batch.bin"],
+            },
+            [
+                RemoteFile(
+                    "cifar-10-binary.tar.gz",
+                    ["https://www.cs.toronto.edu/~kriz/"],
+                    "c32a1d4ab5d03f1284b67883e8d87530",
+                )
+            ],
+            (
+                "airplane",
+                "automobile",
+                "bird",
+                "cat",
+                "deer",
+                "dog",
+                "frog",
+                "horse",
+                "ship",
+                "truck",
+            ),
+        ),
+    )
+}
+
+
+def split_name(source: str) -> tuple[str, str] | None:
+    """Return data set and split of a source like ``mnist`` or ``mnist:test``; None if it is no such name.
+
+    Examples
+    --------
+    >>> split_name("mnist"), split_name("cifar10:test"), split_name("table.csv")
+    (('mnist', 'train'), ('cifar10', 'test'), None)
+    """
+    name, _, split = source.lower().partition(":")
+    if name not in DATA_SETS:
+        return None
+    return name, split or "train"
+
+
+def files_of_data_set(folder: str) -> tuple[DataSet, list[str]] | None:
+    """Return the data set whose training files lie in a folder, with them."""
+    for data_set in DATA_SETS.values():
+        files = data_set.local_files("train", [Path(folder)])
+        if files and os.path.dirname(files[0]) == os.path.normpath(folder):
+            return data_set, files
+    return None
+
+
+def open_data_set(
+    source: str, data: str | os.PathLike[str] | None = None, levels: int | None = None
+) -> Images:
+    """Open a data set by its name, such as ``mnist`` (its training pictures) or ``mnist:test``.
+
+    Its files are looked for in `data`; without it in the folder that the environment variable ``LOGPX_DATA``
+    names, and then in the cache of downloads. They are downloaded to the cache if they are nowhere.
+
+    Raises
+    ------
+    UsageError
+        If there is no such data set or split, or `data` does not hold it, or it cannot be downloaded.
+    """
+    split = split_name(source)
+    if split is None:
+        raise UsageError(f"there is no data set {source!r}", fix=f"choose one of {', '.join(DATA_SETS)}")
+    data_set = DATA_SETS[split[0]]
+    if split[1] not in data_set.splits:
+        raise UsageError(
+            f"{split[0]} has no split {split[1]!r}", fix=f"choose {' or '.join(data_set.splits)}"
+        )
+    roots = [Path(data)] if data is not None else _usual_roots()
+    files = data_set.local_files(split[1], roots)
+    if not files and data is not None:
+        wanted = f"{data_set.splits[split[1]][0]} (perhaps .gz)"
+        raise UsageError(
+            f"the folder holds no {wanted}", file=data, fix="name the folder of the data, or leave --data out"
+        )
+    if not files:
+        files = data_set.local_files(split[1], [data_set.download()])
+    return images_of_files(data_set, files, levels)
+
+
+def images_of_files(data_set: DataSet, files: Sequence[str], levels: int | None = None) -> Images:
+    """Read files of a data set, with the labels that belong to them."""
+    reader = read_cifar if data_set.name == "cifar10" else read_idx
+    parts = [reader(file) for file in files]
+    pictures = parts[0][0] if len(parts) == 1 else JoinedPictures([part for part, _ in parts])
+    found = [labels for _, labels in parts if labels is not None]
+    labels = np.concatenate(found) if len(found) == len(parts) else None
+    return Images(pictures, levels, labels, data_set.classes if labels is not None else None)
+
+
+def _usual_roots() -> list[Path]:
+    named = os.environ.get(DATA_VARIABLE)
+    return [*([Path(named)] if named else []), cache_folder()]

@@ -1,0 +1,173 @@
+"""Folders and patterns of PNG and JPEG files, decoded in batches."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from logpx.errors import DataError, MissingExtraError
+from logpx.images.reading.pictures import Pictures, Place
+
+__all__ = ["EXTENSIONS", "FilePictures", "is_picture", "labelled_by_folder", "pictures_in", "pillow"]
+
+EXTENSIONS = (".png", ".jpg", ".jpeg")
+
+# How a stored colour mode is decoded; others would lose something in silence.
+_DECODED = {"1": "L", "L": "L", "RGB": "RGB", "P": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
+_CHANNELS = {"L": 1, "RGB": 3}
+
+
+def pillow() -> Any:
+    """Return Pillow's module of images.
+
+    Raises
+    ------
+    MissingExtraError
+        If Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("pillow", "images") from error
+    return Image
+
+
+def is_picture(path: str) -> bool:
+    """Tell whether a name is that of a PNG or JPEG file.
+
+    Examples
+    --------
+    >>> is_picture("a/cat.JPG"), is_picture("table.csv")
+    (True, False)
+    """
+    name = os.path.basename(path)
+    return name.lower().endswith(EXTENSIONS) and not name.startswith((".", "_"))
+
+
+def pictures_in(folder: str) -> list[str]:
+    """Return the PNG and JPEG files of a folder, or else of the folders in it, by name."""
+    own = [entry.path for entry in _sorted(folder) if entry.is_file() and is_picture(entry.name)]
+    if own:
+        return own
+    inner = [entry.path for entry in _sorted(folder) if entry.is_dir() and not entry.name.startswith(".")]
+    return [e.path for inside in inner for e in _sorted(inside) if e.is_file() and is_picture(e.name)]
+
+
+def _sorted(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            f"the folder cannot be read: {error.strerror}", file=folder, fix="check its permissions"
+        ) from error
+
+
+def labelled_by_folder(files: Sequence[str], folder: str) -> tuple[NDArray[np.int64], list[str]] | None:
+    """Return labels and class names of files that lie in folders named after their class."""
+    parents = [os.path.dirname(file) for file in files]
+    classes = sorted(set(parents))
+    if os.path.normpath(folder) in {os.path.normpath(parent) for parent in classes}:
+        return None
+    numbers = {parent: number for number, parent in enumerate(classes)}
+    labels = np.array([numbers[parent] for parent in parents], np.int64)
+    return labels, [os.path.basename(parent) for parent in classes]
+
+
+class FilePictures(Pictures):
+    """PNG and JPEG files of one size, decoded when they are read.
+
+    The headers of all files are read at once, so that a picture of another size is found before training.
+
+    Parameters
+    ----------
+    files
+        At least one.
+    source
+        What the caller named, for messages.
+
+    Raises
+    ------
+    DataError
+        If two files differ in size or channels; names both. If a file is no picture, or of a mode whose
+        conversion would lose something.
+    MissingExtraError
+        If Pillow is not installed.
+    """
+
+    stored_levels = 256
+
+    def __init__(self, files: Sequence[str], source: str) -> None:
+        self._image = pillow()
+        self._files = list(files)
+        self.file = source
+        self.count = len(self._files)
+        first = self._files[0]
+        self.event_shape = self._shape(first)
+        for file in self._files[1:]:
+            shape = self._shape(file)
+            if shape != self.event_shape:
+                raise DataError(
+                    f"a picture of {_shown(shape)}, where {first} has {_shown(self.event_shape)}",
+                    file=file,
+                    fix="bring all pictures to one size and colour mode, or remove the odd one",
+                )
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Decode some of the files."""
+        return np.stack([self._decoded(file) for file in self._files[start:stop]])
+
+    def place(self, index: int) -> Place:
+        """Return the picture's own file."""
+        return Place(self._files[index], None)
+
+    def _shape(self, file: str) -> tuple[int, int, int]:
+        with self._opened(file) as picture:
+            mode = _DECODED.get(picture.mode)
+            if mode is None:
+                raise DataError(
+                    f"a picture of mode {picture.mode!r}, where grey (L) or RGB of 8 bits was expected",
+                    file=file,
+                    fix="convert it, for instance with Pillow: picture.convert('RGB')",
+                )
+            return _CHANNELS[mode], picture.height, picture.width
+
+    def _decoded(self, file: str) -> NDArray[np.uint8]:
+        with self._opened(file) as picture:
+            try:
+                pixels = np.asarray(picture.convert(_DECODED[picture.mode]))
+            except (OSError, ValueError, SyntaxError, KeyError) as error:
+                raise _corrupt(file, error) from error
+        return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+
+    def _opened(self, file: str) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", self._image.DecompressionBombWarning)
+                return self._image.open(file)
+        except FileNotFoundError as error:
+            raise DataError("no such file", file=file, fix="check the path") from error
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            self._image.DecompressionBombWarning,
+            self._image.DecompressionBombError,
+        ) as error:
+            raise _corrupt(file, error) from error
+
+
+def _corrupt(file: str, error: Exception) -> DataError:
+    return DataError(
+        f"the picture cannot be decoded: {error}", file=file, fix="write the picture again, or remove it"
+    )
+
+
+def _shown(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{height}×{width} pixels with {channels} channel{'s' if channels > 1 else ''}"

@@ -1,0 +1,207 @@
+"""Pictures together with their levels and labels: what every reader returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from logpx.errors import DataError, UsageError
+from logpx.images.reading.pictures import Pictures, Place
+
+__all__ = ["ImageBatch", "Images"]
+
+_BATCH = 1024
+_MOST_LEVELS = 256
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Consecutive pictures.
+
+    Attributes
+    ----------
+    start : int
+        The number of pictures before the batch.
+    pixels : Tensor of uint8
+        Shape ``(n, C, H, W)``.
+    labels : Tensor of int64 or None
+        Shape ``(n,)``.
+    """
+
+    start: int
+    pixels: Tensor
+    labels: Tensor | None
+
+
+class Images:
+    """Pictures of one shape whose pixels are whole levels, re-readable in batches.
+
+    Parameters
+    ----------
+    pictures
+        Where they are read from.
+    levels
+        The number of levels, so that pixels are 0 to levels - 1. By default that of the format, or the
+        smallest power of two that holds every value of an array (256 for any value above 63).
+    labels
+        A whole number from 0 on per picture.
+    classes
+        The names of the labels, in their order.
+
+    Attributes
+    ----------
+    pictures : Pictures
+        Where they are read from.
+    event_shape : tuple of int
+        Channels, height, width.
+    levels : int
+        The number of levels.
+    count : int
+        The number of pictures.
+    labels : ndarray of int64 or None
+        The labels.
+
+    Raises
+    ------
+    DataError
+        If there are no pictures, or labels do not fit them.
+    UsageError
+        If the number of levels cannot be meant.
+
+    Examples
+    --------
+    >>> from logpx.images import open_images
+    >>> images = open_images(np.arange(32).reshape(2, 4, 4))
+    >>> images.count, images.event_shape, images.levels
+    (2, (1, 4, 4), 32)
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        levels: int | None = None,
+        labels: NDArray[np.integer] | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self.pictures = pictures
+        self.file = pictures.file
+        self.count = pictures.count
+        self.event_shape = pictures.event_shape
+        if not self.count or not all(self.event_shape):
+            raise DataError("there are no pictures", file=self.file, fix="give at least two pictures")
+        self.labels = None if labels is None else _checked_labels(labels, self.count, self.file)
+        self.classes = self._class_names(classes)
+        if levels is None:
+            levels = pictures.stored_levels or self._detected_levels()
+        elif not (isinstance(levels, int) and 2 <= levels <= _MOST_LEVELS):
+            raise UsageError(f"{levels!r} levels", fix=f"give a whole number from 2 to {_MOST_LEVELS}")
+        self.levels = levels
+
+    def batches(self, size: int = _BATCH) -> Iterator[ImageBatch]:
+        """Yield all pictures in order.
+
+        Raises
+        ------
+        DataError
+            If a picture is corrupt, or has a value outside the levels; names its file or number.
+        """
+        for start in range(0, self.count, size):
+            pixels = self.pictures.read(start, min(start + size, self.count))
+            if self.levels < _MOST_LEVELS:
+                self._check(pixels, start)
+            labels = None if self.labels is None else torch.from_numpy(self.labels[start : start + size])
+            yield ImageBatch(
+                start, torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()), labels
+            )
+
+    def read(self) -> Tensor:
+        """Return all pictures, shape ``(n, C, H, W)``, uint8."""
+        return torch.cat([batch.pixels for batch in self.batches()])
+
+    def place(self, index: int) -> Place:
+        """Return the file and number of a picture that is counted from 0."""
+        return self.pictures.place(index)
+
+    def for_model(self, event_shape: tuple[int, ...], levels: int) -> Images:
+        """Return the same pictures with the levels of a model.
+
+        Raises
+        ------
+        DataError
+            If the model is of pictures of another shape; names both shapes.
+        """
+        if self.event_shape != tuple(event_shape):
+            channels, height, width = event_shape
+            raise DataError(
+                f"pictures of {_shown(*self.event_shape)}, where the model has "
+                f"{_shown(channels, height, width)}",
+                file=self.file,
+                fix="give pictures of that size and number of channels",
+            )
+        return Images(self.pictures, levels, self.labels, self.classes)
+
+    def describe(self) -> str:
+        """Return one line about the pictures."""
+        text = f"{self.count:,} pictures of {_shown(*self.event_shape)}, {self.levels} levels"
+        return text if self.labels is None else f"{text}, {len(self.classes or ())} classes"
+
+    def _check(self, pixels: NDArray[np.uint8], start: int) -> None:
+        wrong = pixels >= self.levels
+        if wrong.any():
+            index = int(np.flatnonzero(wrong.reshape(len(pixels), -1).any(1))[0])
+            value = int(pixels[index][wrong[index]][0])
+            place = self.place(start + index)
+            raise DataError(
+                f"the pixel value {value} lies outside the {self.levels} levels 0..{self.levels - 1}",
+                file=place.file,
+                row=place.row,
+                fix="give the right number of levels, or divide the pixels down to it",
+            )
+
+    def _detected_levels(self) -> int:
+        highest = max(
+            int(self.pictures.read(start, min(start + _BATCH, self.count)).max())
+            for start in range(0, self.count, _BATCH)
+        )
+        return _MOST_LEVELS if highest > 63 else max(2, 1 << highest.bit_length())
+
+    def _class_names(self, classes: Sequence[str] | None) -> list[str] | None:
+        if self.labels is None:
+            return None
+        found = int(self.labels.max()) + 1
+        names = [str(label) for label in range(found)] if classes is None else list(classes)
+        if len(names) < found:
+            raise DataError(
+                f"the label {found - 1}, where {len(names)} classes have names",
+                file=self.file,
+                fix="number the labels from 0",
+            )
+        return names
+
+
+def _shown(channels: int, height: int, width: int) -> str:
+    return f"{height}×{width} pixels with {channels} channel{'s' if channels > 1 else ''}"
+
+
+def _checked_labels(labels: NDArray[np.integer], count: int, file: str | None) -> NDArray[np.int64]:
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iub" or labels.ndim != 1 or len(labels) != count:
+        raise DataError(
+            f"labels of shape {labels.shape} and type {labels.dtype} for {count} pictures",
+            file=file,
+            fix="give one whole number from 0 on per picture",
+        )
+    if labels.min() < 0 or labels.max() > 9999:
+        index = int(np.flatnonzero((labels < 0) | (labels > 9999))[0])
+        raise DataError(
+            f"the label {int(labels[index])}, where 0 to 9999 was expected",
+            file=file,
+            row=index + 1,
+            fix="number the classes from 0",
+        )
+    return labels.astype(np.int64)

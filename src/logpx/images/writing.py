@@ -1,0 +1,156 @@
+"""Writing pictures: a PNG grid, or all of them as .npz; the file appears whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import uuid
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from logpx.errors import ResourceError, UsageError
+from logpx.images.reading.folder import pillow
+
+__all__ = ["check_images_target", "grid_of", "write_images"]
+
+_MOST_IN_GRID = 10_000
+_ENDINGS = (".png", ".npz")
+
+
+def check_images_target(path: str | os.PathLike[str], overwrite: bool = False) -> str:
+    """Return the path of a file that `write_images` may write, before the work of drawing is done.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is a .png and Pillow is not installed.
+    ResourceError
+        If its folder does not exist.
+    UsageError
+        If it is neither .png nor .npz, or exists and may not be replaced.
+    """
+    target = os.fspath(path)
+    if not target.lower().endswith(_ENDINGS):
+        raise UsageError(
+            "pictures are written as .png, one grid, or as .npz", file=target, fix="name the file samples.png"
+        )
+    if os.path.isdir(target):
+        raise UsageError("the output is a folder", file=target, fix="give the name of a file")
+    if os.path.lexists(target) and not overwrite:
+        raise UsageError(
+            "the output file exists already", file=target, fix="choose another name, or use --overwrite"
+        )
+    if not os.path.isdir(os.path.dirname(target) or "."):
+        raise ResourceError(
+            "there is no such folder",
+            file=os.path.dirname(target),
+            fix="create it first, or correct the path",
+        )
+    if target.lower().endswith(".png"):
+        pillow()
+    return target
+
+
+def grid_of(pictures: Tensor, levels: int = 256) -> NDArray[np.uint8]:
+    """Return pictures as one: rows of a square grid, with a line of one pixel in between.
+
+    Parameters
+    ----------
+    pictures
+        Whole levels, shape ``(n, C, H, W)``, uint8.
+    levels
+        The number of levels, which are spread over 0..255.
+
+    Returns
+    -------
+    ndarray of uint8
+        Shape ``(height, width)`` of grey pictures, ``(height, width, 3)`` of colour.
+
+    Examples
+    --------
+    >>> import torch
+    >>> grid_of(torch.zeros(5, 1, 8, 8, dtype=torch.uint8)).shape
+    (19, 28)
+    """
+    count, channels, height, width = pictures.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    whole = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 128, np.uint8)
+    spread = np.rint(pictures.cpu().numpy() * (255.0 / (levels - 1))).astype(np.uint8)
+    for index, picture in enumerate(spread):
+        row, column = divmod(index, columns)
+        top, left = row * (height + 1) + 1, column * (width + 1) + 1
+        whole[top : top + height, left : left + width] = np.moveaxis(picture, 0, 2)
+    return whole[..., 0] if channels == 1 else whole
+
+
+def write_images(
+    pictures: Tensor,
+    path: str | os.PathLike[str],
+    levels: int = 256,
+    labels: Tensor | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write pictures into a file: .png is one grid of them, .npz an array ``images`` (n, C, H, W).
+
+    Parameters
+    ----------
+    pictures
+        Whole levels, shape ``(n, C, H, W)``, uint8.
+    path
+        The file.
+    levels
+        The number of levels.
+    labels
+        Stored as ``labels`` in .npz.
+    overwrite
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the name is none of those, the file exists, or there are no pictures or too many for a grid.
+    ResourceError
+        If the disk is full or the file cannot be written.
+    """
+    target = check_images_target(path, overwrite)
+    stream = io.BytesIO()
+    if target.lower().endswith(".png"):
+        if not 1 <= len(pictures) <= _MOST_IN_GRID:
+            raise UsageError(
+                f"a grid of {len(pictures):,} pictures",
+                file=target,
+                fix=f"draw 1 to {_MOST_IN_GRID:,}, or write .npz",
+            )
+        pillow().fromarray(grid_of(pictures, levels)).save(stream, format="PNG")
+    else:
+        arrays: dict[str, Any] = {"images": pictures.cpu().numpy()}
+        if labels is not None:
+            arrays["labels"] = labels.cpu().numpy()
+        np.savez_compressed(stream, **arrays)
+    _install(stream.getvalue(), target)
+
+
+def _install(content: bytes, target: str) -> None:
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise ResourceError(
+            f"cannot be written: {error.strerror or error}",
+            file=target,
+            fix="free some space, or choose another place",
+        ) from error
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)

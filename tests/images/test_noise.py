@@ -1,0 +1,40 @@
+"""Noise: uniform, and a picture's own."""
+
+import pytest
+import scipy.stats
+import torch
+
+from logpx.images import Noise
+
+LIKE = torch.empty(0, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("size", [1, 7, 32, 50, 100])
+def test_noise_does_not_depend_on_batches(size: int):
+    whole = Noise(3, draw=2).uniform(100, (2, 3, 3), LIKE)
+    parts = [
+        Noise(3, first=start, draw=2).uniform(min(size, 100 - start), (2, 3, 3), LIKE)
+        for start in range(0, 100, size)
+    ]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_noise_is_uniform():
+    noise = Noise(0).uniform(500, (1, 4, 4), LIKE).flatten()
+    assert scipy.stats.kstest(noise.numpy(), "uniform").pvalue > 1e-3
+
+
+def test_seeds_and_draws_differ():
+    noises = [Noise(seed, draw=draw).uniform(3, (1, 2, 2), LIKE) for seed in (-1, 0, 1) for draw in (0, 1)]
+    assert len({tuple(noise.flatten().tolist()) for noise in noises}) == 6
+
+
+def test_no_pictures_no_noise():
+    assert Noise(0).uniform(0, (1, 2, 2), LIKE).shape == (0, 1, 2, 2)
+
+
+def test_without_a_seed_the_global_generator_is_used():
+    torch.manual_seed(4)
+    first = Noise().uniform(5, (1, 2, 2), LIKE)
+    torch.manual_seed(4)
+    assert torch.equal(first, torch.rand(5, 1, 2, 2, dtype=torch.float64))
