@@ -128,8 +128,9 @@ class MintLayer(Transform):
                 images = self._images_of(x)
                 value, log_diagonal = self._evaluate(images, context)
                 residual = self._sequence(value) - target
-                magnitude = terms + self._sequence((scale * images).abs())
-                return residual, magnitude, self._sequence(log_diagonal).exp()
+                diagonal = self._sequence(log_diagonal).exp()
+                # At least t |x|; where the layer is steep, a rounding of x is felt more than one of t x.
+                return residual, terms + diagonal * x.abs(), diagonal
 
             sweep = GuardedNewton(equations, self._sequence(lower), self._sequence(upper))
             start = torch.maximum(torch.minimum(target, sweep.upper), sweep.lower)
