@@ -41,12 +41,17 @@ docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
-	@set -e; for script in $(filter-out benchmarks/tables%.py,$(wildcard benchmarks/[!_]*.py)); do \
+	@set -e; for script in $(filter-out benchmarks/tables%.py benchmarks/patches.py,$(wildcard benchmarks/[!_]*.py)); do \
 	echo "$$script"; $(PYTHON) "$$script"; done
 ifdef TABLES
 	@echo benchmarks/tables.py; $(PYTHON) benchmarks/tables.py --data "$(TABLES)"
 else
 	@echo "benchmarks/tables.py was left out; it needs a folder of tables: make bench TABLES=folder"
+endif
+ifdef PICTURES
+	@echo benchmarks/patches.py; $(PYTHON) benchmarks/patches.py --data "$(PICTURES)"
+else
+	@echo "benchmarks/patches.py was left out; it needs the BSDS300 pictures: make bench PICTURES=folder"
 endif
 
 clean: ## remove .venv and everything that was built

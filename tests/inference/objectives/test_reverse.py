@@ -10,7 +10,7 @@ from logpx.distributions import DiagonalNormal, Flow, Mixture, StandardNormal
 from logpx.errors import DivergedError, UsageError
 from logpx.inference import PathGradient, StickingTheLanding, TotalGradient, cross_entropy, reverse_kl
 from logpx.latent import GaussianMixture
-from logpx.transforms import Affine, Inverse, Sigmoid
+from logpx.transforms import Affine, Logit
 
 ESTIMATORS = [TotalGradient(), StickingTheLanding(), PathGradient()]
 
@@ -96,7 +96,7 @@ def test_contexts_reach_the_model():
 
 
 def test_a_draw_outside_the_support_is_named():
-    """Draws of a normal distribution leave the unit interval; a model that ends in a sigmoid stays inside."""
+    """Draws of a normal distribution leave the unit interval; a model on a logit stays inside."""
     beta = torch.distributions.Beta(2.0, 3.0, validate_args=False)
 
     def log_density(x: torch.Tensor) -> torch.Tensor:
@@ -106,7 +106,7 @@ def test_a_draw_outside_the_support_is_named():
     with pytest.raises(UsageError, match=r"-inf at the point \(") as error:
         reverse_kl(StandardNormal(1), log_density, seed=0)
     assert "support" in error.value.fix
-    inside = Flow(DiagonalNormal(1), Inverse(Sigmoid(1)))
+    inside = Flow(DiagonalNormal(1), Logit(1))
     assert math.isfinite(reverse_kl(inside, log_density, seed=0).item())
 
 

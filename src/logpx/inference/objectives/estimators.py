@@ -86,7 +86,7 @@ class PathGradient:
 
     References
     ----------
-    Vaitl, Nicoli, Nakajima and Kessel 2022, Gradients should stay on Path, equation 10.
+    Vaitl, Nicoli, Nakajima and Kessel 2022, Gradients should stay on Path.
 
     Examples
     --------

@@ -102,8 +102,8 @@ def _check_finite(value: Tensor, x: Tensor) -> None:
         f"log_density is {found} at the point ({shown}{more}), and not finite at {int(lost.sum())} of "
         f"{value.numel()} points",
         row=number + 1,
-        fix="give a density that is positive wherever the model draws; where its support is bounded, end the "
-        "model in a map onto it, such as Inverse(Sigmoid), or Exp for positive numbers"
+        fix="give a density that is positive wherever the model draws; where its support is bounded, let the "
+        "flow's transform begin with a map from it, such as Logit, or Inverse(Exp) for positive numbers"
         if found == -math.inf
         else "make log_density finite for every finite point",
     )
