@@ -13,6 +13,7 @@ from logpx.distributions import (
     Distribution,
     FullNormal,
     Mixture,
+    Product,
     StandardNormal,
     StudentT,
     Uniform,
@@ -81,6 +82,15 @@ CASES = {
         mass_outside=1e-3,
     ),
     "mixture": Case(lambda: Mixture([StandardNormal(2), Uniform(2, -1.0, 1.0)], [1.0, 3.0]), _mixture),
+    "product": Case(
+        lambda: Product([Uniform(1, -1.0, 2.0), DiagonalNormal(1)]),
+        lambda d, x: (
+            stats.uniform.logpdf(x[..., 0], -1.0, 3.0)
+            + stats.norm.logpdf(
+                x[..., 1], _numpy(d.parts[1].mean)[0], np.exp(_numpy(d.parts[1].log_scale))[0]
+            )
+        ),
+    ),
     "Gaussian mixture": Case(lambda: GaussianMixture(3, 2), _gaussian_mixture),
 }
 

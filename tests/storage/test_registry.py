@@ -13,6 +13,7 @@ from logpx.distributions import (
     Flow,
     FullNormal,
     Mixture,
+    Product,
     StandardNormal,
     StudentT,
     Uniform,
@@ -28,7 +29,7 @@ from logpx.images import (
     VariationalDequantisation,
 )
 from logpx.latent import GaussianMixture
-from logpx.nets import MADE, MLP, ConvolutionalResNet, ResidualMLP
+from logpx.nets import MADE, MLP, CircularEmbedding, ConvolutionalResNet, Embedded, ResidualMLP
 from logpx.storage import REGISTRY, load, save
 from logpx.tables import Column, Columns, Kind, Schema, Support, TableDensity, TableModel, scales
 from logpx.tables.scales import Asinh, Cells, Log, QuantileSpline, Scale, Standard
@@ -38,9 +39,11 @@ from logpx.transforms import (
     AffineFunction,
     Autoregressive,
     AutoregressiveConvolution,
+    BoundedRationalQuadraticFunction,
     Chain,
     Channels,
     Checkerboard,
+    CircularRationalQuadraticFunction,
     Convolution1x1,
     Coupling,
     DenseMatrix,
@@ -53,6 +56,7 @@ from logpx.transforms import (
     Logit,
     MintLayer,
     MultiScale,
+    PerFeatureFunction,
     Permutation,
     PermutationMatrix,
     PLUMatrix,
@@ -65,7 +69,9 @@ from logpx.transforms import (
     Softplus,
     Squeezed,
     Standardize,
+    SumOfSquaresFunction,
     Tanh,
+    Wrap,
 )
 
 ROOMS = ["transforms", "nets", "distributions", "flows", "latent", "tables", "tables.scales", "images"]
@@ -100,6 +106,22 @@ MODELS = {
     ),
     "MintNet": lambda: MintNet((2, 3, 3), layers=2, hidden=2, context=2),
     "MintLayer": lambda: flow(MintLayer(4, hidden=3)),
+    "NSF of angles": lambda: NSF(3, layers=3, hidden=(8,), circular=(0,), bounded={2: (0.0, 1.0)}),
+    "Product": lambda: Product([StandardNormal(1), Uniform(2)]),
+    "Wrap": lambda: flow(Chain([Wrap(3, (1,)), Standardize(3, given={1: (0.0, 1.0)})])),
+    "splines per feature": lambda: flow(
+        Autoregressive(
+            3,
+            PerFeatureFunction(
+                [BoundedRationalQuadraticFunction(4), CircularRationalQuadraticFunction(4)], [1, 0, 1]
+            ),
+            net=MADE(3, 13, (8,), embedding=CircularEmbedding(3, (0, 2))),
+        )
+    ),
+    "Embedded": lambda: flow(
+        Coupling(3, AffineFunction(), net=Embedded(CircularEmbedding(1, (0,)), MLP(2, 4, (8,))))
+    ),
+    "SumOfSquaresFunction": lambda: flow(Coupling(3, SumOfSquaresFunction(2, 2), hidden=(8,))),
     "GaussianMixture": lambda: GaussianMixture(components=2, features=3),
     "DiagonalNormal": lambda: DiagonalNormal(3),
     "FullNormal": lambda: FullNormal(3),

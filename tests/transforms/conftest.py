@@ -9,16 +9,18 @@ from torch import Tensor, nn
 
 from logpx import flows, nets, transforms
 from logpx.configuration import Configured
-from logpx.nets import MADE, ConvolutionalResNet, ResidualMLP
+from logpx.nets import MADE, MLP, CircularEmbedding, ConvolutionalResNet, Embedded, ResidualMLP
 from logpx.transforms import (
     ActNorm,
     Affine,
     AffineFunction,
     Autoregressive,
     AutoregressiveConvolution,
+    BoundedRationalQuadraticFunction,
     Chain,
     Channels,
     Checkerboard,
+    CircularRationalQuadraticFunction,
     Convolution1x1,
     Coupling,
     DenseMatrix,
@@ -30,6 +32,7 @@ from logpx.transforms import (
     Logit,
     MintLayer,
     MultiScale,
+    PerFeatureFunction,
     Permutation,
     PermutationMatrix,
     PLUMatrix,
@@ -42,8 +45,10 @@ from logpx.transforms import (
     Softplus,
     Squeezed,
     Standardize,
+    SumOfSquaresFunction,
     Tanh,
     Transform,
+    Wrap,
 )
 
 REAL = (0.0, 1e3, -1e3, 1e30, -1e30)
@@ -148,7 +153,39 @@ UNIVARIATES = {
     "shift": ShiftFunction,
     "affine": AffineFunction,
     "spline": lambda: RationalQuadraticFunction(bins=5, bound=3.0),
+    "bounded spline": lambda: BoundedRationalQuadraticFunction(bins=5, lower=-2.0, upper=3.0),
+    "sum of squares": lambda: SumOfSquaresFunction(polynomials=2, degree=2, bound=3.0),
 }
+
+# On a circle: wide enough for the rows of the tests, so that a round trip gives them back as they were.
+PERIOD = 12.0
+
+
+def around(x: Tensor) -> Tensor:
+    """Take whole periods off."""
+    return torch.remainder(x + 0.5 * PERIOD, PERIOD) - 0.5 * PERIOD
+
+
+def mixed_functions(choice: Sequence[int]) -> PerFeatureFunction:
+    """Choose among a spline on the line and one on a circle."""
+    circle = CircularRationalQuadraticFunction(bins=4, period=PERIOD)
+    return PerFeatureFunction([RationalQuadraticFunction(bins=4, bound=3.0), circle], choice)
+
+
+def mixed_coupling(context: int) -> Transform:
+    """Keep a number and an angle, and map another number and another angle."""
+    functions = mixed_functions([0, 1])
+    net = MLP(3, 2 * functions.parameters, (8,), context)
+    return Coupling(4, functions, context=context, net=Embedded(CircularEmbedding(2, (1,), PERIOD), net))
+
+
+def mixed_autoregressive(context: int) -> Transform:
+    """Map two numbers and two angles, each given those before it."""
+    embedding = CircularEmbedding(4, (0, 2), PERIOD)
+    functions = mixed_functions([1, 0, 1, 0])
+    net = MADE(4, functions.parameters, (8, 8), context, embedding=embedding)
+    return Autoregressive(4, functions, context=context, net=net)
+
 
 CASES = {
     "affine": Case(lambda: Affine(3)),
@@ -162,6 +199,8 @@ CASES = {
     "sigmoid": Case(lambda: Sigmoid(3), inverse_at=UNIT, onto_reals=False),
     "logit": Case(lambda: Logit(3), torch.sigmoid, forward_at=UNIT, onto_reals=False),
     "tanh": Case(lambda: Tanh(3), inverse_at=SYMMETRIC, onto_reals=False),
+    "standardize, given for some": Case(lambda: Standardize(3, given={1: (0.5, 2.0)})),
+    "wrap": Case(lambda: Wrap(3, (0, 2), PERIOD), around, onto_reals=False),
     "softplus": Case(lambda: Softplus(3), inverse_at=POSITIVE, onto_reals=False),
     # The exponential is finite up to 88 in single precision.
     "exp": Case(lambda: Exp(3), forward_at=(0.0, 80.0, -1e3, -1e30), inverse_at=POSITIVE, onto_reals=False),
@@ -235,6 +274,14 @@ for name, univariate in UNIVARIATES.items():
 
 for context in (0, 2):
     suffix = ", context" if context else ""
+    CASES |= {
+        f"coupling, numbers and angles{suffix}": Case(
+            lambda c=context: mixed_coupling(c), around, onto_reals=False
+        ),
+        f"autoregressive, numbers and angles{suffix}": Case(
+            lambda c=context: mixed_autoregressive(c), around, onto_reals=False
+        ),
+    }
     small = {"features": 4, "hidden": (8, 8), "context": context}
     CASES |= {
         f"NICE{suffix}": Case(lambda k=small: flows.NICE(**k, layers=3).transform),
@@ -244,6 +291,20 @@ for context in (0, 2):
         f"NSF{suffix}": Case(lambda k=small: flows.NSF(**k, layers=3).transform),
         f"NSF, autoregressive{suffix}": Case(
             lambda k=small: flows.NSF(**k, layers=2, autoregressive=True).transform
+        ),
+        f"NSF, circular and bounded{suffix}": Case(
+            lambda k=small: (
+                flows.NSF(**k, layers=3, circular=(0, 3), period=PERIOD, bounded={1: (-9.0, 9.0)}).transform
+            ),
+            around,
+            onto_reals=False,
+        ),
+        f"NSF, circular, autoregressive{suffix}": Case(
+            lambda k=small: (
+                flows.NSF(**k, layers=2, autoregressive=True, circular=(0, 3), period=PERIOD).transform
+            ),
+            around,
+            onto_reals=False,
         ),
     }
 
@@ -327,6 +388,7 @@ def conditional_case(request: pytest.FixtureRequest) -> Case:
         "IAF",
         "NSF",
         "NSF, autoregressive",
+        "coupling, sum of squares",
     ]
 )
 def compiled_case(request: pytest.FixtureRequest) -> Case:

@@ -5,6 +5,7 @@ from logpx.distributions.flow import Flow
 from logpx.distributions.mixture import Mixture
 from logpx.distributions.moments import Moments
 from logpx.distributions.normal import DiagonalNormal, FullNormal, StandardNormal
+from logpx.distributions.product import Product
 from logpx.distributions.student_t import StudentT
 from logpx.distributions.uniform import Uniform
 
@@ -15,6 +16,7 @@ __all__ = [
     "FullNormal",
     "Mixture",
     "Moments",
+    "Product",
     "StandardNormal",
     "StudentT",
     "Uniform",

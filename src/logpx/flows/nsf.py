@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
-from logpx.distributions import Flow, StandardNormal
-from logpx.flows.layers import autoregressive_layers, coupling_layers, standardized
-from logpx.transforms import RationalQuadraticFunction
+from torch import Tensor
+
+from logpx.distributions import Flow
+from logpx.errors import DataError
+from logpx.flows.domains import Domains
+from logpx.flows.layers import check_layers
+from logpx.flows.spline_layers import autoregressive_spline_layers, coupling_spline_layers
+from logpx.transforms import Chain
+from logpx.transforms.base import as_event_shape
 
 __all__ = ["NSF"]
 
 
 class NSF(Flow):
     """Neural spline flow, with rational-quadratic splines.
+
+    Features are real numbers unless they are said to be angles or to live on an interval.
 
     Parameters
     ----------
@@ -30,16 +39,32 @@ class NSF(Flow):
         The number of context features; 0 means unconditional.
     bound
         Splines act on [-bound, bound] of the standardized data; outside, layers are the identity.
+    circular
+        The features that are angles: their density is continuous around the circle, samples lie in
+        [-period / 2, period / 2), and values a period apart mean the same.
+    period
+        The length of the circle: 2π for radians, 360 for degrees, 24 for hours.
+    bounded
+        The ends (lower, upper) of the features that live on an interval, by their number. A row outside has
+        the log-density minus infinity.
+
+    Raises
+    ------
+    UsageError
+        If a number makes no sense, or a feature is given two domains.
 
     References
     ----------
-    Durkan et al. 2019, Neural Spline Flows.
+    Durkan et al. 2019, Neural Spline Flows; Rezende et al. 2020, Normalizing Flows on Tori and Spheres.
 
     Examples
     --------
     >>> import torch
     >>> NSF(features=2, autoregressive=True).log_prob(torch.zeros(5, 2)).shape
     torch.Size([5])
+    >>> flow = NSF(features=3, circular=(0,), bounded={2: (0.0, 1.0)})
+    >>> flow.log_prob(torch.tensor([[1.0, 0.3, 0.5], [1.0 + 2.0 * torch.pi, 0.3, 0.5], [1.0, 0.3, 1.5]]))
+    tensor([-2.8018, -2.8018,    -inf], grad_fn=<AddBackward0>)
     """
 
     def __init__(
@@ -51,8 +76,34 @@ class NSF(Flow):
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
         bound: float = 5.0,
+        circular: Sequence[int] = (),
+        period: float = 2.0 * math.pi,
+        bounded: Mapping[int, Sequence[float]] | None = None,
     ) -> None:
-        spline = RationalQuadraticFunction(bins, bound)
-        build = autoregressive_layers if autoregressive else coupling_layers
-        stack = build(features, layers, spline, hidden, context)
-        super().__init__(StandardNormal(features), standardized(features, stack))
+        check_layers(layers)
+        (features,) = as_event_shape(features)
+        domains = Domains(features, bins, bound, circular, period, bounded or {})
+        build = autoregressive_spline_layers if autoregressive else coupling_spline_layers
+        order = list(range(features))
+        stack = build(domains, order, layers, hidden, context)
+        super().__init__(domains.base(order), Chain([*domains.front(), *stack]))
+        self.bounded = {int(feature): tuple(ends) for feature, ends in (bounded or {}).items()}
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Set the data-dependent statistics from training rows, once; return their noise.
+
+        Raises
+        ------
+        DataError
+            If a value lies outside the interval of its feature.
+        """
+        for feature, (lower, upper) in self.bounded.items():
+            values = x[..., feature]
+            if ((values < lower) | (values > upper)).any():
+                raise DataError(
+                    f"values from {values.min():g} to {values.max():g}, outside the bounds "
+                    f"[{lower:g}, {upper:g}] of the feature",
+                    column=feature,
+                    fix="widen the bounds, or leave such rows out",
+                )
+        return super().initialise(x, context)

@@ -2,6 +2,7 @@
 
 from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.convolutional import ConvolutionalResNet
+from logpx.nets.embedding import CircularEmbedding, Embedded
 from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
 from logpx.nets.mlp import MLP, ResidualMLP
@@ -10,7 +11,9 @@ __all__ = [
     "ACTIVATIONS",
     "MADE",
     "MLP",
+    "CircularEmbedding",
     "ConvolutionalResNet",
+    "Embedded",
     "IncrementalConditioner",
     "ResidualMLP",
 ]

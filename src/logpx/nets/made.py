@@ -13,6 +13,7 @@ from torch.nn import functional
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.nets.causal import IncrementalConditioner
+from logpx.nets.embedding import CircularEmbedding
 from logpx.nets.layers import (
     ContextLinear,
     check_widths,
@@ -51,6 +52,8 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         The number of context features.
     activation
         One of `logpx.nets.ACTIVATIONS`.
+    embedding
+        What the net sees of the inputs, by default their values. All of one input is masked alike.
 
     References
     ----------
@@ -70,6 +73,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
         activation: str = "relu",
+        embedding: CircularEmbedding | None = None,
     ) -> None:
         super().__init__()
         check_widths(hidden)
@@ -77,19 +81,21 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
             raise UsageError("an autoregressive net needs a hidden layer", fix="give hidden=(64,) or more")
         self.features, self.parameters_per_feature = features, parameters
         self.activation = overwriting_activation(activation)
+        self.embedding = embedding
+        owners = range(features) if embedding is None else embedding.owners
         degrees = [
-            list(range(1, features + 1)),
+            [owner + 1 for owner in owners],
             *(_hidden_degrees(width, features, context) for width in hidden),
         ]
         output_degrees = [feature for feature in range(features) for _ in range(parameters)]
-        widths = [features, *hidden]
+        widths = [len(owners), *hidden]
         layers = [
             ContextLinear(before, after, context if index == 0 else 0)
             for index, (before, after) in enumerate(pairwise(widths))
         ]
         self.layers = cast(Sequence[ContextLinear], nn.ModuleList(layers))
         self.output = ContextLinear(hidden[-1], features * parameters, context, zero=True)
-        self.skip = nn.Parameter(torch.zeros(features * parameters, features))
+        self.skip = nn.Parameter(torch.zeros(features * parameters, len(owners)))
         for index, (before, after) in enumerate(pairwise(degrees)):
             self._register_mask(f"mask_{index}", after, before)
         self._register_mask("output_mask", output_degrees, degrees[-1])
@@ -101,9 +107,15 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         mask = torch.tensor(outputs)[:, None] >= torch.tensor(inputs)[None, :]
         self.register_buffer(name, mask.to(torch.get_default_dtype()))
 
+    def _seen(self, x: Tensor) -> Tensor:
+        return damp(x if self.embedding is None else self.embedding(x))
+
+    def _seen_of(self, feature: int, x: Tensor) -> Tensor:
+        return damp(x.unsqueeze(-1) if self.embedding is None else self.embedding.of_feature(feature, x))
+
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the parameters of every feature, shape ``(*rows, features, parameters)``."""
-        damped, context = damp(x), damp_context(context)
+        damped, context = self._seen(x), damp_context(context)
         h = damped
         for index, layer in enumerate(self.layers):
             h = self.activation(layer.masked_forward(h, self.get_buffer(f"mask_{index}"), context))
@@ -126,12 +138,12 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
             torch.split(layer.weight, size, 1)
             for layer, size in zip((*self.layers, self.output), sizes, strict=True)
         ]
-        skips = torch.split(self.skip, 1, 1)
+        skips = torch.split(self.skip, sizes[0][1:], 1)
         inputs: list[Tensor] = []
         parameters: list[Tensor] = []
         for step in range(self.features):
             if step:
-                latest = damp(inputs[-1]).unsqueeze(-1)
+                latest = self._seen_of(step - 1, inputs[-1])
                 pending[0].add(latest, columns[0][step])
                 pending[-1].add(latest, skips[step - 1])
             for index, following in enumerate(pending[1:]):

@@ -25,7 +25,18 @@ from logpx.transforms.partition import Channels, Checkerboard, Halves, Partition
 from logpx.transforms.permutation import Permutation, Reverse
 from logpx.transforms.reversible import ReversibleChain
 from logpx.transforms.squeezed import Squeezed
-from logpx.transforms.univariate import AffineFunction, RationalQuadraticFunction, ShiftFunction, Univariate
+from logpx.transforms.univariate import (
+    AffineFunction,
+    BoundedRationalQuadraticFunction,
+    CircularRationalQuadraticFunction,
+    PerFeatureFunction,
+    RationalQuadraticFunction,
+    ShiftFunction,
+    SumOfSquaresFunction,
+    Univariate,
+    monotone_inverse,
+)
+from logpx.transforms.wrap import Wrap
 
 __all__ = [
     "ActNorm",
@@ -33,10 +44,12 @@ __all__ = [
     "AffineFunction",
     "Autoregressive",
     "AutoregressiveConvolution",
+    "BoundedRationalQuadraticFunction",
     "Certificate",
     "Chain",
     "Channels",
     "Checkerboard",
+    "CircularRationalQuadraticFunction",
     "Convolution1x1",
     "Coupling",
     "DenseMatrix",
@@ -52,6 +65,7 @@ __all__ = [
     "MultiScale",
     "PLUMatrix",
     "Partition",
+    "PerFeatureFunction",
     "Permutation",
     "PermutationMatrix",
     "QRMatrix",
@@ -63,7 +77,10 @@ __all__ = [
     "Softplus",
     "Squeezed",
     "Standardize",
+    "SumOfSquaresFunction",
     "Tanh",
     "Transform",
     "Univariate",
+    "Wrap",
+    "monotone_inverse",
 ]

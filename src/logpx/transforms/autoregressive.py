@@ -96,7 +96,8 @@ class Autoregressive(Transform):
         ladjs: list[Tensor] = []
 
         def solve(feature: int, params: Tensor) -> Tensor:
-            x, ladj = self.univariate(z[..., feature], params, inverse=True)
+            function = self.univariate.at(feature)
+            x, ladj = function(z[..., feature], params[..., : function.parameters], inverse=True)
             ladjs.append(ladj)
             return x
 

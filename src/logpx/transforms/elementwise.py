@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from logpx.errors import DataError
+from logpx.errors import DataError, UsageError
 from logpx.transforms.base import Transform, check_event, sum_over_event
 
 __all__ = ["Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh"]
@@ -64,6 +64,15 @@ class Affine(_Elementwise):
         return self.shift + z * torch.exp(self.log_scale), self.log_scale.expand_as(z)
 
 
+def _check_given(given: Mapping[int, tuple[float, ...]], event_shape: tuple[int, ...]) -> None:
+    for feature, values in given.items():
+        if len(event_shape) != 1 or not 0 <= feature < event_shape[0] or not values[1] > 0.0:
+            raise UsageError(
+                f"mean and scale {values} given for feature {feature} of an event of shape {event_shape}",
+                fix="name features of a vector, from 0, and give positive scales",
+            )
+
+
 class Standardize(_Elementwise):
     """Shift and scale to zero mean and unit standard deviation, set once from training rows.
 
@@ -74,6 +83,8 @@ class Standardize(_Elementwise):
     ----------
     event_shape
         The shape of one x.
+    given
+        For features of a vector, by their number, a mean and a scale to use in place of those of the rows.
 
     Examples
     --------
@@ -88,10 +99,17 @@ class Standardize(_Elementwise):
     scale: Tensor
     initialised: Tensor
 
-    def __init__(self, event_shape: int | Sequence[int]) -> None:
+    def __init__(
+        self, event_shape: int | Sequence[int], given: Mapping[int, tuple[float, float]] | None = None
+    ) -> None:
         super().__init__(event_shape)
+        # Keys of JSON objects are text.
+        self.given = {int(feature): tuple(values) for feature, values in (given or {}).items()}
+        _check_given(self.given, self.event_shape)
         self.register_buffer("mean", torch.zeros(self.event_shape))
         self.register_buffer("scale", torch.ones(self.event_shape))
+        for feature, (mean, scale) in self.given.items():
+            self.mean[feature], self.scale[feature] = mean, scale
         self.register_buffer("initialised", torch.tensor(False))
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -115,6 +133,8 @@ class Standardize(_Elementwise):
                     column=int(lost.flatten().nonzero()[0].item()),
                     fix="leave such rows out, or change the column's unit",
                 )
+            for feature, values in self.given.items():
+                mean[feature], scale[feature] = values
             # Rounding of the mean alone gives a constant column a spread of a few ulp.
             constant = scale <= 1e-14 * mean.abs()
             if constant.any():

@@ -10,7 +10,20 @@ from torch import Tensor
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, check_event
 
-__all__ = ["Permutation", "Reverse"]
+__all__ = ["Permutation", "Reverse", "drawn_order"]
+
+
+def drawn_order(features: int, seed: int) -> list[int]:
+    """Return the numbers of the features in an order that depends on the seed alone.
+
+    Examples
+    --------
+    >>> sorted(drawn_order(4, seed=0))
+    [0, 1, 2, 3]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order: list[int] = torch.randperm(features, generator=generator, device="cpu").tolist()
+    return order
 
 
 class Permutation(Transform):
@@ -43,8 +56,7 @@ class Permutation(Transform):
     def __init__(self, features: int, order: Sequence[int] | None = None, seed: int = 0) -> None:
         super().__init__(features)
         if order is None:
-            generator = torch.Generator().manual_seed(seed)
-            order = torch.randperm(features, generator=generator, device="cpu").tolist()
+            order = drawn_order(features, seed)
         if sorted(order) != list(range(features)):
             raise UsageError(
                 f"order {list(order)} does not name each of the {features} features once",

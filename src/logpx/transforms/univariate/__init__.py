@@ -2,6 +2,25 @@
 
 from logpx.transforms.univariate.affine import AffineFunction, ShiftFunction
 from logpx.transforms.univariate.base import Univariate
-from logpx.transforms.univariate.rational_quadratic import RationalQuadraticFunction, rational_quadratic
+from logpx.transforms.univariate.monotone_inverse import monotone_inverse
+from logpx.transforms.univariate.per_feature import PerFeatureFunction
+from logpx.transforms.univariate.rational_quadratic import rational_quadratic
+from logpx.transforms.univariate.splines import (
+    BoundedRationalQuadraticFunction,
+    CircularRationalQuadraticFunction,
+    RationalQuadraticFunction,
+)
+from logpx.transforms.univariate.sum_of_squares import SumOfSquaresFunction
 
-__all__ = ["AffineFunction", "RationalQuadraticFunction", "ShiftFunction", "Univariate", "rational_quadratic"]
+__all__ = [
+    "AffineFunction",
+    "BoundedRationalQuadraticFunction",
+    "CircularRationalQuadraticFunction",
+    "PerFeatureFunction",
+    "RationalQuadraticFunction",
+    "ShiftFunction",
+    "SumOfSquaresFunction",
+    "Univariate",
+    "monotone_inverse",
+    "rational_quadratic",
+]

@@ -1,0 +1,119 @@
+"""Fit a spline flow to three densities in the plane whose entropy is known, and compare with it.
+
+Run ``python benchmarks/toys.py`` (``--help`` for options): a table on stderr, JSON on stdout. The entropy
+is the least mean of -log p that any model can have on new rows: what is above it is the KL divergence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import make_moons
+
+import logpx
+from logpx.flows import NSF
+
+
+def two_moons(rows: int, seed: int) -> np.ndarray:
+    """Draw from scikit-learn's two moons with noise 0.1."""
+    return make_moons(rows, noise=0.1, random_state=seed)[0]
+
+
+def eight_gaussians(rows: int, seed: int) -> np.ndarray:
+    """Draw from eight normal distributions of standard deviation 0.5 at radius 4, all divided by 1.414."""
+    generator = np.random.default_rng(seed)
+    angle = generator.integers(0, 8, rows) * np.pi / 4.0
+    centres = 4.0 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return (centres + 0.5 * generator.normal(size=(rows, 2))) / 1.414
+
+
+def checkerboard(rows: int, seed: int) -> np.ndarray:
+    """Draw from the uniform distribution on eight of the sixteen squares of [-4, 4]², an area of 32."""
+    generator = np.random.default_rng(seed)
+    across = 4.0 * generator.random(rows) - 2.0
+    up = generator.random(rows) - 2.0 * generator.integers(0, 2, rows) + np.floor(across) % 2
+    return 2.0 * np.stack([across, up], 1)
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A density, its entropy in nats, and what is known of its support."""
+
+    draw: Callable[[int, int], np.ndarray]
+    entropy: float
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+TOYS = {
+    "two moons": Toy(two_moons, 1.008),
+    "eight Gaussians": Toy(eight_gaussians, 2.831),
+    "checkerboard": Toy(
+        checkerboard, math.log(32.0), {"bounded": {0: (-4.0, 4.0), 1: (-4.0, 4.0)}, "bins": 16}
+    ),
+}
+
+
+def fit_one(toy: Toy, seed: int, options: argparse.Namespace) -> dict[str, float]:
+    """Fit one flow; return its held-out figures."""
+    training = torch.from_numpy(toy.draw(options.rows, seed)).float()
+    test = torch.from_numpy(toy.draw(options.test_rows, 1_000_000 + seed)).float()
+    torch.manual_seed(seed)
+    flow = NSF(features=2, autoregressive=True, layers=2, hidden=(128, 128), **toy.options)
+    start, used = time.perf_counter(), time.process_time()
+    result = logpx.fit(
+        flow, training, max_steps=options.steps, max_time=options.time, seed=seed, progress=False
+    )
+    elapsed, used = time.perf_counter() - start, time.process_time() - used
+    with torch.no_grad():
+        log_prob = flow.log_prob(test).double()
+    nll, error = -log_prob.mean().item(), log_prob.std().item() / math.sqrt(len(test))
+    return {
+        "nll": nll,
+        "standard_error": error,
+        "kl": nll - toy.entropy,
+        "steps": result.history[-1].step,
+        "seconds": elapsed,
+        "processor_seconds": used,
+    }
+
+
+def main() -> None:
+    """Fit, evaluate, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--toys", nargs="+", choices=TOYS, default=list(TOYS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--test-rows", type=int, default=100_000)
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--time", type=float, default=120.0, help="the most seconds of one fit")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print("| density | seed | entropy | held-out nats | above | steps | s | CPU s |", file=sys.stderr)
+    print("|---|---|---|---|---|---|---|---|", file=sys.stderr)
+    results = []
+    for name in options.toys:
+        for seed in options.seeds:
+            found = fit_one(TOYS[name], seed, options)
+            results.append({"density": name, "seed": seed, "entropy": TOYS[name].entropy, **found})
+            print(
+                f"| {name} | {seed} | {TOYS[name].entropy:.3f} | {found['nll']:.4f} ± "
+                f"{found['standard_error']:.4f} | {found['kl']:+.4f} | {found['steps']} | "
+                f"{found['seconds']:.0f} | {found['processor_seconds']:.0f} |",
+                file=sys.stderr,
+                flush=True,
+            )
+    print(json.dumps({"torch": torch.__version__, "threads": options.threads, "results": results}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

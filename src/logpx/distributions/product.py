@@ -1,0 +1,72 @@
+"""Independent blocks of features, each with a distribution of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from logpx.distributions.base import Distribution
+from logpx.distributions.seeding import checked_seed
+from logpx.errors import UsageError
+from logpx.transforms.base import check_event
+
+__all__ = ["Product"]
+
+
+class Product(Distribution):
+    """Independent distributions side by side: the first features follow the first of them, and so on.
+
+    Parameters
+    ----------
+    parts
+        Unconditional distributions of vectors.
+
+    Raises
+    ------
+    UsageError
+        If there are no parts, one is no distribution of vectors, or one takes a context.
+
+    Examples
+    --------
+    >>> from logpx.distributions import StandardNormal, Uniform
+    >>> product = Product([StandardNormal(1), Uniform(1, 0.0, 2.0)])
+    >>> product.log_prob(torch.tensor([[0.0, 1.0]]))
+    tensor([-1.6121])
+    """
+
+    def __init__(self, parts: Sequence[Distribution]) -> None:
+        if not parts or any(len(part.event_shape) != 1 or part.context_features for part in parts):
+            raise UsageError(
+                "a product of distributions of which not all are unconditional distributions of vectors",
+                fix="give one distribution or more, such as StandardNormal(2) and Uniform(1)",
+            )
+        self.sizes = [part.event_shape[0] for part in parts]
+        super().__init__(sum(self.sizes))
+        self.parts = cast(Sequence[Distribution], nn.ModuleList(parts))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the log-density in nats, shape ``(*rows,)``: the sum over the parts."""
+        check_event(x, self.event_shape)
+        first, *rest = (
+            part.log_prob(features)
+            for part, features in zip(self.parts, torch.split(x, self.sizes, -1), strict=True)
+        )
+        return sum(rest, start=first)
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows, shape ``(n, features)``."""
+        drawn = [part.sample(n, seed=_seed_of_part(seed, number)) for number, part in enumerate(self.parts)]
+        return torch.cat(drawn, -1)
+
+
+def _seed_of_part(seed: int | None, number: int) -> int | None:
+    # With one and the same seed, parts of one kind would draw the same numbers.
+    if seed is None:
+        return None
+    seed = checked_seed(seed)
+    sequence = np.random.SeedSequence(entropy=abs(seed), spawn_key=(int(seed < 0), number, 1))
+    return int(sequence.generate_state(1, np.uint64)[0]) >> 1

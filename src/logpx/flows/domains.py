@@ -1,0 +1,171 @@
+"""Where the features of a spline flow live, and what follows from it for its layers and its base."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from logpx.distributions import Distribution, Product, StandardNormal, Uniform
+from logpx.errors import UsageError
+from logpx.nets import CircularEmbedding
+from logpx.transforms import (
+    BoundedRationalQuadraticFunction,
+    CircularRationalQuadraticFunction,
+    PerFeatureFunction,
+    RationalQuadraticFunction,
+    Standardize,
+    Transform,
+    Univariate,
+    Wrap,
+)
+
+__all__ = ["Bounded", "Circular", "Domain", "Domains", "Line"]
+
+# A uniform distribution of unit variance ends here.
+_HALF_WIDTH = math.sqrt(3.0)
+
+
+class Domain:
+    """Where a feature lives: its spline, its noise, and its mean and scale where they are fixed."""
+
+    given: tuple[float, float] | None = None
+    circular = False
+
+    def spline(self, bins: int) -> Univariate:
+        """Return the spline of this domain."""
+        raise NotImplementedError
+
+    def base(self, features: int) -> Distribution:
+        """Return the distribution of the noise of this many features."""
+        raise NotImplementedError
+
+
+class Line(Domain):
+    """The real line: a spline on [-bound, bound] of the standardized data, and normal noise."""
+
+    def __init__(self, bound: float) -> None:
+        self.bound = bound
+
+    def spline(self, bins: int) -> Univariate:
+        """Return a spline with linear tails."""
+        return RationalQuadraticFunction(bins, self.bound)
+
+    def base(self, features: int) -> Distribution:
+        """Return a standard normal distribution."""
+        return StandardNormal(features)
+
+
+class Bounded(Domain):
+    """An interval: brought to unit variance by its ends alone, mapped onto itself, and uniform noise."""
+
+    def __init__(self, lower: float, upper: float) -> None:
+        if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+            raise UsageError(f"a feature bounded by [{lower}, {upper}]", fix="give finite lower < upper")
+        self.given = (0.5 * lower + 0.5 * upper, (0.5 * upper - 0.5 * lower) / _HALF_WIDTH)
+
+    def spline(self, bins: int) -> Univariate:
+        """Return a spline of the interval onto itself."""
+        return BoundedRationalQuadraticFunction(bins, -_HALF_WIDTH, _HALF_WIDTH)
+
+    def base(self, features: int) -> Distribution:
+        """Return a uniform distribution on the interval."""
+        return Uniform(features, -_HALF_WIDTH, _HALF_WIDTH)
+
+
+class Circular(Domain):
+    """A circle: never rescaled, and uniform noise."""
+
+    given = (0.0, 1.0)
+    circular = True
+
+    def __init__(self, period: float) -> None:
+        self.period = period
+
+    def spline(self, bins: int) -> Univariate:
+        """Return a spline of the circle."""
+        return CircularRationalQuadraticFunction(bins, self.period)
+
+    def base(self, features: int) -> Distribution:
+        """Return a uniform distribution on the circle."""
+        return Uniform(features, -0.5 * self.period, 0.5 * self.period)
+
+
+class Domains:
+    """The domains of all features of a spline flow.
+
+    Layers reorder the features, so that everything is asked for by an order: the numbers of the features as
+    they stand before a layer.
+
+    Parameters
+    ----------
+    features
+        The number of features.
+    bins
+        The number of spline bins.
+    bound
+        Where splines on the line end, in standard deviations.
+    circular
+        The features that are angles.
+    period
+        The length of the circle.
+    bounded
+        The ends of the features that live on an interval.
+
+    Raises
+    ------
+    UsageError
+        If a feature is named that does not exist, or two domains are given for one.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        bins: int,
+        bound: float,
+        circular: Sequence[int],
+        period: float,
+        bounded: Mapping[int, Sequence[float]],
+    ) -> None:
+        self._line, self._circle = Line(bound), Circular(period)
+        # Keys of JSON objects are text.
+        intervals = {int(feature): Bounded(*ends) for feature, ends in bounded.items()}
+        named = [*circular, *intervals]
+        if len(set(named)) < len(named) or not set(named) <= set(range(features)):
+            raise UsageError(
+                f"circular is {list(circular)} and bounded names {list(intervals)}, of {features} features",
+                fix=f"name each feature at most once, by its number from 0 to {features - 1}",
+            )
+        self.domains: list[Domain] = [
+            self._circle if feature in set(circular) else intervals.get(feature, self._line)
+            for feature in range(features)
+        ]
+        self._bins = bins
+        self._period = period
+
+    def univariate(self, order: Sequence[int]) -> Univariate:
+        """Return the splines of features in an order."""
+        kinds = list(dict.fromkeys(type(self.domains[feature]) for feature in order))
+        one_of = {type(domain): domain for domain in self.domains}
+        splines = [one_of[kind].spline(self._bins) for kind in kinds]
+        choice = [kinds.index(type(self.domains[feature])) for feature in order]
+        return splines[0] if len(splines) == 1 else PerFeatureFunction(splines, choice)
+
+    def embedding(self, order: Sequence[int]) -> CircularEmbedding | None:
+        """Return what conditioners see of features in an order; None where that is their values."""
+        circular = [place for place, feature in enumerate(order) if self.domains[feature].circular]
+        return CircularEmbedding(len(order), circular, self._period) if circular else None
+
+    def base(self, order: Sequence[int]) -> Distribution:
+        """Return the distribution of the noise, for features in the order in which it leaves the layers."""
+        runs = [list(run) for _, run in groupby((self.domains[f] for f in order), key=type)]
+        parts = [run[0].base(len(run)) for run in runs]
+        return parts[0] if len(parts) == 1 else Product(parts)
+
+    def front(self) -> list[Transform]:
+        """Return what brings data to the scale of the layers."""
+        given = {feature: domain.given for feature, domain in enumerate(self.domains) if domain.given}
+        circular = [feature for feature, domain in enumerate(self.domains) if domain.circular]
+        features = len(self.domains)
+        standardize = Standardize(features, given)
+        return [Wrap(features, circular, self._period), standardize] if circular else [standardize]

@@ -1,0 +1,64 @@
+"""A function for every feature: some on the line, some on an interval, some on a circle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from logpx.errors import UsageError
+from logpx.transforms.univariate.base import Univariate
+
+__all__ = ["PerFeatureFunction"]
+
+
+class PerFeatureFunction(Univariate):
+    """Functions of one number, one of them for every feature of a vector.
+
+    Parameters
+    ----------
+    functions
+        The functions; it takes as many numbers per element as the one that takes most.
+    choice
+        For every feature the number of its function in `functions`, from 0.
+
+    Raises
+    ------
+    UsageError
+        If a choice does not name one of the functions.
+
+    Examples
+    --------
+    >>> from logpx.transforms import AffineFunction, ShiftFunction
+    >>> function = PerFeatureFunction([AffineFunction(), ShiftFunction()], [1, 0, 1])
+    >>> function(torch.zeros(3), torch.ones(3, 2))[1]
+    tensor([ 0.0000, -0.8735,  0.0000])
+    """
+
+    def __init__(self, functions: Sequence[Univariate], choice: Sequence[int]) -> None:
+        if not choice or not all(0 <= number < len(functions) for number in choice):
+            raise UsageError(
+                f"a choice of {list(choice)} among {len(functions)} functions",
+                fix="give the number of a function, from 0, for every feature",
+            )
+        self.functions, self.choice = list(functions), list(choice)
+        self.parameters = max(function.parameters for function in functions)
+        groups = [[f for f, chosen in enumerate(choice) if chosen == n] for n in range(len(functions))]
+        self._groups = [(function, group) for function, group in zip(functions, groups, strict=True) if group]
+
+    def at(self, feature: int) -> Univariate:
+        """Return the function of one feature, which takes the first of the parameters."""
+        return self.functions[self.choice[feature]]
+
+    def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        """Apply its function to every feature; features are the last dimension of `x`."""
+        y: list[Tensor] = [x] * len(self.choice)
+        log_derivative: list[Tensor] = [x] * len(self.choice)
+        for function, group in self._groups:
+            part = torch.stack([x[..., feature] for feature in group], -1)
+            own = torch.stack([params[..., feature, : function.parameters] for feature in group], -2)
+            found = function(part, own, inverse)
+            for position, feature in enumerate(group):
+                y[feature], log_derivative[feature] = (values[..., position] for values in found)
+        return torch.stack(y, -1), torch.stack(log_derivative, -1)

@@ -1,0 +1,216 @@
+"""Functions of one number that are rational-quadratic splines: on the line, on an interval, on a circle."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from logpx.errors import UsageError
+from logpx.transforms.univariate.base import Univariate
+from logpx.transforms.univariate.rational_quadratic import rational_quadratic
+
+__all__ = [
+    "BoundedRationalQuadraticFunction",
+    "CircularRationalQuadraticFunction",
+    "RationalQuadraticFunction",
+    "wrap",
+]
+
+_MOST_BINS = 999
+# Parameters from N(0, 1), which is what a conditioner returns, make bins that differ by factors of about two.
+_SHARPNESS = 0.4
+# The part of the interval that the bins share equally. With 8 bins their mean slopes stay within a factor of
+# 73 from 1, so that no round trip loses more than about three digits.
+_COMMON = 0.1
+_LARGEST_LOG_RATIO = math.log(10.0)
+
+
+def _check_bins(bins: int) -> None:
+    if not 1 <= bins <= _MOST_BINS:
+        raise UsageError(f"a spline of {bins} bins", fix=f"give 1 to {_MOST_BINS} bins")
+
+
+def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the knots, first of x and then of y, and the mean slopes of the bins between them."""
+    raw = raw.reshape(*raw.shape[:-1], 2, bins)
+    # The parts of the interval that the bins take up; they add up to 1.
+    # torch's own softmax takes several times as long over so few numbers.
+    weights = torch.exp(_SHARPNESS * (raw - raw.detach().amax(-1, keepdim=True)))
+    shares = weights * ((1.0 - _COMMON) / weights.sum(-1, keepdim=True)) + _COMMON / bins
+    inner = torch.cumsum(shares[..., :-1], -1) * (upper - lower) + lower
+    knots = functional.pad(functional.pad(inner, (1, 0), value=lower), (0, 1), value=upper)
+    knots_x, knots_y = knots.unbind(-2)
+    widths, heights = shares.unbind(-2)
+    return knots_x, knots_y, heights / widths
+
+
+def _ratios(raw: Tensor) -> Tensor:
+    """Return by what factor a slope differs from the one that the bins beside it suggest."""
+    bound = _LARGEST_LOG_RATIO / _SHARPNESS
+    return torch.exp(_SHARPNESS * raw / (1.0 + raw.abs() * (1.0 / bound)))
+
+
+def _between(slopes: Tensor, following: Tensor) -> Tensor:
+    """Return the harmonic mean of the mean slopes of neighbours: with it a flat bin is nowhere flatter."""
+    return 2.0 * slopes * following / (slopes + following)
+
+
+class RationalQuadraticFunction(Univariate):
+    r"""Rational-quadratic spline on [-bound, bound], the identity outside.
+
+    The slope at a knot is :math:`r \cdot 2 s_0 s_1 / (s_0 + s_1)` with the mean slopes of the two bins beside
+    it and a ratio r between 1/10 and 10. Bins have a smallest size. Both bound the condition of the
+    function: whatever the parameters, in single precision and with the default bins and bound a round trip
+    is off by less than 0.001.
+
+    Parameters
+    ----------
+    bins
+        The number of bins K; it takes 3 K - 1 numbers: K widths, K heights, K - 1 inner slopes.
+    bound
+        Half the width of the interval.
+
+    Raises
+    ------
+    UsageError
+        If there are no bins or more than 999, or the bound is not positive and finite.
+
+    References
+    ----------
+    Durkan et al. 2019, Neural Spline Flows.
+
+    Examples
+    --------
+    >>> spline = RationalQuadraticFunction(bins=8)
+    >>> spline(torch.tensor([0.3, 9.0]), torch.zeros(2, spline.parameters))[0]
+    tensor([0.3000, 9.0000])
+    """
+
+    def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
+        _check_bins(bins)
+        if not 0.0 < bound < math.inf:
+            raise UsageError(f"a spline on a half-width of {bound}", fix="give a positive bound")
+        self.bins, self.bound = bins, bound
+        self.parameters = 3 * bins - 1
+
+    def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        """Apply the spline to every element."""
+        sizes, raw = torch.split(params, [2 * self.bins, self.bins - 1], -1)
+        knots_x, knots_y, means = _bins(sizes, self.bins, -self.bound, self.bound)
+        slopes = _ratios(raw) * _between(means[..., :-1], means[..., 1:])
+        slopes = functional.pad(slopes, (1, 1), value=1.0)
+        return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
+
+
+class BoundedRationalQuadraticFunction(Univariate):
+    """Rational-quadratic spline that maps the interval [lower, upper] onto itself.
+
+    Outside it goes on linearly, so that it is total; a base with bounds gives such rows no density.
+
+    Parameters
+    ----------
+    bins
+        The number of bins K; it takes 3 K + 1 numbers: K widths, K heights, K + 1 slopes.
+    lower, upper
+        The ends of the interval.
+
+    Raises
+    ------
+    UsageError
+        If there are no bins or more than 999, or ``lower < upper`` does not hold.
+
+    Examples
+    --------
+    >>> spline = BoundedRationalQuadraticFunction(bins=4, lower=0.0, upper=1.0)
+    >>> spline(torch.tensor([0.0, 0.3, 1.0]), torch.zeros(3, spline.parameters))[0]
+    tensor([0.0000, 0.3000, 1.0000])
+    """
+
+    def __init__(self, bins: int = 8, lower: float = 0.0, upper: float = 1.0) -> None:
+        _check_bins(bins)
+        if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+            raise UsageError(f"a spline on [{lower}, {upper}]", fix="give finite lower < upper")
+        self.bins, self.lower, self.upper = bins, lower, upper
+        self.parameters = 3 * bins + 1
+
+    def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        """Apply the spline to every element."""
+        sizes, raw = torch.split(params, [2 * self.bins, self.bins + 1], -1)
+        knots_x, knots_y, means = _bins(sizes, self.bins, self.lower, self.upper)
+        inner = _between(means[..., :-1], means[..., 1:])
+        suggested = torch.cat([means[..., :1], inner, means[..., -1:]], -1)
+        slopes = _ratios(raw) * suggested
+        return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
+
+
+def wrap(x: Tensor, period: float) -> Tensor:
+    """Return x with whole periods taken off, in [-period / 2, period / 2).
+
+    Examples
+    --------
+    >>> wrap(torch.tensor([0.0, 5.0, -13.0]), 10.0)
+    tensor([ 0., -5., -3.])
+    """
+    half = 0.5 * period
+    wrapped = torch.remainder(x + half, period) - half
+    # What is inside already stays, to the last bit; and rounding can reach the end that is left out.
+    wrapped = torch.where((x >= -half) & (x < half), x, wrapped)
+    return torch.where(wrapped < half, wrapped, wrapped - period)
+
+
+class CircularRationalQuadraticFunction(Univariate):
+    """Rational-quadratic spline of a circle, followed by a rotation.
+
+    Values are angles in [-period / 2, period / 2); others are wrapped. The slopes at the two ends are one
+    parameter, so that the derivative is continuous across the seam.
+
+    Parameters
+    ----------
+    bins
+        The number of bins K; it takes 3 K + 1 numbers: K widths, K heights, K slopes, and the rotation.
+    period
+        The length of the circle.
+
+    Raises
+    ------
+    UsageError
+        If there are no bins or more than 999, or the period is not positive and finite.
+
+    References
+    ----------
+    Rezende et al. 2020, Normalizing Flows on Tori and Spheres, section 2.1.3.
+
+    Examples
+    --------
+    >>> spline = CircularRationalQuadraticFunction(bins=4, period=24.0)
+    >>> spline(torch.tensor([3.0, 27.0]), torch.zeros(2, spline.parameters))[0]
+    tensor([3., 3.])
+    """
+
+    def __init__(self, bins: int = 8, period: float = 2.0 * math.pi) -> None:
+        _check_bins(bins)
+        if not 0.0 < period < math.inf:
+            raise UsageError(f"a circle of length {period}", fix="give a positive period")
+        self.bins, self.period = bins, period
+        self.parameters = 3 * bins + 1
+
+    def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        """Apply the spline and the rotation to every element."""
+        half = 0.5 * self.period
+        sizes, raw, rotation = torch.split(params, [2 * self.bins, self.bins, 1], -1)
+        knots_x, knots_y, means = _bins(sizes, self.bins, -half, half)
+        slopes = _ratios(raw) * _between(means, means.roll(-1, -1))
+        slopes = torch.cat([slopes[..., -1:], slopes], -1)
+        # One radian of rotation per unit of the parameter, and never more than one turn.
+        turn = wrap(rotation.squeeze(-1) * (self.period / (2.0 * math.pi)), self.period)
+        x = wrap(x, self.period)
+        if inverse:
+            y, log_derivative = rational_quadratic(
+                wrap(x - turn, self.period), knots_x, knots_y, slopes, True
+            )
+            return wrap(y, self.period), log_derivative
+        y, log_derivative = rational_quadratic(x, knots_x, knots_y, slopes)
+        return wrap(y + turn, self.period), log_derivative

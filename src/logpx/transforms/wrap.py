@@ -1,0 +1,62 @@
+"""Bringing angles into one period."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from logpx.errors import UsageError
+from logpx.transforms.base import Transform, check_event
+from logpx.transforms.univariate.splines import wrap
+
+__all__ = ["Wrap"]
+
+
+class Wrap(Transform):
+    """Take whole periods off the features that are angles, so that they lie in [-period / 2, period / 2).
+
+    Values a period apart are one point of a circle: on it the map is invertible, and its ladj is 0.
+
+    Parameters
+    ----------
+    features
+        The number of features.
+    circular
+        Which of them are angles.
+    period
+        The length of the circle.
+
+    Raises
+    ------
+    UsageError
+        If `circular` names something else than features, or the period is not positive and finite.
+
+    Examples
+    --------
+    >>> Wrap(2, circular=(1,), period=24.0).forward(torch.tensor([[30.0, 30.0]]))[0]
+    tensor([[30.,  6.]])
+    """
+
+    is_circular: Tensor
+
+    def __init__(self, features: int, circular: Sequence[int], period: float = 2.0 * math.pi) -> None:
+        super().__init__(features)
+        if not set(circular) <= set(range(features)) or not 0.0 < period < math.inf:
+            raise UsageError(
+                f"circular features {list(circular)} of {features}, with period {period}",
+                fix=f"give numbers from 0 to {features - 1}, and a positive period",
+            )
+        self.period = period
+        self.register_buffer("is_circular", torch.tensor([f in set(circular) for f in range(features)]))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Wrap the angles."""
+        check_event(x, self.event_shape)
+        return torch.where(self.is_circular, wrap(x, self.period), x), x.new_zeros(x.shape[:-1])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Wrap the angles: the same again."""
+        return self.forward(z)
