@@ -119,10 +119,17 @@ class ContextLinear(nn.Module):
         The number of context features.
     zero
         Start with all weights 0.
+
+    Raises
+    ------
+    UsageError
+        If `context` is below 0.
     """
 
     def __init__(self, in_features: int, out_features: int, context: int = 0, zero: bool = False) -> None:
         super().__init__()
+        if context < 0:
+            raise UsageError(f"context is {context}, but counts the context features", fix="give 0 or more")
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.bias = nn.Parameter(torch.empty(out_features))
         self.context_weight = nn.Parameter(torch.empty(out_features, context)) if context else None
