@@ -30,7 +30,7 @@ def test_each_feature_of_a_vector_is_standardized():
 def test_each_channel_of_an_image_is_standardized_over_rows_and_pixels():
     x = torch.randn(50, 3, 4, 5, dtype=torch.float64) * torch.tensor([3.0, 0.1, 40.0]).view(3, 1, 1)
     act_norm = ActNorm((3, 4, 5)).double()
-    z = act_norm.initialise(x).detach().numpy()
+    z = act_norm.initialise_and_map(x).detach().numpy()
     np.testing.assert_allclose(z.mean((0, 2, 3)), 0.0, atol=1e-12)
     np.testing.assert_allclose(z.std((0, 2, 3)), 1.0, rtol=1e-12)
     assert {parameter.numel() for parameter in act_norm.parameters()} == {3}
@@ -74,7 +74,7 @@ def test_constant_channel_is_only_shifted(value):
     x = torch.randn(20, 2, 3, 3)
     x[:, 1] = value
     act_norm = ActNorm((2, 3, 3))
-    z = act_norm.initialise(x)
+    z = act_norm.initialise_and_map(x)
     assert act_norm.log_scale[1].item() == 0.0
     torch.testing.assert_close(z[:, 1], torch.zeros(20, 3, 3))
 
@@ -82,7 +82,7 @@ def test_constant_channel_is_only_shifted(value):
 def test_single_row_stays_finite():
     act_norm = ActNorm(3)
     x = torch.tensor([[1.0, -20.0, 0.1]])
-    z = act_norm.initialise(x)
+    z = act_norm.initialise_and_map(x)
     torch.testing.assert_close(z, torch.zeros(1, 3))
     assert act_norm.initialised
     torch.testing.assert_close(act_norm.inverse(z)[0], x)

@@ -81,9 +81,9 @@ class Flow(Distribution):
         """Whether the base is."""
         return self.base.reparameterised
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Set the transform's data-dependent statistics from training rows, once; return their noise."""
-        return self.transform.initialise(x, context)
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Set the transform's data-dependent statistics from training rows, once."""
+        self.transform.initialise(x, context)
 
     def _check_dtype(self, x: Tensor) -> None:
         own = self._like().dtype

@@ -89,8 +89,8 @@ class NSF(Flow):
         super().__init__(domains.base(order), Chain([*domains.front(), *stack]))
         self.bounded = {int(feature): tuple(ends) for feature, ends in (bounded or {}).items()}
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Set the data-dependent statistics from training rows, once; return their noise.
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Set the data-dependent statistics from training rows, once.
 
         Raises
         ------
@@ -106,4 +106,4 @@ class NSF(Flow):
                     column=feature,
                     fix="widen the bounds, or leave such rows out",
                 )
-        return super().initialise(x, context)
+        super().initialise(x, context)

@@ -234,15 +234,15 @@ class ImageModel(Distribution):
         like = self._like()
         return functional.one_hot(numbers, self.context_features).to(like.device, like.dtype)
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Set the flow's data-dependent statistics from some of the pictures, once; return their noise."""
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Set the flow's data-dependent statistics from some of the pictures, once."""
         step = max(1, len(x) // _START_ROWS)
         x, context = x[::step], None if context is None else context[::step]
         x = x.to(self._like().dtype)
         u, _ = self.dequantisation.noise(x, Noise(0))
-        z = self.preprocessing.initialise(x + u, context)
-        inner = getattr(self.flow, "initialise", None)
-        return z if inner is None else inner(z, context)
+        initialise = getattr(self.flow, "initialise", None)
+        if initialise is not None:
+            initialise(self.preprocessing.forward(x + u)[0], context)
 
     def _bound(self, x: Tensor, context: Tensor | None, source: Noise) -> Tensor:
         x = x.to(self._like())

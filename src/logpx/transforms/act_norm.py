@@ -36,7 +36,8 @@ class ActNorm(Transform):
     --------
     >>> act_norm = ActNorm((3, 8, 8))
     >>> x = 5.0 + 2.0 * torch.randn(100, 3, 8, 8)
-    >>> z = act_norm.initialise(x)
+    >>> act_norm.initialise(x)
+    >>> z, _ = act_norm.forward(x)
     >>> torch.allclose(z.std(dim=(0, 2, 3)), torch.ones(3), atol=1e-3)
     True
     """
@@ -69,7 +70,12 @@ class ActNorm(Transform):
         self.shift.copy_(mean[0])
         self.log_scale.copy_(scale.masked_fill(constant, 1.0).log()[0])
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    @property
+    def needs_data(self) -> bool:
+        """Whether it has not been initialised yet."""
+        return not self.initialised
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set shift and scale from the mean and standard deviation (divisor n) of the rows, once.
 
         Raises
@@ -78,10 +84,9 @@ class ActNorm(Transform):
             If there are no rows, or a value is not finite.
         """
         check_event(x, self.event_shape)
-        if not self.initialised:
+        if self.needs_data:
             self._set(x)
             self.initialised.fill_(True)
-        return self.forward(x)[0]
 
     def _ladj(self, x: Tensor) -> Tensor:
         return (self.pixels * self.log_scale.sum()).expand(x.shape[: x.dim() - len(self.event_shape)])

@@ -110,8 +110,17 @@ class Transform(Configured, nn.Module):
         """Map noise to data; the mirror image of `forward`, with the ladj of this direction."""
         raise NotImplementedError
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Set data-dependent statistics from training rows, once, and return their image z."""
+    @property
+    def needs_data(self) -> bool:
+        """Whether there is something that `initialise` has yet to set."""
+        return False
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Set data-dependent statistics from training rows, once; most maps have none."""
+
+    def initialise_and_map(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Do what `initialise` does, and return the rows as the map then leaves them."""
+        self.initialise(x, context)
         return self.forward(x, context)[0]
 
     def extra_repr(self) -> str:

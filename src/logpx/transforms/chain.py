@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from logpx.errors import UsageError
@@ -72,10 +73,26 @@ class Chain(Transform):
             total = total + ladj
         return z, total
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Initialise each transform on the rows as the transforms before it leave them."""
+    @property
+    def needs_data(self) -> bool:
+        """Whether one of the transforms does."""
+        return any(transform.needs_data for transform in self.transforms)
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Initialise each transform on the rows as the transforms before it leave them, and no further."""
+        waiting = [index for index, transform in enumerate(self.transforms) if transform.needs_data]
+        if waiting:
+            *before, last = self.transforms[: waiting[-1] + 1]
+            for transform in before:
+                x = transform.initialise_and_map(x, context)
+            last.initialise(x, context)
+
+    @torch.no_grad()
+    def initialise_and_map(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Initialise and apply each transform, in one pass."""
         for transform in self.transforms:
-            x = transform.initialise(x, context)
+            x = transform.initialise_and_map(x, context)
         return x
 
 

@@ -91,8 +91,8 @@ class Standardize(_Elementwise):
     >>> import torch
     >>> standardize = Standardize(1)
     >>> standardize.initialise(torch.tensor([[1.0], [3.0]]))
-    tensor([[-1.],
-            [ 1.]])
+    >>> standardize.forward(torch.tensor([[4.0]]))[0]
+    tensor([[2.]])
     """
 
     mean: Tensor
@@ -112,7 +112,12 @@ class Standardize(_Elementwise):
             self.mean[feature], self.scale[feature] = mean, scale
         self.register_buffer("initialised", torch.tensor(False))
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    @property
+    def needs_data(self) -> bool:
+        """Whether it has not been initialised yet."""
+        return not self.initialised
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Take mean and standard deviation (divisor n) of the rows, unless that has been done before.
 
         Raises
@@ -121,7 +126,7 @@ class Standardize(_Elementwise):
             If there are no rows, a value is not finite, or an element is the same in every row: a density
             does not exist on it.
         """
-        if not self.initialised:
+        if self.needs_data:
             rows = x.reshape(-1, *self.event_shape).double()
             if not len(rows):
                 raise DataError("no rows to take mean and scale from", fix="give at least two different rows")
@@ -147,7 +152,6 @@ class Standardize(_Elementwise):
             self.mean.copy_(mean)
             self.scale.copy_(scale)
             self.initialised.fill_(True)
-        return self.forward(x)[0]
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return (x - self.mean) / self.scale, (-self.scale.log()).expand_as(x)

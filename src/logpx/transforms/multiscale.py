@@ -101,7 +101,12 @@ class MultiScale(Transform):
         x, ladj = self.prior.inverse(self.prior.partition.join(kept, moved), context)
         return x, ladj + inner_ladj
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Initialise the inner transform on the kept half."""
-        kept, moved = self.prior.partition.split(self.prior.initialise(x, context))
-        return self.prior.partition.join(self.transform.initialise(kept, context), moved)
+    @property
+    def needs_data(self) -> bool:
+        """Whether the inner transform does."""
+        return self.transform.needs_data
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Initialise the inner transform on the kept half, which the prior leaves as it is."""
+        check_event(x, self.event_shape)
+        self.transform.initialise(self.prior.partition.split(x)[0], context)

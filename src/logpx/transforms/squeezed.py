@@ -130,6 +130,12 @@ class Squeezed(Transform):
         x, ladj = self.transform.inverse(squeeze(z), context)
         return unsqueeze(x), ladj
 
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    @property
+    def needs_data(self) -> bool:
+        """Whether the transform does."""
+        return self.transform.needs_data
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Initialise the transform on the squeezed rows."""
-        return unsqueeze(self.transform.initialise(squeeze(x), context))
+        check_event(x, self.event_shape)
+        self.transform.initialise(squeeze(x), context)
