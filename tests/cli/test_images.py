@@ -258,3 +258,25 @@ def test_interrupt_keeps_the_best_model_so_far(started, pictures: Path, tmp_path
         assert metrics["stopped"] == "requested"
         assert package.load(folder).sample(2, seed=0).shape == (2, 1, 8, 8)
     assert [path.name for path in tmp_path.iterdir() if path.name != "model"] == []
+
+
+def test_levels_can_be_said(process, pictures: Path, tmp_path: Path):
+    words = ["-o", tmp_path / "model", "--time", "1s", "--levels"]
+    ended = process("fit", pictures / "digits.npz", *words, "17")
+    assert ended.status == 3
+    assert "17 levels" in ended.err
+    assert not (tmp_path / "model").exists()
+    assert process("fit", pictures / "digits.npz", *words, "257").status == 2
+
+
+def test_parameters_are_those_of_the_model_alone(model: Path):
+    loaded = package.load(model)
+    config = json.loads((model / "config.json").read_text())
+    own = [loaded.flow, loaded.dequantisation, loaded.preprocessing]
+    assert config["parameters"] == sum(p.numel() for part in own for p in part.parameters())
+
+
+def test_a_misspelt_data_set_is_recognised(process, tmp_path: Path):
+    ended = process("fit", "minst", "-o", tmp_path / "model")
+    assert ended.status == 2
+    assert "did you mean 'mnist'?" in ended.err

@@ -6,7 +6,7 @@ import scipy.stats
 import torch
 
 from logpx.errors import UsageError
-from logpx.images import FlatNormal, PixelHistogram
+from logpx.images import FlatNormal, PixelHistogram, UniformLevels
 
 
 def test_histogram_is_the_relative_frequency(digits: np.ndarray):
@@ -47,3 +47,14 @@ def test_normal_of_pictures_is_the_multivariate_normal():
 def test_levels_are_checked():
     with pytest.raises(UsageError, match="1 levels"):
         PixelHistogram((1, 2, 2), 1)
+
+
+def test_uniform_levels_cost_the_logarithm_of_their_number_and_are_drawn_equally_often():
+    uniform = UniformLevels((1, 2, 2), 5)
+    value = uniform.log_prob(torch.zeros(3, 1, 2, 2, dtype=torch.uint8))
+    torch.testing.assert_close(value, torch.full((3,), -4 * float(np.log(5.0))))
+    drawn = uniform.sample(2000, seed=0)
+    assert scipy.stats.chisquare(drawn.flatten().long().bincount(minlength=5)).pvalue > 1e-3
+    assert torch.equal(drawn[:7], uniform.sample(7, seed=0))
+    with pytest.raises(UsageError):
+        UniformLevels((1, 2, 2), 257)

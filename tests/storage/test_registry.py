@@ -26,6 +26,7 @@ from logpx.images import (
     LogitPixels,
     PixelHistogram,
     UniformDequantisation,
+    UniformLevels,
     VariationalDequantisation,
 )
 from logpx.latent import GaussianMixture
@@ -210,7 +211,11 @@ def image_model() -> ImageModel:
         VariationalDequantisation(shape, levels, layers=2, width=4),
         LogitPixels(shape, levels, alpha=0.01),
         classes=["cat", "dog"],
-        baselines={"pixels": PixelHistogram(shape, levels), "gaussian": gaussian},
+        baselines={
+            "uniform": UniformLevels(shape, levels),
+            "pixels": PixelHistogram(shape, levels),
+            "gaussian": gaussian,
+        },
     )
 
 

@@ -45,3 +45,22 @@ def test_wishes_are_granted():
     assert (plan.max_steps, plan.max_time, plan.patience) == (3 * (1000 // 64), 9.0, 7)
     assert plan_for(1000, Wishes(batch_size=10_000)).batch_size == 1000
     assert plan_for(1000, Wishes(weight_decay=0.0)).weight_decay == 0.0
+
+
+def test_warm_up_follows_the_time_where_time_is_what_ends_training():
+    plan = plan_for(1500, Wishes(learning_rate=1.0, max_steps=10_000_000, max_time=4.0))
+    rates = [plan.rate(step, step * 4.0 / 80) for step in range(81)]
+    assert max(rates) > 0.95
+    assert rates[0] <= 0.05
+    assert rates[80] == pytest.approx(0.0)
+
+
+def test_warm_up_is_of_steps_where_steps_end_training_first():
+    # Even where time comes as close as it can to governing, the steps alone decide.
+    for steps in (30, 1000, 100_000):
+        plan = plan_for(1500, Wishes(learning_rate=1.0, max_steps=steps))
+        timed = plan_for(1500, Wishes(learning_rate=1.0, max_steps=steps, max_time=10.0))
+        tried = range(0, steps, max(1, steps // 500))
+        assert [timed.rate(step, 10.0 * step / steps) for step in tried] == pytest.approx(
+            [plan.rate(step, 0.0) for step in tried]
+        )

@@ -17,7 +17,7 @@ __all__ = ["IMAGE_MODELS", "MODELS", "fit"]
 
 #: What --model takes for tables and for pictures; named here so that --help needs no PyTorch.
 MODELS = ("auto", "gaussian", "gmm", "nice", "realnvp", "maf", "iaf", "nsf")
-IMAGE_MODELS = ("auto", "realnvp", "glow")
+IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet")
 
 
 def fit(
@@ -32,7 +32,7 @@ def fit(
             "-m",
             metavar="NAME",
             help=f"Of a table {', '.join(MODELS[:-1])} or {MODELS[-1]}; of pictures "
-            f"{' or '.join(IMAGE_MODELS[1:])}.",
+            f"{', '.join(IMAGE_MODELS[1:-1])} or {IMAGE_MODELS[-1]}.",
         ),
     ] = "auto",
     columns: Annotated[
@@ -77,6 +77,18 @@ def fit(
     conditional: Annotated[
         bool, typer.Option("--conditional", help="Pictures: model p(x given class), from their labels.")
     ] = False,
+    levels: Annotated[
+        int | None,
+        typer.Option(
+            "--levels",
+            metavar="L",
+            min=2,
+            max=256,
+            show_default=False,
+            help="Pictures: pixels are 0 to L-1. 256 by default, or for arrays with no value above 63 the "
+            "smallest power of two that holds them.",
+        ),
+    ] = None,
     dequantisation: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +138,7 @@ def fit(
             data,
             conditional,
             dequantisation,
+            levels,
             stop.requested,
         )
         subject.check(request)

@@ -53,6 +53,7 @@ class ImageSubject(Subject):
             request.model,
             validation=request.validation,
             conditional=request.conditional,
+            levels=request.levels,
             data=request.data,
             dequantisation=request.dequantisation or "uniform",
             max_time=request.time,

@@ -46,7 +46,7 @@ class FitRequest:
 
     Attributes
     ----------
-    source, model, columns, schema, time, validation, seed, device, data, conditional, dequantisation
+    source, model, columns, schema, time, validation, seed, device, data, conditional, dequantisation, levels
         The arguments and options of the command.
     quiet : bool
         Whether no progress is shown.
@@ -66,6 +66,7 @@ class FitRequest:
     data: str | None
     conditional: bool
     dequantisation: str | None
+    levels: int | None
     should_stop: Callable[[], bool]
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+
 from logpx.cli.image_subject import ImageSubject
 from logpx.cli.subject import Subject
 from logpx.cli.table_subject import TableSubject
+from logpx.errors import UsageError
 
 __all__ = ["SUBJECTS", "subject_of"]
 
@@ -14,4 +18,13 @@ SUBJECTS: tuple[Subject, ...] = (ImageSubject(), TableSubject())
 
 def subject_of(source: str) -> Subject:
     """Return what knows the data that a source names."""
+    if not os.path.lexists(source):
+        # What nobody recognises is a table, but a name without an extension may be a slip of the pen.
+        from logpx.images import DATA_SETS
+
+        near = difflib.get_close_matches(source.lower().partition(":")[0], DATA_SETS, n=1, cutoff=0.75)
+        if near and near[0] != source.lower().partition(":")[0]:
+            raise UsageError(
+                "no such file, folder or data set", file=source, fix=f"did you mean {near[0]!r}?"
+            )
     return next(subject for subject in SUBJECTS if subject.recognises(source))

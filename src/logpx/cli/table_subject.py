@@ -34,7 +34,7 @@ class TableSubject(Subject):
         """Refuse the options of pictures, and unknown models."""
         from logpx.tables.fitting.families import family_named
 
-        for name in ("data", "dequantisation", "conditional"):
+        for name in ("data", "dequantisation", "conditional", "levels"):
             if getattr(request, name):
                 raise UsageError(f"--{name} is for pictures, not for a table", fix=f"leave --{name} out")
         if request.model != "auto":

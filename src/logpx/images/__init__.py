@@ -1,6 +1,6 @@
 """Images: reading, dequantisation, bits per dimension, and the model of images."""
 
-from logpx.images.baselines import FlatNormal, PixelHistogram
+from logpx.images.baselines import FlatNormal, PixelHistogram, UniformLevels
 from logpx.images.dequantisation import Dequantisation, UniformDequantisation
 from logpx.images.evaluation import ImageComparison, ImageEvaluation, LowerBound, ScoredImages
 from logpx.images.fitting.families import IMAGE_FAMILIES, ImageFamily
@@ -34,6 +34,7 @@ __all__ = [
     "PixelHistogram",
     "ScoredImages",
     "UniformDequantisation",
+    "UniformLevels",
     "VariationalDequantisation",
     "bits_per_dimension",
     "fit_images",

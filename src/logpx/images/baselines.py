@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +13,7 @@ from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
 from logpx.transforms.base import check_event, sum_over_event
 
-__all__ = ["FlatNormal", "PixelHistogram"]
+__all__ = ["FlatNormal", "PixelHistogram", "UniformLevels"]
 
 # A tenth of a picture on every level: no level is impossible.
 _PSEUDO_COUNT = 0.1
@@ -103,3 +104,45 @@ class FlatNormal(Distribution):
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw pictures, shape ``(n, C, H, W)``."""
         return self.normal.sample(n, seed=seed).view(n, *self.event_shape)
+
+
+class UniformLevels(Distribution):
+    """Independent pixels with all levels equally likely: an exact log-probability, with nothing to fit.
+
+    Parameters
+    ----------
+    event_shape
+        Channels, height and width.
+    levels
+        The number of levels.
+
+    Examples
+    --------
+    >>> UniformLevels((1, 1, 1), levels=4).log_prob(torch.zeros(1, 1, 1, 1)).exp()
+    tensor([0.2500])
+    """
+
+    def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
+        super().__init__(event_shape)
+        if not 2 <= levels <= 256:
+            raise UsageError(f"{levels} levels", fix="give a number from 2 to 256")
+        self.levels = levels
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the log-probability of whole levels in nats, shape ``(n,)``."""
+        check_event(x, self.event_shape)
+        rows = x.shape[: x.dim() - len(self.event_shape)]
+        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+        return x.new_full(rows, -math.prod(self.event_shape) * math.log(self.levels), dtype=dtype)
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw pictures of whole levels, shape ``(n, C, H, W)``."""
+        uniforms = draw_rows(
+            n,
+            seed,
+            torch.empty(0),
+            lambda rows, generator, device: torch.rand(
+                rows, *self.event_shape, generator=generator, device=device
+            ),
+        )
+        return (uniforms * self.levels).floor().clamp_max(self.levels - 1)

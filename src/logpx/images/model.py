@@ -275,13 +275,10 @@ class ImageModel(Distribution):
             )
 
     def _batches(self, source: Any) -> Iterator[tuple[int, Tensor, Tensor | None]]:
-        images: Images = open_images(source).for_model(self.event_shape, self.levels)
-        if self.context_features and images.labels is None:
-            raise DataError(
-                "the pictures have no labels, which the model is conditioned on",
-                file=images.file,
-                fix="give a source with labels, such as .npz with images and labels",
-            )
+        classes = None
+        if self.context_features:
+            classes = self.classes or [str(number) for number in range(self.context_features)]
+        images: Images = open_images(source).for_model(self.event_shape, self.levels, classes)
         device = self._like().device
         for batch in images.batches():
             context = None

@@ -82,6 +82,7 @@ _CLASSES: tuple[type[Any], ...] = (
     images.LogitPixels,
     images.PixelHistogram,
     images.UniformDequantisation,
+    images.UniformLevels,
     images.VariationalDequantisation,
     Columns,
     Support,

@@ -144,6 +144,13 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         )
 
 
+def _own_parameters(model: nn.Module) -> int:
+    """Count the parameters without those of the baselines, which only stand beside the model."""
+    baselines = getattr(model, "baselines", None)
+    others = set(baselines.parameters()) if isinstance(baselines, nn.Module) else set()
+    return sum(parameter.numel() for parameter in model.parameters() if parameter not in others)
+
+
 def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, bytes]:
     description = spell_out(describe_model(model))
     schema = description.pop("schema", None)
@@ -154,7 +161,7 @@ def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, by
         "torch_version": str(torch.__version__),
         "python_version": platform.python_version(),
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": _own_parameters(model),
         "model": description,
     }
     files = {CONFIG: to_bytes(config)}

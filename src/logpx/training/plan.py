@@ -9,6 +9,9 @@ from logpx.errors import UsageError
 
 __all__ = ["Plan", "Wishes", "plan_for"]
 
+# How many times the warm-up goes into the budget.
+_WARM_UPS = 20
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -72,7 +75,7 @@ class Plan:
     steps_per_epoch
         Steps in one pass over the training rows.
     warm_up
-        Steps over which the learning rate rises.
+        Steps over which the learning rate rises, or a twentieth of the time where that is over earlier.
     """
 
     batch_size: int
@@ -105,7 +108,9 @@ class Plan:
         ----------
         Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts, equation 5.
         """
-        rise = min(1.0, (step + 1) / self.warm_up)
+        # As warm_up is at most a twentieth of the steps too, time matters only where it, not steps, is short.
+        of_time = 0.0 if self.max_time is None else seconds / self.max_time
+        rise = min(1.0, max((step + 1) / self.warm_up, _WARM_UPS * of_time))
         return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress(step, seconds)))
 
 
@@ -136,7 +141,7 @@ def plan_for(rows: int, wishes: Wishes) -> Plan:
         patience=wishes.patience or 30,
         evaluate_every=max(1, min(max(steps_per_epoch, 25), 500)),
         steps_per_epoch=steps_per_epoch,
-        warm_up=max(1, min(200, max_steps // 20)),
+        warm_up=max(1, min(200, max_steps // _WARM_UPS)),
         average_decay=0.998,
         noise=_noise(rows) if wishes.noise is None else wishes.noise,
     )

@@ -181,3 +181,28 @@ def test_names_of_families():
     assert image_family_named("auto").name == "realnvp"
     with pytest.raises(UsageError, match="no model"):
         image_family_named("zzz")
+
+
+def test_huge_pictures_are_compared_with_what_memory_allows():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 256, 257), dtype=np.uint8)
+    result = fit_images(pictures, "small", max_steps=1)
+    assert list(result.model.evaluate(pictures).baselines) == ["uniform"]
+
+
+def test_validation_pictures_of_an_unknown_class_are_refused(digits: np.ndarray):
+    pictures = open_images(digits[:40], labels=np.arange(40) % 3)
+    others = open_images(digits[:20], labels=np.arange(20) % 4)
+    with pytest.raises(DataError, match="class '3'"):
+        fit_images(pictures, "small", validation=others, conditional=True, max_steps=1)
+
+
+def test_labels_that_are_all_the_same_are_no_classes(digits: np.ndarray):
+    with pytest.raises(UsageError, match="two classes or more"):
+        fit_images(digits[:40], "small", labels=np.full(40, 3), conditional=True, max_steps=1)
+
+
+def test_mint_net_takes_pictures_of_odd_sizes(digits: np.ndarray):
+    result = fit_images(digits[:60, :5, :5], "mintnet", max_steps=3)
+    drawn = result.model.sample(4, seed=0)
+    assert drawn.shape == (4, 1, 5, 5)
+    assert drawn.dtype == torch.uint8

@@ -114,3 +114,28 @@ def test_empty_archive(tmp_path: Path):
     np.savez(tmp_path / "a.npz", labels=np.arange(3))
     with pytest.raises(DataError, match="no array"):
         open_images(tmp_path / "a.npz")
+
+
+def test_a_damaged_compressed_archive_names_its_file(tmp_path: Path):
+    path = tmp_path / "x.npz"
+    pixels = np.random.default_rng(0).integers(0, 9, (500, 8, 8), dtype=np.uint8)
+    np.savez_compressed(path, images=pixels)
+    content = bytearray(path.read_bytes())
+    for offset in range(200, len(content) - 400, 97):
+        damaged = content.copy()
+        damaged[offset : offset + 40] = bytes(255 - byte for byte in damaged[offset : offset + 40])
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"x\.npz: not a readable \.npz file"):
+            open_images(str(path))
+
+
+def test_the_first_pixel_that_is_no_number_is_named():
+    pixels = np.zeros((5, 8, 8), np.float32)
+    pixels[3, 1, 2] = np.nan
+    with pytest.raises(DataError, match="row 4: the pixel value nan"):
+        open_images(pixels)
+
+
+def test_negative_pixels_are_not_said_to_have_too_many_bits():
+    with pytest.raises(DataError, match=r"row 1: the pixel value -1.*\nfix: give whole levels from 0 on"):
+        open_images(np.full((2, 8, 8), -1))

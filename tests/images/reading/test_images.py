@@ -76,3 +76,35 @@ def test_read_only_pictures_can_be_used():
     x.flags.writeable = False
     open_images(x).read().add_(1)
     np.testing.assert_array_equal(x, X)
+
+
+def test_labels_and_levels_can_be_given_to_opened_pictures():
+    opened = open_images(np.zeros((4, 2, 2), np.uint8), levels=16)
+    changed = open_images(opened, levels=17, labels=[0, 1, 2, 0])
+    assert (changed.levels, changed.labels.tolist()) == (17, [0, 1, 2, 0])
+    assert (open_images(changed, levels=20).labels == changed.labels).all()
+    assert open_images(opened, labels=[0, 0, 1, 1]).levels == 16
+    assert open_images(opened) is opened
+
+
+def labelled(labels: list[int], classes: list[str] | None = None) -> Images:
+    return Images(ArrayPictures(np.zeros((len(labels), 1, 2, 2), np.uint8)), 16, np.array(labels), classes)
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "expected"),
+    [
+        (labelled([0, 1, 1], ["dog", "cat"]), ["ant", "cat", "dog"], [2, 1, 1]),
+        (labelled([0, 1], ["3", "7"]), list("0123456789"), [3, 7]),
+        (labelled([0, 1], ["dog", "cat"]), ["0", "1"], [0, 1]),
+        (labelled([0, 2]), ["ant", "cat", "dog"], [0, 2]),
+    ],
+)
+def test_classes_are_matched_by_name_or_else_by_number(images: Images, classes: list[str], expected: list):
+    assert images.for_model((1, 2, 2), 16, classes).labels.tolist() == expected
+
+
+@pytest.mark.parametrize("images", [labelled([0, 1], ["cat", "cow"]), labelled([0, 3])])
+def test_a_class_that_the_model_does_not_know_is_named(images: Images):
+    with pytest.raises(DataError, match=r"row 2: a picture of class '(cow|3)', where .* ant, cat, dog"):
+        images.for_model((1, 2, 2), 16, ["ant", "cat", "dog"])

@@ -9,7 +9,7 @@ import torch
 from logpx.distributions import Distribution
 from logpx.distributions.moments import Moments
 from logpx.errors import DataError
-from logpx.images.baselines import FlatNormal, PixelHistogram
+from logpx.images.baselines import FlatNormal, PixelHistogram, UniformLevels
 from logpx.images.fitting.rows import PictureStream
 from logpx.images.model import ImageModel
 from logpx.images.noise import Noise
@@ -20,6 +20,8 @@ __all__ = ["fit_baselines"]
 # A covariance of 32×32 grey pixels has a million entries.
 _MOST_DIMENSIONS = 1024
 _MOST_PICTURES = 20_000
+# As 32-bit floats: 64 MiB for a histogram of every pixel.
+_MOST_PROBABILITIES = 1 << 24
 
 
 @torch.no_grad()
@@ -40,30 +42,49 @@ def fit_baselines(
     Returns
     -------
     dict of str to Distribution
-        All levels equally likely; each pixel's own histogram; and a Gaussian with full covariance, of small
-        pictures only and of at most 20,000 of them.
+        All levels equally likely; each pixel's own histogram, unless pictures are huge; and a Gaussian with
+        full covariance, of small pictures only and of at most 20,000 of them.
     """
-    uniform = PixelHistogram(event_shape, levels)
-    histogram = PixelHistogram(event_shape, levels)
+    fitted: dict[str, Distribution] = {"uniform": UniformLevels(event_shape, levels)}
     dimensions = math.prod(event_shape)
+    if dimensions * levels <= _MOST_PROBABILITIES:
+        fitted["independent pixels"] = _histogram(training, event_shape, levels)
+    if dimensions <= _MOST_DIMENSIONS:
+        gaussian = _gaussian(training, event_shape, levels)
+        if gaussian is not None:
+            fitted["full-covariance Gaussian"] = gaussian
+    return fitted
+
+
+def _histogram(training: PictureStream, event_shape: tuple[int, int, int], levels: int) -> PixelHistogram:
+    histogram = PixelHistogram(event_shape, levels)
+    counts = torch.zeros(histogram.logits.shape, dtype=torch.int64)
+    for batch in training.batches():
+        counts += histogram.counts(batch.pixels)
+    histogram.update(counts)
+    return histogram
+
+
+def _gaussian(training: PictureStream, event_shape: tuple[int, int, int], levels: int) -> ImageModel | None:
     normal = FlatNormal(event_shape)
     gaussian = ImageModel(normal, levels, preprocessing=LinearPixels(event_shape, levels))
-    counts, moments, seen = torch.zeros(histogram.logits.shape, dtype=torch.int64), None, 0
+    moments, seen = None, 0
     for batch in training.batches():
-        x = batch.pixels
-        counts += histogram.counts(x)
-        if dimensions <= _MOST_DIMENSIONS and seen < _MOST_PICTURES and len(x):
-            y = x.float() + Noise(0, first=seen).uniform(len(x), event_shape, torch.empty(0))
-            part = Moments.of(gaussian.preprocessing.forward(y)[0].flatten(1), full=True)
-            moments = part if moments is None else moments + part
-            seen += len(x)
-    histogram.update(counts)
-    fitted: dict[str, Distribution] = {"uniform": uniform, "independent pixels": histogram}
-    if moments is not None:
-        try:
-            normal.normal.update(moments)
-        except DataError:
-            # No more pictures than pixels: the covariance is singular.
-            return fitted
-        fitted["full-covariance Gaussian"] = gaussian
-    return fitted
+        if seen >= _MOST_PICTURES:
+            break
+        if not len(batch.pixels):
+            continue
+        y = batch.pixels.float() + Noise(0, first=seen).uniform(
+            len(batch.pixels), event_shape, torch.empty(0)
+        )
+        part = Moments.of(gaussian.preprocessing.forward(y)[0].flatten(1), full=True)
+        moments = part if moments is None else moments + part
+        seen += len(batch.pixels)
+    if moments is None:
+        return None
+    try:
+        normal.normal.update(moments)
+    except DataError:
+        # No more pictures than pixels: the covariance is singular.
+        return None
+    return gaussian

@@ -47,11 +47,16 @@ def _glow(shape: Shape, classes: int) -> Distribution:
     return flows.Glow(shape, steps=4, hidden=(32,), context=classes)
 
 
+def _mint_net(shape: Shape, classes: int) -> Distribution:
+    return flows.MintNet(shape, layers=6, hidden=16, context=classes)
+
+
 IMAGE_FAMILIES: dict[str, ImageFamily] = {
     family.name: family
     for family in (
         ImageFamily("realnvp", "multi-scale affine couplings on checkerboards and channels", _real_nvp),
         ImageFamily("glow", "actnorm, 1×1 convolutions and affine couplings, multi-scale", _glow),
+        ImageFamily("mintnet", "masked convolutions; any size, samples by iteration", _mint_net),
     )
 }
 

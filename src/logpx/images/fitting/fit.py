@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
+from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.images.dequantisation import Dequantisation, UniformDequantisation
 from logpx.images.fitting.baselines import fit_baselines
-from logpx.images.fitting.families import image_family_named
+from logpx.images.fitting.families import ImageFamily, image_family_named
 from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.preprocessing import LogitPixels
@@ -169,16 +170,16 @@ def fit_images(
     where = usable_device(device)
     family = image_family_named(model)
     images = open_images(source, labels=labels, levels=levels, data=data)
+    classes = _classes(images, conditional)
     others = None
     if validation is not None:
         opened = open_images(validation, data=data)
-        others = opened.for_model(images.event_shape, images.levels)
-    classes = _classes(images, conditional)
+        others = opened.for_model(images.event_shape, images.levels, classes)
     shape = images.event_shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**64)
         fitted = ImageModel(
-            family.build(shape, len(classes or ())),
+            _built(family, images, len(classes or ())),
             images.levels,
             DEQUANTISATIONS[dequantisation](shape, images.levels),
             LogitPixels(shape, images.levels, _ALPHA[shape[0]] if alpha is None else alpha),
@@ -219,10 +220,19 @@ def fit_images(
     return _result(finished, trained, family.name, images, divided, held, time.monotonic() - start, seed)
 
 
+def _built(family: ImageFamily, images: Images, classes: int) -> Distribution:
+    try:
+        return family.build(images.event_shape, classes)
+    except UsageError as error:
+        # A flow that does not suit pictures of this size does not know where they come from.
+        error.file = images.file
+        raise
+
+
 def _classes(images: Images, conditional: bool) -> list[str] | None:
     if not conditional:
         return None
-    if images.classes is None or len(images.classes) < 2:
+    if images.classes is None or images.labels is None or images.labels.min() == images.labels.max():
         raise UsageError(
             "a model of classes needs pictures with labels of two classes or more",
             file=images.file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,7 @@ def _layout(shape: tuple[int, ...], file: str | None) -> str:
 def _check_type(values: NDArray[Any], file: str | None) -> None:
     kind = values.dtype.kind
     if kind == "f":
+        _check_finite(values, file)
         low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
         unit = low >= 0.0 and high <= 1.0
         raise DataError(
@@ -96,6 +98,18 @@ def _check_type(values: NDArray[Any], file: str | None) -> None:
             f"pixels of type {values.dtype}, where integers were expected",
             file=file,
             fix="convert them to uint8",
+        )
+
+
+def _check_finite(values: NDArray[Any], file: str | None) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        where = np.unravel_index(int((~finite).argmax()), values.shape)
+        raise DataError(
+            f"the pixel value {values[where]:g}, where whole levels such as 0..255 were expected",
+            file=file,
+            row=int(where[0]) + 1 if where else None,
+            fix="leave that picture out, and convert the others to uint8 levels",
         )
 
 
@@ -123,9 +137,18 @@ def read_npz(path: str, layout: str | None = None) -> tuple[ArrayPictures, NDArr
             array = archive[key]
             label_key = next((name for name in _LABEL_KEYS if name in names), None)
             labels = None if label_key is None else archive[label_key]
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,  # an encrypted archive, or an unknown compression
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise _unreadable(path, error) from error
     return array_pictures(array, path, layout), labels
 

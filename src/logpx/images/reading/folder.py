@@ -133,7 +133,9 @@ class FilePictures(Pictures):
                 raise DataError(
                     f"a picture of mode {picture.mode!r}, where grey (L) or RGB of 8 bits was expected",
                     file=file,
-                    fix="convert it, for instance with Pillow: picture.convert('RGB')",
+                    fix="divide 16 bits down to 8: (numpy.asarray(picture) // 256).astype('uint8')"
+                    if picture.mode.startswith("I")
+                    else "convert it, for instance with Pillow: picture.convert('RGB')",
                 )
             return _CHANNELS[mode], picture.height, picture.width
 

@@ -65,6 +65,8 @@ class Images:
         The number of pictures.
     labels : ndarray of int64 or None
         The labels.
+    named : bool
+        Whether the classes have names of their own, and not just numbers.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class Images:
         if not self.count or not all(self.event_shape):
             raise DataError("there are no pictures", file=self.file, fix="give at least two pictures")
         self.labels = None if labels is None else _checked_labels(labels, self.count, self.file)
+        self.named = classes is not None
         self.classes = self._class_names(classes)
         if levels is None:
             levels = pictures.stored_levels or self._detected_levels()
@@ -127,13 +130,18 @@ class Images:
         """Return the file and number of a picture that is counted from 0."""
         return self.pictures.place(index)
 
-    def for_model(self, event_shape: tuple[int, ...], levels: int) -> Images:
-        """Return the same pictures with the levels of a model.
+    def for_model(
+        self, event_shape: tuple[int, ...], levels: int, classes: Sequence[str] | None = None
+    ) -> Images:
+        """Return the same pictures with the levels of a model, and labels that are numbers of its classes.
+
+        Classes are matched by name where the pictures and the model both name theirs, else by number.
 
         Raises
         ------
         DataError
-            If the model is of pictures of another shape; names both shapes.
+            If the model is of pictures of another shape, or has classes and the pictures have no labels or
+            labels of another class.
         """
         if self.event_shape != tuple(event_shape):
             channels, height, width = event_shape
@@ -143,7 +151,34 @@ class Images:
                 file=self.file,
                 fix="give pictures of that size and number of channels",
             )
-        return Images(self.pictures, levels, self.labels, self.classes)
+        labels = self.labels if classes is None else self._labels_among(list(classes))
+        own = self.classes if self.named else None
+        return Images(self.pictures, levels, labels, own if classes is None else classes)
+
+    def _labels_among(self, classes: list[str]) -> NDArray[np.int64]:
+        if self.labels is None or self.classes is None:
+            raise DataError(
+                "the pictures have no labels, which the model is conditioned on",
+                file=self.file,
+                fix="give a source with labels, such as .npz with images and labels",
+            )
+        numbered = classes == [str(number) for number in range(len(classes))]
+        if self.named and (not numbered or set(self.classes) & set(classes)):
+            numbers = [classes.index(name) if name in classes else -1 for name in self.classes]
+        else:
+            numbers = [number if number < len(classes) else -1 for number in range(len(self.classes))]
+        labels = np.array(numbers, np.int64)[self.labels]
+        if (labels < 0).any():
+            index = int((labels < 0).argmax())
+            place = self.place(index)
+            raise DataError(
+                f"a picture of class {self.classes[int(self.labels[index])]!r}, where the model has the "
+                f"classes {', '.join(classes)}",
+                file=place.file,
+                row=place.row,
+                fix="leave such pictures out, or fit a model to pictures of that class too",
+            )
+        return labels
 
     def describe(self) -> str:
         """Return one line about the pictures."""

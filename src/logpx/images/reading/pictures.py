@@ -166,5 +166,7 @@ def check_whole_levels(block: NDArray[np.integer], start: int, file: str | None)
             f"the pixel value {value} lies outside 0..{_LARGEST}",
             file=file,
             row=start + index + 1,
-            fix="give pictures of at most 8 bits per channel: x // 256 turns 16 bits into 8",
+            fix="give whole levels from 0 on"
+            if value < 0
+            else "give pictures of at most 8 bits per channel: x // 256 turns 16 bits into 8",
         )

@@ -106,7 +106,7 @@ _FORMATS: tuple[_Format, ...] = (
     _Arrays(),
     _File((".npy",), read_npy, takes_layout=True),
     _File((".npz",), read_npz, takes_layout=True),
-    _File(("idx3-ubyte", ".idx3"), read_idx, takes_layout=False),
+    _File(("idx3-ubyte", ".idx3", "idx1-ubyte", ".idx1"), read_idx, takes_layout=False),
     _File((".bin",), read_cifar, takes_layout=False),
     _Name(),
     _DataSetFolder(),
@@ -177,7 +177,7 @@ def open_images(
     torch.Size([4, 3, 8, 8])
     """
     if isinstance(source, Images):
-        return source
+        return _changed(source, labels, levels)
     if isinstance(source, os.PathLike):
         source = os.fspath(source)
     if layout not in (None, "NCHW", "NHWC"):
@@ -185,9 +185,16 @@ def open_images(
     form = next((form for form in _FORMATS if form.recognises(source)), None)
     if form is None:
         raise _unrecognised(source)
-    images = form.open(source, levels, layout, data)
-    if labels is None:
+    return _changed(form.open(source, levels, layout, data), labels, None)
+
+
+def _changed(images: Images, labels: Any, levels: int | None) -> Images:
+    """Return pictures with other labels or another number of levels, where those are given."""
+    if labels is None and levels is None:
         return images
+    levels = images.levels if levels is None else levels
+    if labels is None:
+        return Images(images.pictures, levels, images.labels, images.classes if images.named else None)
     given = labels.numpy(force=True) if isinstance(labels, Tensor) else np.asarray(labels)
     return Images(images.pictures, levels, given, None)
 
