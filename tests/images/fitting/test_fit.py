@@ -184,7 +184,7 @@ def test_names_of_families():
 
 
 def test_huge_pictures_are_compared_with_what_memory_allows():
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 256, 257), dtype=np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 256, 258), dtype=np.uint8)
     result = fit_images(pictures, "small", max_steps=1)
     assert list(result.model.evaluate(pictures).baselines) == ["uniform"]
 
@@ -206,3 +206,8 @@ def test_mint_net_takes_pictures_of_odd_sizes(digits: np.ndarray):
     drawn = result.model.sample(4, seed=0)
     assert drawn.shape == (4, 1, 5, 5)
     assert drawn.dtype == torch.uint8
+
+
+def test_an_untrained_model_is_said_to_be_one(digits: np.ndarray):
+    assert any("untrained" in note for note in fit_images(digits[:40], "small", max_time=1e-9).notes)
+    assert not any("untrained" in note for note in fit_images(digits[:40], "small", max_steps=1).notes)

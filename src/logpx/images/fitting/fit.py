@@ -256,6 +256,8 @@ def _result(
         bits = bits_per_dimension(trained.best_validation, model.event_shape)
         error = -bits_per_dimension(trained.best_validation_error, model.event_shape)
     notes = ["log p is a lower bound: noise over one level was added to every pixel"]
+    if not trained.history[-1].step:
+        notes.append("there was no time for a single step: the model is untrained; give it more time")
     if not held:
         notes.append("too few pictures to set any aside: nothing says how good the model is on others")
     return ImageFitResult(
