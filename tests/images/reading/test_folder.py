@@ -117,3 +117,18 @@ def test_without_pillow_the_install_command_is_printed(folder: Path, monkeypatch
     with pytest.raises(MissingExtraError) as caught:
         open_images(folder)
     assert "pip install 'logpx[images]'" in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_transparency_is_not_lost_in_silence(mode: str, tmp_path: Path):
+    colour = (0, 0, 0) if mode == "RGB" else 0
+    Image.new(mode, (4, 4)).save(tmp_path / "a.png")
+    Image.new(mode, (4, 4)).save(tmp_path / "b.png", transparency=colour)
+    with pytest.raises(DataError, match=r"b\.png: .* with transparency"):
+        open_images(str(tmp_path))
+
+
+def test_pictures_of_16_bits_are_to_be_divided(tmp_path: Path):
+    Image.fromarray(np.full((4, 4), 4000, np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"mode 'I;16'(.|\n)*// 256"):
+        open_images(str(tmp_path))

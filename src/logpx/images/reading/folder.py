@@ -137,6 +137,13 @@ class FilePictures(Pictures):
                     if picture.mode.startswith("I")
                     else "convert it, for instance with Pillow: picture.convert('RGB')",
                 )
+            if "transparency" in picture.info:
+                raise DataError(
+                    f"a picture of mode {picture.mode!r} with transparency, which a model of grey or RGB "
+                    "pixels would lose",
+                    file=file,
+                    fix="put it on a background, for instance with Pillow: Image.new('RGB', size).paste(...)",
+                )
             return _CHANNELS[mode], picture.height, picture.width
 
     def _decoded(self, file: str) -> NDArray[np.uint8]:
