@@ -12,7 +12,7 @@ SOURCE = ROOT / "src/logpx"
 LONGEST_FILE = 350
 
 # Rooms on one line of the design do not know each other, but for these.
-WITHIN_A_LINE = {("transforms", "nets"), ("configuration", "errors")}
+WITHIN_A_LINE = {("transforms", "nets"), ("configuration", "errors"), ("arguments", "errors")}
 
 # The package's front names every room, and the version is a value without a room.
 OUTSIDE = {"__init__", "__main__", "_version"}

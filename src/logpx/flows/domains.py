@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from logpx.arguments import check_number, check_places
 from logpx.distributions import Distribution, Product, StandardNormal, Uniform
 from logpx.errors import UsageError
 from logpx.nets import CircularEmbedding
@@ -45,6 +46,7 @@ class Line(Domain):
     """The real line: a spline on [-bound, bound] of the standardized data, and normal noise."""
 
     def __init__(self, bound: float) -> None:
+        check_number("bound", bound, above=0.0)
         self.bound = bound
 
     def spline(self, bins: int) -> Univariate:
@@ -80,6 +82,7 @@ class Circular(Domain):
     circular = True
 
     def __init__(self, period: float) -> None:
+        check_number("period", period, above=0.0)
         self.period = period
 
     def spline(self, bins: int) -> Univariate:
@@ -127,6 +130,7 @@ class Domains:
         period: float,
         bounded: Mapping[int, Sequence[float]],
     ) -> None:
+        check_places("circular", circular, features)
         self._line, self._circle = Line(bound), Circular(period)
         # Keys of JSON objects are text.
         intervals = {int(feature): Bounded(*ends) for feature, ends in bounded.items()}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from logpx.arguments import check_count
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
 from logpx.flows.images import checked_levels
-from logpx.flows.layers import chain_of, check_layers
+from logpx.flows.layers import chain_of
 from logpx.transforms import (
     ActNorm,
     Chain,
@@ -79,7 +80,7 @@ class Glow(Flow):
                 fix="give (channels, height, width), or use RealNVP for vectors",
             )
         shape = as_image_shape(event_shape)
-        check_layers(steps)
+        check_count("steps", steps)
         levels = checked_levels(shape, levels, lambda count: count)
         super().__init__(StandardNormal(shape), _level(shape, levels, steps, hidden, context, recompute))
 

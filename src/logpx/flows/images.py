@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from logpx.arguments import check_count
 from logpx.errors import UsageError
 from logpx.transforms import Coupling, Partition, Transform
 from logpx.transforms.squeezed import check_even
@@ -40,8 +41,7 @@ def checked_levels(shape: Sequence[int], levels: int | None, halvings: Callable[
         levels = 1
         while divisible(levels + 1) and min(sides) >> halvings(levels + 1) >= _SMALLEST:
             levels += 1
-    if not isinstance(levels, int) or isinstance(levels, bool) or levels < 1:
-        raise UsageError(f"a flow of {levels!r} levels", fix="give levels=1 or more")
+    check_count("levels", levels)
     if not divisible(levels):
         most = max(count for count in range(1, levels) if divisible(count))
         raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 
-from logpx.errors import UsageError
+from logpx.arguments import check_count
 from logpx.transforms import (
     Autoregressive,
     Chain,
@@ -18,6 +18,7 @@ from logpx.transforms import (
     Transform,
     Univariate,
 )
+from logpx.transforms.base import as_features
 
 __all__ = [
     "autoregressive_layers",
@@ -32,8 +33,7 @@ __all__ = [
 
 def check_layers(layers: int) -> None:
     """Refuse a number of layers that is not a positive whole number."""
-    if not isinstance(layers, int) or layers < 1:
-        raise UsageError(f"a flow of {layers!r} layers", fix="give layers=1 or more")
+    check_count("layers", layers)
 
 
 def chain_of(layers: Sequence[Transform], recompute: bool = False) -> Chain:
@@ -51,6 +51,7 @@ def coupling_layers(
 ) -> list[Transform]:
     """Return coupling layers that take turns in which part they map, with a reordering after each pair."""
     check_layers(layers)
+    features = as_features(features)
     stack: list[Transform] = []
     for index in range(layers):
         if index and index % 2 == 0 and features > 2:
@@ -70,6 +71,7 @@ def autoregressive_layers(
 ) -> list[Transform]:
     """Return autoregressive layers with the order of the features reversed in between."""
     check_layers(layers)
+    features = as_features(features)
     stack: list[Transform] = []
     for index in range(layers):
         if index:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from logpx.distributions import Flow, StandardNormal
-from logpx.errors import UsageError
+from logpx.flows.layers import check_layers
 from logpx.transforms import ActNorm, Chain, MintLayer, Standardize, Transform
 
 __all__ = ["MintNet"]
@@ -49,8 +49,7 @@ class MintNet(Flow):
         kernel: int = 3,
         context: int = 0,
     ) -> None:
-        if not isinstance(layers, int) or layers < 1:
-            raise UsageError(f"a flow of {layers!r} layers", fix="give layers=1 or more")
+        check_layers(layers)
         stack = [
             MintLayer(event_shape, hidden, kernel, context, reverse=index % 2 == 1) for index in range(layers)
         ]

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from logpx.arguments import check_instance
 from logpx.distributions import Flow
 from logpx.errors import DataError
 from logpx.flows.domains import Domains
 from logpx.flows.layers import check_layers
 from logpx.flows.spline_layers import autoregressive_spline_layers, coupling_spline_layers
 from logpx.transforms import Chain
-from logpx.transforms.base import as_event_shape
+from logpx.transforms.base import as_features
 
 __all__ = ["NSF"]
 
@@ -81,7 +82,9 @@ class NSF(Flow):
         bounded: Mapping[int, Sequence[float]] | None = None,
     ) -> None:
         check_layers(layers)
-        (features,) = as_event_shape(features)
+        features = as_features(features)
+        if bounded is not None:
+            check_instance("bounded", bounded, Mapping, "{0: (0.0, 1.0)}")
         domains = Domains(features, bins, bound, circular, period, bounded or {})
         build = autoregressive_spline_layers if autoregressive else coupling_spline_layers
         order = list(range(features))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logpx.arguments import check_count
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.nets.layers import (
@@ -55,10 +56,18 @@ class ContextConvolution(nn.Module):
         The number of context features.
     zero
         Start with all weights 0.
+
+    Raises
+    ------
+    UsageError
+        If a size is no whole number.
     """
 
     def __init__(self, in_channels: int, out_channels: int, context: int = 0, zero: bool = False) -> None:
         super().__init__()
+        check_count("in_channels", in_channels)
+        check_count("out_channels", out_channels)
+        check_count("context", context, least=0)
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.empty(out_channels))
         self.context_weight = nn.Parameter(torch.empty(out_channels, context)) if context else None
@@ -125,8 +134,7 @@ class ConvolutionalResNet(Configured, nn.Module):
     ) -> None:
         super().__init__()
         check_widths([width])
-        if not isinstance(blocks, int) or blocks < 0:
-            raise UsageError(f"a net of {blocks!r} residual blocks", fix="give blocks=0 or more")
+        check_count("blocks", blocks, least=0)
         self.activation = activation_function(activation)
         self.overwriting_activation = overwriting_activation(activation)
         self.input = ContextConvolution(in_channels, width, context)

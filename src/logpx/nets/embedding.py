@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_count, check_instance, check_number, check_places
 from logpx.configuration import Configured
-from logpx.errors import UsageError
 
 __all__ = ["CircularEmbedding", "Embedded"]
 
@@ -47,11 +47,9 @@ class CircularEmbedding(Configured, nn.Module):
 
     def __init__(self, features: int, circular: Sequence[int], period: float = 2.0 * math.pi) -> None:
         super().__init__()
-        if not set(circular) <= set(range(features)) or not 0.0 < period < math.inf:
-            raise UsageError(
-                f"circular is {list(circular)} with period {period}, of features 0 to {features - 1}",
-                fix="give the numbers of the features that are angles, and a positive period",
-            )
+        check_count("features", features)
+        check_places("circular", circular, features)
+        check_number("period", period, above=0.0)
         self.circular = frozenset(circular)
         self.turns = 2.0 * math.pi / period
         self.owners = [
@@ -90,6 +88,8 @@ class Embedded(Configured, nn.Module):
 
     def __init__(self, embedding: CircularEmbedding, net: nn.Module) -> None:
         super().__init__()
+        check_instance("embedding", embedding, CircularEmbedding, "CircularEmbedding(3, circular=(0,))")
+        check_instance("net", net, nn.Module, "MLP(4, 2)")
         self.embedding = embedding
         self.net = net
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logpx.arguments import check_count
 from logpx.errors import UsageError
 
 __all__ = [
@@ -46,7 +47,7 @@ def activation_function(name: str) -> Callable[[Tensor], Tensor]:
     >>> activation_function("tanh")(torch.zeros(1))
     tensor([0.])
     """
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise UsageError(
             f"unknown activation {name!r}", fix=f"choose one of {', '.join(sorted(ACTIVATIONS))}"
         )
@@ -74,7 +75,9 @@ def check_widths(hidden: Sequence[int]) -> None:
     UsageError
         Naming what was given.
     """
-    if not isinstance(hidden, Sequence) or any(not isinstance(width, int) or width < 1 for width in hidden):
+    if not isinstance(hidden, Sequence) or any(
+        not isinstance(width, int) or isinstance(width, bool) or width < 1 for width in hidden
+    ):
         raise UsageError(
             f"hidden is {hidden!r}, but gives the width of every hidden layer", fix="give, say, (64, 64)"
         )
@@ -123,13 +126,14 @@ class ContextLinear(nn.Module):
     Raises
     ------
     UsageError
-        If `context` is below 0.
+        If a size is no whole number from 0 on.
     """
 
     def __init__(self, in_features: int, out_features: int, context: int = 0, zero: bool = False) -> None:
         super().__init__()
-        if context < 0:
-            raise UsageError(f"context is {context}, but counts the context features", fix="give 0 or more")
+        check_count("in_features", in_features, least=0)
+        check_count("out_features", out_features, least=0)
+        check_count("context", context, least=0)
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.bias = nn.Parameter(torch.empty(out_features))
         self.context_weight = nn.Parameter(torch.empty(out_features, context)) if context else None

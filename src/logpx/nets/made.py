@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logpx.arguments import check_count, check_instance
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.nets.causal import IncrementalConditioner
@@ -76,6 +77,11 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         embedding: CircularEmbedding | None = None,
     ) -> None:
         super().__init__()
+        check_count("features", features)
+        check_count("parameters", parameters)
+        check_count("context", context, least=0)
+        if embedding is not None:
+            check_instance("embedding", embedding, CircularEmbedding, "CircularEmbedding(3, circular=(0,))")
         check_widths(hidden)
         if not hidden:
             raise UsageError("an autoregressive net needs a hidden layer", fix="give hidden=(64,) or more")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logpx.arguments import check_count
 from logpx.errors import UsageError
 from logpx.nets.layers import damp
 
@@ -63,13 +64,13 @@ class MaskedConvolution(nn.Module):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
+        check_count("kernel", kernel)
+        check_count("context", context, least=0)
+        if kernel % 2 == 0:
             raise UsageError(f"kernel is {kernel!r}, but has a centre", fix="give an odd number, such as 3")
-        if any(not isinstance(groups, int) or groups < 1 for groups in (channels, in_groups, out_groups)):
-            raise UsageError(
-                f"{channels!r} channels in {in_groups!r} and {out_groups!r} groups",
-                fix="give 1 or more of each",
-            )
+        check_count("channels", channels)
+        check_count("in_groups", in_groups)
+        check_count("out_groups", out_groups)
         self.channels, self.kernel = channels, kernel
         tap = torch.arange(kernel * kernel).view(1, 1, kernel, kernel)
         centre = kernel * kernel // 2

@@ -8,6 +8,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from logpx.arguments import check_count
 from logpx.configuration import Configured
 from logpx.nets.layers import (
     ContextLinear,
@@ -110,6 +111,7 @@ class ResidualMLP(Configured, nn.Module):
     ) -> None:
         super().__init__()
         check_widths([width])
+        check_count("blocks", blocks, least=0)
         self.activation = activation_function(activation)
         self.input = ContextLinear(in_features, width, context)
         self.first = nn.ModuleList(ContextLinear(width, width, context) for _ in range(blocks))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.made import MADE
-from logpx.transforms.base import Transform, check_event
+from logpx.transforms.base import Transform, as_features, check_event
 from logpx.transforms.fixed_point import Certificate
 from logpx.transforms.implicit import differentiable_inverse
 from logpx.transforms.jacobi import check_causal, jacobi_inverse
@@ -67,10 +68,13 @@ class Autoregressive(Transform):
         activation: str = "relu",
         net: nn.Module | None = None,
     ) -> None:
+        features = as_features(features)
         super().__init__(features, context)
-        self.univariate = univariate or AffineFunction()
+        self.univariate = AffineFunction() if univariate is None else univariate
+        check_instance("univariate", self.univariate, Univariate, "AffineFunction()")
         if net is None:
             net = MADE(features, self.univariate.parameters, hidden, context, activation)
+        check_instance("net", net, nn.Module, "MADE(3, 2)")
         self.net = net
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
+from logpx.arguments import check_count
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 
-__all__ = ["Transform", "as_event_shape", "check_event", "sum_over_event"]
+__all__ = ["Transform", "as_event_shape", "as_features", "check_event", "sum_over_event"]
 
 
 def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -27,6 +28,23 @@ def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
             fix="give the number of features, such as 3, or a shape, such as (3, 32, 32)",
         )
     return shape
+
+
+def as_features(features: int | Sequence[int]) -> int:
+    """Return the number of features of a vector event: ``(3,)`` means ``3``.
+
+    Raises
+    ------
+    UsageError
+        If it is no positive whole number, or the shape of something else than a vector.
+    """
+    shape = as_event_shape(features)
+    if len(shape) != 1:
+        raise UsageError(
+            f"an event of shape {shape}, where a vector was expected",
+            fix="give the number of features, such as 3",
+        )
+    return shape[0]
 
 
 def check_event(x: Tensor, event_shape: tuple[int, ...]) -> None:
@@ -83,8 +101,7 @@ class Transform(Configured, nn.Module):
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()
         self.event_shape = as_event_shape(event_shape)
-        if context < 0:
-            raise UsageError(f"context is {context}, but counts the context features", fix="give 0 or more")
+        check_count("context", context, least=0)
         self.context_features = context
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform
 
@@ -44,6 +45,9 @@ class Chain(Transform):
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
+        check_instance("transforms", transforms, Sequence, "[Affine(3), Reverse(3)]")
+        for transform in transforms:
+            check_instance("a transform", transform, Transform, "Affine(3)")
         if not transforms:
             raise UsageError("a chain of no transforms", fix="give at least one transform")
         shapes = {transform.event_shape for transform in transforms}
@@ -115,6 +119,7 @@ class Inverse(Transform):
     """
 
     def __init__(self, transform: Transform) -> None:
+        check_instance("transform", transform, Transform, "Affine(3)")
         super().__init__(transform.event_shape, transform.context_features)
         self.transform = transform
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, check_event, sum_over_event
 from logpx.transforms.partition import Halves, Partition
@@ -78,16 +79,19 @@ class Coupling(Transform):
                 "a coupling layer takes its sizes and its flip from the partition",
                 fix="give features and flip to the partition: Coupling(partition=Halves(4, flip=True))",
             )
+        check_instance("partition", partition, Partition, "Halves(4)")
         super().__init__(partition.event_shape, context)
         if not math.prod(partition.kept_shape) and not context:
             raise UsageError(
                 "a coupling layer needs two features, or one feature and a context",
                 fix="for one column use an autoregressive flow (NSF with autoregressive=True) or a mixture",
             )
-        self.univariate = univariate or AffineFunction()
+        self.univariate = AffineFunction() if univariate is None else univariate
+        check_instance("univariate", self.univariate, Univariate, "AffineFunction()")
         self.partition = partition
         if net is None:
             net = partition.conditioner(self.univariate.parameters, hidden, context)
+        check_instance("net", net, nn.Module, "MLP(2, 4)")
         self.net = net
 
     def _map(self, x: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logpx.arguments import check_instance
 from logpx.errors import DataError, UsageError
 from logpx.transforms.base import Transform, check_event, sum_over_event
 
@@ -103,6 +104,8 @@ class Standardize(_Elementwise):
         self, event_shape: int | Sequence[int], given: Mapping[int, tuple[float, float]] | None = None
     ) -> None:
         super().__init__(event_shape)
+        if given is not None:
+            check_instance("given", given, Mapping, "{0: (0.5, 2.0)}")
         # Keys of JSON objects are text.
         self.given = {int(feature): tuple(values) for feature, values in (given or {}).items()}
         _check_given(self.given, self.event_shape)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_count
 from logpx.errors import UsageError
 from logpx.nets.layers import check_widths
 from logpx.nets.masked_convolution import MaskedConvolution
@@ -73,6 +74,7 @@ class MintLayer(Transform):
                 fix="give a number of features, such as 3, or (channels, height, width)",
             )
         check_widths([hidden])
+        check_count("kernel", kernel)
         vector = len(self.event_shape) == 1
         self.image_shape = (*self.event_shape, 1, 1) if vector else self.event_shape
         channels, kernel = self.image_shape[0], 1 if vector else kernel

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, check_event
 from logpx.transforms.coupling import Coupling
@@ -64,11 +65,13 @@ class MultiScale(Transform):
         context: int = 0,
         prior: Coupling | None = None,
     ) -> None:
+        check_instance("transform", transform, Transform, "Affine((2, 4, 4))")
         if prior is None:
             channels, height, width = as_image_shape(transform.event_shape)
             prior = Coupling(
                 partition=Channels((2 * channels, height, width)), hidden=hidden, context=context
             )
+        check_instance("prior", prior, Coupling, "Coupling(partition=Channels((4, 4, 4)))")
         if prior.partition.kept_shape != transform.event_shape:
             raise UsageError(
                 f"the prior keeps a part of shape {prior.partition.kept_shape}, but the transform of that "

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from logpx.arguments import check_count, check_places
 from logpx.errors import UsageError
-from logpx.transforms.base import Transform, check_event
+from logpx.transforms.base import Transform, as_features, check_event
 
 __all__ = ["Permutation", "Reverse", "drawn_order"]
 
@@ -21,6 +22,7 @@ def drawn_order(features: int, seed: int) -> list[int]:
     >>> sorted(drawn_order(4, seed=0))
     [0, 1, 2, 3]
     """
+    check_count("seed", seed, least=0)
     generator = torch.Generator().manual_seed(seed)
     order: list[int] = torch.randperm(features, generator=generator, device="cpu").tolist()
     return order
@@ -54,9 +56,11 @@ class Permutation(Transform):
     inverse_order: Tensor
 
     def __init__(self, features: int, order: Sequence[int] | None = None, seed: int = 0) -> None:
+        features = as_features(features)
         super().__init__(features)
         if order is None:
             order = drawn_order(features, seed)
+        check_places("order", order, features)
         if sorted(order) != list(range(features)):
             raise UsageError(
                 f"order {list(order)} does not name each of the {features} features once",
@@ -88,7 +92,7 @@ class Reverse(Transform):
     """
 
     def __init__(self, features: int) -> None:
-        super().__init__(features)
+        super().__init__(as_features(features))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Reverse the features."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, as_event_shape, check_event
 
@@ -109,6 +110,7 @@ class Squeezed(Transform):
     """
 
     def __init__(self, transform: Transform) -> None:
+        check_instance("transform", transform, Transform, "Affine((4, 2, 2))")
         channels, height, width = as_image_shape(transform.event_shape)
         if channels % 4:
             raise UsageError(

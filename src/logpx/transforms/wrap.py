@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from logpx.errors import UsageError
-from logpx.transforms.base import Transform, check_event
+from logpx.arguments import check_number, check_places
+from logpx.transforms.base import Transform, as_features, check_event
 from logpx.transforms.univariate.splines import wrap
 
 __all__ = ["Wrap"]
@@ -43,12 +43,10 @@ class Wrap(Transform):
     is_circular: Tensor
 
     def __init__(self, features: int, circular: Sequence[int], period: float = 2.0 * math.pi) -> None:
+        features = as_features(features)
         super().__init__(features)
-        if not set(circular) <= set(range(features)) or not 0.0 < period < math.inf:
-            raise UsageError(
-                f"circular features {list(circular)} of {features}, with period {period}",
-                fix=f"give numbers from 0 to {features - 1}, and a positive period",
-            )
+        check_places("circular", circular, features)
+        check_number("period", period, above=0.0)
         self.period = period
         self.register_buffer("is_circular", torch.tensor([f in set(circular) for f in range(features)]))
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logpx.arguments import check_count
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, check_event
 from logpx.transforms.linear.convolution1x1 import check_image_shape
@@ -62,7 +63,8 @@ class AutoregressiveConvolution(Transform):
     def __init__(self, event_shape: Sequence[int], kernel: int = 3, reverse: bool = False) -> None:
         super().__init__(event_shape)
         check_image_shape(self.event_shape)
-        if not isinstance(kernel, int) or kernel < 3 or kernel % 2 == 0:
+        check_count("kernel", kernel, least=3)
+        if kernel % 2 == 0:
             raise UsageError(
                 f"a kernel of width {kernel!r}",
                 fix="give an odd whole number from 3, so that there is a centre",

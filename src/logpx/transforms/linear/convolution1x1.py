@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, check_event
 from logpx.transforms.linear.matrix import Matrix
@@ -38,6 +39,7 @@ def check_size(matrix: Matrix, size: int, what: str) -> None:
     UsageError
         Naming both sizes.
     """
+    check_instance("matrix", matrix, Matrix, f"PLUMatrix({size})")
     if matrix.n != size:
         raise UsageError(
             f"a matrix of {matrix.n} rows for {size} {what}",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from logpx.arguments import check_count
 from logpx.errors import UsageError
 from logpx.transforms.linear.matrix import Matrix
 from logpx.transforms.linear.reflections import reflect
@@ -48,8 +49,7 @@ class HouseholderMatrix(Matrix):
     def __init__(self, n: int, reflections: int | None = None, identity: bool = False) -> None:
         super().__init__(n)
         number = max(2, n - n % 2) if reflections is None else reflections
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise UsageError(f"a product of {number!r} reflections", fix="give a positive whole number")
+        check_count("reflections", number)
         if identity and number % 2:
             raise UsageError(
                 f"{number} reflections, whose product has the determinant −1, cannot be the identity",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_count
 from logpx.configuration import Configured
-from logpx.errors import UsageError
 
 __all__ = ["Matrix", "random_orthogonal"]
 
@@ -45,8 +45,7 @@ class Matrix(Configured, nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise UsageError(f"a matrix of {n!r} rows", fix="give a positive whole number, such as 3")
+        check_count("n", n)
         self.n = n
 
     def apply_factors(self, columns: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from logpx.arguments import check_number
 from logpx.transforms.univariate.base import Univariate
 
 __all__ = ["AffineFunction", "ShiftFunction"]
@@ -53,6 +54,7 @@ class AffineFunction(Univariate):
     parameters = 2
 
     def __init__(self, bound: float = 6.907755278982137) -> None:
+        check_number("bound", bound, above=0.0)
         self.bound = bound
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:

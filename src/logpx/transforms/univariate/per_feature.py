@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from logpx.arguments import check_instance, check_places
 from logpx.errors import UsageError
 from logpx.transforms.univariate.base import Univariate
 
@@ -37,11 +38,12 @@ class PerFeatureFunction(Univariate):
     """
 
     def __init__(self, functions: Sequence[Univariate], choice: Sequence[int]) -> None:
-        if not choice or not all(0 <= number < len(functions) for number in choice):
-            raise UsageError(
-                f"a choice of {list(choice)} among {len(functions)} functions",
-                fix="give the number of a function, from 0, for every feature",
-            )
+        check_instance("functions", functions, Sequence, "[AffineFunction(), ShiftFunction()]")
+        for function in functions:
+            check_instance("a function", function, Univariate, "AffineFunction()")
+        check_places("choice", choice, len(functions))
+        if not choice:
+            raise UsageError("a choice of no function", fix="give the number of a function for every feature")
         self.functions, self.choice = list(functions), list(choice)
         self.parameters = max(function.parameters for function in functions)
         groups = [[f for f, chosen in enumerate(choice) if chosen == n] for n in range(len(functions))]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from logpx.errors import UsageError
+from logpx.arguments import check_count, check_number
 from logpx.transforms.univariate.base import Univariate
 from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 
@@ -29,8 +29,7 @@ _LARGEST_LOG_RATIO = math.log(10.0)
 
 
 def _check_bins(bins: int) -> None:
-    if not 1 <= bins <= _MOST_BINS:
-        raise UsageError(f"a spline of {bins} bins", fix=f"give 1 to {_MOST_BINS} bins")
+    check_count("bins", bins, most=_MOST_BINS)
 
 
 def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -91,8 +90,7 @@ class RationalQuadraticFunction(Univariate):
 
     def __init__(self, bins: int = 8, bound: float = 5.0) -> None:
         _check_bins(bins)
-        if not 0.0 < bound < math.inf:
-            raise UsageError(f"a spline on a half-width of {bound}", fix="give a positive bound")
+        check_number("bound", bound, above=0.0)
         self.bins, self.bound = bins, bound
         self.parameters = 3 * bins - 1
 
@@ -131,8 +129,8 @@ class BoundedRationalQuadraticFunction(Univariate):
 
     def __init__(self, bins: int = 8, lower: float = 0.0, upper: float = 1.0) -> None:
         _check_bins(bins)
-        if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
-            raise UsageError(f"a spline on [{lower}, {upper}]", fix="give finite lower < upper")
+        check_number("lower", lower)
+        check_number("upper", upper, above=lower)
         self.bins, self.lower, self.upper = bins, lower, upper
         self.parameters = 3 * bins + 1
 
@@ -192,8 +190,7 @@ class CircularRationalQuadraticFunction(Univariate):
 
     def __init__(self, bins: int = 8, period: float = 2.0 * math.pi) -> None:
         _check_bins(bins)
-        if not 0.0 < period < math.inf:
-            raise UsageError(f"a circle of length {period}", fix="give a positive period")
+        check_number("period", period, above=0.0)
         self.bins, self.period = bins, period
         self.parameters = 3 * bins + 1
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from logpx.errors import UsageError
+from logpx.arguments import check_count, check_number
 from logpx.nets.layers import soft_bound
 from logpx.transforms.univariate.base import Univariate
 from logpx.transforms.univariate.monotone_inverse import monotone_inverse
@@ -55,12 +53,9 @@ class SumOfSquaresFunction(Univariate):
     largest_coefficient = 5.0
 
     def __init__(self, polynomials: int = 3, degree: int = 3, bound: float = 5.0) -> None:
-        shape = f"{polynomials} squared polynomials of degree {degree} on a half-width of {bound}"
-        if polynomials < 1 or not 1 <= degree <= 8 or not 0.0 < bound < math.inf:
-            raise UsageError(
-                f"a function of {shape}",
-                fix="give one polynomial or more, a degree from 1 to 8, and a positive bound",
-            )
+        check_count("polynomials", polynomials)
+        check_count("degree", degree, most=8)
+        check_number("bound", bound, above=0.0)
         self.polynomials, self.degree, self.bound = polynomials, degree, bound
         self.parameters = 1 + polynomials * (degree + 1)
 

@@ -1,0 +1,104 @@
+"""Checks of arguments: what is not meant is refused where it is given, by its name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from logpx.errors import UsageError
+
+__all__ = ["check_count", "check_instance", "check_number", "check_places"]
+
+
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> None:
+    """Refuse what is not a whole number within limits; a truth value counts nothing.
+
+    Raises
+    ------
+    UsageError
+        Naming argument, value and limits.
+
+    Examples
+    --------
+    >>> check_count("layers", 0)
+    Traceback (most recent call last):
+    ...
+    logpx.errors.UsageError: layers is 0, where a whole number was expected
+    fix: give layers=1 or more
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        limits = f"{least} or more" if most is None else f"a number from {least} to {most}"
+        fix = f"give {name}={limits}" if most is None else f"give {limits}"
+        raise UsageError(f"{name} is {value!r}, where a whole number was expected", fix=fix)
+
+
+def check_number(name: str, value: Any, above: float = -math.inf) -> None:
+    """Refuse what is not a finite number above a limit.
+
+    Raises
+    ------
+    UsageError
+        Naming argument and value.
+
+    Examples
+    --------
+    >>> check_number("bound", "3", above=0.0)
+    Traceback (most recent call last):
+    ...
+    logpx.errors.UsageError: bound is '3', where a finite number above 0 was expected
+    fix: give a finite number above 0
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not above < value < math.inf:
+        expected = "a finite number" if above == -math.inf else f"a finite number above {above:g}"
+        raise UsageError(f"{name} is {value!r}, where {expected} was expected", fix=f"give {expected}")
+
+
+def check_instance(name: str, value: Any, kind: type[Any], example: str) -> None:
+    """Refuse what is no object of a class.
+
+    Raises
+    ------
+    UsageError
+        Naming argument, value and class.
+
+    Examples
+    --------
+    >>> check_instance("rate", "fast", float, "0.1")
+    Traceback (most recent call last):
+    ...
+    logpx.errors.UsageError: rate is 'fast', where a float was expected
+    fix: give, say, 0.1
+    """
+    if not isinstance(value, kind):
+        raise UsageError(
+            f"{name} is {value!r}, where a {kind.__name__} was expected", fix=f"give, say, {example}"
+        )
+
+
+def check_places(name: str, value: Any, size: int) -> None:
+    """Refuse what does not list numbers of features, each from 0 and below a size.
+
+    Raises
+    ------
+    UsageError
+        Naming argument, value and size.
+
+    Examples
+    --------
+    >>> check_places("circular", [0, 3], 3)
+    Traceback (most recent call last):
+    ...
+    logpx.errors.UsageError: circular is [0, 3], where numbers from 0 to 2 were expected
+    fix: give a list of the numbers, such as [0]
+    """
+    listed = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+    if not listed or any(
+        not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < size for place in value
+    ):
+        raise UsageError(
+            f"{name} is {value!r}, where numbers from 0 to {size - 1} were expected",
+            fix="give a list of the numbers, such as [0]",
+        )
