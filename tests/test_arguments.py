@@ -51,7 +51,7 @@ WRONG = [
     (transforms.Inverse, {}, "transform", (*NO_OBJECT, None)),
     (transforms.Chain, {}, "transforms", (*NO_OBJECT, None, [3])),
     (transforms.Permutation, {"features": 3}, "order", (*NO_LIST, (0, 1))),
-    (transforms.Permutation, {"features": 3}, "seed", (*NO_COUNT, None)),
+    (transforms.Permutation, {"features": 3}, "seed", (2.5, "3", True, [], None)),
     (transforms.Reverse, {}, "features", (0, (), (2, 3), None)),
     (transforms.Standardize, {"event_shape": 3}, "given", (-1, 2.5, "3", True)),
     (transforms.Wrap, {"features": 3}, "circular", (*NO_LIST, None, (3,))),
@@ -103,6 +103,7 @@ def test_the_argument_is_named(refused):
 def test_what_is_meant_passes():
     check_count("it", 0, least=0)
     check_count("it", 4, most=4)
+    check_count("it", -7, least=None)
     check_number("it", 1)
     check_number("it", -2.5)
     check_instance("it", "b", str, "'a'")

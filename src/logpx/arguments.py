@@ -11,8 +11,8 @@ from logpx.errors import UsageError
 __all__ = ["check_count", "check_instance", "check_number", "check_places"]
 
 
-def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> None:
-    """Refuse what is not a whole number within limits; a truth value counts nothing.
+def check_count(name: str, value: Any, least: int | None = 1, most: int | None = None) -> None:
+    """Refuse what is not a whole number within the limits that there are; a truth value is none.
 
     Raises
     ------
@@ -28,10 +28,13 @@ def check_count(name: str, value: Any, least: int = 1, most: int | None = None) 
     fix: give layers=1 or more
     """
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):
-        limits = f"{least} or more" if most is None else f"a number from {least} to {most}"
-        fix = f"give {name}={limits}" if most is None else f"give {limits}"
-        raise UsageError(f"{name} is {value!r}, where a whole number was expected", fix=fix)
+    if whole and (least is None or value >= least) and (most is None or value <= most):
+        return
+    if least is None:
+        fix = f"give a whole number, such as {name}=0"
+    else:
+        fix = f"give {name}={least} or more" if most is None else f"give a number from {least} to {most}"
+    raise UsageError(f"{name} is {value!r}, where a whole number was expected", fix=fix)
 
 
 def check_number(name: str, value: Any, above: float = -math.inf) -> None:

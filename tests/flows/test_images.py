@@ -207,7 +207,7 @@ def test_deep_stacks_stay_finite(name):
         ((1, 27, 28), {}, "height 27 is odd"),
         ((3, 32, 33), {}, "width 33 is odd"),
         ((1, 28, 28), {"levels": 3}, "multiples of 8, not 28"),
-        ((1, 28, 28), {"levels": 0}, "0 levels"),
+        ((1, 28, 28), {"levels": 0}, "levels is 0"),
         ((28, 28), {}, "channels, height and width"),
         ((1, 8, 8), {"hidden": (4, 8)}, "one width"),
         ((1, 0, 8), {}, "positive whole number"),

@@ -56,5 +56,5 @@ def test_a_plain_net_behind_an_embedding_is_periodic():
 
 
 def test_angles_that_are_no_features():
-    with pytest.raises(UsageError, match="features 0 to 1"):
+    with pytest.raises(UsageError, match="numbers from 0 to 1"):
         CircularEmbedding(2, (2,))

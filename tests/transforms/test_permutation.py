@@ -38,5 +38,5 @@ def test_the_order_is_in_the_state_dict():
 
 @pytest.mark.parametrize("order", [[0, 1], [0, 1, 1], [1, 2, 3], [0, 1, 2, 3], [-1, 0, 1]])
 def test_an_order_that_is_none(order):
-    with pytest.raises(UsageError, match="once"):
+    with pytest.raises(UsageError, match="order"):
         Permutation(3, order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -45,7 +45,7 @@ class Chain(Transform):
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
-        check_instance("transforms", transforms, Sequence, "[Affine(3), Reverse(3)]")
+        check_instance("transforms", transforms, Iterable, "[Affine(3), Reverse(3)]")
         for transform in transforms:
             check_instance("a transform", transform, Transform, "Affine(3)")
         if not transforms:

@@ -22,7 +22,7 @@ def drawn_order(features: int, seed: int) -> list[int]:
     >>> sorted(drawn_order(4, seed=0))
     [0, 1, 2, 3]
     """
-    check_count("seed", seed, least=0)
+    check_count("seed", seed, least=None)
     generator = torch.Generator().manual_seed(seed)
     order: list[int] = torch.randperm(features, generator=generator, device="cpu").tolist()
     return order

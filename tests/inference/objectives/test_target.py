@@ -29,6 +29,7 @@ def test_value_is_the_function_itself():
         (lambda x: 0.0, "float"),
         (StandardNormal(2), "StandardNormal"),
         (1.0, "float"),
+        (lambda x: -x.square().sum(-1) + 0j, "complex"),
     ],
 )
 def test_anything_but_one_number_per_point_is_refused(function, found):

@@ -167,13 +167,13 @@ def test_all_inside_all_outside_and_none(spline):
 
 @pytest.mark.parametrize(("bins", "bound"), [(0, 5.0), (8, 0.0), (8, -1.0), (8, float("nan")), (1000, 5.0)])
 def test_a_spline_that_is_none(bins, bound):
-    with pytest.raises(UsageError, match="spline"):
+    with pytest.raises(UsageError, match="expected"):
         RationalQuadraticFunction(bins, bound)
 
 
 @pytest.mark.parametrize(("bins", "lower", "upper"), [(0, 0.0, 1.0), (8, 1.0, 1.0), (8, 0.0, math.inf)])
 def test_an_interval_that_is_none(bins, lower, upper):
-    with pytest.raises(UsageError, match="spline"):
+    with pytest.raises(UsageError, match="expected"):
         BoundedRationalQuadraticFunction(bins, lower, upper)
 
 

@@ -62,6 +62,11 @@ def evaluate_log_density(log_density: LogDensity, x: Tensor, rows: torch.Size) -
             f"where {tuple(rows)} was expected",
             fix="return one number per point: sum over the last dimension, or squeeze it away",
         )
+    if value.is_complex():
+        raise UsageError(
+            f"log_density returned {value.dtype}, where real numbers were expected",
+            fix="return the real part of what it computes, if that is the log-density",
+        )
     _check_finite(value, x)
     return value
 
