@@ -119,7 +119,7 @@ def test_number_of_solves_does_not_depend_on_the_number_of_columns(kind, rows, m
 
 @pytest.mark.parametrize("n", [0, -1, 2.0, True, "3"])
 def test_size_that_is_none(kind, n):
-    with pytest.raises(UsageError, match="^n is"):
+    with pytest.raises(UsageError, match=r"^n is"):
         kind(n)
 
 
