@@ -204,8 +204,8 @@ def test_deep_stacks_stay_finite(name):
 @pytest.mark.parametrize(
     ("shape", "options", "match"),
     [
-        ((1, 27, 28), {}, "height 27 is odd"),
-        ((3, 32, 33), {}, "width 33 is odd"),
+        ((1, 27, 28), {}, "odd height 27"),
+        ((3, 32, 33), {}, "odd width 33"),
         ((1, 28, 28), {"levels": 3}, "multiples of 8, not 28"),
         ((1, 28, 28), {"levels": 0}, "levels is 0"),
         ((28, 28), {}, "channels, height and width"),

@@ -59,7 +59,7 @@ def test_parameters_of_an_image_are_one_block_of_channels_each():
     [
         (lambda: Channels((3, 4, 4)), "3 channels cannot"),
         (lambda: Channels((1, 4, 4)), "1 channel cannot"),
-        (lambda: Checkerboard((1, 27, 28)), "height 27 is odd"),
+        (lambda: Checkerboard((1, 27, 28)), "odd height 27"),
         (lambda: Checkerboard((1, 27, 29)), "height 27 and width 29"),
         (lambda: Checkerboard((28, 28)), "channels, height and width"),
         (lambda: Channels(4), "channels, height and width"),

@@ -45,7 +45,7 @@ def check_even(event_shape: Sequence[int]) -> tuple[int, int, int]:
         )
         even = (channels, height + height % 2, width + width % 2)
         raise UsageError(
-            f"an image of shape {(channels, height, width)} cannot be halved: {odd} is odd",
+            f"an image of shape {(channels, height, width)} cannot be halved, with its odd {odd}",
             fix=f"pad or crop the images, to {even} for example, or halve fewer times",
         )
     return channels, height, width

@@ -226,6 +226,7 @@ def _built(family: ImageFamily, images: Images, classes: int) -> Distribution:
     except UsageError as error:
         # A flow that does not suit pictures of this size does not know where they come from.
         error.file = images.file
+        error.fix = f"{error.fix}, or fit mintnet, which takes any size"
         raise
 
 
