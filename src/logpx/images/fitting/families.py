@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from logpx import flows
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
+from logpx.suggestions import suggestion
 
 __all__ = ["IMAGE_FAMILIES", "ImageFamily", "image_family_named"]
 
@@ -77,10 +77,6 @@ def image_family_named(name: str) -> ImageFamily:
     if name == "auto":
         return next(iter(IMAGE_FAMILIES.values()))
     if name not in IMAGE_FAMILIES:
-        near = difflib.get_close_matches(name, ["auto", *IMAGE_FAMILIES], n=1)
-        known = ", ".join(["auto", *IMAGE_FAMILIES])
-        raise UsageError(
-            f"there is no model {name!r} of pictures",
-            fix=f"did you mean {near[0]!r}?" if near else f"choose one of {known}",
-        )
+        fix = suggestion(name, ["auto", *IMAGE_FAMILIES])
+        raise UsageError(f"there is no model {name!r} of pictures", fix=fix)
     return IMAGE_FAMILIES[name]

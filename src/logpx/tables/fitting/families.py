@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import time
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ from logpx.distributions import Distribution, FullNormal
 from logpx.errors import LogpxError, UsageError
 from logpx.inference import expectation_maximisation
 from logpx.latent import GaussianMixture
+from logpx.suggestions import suggestion
 from logpx.training import fit
 
 __all__ = ["AUTOMATIC", "FAMILIES", "Budget", "Family", "QuickFamily", "family_named"]
@@ -238,10 +238,5 @@ def family_named(name: str) -> Family:
     'Gaussian mixture; the number of components by validation likelihood or BIC'
     """
     if name not in FAMILIES:
-        near = difflib.get_close_matches(name, ["auto", *FAMILIES], n=1)
-        known = ", ".join(["auto", *FAMILIES])
-        raise UsageError(
-            f"there is no model {name!r}",
-            fix=f"did you mean {near[0]!r}?" if near else f"choose one of {known}",
-        )
+        raise UsageError(f"there is no model {name!r}", fix=suggestion(name, ["auto", *FAMILIES]))
     return FAMILIES[name]

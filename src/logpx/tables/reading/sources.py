@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from logpx.errors import DataError, UsageError
+from logpx.suggestions import nearest_name
 from logpx.tables.reading.csv_part import CsvPart
 from logpx.tables.reading.frame_part import FramePart, frame_columns
 from logpx.tables.reading.parquet_part import ParquetPart
 from logpx.tables.reading.part import Part
 from logpx.tables.reading.table import Table
-from logpx.tables.suggestions import nearest_name
 
 __all__ = ["open_table"]
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
+from logpx.suggestions import suggestion
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.part import Part
-from logpx.tables.suggestions import suggestion
 
 __all__ = ["Batch", "Table"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from logpx.errors import DataError
+from logpx.suggestions import nearest_name
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.table import Batch
 from logpx.tables.schema.schema import Schema
-from logpx.tables.suggestions import nearest_name
 
 __all__ = ["to_matrix"]
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from logpx.errors import UsageError
+from logpx.suggestions import suggestion
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Column, Schema
-from logpx.tables.suggestions import suggestion
 
 __all__ = ["parse_columns", "pinned_columns"]
 

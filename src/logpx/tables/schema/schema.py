@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from logpx.errors import DataError
+from logpx.suggestions import nearest_name
 from logpx.tables.schema.column_schema import Column
-from logpx.tables.suggestions import nearest_name
 
 __all__ = ["Column", "Schema"]
 
