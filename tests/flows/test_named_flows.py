@@ -184,3 +184,32 @@ assert look() == before
 def test_sizes_that_are_not_whole_are_refused(kind, arguments):
     with pytest.raises(UsageError):
         kind(**arguments)
+
+
+@pytest.mark.parametrize("kind", [flows.NICE, flows.RealNVP, flows.NSF])
+def test_recomputed_couplings_keep_one_tensor_and_give_the_same_gradients(kind):
+    def kept(flow):
+        sizes = []
+        x = torch.randn(8, 3, dtype=torch.float64)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
+            flow.transform.forward(x)
+        return sum(sizes)
+
+    flow = randomised(kind(3, layers=4, hidden=(8,), context=2))
+    lean = kind(3, layers=4, hidden=(8,), context=2, recompute=True).double()
+    lean.load_state_dict(flow.state_dict())
+    x, context = torch.randn(8, 3, dtype=torch.float64), torch.randn(8, 2, dtype=torch.float64)
+    values = [each.log_prob(x, context) for each in (flow, lean)]
+    torch.testing.assert_close(values[1], values[0], rtol=1e-12, atol=1e-12)
+    found, expected = (
+        torch.autograd.grad(value.sum(), list(each.parameters()), materialize_grads=True)
+        for value, each in zip(values[::-1], (lean, flow), strict=True)
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    shallow, deep = (kept(kind(3, layers=count, hidden=(8,), recompute=True).double()) for count in (2, 8))
+    assert shallow == deep
+
+
+def test_activations_of_autoregressive_layers_are_kept():
+    with pytest.raises(UsageError, match="autoregressive"):
+        flows.NSF(3, autoregressive=True, recompute=True)

@@ -289,6 +289,9 @@ for context in (0, 2):
         f"MAF{suffix}": Case(lambda k=small: flows.MAF(**k, layers=2).transform),
         f"IAF{suffix}": Case(lambda k=small: flows.IAF(**k, layers=2).transform),
         f"NSF{suffix}": Case(lambda k=small: flows.NSF(**k, layers=3).transform),
+        f"NSF, recomputed{suffix}": Case(
+            lambda k=small: flows.NSF(**k, layers=3, recompute=True).transform, twice_differentiable=False
+        ),
         f"NSF, autoregressive{suffix}": Case(
             lambda k=small: flows.NSF(**k, layers=2, autoregressive=True).transform
         ),

@@ -24,6 +24,9 @@ class NICE(Flow):
         Widths of the hidden layers of every conditioner.
     context
         The number of context features; 0 means unconditional.
+    recompute
+        Compute activations again in the backward pass instead of keeping them, so that memory does not grow
+        with the number of layers; see `logpx.transforms.ReversibleChain`.
 
     References
     ----------
@@ -36,8 +39,14 @@ class NICE(Flow):
     """
 
     def __init__(
-        self, features: int, layers: int = 6, hidden: Sequence[int] = (64, 64), context: int = 0
+        self,
+        features: int,
+        layers: int = 6,
+        hidden: Sequence[int] = (64, 64),
+        context: int = 0,
+        recompute: bool = False,
     ) -> None:
         stack = coupling_layers(features, layers, ShiftFunction(), hidden, context)
         warn_if_gaussian("NICE", features)
-        super().__init__(StandardNormal(features), standardized(features, [*stack, Affine(features)]))
+        stack.append(Affine(features))
+        super().__init__(StandardNormal(features), standardized(features, stack, recompute))

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from logpx.arguments import check_instance
 from logpx.distributions import Flow
-from logpx.errors import DataError
+from logpx.errors import DataError, UsageError
 from logpx.flows.domains import Domains
-from logpx.flows.layers import check_layers
+from logpx.flows.layers import chain_of, check_layers
 from logpx.flows.spline_layers import autoregressive_spline_layers, coupling_spline_layers
-from logpx.transforms import Chain
 from logpx.transforms.base import as_features
 
 __all__ = ["NSF"]
@@ -48,11 +47,15 @@ class NSF(Flow):
     bounded
         The ends (lower, upper) of the features that live on an interval, by their number. A row outside has
         the log-density minus infinity.
+    recompute
+        For coupling layers, compute activations again in the backward pass instead of keeping them, so that
+        memory does not grow with the number of layers; see `logpx.transforms.ReversibleChain`.
 
     Raises
     ------
     UsageError
-        If a number makes no sense, or a feature is given two domains.
+        If a number makes no sense, a feature is given two domains, or activations of autoregressive layers
+        are to be computed again.
 
     References
     ----------
@@ -80,16 +83,23 @@ class NSF(Flow):
         circular: Sequence[int] = (),
         period: float = 2.0 * math.pi,
         bounded: Mapping[int, Sequence[float]] | None = None,
+        recompute: bool = False,
     ) -> None:
         check_layers(layers)
         features = as_features(features)
+        if recompute and autoregressive:
+            raise UsageError(
+                "activations of autoregressive layers are not computed again: their inverse takes many times "
+                "as long as they do",
+                fix="leave recompute out, or take coupling layers with autoregressive=False",
+            )
         if bounded is not None:
             check_instance("bounded", bounded, Mapping, "{0: (0.0, 1.0)}")
         domains = Domains(features, bins, bound, circular, period, bounded or {})
         build = autoregressive_spline_layers if autoregressive else coupling_spline_layers
         order = list(range(features))
         stack = build(domains, order, layers, hidden, context)
-        super().__init__(domains.base(order), Chain([*domains.front(), *stack]))
+        super().__init__(domains.base(order), chain_of([*domains.front(), *stack], recompute))
         self.bounded = {int(feature): tuple(ends) for feature, ends in (bounded or {}).items()}
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:

@@ -109,6 +109,17 @@ def test_finite_on_the_knots_and_one_step_beside_them(spline, dtype, scale, inve
             assert torch.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("bins", [1, 2, 4, 16, 32, 64])
+@pytest.mark.parametrize("inverse", [False, True])
+def test_round_trip_in_single_precision_whatever_the_number_of_bins(bins, inverse):
+    spline = RationalQuadraticFunction(bins)
+    x = 10.0 * torch.rand(100_000, generator=torch.Generator().manual_seed(1)) - 5.0
+    for scale, largest in ((1.0, 1e-5), (10.0, 1e-3)):
+        params = draw_params(spline, scale, rows=100_000, dtype=torch.float32)
+        back, _ = spline(spline(x, params, inverse)[0], params, not inverse)
+        assert (back - x).abs().max() <= largest
+
+
 @pytest.mark.parametrize("inverse", [False, True])
 @pytest.mark.parametrize(
     ("scale", "largest"), [(0.1, 2e-6), (1.0, 1e-5), (3.0, 1e-3), (10.0, 1e-3), (100.0, 1e-3)]
