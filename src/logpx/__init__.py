@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logpx import (
         distributions,
         errors,
+        estimators,
         flows,
         images,
         inference,
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "distributions",
     "errors",
+    "estimators",
     "fit",
     "flows",
     "images",

@@ -1,18 +1,20 @@
 """EM on Gaussian mixtures: monotone, exact in weights and chunks, and at the published optima."""
 
+import math
 import time
+import types
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.mixture import GaussianMixture as Reference
 
-from logpx.errors import DivergedError
+from logpx.errors import DataError, DivergedError
 from logpx.inference import expectation_maximisation
-from logpx.latent import GaussianMixture
+from logpx.latent import COVARIANCES, ConjugatePrior, GaussianMixture
 
 IRIS = torch.from_numpy(load_iris().data).double()
 
@@ -24,8 +26,20 @@ def blobs(seed=0, rows=300, features=2):
     return centres[chosen] + torch.randn(rows, features, generator=generator, dtype=torch.float64)
 
 
-def fitted(x, components, weights=None, seed=0, chunk=None, prior_rows=0.0, dtype=torch.float64, **options):
-    mixture = GaussianMixture(components, x.shape[1], prior_rows).to(dtype)
+def fitted(
+    x,
+    components,
+    weights=None,
+    seed=0,
+    chunk=None,
+    prior_rows=0.0,
+    dtype=torch.float64,
+    kind="full",
+    **options,
+):
+    prior = ConjugatePrior(covariance_rows=prior_rows) if prior_rows else None
+    rank = {"rank": min(2, x.shape[1] - 1)} if COVARIANCES[kind].ranked else {}
+    mixture = GaussianMixture(components, x.shape[1], kind, prior=prior, **rank).to(dtype)
     mixture.initialise_components(x, seed)
     size = chunk or len(x)
     own = [None] * -(-len(x) // size) if weights is None else weights.split(size)
@@ -34,21 +48,34 @@ def fitted(x, components, weights=None, seed=0, chunk=None, prior_rows=0.0, dtyp
     return mixture, result
 
 
-@settings(max_examples=30)
+@settings(max_examples=60)
+# A jump of the acceleration below the floor, to which the next M-step came back.
+@example(262_881, "full", 4, 3, False, True, True, 50, 0.0)
+@example(366_323, "low_rank", 3, 5, True, True, True, 50, 0.0)
 @given(
     st.integers(0, 10_000),
+    st.sampled_from(list(COVARIANCES)),
     st.integers(1, 5),
     st.integers(1, 4),
+    st.booleans(),
+    st.booleans(),
     st.booleans(),
     st.sampled_from([None, 50, 7]),
     st.sampled_from([0.0, 0.1, 1.0]),
 )
-def test_the_penalised_likelihood_never_falls(seed, components, features, weighted, chunk, prior_rows):
-    x = blobs(seed, 120, features)
-    weights = torch.rand(120, generator=torch.Generator().manual_seed(seed)).double() if weighted else None
-    _, result = fitted(x, components, weights, seed, chunk, prior_rows, max_iterations=40)
+def test_the_penalised_likelihood_never_falls(
+    seed, kind, components, features, weighted, missing, accelerate, chunk, prior_rows
+):
+    generator = torch.Generator().manual_seed(seed)
+    x = blobs(seed, 80, features)
+    if missing:
+        x = x.masked_fill(torch.rand(80, features, generator=generator) < 0.25, torch.nan)
+    weights = torch.rand(80, generator=generator).double() if weighted else None
+    options = {"kind": kind, "accelerate": accelerate, "max_iterations": 25}
+    _, result = fitted(x, components, weights, seed, chunk, prior_rows, **options)
     history = np.array(result.history)
     assert (np.diff(history) >= -1e-9 * np.abs(history[1:])).all(), history
+    assert result.largest_fall == 0.0
 
 
 def test_in_single_precision_it_falls_by_rounding_at_most():
@@ -57,22 +84,19 @@ def test_in_single_precision_it_falls_by_rounding_at_most():
     assert np.diff(result.history).min() > -1e-6
 
 
-def test_gradient_at_the_fixed_point_is_zero():
+@pytest.mark.parametrize("kind", ["full", "tied", "diagonal", "spherical"])
+@pytest.mark.parametrize("prior_rows", [0.0, 2.0])
+@pytest.mark.parametrize("missing", [False, True])
+def test_gradient_at_the_fixed_point_is_zero(kind, prior_rows, missing):
     x = blobs()
-    mixture, result = fitted(x, 3, tolerance=1e-14, max_iterations=5000)
+    if missing:
+        x[::3, 0], x[1::4, 1] = torch.nan, torch.nan
+    options = {"tolerance": 1e-14, "max_iterations": 5000, "accelerate": missing}
+    mixture, result = fitted(x, 3, prior_rows=prior_rows, kind=kind, **options)
     assert result.converged
-    mixture.log_prob(x).mean().backward()
-    for name, parameter in mixture.named_parameters():
-        gradient = parameter.grad.tril(-1) if name == "lowers" else parameter.grad
-        assert gradient.abs().max() < 1e-5, name
-
-
-def test_gradient_of_the_penalised_likelihood_at_its_fixed_point_is_zero():
-    x = blobs()
-    mixture, _ = fitted(x, 3, prior_rows=2.0, tolerance=1e-14, max_iterations=5000)
     (mixture.log_prob(x).sum() + mixture.log_prior()).backward()
     for name, parameter in mixture.named_parameters():
-        gradient = parameter.grad.tril(-1) if name == "lowers" else parameter.grad
+        gradient = parameter.grad.tril(-1) if name.endswith("lowers") else parameter.grad
         assert gradient.abs().max() / len(x) < 1e-5, name
 
 
@@ -94,11 +118,11 @@ def test_chunks_change_nothing():
 
 def test_integer_weights_are_repetitions():
     x, times = blobs(), torch.randint(0, 4, (300,))
-    start = GaussianMixture(3, 2, 0.0).double()
+    start = GaussianMixture(3, 2).double()
     start.initialise_components(x)
     mixtures = []
     for rows, weights in ((x, times.double()), (x.repeat_interleave(times, 0), None)):
-        mixture = GaussianMixture(3, 2, 0.0).double()
+        mixture = GaussianMixture(3, 2).double()
         mixture.load_state_dict(start.state_dict())
         expectation_maximisation(
             mixture, lambda r=rows, w=weights: [(r, w)], max_iterations=20, tolerance=-1.0
@@ -112,19 +136,6 @@ def test_the_scale_of_weights_changes_nothing():
     x, weights = blobs(), torch.rand(300, dtype=torch.float64)
     first, second = fitted(x, 3, weights)[1], fitted(x, 3, 1000.0 * weights)[1]
     assert second.log_likelihood == pytest.approx(first.log_likelihood, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "shift", "close"), [(torch.float64, 1e6, 1e-7), (torch.float32, 1e3, 2e-4)]
-)
-def test_translation(dtype, shift, close):
-    x = blobs().float().double()
-    moved = (x + shift).to(dtype).double() - shift
-    (plain, of_plain), (there, of_there) = (
-        fitted(rows.to(dtype), 4, dtype=dtype, tolerance=1e-7) for rows in (moved, moved + shift)
-    )
-    assert of_there.log_likelihood == pytest.approx(of_plain.log_likelihood, abs=close)
-    torch.testing.assert_close(there.covariances, plain.covariances, rtol=10 * close, atol=10 * close)
 
 
 def test_iris_with_one_component():
@@ -170,12 +181,15 @@ def test_duplicates_without_a_prior_stay_finite():
     assert torch.isfinite(mixture.log_prob(x)).all()
 
 
+@pytest.mark.parametrize("prior_rows", [0.0, 1.0])
 @pytest.mark.parametrize("column", [0, 1])
-def test_a_constant_column_with_a_prior_stays_finite(column):
+def test_a_constant_column_is_named(column, prior_rows):
     x = blobs()
     x[:, column] = 3.0
-    mixture, _ = fitted(x, 2, prior_rows=1.0)
-    assert torch.isfinite(mixture.log_prob(x)).all()
+    with pytest.raises(DataError, match="same value") as error:
+        fitted(x, 2, prior_rows=prior_rows)
+    assert error.value.column == column
+    assert error.value.fix
 
 
 def test_one_feature():
@@ -207,6 +221,56 @@ def test_no_rows_and_values_that_are_not_finite():
     mixture = GaussianMixture(2, 2)
     with pytest.raises(DivergedError, match="no rows"):
         expectation_maximisation(mixture, list)
+    # Rows without a value are none, and so are rows of weight 0.
+    for rows, weights in ((torch.full((5, 2), float("nan")), None), (torch.zeros(5, 2), torch.zeros(5))):
+        with pytest.raises(DivergedError, match="no rows") as error:
+            expectation_maximisation(mixture, lambda r=rows, w=weights: [(r, w)])
+        assert error.value.fix
     with pytest.raises(DivergedError, match="not finite") as error:
-        expectation_maximisation(mixture, lambda: [(torch.full((5, 2), float("nan")), None)])
+        expectation_maximisation(mixture, lambda: [(torch.full((5, 2), float("inf")), None)])
     assert error.value.fix
+
+
+def test_a_callback_sees_the_history_and_may_end_it():
+    seen = []
+    _, result = fitted(blobs(), 5, callback=lambda number, value: seen.append((number, value)) or number == 4)
+    assert seen == list(enumerate(result.history))
+    assert len(seen) == 5
+    assert not result.converged
+
+
+def test_an_m_step_that_does_not_maximise_is_told():
+    x, mixture = blobs(), GaussianMixture(3, 2).double()
+    mixture.initialise_components(x)
+    update = mixture.update
+    mixture.update = lambda statistics: (update(statistics), mixture.means.data.add_(0.5))
+    result = expectation_maximisation(mixture, lambda: [(x, None)], max_iterations=5)
+    assert result.largest_fall == pytest.approx(-np.diff(result.history).min())
+    assert result.largest_fall > 0.01
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
+def test_it_ends_when_no_more_than_the_tolerance_is_to_come(rate, tolerance):
+    class Geometric:
+        """A likelihood whose distance from its optimum, 0, shrinks by a constant factor."""
+
+        left = 1.0
+
+        def statistics(self, x, weights=None):
+            return types.SimpleNamespace(log_likelihood=-self.left, weight=1.0)
+
+        def update(self, statistics):
+            self.left *= rate
+
+        def log_prior(self):
+            return 0.0
+
+    result = expectation_maximisation(
+        Geometric(), lambda: [(None, None)], max_iterations=3000, tolerance=tolerance
+    )
+    # The first iteration after which neither the gain nor what is left exceeds the tolerance.
+    steps = math.ceil(math.log(tolerance / max(1.0, (1.0 - rate) / rate)) / math.log(rate))
+    assert result.converged
+    assert abs(len(result.history) - 1 - steps) <= 1
+    assert -result.log_likelihood < 1.001 * tolerance

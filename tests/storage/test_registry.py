@@ -29,7 +29,18 @@ from logpx.images import (
     UniformLevels,
     VariationalDequantisation,
 )
-from logpx.latent import GaussianMixture
+from logpx.latent import (
+    BernoulliMixture,
+    CategoricalMixture,
+    ConjugatePrior,
+    FactorAnalysis,
+    GaussianMixture,
+    MixedMixture,
+    MixtureOfFactorAnalysers,
+    MixtureOfPPCA,
+    PoissonMixture,
+    ProbabilisticPCA,
+)
 from logpx.nets import MADE, MLP, CircularEmbedding, ConvolutionalResNet, Embedded, ResidualMLP
 from logpx.storage import REGISTRY, load, save
 from logpx.tables import Column, Columns, Kind, Schema, Support, TableDensity, TableModel, scales
@@ -79,6 +90,7 @@ ROOMS = ["transforms", "nets", "distributions", "flows", "latent", "tables", "ta
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
+ABSTRACT |= {"ColumnwiseMixture", "LatentMixture", "LinearGaussian"}
 
 
 def flow(transform):
@@ -123,7 +135,16 @@ MODELS = {
         Coupling(3, AffineFunction(), net=Embedded(CircularEmbedding(1, (0,)), MLP(2, 4, (8,))))
     ),
     "SumOfSquaresFunction": lambda: flow(Coupling(3, SumOfSquaresFunction(2, 2), hidden=(8,))),
-    "GaussianMixture": lambda: GaussianMixture(components=2, features=3),
+    "GaussianMixture": lambda: GaussianMixture(2, 3, prior=ConjugatePrior(covariance_rows=1.0)),
+    "GaussianMixture, tied": lambda: GaussianMixture(2, 3, "tied_low_rank", rank=1),
+    "MixtureOfPPCA": lambda: MixtureOfPPCA(2, 3, latent=1),
+    "MixtureOfFactorAnalysers": lambda: MixtureOfFactorAnalysers(2, 3, latent=1),
+    "ProbabilisticPCA": lambda: ProbabilisticPCA(3, latent=2),
+    "FactorAnalysis": lambda: FactorAnalysis(3, latent=2),
+    "BernoulliMixture": lambda: BernoulliMixture(2, 3),
+    "CategoricalMixture": lambda: CategoricalMixture(2, [2, 3]),
+    "PoissonMixture": lambda: PoissonMixture(2, 3),
+    "MixedMixture": lambda: MixedMixture(2, ["normal", "bernoulli", 3, "poisson", "normal"]),
     "DiagonalNormal": lambda: DiagonalNormal(3),
     "FullNormal": lambda: FullNormal(3),
     "StandardNormal": lambda: StandardNormal((2, 3)),

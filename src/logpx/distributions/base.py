@@ -27,12 +27,15 @@ class Distribution(Configured, nn.Module):
 
     Attributes
     ----------
-    dequantises : bool
-        Whether rows are whole levels that the model itself spreads by noise, so that a column that never
-        varies has a density like any other.
+    allows_constants : bool
+        Whether a column that never varies may be modelled like any other: because its values are discrete, or
+        because the model spreads them by noise.
+    allows_missing : bool
+        Whether a cell may be missing (NaN), and is then integrated out.
     """
 
-    dequantises: ClassVar[bool] = False
+    allows_constants: ClassVar[bool] = False
+    allows_missing: ClassVar[bool] = False
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()

@@ -9,6 +9,8 @@ from torch import Tensor
 
 __all__ = ["Moments"]
 
+_CHUNK_ROWS = 8192
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -45,13 +47,24 @@ class Moments:
     @classmethod
     def of(cls, x: Tensor, weights: Tensor | None = None, full: bool = False) -> Moments:
         """Return the moments of rows of shape ``(n, D)``, with weights of shape ``(n,)`` or 1 each."""
-        rows = x.double()
-        weight = rows.new_ones(len(rows)) if weights is None else weights.double()
-        count = weight.sum()
-        mean = weight @ rows / count.clamp_min(torch.finfo(torch.float64).tiny)
-        centred = rows - mean
-        weighted = centred * weight[:, None]
-        return cls(count, mean, weighted.mT @ centred if full else (weighted * centred).sum(0))
+        features = x.shape[1]
+        # Deviations from the mean of the first rows: near enough to the mean of all for nothing to cancel.
+        shift = x[:_CHUNK_ROWS].double().mean(0) if len(x) else x.new_zeros(features, dtype=torch.float64)
+        count, first = shift.new_zeros(()), torch.zeros_like(shift)
+        second = shift.new_zeros(features, features) if full else torch.zeros_like(shift)
+        for start in range(0, len(x), _CHUNK_ROWS):
+            rows = x[start : start + _CHUNK_ROWS]
+            weight = None if weights is None else weights[start : start + _CHUNK_ROWS].double()
+            centred = rows - shift
+            weighted = centred if weight is None else centred * weight[:, None]
+            count += len(rows) if weight is None else weight.sum()
+            first += weighted.sum(0)
+            if full:
+                second.addmm_(weighted.mT, centred)
+            else:
+                second += (weighted * centred).sum(0)
+        step = first / count.clamp_min(torch.finfo(torch.float64).tiny)
+        return cls(count, shift + step, second - (torch.outer(first, step) if full else first * step))
 
     def __add__(self, other: Moments) -> Moments:
         """Merge with the moments of other rows."""

@@ -66,7 +66,7 @@ class ImageModel(Distribution):
     ((2,), (2,), 'lower bound')
     """
 
-    dequantises = True
+    allows_constants = True
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Inference: expectation maximisation, and objectives for gradient descent."""
 
 from logpx.inference.em import EMModel, EMResult, expectation_maximisation
+from logpx.inference.model_choice import Choice, ChoiceRow, choose_mixture, criteria_of
 from logpx.inference.objectives import (
     GradientEstimator,
     LogDensity,
@@ -11,17 +12,27 @@ from logpx.inference.objectives import (
     forward_kl,
     reverse_kl,
 )
+from logpx.inference.online_em import online_expectation_maximisation
+from logpx.inference.restarts import MixtureModel, Restarts, expectation_maximisation_from
 
 __all__ = [
+    "Choice",
+    "ChoiceRow",
     "EMModel",
     "EMResult",
     "GradientEstimator",
     "LogDensity",
+    "MixtureModel",
     "PathGradient",
+    "Restarts",
     "StickingTheLanding",
     "TotalGradient",
+    "choose_mixture",
+    "criteria_of",
     "cross_entropy",
     "expectation_maximisation",
+    "expectation_maximisation_from",
     "forward_kl",
+    "online_expectation_maximisation",
     "reverse_kl",
 ]

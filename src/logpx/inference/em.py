@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from logpx.errors import DivergedError
+from logpx.inference.squarem import Extrapolation
 
-__all__ = ["EMModel", "EMResult", "expectation_maximisation"]
+__all__ = ["Batches", "EMModel", "EMResult", "expectation_maximisation"]
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor | None]]]
+
+# Rounding of sums over many rows; anything more is a fall.
+_ROUNDING = 1e-9
 
 
 @runtime_checkable
@@ -42,12 +47,24 @@ class EMResult:
     history : list of float
         The penalised mean log-likelihood before each M-step; never falls.
     converged : bool
-        Whether the gain per row fell below the tolerance.
+        Whether the gain still to come fell below the tolerance.
+    largest_fall : float
+        By how much the penalised mean log-likelihood fell at most from one iteration to the next, beyond
+        rounding; 0 unless the model's M-step does not maximise what its E-step says.
+    statistics : object
+        Those of the last E-step, at the parameters that the model now has.
     """
 
     log_likelihood: float = float("-inf")
     history: list[float] = field(default_factory=list)
     converged: bool = False
+    largest_fall: float = 0.0
+    statistics: Any = None
+
+    @property
+    def penalised(self) -> float:
+        """The last penalised mean log-likelihood, in nats per row."""
+        return self.history[-1] if self.history else float("-inf")
 
 
 @torch.no_grad()
@@ -56,10 +73,16 @@ def expectation_maximisation(
     batches: Batches,
     *,
     max_iterations: int = 200,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-6,
     deadline: float | None = None,
+    accelerate: bool = False,
+    callback: Callable[[int, float], bool | None] | None = None,
 ) -> EMResult:
-    """Alternate E- and M-steps until the mean penalised log-likelihood gains less than the tolerance per row.
+    r"""Alternate E- and M-steps until hardly any gain is still to come.
+
+    Gains shrink by a nearly constant factor r, so that after a gain g about :math:`g\,r / (1 - r)` is left
+    (Aitken 1926; Böhning et al. 1994). EM ends when that, and g itself, are less than the tolerance times the
+    larger of 1 and the mean log-likelihood per row.
 
     Parameters
     ----------
@@ -70,9 +93,14 @@ def expectation_maximisation(
     max_iterations
         The most iterations.
     tolerance
-        Smallest gain, in nats per row, worth another iteration.
+        Relative, per row; below 0 all iterations are made.
     deadline
         A value of ``time.monotonic()`` after which no iteration starts.
+    accelerate
+        Extrapolate the parameters of a torch module after every second iteration (SQUAREM). What does not
+        raise the likelihood is taken back, so that it stays monotone.
+    callback
+        Called with the iteration and the penalised mean log-likelihood; true ends EM.
 
     Returns
     -------
@@ -82,29 +110,64 @@ def expectation_maximisation(
     Raises
     ------
     DivergedError
-        If the log-likelihood is not finite.
+        If there are no rows, or the log-likelihood is not finite.
     """
     result = EMResult()
-    previous = float("-inf")
+    extrapolation = Extrapolation(model) if accelerate and isinstance(model, nn.Module) else None
+    gain = math.inf
     while True:
-        total = None
-        for rows, weights in batches():
-            part = model.statistics(rows, weights)
-            total = part if total is None else total + part
-        if total is None:
-            raise DivergedError("EM was given no rows", fix="give at least one row")
-        weight = float(total.weight)
-        result.log_likelihood = float(total.log_likelihood) / weight
-        penalised = result.log_likelihood + float(model.log_prior()) / weight
-        if not torch.isfinite(torch.tensor(penalised)):
-            raise DivergedError(
-                "the log-likelihood of EM is not finite",
-                fix="scale the columns, use fewer components, or a prior (prior_rows > 0)",
-            )
+        try:
+            total, penalised = _e_step(model, batches)
+        except (DivergedError, RuntimeError):
+            if extrapolation is None or not extrapolation.pending:
+                raise
+            total, penalised = None, -math.inf
+        if extrapolation is not None and extrapolation.pending:
+            worse = not penalised >= result.penalised - _ROUNDING * abs(result.penalised)
+            extrapolation.judge(worse)
+            if worse:
+                total, penalised = _e_step(model, batches)
+        result.statistics = total
+        result.log_likelihood = float(total.log_likelihood) / float(total.weight)
+        previous = result.penalised
         result.history.append(penalised)
-        result.converged = penalised - previous < tolerance
+        last, gain = gain, penalised - previous
+        scale = max(1.0, abs(penalised))
+        if gain < -_ROUNDING * scale:
+            result.largest_fall = max(result.largest_fall, -gain)
+        result.converged = _to_come(last, gain) < tolerance * scale
         late = deadline is not None and time.monotonic() > deadline
-        if result.converged or late or len(result.history) > max_iterations:
+        stop = callback is not None and bool(callback(len(result.history) - 1, penalised))
+        if result.converged or late or stop or len(result.history) > max_iterations:
             return result
-        previous = penalised
         model.update(total)
+        if extrapolation is not None:
+            extrapolation.step()
+
+
+def _e_step(model: EMModel, batches: Batches) -> tuple[Any, float]:
+    total = None
+    for rows, weights in batches():
+        part = model.statistics(rows, weights)
+        total = part if total is None else total + part
+    if total is None or not float(total.weight) > 0.0:
+        raise DivergedError(
+            "EM was given no rows", fix="give at least one row that has a value and a weight above 0"
+        )
+    weight = float(total.weight)
+    penalised = (float(total.log_likelihood) + float(model.log_prior())) / weight
+    if not math.isfinite(penalised):
+        raise DivergedError(
+            "the log-likelihood of EM is not finite",
+            fix="scale the columns, use fewer components, or give a prior",
+        )
+    return total, penalised
+
+
+def _to_come(last: float, gain: float) -> float:
+    """Return how much likelihood is still to come after two gains, and no less than the last gain."""
+    if not math.isfinite(gain) or gain <= 0.0:
+        return gain
+    if not math.isfinite(last) or gain >= last:
+        return math.inf
+    return max(gain, gain * gain / (last - gain))

@@ -1,6 +1,44 @@
 """Latent-variable models."""
 
+from logpx.latent.bernoulli import BernoulliMixture
+from logpx.latent.categorical import CategoricalMixture
+from logpx.latent.columnwise import ColumnwiseMixture
+from logpx.latent.covariances import COVARIANCES
+from logpx.latent.dimension import principal_log_evidence
+from logpx.latent.discrete_statistics import DiscreteStatistics, ProductStatistics
 from logpx.latent.gaussian_mixture import GaussianMixture
-from logpx.latent.statistics import MixtureStatistics
+from logpx.latent.initialisation import STARTS
+from logpx.latent.linear_gaussian import FactorAnalysis, LinearGaussian, ProbabilisticPCA
+from logpx.latent.mixed_mixture import MixedMixture
+from logpx.latent.mixture import LatentMixture
+from logpx.latent.mixtures_of_subspaces import MixtureOfFactorAnalysers, MixtureOfPPCA
+from logpx.latent.poisson import PoissonMixture
+from logpx.latent.priors import ConjugatePrior
+from logpx.latent.rotation import Rotation, promax, varimax
+from logpx.latent.statistics import GaussianStatistics, MixtureStatistics
 
-__all__ = ["GaussianMixture", "MixtureStatistics"]
+__all__ = [
+    "COVARIANCES",
+    "STARTS",
+    "BernoulliMixture",
+    "CategoricalMixture",
+    "ColumnwiseMixture",
+    "ConjugatePrior",
+    "DiscreteStatistics",
+    "FactorAnalysis",
+    "GaussianMixture",
+    "GaussianStatistics",
+    "LatentMixture",
+    "LinearGaussian",
+    "MixedMixture",
+    "MixtureOfFactorAnalysers",
+    "MixtureOfPPCA",
+    "MixtureStatistics",
+    "PoissonMixture",
+    "ProbabilisticPCA",
+    "ProductStatistics",
+    "Rotation",
+    "principal_log_evidence",
+    "promax",
+    "varimax",
+]

@@ -1,31 +1,30 @@
-"""The Gaussian mixture with full covariances."""
+"""The Gaussian mixture, with any kind of covariance and with missing cells."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from logpx.distributions import Distribution
-from logpx.distributions.seeding import draw_rows
+from logpx.arguments import check_number
 from logpx.errors import UsageError
-from logpx.latent.initialisation import initial_responsibilities
-from logpx.latent.statistics import MixtureStatistics
-from logpx.transforms.base import check_event
+from logpx.latent.conditioning import conditional_rows
+from logpx.latent.covariances import Covariance, covariance_named
+from logpx.latent.gaussian_components import GaussianComponents
+from logpx.latent.mixture import LatentMixture
+from logpx.latent.priors import ConjugatePrior
 
 __all__ = ["GaussianMixture"]
 
-_CHUNK_NUMBERS = 2_000_000
 
+class GaussianMixture(LatentMixture):
+    r""":math:`p(x) = \sum_k \pi_k \, N(x; \mu_k, \Sigma_k)`, fitted by EM.
 
-class GaussianMixture(Distribution):
-    r""":math:`p(x) = \sum_k \pi_k \, N(x; \mu_k, \Sigma_k)` with full covariances, fitted by EM.
-
-    A prior of `prior_rows` pseudo-rows per component, scattered like the whole data but narrower by
-    :math:`K^{-2/D}`, keeps components from collapsing on single points; EM then climbs the penalised
-    log-likelihood, monotonically.
+    A missing cell is NaN: it is integrated out of log p, and in EM it is replaced by its conditional mean and
+    covariance, which is exact where cells are missing at random.
 
     Parameters
     ----------
@@ -33,185 +32,162 @@ class GaussianMixture(Distribution):
         The number of components K.
     features
         The number of features D.
-    prior_rows
-        The weight of the prior, in rows per component; 0 is maximum likelihood.
+    covariance
+        One of `logpx.latent.COVARIANCES`: ``full``, ``tied``, ``diagonal``, ``tied_diagonal``, ``spherical``,
+        ``tied_spherical``, ``low_rank`` (plus a diagonal: factor analysers), ``principal`` (plus a multiple
+        of the identity: probabilistic PCA).
+    rank
+        The number of latent dimensions of ``low_rank`` and ``principal``.
+    prior
+        A conjugate prior; None is maximum likelihood.
+    floor
+        The least variance of a component in any direction, relative to the variances of the data. The
+        likelihood of a mixture is unbounded without one, and a fit that ends at it is refused if there is
+        another.
+
+    Raises
+    ------
+    UsageError
+        If a number makes no sense, or there is no such covariance.
 
     References
     ----------
-    Dempster, Laird and Rubin 1977; Fraley and Raftery 2007 (the prior's scale).
+    Dempster, Laird and Rubin 1977; Ghahramani and Jordan 1994 (missing cells).
 
     Examples
     --------
     >>> import logpx, torch
     >>> x = torch.cat([torch.randn(200, 2), torch.randn(200, 2) + 8.0])
-    >>> mixture = GaussianMixture(components=2, features=2)
+    >>> mixture = GaussianMixture(components=2, features=2, covariance="full")
     >>> result = logpx.fit(mixture, x)
     >>> mixture.responsibilities(x).shape
     torch.Size([400, 2])
+    >>> mixture.marginal([1]).event_shape, mixture.condition([0], [8.0]).log_prob(torch.zeros(1, 1)).shape
+    ((1,), torch.Size([1]))
     """
 
-    prior_covariance: Tensor
+    parts: GaussianComponents
 
-    def __init__(self, components: int, features: int, prior_rows: float = 1.0) -> None:
-        super().__init__(features)
-        if components < 1 or prior_rows < 0.0:
-            raise UsageError(
-                f"a mixture of {components} components with {prior_rows} prior rows",
-                fix="give components >= 1 and prior_rows >= 0",
-            )
-        self.components, self.prior_rows = components, prior_rows
-        self.logits = nn.Parameter(torch.zeros(components))
-        self.means = nn.Parameter(torch.zeros(components, features))
-        self.log_diagonals = nn.Parameter(torch.zeros(components, features))
-        self.lowers = nn.Parameter(torch.zeros(components, features, features))
-        self.register_buffer("prior_covariance", torch.eye(features))
+    def __init__(
+        self,
+        components: int,
+        features: int,
+        covariance: str = "full",
+        rank: int | None = None,
+        prior: ConjugatePrior | None = None,
+        floor: float = 1e-6,
+    ) -> None:
+        if prior is not None and not isinstance(prior, ConjugatePrior):
+            raise UsageError(f"the prior is {prior!r}", fix="give a logpx.latent.ConjugatePrior")
+        check_number("floor", floor)
+        if floor < 0.0:
+            raise UsageError(f"floor is {floor}", fix="give 0 or more")
+        kind = covariance_named(covariance, components, features, rank)
+        weight_rows = 0.0 if prior is None else prior.weight_rows
+        super().__init__(GaussianComponents(kind, prior, floor), weight_rows)
 
     @property
-    def weights(self) -> Tensor:
-        """The components' weights, shape ``(K,)``."""
-        return torch.softmax(self.logits, 0)
+    def means(self) -> Tensor:
+        """The components' means, shape ``(K, D)``."""
+        return self.parts.means
 
     @property
-    def choleskys(self) -> Tensor:
-        """Lower triangular factors of the covariances, shape ``(K, D, D)``."""
-        return self.lowers.tril(-1) + torch.diag_embed(self.log_diagonals.exp())
+    def covariance(self) -> Covariance:
+        """The object that holds the covariances."""
+        return self.parts.covariance
 
     @property
     def covariances(self) -> Tensor:
         """The covariances, shape ``(K, D, D)``."""
-        return self.choleskys @ self.choleskys.mT
+        return self.parts.covariances()
 
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the log-density in nats, shape ``(*rows,)``."""
-        check_event(x, self.event_shape)
-        rows = x.reshape(-1, x.shape[-1])
-        each = [torch.logsumexp(self._joint(chunk)[0], 0) for chunk in self._chunks(rows)]
-        return (torch.cat(each) if each else rows.new_zeros(0)).view(x.shape[:-1])
+    def likelihood(self, z: Tensor) -> MultivariateNormal:
+        """Return p(x given z), the normal distributions of components z of shape ``(*rows,)``, of torch."""
+        z = torch.as_tensor(z)
+        factors = torch.linalg.cholesky(self.covariances.double()).to(self.means.dtype)
+        return MultivariateNormal(self.means[z], scale_tril=factors[z])
 
-    def responsibilities(self, x: Tensor) -> Tensor:
-        """Return p(component given x), shape ``(n, K)``; rows sum to 1 however far away they lie."""
-        # Rows so far out that every component's log-density overflows are shared equally.
-        least = 0.5 * torch.finfo(x.dtype).min
-        each = [torch.softmax(self._joint(chunk)[0].clamp_min(least), 0).mT for chunk in self._chunks(x)]
-        return torch.cat(each) if each else x.new_zeros(0, self.components)
+    def marginal(self, columns: Sequence[int]) -> GaussianMixture:
+        """Return the distribution of some columns, in that order.
 
-    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw rows, shape ``(n, D)``, the components in random order."""
-        features = self.event_shape[0]
+        Raises
+        ------
+        UsageError
+            If there is no such column, none is named, or one twice.
+        """
+        return self._mixture(self.logits, self.parts.select(self._columns("columns", columns)))
 
-        def draw(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-            uniform = torch.rand(rows, 1, generator=generator, device=device, dtype=self.means.dtype)
-            noise = torch.randn(rows, features, generator=generator, device=device, dtype=self.means.dtype)
-            return torch.cat([uniform, noise], 1)
+    def condition(self, columns: Sequence[int], values: Any) -> GaussianMixture | MixtureSameFamily:
+        """Return the distribution of the other columns, given values of some.
 
-        drawn = draw_rows(n, seed, self.means, draw)
-        chosen = (drawn[:, :1] >= self.weights.cumsum(0)[:-1]).sum(-1)
-        spread = torch.einsum("nij,nj->ni", self.choleskys[chosen], drawn[:, 1:])
-        return self.means[chosen] + spread
+        Parameters
+        ----------
+        columns
+            The columns that are known.
+        values
+            Shape ``(columns,)`` for one mixture; or ``(n, columns)`` for n of them, one per row, as torch's
+            ``MixtureSameFamily`` of batch shape ``(n,)``. A value that is not known is NaN.
 
-    @property
-    def reparameterised(self) -> bool:
-        """Whether the weights are fixed."""
-        return not self.logits.requires_grad
+        Returns
+        -------
+        GaussianMixture or MixtureSameFamily
+            Over the other columns, in their order.
 
-    def statistics(self, x: Tensor, weights: Tensor | None = None) -> MixtureStatistics:
-        """E-step: the expected sufficient statistics of rows of shape ``(n, D)``, in float64."""
-        total: MixtureStatistics | None = None
-        rows = x.double()
-        row_weights = rows.new_ones(len(rows)) if weights is None else weights.double()
-        for chunk, weight in zip(self._chunks(rows), self._chunks(row_weights), strict=True):
-            joint, deviations = self._joint(chunk)
-            log_prob = torch.logsumexp(joint, 0)
-            part = self._moments(
-                torch.exp(joint - log_prob) * weight, deviations, weight @ log_prob, weight.sum()
+        Raises
+        ------
+        UsageError
+            If the columns or the shape of the values make no sense, or no column is left.
+        """
+        known = self._columns("columns", columns)
+        values = torch.as_tensor(values, dtype=self.means.dtype, device=self.means.device)
+        values = values[None] if values.dim() == 0 else values
+        others = [column for column in range(self.event_shape[0]) if column not in set(known)]
+        if values.shape[-1] != len(known) or values.dim() > 2 or not others:
+            raise UsageError(
+                f"values of shape {tuple(values.shape)} for {len(known)} of {self.event_shape[0]} columns",
+                fix="give one value per column named, and leave at least one column out",
             )
-            total = part if total is None else total + part
-        if total is None:
-            raise UsageError("statistics of no rows", fix="give at least one row")
-        return total
+        if values.dim() == 2:
+            x = values.new_full((len(values), self.event_shape[0]), torch.nan)
+            x[:, known] = values
+            logits, means, covariances = conditional_rows(self.parts, self._joint, x)
+            factors = torch.linalg.cholesky(covariances[..., others, :][..., others].double())
+            normals = MultivariateNormal(means[..., others], scale_tril=factors.to(x.dtype))
+            return MixtureSameFamily(Categorical(logits=logits), normals)
+        kept = [place for place in range(len(known)) if not bool(values[place].isnan())]
+        x = values.new_full((1, self.event_shape[0]), torch.nan)
+        x[0, known] = values
+        logits = self._joint(x)[:, 0].detach()
+        if not kept:
+            return self.marginal(others)
+        parts = self.parts.condition([known[place] for place in kept], values[kept])
+        left = [column for column in range(self.event_shape[0]) if column not in {known[i] for i in kept}]
+        return self._mixture(logits, parts.select([left.index(column) for column in others]))
 
-    @torch.no_grad()
-    def update(self, statistics: MixtureStatistics) -> None:
-        """M-step: the parameters that maximise the expected penalised log-likelihood."""
-        count, prior = statistics.count, self.prior_rows
-        scatter = statistics.scatter + prior * self.prior_covariance.double()
-        # The floor only decides for a component that has lost every row and has no prior to fall back on.
-        rows = (count + prior).clamp_min(1e-10)
-        covariance = scatter / rows[:, None, None]
-        variance = covariance.diagonal(dim1=-2, dim2=-1)
-        floor = 1e-12 * self.prior_covariance.diagonal().double()
-        covariance = covariance + torch.diag_embed((floor - variance).clamp_min(0.0))
-        factor, failed = torch.linalg.cholesky_ex(covariance)
-        keep = (failed == 0) & torch.isfinite(factor).flatten(1).all(1) & (count > 1e-10)
-        self.logits.copy_(torch.log(count.clamp_min(1e-300) / statistics.weight).clamp_min(-700.0))
-        for k in keep.nonzero().flatten().tolist():
-            self.means[k] = statistics.mean[k]
-            self.log_diagonals[k] = factor[k].diagonal().log()
-            self.lowers[k] = factor[k].tril(-1)
-
-    def log_prior(self) -> Tensor:
-        """Return the log-density of the prior at the parameters, up to a constant, in nats."""
-        if not self.prior_rows:
-            return self.means.new_zeros((), dtype=torch.float64)
-        factor = self.choleskys.double()
-        root = torch.linalg.cholesky(self.prior_covariance.double()).expand_as(factor)
-        trace: Tensor = torch.linalg.solve_triangular(factor, root, upper=False).square().sum()
-        return -self.prior_rows * (self.log_diagonals.double().sum() + 0.5 * trace)
-
-    @torch.no_grad()
-    def initialise_components(self, x: Tensor, seed: int = 0) -> None:
-        """Start EM from k-means on whitened rows.
+    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
+        """Fill in missing cells: with their conditional means, or with draws from their joint conditional.
 
         Parameters
         ----------
         x
-            Rows, or a sample of them, shape ``(n, D)``.
+            Rows with NaN for missing cells, shape ``(n, D)``. Cells that are there are returned as they are.
+        draws
+            How many completed tables to draw; None for the conditional means.
         seed
-            Different seeds give different starts.
+            Of the draws.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n, D)``, or ``(draws, n, D)``.
         """
-        rows = x.double()
-        centred = rows - rows.mean(0)
-        covariance = centred.mT @ centred / len(rows)
-        covariance.diagonal().add_(1e-9 * covariance.diagonal().mean().clamp_min(1e-300))
-        self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.event_shape[0]))
-        responsibilities = initial_responsibilities(centred, covariance, self.components, seed)
-        deviations = rows.expand(self.components, *rows.shape)
-        zero = rows.new_zeros(())
-        self.means.zero_()
-        moments = self._moments(responsibilities, deviations - rows.mean(0), zero, zero + len(rows))
-        shifted = MixtureStatistics(
-            moments.count,
-            moments.mean + rows.mean(0),
-            moments.scatter,
-            moments.log_likelihood,
-            moments.weight,
-        )
-        self.update(shifted)
+        from logpx.latent.conditioning import impute
 
-    def _joint(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log π_k + log N_k of shape (K, n), and the deviations from the means of shape (K, n, D)."""
-        features = self.event_shape[0]
-        deviations = rows - self.means.to(rows.dtype)[:, None]
-        # Rows times the inverse factor, one triangular inverse per component instead of one solve per row.
-        identity = torch.eye(features, dtype=rows.dtype, device=rows.device)
-        whitening = torch.linalg.solve_triangular(
-            self.choleskys.to(rows.dtype), identity.expand(self.components, -1, -1), upper=False
-        ).mT
-        z = deviations @ whitening
-        log_weights = torch.log_softmax(self.logits.to(rows.dtype), 0)
-        constant = log_weights - self.log_diagonals.to(rows.dtype).sum(-1)
-        log_normal = -0.5 * (z * z).sum(-1) - 0.5 * features * math.log(2.0 * math.pi)
-        return constant[:, None] + log_normal, deviations
+        return impute(self.parts, self._joint, x, draws, seed)
 
-    def _moments(
-        self, weighted: Tensor, deviations: Tensor, log_likelihood: Tensor, weight: Tensor
-    ) -> MixtureStatistics:
-        count = weighted.sum(-1)
-        step = torch.einsum("kn,knd->kd", weighted, deviations) / count.clamp_min(1e-300)[:, None]
-        scatter = (deviations * weighted.unsqueeze(-1)).mT @ deviations
-        scatter = scatter - count[:, None, None] * step.unsqueeze(-1) * step.unsqueeze(-2)
-        return MixtureStatistics(count, self.means.double() + step, scatter, log_likelihood, weight)
-
-    def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
-        size = max(64, _CHUNK_NUMBERS // (self.components * self.event_shape[0]))
-        return iter(torch.split(rows, size)) if len(rows) else iter(())
+    def _mixture(self, logits: Tensor, parts: GaussianComponents) -> GaussianMixture:
+        result = GaussianMixture(parts.components, parts.features, floor=self.parts.floor).to(self.means)
+        result.parts.load_state_dict(parts.state_dict())
+        with torch.no_grad():
+            result.logits.copy_(logits)
+        return result

@@ -1,27 +1,82 @@
-"""Sufficient statistics of a mixture as a value."""
+"""Sufficient statistics of mixtures as values: they add up, and can be scaled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["MixtureStatistics"]
+__all__ = ["GaussianStatistics", "MixtureStatistics"]
+
+_TINY = torch.finfo(torch.float64).tiny
 
 
 @dataclass(frozen=True)
-class MixtureStatistics:
-    """Responsibility-weighted count, mean and centred scatter of every component, and the log-likelihood.
+class GaussianStatistics:
+    """Responsibility-weighted count, mean and centred scatter of K components, in float64.
 
     Parameters
     ----------
     count
-        Shape ``(K,)``.
+        Shape ``(K, 1)``, or ``(K, D)`` where columns are counted apart because cells are missing.
     mean
         Shape ``(K, D)``.
     scatter
-        Shape ``(K, D, D)``: weighted outer products of deviations from `mean`.
+        Weighted sums of products of deviations from `mean`: shape ``(K, D, D)``, or ``(K, D)`` of squares
+        alone; with 1 in place of K where they are pooled over the components.
+    """
+
+    count: Tensor
+    mean: Tensor
+    scatter: Tensor
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether only squares were summed."""
+        return self.scatter.dim() == 2
+
+    def __add__(self, other: GaussianStatistics) -> GaussianStatistics:
+        """Merge with the statistics of other rows (Chan, Golub and LeVeque 1983)."""
+        count = self.count + other.count
+        safe = count.clamp_min(_TINY)
+        step = other.mean - self.mean
+        shared = self.count * other.count / safe
+        between = self.products(step, shared)
+        return GaussianStatistics(
+            count, self.mean + step * (other.count / safe), self.scatter + other.scatter + between
+        )
+
+    def __mul__(self, factor: float) -> GaussianStatistics:
+        """Scale the weights of all rows."""
+        return GaussianStatistics(self.count * factor, self.mean, self.scatter * factor)
+
+    def products(self, step: Tensor, weights: Tensor) -> Tensor:
+        """Return weighted products of deviations in the form of the scatter.
+
+        Parameters
+        ----------
+        step
+            One deviation per component, shape ``(K, D)``.
+        weights
+            Shape ``(K, 1)`` or ``(K, D)``.
+        """
+        weighted = weights * step
+        each = weighted * step if self.diagonal else weighted.unsqueeze(-1) * step.unsqueeze(-2)
+        return each.sum(0, keepdim=True) if len(self.scatter) < len(step) else each
+
+
+@dataclass(frozen=True)
+class MixtureStatistics:
+    """What the E-step of a mixture hands to the M-step.
+
+    Parameters
+    ----------
+    count
+        The rows' weights, shared out by responsibility; shape ``(K,)``.
+    parts
+        The statistics of the components' own parameters.
     log_likelihood
         Weighted sum of log p(x) over the rows at the parameters used, in nats.
     weight
@@ -29,21 +84,21 @@ class MixtureStatistics:
     """
 
     count: Tensor
-    mean: Tensor
-    scatter: Tensor
+    parts: Any
     log_likelihood: Tensor
     weight: Tensor
 
     def __add__(self, other: MixtureStatistics) -> MixtureStatistics:
         """Merge with the statistics of other rows at the same parameters."""
-        count = self.count + other.count
-        safe = count.clamp_min(torch.finfo(count.dtype).tiny)
-        step = other.mean - self.mean
-        between = step.unsqueeze(-1) * step.unsqueeze(-2) * (self.count * other.count / safe)[:, None, None]
         return MixtureStatistics(
-            count,
-            self.mean + step * (other.count / safe)[:, None],
-            self.scatter + other.scatter + between,
+            self.count + other.count,
+            self.parts + other.parts,
             self.log_likelihood + other.log_likelihood,
             self.weight + other.weight,
+        )
+
+    def __mul__(self, factor: float) -> MixtureStatistics:
+        """Scale the weights of all rows, as online EM does with what it knew before."""
+        return MixtureStatistics(
+            self.count * factor, self.parts * factor, self.log_likelihood * factor, self.weight * factor
         )

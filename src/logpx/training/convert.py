@@ -109,7 +109,14 @@ def _to_dtype(values: NDArray[Any] | Tensor, dtype: torch.dtype) -> Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(dtype)
 
 
-def as_rows(data: Any, event_shape: tuple[int, ...], dtype: torch.dtype, what: str, start: int = 0) -> Tensor:
+def as_rows(
+    data: Any,
+    event_shape: tuple[int, ...],
+    dtype: torch.dtype,
+    what: str,
+    start: int = 0,
+    missing: bool = False,
+) -> Tensor:
     """Return data as a finite tensor of shape ``(n, *event_shape)``.
 
     Parameters
@@ -124,6 +131,8 @@ def as_rows(data: Any, event_shape: tuple[int, ...], dtype: torch.dtype, what: s
         How messages call the data.
     start
         The number of the first row, counted from 0, where the data are a part of something longer.
+    missing
+        Whether cells may be missing, that is NaN.
 
     Raises
     ------
@@ -160,14 +169,16 @@ def as_rows(data: Any, event_shape: tuple[int, ...], dtype: torch.dtype, what: s
         )
     rows = _to_dtype(values, dtype)
     # The sum is finite only if every value is, and needs no temporary; that it overflowed is ruled out next.
-    if not math.isfinite(rows.sum().item()) and not bool(torch.isfinite(rows).all()):
-        raise _not_finite(rows, values, names, start)
+    if not math.isfinite(rows.sum().item()):
+        bad = torch.isinf(rows) if missing else ~torch.isfinite(rows)
+        if bool(bad.any()):
+            raise _not_finite(bad, rows, values, names, start)
     return rows
 
 
-def _not_finite(rows: Tensor, values: Any, names: list[str] | None, start: int) -> DataError:
+def _not_finite(bad: Tensor, rows: Tensor, values: Any, names: list[str] | None, start: int) -> DataError:
     flat = rows.flatten(1)
-    position = int((~torch.isfinite(flat)).flatten().nonzero()[0].item())
+    position = int(bad.flatten().nonzero()[0].item())
     row, column = divmod(position, flat.shape[1])
     value = float(values.reshape(len(flat), -1)[row, column])
     where = {"row": start + row + 1, "column": names[column] if names else column}

@@ -29,21 +29,25 @@ class Intake:
         The number of context features, 0 for none.
     dtype
         The model's dtype.
+    missing
+        Whether cells may be missing.
     """
 
     event_shape: tuple[int, ...]
     context_features: int
     dtype: torch.dtype
+    missing: bool = False
 
     @classmethod
     def of(cls, model: Distribution) -> Intake:
         """Return what a model takes."""
         dtypes = (t.dtype for t in (*model.parameters(), *model.buffers()) if t.is_floating_point())
-        return cls(model.event_shape, model.context_features, next(dtypes, torch.get_default_dtype()))
+        dtype = next(dtypes, torch.get_default_dtype())
+        return cls(model.event_shape, model.context_features, dtype, model.allows_missing)
 
     def batch(self, x: Any, context: Any, weights: Any, what: str, start: int = 0) -> Batch:
         """Return checked rows, of which those with weight 0 are left out."""
-        rows = as_rows(x, self.event_shape, self.dtype, what, start)
+        rows = as_rows(x, self.event_shape, self.dtype, what, start, self.missing)
         if (context is None) != (self.context_features == 0):
             raise UsageError(
                 f"the model takes {self.context_features} context features, and the {what} "

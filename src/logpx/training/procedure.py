@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from logpx.distributions import DiagonalNormal, FullNormal
-from logpx.errors import DataError
-from logpx.inference import expectation_maximisation
-from logpx.latent import GaussianMixture
+from logpx.distributions import DiagonalNormal, FullNormal, Moments
+from logpx.errors import DataError, DivergedError
+from logpx.inference import expectation_maximisation_from
+from logpx.latent import LatentMixture, LinearGaussian
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, evaluate
 from logpx.training.history import Record, StopReason
@@ -27,12 +27,13 @@ __all__ = [
     "ExpectationMaximisation",
     "GradientDescent",
     "HasStatistics",
+    "LinearGaussianProcedure",
     "Procedure",
     "procedure_for",
 ]
 
 _BLOCK_ROWS = 65_536
-_EM_ITERATIONS = 200
+_EM_ITERATIONS = 1000
 
 
 class HasStatistics(Protocol):
@@ -102,31 +103,108 @@ class ClosedForm(Procedure):
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
 
 
+class LinearGaussianProcedure(Procedure):
+    """Maximum likelihood from mean and covariance; by EM where cells are missing.
+
+    Parameters
+    ----------
+    model
+        The model.
+    """
+
+    def __init__(self, model: LinearGaussian) -> None:
+        self._model = model
+
+    def run(self, task: Task) -> Outcome:
+        """Add up the moments of all rows, or of those that are not set aside."""
+        blocks: Iterable[Batch] = _in_blocks(task.source.read(), task.device)
+        validation = task.validation
+        if task.fraction is not None and validation is None:
+            rows = task.divide(by_default=False)
+            blocks, validation = rows.training.blocks(_BLOCK_ROWS), rows.validation
+        total, count = None, 0
+        for block in blocks:
+            part = Moments.of(block.x, block.weights, full=True)
+            total = part if total is None else total + part
+            count += len(block)
+        if total is None:
+            raise DataError("there are no rows", fix="pass two or more; rows of weight 0 do not count")
+        if bool(total.mean.isnan().any()):
+            return ExpectationMaximisation(self._model).run(task)
+        train = self._model.update_from_moments(total)
+        return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
+
+
 class ExpectationMaximisation(Procedure):
-    """EM until the likelihood hardly rises any more.
+    """EM from several starts until the likelihood hardly rises any more, in double precision.
 
     Parameters
     ----------
     model
         The mixture.
+    restarts
+        How many starts.
+    start
+        One of `logpx.latent.STARTS` for all of them; None takes each in turn.
+    tolerance, accelerate
+        As in `logpx.inference.expectation_maximisation`.
     """
 
-    def __init__(self, model: GaussianMixture) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: LatentMixture | LinearGaussian,
+        restarts: int = 6,
+        start: str | None = None,
+        tolerance: float = 1e-6,
+        accelerate: bool = True,
+    ) -> None:
+        self._model, self._restarts, self._start = model, restarts, start
+        self._tolerance, self._accelerate = tolerance, accelerate
 
     def run(self, task: Task) -> Outcome:
-        """Start from a sample of the rows, and alternate E- and M-steps over all of them."""
+        """Start from a sample of the rows, and alternate E- and M-steps over all of them.
+
+        Raises
+        ------
+        DivergedError
+            If every start ends with a component that has shrunk onto a few rows.
+        """
         rows = task.divide(by_default=False)
-        self._model.initialise_components(rows.start.x, task.seed)
         wishes = task.wishes
         most = _EM_ITERATIONS if wishes.max_epochs is None else round(wishes.max_epochs)
-        result = expectation_maximisation(
-            self._model,
-            lambda: ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS)),
-            max_iterations=most,
-            deadline=None if wishes.max_time is None else task.began + wishes.max_time,
-        )
+        dtype = next(self._model.parameters()).dtype
+        self._model.double()
+        try:
+            outcome = expectation_maximisation_from(
+                self._model,
+                lambda: ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS)),
+                rows.start.x,
+                seed=task.seed,
+                restarts=self._restarts,
+                start=self._start,
+                should_stop=task.should_stop,
+                max_iterations=most,
+                tolerance=self._tolerance,
+                accelerate=self._accelerate,
+                deadline=None if wishes.max_time is None else task.began + wishes.max_time,
+            )
+        finally:
+            self._model.to(dtype)
+        result = outcome.result
         iterations = len(result.history) - 1
+        if outcome.collapsed:
+            raise DivergedError(
+                f"every start ended in a likelihood without meaning: {', '.join(outcome.collapsed[:3])}",
+                fix="take fewer components, covariance='tied', or a prior: "
+                "prior=latent.ConjugatePrior(covariance_rows=1)",
+            )
+        if outcome.refused:
+            task.history.happened(
+                iterations,
+                "refused",
+                f"{len(outcome.refused)} of {outcome.tried} starts were refused, because a component had "
+                f"shrunk onto a few rows ({outcome.refused[0]})",
+            )
         reason = StopReason.TIME if iterations < most else StopReason.BUDGET
         if result.converged:
             reason = StopReason.CONVERGED
@@ -178,5 +256,10 @@ def _closed_form(model: DiagonalNormal | FullNormal) -> Procedure:
 
 
 @procedure_for.register
-def _expectation_maximisation(model: GaussianMixture) -> Procedure:
+def _linear_gaussian(model: LinearGaussian) -> Procedure:
+    return LinearGaussianProcedure(model)
+
+
+@procedure_for.register
+def _expectation_maximisation(model: LatentMixture) -> Procedure:
     return ExpectationMaximisation(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -79,7 +80,12 @@ class _Totals:
         self._high: Tensor | None = None
 
     def add(self, batch: Batch) -> None:
-        low, high = batch.x.flatten(1).aminmax(dim=0)
+        flat = batch.x.flatten(1)
+        low, high = flat.aminmax(dim=0)
+        if bool(low.isnan().any()):
+            missing = flat.isnan()
+            low = flat.masked_fill(missing, math.inf).amin(0)
+            high = flat.masked_fill(missing, -math.inf).amax(0)
         self._low = low if self._low is None else torch.minimum(self._low, low)
         self._high = high if self._high is None else torch.maximum(self._high, high)
         self.count += len(batch)
@@ -93,6 +99,11 @@ class _Totals:
             )
         assert self._low is not None
         assert self._high is not None
+        empty = (self._low > self._high).nonzero().flatten()
+        if len(empty):
+            raise DataError(
+                "every cell is missing", column=source.column(int(empty[0])), fix="leave the column out"
+            )
         constant = (self._low == self._high).nonzero().flatten()
         if len(constant) and not constants:
             raise DataError(

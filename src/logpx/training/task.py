@@ -74,7 +74,7 @@ class Task:
         """
         aside = self.validation is None and (by_default or self.fraction is not None)
         fraction = self.fraction if aside else 0.0
-        divided = survey(self.source, fraction, self.seed, self.device, constants=self.model.dequantises)
+        divided = survey(self.source, fraction, self.seed, self.device, constants=self.model.allows_constants)
         validation = divided.validation if self.validation is None else self.validation
         return Survey(divided.training, validation, divided.start, divided.mean_weight)
 

@@ -140,7 +140,7 @@ def open_images(
 
     Parameters
     ----------
-    source : array, tensor, path, pattern or name
+    source : array, tensor, path or str
         Whole levels of shape ``(n, H, W)``, ``(n, H, W, C)`` or ``(n, C, H, W)`` as an array or in a .npy or
         .npz file (``images`` or ``x``, with ``labels`` or ``y`` if present); an idx file of MNIST (labels are
         found beside it); a CIFAR-10 batch ``.bin``; either of these two perhaps with .gz; a PNG or JPEG file,

@@ -16,7 +16,7 @@ from logpx import flows
 from logpx.distributions import Distribution, FullNormal
 from logpx.errors import LogpxError, UsageError
 from logpx.inference import expectation_maximisation
-from logpx.latent import GaussianMixture
+from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.suggestions import suggestion
 from logpx.training import fit
 
@@ -155,13 +155,11 @@ class MixtureFamily(QuickFamily):
     def _score(self, model: GaussianMixture, training: Tensor, validation: Tensor, rows: int) -> float:
         if rows >= self.rows_to_validate:
             return model.log_prob(validation).mean().item()
-        k, d = model.components, model.event_shape[0]
-        free = k - 1 + k * d + k * d * (d + 1) // 2
-        return model.log_prob(training).mean().item() - 0.5 * free * math.log(rows) / rows
+        return model.log_prob(training).mean().item() - 0.5 * model.free_parameters * math.log(rows) / rows
 
     @torch.no_grad()
     def _run(self, rows: Tensor, components: int, seed: int, deadline: float) -> GaussianMixture:
-        model = GaussianMixture(components, rows.shape[1], prior_rows=0.1).double()
+        model = GaussianMixture(components, rows.shape[1], prior=ConjugatePrior(covariance_rows=0.1)).double()
         model.initialise_components(rows, seed)
         expectation_maximisation(
             model, lambda: [(rows, None)], max_iterations=150, tolerance=3e-4, deadline=deadline

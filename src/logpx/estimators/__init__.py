@@ -1,0 +1,7 @@
+"""Models with the interface of scikit-learn."""
+
+from logpx.estimators.base import DensityEstimator
+from logpx.estimators.flow_density import FlowDensity
+from logpx.estimators.gaussian_mixture import GaussianMixture
+
+__all__ = ["DensityEstimator", "FlowDensity", "GaussianMixture"]

@@ -1,0 +1,124 @@
+"""What all estimators have in common: checked rows and weights, and scores of a fitted distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from logpx.distributions import Distribution
+from logpx.errors import DataError
+
+__all__ = ["DensityEstimator"]
+
+_BLOCK_ROWS = 65_536
+Rows = NDArray[np.float64]
+
+
+class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """A density estimator of scikit-learn around a distribution of logpx.
+
+    A subclass has a ``fit`` that leaves the distribution, in float64 and in the units of the data, as
+    ``model_``. Where it has a parameter ``allow_nan``, this says whether cells may be missing (NaN).
+
+    Attributes
+    ----------
+    model_ : logpx.distributions.Distribution
+        The fitted distribution.
+    n_features_in_ : int
+        The number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features,)
+        The names of the columns, if they had any.
+
+    Examples
+    --------
+    >>> from logpx.estimators import GaussianMixture
+    >>> isinstance(GaussianMixture(), DensityEstimator)
+    True
+    """
+
+    model_: Distribution
+    n_features_in_: int
+
+    def score_samples(self, X: ArrayLike) -> Rows:
+        """Return log p(x) of every row.
+
+        Parameters
+        ----------
+        X
+            Shape ``(n_samples, n_features)``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats; exact.
+        """
+        return self._log_prob(self._rows_like_fitted(X))
+
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the mean of log p(x) over the rows, in nats.
+
+        Parameters
+        ----------
+        X
+            Shape ``(n_samples, n_features)``.
+        y
+            Ignored.
+        sample_weight
+            Weights of the rows in the mean, shape ``(n_samples,)``.
+        """
+        rows = self._rows_like_fitted(X)
+        return float(np.average(self._log_prob(rows), weights=self._weights(sample_weight, rows)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = bool(getattr(self, "allow_nan", False))
+        return tags
+
+    def _rows_to_fit(
+        self, X: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Rows, NDArray[np.float64] | None]:
+        """Return rows and weights to fit; a row of weight 0 is left out."""
+        rows = self._checked(X, reset=True, ensure_min_samples=2)
+        weights = self._weights(sample_weight, rows)
+        if weights is None or bool((weights > 0.0).all()):
+            return rows, weights
+        return rows[weights > 0.0], weights[weights > 0.0]
+
+    def _rows_like_fitted(self, X: ArrayLike) -> Rows:
+        check_is_fitted(self)
+        return self._checked(X, reset=False)
+
+    def _checked(self, X: ArrayLike, **options: Any) -> Rows:
+        finite = "allow-nan" if getattr(self, "allow_nan", False) else True
+        rows: Rows = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, **options)
+        return rows
+
+    def _weights(self, sample_weight: ArrayLike | None, rows: Rows) -> NDArray[np.float64] | None:
+        if sample_weight is None:
+            return None
+        weights: NDArray[np.float64] = _check_sample_weight(
+            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+        )
+        if not weights.any():
+            raise DataError("every sample weight is zero", fix="give a weight above 0 to two rows or more")
+        return weights
+
+    def _log_prob(self, rows: Rows) -> Rows:
+        with torch.no_grad():
+            return np.concatenate(
+                [self.model_.log_prob(block).numpy(force=True) for block in self._blocks(rows)]
+            )
+
+    def _blocks(self, rows: Rows) -> list[torch.Tensor]:
+        """Return rows as tensors where the model is, in blocks that bound the memory."""
+        device = next(self.model_.parameters()).device
+        # A copy: memory that cannot be written to has no tensor.
+        return [
+            torch.tensor(rows[start : start + _BLOCK_ROWS], device=device)
+            for start in range(0, len(rows), _BLOCK_ROWS)
+        ]

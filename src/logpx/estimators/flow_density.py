@@ -1,0 +1,271 @@
+"""Normalizing flows with the interface of scikit-learn."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from logpx.arguments import check_count
+from logpx.distributions import Flow
+from logpx.errors import DataError, UsageError
+from logpx.estimators.base import DensityEstimator, Rows
+from logpx.flows import IAF, MAF, NICE, NSF, RealNVP
+from logpx.suggestions import suggestion
+from logpx.training import fit
+from logpx.transforms import Chain, Standardize
+
+__all__ = ["FLOWS", "FlowDensity"]
+
+_MOST_SEED = np.iinfo(np.int32).max
+_DTYPES = MappingProxyType({"float32": torch.float32, "float64": torch.float64})
+
+
+def _nsf(features: int, **options: Any) -> Flow:
+    # A coupling needs two features, one to look at and one to map.
+    return NSF(features, autoregressive=features == 1, **options)
+
+
+def _autoregressive_nsf(features: int, **options: Any) -> Flow:
+    return NSF(features, autoregressive=True, **options)
+
+
+_BUILDERS: dict[str, Callable[..., Flow]] = {
+    "nsf": _nsf,
+    "autoregressive_nsf": _autoregressive_nsf,
+    "maf": MAF,
+    "iaf": IAF,
+    "realnvp": RealNVP,
+    "nice": NICE,
+}
+FLOWS = MappingProxyType(_BUILDERS)
+
+
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):  # type: ignore[misc]
+    """A normalizing flow as density estimator, and as transformer between data and noise.
+
+    Parameters
+    ----------
+    flow
+        ``nsf``, ``autoregressive_nsf``, ``maf``, ``iaf``, ``realnvp`` or ``nice``; or a flow of logpx that
+        has not been fitted, of which every ``fit`` trains a copy. A flow given by name is of data that are
+        standardized in float64; any other is given the data as they are.
+    layers, hidden
+        Of a flow given by name: the number of layers, and the widths of the hidden layers of its
+        conditioners; None for its own defaults.
+    max_epochs, max_time, batch_size, learning_rate, validation_fraction, noise
+        As in `logpx.fit`; None leaves the choice to it.
+    dtype
+        ``float32`` or ``float64``: what training computes in. Scores are computed in float64.
+    random_state
+        Of the initial weights, the division of the rows, their order, and the samples.
+    device
+        Where to compute, such as ``"cuda"``; None for the CPU, or where a given flow is.
+    verbose
+        Whether to show progress.
+
+    Attributes
+    ----------
+    model_ : logpx.distributions.Flow
+        The fitted flow in float64, in the units of the data.
+    validation_score_ : float or None
+        The mean of log p(x) over the rows that were set aside, in nats; None if none were.
+    n_epochs_ : int
+        After how many passes over the rows the flow was at its best.
+    stopped_ : str
+        Why training ended.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, if they had any.
+
+    Notes
+    -----
+    A row of weight 2 counts like two rows in every expectation. Training visits rows in random batches, so
+    that two such fits agree exactly only with full batches, ``noise=0`` and ``validation_fraction=0``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(200, 2)) + [1e6, 0.0]
+    >>> flow = FlowDensity("realnvp", layers=2, hidden=(8,), max_epochs=2, random_state=0).fit(X)
+    >>> flow.score_samples(X).shape, flow.transform(X).shape
+    ((200,), (200, 2))
+    >>> bool(np.allclose(flow.inverse_transform(flow.transform(X)), X))
+    True
+    """
+
+    model_: Flow
+
+    def __init__(
+        self,
+        flow: str | Flow = "nsf",
+        *,
+        layers: int | None = None,
+        hidden: Sequence[int] | None = None,
+        max_epochs: float | None = None,
+        max_time: float | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float | None = None,
+        noise: float | None = None,
+        dtype: str = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        device: str | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.flow = flow
+        self.layers = layers
+        self.hidden = hidden
+        self.max_epochs = max_epochs
+        self.max_time = max_time
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.noise = noise
+        self.dtype = dtype
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> FlowDensity:
+        """Train the flow by maximum likelihood.
+
+        Parameters
+        ----------
+        X
+            Finite, shape ``(n_samples, n_features)``.
+        y
+            Ignored.
+        sample_weight
+            At least 0, shape ``(n_samples,)``.
+
+        Returns
+        -------
+        FlowDensity
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If an argument makes no sense, there are too few rows, or a column never varies.
+        DivergedError
+            If training does not stay finite.
+        """
+        if self.dtype not in _DTYPES:
+            raise UsageError(
+                f"there is no dtype {self.dtype!r}", fix=suggestion(str(self.dtype), list(_DTYPES))
+            )
+        rows, weights = self._rows_to_fit(X, sample_weight)
+        seed = int(check_random_state(self.random_state).randint(_MOST_SEED))
+        flow = self._new_flow(rows.shape[1], seed).to(_DTYPES[self.dtype])
+        unit = None
+        if isinstance(self.flow, str):
+            unit = self._unit(rows, weights)
+            rows = unit.forward(torch.tensor(rows))[0].numpy()
+        result = fit(
+            flow,
+            rows,
+            weights=weights,
+            validation_fraction=self.validation_fraction,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            max_epochs=self.max_epochs,
+            max_time=self.max_time,
+            noise=self.noise,
+            seed=seed,
+            device=self.device,
+            progress=bool(self.verbose),
+        )
+        self.validation_score_ = result.best_validation
+        if unit is not None:
+            device = next(flow.parameters()).device
+            flow = Flow(flow.base, Chain([unit.to(device), flow.transform]))
+            if self.validation_score_ is not None:
+                self.validation_score_ -= float(unit.scale.log().sum())
+        self.model_ = flow.double().eval()
+        self.n_epochs_, self.stopped_ = result.best_epoch, result.stopped.value
+        return self
+
+    def transform(self, X: ArrayLike) -> Rows:
+        """Map data to noise, shape ``(n_samples, n_features)``."""
+        blocks = self._blocks(self._rows_like_fitted(X))
+        with torch.no_grad():
+            return np.concatenate([self.model_.transform.forward(x)[0].numpy(force=True) for x in blocks])
+
+    def inverse_transform(self, X: ArrayLike) -> Rows:
+        """Map noise to data, shape ``(n_samples, n_features)``."""
+        check_is_fitted(self)
+        noise = check_array(X, dtype=np.float64)
+        if noise.shape[1] != self.n_features_in_:
+            raise UsageError(
+                f"noise of {noise.shape[1]} columns", fix=f"give {self.n_features_in_}, as transform does"
+            )
+        with torch.no_grad():
+            return np.concatenate(
+                [self.model_.transform.inverse(z)[0].numpy(force=True) for z in self._blocks(noise)]
+            )
+
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Rows:
+        """Draw rows, shape ``(n_samples, n_features)``.
+
+        Parameters
+        ----------
+        n_samples
+            The number of rows.
+        random_state
+            None takes that of the estimator.
+        """
+        check_is_fitted(self)
+        check_count("n_samples", n_samples)
+        random = check_random_state(self.random_state if random_state is None else random_state)
+        with torch.no_grad():
+            drawn = self.model_.sample(n_samples, seed=int(random.randint(_MOST_SEED)))
+        return np.asarray(drawn.numpy(force=True))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_features_in_
+
+    def _new_flow(self, features: int, seed: int) -> Flow:
+        if isinstance(self.flow, Flow):
+            if self.flow.event_shape != (features,) or self.flow.context_features:
+                raise UsageError(
+                    f"the flow is of events of shape {self.flow.event_shape}, with "
+                    f"{self.flow.context_features} context features, and the data have {features} columns",
+                    fix="build the flow for these data, without a context",
+                )
+            if self.layers is not None or self.hidden is not None:
+                raise UsageError("layers or hidden of a flow that is given", fix="build the flow with them")
+            return copy.deepcopy(self.flow)
+        if self.flow not in FLOWS:
+            raise UsageError(f"there is no flow {self.flow!r}", fix=suggestion(str(self.flow), list(FLOWS)))
+        options = {"layers": self.layers, "hidden": self.hidden}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return FLOWS[self.flow](features, **{k: v for k, v in options.items() if v is not None})
+
+    def _unit(self, rows: Rows, weights: Rows | None) -> Standardize:
+        means = np.average(rows, axis=0, weights=weights)
+        scales = np.sqrt(np.average(np.square(rows - means), axis=0, weights=weights))
+        # Rounding of the mean alone gives a constant column a spread of a few ulp.
+        constant = scales <= 1e-14 * np.abs(means)
+        if constant.any():
+            place = int(constant.argmax())
+            names = getattr(self, "feature_names_in_", None)
+            raise DataError(
+                "every row has the same value, so that no density exists on it",
+                column=place if names is None else str(names[place]),
+                fix="leave the column out",
+            )
+        given = dict(enumerate(zip(means.tolist(), scales.tolist(), strict=True)))
+        unit = Standardize(rows.shape[1], given).double()
+        unit.initialise(torch.tensor(rows))
+        return unit

@@ -1,0 +1,270 @@
+"""The Gaussian mixture with the interface of scikit-learn."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from logpx import latent
+from logpx.arguments import check_count
+from logpx.errors import UsageError
+from logpx.estimators.base import DensityEstimator
+from logpx.estimators.covariance_types import covariance_type_named
+from logpx.estimators.mixture_em import Run
+from logpx.estimators.mixture_fit import check_settings, fit_mixture
+from logpx.estimators.mixture_start import Start
+
+__all__ = ["GaussianMixture"]
+
+_MOST_SEED = np.iinfo(np.int32).max
+_Numbers = NDArray[np.float64]
+
+
+class GaussianMixture(DensityEstimator):
+    r"""Gaussian mixture, in place of ``sklearn.mixture.GaussianMixture``.
+
+    Parameters, attributes and methods are those of scikit-learn, and besides there are sample weights,
+    missing cells, priors, two more covariance types and more ways to start. What differs:
+
+    - ``reg_covar`` is the least variance that a component may have in any direction. It is a constraint,
+      under which EM never falls, where scikit-learn adds it to every variance after each M-step.
+    - ``lower_bound_`` is the mean log-likelihood of the parameters returned, not of those before.
+    - Of several starts (``n_init``), one that ended with a component on a few rows is kept only if all did.
+    - Samples come in random order.
+
+    Parameters
+    ----------
+    n_components
+        The number of components K.
+    covariance_type
+        ``full``, ``tied``, ``diag``, ``spherical``, or ``tied_diag`` and ``tied_spherical``: one covariance
+        of this kind for all components.
+    tol
+        EM ends when the mean log-likelihood changes by less, in nats per row.
+    reg_covar
+        The least variance of a component in any direction, in the squared units of the data.
+    max_iter
+        The most iterations.
+    n_init
+        How many starts; the best result is kept.
+    init_params
+        ``kmeans``, ``k-means++``, ``random`` (responsibilities) or ``random_from_data``, or one of
+        `logpx.latent.STARTS`, which do not depend on the units of the columns.
+    weights_init, means_init, precisions_init
+        Where EM starts, in the shapes of the attributes; what is None comes from `init_params`.
+    random_state
+        Of the starts and the samples.
+    warm_start
+        Whether ``fit`` goes on from the last fit.
+    verbose, verbose_interval
+        Whether to print progress, and every how many iterations.
+    allow_nan
+        Whether a cell may be missing (NaN): it is integrated out, which is exact where cells are missing at
+        random.
+    prior
+        A `logpx.latent.ConjugatePrior`; None is maximum likelihood.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        The weights of the components.
+    means_ : ndarray of shape (n_components, n_features)
+        Their means.
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Covariances, their inverses, and the upper triangular factors U of these, U Uᵀ. Shape
+        ``(n_components, n_features, n_features)`` if full, ``(n_features, n_features)`` if tied,
+        ``(n_components, n_features)`` if diag, ``(n_components,)`` if spherical, ``(n_features,)`` if
+        tied_diag, ``()`` if tied_spherical.
+    converged_ : bool
+        Whether the last iteration changed the objective by less than `tol`.
+    n_iter_ : int
+        The number of iterations.
+    lower_bound_ : float
+        The mean log-likelihood of the training rows that have a value, in nats; exact.
+    lower_bounds_ : list of float
+        The objective after each iteration: the mean log-likelihood, and with a prior its logarithm divided by
+        the number of rows.
+    model_ : logpx.latent.GaussianMixture
+        The fitted mixture in float64: save it, condition it, take marginals of it.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, if they had any.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [1.0, 0.0], [10.0, 2.0], [10.0, 4.0], [10.0, np.nan]])
+    >>> mixture = GaussianMixture(n_components=2, covariance_type="diag", random_state=0).fit(X)
+    >>> mixture.predict([[0.0, 0.0], [12.0, np.nan]]) == mixture.predict([[1.0, 1.0], [10.0, 3.0]])
+    array([ True,  True])
+    >>> mixture.impute(X)[-1].round(3)
+    array([10.,  3.])
+    """
+
+    model_: latent.GaussianMixture
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        allow_nan: bool = True,
+        prior: latent.ConjugatePrior | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.allow_nan = allow_nan
+        self.prior = prior
+
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> GaussianMixture:
+        """Fit the mixture by EM.
+
+        Parameters
+        ----------
+        X
+            Shape ``(n_samples, n_features)``; a missing cell is NaN.
+        y
+            Ignored.
+        sample_weight
+            At least 0, shape ``(n_samples,)``: a row of weight 2 counts like two rows.
+
+        Returns
+        -------
+        GaussianMixture
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If an argument makes no sense, there are too few rows, or a column has no value.
+        DivergedError
+            If the log-likelihood is not finite from any start.
+        """
+        check_settings(self)
+        rows, weights = self._rows_to_fit(X, sample_weight)
+        if len(rows) < self.n_components:
+            raise UsageError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"n_samples = {len(rows)}",
+                fix="give more rows, or fewer components",
+            )
+        last = getattr(self, "model_", None) if self.warm_start else None
+        self._set_fitted(*fit_mixture(self, Start(rows, weights, self.n_components, self.init_params), last))
+        return self
+
+    def fit_predict(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Fit the mixture, and return the most probable component of every row, shape ``(n_samples,)``."""
+        return self.fit(X, y, sample_weight).predict(X)
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Return the most probable component of every row, shape ``(n_samples,)``."""
+        labels: NDArray[np.int64] = self.predict_proba(X).argmax(1)
+        return labels
+
+    def predict_proba(self, X: ArrayLike) -> _Numbers:
+        """Return p(component given x), shape ``(n_samples, n_components)``."""
+        blocks = self._blocks(self._rows_like_fitted(X))
+        with torch.no_grad():
+            return np.concatenate([self.model_.responsibilities(x).numpy(force=True) for x in blocks])
+
+    def sample(self, n_samples: int = 1) -> tuple[_Numbers, NDArray[np.int64]]:
+        """Draw rows, in random order.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows.
+        y : ndarray of shape (n_samples,)
+            The component of each.
+        """
+        check_is_fitted(self)
+        check_count("n_samples", n_samples)
+        random = check_random_state(self.random_state)
+        chosen = random.choice(self.weights_.size, size=n_samples, p=self.weights_ / self.weights_.sum())
+        generator = torch.Generator().manual_seed(int(random.randint(_MOST_SEED)))
+        with torch.no_grad():
+            drawn = self.model_.parts.draw(torch.tensor(chosen, dtype=torch.int64), generator)
+        return drawn.numpy(force=True), chosen.astype(np.int64)
+
+    def aic(self, X: ArrayLike) -> float:
+        """Return Akaike's criterion on rows, -2 log L + 2 m with m free parameters: less is better."""
+        log_prob = self.score_samples(X)
+        return float(-2.0 * log_prob.sum() + 2.0 * self.model_.free_parameters)
+
+    def bic(self, X: ArrayLike) -> float:
+        """Return the Bayesian information criterion on n rows, -2 log L + m log n: less is better."""
+        log_prob = self.score_samples(X)
+        return float(-2.0 * log_prob.sum() + self.model_.free_parameters * math.log(log_prob.size))
+
+    def icl(self, X: ArrayLike) -> float:
+        r"""Return the integrated completed likelihood criterion on rows: less is better.
+
+        It is BIC plus twice the entropy of the responsibilities,
+        :math:`\mathrm{BIC} - 2 \sum_{ik} \tau_{ik} \log \tau_{ik}`, so that components which overlap count
+        against a mixture: it chooses a number of clusters, where BIC chooses a number of components.
+
+        References
+        ----------
+        Biernacki, Celeux and Govaert 2000, Assessing a mixture model for clustering with the integrated
+        completed likelihood.
+        """
+        shares = self.predict_proba(X)
+        return self.bic(X) - 2.0 * float((shares * np.log(np.where(shares > 0.0, shares, 1.0))).sum())
+
+    def impute(self, X: ArrayLike) -> _Numbers:
+        """Fill in missing cells with their conditional means, shape ``(n_samples, n_features)``."""
+        return np.concatenate(
+            [self.model_.impute(x).numpy(force=True) for x in self._blocks(self._rows_like_fitted(X))]
+        )
+
+    def _set_fitted(self, model: latent.GaussianMixture, run: Run) -> None:
+        kind = covariance_type_named(self.covariance_type)
+        self.model_ = model.eval()
+        self.weights_ = model.weights.numpy(force=True)
+        self.means_ = model.means.numpy(force=True).copy()
+        self.covariances_ = kind.covariances(model)
+        self.precisions_cholesky_ = kind.precision_factors(model)
+        self.precisions_ = kind.precisions(self.precisions_cholesky_)
+        self.converged_, self.n_iter_ = run.converged, len(run.objectives)
+        self.lower_bound_, self.lower_bounds_ = run.log_likelihood, run.objectives
+        if not run.converged and self.max_iter > 0:
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase "
+                "max_iter, tol, or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )

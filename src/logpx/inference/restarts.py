@@ -1,0 +1,149 @@
+"""EM from several starts: the likelihood of a mixture has many maxima, and some that mean nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from logpx.inference.em import Batches, EMModel, EMResult, expectation_maximisation
+
+__all__ = ["MixtureModel", "Restarts", "expectation_maximisation_from"]
+
+# Starts are compared on at most so many rows, after so many iterations.
+_ROWS_TO_COMPARE = 20_000
+_ITERATIONS_TO_COMPARE = 30
+# With so few numbers all starts are run to the end.
+_FEW_NUMBERS = 200_000
+_FINALISTS = 2
+
+
+class MixtureModel(EMModel, Protocol):
+    """What restarts need of a model besides EM."""
+
+    components: int
+
+    def initialise_components(self, x: Tensor, seed: int = 0, start: str | None = None) -> None:
+        """Start EM; different seeds give different starts."""
+
+    def collapsed(self, statistics: Any) -> list[str]:
+        """Return what is wrong with components that have shrunk onto a few rows."""
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Set the state."""
+
+
+@dataclass
+class Restarts:
+    """What became of several starts.
+
+    Attributes
+    ----------
+    result : EMResult
+        The run whose parameters the model now has.
+    tried : int
+        How many starts there were.
+    refused : list of str
+        For each start whose likelihood comes from a component on a few rows: which.
+    collapsed : list of str
+        The same of the run that was chosen: empty unless every start was refused.
+    """
+
+    result: EMResult
+    tried: int
+    refused: list[str] = field(default_factory=list)
+    collapsed: list[str] = field(default_factory=list)
+
+
+@torch.no_grad()
+def expectation_maximisation_from(
+    model: MixtureModel,
+    batches: Batches,
+    start_rows: Tensor,
+    *,
+    seed: int = 0,
+    restarts: int = 6,
+    start: str | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    **options: Any,
+) -> Restarts:
+    """Run EM from several starts, and keep the best that has not collapsed onto a few rows.
+
+    Few rows: every start runs to convergence. Many rows: the starts are compared after a few iterations on a
+    sample (Biernacki, Celeux and Govaert 2003), and the best two run to convergence on all rows.
+
+    Parameters
+    ----------
+    model
+        Fitted in place.
+    batches
+        As in `expectation_maximisation`.
+    start_rows
+        Rows, or a random sample of them, that the starts are found in; shape ``(n, D)``.
+    seed
+        The first start; the others have the numbers that follow.
+    restarts
+        How many starts; of one component there is only one.
+    start
+        One of `logpx.latent.STARTS` for all of them; None takes each in turn.
+    should_stop
+        Asked between runs; true ends with the best so far.
+    **options
+        Those of `expectation_maximisation`.
+    """
+    tried = 1 if model.components == 1 else max(1, restarts)
+    small = start_rows.numel() * model.components <= _FEW_NUMBERS
+    outcome = Restarts(EMResult(), tried)
+    deadline = options.get("deadline")
+
+    def over() -> bool:
+        return should_stop() or (deadline is not None and time.monotonic() > deadline)
+
+    if tried == 1:
+        model.initialise_components(start_rows, seed, start)
+        outcome.result = expectation_maximisation(model, batches, **options)
+        outcome.collapsed = model.collapsed(outcome.result.statistics)
+        return outcome
+    subset = start_rows[:_ROWS_TO_COMPARE]
+    most = min(_ITERATIONS_TO_COMPARE, options.get("max_iterations", 200))
+    brief = {**options, "max_iterations": most, "callback": None}
+    runs: list[tuple[bool, float, EMResult, Any]] = []
+
+    def keep(result: EMResult) -> None:
+        collapsed = model.collapsed(result.statistics)
+        if collapsed:
+            outcome.refused.append(", ".join(collapsed))
+        state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        runs.append((not collapsed, result.penalised, result, state))
+
+    for number in range(tried):
+        if runs and over():
+            break
+        model.initialise_components(start_rows, seed + number, start)
+        if small:
+            keep(expectation_maximisation(model, batches, **options))
+        else:
+            keep(expectation_maximisation(model, lambda: [(subset, None)], **brief))
+    if not small:
+        finalists = sorted(runs, key=_quality, reverse=True)[:_FINALISTS]
+        runs = []
+        for _, _, _, state in finalists:
+            if runs and over():
+                break
+            model.load_state_dict(state)
+            keep(expectation_maximisation(model, batches, **options))
+    _, _, outcome.result, state = max(runs, key=_quality)
+    model.load_state_dict(state)
+    outcome.collapsed = model.collapsed(outcome.result.statistics)
+    return outcome
+
+
+def _quality(run: tuple[bool, float, EMResult, Any]) -> tuple[bool, float]:
+    return run[:2]

@@ -1,0 +1,75 @@
+"""Extrapolation of a fixed-point iteration, with a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+__all__ = ["Extrapolation"]
+
+
+class Extrapolation:
+    """Squared extrapolation of EM (SQUAREM, scheme S3).
+
+    From three successive parameter vectors it jumps along their first and second differences. Parameters of
+    logpx models are free of constraints, so that every jump lands on a model.
+
+    Parameters
+    ----------
+    model
+        A torch module whose parameters are the state of the iteration. If it has a method ``feasible``, there
+        is no jump to where that is false: beyond a limit of the M-step the likelihood may be higher.
+
+    References
+    ----------
+    Varadhan and Roland 2008, Simple and globally convergent methods for accelerating the convergence of any
+    EM algorithm.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._parameters = list(model.parameters())
+        self._feasible: Callable[[], bool] = getattr(model, "feasible", lambda: True)
+        self._points: list[Tensor] = [self._now()]
+        self._longest = 1.0
+        self.pending = False
+
+    def step(self) -> None:
+        """Note the parameters after an M-step; after the second one, jump."""
+        self._points.append(self._now())
+        if len(self._points) < 3:
+            return
+        first, second, third = self._points
+        r = second - first
+        v = (third - second) - r
+        curvature = float(v.norm())
+        length = min(float(r.norm()) / curvature, self._longest) if curvature > 0.0 else 1.0
+        if length > 1.0:
+            self._put(first + 2.0 * length * r + length * length * v)
+            if self._feasible():
+                self.pending = True
+            else:
+                self.judge(worse=True)
+            return
+        # A jump of length 1 is the EM step itself.
+        self._points = [third]
+        self._longest = max(self._longest, 4.0)
+
+    def judge(self, worse: bool) -> None:
+        """Keep the jump and allow longer ones, or take it back and allow only shorter ones."""
+        self.pending = False
+        if worse:
+            self._put(self._points[-1])
+            self._longest = max(1.0, self._longest / 4.0)
+        else:
+            self._longest *= 4.0
+        self._points = [self._now()]
+
+    def _now(self) -> Tensor:
+        return parameters_to_vector(self._parameters).detach().clone()
+
+    def _put(self, values: Tensor) -> None:
+        with torch.no_grad():
+            vector_to_parameters(values, self._parameters)

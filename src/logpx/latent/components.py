@@ -1,0 +1,100 @@
+"""The contract of what a mixture mixes: K distributions of the same columns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from logpx.arguments import check_count
+
+__all__ = ["Components", "Pass"]
+
+
+class Pass(Protocol):
+    """One pass over rows, chunk by chunk: log-densities of a chunk, then its part in the statistics."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density of rows of shape ``(n, columns)`` under each component: ``(K, n)``."""
+
+    def add(self, shares: Tensor) -> None:
+        """Add the rows that were last looked at, weighted by shares of shape ``(K, n)``."""
+
+    def statistics(self) -> Any:
+        """Return the statistics of all rows that were added."""
+
+
+class Components(nn.Module, ABC):
+    """K distributions of the same columns; a missing cell (NaN) is integrated out.
+
+    Parameters
+    ----------
+    components
+        How many there are.
+    features
+        The number of columns.
+    """
+
+    def __init__(self, components: int, features: int) -> None:
+        super().__init__()
+        check_count("components", components)
+        check_count("features", features)
+        self.components, self.features = components, features
+
+    @property
+    @abstractmethod
+    def free_parameters(self) -> int:
+        """How many numbers can vary independently."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density of rows ``(n, columns)`` under each component, shape ``(K, n)``."""
+
+    @abstractmethod
+    def start(self, x: Tensor) -> Pass:
+        """Begin a pass of EM at the parameters as they are.
+
+        Parameters
+        ----------
+        x
+            All rows of the pass, float64: what is looked at chunk by chunk.
+        """
+
+    @abstractmethod
+    def update(self, statistics: Any) -> None:
+        """M-step: maximise the expected log-likelihood plus the log-prior."""
+
+    @abstractmethod
+    def log_prior(self) -> Tensor:
+        """Return the log-prior of the parameters up to a constant, in nats; 0 without a prior."""
+
+    @abstractmethod
+    def initialise(self, x: Tensor) -> None:
+        """Set units, floors and priors from rows of shape ``(n, columns)``, float64."""
+
+    @abstractmethod
+    def draw(self, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw a row from each of the chosen components, shape ``(n,)``: ``(n, columns)``."""
+
+    @abstractmethod
+    def select(self, columns: Sequence[int]) -> Components:
+        """Return the joint distributions of some columns, in that order."""
+
+    @abstractmethod
+    def condition(self, columns: Sequence[int], values: Tensor) -> Components:
+        """Return the distributions of the other columns, given values ``(columns,)`` of these."""
+
+    @abstractmethod
+    def expectations(self) -> Tensor:
+        """Return the mean of every column under every component, shape ``(K, columns)``."""
+
+    def feasible(self) -> bool:
+        """Return whether the parameters keep to all limits that the M-step keeps to."""
+        return True
+
+    def collapsed(self, statistics: Any) -> list[str]:
+        """Return what is wrong with components that have shrunk onto a few rows; nothing if all is well."""
+        return []

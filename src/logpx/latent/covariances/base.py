@@ -1,0 +1,125 @@
+"""The contract of a kind of covariance."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from logpx.arguments import check_count
+
+__all__ = ["ALMOST", "NO_ROWS", "Covariance"]
+
+# Less weight than this is none.
+NO_ROWS = 1e-10
+# What rounding may take off a floor.
+ALMOST = 1.0 - 1e-6
+
+
+class Covariance(nn.Module, ABC):
+    """The covariances of K normal distributions of D features: one each, or one for all of them.
+
+    It owns its parameters, its M-step and its density, so that nobody else asks of what kind it is.
+
+    Parameters
+    ----------
+    components
+        The number of normal distributions K.
+    features
+        The number of features D.
+    tied
+        Whether one matrix serves all K.
+
+    Attributes
+    ----------
+    diagonal : bool
+        Whether the matrices are diagonal, so that sums of squares are statistics enough.
+    blocks : int
+        How many matrices there are: K, or 1.
+    """
+
+    diagonal: ClassVar[bool] = False
+
+    def __init__(self, components: int, features: int, tied: bool = False) -> None:
+        super().__init__()
+        check_count("components", components)
+        check_count("features", features)
+        self.components, self.features, self.tied = components, features, tied
+        self.blocks = 1 if tied else components
+
+    @property
+    @abstractmethod
+    def free_parameters(self) -> int:
+        """How many numbers can vary independently."""
+
+    @abstractmethod
+    def matrices(self) -> Tensor:
+        """Return the covariance matrices, shape ``(blocks, D, D)``."""
+
+    @abstractmethod
+    def precisions(self) -> tuple[Tensor, Tensor]:
+        """Return the inverses in float64, shape ``(blocks, D, D)`` or, if diagonal, ``(blocks, D)``.
+
+        The second number is the log-determinant of the covariances, shape ``(blocks,)``.
+        """
+
+    @abstractmethod
+    def log_normal(self, deviations: Tensor) -> Tensor:
+        """Return the log-density of deviations from the means in nats.
+
+        Parameters
+        ----------
+        deviations
+            Shape ``(K, n, D)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(K, n)``, differentiable, in the dtype of the deviations.
+        """
+
+    @abstractmethod
+    def update(self, averages: Tensor, rows: Tensor, floor: Tensor) -> None:
+        r"""M-step: maximise :math:`-\log|\Sigma| - \mathrm{tr}(\Sigma^{-1} S)`.
+
+        Parameters
+        ----------
+        averages
+            The average scatter S of every block, in float64; shape ``(blocks, D, D)`` or, if diagonal,
+            ``(blocks, D)``.
+        rows
+            How many rows each is the average of, shape ``(blocks, 1)`` or, if diagonal, ``(blocks, D)``; a
+            block without rows stays as it is.
+        floor
+            The least variance of every feature, shape ``(D,)``: in no direction of the features divided by
+            its square root is a variance below 1.
+        """
+
+    @abstractmethod
+    def spread(self, chosen: Tensor, noise: Tensor) -> Tensor:
+        """Turn standard normal noise of shape ``(n, D)`` into noise with the covariances of components."""
+
+    @abstractmethod
+    def penalty(self, scatter: Tensor) -> Tensor:
+        r"""Return :math:`\log|\Sigma| + \mathrm{tr}(\Sigma^{-1} S)` of each block, shape ``(blocks,)``."""
+
+    def smallest(self, floor: Tensor) -> Tensor:
+        """Return the least variance of each block in any direction, in units of the floor: ``(blocks,)``."""
+        scale = floor.sqrt()
+        scaled = self.matrices().detach().double() / scale / scale[:, None]
+        values: Tensor = torch.linalg.eigvalsh(scaled)
+        return values[:, 0]
+
+    def forget(self) -> None:
+        """Let the next M-step not depend on the parameters as they are; most never do."""
+        return
+
+    def feasible(self, floor: Tensor) -> bool:
+        """Return whether the covariances keep to the floor, as an extrapolation may not."""
+        return bool((self.smallest(floor) >= ALMOST).all())
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"components={self.components}, features={self.features}, tied={self.tied}"

@@ -1,0 +1,250 @@
+"""Normal components of a mixture, with covariances of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from logpx.errors import DataError, UsageError
+from logpx.latent.components import Components
+from logpx.latent.covariances import Covariance, FullCovariance
+from logpx.latent.covariances.base import NO_ROWS
+from logpx.latent.moments import Conditionals, Moments, Parameters, grouped, moments_for
+from logpx.latent.priors import ConjugatePrior
+from logpx.latent.statistics import GaussianStatistics
+
+__all__ = ["GaussianComponents"]
+
+# Without a floor rounding is one.
+_LEAST_FLOOR = 1e-28
+
+
+class GaussianComponents(Components):
+    """K normal distributions of D features.
+
+    Parameters
+    ----------
+    covariance
+        Their covariances.
+    prior
+        A conjugate prior, or None for maximum likelihood.
+    floor
+        The least variance in any direction, relative to the variances of the data: the optimum is sought
+        among covariances that keep to it.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    prior_mean: Tensor
+    prior_covariance: Tensor
+
+    def __init__(self, covariance: Covariance, prior: ConjugatePrior | None, floor: float) -> None:
+        super().__init__(covariance.components, covariance.features)
+        features = covariance.features
+        self.means = nn.Parameter(torch.zeros(covariance.components, features))
+        self.covariance = covariance
+        self.prior, self.floor = prior, floor
+        self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.register_buffer("prior_mean", torch.zeros(features))
+        self.register_buffer("prior_covariance", torch.eye(features))
+
+    @property
+    def free_parameters(self) -> int:
+        """Those of the means and the covariances."""
+        return self.means.numel() + self.covariance.free_parameters
+
+    @property
+    def floors(self) -> Tensor:
+        """The least variance of every feature, shape ``(D,)``, float64."""
+        return max(self.floor, _LEAST_FLOOR) * self.scale.double().square()
+
+    def covariances(self) -> Tensor:
+        """Return the covariance of every component, shape ``(K, D, D)``."""
+        return self.covariance.matrices().expand(self.components, -1, -1)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-density of rows under each component, shape ``(K, n)``."""
+        means = self.means.to(x.dtype)
+        missing = x.isnan()
+        if not bool(missing.any()):
+            return self.covariance.log_normal(x - means[:, None])
+        values = x.masked_fill(missing, 0.0)
+        matrices = self.covariances().to(x.dtype)
+        places, found = [], []
+        for group in grouped(~missing, self.components * self.features**2):
+            conditionals = Conditionals(means, matrices, group.present)
+            each = conditionals.log_normal(conditionals.deviations(values[group.rows]))
+            valid = (group.rows >= 0).flatten()
+            places.append(group.rows.flatten()[valid])
+            found.append(each.transpose(0, 1).flatten(1)[:, valid])
+        return torch.cat(found, 1)[:, torch.cat(places).argsort()]
+
+    def start(self, x: Tensor) -> Moments:
+        """Begin a pass of EM; rows with and without missing cells may come in any order."""
+        parameters = Parameters(
+            self.means.detach().double(), self.covariance, self.centre.double(), self.scale.double()
+        )
+        return moments_for(parameters, missing=bool(x.isnan().any()))
+
+    @torch.no_grad()
+    def update(self, statistics: GaussianStatistics) -> None:
+        """M-step; a component that has lost every row stays where it is."""
+        prior = self.prior or ConjugatePrior()
+        count, mean, scatter = statistics.count, statistics.mean, statistics.scatter
+        rows = count
+        if prior.mean_rows:
+            step = mean - self.prior_mean.double()
+            share = prior.mean_rows / (count + prior.mean_rows)
+            scatter = scatter + statistics.products(step, count * share)
+            mean = mean - step * share
+        if prior.covariance_rows:
+            own = self.prior_covariance.double()
+            scatter = scatter + prior.covariance_rows * (own.diagonal() if statistics.diagonal else own)
+        if self.covariance.tied:
+            rows = rows.sum(0, keepdim=True)
+        rows = rows + prior.covariance_rows
+        divisor = rows.clamp_min(NO_ROWS)
+        averages = scatter / (divisor if statistics.diagonal else divisor.unsqueeze(-1))
+        # A column that no row of the component has keeps its mean; a component without rows, its covariance.
+        lost = (count + prior.mean_rows <= NO_ROWS) | ~torch.isfinite(mean)
+        self.means.copy_(torch.where(lost, self.means, mean))
+        self.covariance.update(averages, rows, self.floors)
+
+    def log_prior(self) -> Tensor:
+        """Return the log-prior of means and covariances, up to a constant."""
+        total = self.means.new_zeros((), dtype=torch.float64)
+        if self.prior is None:
+            return total
+        if self.prior.covariance_rows:
+            penalty = self.covariance.penalty(self.prior_covariance.double()).sum()
+            total = total - 0.5 * self.prior.covariance_rows * penalty
+        if self.prior.mean_rows:
+            precisions, _ = self.covariance.precisions()
+            step = self.means.double() - self.prior_mean.double()
+            if self.covariance.diagonal:
+                distance = (step.square() * precisions).sum()
+            else:
+                distance = (step.unsqueeze(-2) @ precisions @ step.unsqueeze(-1)).sum()
+            total = total - 0.5 * self.prior.mean_rows * distance
+        return total
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, weights: Tensor | None = None) -> None:
+        """Set the units of sums, the floor and the prior from the moments of rows, weighted or not.
+
+        Raises
+        ------
+        DataError
+            If a column has no value, or never varies.
+        """
+        present = ~x.isnan()
+        shares = present.double() if weights is None else present * weights.double()[:, None]
+        count = shares.sum(0)
+        if bool((count == 0).any()):
+            raise DataError(
+                "every cell is missing",
+                column=int((count == 0).nonzero()[0].item()),
+                fix="leave the column out",
+            )
+        centre = (torch.where(present, x, 0.0) * shares).sum(0) / count
+        deviations = torch.where(present, x - centre, 0.0)
+        variance = (deviations.square() * shares).sum(0) / count
+        constant = ~(variance > 1e-28 * centre.square())
+        if bool(constant.any()):
+            raise DataError(
+                "every row has the same value, so that no density exists on it",
+                column=int(constant.nonzero()[0].item()),
+                fix="leave the column out",
+            )
+        self.centre.copy_(centre)
+        self.scale.copy_(variance.sqrt())
+        pairs = present.double().mT @ shares
+        # The product of a pair of columns that no row has together is 0 anyway.
+        covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
+        # Pairwise complete moments need not be positive definite.
+        units = self.scale.double() * self.scale.double()[:, None]
+        values, vectors = torch.linalg.eigh(covariance / units)
+        covariance = (vectors * values.clamp_min(1e-9)) @ vectors.mT * units
+        # All components as wide as the data, so that the first cells to be filled in are the columns' means.
+        self.means.copy_(centre.expand_as(self.means))
+        own = covariance.diagonal() if self.covariance.diagonal else covariance
+        blocks = own.expand(self.covariance.blocks, *own.shape)
+        self.covariance.forget()
+        self.covariance.update(blocks, torch.ones_like(blocks.flatten(1)[:, :1]), self.floors)
+        prior = self.prior or ConjugatePrior()
+        self.prior_mean.copy_(centre if prior.mean is None else self._given("mean", prior.mean, 1))
+        if prior.covariance is not None:
+            self.prior_covariance.copy_(self._given("covariance", prior.covariance, 2))
+            return
+        self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
+
+    def _given(self, name: str, values: Any, dimensions: int) -> Tensor:
+        given = torch.tensor(values, dtype=torch.float64, device=self.means.device)
+        if given.shape != (self.features,) * dimensions:
+            raise UsageError(
+                f"the prior's {name} has the shape {tuple(given.shape)}",
+                fix=f"give {' × '.join([str(self.features)] * dimensions)} numbers",
+            )
+        return given
+
+    def draw(self, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw rows with the means and covariances of the chosen components."""
+        means = self.means.to(chosen.device)
+        noise = torch.randn(
+            len(chosen), self.features, generator=generator, device=chosen.device, dtype=means.dtype
+        )
+        return means[chosen] + self.covariance.spread(chosen, noise)
+
+    def expectations(self) -> Tensor:
+        """Return the means, shape ``(K, D)``."""
+        return self.means
+
+    def select(self, columns: Sequence[int]) -> GaussianComponents:
+        """Return the marginals: rows and columns of the covariances."""
+        matrices = self.covariances()[:, columns][:, :, columns]
+        return self._with(self.means[:, columns], matrices)
+
+    def condition(self, columns: Sequence[int], values: Tensor) -> GaussianComponents:
+        """Return the conditional distributions of the other columns."""
+        others = [column for column in range(self.features) if column not in set(columns)]
+        known = torch.zeros(1, self.features, dtype=torch.bool, device=values.device)
+        known[0, columns] = True
+        x = torch.zeros(1, 1, self.features, dtype=torch.float64, device=values.device)
+        x[0, 0, columns] = values.double()
+        means = self.means.detach().double()
+        conditionals = Conditionals(means, self.covariances().detach().double(), known)
+        filled = conditionals.filled(conditionals.deviations(x))[0, :, 0] + means
+        matrices = conditionals.covariances()[0][:, others][:, :, others]
+        return self._with(filled[:, others], matrices)
+
+    @torch.no_grad()
+    def _with(self, means: Tensor, matrices: Tensor) -> GaussianComponents:
+        covariance = FullCovariance(self.components, means.shape[1])
+        result = GaussianComponents(covariance, None, self.floor).to(self.means)
+        factors = torch.linalg.cholesky(matrices.double())
+        result.means.copy_(means)
+        covariance.log_diagonals.copy_(factors.diagonal(dim1=-2, dim2=-1).log())
+        covariance.lowers.copy_(factors.tril(-1))
+        result.centre.copy_(means.mean(0))
+        result.scale.copy_(matrices.diagonal(dim1=-2, dim2=-1).mean(0).sqrt())
+        return result
+
+    def feasible(self) -> bool:
+        """Return whether the covariances keep to the floor."""
+        return self.covariance.feasible(self.floors)
+
+    def collapsed(self, statistics: GaussianStatistics) -> list[str]:
+        """Return the components that have too few rows for a covariance, or have shrunk to the floor."""
+        count = statistics.count.amin(-1)
+        shrunk = self.covariance.smallest(self.floors) < 1.0 + 1e-6
+        if self.covariance.tied:
+            return ["all components"] if bool(shrunk) else []
+        if self.prior is None or not self.prior.covariance_rows:
+            least = 1.0 if self.covariance.diagonal else float(self.features)
+            shrunk = shrunk | (count <= least * (1.0 + 1e-6))
+        found = shrunk.nonzero().flatten()
+        return [f"component {k} on {count[k].item():.3g} rows" for k in found.tolist()]

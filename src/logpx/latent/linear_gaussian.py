@@ -1,0 +1,280 @@
+"""Linear-Gaussian latent-variable models: a normal latent vector, a linear map, independent noise."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent, MixtureSameFamily, MultivariateNormal, Normal
+
+from logpx.distributions import Distribution, Moments
+from logpx.errors import DataError
+from logpx.latent.covariances import FactorCovariance, LowRankCovariance, PrincipalCovariance
+from logpx.latent.gaussian_mixture import GaussianMixture
+from logpx.latent.linear_posterior import linear_posterior
+from logpx.latent.statistics import MixtureStatistics
+
+__all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
+
+_FLOOR = 1e-12
+
+
+class LinearGaussian(Distribution):
+    r""":math:`x = W z + \mu + \varepsilon` with :math:`z \sim N(0, I_q)` and independent normal noise.
+
+    So :math:`p(x) = N(\mu, W W^\top + \Psi)`. A missing cell is NaN; it is integrated out, and EM treats it
+    exactly. W is known up to a rotation only: compare :math:`W W^\top`, never W.
+
+    Parameters
+    ----------
+    features
+        The number of features D.
+    latent
+        The number of latent dimensions q, below D.
+    """
+
+    allows_missing: ClassVar[bool] = True
+
+    def __init__(self, features: int, latent: int, covariance: str) -> None:
+        super().__init__(features)
+        self.latent = latent
+        self.normal = GaussianMixture(1, features, covariance, rank=latent, floor=_FLOOR)
+        self.normal.logits.requires_grad_(False)
+        self.components = 1
+
+    @property
+    def covariance(self) -> LowRankCovariance:
+        """The object that holds loadings and noise."""
+        covariance = self.normal.parts.covariance
+        assert isinstance(covariance, LowRankCovariance)
+        return covariance
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean μ, shape ``(D,)``."""
+        return self.normal.means[0]
+
+    @property
+    def loadings(self) -> Tensor:
+        """The matrix W, shape ``(D, q)``."""
+        return self.covariance.loadings[0]
+
+    @property
+    def noise_variances(self) -> Tensor:
+        """The variances of the noise, shape ``(D,)``."""
+        return self.covariance.noises()[0]
+
+    @property
+    def free_parameters(self) -> int:
+        """How many numbers can vary independently: rotations of W do not count."""
+        return self.normal.free_parameters
+
+    @property
+    def prior(self) -> Independent[Normal]:
+        """p(z): standard normal, of torch."""
+        zero = torch.zeros_like(self.loadings[0])
+        return Independent(Normal(zero, torch.ones_like(zero)), 1)
+
+    def likelihood(self, z: Tensor) -> Independent[Normal]:
+        """Return p(x given z) for z of shape ``(*rows, q)``, of torch."""
+        scale = self.noise_variances.sqrt()
+        return Independent(Normal(z @ self.loadings.mT + self.mean, scale), 1)
+
+    def posterior(self, x: Tensor) -> MultivariateNormal:
+        r"""Return p(z given x), of torch.
+
+        With :math:`M = I + W^\top \Psi^{-1} W` (q × q) it is
+        :math:`N(M^{-1} W^\top \Psi^{-1} (x - \mu),\; M^{-1})`; of a row with missing cells, with the rows
+        of W and Ψ of the others.
+
+        Parameters
+        ----------
+        x
+            Shape ``(*rows, D)``.
+        """
+        return linear_posterior(self.loadings, self.noise_variances, self.mean, x)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the log-density in nats, shape ``(*rows,)``: of the cells that are not missing."""
+        return self.normal.log_prob(x)
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows, shape ``(n, D)``."""
+        return self.normal.sample(n, seed=seed)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        r"""Return the orthogonal projection of rows onto the latent plane: the least-squares reconstruction.
+
+        The posterior mean is shrunk towards 0, and W times it is not that projection.
+        """
+        w = self.loadings
+        centred = x - self.mean
+        solved: Tensor = torch.linalg.lstsq(w.detach(), centred.reshape(-1, len(w)).mT).solution
+        return (w @ solved).mT.view(x.shape) + self.mean
+
+    def marginal(self, columns: Sequence[int]) -> GaussianMixture:
+        """Return the normal distribution of some columns, as a mixture of one component."""
+        return self.normal.marginal(columns)
+
+    def condition(self, columns: Sequence[int], values: Any) -> GaussianMixture | MixtureSameFamily:
+        """Return the normal distribution of the other columns; see `GaussianMixture.condition`."""
+        return self.normal.condition(columns, values)
+
+    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
+        """Fill in missing cells; see `GaussianMixture.impute`."""
+        return self.normal.impute(x, draws, seed)
+
+    def statistics(self, x: Tensor, weights: Tensor | None = None) -> MixtureStatistics:
+        """E-step for rows of which cells may be missing."""
+        return self.normal.statistics(x, weights)
+
+    def update(self, statistics: MixtureStatistics) -> None:
+        """M-step."""
+        self.normal.update(statistics)
+
+    def log_prior(self) -> Tensor:
+        """Return 0: there is no prior."""
+        return self.normal.log_prior()
+
+    def feasible(self) -> bool:
+        """Return whether the noise keeps to its floor."""
+        return self.normal.feasible()
+
+    def collapsed(self, statistics: MixtureStatistics) -> list[str]:
+        """Return nothing: a noise variance at its floor is a Heywood case, and no reason to start anew."""
+        return []
+
+    @torch.no_grad()
+    def initialise_components(self, x: Tensor, seed: int = 0, start: str | None = None) -> None:
+        """Start EM from the moments of rows, missing cells taken to be the mean."""
+        self.normal.initialise_components(x, seed, start)
+
+    @torch.no_grad()
+    def update_from_moments(self, moments: Moments) -> float:
+        """Maximise the likelihood of complete rows, which their mean and scatter determine.
+
+        Parameters
+        ----------
+        moments
+            With a full scatter.
+
+        Returns
+        -------
+        float
+            The mean log-likelihood per row at the maximum, in nats.
+
+        Raises
+        ------
+        DataError
+            If there are no rows, or a column never varies or is not finite.
+        """
+        covariance = moments.scatter / moments.count
+        variance = covariance.diagonal()
+        lost = ~torch.isfinite(variance) | ~(variance > 1e-28 * moments.mean.square())
+        if not bool(moments.count > 0) or bool(lost.any()):
+            raise DataError(
+                "every row has the same value, or one that is not finite",
+                column=int(lost.nonzero()[0].item()) if bool(lost.any()) else None,
+                fix="leave the column out",
+            )
+        parts = self.normal.parts
+        parts.centre.copy_(moments.mean)
+        parts.scale.copy_(variance.sqrt())
+        parts.means.copy_(moments.mean[None])
+        self._maximise(covariance[None], parts.floors)
+        penalty = self.covariance.penalty(covariance[None]).item()
+        return -0.5 * (penalty + len(covariance) * math.log(2.0 * math.pi))
+
+    @abstractmethod
+    def _maximise(self, covariance: Tensor, floors: Tensor) -> None:
+        """Set loadings and noise to the maximum for a covariance of shape ``(1, D, D)``."""
+
+
+class ProbabilisticPCA(LinearGaussian):
+    r"""Probabilistic PCA: :math:`x = W z + \mu + \varepsilon`, the noise of one variance σ².
+
+    Complete rows are fitted in closed form: with the eigenvalues λ and eigenvectors U of the covariance
+    (divided by n), :math:`\sigma^2 = \frac{1}{D - q} \sum_{j > q} \lambda_j` and
+    :math:`W = U_q (\Lambda_q - \sigma^2 I)^{1/2}`. Rows with missing cells are fitted by EM.
+
+    Parameters
+    ----------
+    features
+        The number of features D.
+    latent
+        The number of latent dimensions q, from 0 and below D.
+
+    Raises
+    ------
+    UsageError
+        If the number of latent dimensions makes no sense.
+
+    References
+    ----------
+    Tipping and Bishop 1999, Probabilistic principal component analysis.
+
+    Examples
+    --------
+    >>> import logpx, torch
+    >>> x = torch.randn(500, 2) @ torch.randn(2, 5) + 0.1 * torch.randn(500, 5)
+    >>> model = ProbabilisticPCA(features=5, latent=2)
+    >>> result = logpx.fit(model, x)
+    >>> model.posterior(x).mean.shape, model.noise_variance.item() < 0.02
+    (torch.Size([500, 2]), True)
+    """
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__(features, latent, "principal")
+
+    @property
+    def noise_variance(self) -> Tensor:
+        """The variance σ² of the noise, shape ``()``."""
+        return self.noise_variances[0]
+
+    def _maximise(self, covariance: Tensor, floors: Tensor) -> None:
+        assert isinstance(self.covariance, PrincipalCovariance)
+        self.covariance.update(covariance, covariance.new_ones(1, 1), floors)
+
+
+class FactorAnalysis(LinearGaussian):
+    r"""Factor analysis: :math:`x = W z + \mu + \varepsilon`, every feature with noise of its own variance.
+
+    The likelihood of complete rows depends on their mean and covariance alone: one pass over the rows, then
+    EM on a D × D matrix.
+
+    Parameters
+    ----------
+    features
+        The number of features D.
+    latent
+        The number of factors q, from 0 and below D.
+
+    Raises
+    ------
+    UsageError
+        If the number of factors makes no sense.
+
+    References
+    ----------
+    Rubin and Thayer 1982, EM algorithms for ML factor analysis; Jöreskog 1967.
+
+    Examples
+    --------
+    >>> import logpx, torch
+    >>> x = torch.randn(500, 2) @ torch.randn(2, 5) + 0.1 * torch.randn(500, 5)
+    >>> model = FactorAnalysis(features=5, latent=2)
+    >>> result = logpx.fit(model, x)
+    >>> model.loadings.shape, model.noise_variances.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+    """
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__(features, latent, "low_rank")
+
+    def _maximise(self, covariance: Tensor, floors: Tensor) -> None:
+        assert isinstance(self.covariance, FactorCovariance)
+        self.covariance.maximise(covariance, floors)

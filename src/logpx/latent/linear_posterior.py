@@ -1,0 +1,67 @@
+"""The posterior of a normal latent vector under a linear map with independent noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import MultivariateNormal
+
+from logpx.latent.moments import grouped
+from logpx.transforms.base import check_event
+
+__all__ = ["linear_posterior"]
+
+
+def linear_posterior(loadings: Tensor, noises: Tensor, mean: Tensor, x: Tensor) -> MultivariateNormal:
+    """Return p(z given x) of x = W z + mean + noise, z standard normal.
+
+    Parameters
+    ----------
+    loadings
+        W, shape ``(D, q)``.
+    noises
+        The variances of the noise, shape ``(D,)``.
+    mean
+        Shape ``(D,)``.
+    x
+        Shape ``(*rows, D)``; NaN for missing cells.
+
+    Returns
+    -------
+    MultivariateNormal
+        Of torch, with batch shape ``(*rows,)`` and event shape ``(q,)``.
+
+    Examples
+    --------
+    >>> one = torch.ones(1)
+    >>> linear_posterior(torch.ones(1, 1), one, 0.0 * one, torch.tensor([[2.0]])).mean
+    tensor([[1.]])
+    """
+    check_event(x, tuple(mean.shape))
+    dtype, x = x.dtype, x.double()
+    loadings, noises, mean = loadings.double(), noises.double(), mean.double()
+    latent = loadings.shape[1]
+    scaled = loadings / noises[:, None]
+    identity = torch.eye(latent, dtype=x.dtype, device=x.device)
+    missing = x.isnan()
+    if not bool(missing.any()):
+        precision = identity + loadings.mT @ scaled
+        factor = torch.linalg.cholesky(precision)
+        means = torch.cholesky_solve(((x - mean) @ scaled).unsqueeze(-1), factor).squeeze(-1)
+        spread = torch.linalg.cholesky(torch.cholesky_inverse(factor)).to(dtype)
+        return MultivariateNormal(means.to(dtype), scale_tril=spread.expand(*x.shape[:-1], -1, -1))
+    rows = x.reshape(-1, x.shape[-1])
+    absent = missing.reshape(rows.shape)
+    deviations = torch.where(absent, 0.0, rows - mean)
+    precisions = x.new_empty(len(rows) + 1, latent, latent)
+    for group in grouped(~absent, loadings.numel() * latent):
+        present = group.present.to(x.dtype)
+        own = identity + torch.einsum("pd,di,dj->pij", present, loadings, scaled)
+        precisions[group.rows] = own[:, None].expand(*group.rows.shape, -1, -1)
+    factors = torch.linalg.cholesky(precisions[:-1])
+    means = torch.cholesky_solve((deviations @ scaled).unsqueeze(-1), factors).squeeze(-1)
+    spreads = torch.linalg.cholesky(torch.cholesky_inverse(factors))
+    shape = x.shape[:-1]
+    return MultivariateNormal(
+        means.to(dtype).view(*shape, latent), scale_tril=spreads.to(dtype).view(*shape, latent, latent)
+    )

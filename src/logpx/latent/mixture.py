@@ -1,0 +1,237 @@
+"""What all mixtures with exact EM have in common: weights, E-step, M-step, posterior, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical
+
+from logpx.arguments import check_places
+from logpx.distributions import Distribution
+from logpx.distributions.seeding import draw_rows
+from logpx.errors import DataError, UsageError
+from logpx.latent.components import Components
+from logpx.latent.initialisation import initial_responsibilities
+from logpx.latent.statistics import MixtureStatistics
+from logpx.transforms.base import check_event
+
+__all__ = ["LatentMixture"]
+
+# Chunks of features and shares that stay in the second-level cache or near it.
+_CHUNK_NUMBERS = 500_000
+_LEAST_ROWS, _MOST_ROWS = 64, 8192
+
+
+class LatentMixture(Distribution):
+    r""":math:`p(x) = \sum_k \pi_k \, p_k(x)`, with the component k as the latent variable.
+
+    A missing cell is NaN, and is integrated out: log p is that of the cells that are there, and 0 for a row
+    that has none.
+
+    Parameters
+    ----------
+    parts
+        The components.
+    weight_rows
+        How many rows the weight of each component has beforehand.
+
+    Attributes
+    ----------
+    allows_missing : bool
+        Whether rows may have missing cells.
+    """
+
+    allows_missing: ClassVar[bool] = True
+
+    def __init__(self, parts: Components, weight_rows: float = 0.0) -> None:
+        super().__init__(parts.features)
+        self.parts = parts
+        self.components = parts.components
+        self.weight_rows = weight_rows
+        self.logits = nn.Parameter(torch.zeros(parts.components))
+
+    @property
+    def weights(self) -> Tensor:
+        """The components' weights, shape ``(K,)``."""
+        return torch.softmax(self.logits, 0)
+
+    @property
+    def free_parameters(self) -> int:
+        """How many numbers can vary independently, K - 1 weights included."""
+        return self.components - 1 + self.parts.free_parameters
+
+    @property
+    def prior(self) -> Categorical:
+        """p(z): the distribution of the component, of torch."""
+        return Categorical(logits=self.logits)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the log-density in nats, shape ``(*rows,)``: of the cells that are not missing."""
+        check_event(x, self.event_shape)
+        rows = x.reshape(-1, x.shape[-1])
+        each = [torch.logsumexp(self._joint(chunk), 0) for chunk in self._chunks(rows)]
+        return (torch.cat(each) if each else rows.new_zeros(0)).view(x.shape[:-1])
+
+    def posterior(self, x: Tensor) -> Categorical:
+        """Return p(z given x), the distribution of the component of each row, of torch.
+
+        Rows so far out that the density of every component overflows are shared equally.
+        """
+        check_event(x, self.event_shape)
+        least = 0.5 * torch.finfo(x.dtype).min
+        each = [self._joint(chunk).clamp_min(least).mT for chunk in self._chunks(x.reshape(-1, x.shape[-1]))]
+        logits = torch.cat(each) if each else x.new_zeros(0, self.components)
+        return Categorical(logits=logits.view(*x.shape[:-1], self.components), validate_args=False)
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """Return p(component given x), shape ``(*rows, K)``; rows sum to 1 however far away they lie."""
+        probabilities: Tensor = self.posterior(x).probs
+        return probabilities
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows, shape ``(n, D)``, the components in random order."""
+
+        def draw(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+            uniform = torch.rand(rows, 1, generator=generator, device=device, dtype=self.logits.dtype)
+            chosen = (uniform >= self.weights.to(device).cumsum(0)[:-1]).sum(-1)
+            return self.parts.draw(chosen, generator)
+
+        return draw_rows(n, seed, self.logits, draw)
+
+    @property
+    def reparameterised(self) -> bool:
+        """Whether the weights are fixed."""
+        return not self.logits.requires_grad
+
+    @torch.no_grad()
+    def statistics(self, x: Tensor, weights: Tensor | None = None) -> MixtureStatistics:
+        """E-step: the expected sufficient statistics of rows of shape ``(n, D)``, in float64.
+
+        Raises
+        ------
+        UsageError
+            If there are no rows.
+        """
+        if not len(x):
+            raise UsageError("statistics of no rows", fix="give at least one row")
+        rows = x.double()
+        empty = rows.isnan().all(1)
+        if bool(empty.any()):
+            # A row without a value says nothing, not even about the weights.
+            row_weights = (~empty).double() if weights is None else weights.double().masked_fill(empty, 0.0)
+        else:
+            row_weights = rows.new_ones(len(rows)) if weights is None else weights.double()
+        log_weights = torch.log_softmax(self.logits.double(), 0)[:, None]
+        passed = self.parts.start(rows)
+        count = torch.zeros_like(log_weights[:, 0])
+        log_likelihood = rows.new_zeros(())
+        for chunk, weight in zip(self._chunks(rows), self._chunks(row_weights), strict=True):
+            joint = passed.log_prob(chunk).add_(log_weights)
+            highest = joint.amax(0)
+            shares = joint.sub_(highest).exp_()
+            total = shares.sum(0)
+            log_likelihood += weight @ (highest + total.log())
+            shares.mul_(weight / total)
+            count += shares.sum(1)
+            passed.add(shares)
+        return MixtureStatistics(count, passed.statistics(), log_likelihood, row_weights.sum())
+
+    @torch.no_grad()
+    def update(self, statistics: MixtureStatistics) -> None:
+        """M-step: the parameters that maximise the expected penalised log-likelihood."""
+        count = statistics.count + self.weight_rows
+        self.logits.copy_(torch.log(count.clamp_min(1e-300) / count.sum()).clamp_min(-700.0))
+        self.parts.update(statistics.parts)
+
+    def log_prior(self) -> Tensor:
+        """Return the log-density of the prior at the parameters, up to a constant, in nats."""
+        weights = self.weight_rows * torch.log_softmax(self.logits.double(), 0).sum()
+        return weights + self.parts.log_prior()
+
+    def feasible(self) -> bool:
+        """Return whether the parameters keep to all limits that the M-step keeps to."""
+        return self.parts.feasible()
+
+    def collapsed(self, statistics: MixtureStatistics) -> list[str]:
+        """Return what is wrong with components that have shrunk onto a few rows; nothing if all is well."""
+        return self.parts.collapsed(statistics.parts)
+
+    @torch.no_grad()
+    def initialise_components(self, x: Tensor, seed: int = 0, start: str | None = None) -> None:
+        """Set units, floor and prior from rows, and start EM by assigning them to components.
+
+        Parameters
+        ----------
+        x
+            Rows, or a sample of them, shape ``(n, D)``.
+        seed
+            Different seeds give different starts.
+        start
+            One of `logpx.latent.STARTS`; None takes each of the best in turn with the seed.
+
+        Raises
+        ------
+        DataError
+            If there are fewer rows than components, or a column has no value or never varies.
+        """
+        rows = x.double()
+        rows = rows[~rows.isnan().all(1)]
+        if len(rows) < self.components:
+            raise DataError(
+                f"{len(rows)} rows with a value, to be divided among {self.components} components",
+                fix="give more rows, or fewer components",
+            )
+        self.parts.initialise(rows)
+        shares = initial_responsibilities(rows, self.components, seed, start)
+        self._update_from(rows, shares)
+
+    @torch.no_grad()
+    def initialise_assigned(self, x: Tensor, responsibilities: Tensor) -> None:
+        """Start EM from given responsibilities: those of rows ``(n, D)``, of shape ``(n, K)``.
+
+        Raises
+        ------
+        UsageError
+            If the shape is another, or they are not at least 0 and sum to 1.
+        """
+        shares = torch.as_tensor(responsibilities, dtype=torch.float64, device=x.device)
+        if shares.shape != (len(x), self.components):
+            raise UsageError(
+                f"responsibilities of shape {tuple(shares.shape)}",
+                fix=f"give one for each of {len(x)} rows and {self.components} components",
+            )
+        if not bool((shares >= 0.0).all()) or not torch.allclose(
+            shares.sum(1), torch.ones_like(shares[:, 0])
+        ):
+            raise UsageError("responsibilities that are no probabilities", fix="let every row sum to 1")
+        self.parts.initialise(x.double())
+        self._update_from(x.double(), shares.mT)
+
+    def _update_from(self, rows: Tensor, shares: Tensor) -> None:
+        passed = self.parts.start(rows)
+        # Only sums are wanted, but a pass looks at rows before it adds them.
+        for chunk, share in zip(self._chunks(rows), self._chunks(shares.mT), strict=True):
+            passed.log_prob(chunk)
+            passed.add(share.mT.contiguous())
+        weight = shares.sum()
+        self.update(MixtureStatistics(shares.sum(1), passed.statistics(), weight * 0.0, weight))
+
+    def _columns(self, name: str, columns: Sequence[int]) -> list[int]:
+        chosen: list[int] = [columns] if isinstance(columns, int) else list(columns)
+        features = self.event_shape[0]
+        check_places(name, chosen, features)
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise UsageError(f"{name} is {columns!r}", fix="name at least one column, and each once")
+        return chosen
+
+    def _joint(self, rows: Tensor) -> Tensor:
+        return torch.log_softmax(self.logits.to(rows.dtype), 0)[:, None] + self.parts.log_prob(rows)
+
+    def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
+        features = self.event_shape[0]
+        numbers = max(self.components, features * (features + 1) // 2)
+        size = min(_MOST_ROWS, max(_LEAST_ROWS, _CHUNK_NUMBERS // numbers))
+        return iter(torch.split(rows, size)) if len(rows) else iter(())

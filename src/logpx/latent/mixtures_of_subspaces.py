@@ -1,0 +1,124 @@
+"""Mixtures of probabilistic PCA and of factor analysers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from logpx.latent.covariances import LowRankCovariance
+from logpx.latent.gaussian_mixture import GaussianMixture
+from logpx.latent.linear_posterior import linear_posterior
+from logpx.latent.priors import ConjugatePrior
+
+__all__ = ["MixtureOfFactorAnalysers", "MixtureOfPPCA"]
+
+
+class _MixtureOfSubspaces(GaussianMixture):
+    """A Gaussian mixture whose components have latent vectors of their own."""
+
+    latent: int
+
+    @property
+    def loadings(self) -> Tensor:
+        """The matrices W, shape ``(K, D, q)``."""
+        return self._low_rank().loadings
+
+    @property
+    def noise_variances(self) -> Tensor:
+        """The variances of the noise, shape ``(K, D)``."""
+        return self._low_rank().noises()
+
+    def latent_posterior(self, x: Tensor) -> MixtureSameFamily:
+        """Return the distribution of the latent vector given x, a mixture over the components, of torch.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, D)``; NaN for missing cells.
+        """
+        each = [
+            linear_posterior(loadings, noises, mean, x)
+            for loadings, noises, mean in zip(self.loadings, self.noise_variances, self.means, strict=True)
+        ]
+        means = torch.stack([part.mean for part in each], -2)
+        factors = torch.stack([part.scale_tril for part in each], -3)
+        chosen = Categorical(logits=self.posterior(x).logits)
+        return MixtureSameFamily(chosen, MultivariateNormal(means, scale_tril=factors))
+
+    def _low_rank(self) -> LowRankCovariance:
+        covariance = self.parts.covariance
+        assert isinstance(covariance, LowRankCovariance)
+        return covariance
+
+
+class MixtureOfPPCA(_MixtureOfSubspaces):
+    r"""A mixture of probabilistic PCA: :math:`\Sigma_k = W_k W_k^\top + \sigma_k^2 I`.
+
+    Parameters
+    ----------
+    components
+        The number of components K.
+    features
+        The number of features D.
+    latent
+        The number of latent dimensions q of each, below D.
+    prior, floor
+        As in `GaussianMixture`.
+
+    References
+    ----------
+    Tipping and Bishop 1999, Mixtures of probabilistic principal component analysers.
+
+    Examples
+    --------
+    >>> MixtureOfPPCA(components=3, features=5, latent=2).free_parameters
+    47
+    """
+
+    def __init__(
+        self,
+        components: int,
+        features: int,
+        latent: int,
+        prior: ConjugatePrior | None = None,
+        floor: float = 1e-6,
+    ) -> None:
+        super().__init__(components, features, "principal", latent, prior, floor)
+        self.latent = latent
+
+
+class MixtureOfFactorAnalysers(_MixtureOfSubspaces):
+    r"""A mixture of factor analysers: :math:`\Sigma_k = W_k W_k^\top + \mathrm{diag}(\psi_k)`.
+
+    Parameters
+    ----------
+    components
+        The number of components K.
+    features
+        The number of features D.
+    latent
+        The number of factors q of each, below D.
+    prior, floor
+        As in `GaussianMixture`.
+
+    References
+    ----------
+    Ghahramani and Hinton 1996, The EM algorithm for mixtures of factor analyzers.
+
+    Examples
+    --------
+    >>> MixtureOfFactorAnalysers(components=3, features=5, latent=2).free_parameters
+    59
+    """
+
+    def __init__(
+        self,
+        components: int,
+        features: int,
+        latent: int,
+        prior: ConjugatePrior | None = None,
+        floor: float = 1e-6,
+    ) -> None:
+        super().__init__(components, features, "low_rank", latent, prior, floor)
+        self.latent = latent

@@ -1,0 +1,96 @@
+"""How the E-step sees rows: densities of all components, then the sums that the M-step needs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from logpx.latent.covariances import Covariance
+from logpx.latent.statistics import GaussianStatistics
+
+__all__ = ["Moments", "Parameters"]
+
+_TINY = torch.finfo(torch.float64).tiny
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters of K normal distributions in float64, and the units in which sums are taken.
+
+    Parameters
+    ----------
+    means
+        Shape ``(K, D)``.
+    covariance
+        The covariances.
+    centre, scale
+        Sums are taken of (x - centre) / scale, so that nothing cancels far from the origin; shape ``(D,)``.
+    """
+
+    means: Tensor
+    covariance: Covariance
+    centre: Tensor
+    scale: Tensor
+
+    @property
+    def scaled_means(self) -> Tensor:
+        """The means in the units of the sums."""
+        return (self.means - self.centre) / self.scale
+
+    def safe(self) -> bool:
+        """Whether expanded squares lose no more than a billionth of a nat at the rows of any component."""
+        precisions, _ = self.covariance.precisions()
+        size = self.scaled_means.abs()
+        if self.covariance.diagonal:
+            terms = (size.square() * precisions * self.scale.square()).sum(-1)
+        else:
+            scaled = precisions.abs() * self.scale * self.scale[:, None]
+            terms = (size.unsqueeze(-2) @ scaled @ size.unsqueeze(-1)).flatten()
+        return bool(terms.amax() * torch.finfo(torch.float64).eps < 1e-9)
+
+
+class Moments(ABC):
+    """One pass over rows, chunk by chunk: `log_prob` of a chunk, then `add` with its responsibilities.
+
+    Parameters
+    ----------
+    parameters
+        Where the densities are taken.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-densities of rows of shape ``(n, D)``, float64, under each component: ``(K, n)``."""
+
+    @abstractmethod
+    def add(self, shares: Tensor) -> None:
+        """Add the rows that were last looked at, weighted by shares of shape ``(K, n)``."""
+
+    @abstractmethod
+    def statistics(self) -> GaussianStatistics:
+        """Return the statistics of all rows that were added."""
+
+    def _from_scaled_sums(self, count: Tensor, first: Tensor, second: Tensor) -> GaussianStatistics:
+        """Return statistics from raw sums of scaled rows.
+
+        Parameters
+        ----------
+        count
+            Shape ``(K, 1)`` or ``(K, D)``.
+        first
+            Shape ``(K, D)``.
+        second
+            In the form of the scatter.
+        """
+        mean = first / count.clamp_min(_TINY)
+        centre, scale = self.parameters.centre, self.parameters.scale
+        raw = GaussianStatistics(count, mean, second)
+        scatter = second - raw.products(mean, count)
+        units = scale * scale if raw.diagonal else scale * scale[:, None]
+        return GaussianStatistics(count, centre + mean * scale, scatter * units)

@@ -1,0 +1,37 @@
+"""Which way of summing suits the covariances and the rows."""
+
+from __future__ import annotations
+
+from logpx.latent.moments.base import Moments, Parameters
+from logpx.latent.moments.direct import DirectDeviations
+from logpx.latent.moments.missing import MissingCells
+from logpx.latent.moments.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
+
+__all__ = ["moments_for"]
+
+# With more features the products of all pairs are more work than the deviations from every mean.
+_MOST_FEATURES = 64
+
+
+def moments_for(parameters: Parameters, missing: bool) -> Moments:
+    """Return the fastest way of summing that is exact.
+
+    Parameters
+    ----------
+    parameters
+        Where the densities are taken.
+    missing
+        Whether cells are missing.
+    """
+    covariance = parameters.covariance
+    if missing and not covariance.diagonal:
+        return MissingCells(parameters)
+    if not parameters.safe():
+        return DirectDeviations(parameters)
+    if covariance.diagonal:
+        return DiagonalFeatures(parameters)
+    if covariance.tied:
+        return PooledFeatures(parameters)
+    if covariance.features <= _MOST_FEATURES:
+        return PackedFeatures(parameters)
+    return DirectDeviations(parameters)

@@ -1,0 +1,70 @@
+"""Deviations from every mean: slower than features, and exact however narrow and far away a component is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from logpx.latent.covariances.diagonal import DiagonalCovariance
+from logpx.latent.moments.base import Moments, Parameters
+from logpx.latent.statistics import GaussianStatistics
+
+__all__ = ["DirectDeviations"]
+
+_TINY = torch.finfo(torch.float64).tiny
+
+
+class DirectDeviations(Moments):
+    """Sums of deviations from the current means, for any kind of covariance.
+
+    Parameters
+    ----------
+    parameters
+        Where the densities are taken.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
+        self._total: GaussianStatistics | None = None
+        self._deviations = parameters.means.new_empty(0)
+        self._present: Tensor | None = None
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Subtract the means; of diagonal covariances missing cells drop out."""
+        covariance = self.parameters.covariance
+        self._deviations = x - self.parameters.means[:, None]
+        self._present = None
+        missing = x.isnan()
+        if isinstance(covariance, DiagonalCovariance) and bool(missing.any()):
+            self._present = (~missing).to(x.dtype)
+            self._deviations = self._deviations.masked_fill(missing, 0.0)
+            return (covariance.log_normal_of_each(self._deviations) * self._present).sum(-1)
+        return covariance.log_normal(self._deviations)
+
+    def add(self, shares: Tensor) -> None:
+        """Add products of deviations."""
+        covariance, deviations = self.parameters.covariance, self._deviations
+        count = shares.sum(1, keepdim=True)
+        if covariance.diagonal:
+            present = torch.ones_like(deviations[0]) if self._present is None else self._present
+            count = shares @ present
+        step = (shares.unsqueeze(-2) @ deviations).squeeze(-2) / count.clamp_min(_TINY)
+        if covariance.diagonal:
+            scatter = (shares.unsqueeze(-2) @ deviations.square()).squeeze(-2)
+        else:
+            scatter = (deviations * shares.unsqueeze(-1)).mT @ deviations
+        if covariance.tied:
+            scatter = scatter.sum(0, keepdim=True)
+        raw = GaussianStatistics(count, step, scatter)
+        part = GaussianStatistics(count, self.parameters.means + step, scatter - raw.products(step, count))
+        self._total = part if self._total is None else self._total + part
+
+    def statistics(self) -> GaussianStatistics:
+        """Return the total."""
+        if self._total is not None:
+            return self._total
+        means, covariance = self.parameters.means, self.parameters.covariance
+        blocks = means[: covariance.blocks]
+        scatter = torch.zeros_like(blocks if covariance.diagonal else torch.diag_embed(blocks))
+        count = torch.zeros_like(means if covariance.diagonal else means[:, :1])
+        return GaussianStatistics(count, means, scatter)

@@ -1,0 +1,203 @@
+"""Missing cells: rows grouped by which cells they have, so that cost follows the number of such patterns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from logpx.latent.moments.base import Moments, Parameters
+from logpx.latent.statistics import GaussianStatistics
+
+__all__ = ["Conditionals", "Group", "MissingCells", "grouped"]
+
+_LOG_TWO_PI = math.log(2.0 * math.pi)
+_TINY = torch.finfo(torch.float64).tiny
+# How many numbers the matrices of the patterns at hand may have.
+_MOST_NUMBERS = 4_000_000
+_LARGEST_GROUP = 4096
+
+
+@dataclass(frozen=True)
+class Group:
+    """Patterns with about equally many rows.
+
+    Parameters
+    ----------
+    present
+        Which cells each pattern has, shape ``(P, D)``, boolean.
+    rows
+        The rows of each pattern, shape ``(P, R)``; -1 where it has fewer.
+    """
+
+    present: Tensor
+    rows: Tensor
+
+
+def grouped(present: Tensor, per_pattern: int) -> Iterator[Group]:
+    """Yield groups of patterns that together have every row once.
+
+    Parameters
+    ----------
+    present
+        Which cells of which row are there, shape ``(n, D)``, boolean.
+    per_pattern
+        How many numbers a pattern needs in memory, which bounds the patterns in a group.
+
+    Examples
+    --------
+    >>> present = torch.tensor([[True, True], [True, False], [True, True]])
+    >>> [group.rows.tolist() for group in grouped(present, 1)]
+    [[[1]], [[0, 2, -1, -1]]]
+    """
+    patterns, index, counts = torch.unique(present, dim=0, return_inverse=True, return_counts=True)
+    order = torch.argsort(index, stable=True)
+    starts = counts.cumsum(0) - counts
+    # Padded to powers of four: at most four times too many rows, and few groups.
+    sizes = torch.pow(4, torch.log2(counts.double()).div(2.0).ceil()).long().clamp_max(_LARGEST_GROUP)
+    for size in sorted(set(sizes.tolist())):
+        chosen = (sizes == size).nonzero().flatten()
+        pieces = (counts[chosen] + size - 1) // size
+        owner = torch.repeat_interleave(chosen, pieces)
+        piece = torch.arange(len(owner), device=owner.device) - torch.repeat_interleave(
+            pieces.cumsum(0) - pieces, pieces
+        )
+        within = piece[:, None] * size + torch.arange(size, device=owner.device)
+        valid = within < counts[owner, None]
+        places = (starts[owner, None] + within).clamp_max(len(order) - 1)
+        rows = torch.where(valid, order[places], -1)
+        most = max(1, _MOST_NUMBERS // max(per_pattern, size * per_pattern // present.shape[1]))
+        for start in range(0, len(owner), most):
+            yield Group(patterns[owner[start : start + most]], rows[start : start + most])
+
+
+class Conditionals:
+    """For some patterns and all components: the distribution of the cells that are missing, given the others.
+
+    Parameters
+    ----------
+    means
+        Shape ``(K, D)``.
+    matrices
+        The covariances, shape ``(K, D, D)``.
+    present
+        The cells of each pattern, shape ``(P, D)``.
+    """
+
+    def __init__(self, means: Tensor, matrices: Tensor, present: Tensor) -> None:
+        features = means.shape[1]
+        self.means, self.matrices = means, matrices
+        self.present = present
+        both = present[:, None, :, None] & present[:, None, None, :]
+        identity = torch.eye(features, dtype=means.dtype, device=means.device)
+        # Rows and columns of missing cells become those of the identity: they change neither determinant nor
+        # distance, and all patterns are matrices of one size.
+        self._factors = torch.linalg.cholesky(torch.where(both, matrices, identity))
+        known = present.to(means.dtype).sum(-1, keepdim=True)
+        half_log_determinants = self._factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        self.log_constants = -half_log_determinants - 0.5 * _LOG_TWO_PI * known
+
+    def deviations(self, x: Tensor) -> Tensor:
+        """Return deviations from the means, 0 where cells are missing.
+
+        Parameters
+        ----------
+        x
+            Rows of each pattern, shape ``(P, R, D)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(P, K, R, D)``.
+        """
+        deviations = x[:, None] - self.means[:, None]
+        return deviations.masked_fill(~self.present[:, None, None], 0.0)
+
+    def log_normal(self, deviations: Tensor) -> Tensor:
+        """Return the log-density of the cells that are there, shape ``(P, K, R)``."""
+        z = torch.linalg.solve_triangular(self._factors, deviations.mT, upper=False)
+        values: Tensor = self.log_constants.unsqueeze(-1) - 0.5 * z.square().sum(-2)
+        return values
+
+    def filled(self, deviations: Tensor) -> Tensor:
+        """Return deviations with those of missing cells replaced by their conditional means."""
+        solved = torch.cholesky_solve(deviations.mT, self._factors).mT
+        solved = solved.masked_fill(~self.present[:, None, None], 0.0)
+        return torch.where(self.present[:, None, None], deviations, solved @ self.matrices)
+
+    def covariances(self) -> Tensor:
+        """Return the conditional covariances of the missing cells, 0 elsewhere: ``(P, K, D, D)``."""
+        known = self.matrices.masked_fill(~self.present[:, None, :, None], 0.0)
+        half = torch.linalg.solve_triangular(self._factors, known, upper=False)
+        absent = ~self.present
+        both = absent[:, None, :, None] & absent[:, None, None, :]
+        covariances: Tensor = (self.matrices - half.mT @ half).masked_fill(~both, 0.0)
+        return covariances
+
+
+class MissingCells(Moments):
+    """Rows with missing cells under covariances that are not diagonal: exact, pattern by pattern.
+
+    The E-step fills in conditional means and adds conditional covariances (Little and Rubin 2002, section
+    11.2): without the latter, variances would shrink.
+
+    Parameters
+    ----------
+    parameters
+        Where the densities are taken.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
+        components = len(parameters.means)
+        self._matrices = parameters.covariance.matrices().double().expand(components, -1, -1)
+        self._total: GaussianStatistics | None = None
+        self._groups: list[tuple[Group, Conditionals, Tensor]] = []
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the log-densities of the cells that are there; 0 where there are none."""
+        components, features = self.parameters.means.shape
+        self._groups.clear()
+        result = x.new_empty(components, len(x) + 1)
+        missing = x.isnan()
+        x = x.masked_fill(missing, 0.0)
+        for group in grouped(~missing, components * features * features):
+            conditionals = Conditionals(self.parameters.means, self._matrices, group.present)
+            deviations = conditionals.deviations(x[group.rows])
+            values = conditionals.log_normal(deviations)
+            # Rows that only pad a group go to a last place that nobody reads.
+            result[:, group.rows] = values.transpose(0, 1)
+            self._groups.append((group, conditionals, deviations))
+        return result[:, :-1]
+
+    def add(self, shares: Tensor) -> None:
+        """Add products of filled deviations, and the conditional covariances."""
+        for group, conditionals, deviations in self._groups:
+            weights = shares[:, group.rows].masked_fill(group.rows < 0, 0.0)
+            filled = conditionals.filled(deviations).transpose(0, 1).flatten(1, 2)
+            flat = weights.flatten(1)
+            count = flat.sum(1, keepdim=True)
+            step = (flat.unsqueeze(-2) @ filled).squeeze(-2) / count.clamp_min(_TINY)
+            scatter = (filled * flat.unsqueeze(-1)).mT @ filled
+            scatter = scatter + torch.einsum("kp,pkij->kij", weights.sum(-1), conditionals.covariances())
+            if self.parameters.covariance.tied:
+                scatter = scatter.sum(0, keepdim=True)
+            raw = GaussianStatistics(count, step, scatter)
+            part = GaussianStatistics(
+                count, self.parameters.means + step, scatter - raw.products(step, count)
+            )
+            self._total = part if self._total is None else self._total + part
+        self._groups.clear()
+
+    def statistics(self) -> GaussianStatistics:
+        """Return the total."""
+        if self._total is not None:
+            return self._total
+        means = self.parameters.means
+        blocks = means[: self.parameters.covariance.blocks]
+        return GaussianStatistics(
+            torch.zeros_like(means[:, :1]), means, torch.zeros_like(torch.diag_embed(blocks))
+        )

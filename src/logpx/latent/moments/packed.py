@@ -1,0 +1,182 @@
+"""Second-order features: densities and sums as one matrix product each."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from logpx.latent.moments.base import Moments, Parameters
+from logpx.latent.statistics import GaussianStatistics
+
+__all__ = ["DiagonalFeatures", "PackedFeatures", "PooledFeatures"]
+
+_LOG_TWO_PI = math.log(2.0 * math.pi)
+
+
+class PackedFeatures(Moments):
+    """Full covariances: every log-density is linear in the products of a row's features.
+
+    Of the D² products only those with i <= j are formed, feature by feature for many rows at once.
+
+    Parameters
+    ----------
+    parameters
+        Where the densities are taken.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
+        precisions, log_determinants = parameters.covariance.precisions()
+        scaled = precisions * parameters.scale * parameters.scale[:, None]
+        means = parameters.scaled_means
+        components, features = means.shape
+        self._upper = torch.triu_indices(features, features, device=means.device)
+        scaled = scaled.expand(components, -1, -1)
+        linear = (scaled @ means.unsqueeze(-1)).squeeze(-1)
+        constant = -0.5 * ((linear * means).sum(-1) + log_determinants + features * _LOG_TWO_PI)
+        halves = torch.where(self._upper[0] == self._upper[1], -0.5, -1.0)
+        pairs = scaled[:, self._upper[0], self._upper[1]] * halves
+        self._weights = torch.cat([pairs, linear, constant[:, None]], 1)
+        self._sums = torch.zeros_like(self._weights)
+        self._features = means.new_empty(0)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Multiply the features of the rows by the weights of the components."""
+        rows, count = x.shape
+        columns = ((x - self.parameters.centre) / self.parameters.scale).mT.contiguous()
+        pairs = count * (count + 1) // 2
+        if self._features.shape != (pairs + count + 1, rows):
+            self._features = x.new_empty(pairs + count + 1, rows)
+            self._features[-1] = 1.0
+        start = 0
+        for feature in range(count):
+            end = start + count - feature
+            torch.mul(columns[feature:], columns[feature], out=self._features[start:end])
+            start = end
+        self._features[pairs:-1] = columns
+        return self._weights @ self._features
+
+    def add(self, shares: Tensor) -> None:
+        """Multiply the shares by the features."""
+        self._sums.addmm_(shares, self._features.mT)
+
+    def statistics(self) -> GaussianStatistics:
+        """Unpack the sums."""
+        components, features = self.parameters.means.shape
+        pairs, first, count = torch.split(self._sums, [len(self._upper[0]), features, 1], 1)
+        second = pairs.new_empty(components, features, features)
+        second[:, self._upper[0], self._upper[1]] = pairs
+        second[:, self._upper[1], self._upper[0]] = pairs
+        return self._from_scaled_sums(count, first, second)
+
+
+class PooledFeatures(Moments):
+    """One full covariance for all components: rows are whitened once, and their squares are summed once.
+
+    Parameters
+    ----------
+    parameters
+        Where the densities are taken.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
+        precisions, log_determinants = parameters.covariance.precisions()
+        scaled = precisions[0] * parameters.scale * parameters.scale[:, None]
+        self._whitening = torch.linalg.cholesky(scaled).mT
+        features = len(scaled)
+        self._means = parameters.scaled_means @ self._whitening.mT
+        self._constant = -0.5 * (self._means.square().sum(-1) + log_determinants[0] + features * _LOG_TWO_PI)
+        self._first = torch.zeros_like(self._means)
+        self._second = torch.zeros_like(scaled)
+        self._count = torch.zeros_like(self._constant)
+        self._rows = self._means.new_empty(0)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Whiten the rows, and multiply them by the whitened means."""
+        self._rows = ((x - self.parameters.centre) / self.parameters.scale).mT.contiguous()
+        whitened = self._whitening @ self._rows
+        joint = torch.addmm(self._constant[:, None], self._means, whitened)
+        return joint.sub_(whitened.square_().sum(0), alpha=0.5)
+
+    def add(self, shares: Tensor) -> None:
+        """Sum the rows by component, and their products by the sum of their shares."""
+        self._first.addmm_(shares, self._rows.mT)
+        self._second.addmm_(self._rows * shares.sum(0), self._rows.mT)
+        self._count += shares.sum(1)
+
+    def statistics(self) -> GaussianStatistics:
+        """Take the spread of the means off the sum of products."""
+        return self._from_scaled_sums(self._count[:, None], self._first, self._second[None])
+
+
+class DiagonalFeatures(Moments):
+    """Diagonal covariances: features are the squares and the values, and which cells are there.
+
+    A missing cell (NaN) drops out of densities and sums, which is exact here.
+
+    Parameters
+    ----------
+    parameters
+        Where the densities are taken.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters)
+        precisions, _ = parameters.covariance.precisions()
+        means = parameters.scaled_means
+        components, self._count = means.shape
+        precisions = (precisions * parameters.scale.square()).expand(components, -1)
+        linear = precisions * means
+        # In units of the scale; the cells that are there put it back, each its own.
+        own = -0.5 * (linear * means - precisions.log() + _LOG_TWO_PI) - parameters.scale.log()
+        self._square_and_linear = torch.cat([-0.5 * precisions, linear], 1)
+        self._own = own
+        self._constant = own.sum(-1, keepdim=True)
+        self._sums = torch.zeros_like(self._square_and_linear)
+        self._counts = torch.zeros_like(own)
+        self._features = means.new_empty(0)
+        self._present: Tensor | None = None
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Multiply squares and values by the weights of the components."""
+        columns = ((x - self.parameters.centre) / self.parameters.scale).mT
+        missing = columns.isnan()
+        self._present = None
+        if bool(missing.any()):
+            columns = columns.masked_fill(missing, 0.0)
+            self._present = (~missing).to(x.dtype)
+        size = (2 * self._count, len(x))
+        if self._features.shape != size:
+            self._features = x.new_empty(size)
+        self._features[self._count :] = columns
+        torch.mul(
+            self._features[self._count :],
+            self._features[self._count :],
+            out=self._features[: self._count],
+        )
+        if self._present is None:
+            return torch.addmm(self._constant, self._square_and_linear, self._features)
+        return torch.addmm(self._own @ self._present, self._square_and_linear, self._features)
+
+    def add(self, shares: Tensor) -> None:
+        """Multiply the shares by squares, values and presence."""
+        self._sums.addmm_(shares, self._features.mT)
+        if self._present is None:
+            self._counts += shares.sum(1, keepdim=True)
+        else:
+            self._counts.addmm_(shares, self._present.mT)
+
+    def statistics(self) -> GaussianStatistics:
+        """Pool the squares where the components share their variances."""
+        second, first = self._sums.chunk(2, 1)
+        if self.parameters.covariance.tied:
+            mean = first / self._counts.clamp_min(torch.finfo(first.dtype).tiny)
+            second = (second - mean * first).sum(0, keepdim=True)
+            mean_only = self._from_scaled_sums(self._counts, first, torch.zeros_like(second))
+            return GaussianStatistics(
+                mean_only.count, mean_only.mean, second * self.parameters.scale.square()
+            )
+        return self._from_scaled_sums(self._counts, first, second)

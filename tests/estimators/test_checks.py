@@ -1,0 +1,30 @@
+"""scikit-learn's own checks of estimators, without an exception."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from logpx.estimators import FlowDensity, GaussianMixture
+from logpx.latent import ConjugatePrior
+
+# What the checks themselves provoke: fits of very few rows, and checks that need other packages.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
+]
+
+# Full batches without noise: there only are repeated rows the same as weights.
+BRIEF = {"layers": 2, "hidden": (4,), "max_epochs": 3, "batch_size": 100_000, "noise": 0.0}
+EXACT = {"validation_fraction": 0.0, "dtype": "float64"}
+
+ESTIMATORS = [
+    GaussianMixture(),
+    GaussianMixture(covariance_type="tied_diag", allow_nan=False),
+    GaussianMixture(covariance_type="spherical", reg_covar=0.0),
+    GaussianMixture(covariance_type="tied", prior=ConjugatePrior(covariance_rows=1.0)),
+    FlowDensity(**BRIEF, **EXACT),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)

@@ -1,0 +1,215 @@
+"""Probabilistic PCA and factor analysis: their maxima, posteriors and missing cells."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.decomposition import FactorAnalysis as Reference
+
+import logpx
+from logpx.errors import DataError, UsageError
+from logpx.latent import FactorAnalysis, ProbabilisticPCA
+
+IRIS = torch.from_numpy(load_iris().data).double()
+KINDS = [ProbabilisticPCA, FactorAnalysis]
+
+
+def correlated(rows=400, features=6, latent=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    loadings = torch.randn(features, latent, generator=generator, dtype=torch.float64)
+    z = torch.randn(rows, latent, generator=generator, dtype=torch.float64)
+    noise = torch.randn(rows, features, generator=generator, dtype=torch.float64)
+    return z @ loadings.mT + noise * torch.linspace(0.2, 0.8, features).double() + 3.0
+
+
+def fitted(kind, x, latent=2, **options):
+    model = kind(x.shape[1], latent).double()
+    return model, logpx.fit(model, x, **options)
+
+
+def gaps(x, seed=1, share=0.2):
+    holes = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed)) < share
+    return x.masked_fill(holes, torch.nan)
+
+
+@pytest.mark.parametrize(("rows", "features", "latent"), [(20, 40, 5), (150, 4, 2), (300, 6, 0), (50, 10, 9)])
+def test_ppca_is_the_closed_form_and_never_below_scikit_learns_pca(rows, features, latent):
+    x = np.random.default_rng(0).normal(size=(rows, features)) @ np.diag(np.linspace(1.0, 3.0, features))
+    model, result = fitted(ProbabilisticPCA, torch.from_numpy(x), latent)
+    values = np.linalg.eigvalsh(np.cov(x.T, ddof=0))[::-1]
+    assert model.noise_variance.item() == pytest.approx(values[latent:].mean(), rel=1e-9)
+    log_likelihood = model.log_prob(torch.from_numpy(x)).mean().item()
+    assert result.history[-1].train == pytest.approx(log_likelihood, rel=1e-10)
+    if latent:
+        assert log_likelihood >= PCA(latent).fit(x).score(x) - 1e-9
+
+
+def test_ppca_gains_what_the_divisors_of_pca_lose():
+    x = np.random.default_rng(0).normal(size=(20, 40))
+    model, _ = fitted(ProbabilisticPCA, torch.from_numpy(x), 5)
+    assert model.log_prob(torch.from_numpy(x)).mean().item() > PCA(5).fit(x).score(x) + 5.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_density_is_the_dense_normals(kind):
+    model, _ = fitted(kind, correlated())
+    covariance = model.loadings @ model.loadings.mT + torch.diag(model.noise_variances)
+    dense = torch.distributions.MultivariateNormal(model.mean, covariance)
+    x = 3.0 * torch.randn(50, 6, dtype=torch.float64)
+    torch.testing.assert_close(model.log_prob(x), dense.log_prob(x), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(model.covariance.matrices()[0], covariance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_posterior_is_generic_gaussian_conditioning(kind):
+    model, _ = fitted(kind, correlated())
+    x = correlated(seed=3)[:20]
+    w = model.loadings
+    covariance = w @ w.mT + torch.diag(model.noise_variances)
+    gain = torch.linalg.solve(covariance, w)
+    found = model.posterior(x)
+    torch.testing.assert_close(found.mean, (x - model.mean) @ gain, rtol=1e-10, atol=1e-10)
+    expected = torch.eye(2).double() - w.mT @ gain
+    torch.testing.assert_close(found.covariance_matrix, expected.expand(20, 2, 2), rtol=1e-9, atol=1e-10)
+    # Bayes' rule, with the distributions that the model returns.
+    z = found.sample()
+    joint = model.prior.log_prob(z) + model.likelihood(z).log_prob(x)
+    torch.testing.assert_close(joint - found.log_prob(z), model.log_prob(x), rtol=1e-9, atol=1e-9)
+
+
+def test_the_posterior_as_the_lecture_prints_it_does_not_even_fit():
+    # The slide has M = W Wᵀ + σ² I of shape D × D, and σ² M for the covariance; right is q × q, and σ² M⁻¹.
+    model, _ = fitted(ProbabilisticPCA, correlated())
+    w, noise = model.loadings, model.noise_variance
+    printed = w @ w.mT + noise * torch.eye(6).double()
+    with pytest.raises(RuntimeError):
+        torch.linalg.solve(printed, w.mT)
+    right = w.mT @ w + noise * torch.eye(2).double()
+    expected = noise * torch.linalg.inv(right)
+    found = model.posterior(correlated()[:1]).covariance_matrix[0]
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_posterior_with_missing_cells_is_that_of_the_others(kind):
+    model, _ = fitted(kind, correlated())
+    x = correlated(seed=4)[:3]
+    x[:, [1, 4]] = torch.nan
+    kept = [0, 2, 3, 5]
+    w, noise = model.loadings[kept], model.noise_variances[kept]
+    gain = torch.linalg.solve(w @ w.mT + torch.diag(noise), w)
+    found = model.posterior(x)
+    torch.testing.assert_close(found.mean, (x[:, kept] - model.mean[kept]) @ gain, rtol=1e-9, atol=1e-9)
+    nothing = model.posterior(torch.full((1, 6), torch.nan).double())
+    torch.testing.assert_close(nothing.covariance_matrix[0], torch.eye(2).double())
+
+
+def test_factor_analysis_is_at_least_as_good_as_scikit_learns():
+    for x in (IRIS, correlated(), correlated(300, 12, 4, seed=5)):
+        model, result = fitted(FactorAnalysis, x, 1)
+        reference = Reference(1, tol=1e-5, max_iter=20_000, svd_method="lapack").fit(x.numpy())
+        found = model.log_prob(x).mean().item()
+        assert found >= reference.score(x.numpy()) - 1e-6
+        assert result.history[-1].train == pytest.approx(found, rel=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_at_the_maximum_is_zero(kind):
+    x = correlated()
+    model, _ = fitted(kind, x)
+    (-model.log_prob(x).mean()).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            assert parameter.grad.abs().max() < 2e-4, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_em_with_missing_cells_climbs_to_the_closed_form(kind):
+    x = correlated()
+    _, result = fitted(kind, x)
+    again = kind(6, 2).double()
+    again.initialise_components(x)
+    # EM over rows, from another start and without the closed form.
+    found = logpx.inference.expectation_maximisation(
+        again, lambda: [(x, None)], tolerance=1e-12, max_iterations=3000, accelerate=True
+    )
+    assert found.log_likelihood == pytest.approx(result.history[-1].train, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_missing_cells_are_not_mean_imputation_and_em_is_monotone(kind):
+    x = gaps(correlated())
+    model = kind(6, 2).double()
+    model.initialise_components(x)
+    found = logpx.inference.expectation_maximisation(model, lambda: [(x, None)], max_iterations=60)
+    assert np.diff(found.history).min() > -1e-9 * abs(found.history[-1])
+    means = torch.where(x.isnan(), x.nanmean(0), x)
+    imputed, _ = fitted(kind, means)
+    with torch.no_grad():
+        assert found.log_likelihood > imputed.log_prob(x).mean().item() + 0.01
+    _, result = fitted(kind, x)
+    assert result.history[-1].train >= found.log_likelihood - 1e-4
+
+
+def test_reconstruction_is_the_orthogonal_projection():
+    x = correlated()
+    model, _ = fitted(ProbabilisticPCA, x)
+    reference = PCA(2).fit(x.numpy())
+    expected = reference.inverse_transform(reference.transform(x.numpy()))
+    np.testing.assert_allclose(model.reconstruct(x).detach(), expected, atol=1e-9)
+
+
+def test_translation_and_units():
+    x = correlated()
+    for kind in KINDS:
+        model, _ = fitted(kind, x)
+        moved, _ = fitted(kind, x + 1e6)
+        torch.testing.assert_close(
+            moved.covariance.matrices(), model.covariance.matrices(), rtol=1e-6, atol=1e-6
+        )
+    units = torch.logspace(-4, 4, 6).double()
+    plain, scaled = fitted(FactorAnalysis, x)[1], fitted(FactorAnalysis, x * units)[1]
+    shift = units.log().sum().item()
+    assert scaled.history[-1].train == pytest.approx(plain.history[-1].train - shift, abs=1e-6)
+
+
+def test_weights_are_repetitions():
+    x, times = correlated(100), torch.randint(0, 3, (100,), generator=torch.Generator().manual_seed(0))
+    for kind in KINDS:
+        weighted, _ = fitted(kind, x, weights=times)
+        repeated, _ = fitted(kind, x.repeat_interleave(times, 0))
+        torch.testing.assert_close(
+            weighted.covariance.matrices(), repeated.covariance.matrices(), rtol=1e-6, atol=1e-8
+        )
+
+
+def test_free_parameters_are_the_ranks_of_the_covariances():
+    for kind, own in ((ProbabilisticPCA, 1), (FactorAnalysis, 6)):
+        model = kind(6, 2)
+        assert model.free_parameters == 6 + 6 * 2 - 1 + own
+
+
+def test_samples_have_the_covariance():
+    model, _ = fitted(FactorAnalysis, correlated())
+    x = model.sample(100_000, seed=0)
+    torch.testing.assert_close(x.mT.cov(), model.covariance.matrices()[0], rtol=0.03, atol=0.03)
+
+
+def test_bad_arguments_and_data():
+    for kind in KINDS:
+        for latent in (-1, 6, 2.0, True):
+            with pytest.raises(UsageError, match="latent"):
+                kind(6, latent)
+        constant = correlated()
+        constant[:, 2] = 1.0
+        with pytest.raises(DataError) as error:
+            fitted(kind, constant)
+        assert error.value.column == 2
+        empty = correlated()
+        empty[:, 3] = math.nan
+        with pytest.raises(DataError, match="missing") as error:
+            fitted(kind, empty)
+        assert error.value.column == 3
