@@ -16,7 +16,7 @@ from logpx.cli.values import parse_duration
 __all__ = ["IMAGE_MODELS", "MODELS", "fit"]
 
 #: What --model takes for tables and for pictures; named here so that --help needs no PyTorch.
-MODELS = ("auto", "gaussian", "gmm", "nice", "realnvp", "maf", "iaf", "nsf")
+MODELS = ("auto", "gaussian", "gmm", "ppca", "fa", "mppca", "nice", "realnvp", "maf", "iaf", "nsf")
 IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet")
 
 

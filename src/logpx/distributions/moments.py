@@ -9,7 +9,8 @@ from torch import Tensor
 
 __all__ = ["Moments"]
 
-_CHUNK_ROWS = 8192
+# Chunks that stay in the cache.
+_CHUNK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,11 @@ class Moments:
         shift = x[:_CHUNK_ROWS].double().mean(0) if len(x) else x.new_zeros(features, dtype=torch.float64)
         count, first = shift.new_zeros(()), torch.zeros_like(shift)
         second = shift.new_zeros(features, features) if full else torch.zeros_like(shift)
+        buffer = shift.new_empty(min(len(x), _CHUNK_ROWS), features)
         for start in range(0, len(x), _CHUNK_ROWS):
             rows = x[start : start + _CHUNK_ROWS]
             weight = None if weights is None else weights[start : start + _CHUNK_ROWS].double()
-            centred = rows - shift
+            centred = torch.sub(rows, shift, out=buffer[: len(rows)])
             weighted = centred if weight is None else centred * weight[:, None]
             count += len(rows) if weight is None else weight.sum()
             first += weighted.sum(0)

@@ -11,7 +11,18 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count
 
-__all__ = ["Components", "Pass"]
+__all__ = ["Components", "Pass", "has_missing"]
+
+
+def has_missing(x: Tensor) -> bool:
+    """Return whether any number is NaN; sooner than by looking at each.
+
+    Examples
+    --------
+    >>> has_missing(torch.tensor([1.0, float("nan")]))
+    True
+    """
+    return bool(x.sum().isnan())
 
 
 class Pass(Protocol):
@@ -48,6 +59,11 @@ class Components(nn.Module, ABC):
     @abstractmethod
     def free_parameters(self) -> int:
         """How many numbers can vary independently."""
+
+    @property
+    def numbers_per_row(self) -> int:
+        """About how many numbers a pass holds per row, which bounds the rows that it takes at once."""
+        return self.components + 2 * self.features
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.errors import DataError, UsageError
-from logpx.latent.components import Components
+from logpx.latent.components import Components, has_missing
 from logpx.latent.covariances import Covariance, FullCovariance
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.moments import Conditionals, Moments, Parameters, grouped, moments_for
@@ -19,7 +19,7 @@ from logpx.latent.statistics import GaussianStatistics
 __all__ = ["GaussianComponents"]
 
 # Without a floor rounding is one.
-_LEAST_FLOOR = 1e-28
+_LEAST_FLOOR = 1e-14
 
 
 class GaussianComponents(Components):
@@ -58,6 +58,12 @@ class GaussianComponents(Components):
         return self.means.numel() + self.covariance.free_parameters
 
     @property
+    def numbers_per_row(self) -> int:
+        """Squares and values, or products of all pairs."""
+        pairs = self.features if self.covariance.diagonal else self.features * (self.features + 1) // 2
+        return max(self.components, self.features + pairs)
+
+    @property
     def floors(self) -> Tensor:
         """The least variance of every feature, shape ``(D,)``, float64."""
         return max(self.floor, _LEAST_FLOOR) * self.scale.double().square()
@@ -88,7 +94,7 @@ class GaussianComponents(Components):
         parameters = Parameters(
             self.means.detach().double(), self.covariance, self.centre.double(), self.scale.double()
         )
-        return moments_for(parameters, missing=bool(x.isnan().any()))
+        return moments_for(parameters, missing=has_missing(x))
 
     @torch.no_grad()
     def update(self, statistics: GaussianStatistics) -> None:
@@ -240,7 +246,7 @@ class GaussianComponents(Components):
     def collapsed(self, statistics: GaussianStatistics) -> list[str]:
         """Return the components that have too few rows for a covariance, or have shrunk to the floor."""
         count = statistics.count.amin(-1)
-        shrunk = self.covariance.smallest(self.floors) < 1.0 + 1e-6
+        shrunk = self.covariance.smallest(self.floors) < 1.01
         if self.covariance.tied:
             return ["all components"] if bool(shrunk) else []
         if self.prior is None or not self.prior.covariance_rows:

@@ -13,7 +13,7 @@ from logpx.arguments import check_places
 from logpx.distributions import Distribution
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import DataError, UsageError
-from logpx.latent.components import Components
+from logpx.latent.components import Components, has_missing
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.latent.statistics import MixtureStatistics
 from logpx.transforms.base import check_event
@@ -21,7 +21,8 @@ from logpx.transforms.base import check_event
 __all__ = ["LatentMixture"]
 
 # Chunks of features and shares that stay in the second-level cache or near it.
-_CHUNK_NUMBERS = 500_000
+_CHUNK_NUMBERS = 750_000
+_LEAST_LOG_SHARE = -600.0
 _LEAST_ROWS, _MOST_ROWS = 64, 8192
 
 
@@ -118,12 +119,10 @@ class LatentMixture(Distribution):
         if not len(x):
             raise UsageError("statistics of no rows", fix="give at least one row")
         rows = x.double()
-        empty = rows.isnan().all(1)
-        if bool(empty.any()):
+        row_weights = rows.new_ones(len(rows)) if weights is None else weights.double()
+        if has_missing(rows):
             # A row without a value says nothing, not even about the weights.
-            row_weights = (~empty).double() if weights is None else weights.double().masked_fill(empty, 0.0)
-        else:
-            row_weights = rows.new_ones(len(rows)) if weights is None else weights.double()
+            row_weights = row_weights.masked_fill(rows.isnan().all(1), 0.0)
         log_weights = torch.log_softmax(self.logits.double(), 0)[:, None]
         passed = self.parts.start(rows)
         count = torch.zeros_like(log_weights[:, 0])
@@ -131,7 +130,8 @@ class LatentMixture(Distribution):
         for chunk, weight in zip(self._chunks(rows), self._chunks(row_weights), strict=True):
             joint = passed.log_prob(chunk).add_(log_weights)
             highest = joint.amax(0)
-            shares = joint.sub_(highest).exp_()
+            # Denormal numbers, which are nothing here, would take many times as long.
+            shares = joint.sub_(highest).clamp_min_(_LEAST_LOG_SHARE).exp_()
             total = shares.sum(0)
             log_likelihood += weight @ (highest + total.log())
             shares.mul_(weight / total)
@@ -231,7 +231,5 @@ class LatentMixture(Distribution):
         return torch.log_softmax(self.logits.to(rows.dtype), 0)[:, None] + self.parts.log_prob(rows)
 
     def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
-        features = self.event_shape[0]
-        numbers = max(self.components, features * (features + 1) // 2)
-        size = min(_MOST_ROWS, max(_LEAST_ROWS, _CHUNK_NUMBERS // numbers))
+        size = min(_MOST_ROWS, max(_LEAST_ROWS, _CHUNK_NUMBERS // self.parts.numbers_per_row))
         return iter(torch.split(rows, size)) if len(rows) else iter(())

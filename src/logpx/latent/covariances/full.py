@@ -65,10 +65,12 @@ class FullCovariance(Covariance):
         # the scatter that are below 1 set to 1: EM stays monotone.
         scale = floor.sqrt()
         scaled = averages / scale / scale[:, None]
-        values, vectors = torch.linalg.eigh(torch.nan_to_num(scaled, posinf=0.0, neginf=0.0))
-        low = values[:, 0] < 1.0
-        raised = (vectors * values.clamp_min(1.0).unsqueeze(-2)) @ vectors.mT
-        scaled = torch.where(low[:, None, None], raised, scaled)
+        identity = torch.eye(self.features, dtype=scaled.dtype, device=scaled.device)
+        _, low = torch.linalg.cholesky_ex(scaled - identity)
+        if bool(low.any()):
+            values, vectors = torch.linalg.eigh(torch.nan_to_num(scaled, posinf=0.0, neginf=0.0))
+            raised = (vectors * values.clamp_min(1.0).unsqueeze(-2)) @ vectors.mT
+            scaled = torch.where((low != 0)[:, None, None], raised, scaled)
         factors, failed = torch.linalg.cholesky_ex(scaled)
         keep = (rows <= NO_ROWS).any(-1) | (failed != 0) | ~torch.isfinite(factors).flatten(1).all(1)
         factors = factors * scale[:, None]

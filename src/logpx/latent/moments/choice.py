@@ -29,7 +29,7 @@ def moments_for(parameters: Parameters, missing: bool) -> Moments:
     if not parameters.safe():
         return DirectDeviations(parameters)
     if covariance.diagonal:
-        return DiagonalFeatures(parameters)
+        return DiagonalFeatures(parameters, missing)
     if covariance.tied:
         return PooledFeatures(parameters)
     if covariance.features <= _MOST_FEATURES:

@@ -41,21 +41,24 @@ class PackedFeatures(Moments):
         self._weights = torch.cat([pairs, linear, constant[:, None]], 1)
         self._sums = torch.zeros_like(self._weights)
         self._features = means.new_empty(0)
+        # (x - centre) / scale in one pass over the rows.
+        self._unit = (1.0 / parameters.scale)[:, None]
+        self._shift = -parameters.centre[:, None] * self._unit
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Multiply the features of the rows by the weights of the components."""
         rows, count = x.shape
-        columns = ((x - self.parameters.centre) / self.parameters.scale).mT.contiguous()
         pairs = count * (count + 1) // 2
         if self._features.shape != (pairs + count + 1, rows):
             self._features = x.new_empty(pairs + count + 1, rows)
             self._features[-1] = 1.0
+        columns = self._features[pairs:-1]
+        torch.addcmul(self._shift, x.mT, self._unit, out=columns)
         start = 0
         for feature in range(count):
             end = start + count - feature
             torch.mul(columns[feature:], columns[feature], out=self._features[start:end])
             start = end
-        self._features[pairs:-1] = columns
         return self._weights @ self._features
 
     def add(self, shares: Tensor) -> None:
@@ -93,10 +96,14 @@ class PooledFeatures(Moments):
         self._second = torch.zeros_like(scaled)
         self._count = torch.zeros_like(self._constant)
         self._rows = self._means.new_empty(0)
+        self._unit = (1.0 / parameters.scale)[:, None]
+        self._shift = -parameters.centre[:, None] * self._unit
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Whiten the rows, and multiply them by the whitened means."""
-        self._rows = ((x - self.parameters.centre) / self.parameters.scale).mT.contiguous()
+        if self._rows.shape != (x.shape[1], len(x)):
+            self._rows = x.new_empty(x.shape[1], len(x))
+        torch.addcmul(self._shift, x.mT, self._unit, out=self._rows)
         whitened = self._whitening @ self._rows
         joint = torch.addmm(self._constant[:, None], self._means, whitened)
         return joint.sub_(whitened.square_().sum(0), alpha=0.5)
@@ -121,9 +128,11 @@ class DiagonalFeatures(Moments):
     ----------
     parameters
         Where the densities are taken.
+    missing
+        Whether cells are missing.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, missing: bool = True) -> None:
         super().__init__(parameters)
         precisions, _ = parameters.covariance.precisions()
         means = parameters.scaled_means
@@ -139,24 +148,23 @@ class DiagonalFeatures(Moments):
         self._counts = torch.zeros_like(own)
         self._features = means.new_empty(0)
         self._present: Tensor | None = None
+        self._missing = missing
+        self._unit = (1.0 / parameters.scale)[:, None]
+        self._shift = -parameters.centre[:, None] * self._unit
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Multiply squares and values by the weights of the components."""
-        columns = ((x - self.parameters.centre) / self.parameters.scale).mT
-        missing = columns.isnan()
-        self._present = None
-        if bool(missing.any()):
-            columns = columns.masked_fill(missing, 0.0)
-            self._present = (~missing).to(x.dtype)
         size = (2 * self._count, len(x))
         if self._features.shape != size:
             self._features = x.new_empty(size)
-        self._features[self._count :] = columns
-        torch.mul(
-            self._features[self._count :],
-            self._features[self._count :],
-            out=self._features[: self._count],
-        )
+        squares, columns = self._features.chunk(2)
+        torch.addcmul(self._shift, x.mT, self._unit, out=columns)
+        self._present = None
+        if self._missing:
+            missing = columns.isnan()
+            columns.masked_fill_(missing, 0.0)
+            self._present = (~missing).to(x.dtype)
+        torch.mul(columns, columns, out=squares)
         if self._present is None:
             return torch.addmm(self._constant, self._square_and_linear, self._features)
         return torch.addmm(self._own @ self._present, self._square_and_linear, self._features)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,75 +17,14 @@ from logpx.errors import LogpxError, UsageError
 from logpx.inference import expectation_maximisation
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.suggestions import suggestion
+from logpx.tables.fitting.family import Budget, Family, QuickFamily
+from logpx.tables.fitting.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
 from logpx.training import fit
 
-__all__ = ["AUTOMATIC", "FAMILIES", "Budget", "Family", "QuickFamily", "family_named"]
+__all__ = ["AUTOMATIC", "FAMILIES", "FlowFamily", "GaussianFamily", "MixtureFamily", "family_named"]
 
 # Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
 _BATCH_ROWS = 256
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a family may use.
-
-    Attributes
-    ----------
-    seconds
-        The most seconds to take.
-    rows
-        How many rows of the table the training rows are; of few rows there are several noisy copies.
-    seed
-        Of everything random.
-    should_stop
-        Asked now and then; true ends the work in an orderly way.
-    progress
-        Passed on to `logpx.training.fit`.
-    device
-        Where flows are trained; they come back to the CPU.
-    """
-
-    seconds: float
-    rows: int
-    seed: int = 0
-    should_stop: Callable[[], bool] = field(default=lambda: False)
-    progress: Any = False
-    device: torch.device = field(default=torch.device("cpu"))
-
-    @property
-    def deadline(self) -> float:
-        """The value of ``time.monotonic()`` at which the budget, if it starts now, ends."""
-        return time.monotonic() + self.seconds
-
-
-class Family(ABC):
-    """A kind of model of rows in model units.
-
-    Attributes
-    ----------
-    name : str
-        What ``--model`` calls it.
-    summary : str
-        One phrase for help texts.
-    least_features : int
-        The fewest columns that it can model.
-    """
-
-    name: str
-    summary: str
-    least_features: int = 1
-
-    @abstractmethod
-    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-        """Fit to rows in model units, shape ``(n, d)``, float64; choose sizes by the validation rows."""
-
-
-class QuickFamily(Family):
-    """A family fitted in seconds: tried on every set of column maps, and once chosen fitted to all rows."""
-
-    @abstractmethod
-    def refit(self, model: Any, rows: Tensor) -> None:
-        """Fit a chosen model in place to all rows, those that were set aside too."""
 
 
 class GaussianFamily(QuickFamily):
@@ -211,6 +149,9 @@ FAMILIES: dict[str, Family] = {
     for family in (
         GaussianFamily(),
         MixtureFamily(),
+        PrincipalFamily(),
+        FactorFamily(),
+        MixtureOfPPCAFamily(),
         FlowFamily("nice", "additive coupling flow", lambda n, d: flows.NICE(d, hidden=_hidden(n))),
         FlowFamily("realnvp", "affine coupling flow", lambda n, d: flows.RealNVP(d, 8, _hidden(n))),
         FlowFamily("maf", "masked autoregressive flow", lambda n, d: flows.MAF(d, hidden=_hidden(n))),

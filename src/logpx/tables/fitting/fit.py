@@ -11,7 +11,8 @@ import torch
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.tables.fitting.families import AUTOMATIC, Budget, family_named
+from logpx.tables.fitting.families import AUTOMATIC, family_named
+from logpx.tables.fitting.family import Budget
 from logpx.tables.fitting.requirements import located_in, require_enough_rows, require_support
 from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, divide, read_rows
 from logpx.tables.fitting.search import Search

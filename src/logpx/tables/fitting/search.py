@@ -17,7 +17,8 @@ from logpx.tables.columns.columns import Columns
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import TableDensity
-from logpx.tables.fitting.families import FAMILIES, Budget, Family, QuickFamily
+from logpx.tables.fitting.families import FAMILIES
+from logpx.tables.fitting.family import Budget, Family, QuickFamily
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, Record, choose
 from logpx.tables.schema.schema import Schema
@@ -84,8 +85,9 @@ class Search:
 
     def run(self, families: Sequence[Family]) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
-        quick = [family for family in families if isinstance(family, QuickFamily)]
-        slow = [f for f in families if f not in quick and f.least_features <= len(self.names)]
+        able = [family for family in families if family.least_features <= len(self.names)]
+        quick = [family for family in able if isinstance(family, QuickFamily)]
+        slow = [family for family in able if family not in quick]
         if len(self.training.values) > _ROWS_PER_SECOND * self._left():
             slow = slow[:1]
         share = _QUICK_SHARE if slow else 1.0

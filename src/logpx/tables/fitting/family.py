@@ -1,0 +1,79 @@
+"""The contract of a family of models of rows in model units."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution
+
+__all__ = ["Budget", "Family", "QuickFamily"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a family may use.
+
+    Attributes
+    ----------
+    seconds
+        The most seconds to take.
+    rows
+        How many rows of the table the training rows are; of few rows there are several noisy copies.
+    seed
+        Of everything random.
+    should_stop
+        Asked now and then; true ends the work in an orderly way.
+    progress
+        Passed on to `logpx.training.fit`.
+    device
+        Where flows are trained; they come back to the CPU.
+    """
+
+    seconds: float
+    rows: int
+    seed: int = 0
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+    progress: Any = False
+    device: torch.device = field(default=torch.device("cpu"))
+
+    @property
+    def deadline(self) -> float:
+        """The value of ``time.monotonic()`` at which the budget, if it starts now, ends."""
+        return time.monotonic() + self.seconds
+
+
+class Family(ABC):
+    """A kind of model of rows in model units.
+
+    Attributes
+    ----------
+    name : str
+        What ``--model`` calls it.
+    summary : str
+        One phrase for help texts.
+    least_features : int
+        The fewest columns that it can model.
+    """
+
+    name: str
+    summary: str
+    least_features: int = 1
+
+    @abstractmethod
+    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+        """Fit to rows in model units, shape ``(n, d)``, float64; choose sizes by the validation rows."""
+
+
+class QuickFamily(Family):
+    """A family fitted in seconds: tried on every set of column maps, and once chosen fitted to all rows."""
+
+    @abstractmethod
+    def refit(self, model: Any, rows: Tensor) -> None:
+        """Fit a chosen model in place to all rows, those that were set aside too."""

@@ -1,0 +1,128 @@
+"""Families with latent dimensions: probabilistic PCA, factor analysis, and a mixture of the former."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution, Moments
+from logpx.errors import LogpxError
+from logpx.inference import expectation_maximisation
+from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
+from logpx.tables.fitting.family import Budget, QuickFamily
+
+__all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
+
+_ROWS_TO_VALIDATE = 1000
+# What one more dimension has to gain, in nats per row.
+_WORTHWHILE = 0.005
+_SIZES = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
+
+
+def _score(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
+    """Return the validation likelihood, or of few rows BIC, which is then the better guide; per row."""
+    with torch.no_grad():
+        if rows >= _ROWS_TO_VALIDATE:
+            return float(model.log_prob(validation).mean())
+        penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
+        return float(model.log_prob(training).mean()) - penalty
+
+
+class _SubspaceFamily(QuickFamily):
+    """A linear-Gaussian model; the number of latent dimensions by validation likelihood or BIC."""
+
+    least_features = 2
+    kind: type[LinearGaussian]
+
+    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+        """Fit each number of latent dimensions, until three in a row are no better."""
+        deadline, features = budget.deadline, training.shape[1]
+        moments = Moments.of(training, full=True)
+        best, best_score, worse = None, -math.inf, 0
+        for latent in (0, *(size for size in _SIZES if size < features)):
+            if best is not None and (worse == 3 or time.monotonic() > deadline or budget.should_stop()):
+                break
+            model = self.kind(features, latent).double()  # type: ignore[call-arg]
+            model.update_from_moments(moments)
+            score = _score(model, training, validation, budget.rows)
+            worse += 1
+            if score > best_score + _WORTHWHILE:
+                best, best_score, worse = model, score, 0
+        assert best is not None
+        return best
+
+    def refit(self, model: Any, rows: Tensor) -> None:
+        """Fit again, with as many latent dimensions."""
+        model.update_from_moments(Moments.of(rows, full=True))
+
+
+class PrincipalFamily(_SubspaceFamily):
+    """Probabilistic PCA."""
+
+    name = "ppca"
+    summary = "probabilistic PCA; the number of latent dimensions by validation likelihood or BIC"
+    kind = ProbabilisticPCA
+
+
+class FactorFamily(_SubspaceFamily):
+    """Factor analysis."""
+
+    name = "fa"
+    summary = "factor analysis; the number of factors by validation likelihood or BIC"
+    kind = FactorAnalysis
+
+
+class MixtureOfPPCAFamily(QuickFamily):
+    """A mixture of probabilistic PCA; both sizes by validation likelihood or BIC."""
+
+    name = "mppca"
+    summary = "mixture of probabilistic PCA; components and dimensions by validation likelihood or BIC"
+    least_features = 2
+    most_numbers = 400_000
+
+    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+        """Run EM for growing sizes; keep the best."""
+        deadline, features = budget.deadline, training.shape[1]
+        rows = training[: self.most_numbers // features]
+        best: Distribution | None = None
+        best_score = -math.inf
+        for components, latent in self._sizes(features, budget.rows):
+            if best is not None and (time.monotonic() > deadline or budget.should_stop()):
+                break
+            prior = ConjugatePrior(covariance_rows=0.1)
+            model = MixtureOfPPCA(components, features, latent, prior).double()
+            try:
+                model.initialise_components(rows, budget.seed)
+                expectation_maximisation(
+                    model,
+                    lambda: [(rows, None)],
+                    max_iterations=100,
+                    tolerance=1e-4,
+                    deadline=deadline if best is not None else None,
+                )
+            except LogpxError:
+                continue
+            score = _score(model, rows, validation, budget.rows)
+            if score > best_score:
+                best, best_score = model, score
+        return PrincipalFamily().fit(training, validation, budget) if best is None else best
+
+    def refit(self, model: Any, rows: Tensor) -> None:
+        """Go on with EM on all rows, from the parameters that the model has."""
+        if isinstance(model, LinearGaussian):
+            PrincipalFamily().refit(model, rows)
+            return
+        rows = rows[: self.most_numbers // rows.shape[1]]
+        expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
+
+    @staticmethod
+    def _sizes(features: int, rows: int) -> Iterator[tuple[int, int]]:
+        for components in (1, 2, 4, 8, 16, 32):
+            for latent in (size for size in _SIZES if size < features and size <= 16):
+                if components * (latent + 2) * 4 <= rows:
+                    yield components, latent
