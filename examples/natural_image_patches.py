@@ -20,7 +20,7 @@ from sklearn.datasets import load_sample_images
 import logpx
 from logpx.distributions import DiagonalNormal, Distribution, FullNormal
 from logpx.flows import MAF, RealNVP
-from logpx.latent import GaussianMixture
+from logpx.latent import ConjugatePrior, GaussianMixture
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -75,7 +75,11 @@ def candidates() -> dict[str, tuple[Distribution, float, int]]:
     return {
         "independent Gaussians": (DiagonalNormal(63), 1.0, 100_000),
         "full-covariance Gaussian": (FullNormal(63), 1.0, 100_000),
-        "Gaussian mixture, 20 components": (GaussianMixture(20, 63), 10.0, 20_000),
+        "Gaussian mixture, 20 components": (
+            GaussianMixture(20, 63, prior=ConjugatePrior(covariance_rows=1.0)),
+            10.0,
+            20_000,
+        ),
         "RealNVP": (RealNVP(63, layers=8, hidden=(128, 128)), 18.0, 100_000),
         "MAF": (MAF(63, layers=5, hidden=(128, 128)), 18.0, 100_000),
     }
