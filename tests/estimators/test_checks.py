@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from logpx.estimators import FlowDensity, GaussianMixture
+from logpx.estimators import FactorAnalysis, FlowDensity, GaussianMixture, ProbabilisticPCA
 from logpx.latent import ConjugatePrior
 
 # What the checks themselves provoke: fits of very few rows, and checks that need other packages.
@@ -22,6 +22,9 @@ ESTIMATORS = [
     GaussianMixture(covariance_type="spherical", reg_covar=0.0),
     GaussianMixture(covariance_type="tied", prior=ConjugatePrior(covariance_rows=1.0)),
     FlowDensity(**BRIEF, **EXACT),
+    ProbabilisticPCA(),
+    ProbabilisticPCA(n_components=1, allow_nan=False),
+    FactorAnalysis(n_components=1),
 ]
 
 

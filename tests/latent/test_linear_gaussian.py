@@ -113,7 +113,8 @@ def test_factor_analysis_is_at_least_as_good_as_scikit_learns():
         reference = Reference(1, tol=1e-5, max_iter=20_000, svd_method="lapack").fit(x.numpy())
         found = model.log_prob(x).mean().item()
         assert found >= reference.score(x.numpy()) - 1e-6
-        assert result.history[-1].train == pytest.approx(found, rel=1e-10)
+        # One factor of iris explains a feature wholly (a Heywood case): its covariance has condition 1e8.
+        assert result.history[-1].train == pytest.approx(found, abs=1e-7)
 
 
 @pytest.mark.parametrize("kind", KINDS)

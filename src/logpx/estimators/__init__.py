@@ -3,5 +3,6 @@
 from logpx.estimators.base import DensityEstimator
 from logpx.estimators.flow_density import FlowDensity
 from logpx.estimators.gaussian_mixture import GaussianMixture
+from logpx.estimators.linear_gaussian import FactorAnalysis, ProbabilisticPCA
 
-__all__ = ["DensityEstimator", "FlowDensity", "GaussianMixture"]
+__all__ = ["DensityEstimator", "FactorAnalysis", "FlowDensity", "GaussianMixture", "ProbabilisticPCA"]

@@ -20,7 +20,7 @@ from logpx.latent.statistics import MixtureStatistics
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 
-_FLOOR = 1e-12
+_FLOOR = 1e-8
 
 
 class LinearGaussian(Distribution):

@@ -14,8 +14,10 @@ from logpx.latent.covariances.base import ALMOST, NO_ROWS, Covariance
 __all__ = ["FactorCovariance", "LowRankCovariance", "PrincipalCovariance"]
 
 _STEPS = 5
-_NO_GAIN = 1e-10
-_MOST_STEPS = 500
+# Of the logarithms of noise variances.
+_NO_CHANGE = 1e-12
+_ROUNDING = 1e-13
+_MOST_STEPS = 200
 
 
 class LowRankCovariance(Covariance):
@@ -206,52 +208,76 @@ class FactorCovariance(LowRankCovariance):
 
     @torch.no_grad()
     def maximise(self, averages: Tensor, floor: Tensor) -> None:
-        """Repeat M-steps for one average scatter of shape ``(1, D, D)`` until the likelihood stands still.
+        """Maximise the likelihood for one average scatter of shape ``(1, D, D)``, until it stands still.
 
-        The pairs of steps are extrapolated, and the likelihood never falls.
+        Newton steps in the logarithms of the noises, with Jöreskog's approximation of the second derivatives;
+        an EM step where such a step would not raise the likelihood.
         """
         variances = averages.diagonal(dim1=-2, dim2=-1)
-        # Noises from the diagonal of the inverse: no factor can explain more of a feature (Jöreskog 1967).
+        # Noises from the diagonal of the inverse: no factor can explain more of a feature.
         ridge = torch.diag_embed(1e-9 * variances)
         noises = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
-        logarithms = noises.clamp_min(floor).log()
-        loadings, value = self._profile(averages, logarithms)
-        longest = 4.0
+        logarithms, least = noises.clamp_min(floor).log(), floor.log()
+        profile = _Profile(averages, logarithms, self.rank)
         for _ in range(_MOST_STEPS):
-            points = [logarithms]
-            for _ in range(2):
-                noises = (variances - loadings.square().sum(-1)).maximum(floor)
-                points.append(noises.log())
-                loadings, last = self._profile(averages, points[-1])
-            r, v = points[1] - points[0], points[2] - 2.0 * points[1] + points[0]
-            length = min(longest, float(r.norm() / v.norm().clamp_min(1e-300)))
-            logarithms = points[2]
-            if length > 1.0:
-                jump = (points[0] + 2.0 * length * r + length * length * v).maximum(floor.log())
-                jump_loadings, jumped = self._profile(averages, jump)
-                longest = longest * 4.0 if jumped >= last else max(4.0, length / 2.0)
-                if jumped >= last:
-                    logarithms, loadings, last = jump, jump_loadings, jumped
-            gain, value = last - value, last
-            if gain < _NO_GAIN * max(1.0, abs(value)):
+            step = profile.newton_step().clamp(-2.0, 2.0)
+            trial = _Profile(averages, (logarithms + step).maximum(least), self.rank)
+            # Close to the maximum the values differ by less than their rounding.
+            if not trial.value >= profile.value - _ROUNDING * max(1.0, abs(profile.value)):
+                left = variances - profile.loadings().square().sum(-1)
+                trial = _Profile(averages, left.maximum(floor).log(), self.rank)
+            change = float((trial.logarithms - logarithms).abs().max())
+            logarithms, profile = trial.logarithms, trial
+            if change < _NO_CHANGE:
                 break
-        self._set(torch.ones_like(variances[:, :1]), _canonical(loadings), logarithms.exp())
+        self._set(torch.ones_like(variances[:, :1]), _canonical(profile.loadings()), logarithms.exp())
         self.started.fill_(True)
 
-    def _profile(self, averages: Tensor, logarithms: Tensor) -> tuple[Tensor, float]:
-        """Return the best loadings for noises, and the mean log-likelihood there up to a constant."""
-        roots = torch.exp(0.5 * logarithms)
-        values, vectors = torch.linalg.eigh(averages / roots.unsqueeze(-1) / roots.unsqueeze(-2))
-        rest = self.features - self.rank
-        leading = values[:, rest:].clamp_min(1.0)
-        loadings = roots.unsqueeze(-1) * (vectors[:, :, rest:] * (leading - 1.0).sqrt().unsqueeze(-2)).flip(
-            -1
-        )
-        unexplained = (values[:, rest:] / leading).sum() + values[:, :rest].sum()
-        return loadings, -0.5 * float(leading.log().sum() + unexplained + logarithms.sum())
-
     def _best_loadings(self, averages: Tensor, noises: Tensor) -> Tensor:
-        return self._profile(averages, noises.log())[0]
+        return _Profile(averages, noises.log(), self.rank).loadings()
+
+
+class _Profile:
+    """The likelihood of noises with the best loadings for them, by the eigenvalues of the scaled scatter.
+
+    Parameters
+    ----------
+    averages
+        Shape ``(blocks, D, D)``.
+    logarithms
+        Of the noise variances, shape ``(blocks, D)``.
+    rank
+        The number of factors.
+    """
+
+    def __init__(self, averages: Tensor, logarithms: Tensor, rank: int) -> None:
+        self.logarithms = logarithms
+        self._roots = torch.exp(0.5 * logarithms)
+        scaled = averages / self._roots.unsqueeze(-1) / self._roots.unsqueeze(-2)
+        values, vectors = torch.linalg.eigh(scaled)
+        rest = values.shape[-1] - rank
+        self._values, self._rest = values[:, :rest], vectors[:, :, :rest]
+        self._leading, self._vectors = values[:, rest:].clamp_min(1.0), vectors[:, :, rest:]
+        unexplained = (values[:, rest:] / self._leading).sum() + self._values.sum()
+        self.value = -0.5 * float(self._leading.log().sum() + unexplained + logarithms.sum())
+
+    def loadings(self) -> Tensor:
+        """Return the best loadings, shape ``(blocks, D, q)``."""
+        scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
+        found: Tensor = self._roots.unsqueeze(-1) * (self._vectors * scales).flip(-1)
+        return found
+
+    def newton_step(self) -> Tensor:
+        """Return a step of the logarithms, shape ``(blocks, D)``.
+
+        Jöreskog 1967, Some contributions to maximum likelihood factor analysis, section 5.
+        """
+        squares = self._rest.square()
+        gradient = (squares * (self._values - 1.0).unsqueeze(-2)).sum(-1)
+        curvature = (self._rest @ self._rest.mT).square()
+        ridge = 1e-8 * torch.eye(curvature.shape[-1], dtype=curvature.dtype, device=curvature.device)
+        step: Tensor = torch.linalg.solve(curvature + ridge, gradient)
+        return step
 
 
 def _canonical(loadings: Tensor) -> Tensor:
