@@ -8,14 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.errors import DataError
 
-__all__ = ["DensityEstimator"]
+__all__ = ["DensityEstimator", "Draws"]
 
 _BLOCK_ROWS = 65_536
+_MOST_SEED = 2**31 - 1
 Rows = NDArray[np.float64]
 
 
@@ -122,3 +125,26 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             torch.tensor(rows[start : start + _BLOCK_ROWS], device=device)
             for start in range(0, len(rows), _BLOCK_ROWS)
         ]
+
+
+class Draws(DensityEstimator):
+    """An estimator that draws rows by a ``random_state`` of its own."""
+
+    random_state: Any
+
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Rows:
+        """Draw rows, shape ``(n_samples, n_features)``.
+
+        Parameters
+        ----------
+        n_samples
+            The number of rows.
+        random_state
+            None takes that of the estimator.
+        """
+        check_is_fitted(self)
+        check_count("n_samples", n_samples)
+        random = check_random_state(self.random_state if random_state is None else random_state)
+        with torch.no_grad():
+            drawn = self.model_.sample(n_samples, seed=int(random.randint(_MOST_SEED)))
+        return np.asarray(drawn.numpy(force=True))

@@ -14,10 +14,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from logpx.arguments import check_count
 from logpx.distributions import Flow
 from logpx.errors import DataError, UsageError
-from logpx.estimators.base import DensityEstimator, Rows
+from logpx.estimators.base import Draws, Rows
 from logpx.flows import IAF, MAF, NICE, NSF, RealNVP
 from logpx.suggestions import suggestion
 from logpx.training import fit
@@ -49,7 +48,7 @@ _BUILDERS: dict[str, Callable[..., Flow]] = {
 FLOWS = MappingProxyType(_BUILDERS)
 
 
-class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):  # type: ignore[misc]
+class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
     """A normalizing flow as density estimator, and as transformer between data and noise.
 
     Parameters
@@ -212,23 +211,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEsti
             return np.concatenate(
                 [self.model_.transform.inverse(z)[0].numpy(force=True) for z in self._blocks(noise)]
             )
-
-    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> Rows:
-        """Draw rows, shape ``(n_samples, n_features)``.
-
-        Parameters
-        ----------
-        n_samples
-            The number of rows.
-        random_state
-            None takes that of the estimator.
-        """
-        check_is_fitted(self)
-        check_count("n_samples", n_samples)
-        random = check_random_state(self.random_state if random_state is None else random_state)
-        with torch.no_grad():
-            drawn = self.model_.sample(n_samples, seed=int(random.randint(_MOST_SEED)))
-        return np.asarray(drawn.numpy(force=True))
 
     @property
     def _n_features_out(self) -> int:

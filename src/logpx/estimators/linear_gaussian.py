@@ -9,23 +9,21 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from logpx import latent
 from logpx.arguments import check_count
 from logpx.distributions import Moments
 from logpx.errors import UsageError
-from logpx.estimators.base import DensityEstimator
+from logpx.estimators.base import Draws
 from logpx.training import fit
 
 __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
 
-_MOST_SEED = 2**31 - 1
 _Numbers = NDArray[np.float64]
 
 
-class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):  # type: ignore[misc]
+class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
     """A linear-Gaussian model as estimator: `transform` gives the posterior mean of the latent vector."""
 
     kind: ClassVar[type[latent.LinearGaussian]]
@@ -105,23 +103,6 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
         blocks = self._blocks(self._rows_like_fitted(X))
         with torch.no_grad():
             return np.concatenate([self.model_.impute(x).numpy(force=True) for x in blocks])
-
-    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> _Numbers:
-        """Draw rows, shape ``(n_samples, n_features)``.
-
-        Parameters
-        ----------
-        n_samples
-            The number of rows.
-        random_state
-            None takes that of the estimator.
-        """
-        check_is_fitted(self)
-        check_count("n_samples", n_samples)
-        random = check_random_state(self.random_state if random_state is None else random_state)
-        with torch.no_grad():
-            drawn = self.model_.sample(n_samples, seed=int(random.randint(_MOST_SEED)))
-        return np.asarray(drawn.numpy(force=True))
 
     def get_covariance(self) -> _Numbers:
         """Return the covariance of x, shape ``(n_features, n_features)``."""

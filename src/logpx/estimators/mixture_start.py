@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from logpx.errors import DataError, UsageError
-from logpx.latent import STARTS, GaussianMixture, MixtureStatistics
+from logpx.latent import STARTS, GaussianMixture
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.suggestions import suggestion
 
@@ -18,7 +17,6 @@ __all__ = ["INIT_PARAMS", "Start", "start_mixture"]
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", *(s for s in STARTS if s != "random"))
 
-_CHUNK_ROWS = 4096
 _MOST_SEED = np.iinfo(np.int32).max
 _Numbers = NDArray[np.float64]
 
@@ -99,14 +97,5 @@ def start_mixture(model: GaussianMixture, start: Start, shares: _Numbers) -> Non
     if start.filled is not start.rows:
         # Missing cells are filled in from the components as they are: first all are the same.
         alike = weighted.sum(0, keepdim=True).expand(model.components, -1) / model.components
-        _maximise(model, torch.tensor(start.filled), alike)
-    _maximise(model, torch.tensor(start.rows), weighted)
-
-
-def _maximise(model: GaussianMixture, rows: Tensor, shares: Tensor) -> None:
-    passed = model.parts.start(rows)
-    for chunk, share in zip(torch.split(rows, _CHUNK_ROWS), torch.split(shares, _CHUNK_ROWS, 1), strict=True):
-        passed.log_prob(chunk)
-        passed.add(share.contiguous())
-    total = shares.sum()
-    model.update(MixtureStatistics(shares.sum(1), passed.statistics(), total * 0.0, total))
+        model.maximise_assigned(torch.tensor(start.filled), alike)
+    model.maximise_assigned(torch.tensor(start.rows), weighted)

@@ -172,7 +172,7 @@ class ColumnwiseMixture(LatentMixture):
         rows = rows[there]
         shares = initial_responsibilities(embedded(self.parts, rows), self.components, seed, start)
         shares = torch.lerp(shares, torch.full_like(shares, 1.0 / self.components), _SHARED_AT_FIRST)
-        self._update_from(rows, shares)
+        self.maximise_assigned(rows, shares)
 
     @torch.no_grad()
     def _filled(self, columns: Sequence[int], parts: Components, logits: Tensor) -> Self:

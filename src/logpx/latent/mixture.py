@@ -186,7 +186,7 @@ class LatentMixture(Distribution):
             )
         self.parts.initialise(rows)
         shares = initial_responsibilities(rows, self.components, seed, start)
-        self._update_from(rows, shares)
+        self.maximise_assigned(rows, shares)
 
     @torch.no_grad()
     def initialise_assigned(self, x: Tensor, responsibilities: Tensor) -> None:
@@ -208,9 +208,11 @@ class LatentMixture(Distribution):
         ):
             raise UsageError("responsibilities that are no probabilities", fix="let every row sum to 1")
         self.parts.initialise(x.double())
-        self._update_from(x.double(), shares.mT)
+        self.maximise_assigned(x.double(), shares.mT)
 
-    def _update_from(self, rows: Tensor, shares: Tensor) -> None:
+    @torch.no_grad()
+    def maximise_assigned(self, rows: Tensor, shares: Tensor) -> None:
+        """M-step for given shares of shape ``(K, n)`` of rows ``(n, D)``, both float64."""
         passed = self.parts.start(rows)
         # Only sums are wanted, but a pass looks at rows before it adds them.
         for chunk, share in zip(self._chunks(rows), self._chunks(shares.mT), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from logpx.errors import LogpxError, UsageError
 from logpx.inference import expectation_maximisation
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.suggestions import suggestion
-from logpx.tables.fitting.family import Budget, Family, QuickFamily
+from logpx.tables.fitting.family import Budget, Family, QuickFamily, score_of_size
 from logpx.tables.fitting.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
 from logpx.training import fit
 
@@ -54,7 +53,6 @@ class MixtureFamily(QuickFamily):
     summary = "Gaussian mixture; the number of components by validation likelihood or BIC"
     sizes = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
     most_numbers = 400_000
-    rows_to_validate = 1000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for each size from two starts; keep the best."""
@@ -73,7 +71,7 @@ class MixtureFamily(QuickFamily):
                     model = self._run(rows, components, 2 * budget.seed + start, deadline)
                 except LogpxError:
                     continue
-                score = self._score(model, rows, validation, budget.rows)
+                score = score_of_size(model, rows, validation, budget.rows)
                 if score > best_score:
                     best, best_score, worse = model, score, 0
         if best is None:
@@ -88,12 +86,6 @@ class MixtureFamily(QuickFamily):
             expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
         else:
             GaussianFamily().refit(model, rows)
-
-    @torch.no_grad()
-    def _score(self, model: GaussianMixture, training: Tensor, validation: Tensor, rows: int) -> float:
-        if rows >= self.rows_to_validate:
-            return model.log_prob(validation).mean().item()
-        return model.log_prob(training).mean().item() - 0.5 * model.free_parameters * math.log(rows) / rows
 
     @torch.no_grad()
     def _run(self, rows: Tensor, components: int, seed: int, deadline: float) -> GaussianMixture:

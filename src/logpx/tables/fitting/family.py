@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from torch import Tensor
 
 from logpx.distributions import Distribution
 
-__all__ = ["Budget", "Family", "QuickFamily"]
+__all__ = ["Budget", "Family", "QuickFamily", "score_of_size"]
+
+_ROWS_TO_VALIDATE = 1000
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,12 @@ class QuickFamily(Family):
     @abstractmethod
     def refit(self, model: Any, rows: Tensor) -> None:
         """Fit a chosen model in place to all rows, those that were set aside too."""
+
+
+def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
+    """Return the validation likelihood, or of few rows BIC, which is then the better guide; per row."""
+    with torch.no_grad():
+        if rows >= _ROWS_TO_VALIDATE:
+            return float(model.log_prob(validation).mean())
+        penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
+        return float(model.log_prob(training).mean()) - penalty

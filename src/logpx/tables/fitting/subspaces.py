@@ -7,30 +7,19 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Moments
 from logpx.errors import LogpxError
 from logpx.inference import expectation_maximisation
 from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
-from logpx.tables.fitting.family import Budget, QuickFamily
+from logpx.tables.fitting.family import Budget, QuickFamily, score_of_size
 
 __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
 
-_ROWS_TO_VALIDATE = 1000
 # What one more dimension has to gain, in nats per row.
 _WORTHWHILE = 0.005
 _SIZES = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
-
-
-def _score(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
-    """Return the validation likelihood, or of few rows BIC, which is then the better guide; per row."""
-    with torch.no_grad():
-        if rows >= _ROWS_TO_VALIDATE:
-            return float(model.log_prob(validation).mean())
-        penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
-        return float(model.log_prob(training).mean()) - penalty
 
 
 class _SubspaceFamily(QuickFamily):
@@ -49,7 +38,7 @@ class _SubspaceFamily(QuickFamily):
                 break
             model = self.kind(features, latent).double()  # type: ignore[call-arg]
             model.update_from_moments(moments)
-            score = _score(model, training, validation, budget.rows)
+            score = score_of_size(model, training, validation, budget.rows)
             worse += 1
             if score > best_score + _WORTHWHILE:
                 best, best_score, worse = model, score, 0
@@ -107,7 +96,7 @@ class MixtureOfPPCAFamily(QuickFamily):
                 )
             except LogpxError:
                 continue
-            score = _score(model, rows, validation, budget.rows)
+            score = score_of_size(model, rows, validation, budget.rows)
             if score > best_score:
                 best, best_score = model, score
         return PrincipalFamily().fit(training, validation, budget) if best is None else best
