@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from logpx._version import __version__
+from logpx.cli.cluster import cluster
 from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
+from logpx.cli.impute import impute
 from logpx.cli.info import info
 from logpx.cli.sample import sample
 from logpx.cli.score import score
@@ -42,7 +44,7 @@ def logpx(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Answer log p(x): fit a density to a table or to pictures, then score, sample and compare.
+    """Answer log p(x): fit a density to a table or to pictures; score, sample, fill in, compare.
 
     \b
     Examples:
@@ -50,6 +52,8 @@ def logpx(
       logpx evaluate model/ test.csv
       logpx score model/ new.csv -o scores.parquet
       logpx sample model/ -n 1000 -o samples.csv
+      logpx impute model/ holes.csv -o filled.csv
+      logpx cluster model/ table.csv -o clusters.csv
       logpx info model/
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
@@ -69,5 +73,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (fit, score, sample, evaluate, info):
+for _command in (fit, score, sample, evaluate, impute, cluster, info):
     _registered(_command)

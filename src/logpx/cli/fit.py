@@ -42,7 +42,7 @@ def fit(
             metavar="NAME=KIND,...",
             show_default=False,
             help="Kinds that override the inferred ones: continuous, positive, bounded (or bounded:0:10), "
-            "integer, identifier, drop.",
+            "integer, categorical, identifier, drop.",
         ),
     ] = None,
     schema: Annotated[
@@ -52,6 +52,26 @@ def fit(
             metavar="FILE",
             show_default=False,
             help="A complete schema in place of an inferred one, such as the schema.json of another model.",
+        ),
+    ] = None,
+    components: Annotated[
+        int | None,
+        typer.Option(
+            "--components",
+            metavar="K",
+            min=1,
+            show_default=False,
+            help="Components of gmm or mppca. By default as many as serve the rows set aside.",
+        ),
+    ] = None,
+    latent: Annotated[
+        int | None,
+        typer.Option(
+            "--latent",
+            metavar="Q",
+            min=0,
+            show_default=False,
+            help="Latent dimensions of ppca, fa or mppca. By default as many as serve the rows set aside.",
         ),
     ] = None,
     time: Annotated[
@@ -111,6 +131,7 @@ def fit(
       logpx fit table.csv -o model/
       logpx fit 'parts/*.parquet' -o model/ --time 10m
       logpx fit table.csv -o model/ --model nsf --columns price=positive,id=drop
+      logpx fit holes.csv -o model/ --model gmm --components 3
       logpx fit images.npz -o model/ --model realnvp --time 20m
       logpx fit mnist -o model/ --data folder/
 
@@ -130,6 +151,8 @@ def fit(
             model,
             columns,
             schema,
+            components,
+            latent,
             time,
             validation,
             seed,

@@ -39,7 +39,7 @@ class ImageSubject(Subject):
         """Refuse the options of tables, and unknown models."""
         from logpx.images.fitting.families import image_family_named
 
-        for name in ("columns", "schema"):
+        for name in ("columns", "schema", "components", "latent"):
             if getattr(request, name):
                 raise UsageError(f"--{name} is for tables, not for pictures", fix=f"leave --{name} out")
         image_family_named(request.model)

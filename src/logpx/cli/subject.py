@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logpx.cli.output import Output
+from logpx.errors import UsageError
 
 __all__ = ["FitRequest", "Fitted", "Request", "Subject"]
 
@@ -46,7 +47,8 @@ class FitRequest:
 
     Attributes
     ----------
-    source, model, columns, schema, time, validation, seed, device, data, conditional, dequantisation, levels
+    source, model, columns, schema, components, latent, time, validation, seed, device, data, conditional,
+    dequantisation, levels
         The arguments and options of the command.
     quiet : bool
         Whether no progress is shown.
@@ -58,6 +60,8 @@ class FitRequest:
     model: str
     columns: str | None
     schema: str | None
+    components: int | None
+    latent: int | None
     time: float | None
     validation: str | None
     seed: int
@@ -121,6 +125,14 @@ class Subject(ABC):
     @abstractmethod
     def sample(self, model: Any, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
+
+    def impute(self, model: Any, draws: int | None, request: Request, out: Output) -> None:
+        """Fill in missing cells, where there can be any."""
+        raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
+
+    def cluster(self, model: Any, probabilities: bool, request: Request, out: Output) -> None:
+        """Write the component of every row, where there are components."""
+        raise UsageError("logpx cluster is for models of tables", fix="fit a model to a table")
 
     @abstractmethod
     def evaluate(self, model: Any, request: Request, out: Output) -> None:

@@ -51,6 +51,8 @@ class TableSubject(Subject):
             source,
             request.model,
             schema=schema,
+            components=request.components,
+            latent=request.latent,
             validation=request.validation,
             max_time=request.time,
             seed=request.seed,
@@ -117,6 +119,60 @@ class TableSubject(Subject):
         names = model.arrow_schema.names
         out.document({"output": request.output, "rows": n, "columns": names, "seed": request.seed})
 
+    def impute(self, model: TableModel, draws: int | None, request: Request, out: Output) -> None:
+        """Write a table with its missing cells filled in."""
+        from logpx.tables import open_table, open_writer
+
+        source = open_table(request.source)
+        _refuse_own_input(source, request.output)
+        form = model.impute_schema(source, draws)
+        with open_writer(request.output, form, request.overwrite) as writer:
+            for batch in model.impute_table(source, draws, request.seed):
+                writer.write(batch)
+            rows = writer.rows
+        tables = "" if draws is None else f" in {draws:,} tables"
+        out.note(f"{rows:,} rows{tables}")
+        out.document(
+            {
+                "output": request.output,
+                "rows": rows,
+                "draws": draws,
+                "columns": form.names,
+                "seed": request.seed,
+            }
+        )
+
+    def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
+        """Write the most probable component of every row."""
+        import numpy as np
+        import pyarrow as pa
+
+        from logpx.tables import open_table, open_writer
+
+        source = open_table(request.source)
+        _refuse_own_input(source, request.output)
+        count = model.clusters
+        each = [f"probability_{index}" for index in range(count)] if probabilities else []
+        form = pa.schema(
+            [("cluster", pa.int64()), *((name, pa.float64()) for name in ("probability", *each))]
+        )
+        rows = np.zeros(count, np.int64)
+        with open_writer(request.output, form, request.overwrite) as writer:
+            for batch in model.cluster(source, request.seed, request.draws):
+                columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]
+                writer.write(dict(zip(form.names, columns, strict=True)))
+                rows += np.bincount(batch.cluster, minlength=count)
+        out.note(f"{rows.sum():,} rows in {np.count_nonzero(rows)} clusters")
+        out.document(
+            {
+                "output": request.output,
+                "rows": int(rows.sum()),
+                "rows_per_cluster": rows.tolist(),
+                "columns": form.names,
+                "seed": request.seed,
+            }
+        )
+
     def evaluate(self, model: TableModel, request: Request, out: Output) -> None:
         """Print nats per row beside the baselines."""
         evaluation = model.evaluate(request.source, seed=request.seed, draws=request.draws)
@@ -158,7 +214,7 @@ def _refuse_own_input(table: Table, output: str) -> None:
     for part in table.parts:
         if part.file is not None and os.path.exists(output) and os.path.samefile(part.file, output):
             raise UsageError(
-                "the output is a file of the table that is scored", file=output, fix="choose another name"
+                "the output is a file of the table that is read", file=output, fix="choose another name"
             )
 
 

@@ -35,7 +35,7 @@ class Distribution(Configured, nn.Module):
     """
 
     allows_constants: ClassVar[bool] = False
-    allows_missing: ClassVar[bool] = False
+    allows_missing: bool = False
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()

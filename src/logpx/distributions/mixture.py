@@ -49,6 +49,7 @@ class Mixture(Distribution):
                 f"weights {list(weights)} for {len(components)} components", fix="one positive each"
             )
         super().__init__(components[0].event_shape, sizes.pop() if sizes else 0)
+        self.allows_missing = all(component.allows_missing for component in components)
         self.components = cast(Sequence[Distribution], nn.ModuleList(components))
         self.logits = nn.Parameter(torch.log(torch.tensor([float(weight) for weight in weights])))
 

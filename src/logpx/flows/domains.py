@@ -11,8 +11,10 @@ from logpx.distributions import Distribution, Product, StandardNormal, Uniform
 from logpx.errors import UsageError
 from logpx.nets import CircularEmbedding
 from logpx.transforms import (
+    AffineFunction,
     BoundedRationalQuadraticFunction,
     CircularRationalQuadraticFunction,
+    ComposedFunction,
     PerFeatureFunction,
     RationalQuadraticFunction,
     Standardize,
@@ -45,13 +47,14 @@ class Domain:
 class Line(Domain):
     """The real line: a spline on [-bound, bound] of the standardized data, and normal noise."""
 
-    def __init__(self, bound: float) -> None:
+    def __init__(self, bound: float, affine: bool) -> None:
         check_number("bound", bound, above=0.0)
-        self.bound = bound
+        self.bound, self.affine = bound, affine
 
     def spline(self, bins: int) -> Univariate:
-        """Return a spline with linear tails."""
-        return RationalQuadraticFunction(bins, self.bound)
+        """Return a spline with linear tails, perhaps of what has been shifted and scaled."""
+        spline = RationalQuadraticFunction(bins, self.bound)
+        return ComposedFunction([AffineFunction(), spline]) if self.affine else spline
 
     def base(self, features: int) -> Distribution:
         """Return a standard normal distribution."""
@@ -129,9 +132,10 @@ class Domains:
         circular: Sequence[int],
         period: float,
         bounded: Mapping[int, Sequence[float]],
+        affine: bool = False,
     ) -> None:
         check_places("circular", circular, features)
-        self._line, self._circle = Line(bound), Circular(period)
+        self._line, self._circle = Line(bound, affine), Circular(period)
         # Keys of JSON objects are text.
         intervals = {int(feature): Bounded(*ends) for feature, ends in bounded.items()}
         named = [*circular, *intervals]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ class LinearGaussian(Distribution):
         The number of latent dimensions q, below D.
     """
 
-    allows_missing: ClassVar[bool] = True
+    allows_missing = True
 
     def __init__(self, features: int, latent: int, covariance: str) -> None:
         super().__init__(features)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +44,7 @@ class LatentMixture(Distribution):
         Whether rows may have missing cells.
     """
 
-    allows_missing: ClassVar[bool] = True
+    allows_missing = True
 
     def __init__(self, parts: Components, weight_rows: float = 0.0) -> None:
         super().__init__(parts.features)

@@ -27,6 +27,7 @@ _CLASSES: tuple[type[Any], ...] = (
     transforms.Convolution1x1,
     transforms.BoundedRationalQuadraticFunction,
     transforms.CircularRationalQuadraticFunction,
+    transforms.ComposedFunction,
     transforms.Coupling,
     transforms.DenseMatrix,
     transforms.EmergingConvolution,

@@ -37,6 +37,7 @@ class TableDensity(Distribution):
         super().__init__(model.event_shape)
         self.columns = columns
         self.model = model
+        self.allows_missing = model.allows_missing
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density of dequantised rows in nats, in table units: shape ``(n,)``, float64.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Comparison", "Evaluation"]
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution
+from logpx.training.means import RunningMean
+
+__all__ = ["Comparison", "Evaluation", "Tally"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +61,46 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
         return asdict(self)
+
+
+class Tally:
+    """The means of log p under a model and its baselines, taken batch by batch.
+
+    Parameters
+    ----------
+    density
+        The model.
+    baselines
+        What it is compared with, by name.
+    """
+
+    def __init__(self, density: Distribution, baselines: Mapping[str, Distribution]) -> None:
+        self._density, self._baselines = density, baselines
+        self._own, self._outside = RunningMean(), 0
+        self._others = {name: RunningMean() for name in baselines}
+        self._gains = {name: RunningMean() for name in baselines}
+
+    def add(self, draws: Sequence[Tensor]) -> None:
+        """Take in the same rows under one or several dequantisation noises."""
+        log_prob = torch.stack([self._density.log_prob(x) for x in draws]).mean(0)
+        self._own.add(log_prob)
+        self._outside += int(torch.isneginf(log_prob).sum())
+        for name, baseline in self._baselines.items():
+            other = torch.stack([baseline.log_prob(x) for x in draws]).mean(0)
+            self._others[name].add(other)
+            # Equally impossible is equally good.
+            self._gains[name].add(torch.where(log_prob == other, 0.0, log_prob - other))
+
+    def evaluation(self, kind: str) -> Evaluation:
+        """Return the evaluation of all rows so far."""
+        baselines = {
+            name: Comparison(
+                other.value,
+                other.standard_error,
+                self._gains[name].value,
+                self._gains[name].standard_error,
+            )
+            for name, other in self._others.items()
+        }
+        own = self._own
+        return Evaluation(own.value, own.standard_error, kind, own.count, self._outside, baselines)

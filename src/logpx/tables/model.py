@@ -16,20 +16,20 @@ from torch import Tensor, nn
 from logpx.configuration import Configured
 from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_count, checked_seed
-from logpx.errors import DataError, UsageError
-from logpx.tables.columns.support import Support
+from logpx.errors import UsageError
+from logpx.tables.cells import stored, stored_type
+from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
-from logpx.tables.evaluation import Comparison, Evaluation
+from logpx.tables.evaluation import Evaluation, Tally
+from logpx.tables.filling import filled_batches, filled_schema
+from logpx.tables.reading.frame_part import with_names
 from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.kinds import Kind
-from logpx.tables.schema.matrix import to_matrix
+from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
-from logpx.training.means import RunningMean
 
 __all__ = ["ScoredBatch", "TableModel"]
 
-_LARGEST_INTEGER = 2.0**63 - 1024
 _BATCH_ROWS = 65536
 _BLOCK_ROWS = 4096
 
@@ -55,6 +55,8 @@ class ScoredBatch:
 
 class TableModel(Configured, nn.Module):
     r"""A distribution over the rows of a table, in the table's own units.
+
+    Missing cells are integrated out where the density allows it: log p is that of the cells that are there.
 
     Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
     :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that
@@ -91,7 +93,7 @@ class TableModel(Configured, nn.Module):
         self._arguments["schema"] = json.loads(self.schema.to_json())
         self.density = density
         self.baselines = nn.ModuleDict(dict(baselines or {}))
-        self.supports = Supports([Support.of(column) for column in self.schema.modelled])
+        self.supports = Supports.of(self.schema.modelled)
 
     @property
     def kind(self) -> str:
@@ -129,9 +131,8 @@ class TableModel(Configured, nn.Module):
         """
         draws = self._draws(draws)
         for start, x in self._matrices(rows):
-            values = torch.stack(
-                [self._log_prob(self.density, x, seed, start, draw) for draw in range(draws)]
-            )
+            noisy = (self._noisy(x, seed, start, draw) for draw in range(draws))
+            values = torch.stack([self.density.log_prob(each) for each in noisy])
             error = None
             if self.supports.gridded:
                 spread = values.std(0) if draws > 1 else torch.full_like(values[0], torch.nan)
@@ -142,29 +143,11 @@ class TableModel(Configured, nn.Module):
     def evaluate(self, rows: Any, seed: int = 0, draws: int = 1) -> Evaluation:
         """Return the mean log p per row and its standard error, beside the baselines on the same noise."""
         draws = self._draws(draws)
-        names = list(self.baselines)
-        own, outside = RunningMean(), 0
-        others = {name: RunningMean() for name in names}
-        gains = {name: RunningMean() for name in names}
+        baselines: Any = dict(self.baselines.items())
+        tally = Tally(self.density, baselines)
         for start, x in self._matrices(rows):
-            noisy = [
-                self.supports.dequantise(x, seed=seed, first_row=start, draw=draw) for draw in range(draws)
-            ]
-            log_prob = torch.stack([self.density.log_prob(each) for each in noisy]).mean(0)
-            own.add(log_prob)
-            outside += int(torch.isneginf(log_prob).sum())
-            for name in names:
-                baseline: Any = self.baselines[name]
-                other = torch.stack([baseline.log_prob(each) for each in noisy]).mean(0)
-                others[name].add(other)
-                gains[name].add(log_prob - other)
-        baselines = {
-            name: Comparison(
-                others[name].value, others[name].standard_error, gains[name].value, gains[name].standard_error
-            )
-            for name in names
-        }
-        return Evaluation(own.value, own.standard_error, self.kind, own.count, outside, baselines)
+            tally.add([self._noisy(x, seed, start, draw) for draw in range(draws)])
+        return tally.evaluation(self.kind)
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0) -> pa.Table:
@@ -176,13 +159,15 @@ class TableModel(Configured, nn.Module):
     def sample_table(self, n: int, seed: int = 0) -> Iterator[pa.RecordBatch]:
         """Draw synthetic rows in batches: modelled columns on their grids and within their bounds."""
         n = checked_count(n)
-        if checked_seed(seed) < 0:
-            raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
+        seed = _checked_seed(seed)
         for start in range(0, n, _BATCH_ROWS):
             wanted = min(_BATCH_ROWS, n - start)
             blocks = [self._sample_block(start + row, seed) for row in range(0, wanted, _BLOCK_ROWS)]
             x = self.supports.snap(torch.cat(blocks)[:wanted]).numpy(force=True)
-            arrays = [_stored(x[:, index], field.type) for index, field in enumerate(self.arrow_schema)]
+            forms = self.arrow_schema.types
+            arrays = [
+                stored(x[:, index], column, forms[index]) for index, column in enumerate(self.schema.modelled)
+            ]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
 
     def _sample_block(self, start: int, seed: int) -> Tensor:
@@ -194,44 +179,96 @@ class TableModel(Configured, nn.Module):
 
     @property
     def arrow_schema(self) -> pa.Schema:
-        """Names and types of sampled columns: whole numbers where the column holds them, else float64."""
-        return pa.schema(
-            [
-                (column.name, pa.int64() if column.kind is Kind.INTEGER and support.whole else pa.float64())
-                for column, support in zip(self.schema.modelled, self.supports.supports, strict=True)
-            ]
-        )
+        """Names and types of sampled columns."""
+        pairs = zip(self.schema.modelled, self.supports.supports, strict=True)
+        return pa.schema([(column.name, stored_type(column, support)) for column, support in pairs])
+
+    def impute(self, rows: Any, draws: int | None = None, seed: int = 0) -> pa.Table:
+        """Return a table with its missing cells filled in; see `impute_table`."""
+        batches = list(self.impute_table(rows, draws, seed))
+        return pa.Table.from_batches(batches)
+
+    def impute_schema(self, rows: Any, draws: int | None = None) -> pa.Schema:
+        """Return names and types of the columns of `impute_table`."""
+        return filled_schema(self, self._checked(rows), draws)
+
+    @torch.no_grad()
+    def impute_table(self, rows: Any, draws: int | None = None, seed: int = 0) -> Iterator[pa.RecordBatch]:
+        """Fill in missing cells, in memory that does not grow with the table; all else stays as it is.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`.
+        draws
+            How many completed tables to draw from the joint conditional distribution of the missing cells,
+            one after another, with a column ``draw`` that counts from 1. None fills in the best guess of
+            each: the conditional mean on the column's scale, or the most probable label.
+        seed
+            Of the draws.
+
+        Raises
+        ------
+        DataError
+            If the table lacks a column of the model or has one more, or a cell cannot be read.
+        UsageError
+            If the model cannot tell what is missing, or the table has a column ``draw`` already.
+        """
+        if draws is not None and checked_count(draws) < 1:
+            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+        yield from filled_batches(self, self._checked(rows), draws, _checked_seed(seed))
+
+    @torch.no_grad()
+    def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
+        """Yield how probable each component of the mixture is for each row; arguments as for `score`.
+
+        Raises
+        ------
+        DataError
+            If the table lacks a column of the model or has one more, or a cell cannot be read.
+        UsageError
+            If the model is no mixture.
+        """
+        draws = self._draws(draws)
+        columns, mixture = mixture_of(self.density)
+        for start, x in self._matrices(rows):
+            shares = x.new_zeros(len(x), mixture.components)
+            for draw in range(draws):
+                y, _ = columns.forward(self._noisy(x, seed, start, draw))
+                shares += mixture.responsibilities(y) / draws
+            yield ClusteredBatch(start, shares.numpy(force=True))
+
+    @property
+    def clusters(self) -> int:
+        """The number of components of the mixture."""
+        return mixture_of(self.density)[1].components
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.density._like().device
 
     def _draws(self, draws: int) -> int:
         if checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="use at least one draw")
         return draws if self.supports.gridded else 1
 
-    def _log_prob(self, density: Distribution, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
-        return density.log_prob(self.supports.dequantise(x, seed=seed, first_row=start, draw=draw))
+    def _noisy(self, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
+        return self.supports.dequantise(x, seed=seed, first_row=start, draw=draw)
 
     def _matrices(self, rows: Any) -> Iterator[tuple[int, Tensor]]:
-        table = rows if isinstance(rows, Table) else open_table(self._with_names(rows))
+        missing, device = self.density.allows_missing, self.device
+        for batch in modelled_part(self._checked(rows), self.schema).batches(_BATCH_ROWS):
+            x = to_matrix(batch, self.schema, missing=missing, unknown=True)
+            yield batch.start, torch.from_numpy(x).to(device)
+
+    def _checked(self, rows: Any) -> Table:
+        table = rows if isinstance(rows, Table) else open_table(with_names(rows, self.schema.modelled_names))
         self.schema.check(table.names, table.file)
-        device = self.density._like().device
-        for batch in table.select(self.schema.modelled_names).as_numbers().batches(_BATCH_ROWS):
-            yield batch.start, torch.from_numpy(to_matrix(batch, self.schema)).to(device)
-
-    def _with_names(self, rows: Any) -> Any:
-        """Give the columns of an array, which has no names, those of the model, by position."""
-        if not isinstance(rows, (np.ndarray, Tensor)):
-            return rows
-        names = self.schema.modelled_names
-        if rows.ndim != 2 or rows.shape[1] != len(names):
-            raise DataError(
-                f"an array of shape {tuple(rows.shape)}, where the model has {len(names)} columns",
-                fix=f"give one column for each of {', '.join(names)}, in this order",
-            )
-        return {name: rows[:, index] for index, name in enumerate(names)}
+        return table
 
 
-def _stored(values: npt.NDArray[np.float64], form: pa.DataType) -> pa.Array:
-    if pa.types.is_integer(form):
-        # The tails of a model know no largest integer.
-        values = values.clip(-_LARGEST_INTEGER, _LARGEST_INTEGER)
-    return pa.array(values).cast(form)
+def _checked_seed(seed: int) -> int:
+    if checked_seed(seed) < 0:
+        raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
+    return seed

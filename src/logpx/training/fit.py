@@ -44,6 +44,9 @@ def fit(
     max_time: float | None = None,
     patience: int | None = None,
     noise: float | None = None,
+    restarts: int | None = None,
+    start: str | None = None,
+    tolerance: float | None = None,
     seed: int = 0,
     progress: bool | Callable[[Record], object] | None = None,
     device: torch.device | str | None = None,
@@ -95,6 +98,12 @@ def fit(
     noise
         How much normal noise is added to training rows at first, relative to a column's spread; it falls to
         0. By default only small data get any: up to 0.25 for the smallest.
+    restarts
+        How many starts EM makes, 6 by default; the best that does not end on a few rows is kept.
+    start
+        Of mixtures: one of `logpx.latent.STARTS` for every start of EM; by default each in turn.
+    tolerance
+        When EM ends; see `logpx.inference.expectation_maximisation`.
     seed
         Of the division of the rows and their order. The same seed gives the same weights, bit for bit, on one
         CPU with the same number of threads (unless `max_time` cut in). Torch's global generator is left as it
@@ -150,7 +159,16 @@ def fit(
         max_time,
         patience,
         noise,
+        restarts,
+        start,
+        tolerance,
     )
+    procedure = procedure_for(model)
+    if not procedure.climbs_from_starts and (restarts, start, tolerance) != (None, None, None):
+        raise UsageError(
+            f"restarts, start and tolerance are of EM, and a {type(model).__name__} is not fitted by it",
+            fix="leave them out",
+        )
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
@@ -168,7 +186,7 @@ def fit(
     task = Task(model, source, held_out, validation_fraction, wishes, seed, where, reporter, should_stop)
     with _private_randomness(where, seed), _named_columns(source), reporter:
         try:
-            outcome = procedure_for(model).run(task)
+            outcome = procedure.run(task)
         finally:
             model.eval()
     return FitResult(

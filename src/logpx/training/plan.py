@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from logpx.arguments import check_count
 from logpx.errors import UsageError
 
 __all__ = ["Plan", "Wishes", "plan_for"]
@@ -21,6 +22,8 @@ class Wishes:
     ----------
     batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience, noise
         As in `logpx.training.fit`.
+    restarts, start, tolerance
+        As in `logpx.training.fit`; of EM alone.
     """
 
     batch_size: int | None = None
@@ -32,9 +35,14 @@ class Wishes:
     max_time: float | None = None
     patience: int | None = None
     noise: float | None = None
+    restarts: int | None = None
+    start: str | None = None
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "learning_rate", "gradient_clip", "max_time", "patience"):
+        if self.restarts is not None:
+            check_count("restarts", self.restarts)
+        for name in ("batch_size", "learning_rate", "gradient_clip", "max_time", "patience", "tolerance"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,8 @@ __all__ = [
 
 _BLOCK_ROWS = 65_536
 _EM_ITERATIONS = 1000
+_RESTARTS = 6
+_TOLERANCE = 1e-6
 
 
 class HasStatistics(Protocol):
@@ -47,7 +49,15 @@ class HasStatistics(Protocol):
 
 
 class Procedure(ABC):
-    """A way of fitting a model."""
+    """A way of fitting a model.
+
+    Attributes
+    ----------
+    climbs_from_starts : bool
+        Whether it is EM, which starts anew several times.
+    """
+
+    climbs_from_starts: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -112,6 +122,8 @@ class LinearGaussianProcedure(Procedure):
         The model.
     """
 
+    climbs_from_starts = True
+
     def __init__(self, model: LinearGaussian) -> None:
         self._model = model
 
@@ -142,24 +154,14 @@ class ExpectationMaximisation(Procedure):
     ----------
     model
         The mixture.
-    restarts
-        How many starts.
-    start
-        One of `logpx.latent.STARTS` for all of them; None takes each in turn.
-    tolerance, accelerate
+    accelerate
         As in `logpx.inference.expectation_maximisation`.
     """
 
-    def __init__(
-        self,
-        model: LatentMixture | LinearGaussian,
-        restarts: int = 6,
-        start: str | None = None,
-        tolerance: float = 1e-6,
-        accelerate: bool = True,
-    ) -> None:
-        self._model, self._restarts, self._start = model, restarts, start
-        self._tolerance, self._accelerate = tolerance, accelerate
+    climbs_from_starts = True
+
+    def __init__(self, model: LatentMixture | LinearGaussian, accelerate: bool = True) -> None:
+        self._model, self._accelerate = model, accelerate
 
     def run(self, task: Task) -> Outcome:
         """Start from a sample of the rows, and alternate E- and M-steps over all of them.
@@ -180,11 +182,11 @@ class ExpectationMaximisation(Procedure):
                 lambda: ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS)),
                 rows.start.x,
                 seed=task.seed,
-                restarts=self._restarts,
-                start=self._start,
+                restarts=_RESTARTS if wishes.restarts is None else wishes.restarts,
+                start=wishes.start,
                 should_stop=task.should_stop,
                 max_iterations=most,
-                tolerance=self._tolerance,
+                tolerance=_TOLERANCE if wishes.tolerance is None else wishes.tolerance,
                 accelerate=self._accelerate,
                 deadline=None if wishes.max_time is None else task.began + wishes.max_time,
             )

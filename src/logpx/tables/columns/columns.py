@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -16,8 +15,7 @@ from logpx.configuration import Configured
 from logpx.errors import DataError, UsageError
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
-from logpx.tables.scales import Scale, Standard, choose_scale
-from logpx.tables.scales.scale import LIMIT
+from logpx.tables.scales import Scale
 
 __all__ = ["Columns"]
 
@@ -70,7 +68,7 @@ class Columns(nn.Module, Configured):
         Parameters
         ----------
         x : array of shape (n, d)
-            Training rows as they are in the table.
+            Training rows as they are in the table; NaN is missing.
         supports : sequence of Support
             Bounds and grid of each column.
         seed : int
@@ -81,20 +79,13 @@ class Columns(nn.Module, Configured):
         Raises
         ------
         DataError
-            If a value is not finite, or a column has fewer than two distinct values.
+            If a value is infinite, or a column has fewer than two distinct values.
         """
         values = _matrix(x, supports)
         scales, held_out = [], []
         for index, support in enumerate(supports):
             with _named(names, index):
-                scale, scores = choose_scale(
-                    values[:, index],
-                    lower=support.lower,
-                    upper=support.upper,
-                    step=support.step,
-                    offset=support.offset if support.uniform else None,
-                    seed=seed,
-                )
+                scale, scores = support.chosen_scale(_present(values[:, index]), seed)
             scales.append(scale)
             held_out.append(scores)
         return cls(scales, supports, held_out)
@@ -118,11 +109,9 @@ class Columns(nn.Module, Configured):
         """
         values = Supports(supports).dequantise(torch.from_numpy(_matrix(x, supports)), seed=seed)
         scales = []
-        for index, column in enumerate(values.unbind(1)):
+        for index, support in enumerate(supports):
             with _named(names, index):
-                scale = Standard.fit(column, limit=math.inf)
-            scale.limit.fill_(max(LIMIT, 1.25 * float(scale(column)[0].abs().max())))
-            scales.append(scale)
+                scales.append(support.standard_scale(_present(values[:, index].numpy())))
         return cls(scales, supports)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,14 +120,15 @@ class Columns(nn.Module, Configured):
         Parameters
         ----------
         x : Tensor of shape (n, d)
-            Rows in the table's units, columns on a grid dequantised by `Supports`.
+            Rows in the table's units, columns on a grid dequantised by `Supports`; NaN is missing.
 
         Returns
         -------
         y : Tensor of shape (n, d)
             float64.
         ladj : Tensor of shape (n,)
-            float64; minus infinity where a value is outside the support of its scale.
+            float64, of the cells that are not missing; minus infinity where a value is outside the support
+            of its scale.
         """
         parts = [self._forward(part) for part in torch.split(x.to(torch.float64), _ROWS_AT_ONCE)]
         if len(parts) == 1:
@@ -173,7 +163,14 @@ class Columns(nn.Module, Configured):
         y = torch.empty_like(x)
         ladj = x.new_zeros(len(x))
         for index, column in enumerate(x.T.contiguous()):
-            value, log_derivative = self.scales[index](column)
+            missing = column.isnan()
+            if bool(missing.any()):
+                # Of a missing cell neither the value nor the slope counts; the scale sees its own centre.
+                centre, _ = self.scales[index].inverse(column.new_zeros(1))  # type: ignore[operator]
+                value, log_derivative = self.scales[index](torch.where(missing, centre, column))
+                value, log_derivative = value.masked_fill(missing, torch.nan), log_derivative * ~missing
+            else:
+                value, log_derivative = self.scales[index](column)
             y[:, index] = value
             ladj = ladj + log_derivative
         return y, ladj
@@ -195,6 +192,11 @@ def _matrix(x: Any, supports: Sequence[Support]) -> NDArray[np.float64]:
             fix="give one support per column",
         )
     return values
+
+
+def _present(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    missing = np.isnan(values)
+    return values[~missing] if missing.any() else values
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,9 @@ from torch import Tensor
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.tables.columns.dequantisation import quantise
+from logpx.tables.scales import Scale, Standard, choose_scale
+from logpx.tables.scales.sample import Array
+from logpx.tables.scales.scale import LIMIT
 
 __all__ = ["Support"]
 
@@ -66,13 +68,6 @@ class Support(Configured):
         self.uniform = uniform
         self.rounding = rounding
 
-    @classmethod
-    def of(cls, column: Any) -> Support:
-        """Return the support of a column of a schema; its kind implies what the column does not say."""
-        lower = column.kind.lower_bound if column.lower is None else column.lower
-        step = column.kind.step if column.step is None else column.step
-        return cls(lower, column.upper, step, column.offset, column.uniform, column.rounding)
-
     @property
     def extent(self) -> tuple[float | None, float | None]:
         """The bounds of dequantised values: the cell of a value reaches half a step beyond it."""
@@ -86,9 +81,26 @@ class Support(Configured):
         on_grid = self.step is not None and self.uniform
         return on_grid and float(self.step or 0.0).is_integer() and float(self.offset).is_integer()
 
+    def chosen_scale(self, values: Array, seed: int) -> tuple[Scale, dict[str, float]]:
+        """Return the scale of the highest held-out likelihood, and the nats of all that were compared."""
+        return choose_scale(
+            values,
+            lower=self.lower,
+            upper=self.upper,
+            step=self.step,
+            offset=self.offset if self.uniform else None,
+            seed=seed,
+        )
+
+    def standard_scale(self, values: Array) -> Scale:
+        """Return a scale that is linear over the range of dequantised values and a quarter beyond it."""
+        scale = Standard.fit(values, limit=math.inf)
+        scale.limit.fill_(max(LIMIT, 1.25 * float(scale(torch.from_numpy(values))[0].abs().max())))
+        return scale
+
     def outside(self, x: Tensor) -> Tensor:
-        """Return which values are beyond the bounds, a boolean of the shape of x."""
-        return x != _clip(x, self.lower, self.upper)
+        """Return which values are beyond the bounds, a boolean of the shape of x; missing ones are not."""
+        return (x != _clip(x, self.lower, self.upper)) & ~x.isnan()
 
     def off_grid(self, x: Tensor) -> Tensor:
         """Return which values are not on the grid that values may be rounded to, up to rounding errors."""

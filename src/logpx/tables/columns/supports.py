@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from logpx.tables.columns.dequantisation import dequantise, uniforms
+from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 
 __all__ = ["Supports"]
@@ -22,6 +24,13 @@ class Supports:
     supports
         Bounds and grid of each column.
 
+    Attributes
+    ----------
+    gridded : list of int
+        The columns on a grid.
+    levels : list of (int or None)
+        For each column the number of its labels, None where it holds numbers.
+
     Examples
     --------
     >>> supports = Supports([Support(step=1.0), Support()])
@@ -33,6 +42,12 @@ class Supports:
     def __init__(self, supports: Sequence[Support]) -> None:
         self.supports = list(supports)
         self.gridded = [index for index, support in enumerate(self.supports) if support.step is not None]
+        self.levels = [support.levels if isinstance(support, Labels) else None for support in self.supports]
+
+    @classmethod
+    def of(cls, columns: Iterable[Any]) -> Self:
+        """Return the supports of columns of a schema; a kind implies what its column does not say."""
+        return cls([_support(column) for column in columns])
 
     @property
     def log_cell_volume(self) -> float:
@@ -45,7 +60,7 @@ class Supports:
         Parameters
         ----------
         x : Tensor of shape (n, d)
-            Rows as they are in the table.
+            Rows as they are in the table; NaN, which is missing, stays so.
         seed : int
             The noise of a row depends on the seed, the row's number and the draw alone.
         first_row : int
@@ -65,3 +80,11 @@ class Supports:
         """Return rows moved to the nearest grid points and within the bounds, shape ``(n, d)``, float64."""
         columns = [support.snap(column) for support, column in zip(self.supports, x.double().T, strict=True)]
         return torch.stack(columns, 1) if columns else x.double()
+
+
+def _support(column: Any) -> Support:
+    if column.levels is not None:
+        return Labels(len(column.levels))
+    lower = column.kind.lower_bound if column.lower is None else column.lower
+    step = column.kind.step if column.step is None else column.step
+    return Support(lower, column.upper, step, column.offset, column.uniform, column.rounding)

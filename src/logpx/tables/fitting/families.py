@@ -2,99 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from logpx import flows
-from logpx.distributions import Distribution, FullNormal
-from logpx.errors import LogpxError, UsageError
-from logpx.inference import expectation_maximisation
-from logpx.latent import ConjugatePrior, GaussianMixture
+from logpx.distributions import Distribution
+from logpx.errors import UsageError
 from logpx.suggestions import suggestion
-from logpx.tables.fitting.family import Budget, Family, QuickFamily, score_of_size
+from logpx.tables.fitting.family import Budget, Family
+from logpx.tables.fitting.mixtures import GaussianFamily, MixtureFamily
 from logpx.tables.fitting.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
 from logpx.training import fit
 
-__all__ = ["AUTOMATIC", "FAMILIES", "FlowFamily", "GaussianFamily", "MixtureFamily", "family_named"]
+__all__ = ["AUTOMATIC", "FAMILIES", "FlowFamily", "family_named"]
 
 # Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
 _BATCH_ROWS = 256
-
-
-class GaussianFamily(QuickFamily):
-    """One normal distribution with a full covariance, in closed form."""
-
-    name = "gaussian"
-    summary = "one normal distribution with a full covariance"
-
-    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-        """Fit in closed form."""
-        model = FullNormal(training.shape[1]).double()
-        self.refit(model, training)
-        return model
-
-    def refit(self, model: FullNormal, rows: Tensor) -> None:
-        """Fit in closed form."""
-        model.update(model.statistics(rows))
-
-
-class MixtureFamily(QuickFamily):
-    """Gaussian mixtures with a growing number of components, until they stop getting better.
-
-    Better by the validation likelihood; of a small table, whose validation rows are too few to tell, by BIC.
-    """
-
-    name = "gmm"
-    summary = "Gaussian mixture; the number of components by validation likelihood or BIC"
-    sizes = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
-    most_numbers = 400_000
-
-    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-        """Run EM for each size from two starts; keep the best."""
-        deadline = budget.deadline
-        rows = training[: self.most_numbers // training.shape[1]]
-        best: GaussianMixture | None = None
-        best_score, worse = -torch.inf, 0
-        for components in self.sizes:
-            if 4 * components > budget.rows or worse == 3:
-                break
-            worse += 1
-            for start in range(2):
-                if best is not None and (time.monotonic() > deadline or budget.should_stop()):
-                    return best
-                try:
-                    model = self._run(rows, components, 2 * budget.seed + start, deadline)
-                except LogpxError:
-                    continue
-                score = score_of_size(model, rows, validation, budget.rows)
-                if score > best_score:
-                    best, best_score, worse = model, score, 0
-        if best is None:
-            return GaussianFamily().fit(training, validation, budget)
-        return best
-
-    @torch.no_grad()
-    def refit(self, model: Any, rows: Tensor) -> None:
-        """Go on with EM on all rows, from the parameters that the model has."""
-        rows = rows[: self.most_numbers // rows.shape[1]]
-        if isinstance(model, GaussianMixture):
-            expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
-        else:
-            GaussianFamily().refit(model, rows)
-
-    @torch.no_grad()
-    def _run(self, rows: Tensor, components: int, seed: int, deadline: float) -> GaussianMixture:
-        model = GaussianMixture(components, rows.shape[1], prior=ConjugatePrior(covariance_rows=0.1)).double()
-        model.initialise_components(rows, seed)
-        expectation_maximisation(
-            model, lambda: [(rows, None)], max_iterations=150, tolerance=3e-4, deadline=deadline
-        )
-        return model
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,10 @@ class Budget:
         The most seconds to take.
     rows
         How many rows of the table the training rows are; of few rows there are several noisy copies.
+    kinds
+        For each column ``"normal"``, or the number of its labels.
+    components, latent
+        How many components and latent dimensions a model shall have; None leaves it to the family.
     seed
         Of everything random.
     should_stop
@@ -41,6 +45,9 @@ class Budget:
 
     seconds: float
     rows: int
+    kinds: Sequence[str | int]
+    components: int | None = None
+    latent: int | None = None
     seed: int = 0
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
@@ -63,11 +70,19 @@ class Family(ABC):
         One phrase for help texts.
     least_features : int
         The fewest columns that it can model.
+    allows_missing, allows_labels : bool
+        Whether rows may have missing cells, or columns that hold labels.
+    has_components, has_latent : bool
+        Whether the models have components, or latent dimensions, of which there can be more or fewer.
     """
 
     name: str
     summary: str
     least_features: int = 1
+    allows_missing: ClassVar[bool] = False
+    allows_labels: ClassVar[bool] = False
+    has_components: ClassVar[bool] = False
+    has_latent: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:

@@ -8,12 +8,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
+from logpx.tables.columns.supports import Supports
 from logpx.tables.fitting.families import AUTOMATIC, family_named
 from logpx.tables.fitting.family import Budget
-from logpx.tables.fitting.requirements import located_in, require_enough_rows, require_support
+from logpx.tables.fitting.requirements import (
+    located_in,
+    require_enough_rows,
+    require_labels_allowed,
+    require_sizes,
+    require_support,
+)
 from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, divide, read_rows
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Record
@@ -83,6 +91,8 @@ def fit_table(
     *,
     columns: Mapping[str, Any] | None = None,
     schema: Schema | None = None,
+    components: int | None = None,
+    latent: int | None = None,
     validation: Any = None,
     max_time: float | None = None,
     seed: int = 0,
@@ -103,6 +113,8 @@ def fit_table(
         Kinds that override the inferred ones, by column name; see `infer_schema`.
     schema
         A complete schema in place of an inferred one.
+    components, latent
+        How many components and latent dimensions a named model that has them shall have; chosen by default.
     validation
         A second table to choose by. By default a tenth of the rows is set aside, more of a small table.
     max_time
@@ -147,6 +159,7 @@ def fit_table(
         raise UsageError(f"max_time is {max_time}", fix="give a number of seconds above 0")
     where = usable_device(device)
     families = AUTOMATIC if model == "auto" else (family_named(model),)
+    require_sizes(model, families, components, latent)
     table = open_table(source)
     if schema is None:
         schema = infer_schema(table, columns, seed=seed)
@@ -160,24 +173,28 @@ def fit_table(
         )
     schema.check(table.names, table.file)
     schema.require_modelled(table.file)
-    rows, count = read_rows(table, schema, seed)
+    require_labels_allowed(schema, families, table.file)
+    missing = any(family.allows_missing for family in families)
+    rows, count = read_rows(table, schema, seed, missing)
     require_support(rows, schema, table.file)
-    notes = _notes(schema, len(rows), count)
+    notes = _notes(schema, rows, count)
     if validation is None:
         training, held_out = divide(rows, _fraction(len(rows)))
     else:
         held_out_table = validation if isinstance(validation, Table) else open_table(validation)
         schema.check(held_out_table.names, held_out_table.file)
-        training, held_out = rows, read_rows(held_out_table, schema, seed)[0]
+        training, held_out = rows, read_rows(held_out_table, schema, seed, missing)[0]
         require_support(held_out, schema, held_out_table.file)
     report(f"{count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by")
     left = start + (_DEFAULT_SECONDS if max_time is None else max_time) - time.monotonic()
-    budget = Budget(left, len(training), seed, should_stop, progress, where)
+    kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
+    budget = Budget(left, len(training), kinds, components, latent, seed, should_stop, progress, where)
     with located_in(table.file):
         require_enough_rows(len(training), schema)
         search = Search(schema, training, held_out, budget, report)
     search.run(families)
-    best = search.best(refit=validation is None and held_out is not training)
+    # A model that was asked for by name is that model, not several of them mixed.
+    best = search.best(refit=validation is None and held_out is not training, stacked=model == "auto")
     fitted = TableModel(schema, best.density, search.baselines)
     fitted.eval()
     return TableFitResult(
@@ -199,7 +216,8 @@ def _fraction(rows: int) -> float:
     return min(0.25, max(0.1, 200 / max(rows, 1)))
 
 
-def _notes(schema: Schema, used: int, count: int) -> list[str]:
+def _notes(schema: Schema, rows: Tensor, count: int) -> list[str]:
+    used = len(rows)
     notes = [
         f"column {column.name!r} is left out: {column.kind.meaning} ({column.reason})"
         for column in schema.columns
@@ -208,6 +226,12 @@ def _notes(schema: Schema, used: int, count: int) -> list[str]:
     gridded = [column.name for column in schema.modelled if column.step is not None]
     if gridded:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
+    holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
+    if holes:
+        notes.append(f"log p is that of the cells that are there; some are missing in {', '.join(holes)}")
+    labels = [column.name for column in schema.modelled if column.levels is not None]
+    if labels:
+        notes.append(f"labels are independent given the component of a mixture ({', '.join(labels)})")
     if used < FEWEST_TO_DIVIDE:
         notes.append(
             f"{used} rows are too few to set any aside: the model was chosen by the rows it was fitted to"

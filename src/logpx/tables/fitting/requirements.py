@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor
 
-from logpx.errors import DataError
-from logpx.tables.columns.support import Support
+from logpx.arguments import check_count
+from logpx.errors import DataError, UsageError
+from logpx.tables.columns.supports import Supports
+from logpx.tables.fitting.family import Family
 from logpx.tables.schema.schema import Schema
 
-__all__ = ["located_in", "require_enough_rows", "require_support"]
+__all__ = [
+    "located_in",
+    "require_enough_rows",
+    "require_labels_allowed",
+    "require_sizes",
+    "require_support",
+]
 
 # The grid of a long table is found in a sample of its rows, which may miss a few that are off it.
 _FEW_OFF_GRID = 0.01
@@ -20,14 +28,15 @@ _FEW_OFF_GRID = 0.01
 def require_enough_rows(rows: int, schema: Schema) -> None:
     """Raise if any rows, whatever their values, lie on a plane: there are no more of them than columns.
 
-    Columns on a grid do not count, because their noise spans them.
+    Columns on a grid do not count, because their noise spans them, nor do labels.
 
     Raises
     ------
     DataError
         With both numbers.
     """
-    smooth = sum(Support.of(column).step is None for column in schema.modelled)
+    supports = Supports.of(schema.modelled)
+    smooth = supports.levels.count(None) - len(supports.gridded)
     if rows <= smooth:
         raise DataError(
             f"{rows} rows to fit {smooth} columns to, where no density exists without more rows than columns",
@@ -52,8 +61,8 @@ def require_support(rows: Tensor, schema: Schema, file: object) -> None:
     DataError
         Naming the column and a value.
     """
-    for column, values in zip(schema.modelled, rows.T, strict=True):
-        support = Support.of(column)
+    supports = Supports.of(schema.modelled).supports
+    for column, support, values in zip(schema.modelled, supports, rows.T, strict=True):
         outside, off_grid = support.outside(values), support.off_grid(values)
         if bool(outside.any()):
             raise DataError(
@@ -69,6 +78,48 @@ def require_support(rows: Tensor, schema: Schema, file: object) -> None:
                 file=file,
                 column=column.name,
                 fix="correct the column's step and offset in the schema, or remove them",
+            )
+
+
+def require_labels_allowed(schema: Schema, families: Sequence[Family], file: object) -> None:
+    """Raise if there are labels, and no family that knows what to do with them.
+
+    Raises
+    ------
+    DataError
+        Naming the first column of labels.
+    """
+    labelled = [column.name for column in schema.modelled if column.levels is not None]
+    if labelled and not any(family.allows_labels for family in families):
+        raise DataError(
+            f"the column holds labels, which {families[0].name} cannot model",
+            file=file,
+            column=labelled[0],
+            fix=f"leave it out with --columns {labelled[0]}=drop, or take --model gmm",
+        )
+
+
+def require_sizes(model: str, families: Sequence[Family], components: int | None, latent: int | None) -> None:
+    """Raise if a size is given of a model that has none, or one that makes no sense.
+
+    Raises
+    ------
+    UsageError
+        Naming the size.
+    """
+    if components is not None:
+        check_count("components", components)
+        if model == "auto" or not families[0].has_components:
+            raise UsageError(
+                f"a number of components for --model {model}",
+                fix="take --model gmm or mppca, or leave it out",
+            )
+    if latent is not None:
+        check_count("latent", latent, least=0)
+        if model == "auto" or not families[0].has_latent:
+            raise UsageError(
+                f"a number of latent dimensions for --model {model}",
+                fix="take --model ppca, fa or mppca, or leave it out",
             )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from logpx.errors import DataError
 from logpx.tables.columns.supports import Supports
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.matrix import to_matrix
+from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 
 __all__ = ["FEWEST_TO_DIVIDE", "TableRows", "divide", "read_rows", "with_noise"]
@@ -39,8 +39,15 @@ class TableRows:
     noisy: Tensor
 
 
-def read_rows(table: Table, schema: Schema, seed: int) -> tuple[Tensor, int]:
+def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) -> tuple[Tensor, int]:
     """Read the modelled columns; of a table too long for memory, a uniform sample of its rows.
+
+    Parameters
+    ----------
+    table, schema, seed
+        As in `fit_table`.
+    missing
+        Whether cells may be missing.
 
     Returns
     -------
@@ -54,8 +61,8 @@ def read_rows(table: Table, schema: Schema, seed: int) -> tuple[Tensor, int]:
     kept = np.empty((0, len(schema.modelled)))
     keys = np.empty(0)
     count = 0
-    for batch in table.select(schema.modelled_names).as_numbers().batches():
-        kept = np.concatenate([kept, to_matrix(batch, schema)])
+    for batch in modelled_part(table, schema).batches():
+        kept = np.concatenate([kept, to_matrix(batch, schema, missing=missing)])
         keys = np.concatenate([keys, generator.random(batch.rows)])
         count += batch.rows
         if len(keys) > 2 * most:

@@ -11,14 +11,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from logpx.distributions import DiagonalNormal, Distribution, FullNormal
+from logpx.distributions import Distribution, FullNormal
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.tables.columns.columns import Columns
-from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import TableDensity
 from logpx.tables.fitting.families import FAMILIES
 from logpx.tables.fitting.family import Budget, Family, QuickFamily
+from logpx.tables.fitting.mixtures import one_component
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, Record, choose
 from logpx.tables.schema.schema import Schema
@@ -71,21 +71,20 @@ class Search:
         self.names = schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
         seed = budget.seed
-        supports = [Support.of(column) for column in schema.modelled]
-        noise = Supports(supports)
+        noise = Supports.of(schema.modelled)
+        supports = noise.supports
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
         self.validation: TableRows = with_noise(validation, noise, (3 * seed + 2) % _SEEDS)
         chosen = Columns.fit(training.numpy(), supports, seed=seed, names=self.names)
         standard = Columns.standard(training.numpy(), supports, seed=seed, names=self.names)
         self.maps = {"standard": standard, "chosen": chosen}
-        # First of all: where the Gaussian does not exist, a column is redundant, and no density exists.
         self.baselines = self._baselines()
         self.candidates: list[Candidate] = []
         self.failures: list[Record] = []
 
     def run(self, families: Sequence[Family]) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
-        able = [family for family in families if family.least_features <= len(self.names)]
+        able = [family for family in families if self._suits(family)]
         quick = [family for family in able if isinstance(family, QuickFamily)]
         slow = [family for family in able if family not in quick]
         if len(self.training.values) > _ROWS_PER_SECOND * self._left():
@@ -97,13 +96,15 @@ class Search:
             if not self.budget.should_stop() or not self.candidates:
                 self._try(family, "chosen", self._left() / (len(slow) - index))
 
-    def best(self, refit: bool) -> Candidate:
+    def best(self, refit: bool, stacked: bool = True) -> Candidate:
         """Return the best candidate or mixture of candidates.
 
         Parameters
         ----------
         refit
             Whether to fit what is quick to fit to the validation rows too, now that the choice is made.
+        stacked
+            Whether a mixture of candidates will do.
 
         Raises
         ------
@@ -115,7 +116,7 @@ class Search:
             raise DivergedError(
                 f"no model could be fitted ({reasons})", fix="give more rows or fewer columns"
             )
-        best = choose(self.candidates)
+        best = choose(self.candidates, stacked)
         for member in best.members or (best,):
             family, density = FAMILIES[member.model], member.density
             if refit and isinstance(family, QuickFamily) and isinstance(density, TableDensity):
@@ -125,15 +126,34 @@ class Search:
                 family.refit(density.model, torch.cat(parts))
         return best
 
+    def _suits(self, family: Family) -> bool:
+        missing = bool(self.training.values.isnan().any() | self.validation.values.isnan().any())
+        labels = any(kind != "normal" for kind in self.budget.kinds)
+        return (
+            family.least_features <= len(self.names)
+            and (family.allows_missing or not missing)
+            and (family.allows_labels or not labels)
+        )
+
     def _baselines(self) -> dict[str, Distribution]:
-        independent, gaussian = DiagonalNormal(len(self.names)).double(), FullNormal(len(self.names)).double()
+        kinds = self.budget.kinds
         with _naming(self.names):
-            independent.update(independent.statistics(self._in_model_units("chosen", self.training)))
-            gaussian.update(gaussian.statistics(self._in_model_units("standard", self.training)))
+            linear = self._in_model_units("standard", self.training)
+            self._refuse_redundant(linear)
+            independent = one_component(self._in_model_units("chosen", self.training), kinds, "diagonal")
+            gaussian = one_component(linear, kinds)
         return {
             "independent marginals": TableDensity(self.maps["chosen"], independent),
             "full-covariance Gaussian": TableDensity(self.maps["standard"], gaussian),
         }
+
+    def _refuse_redundant(self, rows: Tensor) -> None:
+        """Raise where a number is a linear combination of others: then no density exists."""
+        numbers = [index for index, kind in enumerate(self.budget.kinds) if kind == "normal"]
+        if numbers and not bool(rows.isnan().any()):
+            with _naming([self.names[index] for index in numbers]):
+                gaussian = FullNormal(len(numbers)).double()
+                gaussian.update(gaussian.statistics(rows[:, numbers]))
 
     def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
         y: Tensor = self.maps[scales](rows.noisy)[0]

@@ -90,10 +90,10 @@ class Candidate:
         return vars(self.record())
 
 
-def choose(candidates: Sequence[Candidate]) -> Candidate:
+def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:
     """Return the candidate of the highest validation likelihood, or a mixture of several if better still."""
     best = max(candidates, key=lambda candidate: candidate.score)
-    mixture = stack(candidates)
+    mixture = stack(candidates) if stacked else None
     return mixture if mixture is not None and mixture.score > best.score + _WORTHWHILE else best
 
 

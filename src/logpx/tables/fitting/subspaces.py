@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
@@ -26,28 +26,44 @@ class _SubspaceFamily(QuickFamily):
     """A linear-Gaussian model; the number of latent dimensions by validation likelihood or BIC."""
 
     least_features = 2
+    allows_missing = True
+    has_latent = True
     kind: type[LinearGaussian]
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Fit each number of latent dimensions, until three in a row are no better."""
         deadline, features = budget.deadline, training.shape[1]
-        moments = Moments.of(training, full=True)
+        maximise = _maximiser(training)
         best, best_score, worse = None, -math.inf, 0
-        for latent in (0, *(size for size in _SIZES if size < features)):
+        sizes = (0, *(size for size in _SIZES if size < features))
+        for latent in sizes if budget.latent is None else (budget.latent,):
             if best is not None and (worse == 3 or time.monotonic() > deadline or budget.should_stop()):
                 break
             model = self.kind(features, latent).double()  # type: ignore[call-arg]
-            model.update_from_moments(moments)
+            maximise(model)
             score = score_of_size(model, training, validation, budget.rows)
             worse += 1
-            if score > best_score + _WORTHWHILE:
+            if best is None or score > best_score + _WORTHWHILE:
                 best, best_score, worse = model, score, 0
         assert best is not None
         return best
 
     def refit(self, model: Any, rows: Tensor) -> None:
         """Fit again, with as many latent dimensions."""
-        model.update_from_moments(Moments.of(rows, full=True))
+        _maximiser(rows)(model)
+
+
+def _maximiser(rows: Tensor) -> Callable[[LinearGaussian], object]:
+    """Return what fits a model to the rows: from their moments, or by EM where cells are missing."""
+    if not bool(rows.isnan().any()):
+        moments = Moments.of(rows, full=True)
+        return lambda model: model.update_from_moments(moments)
+
+    def climb(model: LinearGaussian) -> None:
+        model.initialise_components(rows)
+        expectation_maximisation(model, lambda: [(rows, None)], max_iterations=200, tolerance=1e-5)
+
+    return climb
 
 
 class PrincipalFamily(_SubspaceFamily):
@@ -72,6 +88,9 @@ class MixtureOfPPCAFamily(QuickFamily):
     name = "mppca"
     summary = "mixture of probabilistic PCA; components and dimensions by validation likelihood or BIC"
     least_features = 2
+    allows_missing = True
+    has_components = True
+    has_latent = True
     most_numbers = 400_000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
@@ -79,8 +98,9 @@ class MixtureOfPPCAFamily(QuickFamily):
         deadline, features = budget.deadline, training.shape[1]
         rows = training[: self.most_numbers // features]
         best: Distribution | None = None
+        error: LogpxError | None = None
         best_score = -math.inf
-        for components, latent in self._sizes(features, budget.rows):
+        for components, latent in self._sizes(features, budget):
             if best is not None and (time.monotonic() > deadline or budget.should_stop()):
                 break
             prior = ConjugatePrior(covariance_rows=0.1)
@@ -94,11 +114,14 @@ class MixtureOfPPCAFamily(QuickFamily):
                     tolerance=1e-4,
                     deadline=deadline if best is not None else None,
                 )
-            except LogpxError:
+            except LogpxError as failure:
+                error = failure
                 continue
             score = score_of_size(model, rows, validation, budget.rows)
             if score > best_score:
                 best, best_score = model, score
+        if best is None and error is not None and budget.components is not None:
+            raise error
         return PrincipalFamily().fit(training, validation, budget) if best is None else best
 
     def refit(self, model: Any, rows: Tensor) -> None:
@@ -110,8 +133,10 @@ class MixtureOfPPCAFamily(QuickFamily):
         expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
 
     @staticmethod
-    def _sizes(features: int, rows: int) -> Iterator[tuple[int, int]]:
-        for components in (1, 2, 4, 8, 16, 32):
-            for latent in (size for size in _SIZES if size < features and size <= 16):
-                if components * (latent + 2) * 4 <= rows:
+    def _sizes(features: int, budget: Budget) -> Iterator[tuple[int, int]]:
+        for components in (1, 2, 4, 8, 16, 32) if budget.components is None else (budget.components,):
+            sizes = [size for size in _SIZES if size < features and size <= 16]
+            for latent in sizes if budget.latent is None else [budget.latent]:
+                given = budget.components is not None and budget.latent is not None
+                if given or components * (latent + 2) * 4 <= budget.rows:
                     yield components, latent

@@ -8,7 +8,7 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["ColumnType"]
+__all__ = ["ColumnType", "labels"]
 
 
 class ColumnType(StrEnum):
@@ -67,3 +67,14 @@ class ColumnType(StrEnum):
                 return pc.cast(values, self.arrow, safe=False)
         # Lists, bytes, durations: no text form, and whether a cell is missing is all that is asked.
         return pc.if_else(pc.is_valid(values), str(values.type), pa.scalar(None, pa.string()))
+
+
+def labels(values: pa.Array) -> pa.Array:
+    """Return text without the spaces around it, which many writers put after a comma.
+
+    Examples
+    --------
+    >>> labels(pa.array([" yes", "no", None])).to_pylist()
+    ['yes', 'no', None]
+    """
+    return pc.utf8_trim_whitespace(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -15,7 +15,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.part import Part
 
-__all__ = ["FramePart", "frame_columns"]
+__all__ = ["FramePart", "frame_columns", "with_names"]
 
 
 class FramePart(Part):
@@ -68,6 +68,24 @@ class FramePart(Part):
                 column=name,
                 fix="convert the column to numbers, or leave it out",
             ) from None
+
+
+def with_names(rows: Any, names: Sequence[str]) -> Any:
+    """Give the columns of an array, which has no names, those of a model, by position; return all else.
+
+    Raises
+    ------
+    DataError
+        If the array has another number of columns.
+    """
+    if not isinstance(rows, np.ndarray) and not _is_tensor(rows):
+        return rows
+    if rows.ndim != 2 or rows.shape[1] != len(names):
+        raise DataError(
+            f"an array of shape {tuple(rows.shape)}, where the model has {len(names)} columns",
+            fix=f"give one column for each of {', '.join(names)}, in this order",
+        )
+    return {name: rows[:, index] for index, name in enumerate(names)}
 
 
 def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa.ChunkedArray]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from logpx.suggestions import suggestion
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.part import Part
 
-__all__ = ["Batch", "Table"]
+__all__ = ["Batch", "Matrices", "Table"]
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,15 @@ class Table:
                 )
         return Table(self.name, self.parts, {name: self.types[name] for name in names})
 
-    def as_numbers(self) -> Table:
-        """Return the same table with every column read as numbers.
+    def as_numbers(self, but: Collection[str] = ()) -> Table:
+        """Return the same table with every column read as numbers, but for those that are labels.
 
         Text in a text file is then an error of `batches` that names file, row and column.
+
+        Parameters
+        ----------
+        but : collection of str
+            The columns to be read as text.
 
         Raises
         ------
@@ -126,14 +131,15 @@ class Table:
             If a column is stored as something else; names the column.
         """
         for name, kind in self.types.items():
-            if kind is not ColumnType.NUMBER and not self.convertible:
+            if kind is not ColumnType.NUMBER and name not in but and not self.convertible:
                 raise DataError(
                     f"numbers were expected, and what is stored is {kind}",
                     file=self.file,
                     column=name,
                     fix="convert the column to numbers",
                 )
-        return Table(self.name, self.parts, dict.fromkeys(self.types, ColumnType.NUMBER))
+        wanted = {name: ColumnType.TEXT if name in but else ColumnType.NUMBER for name in self.types}
+        return Table(self.name, self.parts, wanted)
 
     @property
     def convertible(self) -> bool:
@@ -177,12 +183,45 @@ class Table:
                 "the table has no rows", file=self.file, fix="check that the file was written to its end"
             )
 
+    def matrices(self, rows: int = 65536) -> Matrices:
+        """Return the rows as matrices of numbers that can be gone through again and again.
+
+        This is what a model of rows of numbers is fitted to where the table is larger than memory.
+        """
+        return Matrices(self.as_numbers(), rows)
+
     def _pieces(self, rows: int) -> Iterator[tuple[str | None, int, pa.RecordBatch]]:
         for part in self.parts:
             before = 0
             for piece in part.read(self.types, rows):
                 yield part.file, before, piece
                 before += piece.num_rows
+
+
+class Matrices:
+    """All rows of a table of numbers, so many at a time; every iteration reads them anew.
+
+    Parameters
+    ----------
+    table : Table
+        Columns of numbers.
+    rows : int
+        Rows per matrix.
+
+    Examples
+    --------
+    >>> from logpx.tables import open_table
+    >>> [matrix.shape for matrix in open_table({"a": [1, 2, 3], "b": [0.5, None, 2.5]}).matrices(rows=2)]
+    [(2, 2), (1, 2)]
+    """
+
+    def __init__(self, table: Table, rows: int) -> None:
+        self.table, self.rows = table, rows
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.float64]]:
+        """Yield arrays of shape (rows, columns), NaN where a cell is missing."""
+        for batch in self.table.batches(self.rows):
+            yield np.column_stack([batch.numbers(name) for name in batch.names])
 
 
 def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:

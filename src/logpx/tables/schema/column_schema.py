@@ -8,6 +8,8 @@ from logpx.tables.schema.kinds import Kind
 
 __all__ = ["Column"]
 
+_LONGEST = 40
+
 
 class Column(BaseModel):
     """One column of a table: its kind, its support, its grid, and why these were chosen.
@@ -37,6 +39,8 @@ class Column(BaseModel):
         How many distinct values were seen in the rows sampled for the schema.
     value : float or str or bool, optional
         The value of a constant column.
+    levels : list of str, optional
+        The labels of a categorical column, in the order of their codes. None where they are too many.
     reason : str
         Why this kind was chosen, in one plain sentence.
 
@@ -61,6 +65,7 @@ class Column(BaseModel):
     missing: int = Field(default=0, ge=0)
     distinct: int = Field(default=0, ge=0)
     value: float | str | bool | None = None
+    levels: list[str] | None = None
     reason: str = ""
 
     @model_validator(mode="after")
@@ -71,16 +76,33 @@ class Column(BaseModel):
             raise ValueError("a bounded column needs both lower and upper")
         return self
 
+    @model_validator(mode="after")
+    def _levels_differ(self) -> Column:
+        levels = self.levels
+        if levels is not None and (len(levels) < 2 or len(set(levels)) < len(levels)):
+            raise ValueError("a categorical column needs two levels or more, each once")
+        return self
+
     @property
     def modelled(self) -> bool:
         """Whether the column is part of the density."""
         return self.kind.modelled
+
+    @property
+    def refusal(self) -> str | None:
+        """Why a table with this column can be neither modelled nor the column ignored, or None."""
+        if self.kind is Kind.CATEGORICAL and self.levels is None:
+            return "labels of which too many differ to be modelled"
+        return self.kind.refusal
 
     def describe(self) -> dict[str, str]:
         """Return the column as strings for a table to print."""
         support = "" if self.minimum is None else f"{self.minimum:g} … {self.maximum:g}"
         if self.value is not None:
             support = f"{self.value}"
+        if self.levels is not None:
+            support = ", ".join(self.levels)
+            support = support if len(support) <= _LONGEST else support[: _LONGEST - 1] + "…"
         return {
             "column": self.name,
             "kind": str(self.kind),

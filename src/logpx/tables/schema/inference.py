@@ -13,7 +13,7 @@ from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.grids import detect_grid
-from logpx.tables.schema.kind_rules import Choice, choose_kind, fitting_bounds
+from logpx.tables.schema.kind_rules import Choice, choose_kind, fitting_bounds, labelled
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.schema import Column, Schema
@@ -114,6 +114,7 @@ def _column(name: str, summary: Summary | None, pinned: Column | None) -> Column
     else:
         choice = _pinned_choice(pinned, summary)
     fields: dict[str, Any] = {"lower": choice.lower, "upper": choice.upper, "reason": choice.reason}
+    fields["levels"] = None if choice.levels is None else list(choice.levels)
     if isinstance(summary, NumberSummary):
         if np.isfinite(summary.minimum):
             fields |= {"minimum": summary.minimum, "maximum": summary.maximum}
@@ -123,7 +124,7 @@ def _column(name: str, summary: Summary | None, pinned: Column | None) -> Column
     elif isinstance(summary, TextSummary):
         fields["distinct"] = len(summary.values)
     if pinned is not None:
-        kept = pinned.model_fields_set & {"step", "offset", "uniform", "rounding", "lower", "upper"}
+        kept = pinned.model_fields_set & {"step", "offset", "uniform", "rounding", "lower", "upper", "levels"}
         fields |= {field: getattr(pinned, field) for field in kept}
     return Column(name=name, kind=choice.kind, missing=summary.missing, value=choice.value, **fields)
 
@@ -143,6 +144,8 @@ def _grid_fields(summary: NumberSummary, choice: Choice) -> dict[str, Any]:
 
 def _pinned_choice(pinned: Column, summary: Summary) -> Choice:
     kind = pinned.kind
+    if kind is Kind.CATEGORICAL and isinstance(summary, TextSummary):
+        return _pinned_labels(summary)
     if not kind.modelled and kind is not Kind.CONSTANT:
         return Choice(kind, "chosen by the user")
     if summary.present == 0:
@@ -167,6 +170,14 @@ def _pinned_choice(pinned: Column, summary: Summary) -> Choice:
         )
     value = summary.minimum if kind is Kind.CONSTANT else None
     return Choice(kind, "chosen by the user", lower, upper, value)
+
+
+def _pinned_labels(summary: TextSummary) -> Choice:
+    if len(summary.values) < 2:
+        raise DataError(
+            "fewer than two different labels", fix="leave the column out, or add rows in which it varies"
+        )
+    return labelled(summary, "chosen by the user")
 
 
 def _outside(summary: NumberSummary, lower: float | None, upper: float | None) -> str | None:

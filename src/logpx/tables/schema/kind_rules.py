@@ -12,7 +12,7 @@ from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.summaries import NumberSummary, Summary, TextSummary
 
-__all__ = ["Choice", "choose_kind", "fitting_bounds"]
+__all__ = ["Choice", "choose_kind", "fitting_bounds", "labelled"]
 
 _IDENTIFIER_NAME = re.compile(
     r"(.*[ _.\-])?(id|uuid|guid)|index|key|unnamed: ?0|__index_level_0__|"
@@ -21,6 +21,7 @@ _IDENTIFIER_NAME = re.compile(
 )
 _CAMEL_CASE_ID = re.compile(r".*[a-z0-9]I[dD]")
 _ROWS_FOR_A_COUNT = 10
+_MOST_LEVELS = 1000
 _ROWS_FOR_A_SUPPORT = 100
 _NEAR_A_BOUND = 0.01
 _ROWS_NEAR_A_BOUND = 5
@@ -39,6 +40,7 @@ class Choice:
     lower: float | None = None
     upper: float | None = None
     value: float | str | None = None
+    levels: tuple[str, ...] | None = None
 
 
 def choose_kind(name: str, summary: Summary) -> Choice:
@@ -82,18 +84,34 @@ def _labels(name: str, summary: TextSummary) -> Choice:
         return Choice(Kind.TIMESTAMP, f"dates or times, such as {shown}")
     if summary.type is ColumnType.OTHER:
         return Choice(Kind.OTHER, f"values of type {example}")
-    if summary.all_seen and len(summary.values) == 1 and summary.missing == 0:
-        return Choice(Kind.CONSTANT, f"every row has the value {shown}", value=example)
+    if summary.all_seen and len(summary.values) == 1:
+        return Choice(Kind.CONSTANT, f"{_every_row(summary)} {shown}", value=example)
     if not summary.repeats and _named_like_an_identifier(name):
         return Choice(Kind.IDENTIFIER, "named like an identifier, and no value repeats")
-    what = "true or false" if summary.type is ColumnType.BOOLEAN else f"text, such as {shown}"
-    return Choice(Kind.CATEGORICAL, what)
+    return labelled(summary)
+
+
+def labelled(summary: TextSummary, reason: str = "") -> Choice:
+    """Return the choice of a categorical column, with its levels unless they are too many."""
+    levels = tuple(sorted(summary.values))
+    if summary.type is ColumnType.BOOLEAN:
+        reason = reason or "true or false"
+    elif not summary.all_seen or len(levels) > _MOST_LEVELS:
+        count = f"{len(levels):,}" if summary.all_seen else f"more than {len(levels):,}"
+        return Choice(Kind.CATEGORICAL, f"{count} different texts, and at most {_MOST_LEVELS:,} are modelled")
+    elif not summary.repeats and len(levels) >= _ROWS_FOR_A_COUNT:
+        return Choice(Kind.CATEGORICAL, "every row has another text")
+    return Choice(Kind.CATEGORICAL, reason or f"{len(levels)} different texts", levels=levels)
+
+
+def _every_row(summary: Summary) -> str:
+    return "every row that has a value has" if summary.missing else "every row has the value"
 
 
 def _constant(_: str, summary: NumberSummary) -> Choice | None:
-    if summary.missing or summary.infinite or summary.minimum != summary.maximum:
+    if summary.infinite or summary.minimum != summary.maximum:
         return None
-    return Choice(Kind.CONSTANT, f"every row has the value {summary.minimum:g}", value=summary.minimum)
+    return Choice(Kind.CONSTANT, f"{_every_row(summary)} {summary.minimum:g}", value=summary.minimum)
 
 
 def _identifier(name: str, summary: NumberSummary) -> Choice | None:

@@ -93,10 +93,10 @@ _TRAITS = {
     Kind.POSITIVE: _Traits("numbers above 0", modelled=True, lower_bound=0.0),
     Kind.BOUNDED: _Traits("numbers between two known bounds", modelled=True),
     Kind.INTEGER: _Traits("whole numbers", modelled=True, step=1.0),
-    Kind.CONSTANT: _Traits("one value in every row"),
+    Kind.CONSTANT: _Traits("one value wherever there is one"),
     Kind.IDENTIFIER: _Traits("names the row"),
     Kind.DROP: _Traits("left out on request"),
-    Kind.CATEGORICAL: _Traits("labels", refusal="a categorical column cannot be modelled yet"),
+    Kind.CATEGORICAL: _Traits("one of several labels", modelled=True),
     Kind.TIMESTAMP: _Traits("dates or times", refusal="a column of dates or times cannot be modelled yet"),
     Kind.EMPTY: _Traits("no value in any row", refusal="no row has a value in this column", choosable=False),
     Kind.OTHER: _Traits(

@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from logpx.errors import DataError
 from logpx.suggestions import nearest_name
-from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.table import Batch
-from logpx.tables.schema.schema import Schema
+from logpx.tables.reading.column_types import ColumnType, labels
+from logpx.tables.reading.table import Batch, Table
+from logpx.tables.schema.schema import Column, Schema
 
-__all__ = ["to_matrix"]
+__all__ = ["modelled_part", "to_matrix", "whole_table"]
 
 
-def to_matrix(batch: Batch, schema: Schema) -> npt.NDArray[np.float64]:
+def modelled_part(table: Table, schema: Schema) -> Table:
+    """Return the modelled columns of a table: labels to be read as text, the others as numbers.
+
+    Raises
+    ------
+    DataError
+        If a column of numbers is stored as something else.
+    """
+    labelled = {column.name for column in schema.modelled if column.levels is not None}
+    return table.select(schema.modelled_names).as_numbers(but=labelled)
+
+
+def whole_table(table: Table, schema: Schema) -> Table:
+    """Return all columns of a table, the modelled ones to be read as in `modelled_part`.
+
+    Raises
+    ------
+    DataError
+        If a column of numbers is stored as something else.
+    """
+    return Table(table.name, table.parts, table.types | modelled_part(table, schema).types)
+
+
+def to_matrix(
+    batch: Batch, schema: Schema, *, missing: bool = False, unknown: bool = False
+) -> npt.NDArray[np.float64]:
     """Return the modelled columns of a batch, in the order of the schema.
 
     Parameters
@@ -23,24 +50,29 @@ def to_matrix(batch: Batch, schema: Schema) -> npt.NDArray[np.float64]:
         Rows of a table that has at least the modelled columns of the schema.
     schema : Schema
         Which columns are modelled.
+    missing : bool
+        Whether cells may be missing.
+    unknown : bool
+        Whether there may be labels that the schema does not know.
 
     Returns
     -------
     numpy.ndarray of shape (rows, len(schema.modelled))
-        Finite float64 values.
+        Finite float64 values: numbers, and codes of labels, from 0 in the order of the schema's levels. NaN
+        is missing; one more than the highest code is a label that the schema does not know.
 
     Raises
     ------
     DataError
-        For a column that cannot be modelled yet, a missing cell, an infinity or text; names file, row and
-        column as far as they apply.
+        For a column that cannot be modelled, an infinity, text among numbers, or a missing cell or unknown
+        label where there may be none; names file, row and column as far as they apply.
 
     Examples
     --------
     >>> from logpx.tables import infer_schema, open_table
-    >>> table = open_table({"a": [1.5, 2.5, 1.0], "b": ["u", "u", "u"], "c": [3, 5, 7]})
+    >>> table = open_table({"a": [1.5, 2.5, 1.0], "b": ["u", "u", "u"], "c": ["n", "y", "y"]})
     >>> [to_matrix(batch, infer_schema(table)).tolist() for batch in table.batches(rows=2)]
-    [[[1.5, 3.0], [2.5, 5.0]], [[1.0, 7.0]]]
+    [[[1.5, 0.0], [2.5, 1.0]], [[1.0, 1.0]]]
     """
     file = batch.locate(0)[0] if batch.rows else None
     schema.require_modelled(file)
@@ -55,32 +87,60 @@ def to_matrix(batch: Batch, schema: Schema) -> npt.NDArray[np.float64]:
                 column=column.name,
                 fix="add the column" if near is None else f"rename its column {near!r}",
             )
-        if batch.columns.schema.types[positions[column.name]] != ColumnType.NUMBER.arrow:
-            raise DataError(
-                "text where numbers were expected",
-                file=file,
-                column=column.name,
-                fix="convert the column to numbers; if numbers have a decimal comma, write a point instead",
-            )
-        matrix[:, index] = batch.numbers(column.name)
+        matrix[:, index] = (
+            _numbers(batch, column) if column.levels is None else _codes(batch, column, unknown)
+        )
     # A sum is finite exactly where all its terms are, unless it overflows; only then look at every cell.
     with np.errstate(over="ignore", invalid="ignore"):
         suspicious = not np.isfinite(matrix.sum())
     if suspicious:
-        _refuse_first_bad_cell(matrix, batch, schema)
+        _refuse_first_bad_cell(matrix, batch, schema, missing)
     return matrix
 
 
-def _refuse_first_bad_cell(matrix: npt.NDArray[np.float64], batch: Batch, schema: Schema) -> None:
-    bad = np.argwhere(~np.isfinite(matrix))
+def _numbers(batch: Batch, column: Column) -> npt.NDArray[np.float64]:
+    if batch.columns.schema.field(column.name).type != ColumnType.NUMBER.arrow:
+        raise DataError(
+            "text where numbers were expected",
+            file=batch.locate(0)[0] if batch.rows else None,
+            column=column.name,
+            fix="convert the column to numbers; if numbers have a decimal comma, write a point instead",
+        )
+    return batch.numbers(column.name)
+
+
+def _codes(batch: Batch, column: Column, unknown: bool) -> npt.NDArray[np.float64]:
+    levels = pa.array(column.levels)
+    cells = labels(batch.columns.column(column.name))
+    found = pc.index_in(cells, value_set=levels, skip_nulls=True)
+    strange = pc.and_(pc.is_null(found), pc.is_valid(cells)).to_numpy(zero_copy_only=False)
+    codes: npt.NDArray[np.float64] = pc.cast(found, pa.float64()).to_numpy(zero_copy_only=False).copy()
+    if strange.any() and not unknown:
+        row = int(np.flatnonzero(strange)[0])
+        file, row_in_file = batch.locate(row)
+        raise DataError(
+            f"the label {cells[row].as_py()!r}, which is not among the {len(levels)} of the schema",
+            file=file,
+            row=row_in_file,
+            column=column.name,
+            fix="correct the cell, or add the label to the column's levels in the schema",
+        )
+    codes[strange] = len(levels)
+    return codes
+
+
+def _refuse_first_bad_cell(
+    matrix: npt.NDArray[np.float64], batch: Batch, schema: Schema, missing: bool
+) -> None:
+    bad = np.argwhere(np.isinf(matrix) if missing else ~np.isfinite(matrix))
     if not len(bad):
         return
     row, index = int(bad[0, 0]), int(bad[0, 1])
     file, row_in_file = batch.locate(row)
     name = schema.modelled_names[index]
     if np.isnan(matrix[row, index]):
-        message = "a missing cell, and missing cells are not modelled yet"
-        fix = f"drop or fill the rows with missing cells, or leave the column out with --columns {name}=drop"
+        message = "a missing cell, and this model knows none"
+        fix = "fill the cell or drop the row, or fit a model that integrates missing cells out: --model gmm"
     else:
         message = f"the value {matrix[row, index]:+g}, expected a finite number"
         fix = "correct the cell or drop the row"

@@ -109,19 +109,19 @@ class Schema(BaseModel):
             Naming the first column that is refused, and what to do about it.
         """
         for column in self.columns:
-            if column.kind.refusal is not None:
+            if column.refusal is not None:
                 why = f" ({column.reason})" if column.reason else ""
                 raise DataError(
-                    f"{column.kind.refusal}{why}",
+                    f"{column.refusal}{why}",
                     file=file,
                     column=column.name,
-                    fix=f"leave it out with --columns {column.name}=drop, or convert it to numbers",
+                    fix=f"leave it out with --columns {column.name}=drop, or convert it",
                 )
         if not self.modelled:
             raise DataError(
                 "no column is left to model",
                 file=file,
-                fix="a density needs at least one numeric column that varies",
+                fix="a density needs at least one column that varies",
             )
 
     def check(self, names: Sequence[str], file: object = None) -> None:

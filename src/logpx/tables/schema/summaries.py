@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.column_types import ColumnType, labels
 from logpx.tables.reading.csv_header import is_number
 from logpx.tables.reading.table import Table
 
@@ -122,7 +122,7 @@ class TextSummary(Summary):
         self.missing += int(values.null_count)
         if not self.all_seen:
             return
-        distinct = pc.unique(values).drop_null().to_pylist()
+        distinct = pc.unique(labels(values)).drop_null().to_pylist()
         self.repeats |= len(distinct) < len(values) - int(values.null_count)
         for value in distinct:
             if value in self.values:

@@ -55,7 +55,8 @@ class Linear(Transform):
         columns = x.movedim(-1, 0)
         with full_precision(x):
             z = self.matrix.multiply(columns.reshape(*self.event_shape, -1))
-            return z.reshape(columns.shape).movedim(0, -1) + self.bias, self._ladj(x)
+            # In the order of memory that the layers after it are fast on.
+            return z.reshape(columns.shape).movedim(0, -1).contiguous() + self.bias, self._ladj(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift back, and solve for all rows at once."""
@@ -63,4 +64,4 @@ class Linear(Transform):
         columns = (z - self.bias).movedim(-1, 0)
         with full_precision(z):
             x = self.matrix.solve(columns.reshape(*self.event_shape, -1))
-            return x.reshape(columns.shape).movedim(0, -1), -self._ladj(z)
+            return x.reshape(columns.shape).movedim(0, -1).contiguous(), -self._ladj(z)

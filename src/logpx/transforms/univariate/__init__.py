@@ -2,6 +2,7 @@
 
 from logpx.transforms.univariate.affine import AffineFunction, ShiftFunction
 from logpx.transforms.univariate.base import Univariate
+from logpx.transforms.univariate.composed import ComposedFunction
 from logpx.transforms.univariate.monotone_inverse import monotone_inverse
 from logpx.transforms.univariate.per_feature import PerFeatureFunction
 from logpx.transforms.univariate.rational_quadratic import rational_quadratic
@@ -16,6 +17,7 @@ __all__ = [
     "AffineFunction",
     "BoundedRationalQuadraticFunction",
     "CircularRationalQuadraticFunction",
+    "ComposedFunction",
     "PerFeatureFunction",
     "RationalQuadraticFunction",
     "ShiftFunction",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -56,10 +57,14 @@ class _Bin(NamedTuple):
         return torch.where(near, self.left, self.right) + torch.where(near, part, -part) * width
 
 
-def _bins(knots_x: Tensor, knots_y: Tensor, slopes: Tensor, index: Tensor) -> _Bin:
-    ends = torch.stack([index, index + 1], -1)
-    pairs = (table.expand(*index.shape, -1).gather(-1, ends) for table in (knots_x, knots_y, slopes))
-    return _Bin(*(end for pair in pairs for end in pair.unbind(-1)))
+def _aligned(table: Tensor, dims: int) -> Tensor:
+    return table.reshape(len(table), *[1] * (dims + 1 - table.dim()), *table.shape[1:])
+
+
+def _bins(tables: Sequence[Tensor], index: Tensor) -> _Bin:
+    ends = torch.stack([index, index + 1])
+    pairs = (table.expand(-1, *index.shape).gather(0, ends) for table in tables)
+    return _Bin(*(end for pair in pairs for end in pair.unbind(0)))
 
 
 def rational_quadratic(
@@ -82,7 +87,7 @@ def rational_quadratic(
         Any shape.
     knots_x, knots_y, slopes
         Increasing positions, increasing values and positive slopes at the knots; shape
-        ``(*x.shape, knots)`` or broadcastable to it.
+        ``(knots, *shape)``, with a shape that can be broadcast to that of `x`.
     inverse
         Whether to apply the inverse function.
 
@@ -103,11 +108,12 @@ def rational_quadratic(
     >>> rational_quadratic(torch.tensor([0.5, 3.0]), knots, knots, torch.ones(3))
     (tensor([0.5000, 3.0000]), tensor([0., 0.]))
     """
-    searched = knots_y if inverse else knots_x
+    tables = [_aligned(each, x.dim()) for each in (knots_x, knots_y, slopes)]
+    searched = tables[1] if inverse else tables[0]
     # Clamped before any arithmetic: a branch that is not taken must not produce a NaN gradient either.
-    inside = torch.maximum(torch.minimum(x, searched[..., -1]), searched[..., 0])
-    index = (inside.unsqueeze(-1) >= searched[..., 1:-1]).sum(-1)
-    bins = _bins(knots_x, knots_y, slopes, index)
+    inside = torch.maximum(torch.minimum(x, searched[-1]), searched[0])
+    index = (inside >= searched.detach()[1:-1]).sum(0)
+    bins = _bins(tables, index)
     # Beyond the outermost knots `beyond` is the distance to them, and the position is exactly 0 or 1.
     beyond = x - inside
     edge = torch.where(beyond > 0.0, bins.end, bins.start)

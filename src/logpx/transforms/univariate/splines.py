@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from logpx.arguments import check_count, check_number
 from logpx.transforms.univariate.base import Univariate
@@ -34,18 +33,23 @@ def _check_bins(bins: int) -> None:
     check_count("bins", bins, most=_MOST_BINS)
 
 
+def _numbers_first(params: Tensor) -> Tensor:
+    """Return parameters with those of one element far apart in memory: sums over them are then fast."""
+    return params.movedim(-1, 0).contiguous()
+
+
 def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return the knots, first of x and then of y, and the mean slopes of the bins between them."""
-    raw = raw.reshape(*raw.shape[:-1], 2, bins)
+    raw = raw.unflatten(0, (2, bins))
     # The parts of the interval that the bins take up; they add up to 1.
     # torch's own softmax takes several times as long over so few numbers.
-    weights = torch.exp(_SHARPNESS * (raw - raw.detach().amax(-1, keepdim=True)))
+    weights = torch.exp(_SHARPNESS * (raw - raw.detach().amax(1, keepdim=True)))
     common = min(_LEAST_SHARE * bins, _MOST_SHARED)
-    shares = weights * ((1.0 - common) / weights.sum(-1, keepdim=True)) + common / bins
-    inner = torch.cumsum(shares[..., :-1], -1) * (upper - lower) + lower
-    knots = functional.pad(functional.pad(inner, (1, 0), value=lower), (0, 1), value=upper)
-    knots_x, knots_y = knots.unbind(-2)
-    widths, heights = shares.unbind(-2)
+    shares = weights * ((1.0 - common) / weights.sum(1, keepdim=True)) + common / bins
+    inner = torch.cumsum(shares[:, :-1], 1) * (upper - lower) + lower
+    ends = torch.full_like(inner[:, :1], lower), torch.full_like(inner[:, :1], upper)
+    knots_x, knots_y = torch.cat([ends[0], inner, ends[1]], 1).unbind(0)
+    widths, heights = shares.unbind(0)
     return knots_x, knots_y, heights / widths
 
 
@@ -99,10 +103,11 @@ class RationalQuadraticFunction(Univariate):
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline to every element."""
-        sizes, raw = torch.split(params, [2 * self.bins, self.bins - 1], -1)
+        sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins - 1])
         knots_x, knots_y, means = _bins(sizes, self.bins, -self.bound, self.bound)
-        slopes = _ratios(raw) * _between(means[..., :-1], means[..., 1:])
-        slopes = functional.pad(slopes, (1, 1), value=1.0)
+        slopes = _ratios(raw) * _between(means[:-1], means[1:])
+        end = torch.ones_like(means[:1])
+        slopes = torch.cat([end, slopes, end])
         return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
 
 
@@ -139,10 +144,10 @@ class BoundedRationalQuadraticFunction(Univariate):
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline to every element."""
-        sizes, raw = torch.split(params, [2 * self.bins, self.bins + 1], -1)
+        sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins + 1])
         knots_x, knots_y, means = _bins(sizes, self.bins, self.lower, self.upper)
-        inner = _between(means[..., :-1], means[..., 1:])
-        suggested = torch.cat([means[..., :1], inner, means[..., -1:]], -1)
+        inner = _between(means[:-1], means[1:])
+        suggested = torch.cat([means[:1], inner, means[-1:]])
         slopes = _ratios(raw) * suggested
         return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
 
@@ -200,12 +205,12 @@ class CircularRationalQuadraticFunction(Univariate):
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline and the rotation to every element."""
         half = 0.5 * self.period
-        sizes, raw, rotation = torch.split(params, [2 * self.bins, self.bins, 1], -1)
+        sizes, raw, rotation = torch.split(_numbers_first(params), [2 * self.bins, self.bins, 1])
         knots_x, knots_y, means = _bins(sizes, self.bins, -half, half)
-        slopes = _ratios(raw) * _between(means, means.roll(-1, -1))
-        slopes = torch.cat([slopes[..., -1:], slopes], -1)
+        slopes = _ratios(raw) * _between(means, means.roll(-1, 0))
+        slopes = torch.cat([slopes[-1:], slopes])
         # One radian of rotation per unit of the parameter, and never more than one turn.
-        turn = wrap(rotation.squeeze(-1) * (self.period / (2.0 * math.pi)), self.period)
+        turn = wrap(rotation.squeeze(0) * (self.period / (2.0 * math.pi)), self.period)
         x = wrap(x, self.period)
         if inverse:
             y, log_derivative = rational_quadratic(

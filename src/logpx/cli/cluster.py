@@ -1,0 +1,50 @@
+"""``logpx cluster``: the component of a mixture that each row of a table belongs to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logpx.cli.folder import load_model, to_stdout
+from logpx.cli.options import Device, Draws, Json, ModelFolder, Overwrite, Quiet, Seed, Source
+from logpx.cli.output import Output
+from logpx.cli.subject import Request
+
+__all__ = ["cluster"]
+
+
+def cluster(
+    model: ModelFolder,
+    source: Source,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .parquet, .csv or .tsv file; - is CSV on stdout."
+        ),
+    ] = "-",
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write the probability of every cluster.")
+    ] = False,
+    draws: Draws = 8,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the cluster of every row of a table, and how probable it is.
+
+    \b
+    Examples:
+      logpx fit table.csv -o model/ --model gmm --components 3
+      logpx cluster model/ table.csv -o clusters.csv
+
+    Clusters are the components of the mixture, numbered from 0. The columns are cluster, the most probable
+    one, and probability, of that cluster given the row; with --probabilities also probability_0,
+    probability_1 and so on. Rows with missing cells are assigned by the cells that are there.
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    out = Output(as_json, quiet)
+    to_stdout(output, as_json, "the clusters")
+    subject, fitted = load_model(model, device)
+    subject.cluster(fitted, probabilities, Request(source, output, seed, draws, overwrite), out)

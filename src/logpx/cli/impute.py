@@ -1,0 +1,58 @@
+"""``logpx impute``: a table with its missing cells filled in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logpx.cli.folder import load_model, to_stdout
+from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, Source
+from logpx.cli.output import Output
+from logpx.cli.subject import Request
+
+__all__ = ["impute"]
+
+
+def impute(
+    model: ModelFolder,
+    source: Source,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .parquet, .csv or .tsv file; - is CSV on stdout."
+        ),
+    ] = "-",
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            "--draws",
+            min=1,
+            show_default=False,
+            help="Completed tables to draw, one after another, numbered in a column draw. By default one "
+            "table with the best guess of each cell.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fill in the missing cells of a table.
+
+    \b
+    Examples:
+      logpx impute model/ holes.csv -o filled.parquet
+      logpx impute model/ holes.csv -o filled.parquet --draws 20
+
+    Cells that are there stay as they are. Every missing cell is filled in from the exact conditional
+    distribution given all other cells of its row: by its mean on the column's own scale, or by the most
+    probable label; with --draws by draws from the joint distribution of all that is missing in the row, so
+    that the spread between the tables is the uncertainty. Fit the model to a table with missing cells, or
+    with --model gmm, gaussian, ppca, fa or mppca.
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    out = Output(as_json, quiet)
+    to_stdout(output, as_json, "the rows")
+    subject, fitted = load_model(model, device)
+    subject.impute(fitted, draws, Request(source, output, seed, overwrite=overwrite), out)

@@ -1,0 +1,58 @@
+"""Clusters of rows: the components of a mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from logpx.distributions import Distribution
+from logpx.errors import UsageError
+from logpx.latent import LatentMixture
+from logpx.tables.columns.columns import Columns
+from logpx.tables.density import TableDensity
+
+__all__ = ["ClusteredBatch", "mixture_of"]
+
+
+@dataclass(frozen=True)
+class ClusteredBatch:
+    """The clusters of consecutive rows.
+
+    Attributes
+    ----------
+    start : int
+        The number of rows before the batch.
+    probabilities : ndarray of float64
+        p(component | row), shape ``(rows, K)``.
+    """
+
+    start: int
+    probabilities: npt.NDArray[np.float64]
+
+    @property
+    def cluster(self) -> npt.NDArray[np.int64]:
+        """The most probable component of each row, from 0."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def probability(self) -> npt.NDArray[np.float64]:
+        """How probable that component is."""
+        return self.probabilities.max(1)
+
+
+def mixture_of(density: Distribution) -> tuple[Columns, LatentMixture]:
+    """Return the mixture of a table model, and the maps of the columns that it is about.
+
+    Raises
+    ------
+    UsageError
+        If the model is no mixture.
+    """
+    if not isinstance(density, TableDensity) or not isinstance(density.model, LatentMixture):
+        raise UsageError(
+            "the model is no mixture, so there are no clusters",
+            fix="fit one: --model gmm or mppca, perhaps with --components",
+        )
+    return density.columns, density.model

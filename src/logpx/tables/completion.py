@@ -1,0 +1,80 @@
+"""The missing cells of a table, filled in by the model of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution, Mixture
+from logpx.errors import UsageError
+from logpx.tables.columns.labels import Labels
+from logpx.tables.density import TableDensity
+
+__all__ = ["completed_rows"]
+
+
+def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None = None) -> Tensor:
+    """Return rows in table units with their missing cells filled in.
+
+    Parameters
+    ----------
+    density
+        The density of a table model.
+    x
+        Shape ``(n, d)``, float64, columns on a grid dequantised for draws; NaN is missing.
+    words
+        The seed of a draw from the joint conditional distribution, as words. None is the best guess: the
+        mean of the conditional distribution on the column's scale, and the most probable label.
+
+    Raises
+    ------
+    UsageError
+        If the model cannot tell what is missing.
+    """
+    members = list(_members(density))
+    seeds = [None] * (len(members) + 1) if words is None else _seeds(words, len(members) + 1)
+    each = [_completed(member, x, own) for member, own in zip(members, seeds[1:], strict=True)]
+    if not isinstance(density, Mixture):
+        return each[0]
+    shares, filled = _shares(density, members, x), torch.stack(each)
+    rows = torch.arange(len(x), device=x.device)
+    if seeds[0] is not None:
+        generator = torch.Generator().manual_seed(seeds[0])
+        uniform = torch.rand(len(x), generator=generator, dtype=torch.float64).to(x.device)
+        return filled[(uniform >= shares.cumsum(0)[:-1]).sum(0), rows]
+    labels = [isinstance(support, Labels) for support in members[0].columns.supports]
+    centre = torch.einsum("mn,mnd->nd", shares, filled)
+    return torch.where(torch.tensor(labels, device=x.device), filled[shares.argmax(0), rows], centre)
+
+
+def _members(density: Distribution) -> Iterator[TableDensity]:
+    for member in density.components if isinstance(density, Mixture) else [density]:
+        if not isinstance(member, TableDensity) or not member.allows_missing:
+            raise UsageError(
+                "the model cannot tell what is missing",
+                fix="fit one that can: --model gmm, gaussian, ppca, fa or mppca",
+            )
+        yield member
+
+
+def _seeds(words: Sequence[int], count: int) -> list[int]:
+    state = np.random.SeedSequence(list(words)).generate_state(count, np.uint64)
+    return [int(word) >> 1 for word in state]
+
+
+def _completed(member: TableDensity, x: Tensor, seed: int | None) -> Tensor:
+    y, _ = member.columns.forward(x)
+    model: Any = member.model
+    filled = model.impute(y) if seed is None else model.impute(y, draws=1, seed=seed)[0]
+    return torch.where(x.isnan(), member.columns.inverse(filled, snap=False), x)
+
+
+def _shares(density: Mixture, members: Sequence[TableDensity], x: Tensor) -> Tensor:
+    each = torch.stack([member.log_prob(x) for member in members])
+    weighted = each + torch.log_softmax(density.logits, 0).to(each)[:, None]
+    # Where every member is impossible, all of them are equally so.
+    return torch.softmax(weighted.clamp_min(torch.finfo(each.dtype).min / 2), 0)
