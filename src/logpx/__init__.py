@@ -31,13 +31,14 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import fit, load, save
+    from logpx.api import evidence, fit, load, save
 
 __all__ = [
     "__version__",
     "distributions",
     "errors",
     "estimators",
+    "evidence",
     "fit",
     "flows",
     "images",
@@ -52,7 +53,7 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"fit", "load", "save"})
+_FROM_API = frozenset({"evidence", "fit", "load", "save"})
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,21 @@ from logpx.distributions import (
     StudentT,
     Uniform,
 )
+from logpx.distributions.likelihoods import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    ContinuousBernoulliLikelihood,
+    DecodedScale,
+    DiscretisedLogisticLikelihood,
+    FixedScale,
+    GlobalScale,
+    NegativeBinomialLikelihood,
+    NormalLikelihood,
+    PoissonLikelihood,
+    ProductLikelihood,
+    ScalePerValue,
+    StudentTLikelihood,
+)
 from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
 from logpx.images import (
     FlatNormal,
@@ -30,20 +45,32 @@ from logpx.images import (
     VariationalDequantisation,
 )
 from logpx.latent import (
+    VAE,
     BernoulliMixture,
     CategoricalMixture,
     ConjugatePrior,
+    DiagonalPosterior,
+    DoublyReparameterised,
+    EvidenceLowerBound,
     FactorAnalysis,
+    FlowPosterior,
+    FullPosterior,
     GaussianMixture,
+    ImportanceWeightedBound,
+    LearnedPrior,
     MixedMixture,
     MixtureOfFactorAnalysers,
     MixtureOfPPCA,
     PoissonMixture,
     ProbabilisticPCA,
+    StandardPrior,
+    StickingTheLandingBound,
+    VampPrior,
 )
 from logpx.nets import MADE, MLP, CircularEmbedding, ConvolutionalResNet, Embedded, ResidualMLP
 from logpx.storage import REGISTRY, load, save
-from logpx.tables import Column, Columns, Kind, Schema, Support, TableDensity, TableModel, scales
+from logpx.tables import Column, Columns, Kind, Schema, TableDensity, TableModel, scales
+from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, Cells, Log, QuantileSpline, Scale, Standard
 from logpx.transforms import (
     ActNorm,
@@ -56,6 +83,7 @@ from logpx.transforms import (
     Channels,
     Checkerboard,
     CircularRationalQuadraticFunction,
+    ComposedFunction,
     Convolution1x1,
     Coupling,
     DenseMatrix,
@@ -86,11 +114,13 @@ from logpx.transforms import (
     Wrap,
 )
 
-ROOMS = ["transforms", "nets", "distributions", "flows", "latent", "tables", "tables.scales", "images"]
+ROOMS = ["transforms", "nets", "distributions", "distributions.likelihoods", "flows", "latent", "tables"]
+ROOMS += ["tables.scales", "images"]
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
-ABSTRACT |= {"ColumnwiseMixture", "LatentMixture", "LinearGaussian"}
+ABSTRACT |= {"ColumnwiseMixture", "LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
+ABSTRACT |= {"Objective", "Posterior", "Prior"}
 
 
 def flow(transform):
@@ -177,7 +207,11 @@ MODELS = {
     "scales.Logit": lambda: scales.Logit.fit(ROWS, lower=-0.5, upper=1.5),
     "Asinh": lambda: Asinh.fit(ROWS),
     "QuantileSpline": lambda: QuantileSpline.fit(ROWS),
+    "Codes": lambda: scales.Codes(),
     "Cells": lambda: Cells.fit(ROWS.round(decimals=1), step=0.1),
+    "ComposedFunction": lambda: flow(
+        Coupling(3, ComposedFunction([AffineFunction(), RationalQuadraticFunction(4)]), hidden=(8,))
+    ),
     "RationalQuadraticFunction": lambda: flow(Autoregressive(3, RationalQuadraticFunction(), hidden=(8,))),
 }
 
@@ -213,7 +247,7 @@ def table_model() -> TableModel:
         ],
         rows=10**12,
     )
-    columns = Columns.fit(rows, [Support.of(column) for column in schema.modelled])
+    columns = Columns.fit(rows, Supports.of(schema.modelled).supports)
     density = TableDensity(columns, RealNVP(2, layers=2, hidden=(8,)))
     return TableModel(
         schema, Mixture([density, density], [0.25, 0.75]), {"simple": TableDensity(columns, FullNormal(2))}
@@ -221,6 +255,22 @@ def table_model() -> TableModel:
 
 
 MODELS["TableModel"] = table_model
+
+
+def table_of_labels() -> TableModel:
+    schema = Schema(
+        columns=[
+            Column(name="a", kind=Kind.CONTINUOUS),
+            Column(name="b", kind=Kind.CATEGORICAL, levels=["no", "yes", "?"]),
+        ]
+    )
+    rows = torch.stack([ROWS, torch.arange(400) % 3], 1)
+    columns = Columns.fit(rows.numpy(), Supports.of(schema.modelled).supports)
+    density = TableDensity(columns, MixedMixture(2, ["normal", 3]))
+    return TableModel(schema, density, {"simple": TableDensity(columns, MixedMixture(1, ["normal", 3]))})
+
+
+MODELS["Labels"] = table_of_labels
 
 
 def image_model() -> ImageModel:
@@ -241,6 +291,46 @@ def image_model() -> ImageModel:
 
 
 MODELS["ImageModel"] = image_model
+
+
+def vae_of_all_kinds() -> VAE:
+    parts = [
+        NormalLikelihood(1, DecodedScale()),
+        NormalLikelihood(1, ScalePerValue(1)),
+        StudentTLikelihood(1, FixedScale(0.5)),
+        BernoulliLikelihood(1),
+        ContinuousBernoulliLikelihood(1),
+        PoissonLikelihood(1),
+        NegativeBinomialLikelihood(1),
+        CategoricalLikelihood(1, levels=3),
+        DiscretisedLogisticLikelihood(1, levels=9, components=2),
+    ]
+    likelihood = ProductLikelihood(parts, [[column] for column in range(9)])
+    return VAE(likelihood, 2, hidden=(8,), posterior=FullPosterior(2), prior=VampPrior(9, 3))
+
+
+MODELS["VAE"] = vae_of_all_kinds
+MODELS["VAE, flows"] = lambda: VAE(
+    NormalLikelihood(3, GlobalScale()),
+    2,
+    hidden=(8,),
+    posterior=FlowPosterior(Inverse(Autoregressive(2, hidden=(8,), context=3))),
+    prior=LearnedPrior(flow(Affine(2))),
+    objective=StickingTheLandingBound(),
+    context=2,
+)
+MODELS["VAE, defaults"] = lambda: VAE(
+    NormalLikelihood(3),
+    2,
+    hidden=(8,),
+    prior=StandardPrior(2),
+    posterior=DiagonalPosterior(2),
+    objective=EvidenceLowerBound(beta=0.5),
+)
+MODELS["VAE, weighted"] = lambda: VAE(
+    NormalLikelihood(3), 2, hidden=(8,), objective=ImportanceWeightedBound(5)
+)
+MODELS["VAE, doubly"] = lambda: VAE(NormalLikelihood(3), 2, hidden=(8,), objective=DoublyReparameterised(5))
 MODELS["UniformDequantisation"] = lambda: ImageModel(
     DiagonalNormal((3, 2, 2)), dequantisation=UniformDequantisation()
 )
@@ -262,7 +352,7 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
         means = [evaluation.mean, evaluation.standard_error, evaluation.baselines["simple"].gain]
         return [
             model.log_prob(drawn, seed=2),
-            torch.tensor(drawn.to_pandas().to_numpy()),
+            torch.tensor(drawn.to_pandas().replace({"no": 0, "yes": 1, "?": 2}).to_numpy(float)),
             torch.tensor(means),
         ]
     if isinstance(model, ImageModel):
@@ -278,6 +368,9 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
         dtype = next(iter(model.state_dict().values())).dtype
         output = model(torch.linspace(0.05, 0.95, 12, dtype=dtype).view(4, 3))
         return list(output) if isinstance(model, Scale) else [output]
+    if isinstance(model, VAE):
+        # In training mode it draws anew each time.
+        model.eval()
     context = torch.full((4, model.context_features), 0.3) if model.context_features else None
     dtype = next((t.dtype for t in model.state_dict().values() if t.is_floating_point()), torch.float32)
     context = None if context is None else context.to(dtype)

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from logpx import load, save
-from logpx.errors import DataError, UsageError
+from logpx.errors import DataError, DivergedError, UsageError
 from logpx.tables import Kind, TableModel, fit_table, infer_schema
 
 
@@ -295,6 +295,18 @@ def test_an_infinite_value_is_named(holes: pd.DataFrame):
     with pytest.raises(DataError, match="inf") as error:
         fit_table(table, "gmm")
     assert (error.value.row, error.value.column) == (8, "large")
+
+
+def test_a_column_that_follows_from_others_is_named(holes: pd.DataFrame):
+    twice = holes.assign(twice=2.0 * holes.large + 1.0)
+    with pytest.raises(DataError, match="linear combination") as error:
+        fit_table(twice, "gmm", max_time=5)
+    assert error.value.column in ("large", "twice")
+
+
+def test_a_family_that_needs_more_columns_says_so(normal: pd.DataFrame):
+    with pytest.raises(DivergedError, match="ppca: needs 2 columns or more"):
+        fit_table(normal[["large"]], "ppca")
 
 
 def test_a_column_without_a_value_is_named(holes: pd.DataFrame):

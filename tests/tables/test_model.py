@@ -14,13 +14,14 @@ from logpx.distributions import FullNormal, StandardNormal
 from logpx.errors import DataError, UsageError
 from logpx.storage.registry import REGISTRY
 from logpx.tables import Columns, Support, TableDensity, TableModel, infer_schema, open_table
+from logpx.tables.columns.supports import Supports
 
 
 def _normal_model(frame: object) -> TableModel:
     """The maximum-likelihood Gaussian of a table, in its own units."""
     table = open_table(frame)
     schema = infer_schema(table)
-    supports = [Support.of(column) for column in schema.modelled]
+    supports = Supports.of(schema.modelled).supports
     values = np.column_stack([np.asarray(frame[name], dtype=float) for name in schema.modelled_names])
     columns = Columns.standard(values, supports)
     normal = FullNormal(len(supports)).double()
@@ -30,8 +31,6 @@ def _normal_model(frame: object) -> TableModel:
 
 
 def columns_noise(columns: Columns, values: np.ndarray) -> torch.Tensor:
-    from logpx.tables.columns.supports import Supports
-
     return Supports(columns.supports).dequantise(torch.from_numpy(values), seed=9)
 
 
@@ -165,7 +164,7 @@ def test_a_row_outside_the_support_is_impossible_and_counted() -> None:
 
 def test_whole_numbers_that_overflow_are_the_largest() -> None:
     schema = infer_schema(open_table({"a": [1, 2, 4]}))
-    columns = Columns.standard([[-1e19], [1e19]], [Support.of(column) for column in schema.modelled])
+    columns = Columns.standard([[-1e19], [1e19]], Supports.of(schema.modelled).supports)
     drawn = TableModel(schema, TableDensity(columns, StandardNormal(1).double())).sample(100, seed=0)["a"]
     values = drawn.to_pylist()
     assert (min(values), max(values)) == (-(2**63) + 1024, 2**63 - 1024)

@@ -7,6 +7,14 @@ from logpx.inference.dimension_choice import (
     choose_dimension,
 )
 from logpx.inference.em import EMModel, EMResult, expectation_maximisation
+from logpx.inference.marginal_likelihood import (
+    METHODS,
+    AnnealedImportanceSampling,
+    Evidence,
+    LatentVariableModel,
+    evidence,
+    simulated_sandwich,
+)
 from logpx.inference.model_choice import Choice, ChoiceRow, choose_mixture, criteria_of
 from logpx.inference.objectives import (
     GradientEstimator,
@@ -19,17 +27,32 @@ from logpx.inference.objectives import (
     reverse_kl,
 )
 from logpx.inference.online_em import online_expectation_maximisation
+from logpx.inference.pareto import k_hat, k_hat_limit
 from logpx.inference.restarts import MixtureModel, Restarts, expectation_maximisation_from
+from logpx.latent.log_weights import (
+    ciwae,
+    dreg,
+    effective_sample_size,
+    elbo,
+    iwae,
+    iwae_error,
+    jackknife,
+    miwae,
+)
 
 __all__ = [
     "DIMENSION_CRITERIA",
+    "METHODS",
+    "AnnealedImportanceSampling",
     "Choice",
     "ChoiceRow",
     "DimensionChoice",
     "DimensionRow",
     "EMModel",
     "EMResult",
+    "Evidence",
     "GradientEstimator",
+    "LatentVariableModel",
     "LogDensity",
     "MixtureModel",
     "PathGradient",
@@ -38,11 +61,23 @@ __all__ = [
     "TotalGradient",
     "choose_dimension",
     "choose_mixture",
+    "ciwae",
     "criteria_of",
     "cross_entropy",
+    "dreg",
+    "effective_sample_size",
+    "elbo",
+    "evidence",
     "expectation_maximisation",
     "expectation_maximisation_from",
     "forward_kl",
+    "iwae",
+    "iwae_error",
+    "jackknife",
+    "k_hat",
+    "k_hat_limit",
+    "miwae",
     "online_expectation_maximisation",
     "reverse_kl",
+    "simulated_sandwich",
 ]

@@ -7,8 +7,10 @@ from typing import Any
 
 from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import class_name
+from logpx.distributions import likelihoods
 from logpx.tables import scales
 from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.density import TableDensity
 from logpx.tables.model import TableModel
@@ -69,6 +71,19 @@ _CLASSES: tuple[type[Any], ...] = (
     distributions.StandardNormal,
     distributions.StudentT,
     distributions.Uniform,
+    likelihoods.BernoulliLikelihood,
+    likelihoods.CategoricalLikelihood,
+    likelihoods.ContinuousBernoulliLikelihood,
+    likelihoods.DecodedScale,
+    likelihoods.DiscretisedLogisticLikelihood,
+    likelihoods.FixedScale,
+    likelihoods.GlobalScale,
+    likelihoods.NegativeBinomialLikelihood,
+    likelihoods.NormalLikelihood,
+    likelihoods.PoissonLikelihood,
+    likelihoods.ProductLikelihood,
+    likelihoods.ScalePerValue,
+    likelihoods.StudentTLikelihood,
     flows.Glow,
     flows.IAF,
     flows.MAF,
@@ -77,6 +92,17 @@ _CLASSES: tuple[type[Any], ...] = (
     flows.NSF,
     flows.RealNVP,
     latent.BernoulliMixture,
+    latent.VAE,
+    latent.DiagonalPosterior,
+    latent.DoublyReparameterised,
+    latent.EvidenceLowerBound,
+    latent.FlowPosterior,
+    latent.FullPosterior,
+    latent.ImportanceWeightedBound,
+    latent.LearnedPrior,
+    latent.StandardPrior,
+    latent.StickingTheLandingBound,
+    latent.VampPrior,
     latent.CategoricalMixture,
     latent.ConjugatePrior,
     latent.FactorAnalysis,
@@ -95,11 +121,13 @@ _CLASSES: tuple[type[Any], ...] = (
     images.UniformLevels,
     images.VariationalDequantisation,
     Columns,
+    Labels,
     Support,
     TableDensity,
     TableModel,
     scales.Asinh,
     scales.Cells,
+    scales.Codes,
     scales.Log,
     scales.Logit,
     scales.QuantileSpline,

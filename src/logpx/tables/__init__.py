@@ -1,6 +1,8 @@
 """Tables: reading, schema, the way between columns and tensors, and the model of a table."""
 
+from logpx.tables.clusters import ClusteredBatch
 from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.density import TableDensity
 from logpx.tables.evaluation import Comparison, Evaluation
@@ -8,7 +10,7 @@ from logpx.tables.fitting.families import FAMILIES
 from logpx.tables.fitting.fit import TableFitResult, fit_table
 from logpx.tables.model import ScoredBatch, TableModel
 from logpx.tables.reading.sources import open_table
-from logpx.tables.reading.table import Batch, Table
+from logpx.tables.reading.table import Batch, Matrices, Table
 from logpx.tables.schema.inference import infer_schema
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix
@@ -19,11 +21,14 @@ from logpx.tables.writing.writer import TableWriter, open_writer
 __all__ = [
     "FAMILIES",
     "Batch",
+    "ClusteredBatch",
     "Column",
     "Columns",
     "Comparison",
     "Evaluation",
     "Kind",
+    "Labels",
+    "Matrices",
     "Schema",
     "ScoredBatch",
     "Support",

@@ -140,9 +140,26 @@ def test_errors_name_the_column():
     x[:, 1] = 4.0
     with pytest.raises(DataError, match="column 'price'"):
         Columns.fit(x, SUPPORTS, names=["t", "price", "n", "share"])
-    x[3, 1] = math.nan
+    x[3, 1] = math.inf
     with pytest.raises(DataError, match="row 4, column 'price'"):
         Columns.standard(x, SUPPORTS, names=["t", "price", "n", "share"])
+
+
+def test_missing_cells_stay_missing_and_change_no_slope():
+    x = table(200)
+    gone = np.random.default_rng(0).random(x.shape) < 0.2
+    holes = np.where(gone, np.nan, x)
+    columns = Columns.fit(holes, SUPPORTS)
+    y, ladj = columns(torch.from_numpy(holes))
+    np.testing.assert_array_equal(y.isnan(), gone)
+    full, _ = columns(torch.from_numpy(x))
+    np.testing.assert_array_equal(y[~torch.from_numpy(gone)], full[~torch.from_numpy(gone)])
+    each = [columns.scales[index](torch.from_numpy(x[:, index]))[1] for index in range(x.shape[1])]
+    expected = torch.where(torch.from_numpy(gone), 0.0, torch.stack(each, 1)).sum(1)
+    torch.testing.assert_close(ladj, expected)
+    nothing, zero = columns(torch.full((2, x.shape[1]), torch.nan))
+    assert nothing.isnan().all()
+    assert (zero == 0.0).all()
 
 
 def test_shapes_that_do_not_fit_are_refused():

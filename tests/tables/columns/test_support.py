@@ -5,7 +5,7 @@ import torch
 
 from logpx.configuration import build, describe
 from logpx.errors import UsageError
-from logpx.tables import Column, Kind, Support
+from logpx.tables import Support
 
 
 def test_the_cell_of_a_value_reaches_half_a_step_beyond_the_bounds():
@@ -57,10 +57,3 @@ def test_values_that_a_support_excludes():
     assert support.outside(x).tolist() == [True, False, False, False]
     assert support.off_grid(x).tolist() == [False, False, True, False]
     assert not Support(step=0.5, uniform=False).off_grid(x).any()
-
-
-def test_a_kind_implies_what_its_column_does_not_say():
-    whole = Support.of(Column(name="a", kind=Kind.INTEGER))
-    assert (whole.step, whole.lower, whole.whole) == (1.0, None, True)
-    assert Support.of(Column(name="a", kind=Kind.POSITIVE)).lower == 0.0
-    assert not Support.of(Column(name="a", kind=Kind.INTEGER, step=0.5)).whole

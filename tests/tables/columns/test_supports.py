@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from logpx.tables.columns.support import Support
+from logpx.tables import Column, Kind, Labels, Support
 from logpx.tables.columns.supports import Supports
 
 SUPPORTS = Supports([Support(), Support(lower=0.0, step=1.0), Support(step=0.01)])
@@ -37,3 +37,27 @@ def test_snap_gives_back_the_very_values():
 
 def test_volume_of_a_cell():
     assert math.isclose(SUPPORTS.log_cell_volume, math.log(0.01))
+
+
+def test_a_kind_implies_what_its_column_does_not_say():
+    columns = [
+        Column(name="a", kind=Kind.INTEGER),
+        Column(name="b", kind=Kind.POSITIVE),
+        Column(name="c", kind=Kind.INTEGER, step=0.5),
+        Column(name="d", kind=Kind.CATEGORICAL, levels=["x", "y", "z"]),
+    ]
+    supports = Supports.of(columns)
+    whole, positive, halves, labels = supports.supports
+    assert (whole.step, whole.lower, whole.whole) == (1.0, None, True)
+    assert positive.lower == 0.0
+    assert not halves.whole
+    assert isinstance(labels, Labels)
+    assert (supports.gridded, supports.levels) == ([0, 2], [None, None, None, 3])
+
+
+def test_missing_cells_stay_missing():
+    x = torch.tensor([[float("nan")], [2.0]], dtype=torch.float64)
+    supports = Supports([Support(lower=0.0, upper=5.0, step=1.0)])
+    assert supports.dequantise(x, seed=0).isnan().tolist() == [[True], [False]]
+    assert not supports.supports[0].outside(x).any()
+    assert not supports.supports[0].off_grid(x).any()

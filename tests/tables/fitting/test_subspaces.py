@@ -23,7 +23,7 @@ def table(rows=1500, noises=(0.3, 0.3, 0.3, 0.3, 0.3, 0.3), seed=0):
 )
 def test_the_number_of_latent_dimensions_is_found(family, kind, rows):
     x = torch.from_numpy(table(rows))
-    model = family().fit(x[: -rows // 5], x[-rows // 5 :], Budget(10.0, rows))
+    model = family().fit(x[: -rows // 5], x[-rows // 5 :], Budget(10.0, rows, ["normal"] * x.shape[1]))
     assert isinstance(model, kind)
     assert model.latent == 2
 
@@ -31,10 +31,10 @@ def test_the_number_of_latent_dimensions_is_found(family, kind, rows):
 def test_two_planes_are_two_components():
     x = np.concatenate([table(), table(seed=1) + 15.0])
     x = torch.from_numpy(np.random.default_rng(0).permutation(x))
-    model = MixtureOfPPCAFamily().fit(x[600:], x[:600], Budget(20.0, 3000))
+    model = MixtureOfPPCAFamily().fit(x[600:], x[:600], Budget(20.0, 3000, ["normal"] * x.shape[1]))
     assert isinstance(model, MixtureOfPPCA)
     assert model.components >= 2
-    plane = PrincipalFamily().fit(x[600:], x[:600], Budget(20.0, 3000))
+    plane = PrincipalFamily().fit(x[600:], x[:600], Budget(20.0, 3000, ["normal"] * x.shape[1]))
     assert model.log_prob(x[:600]).mean() > plane.log_prob(x[:600]).mean() + 1.0
 
 

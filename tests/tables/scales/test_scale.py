@@ -12,7 +12,7 @@ from scipy import integrate
 
 from logpx.configuration import build, describe
 from logpx.errors import DataError
-from logpx.tables.scales import SCALES, Asinh, Cells, Log, Logit, QuantileSpline, Standard
+from logpx.tables.scales import SCALES, Asinh, Cells, Codes, Log, Logit, QuantileSpline, Standard
 
 INF = math.inf
 
@@ -49,6 +49,7 @@ SCALE_CASES = {
         ),
         (0.0, INF),
     ),
+    "codes": (Codes(), (-INF, INF)),
     "cells": (Cells.fit(dequantised(draws().poisson(3.0, 1000).astype(float)), step=1.0), (-INF, INF)),
     "cells with gaps": (
         Cells.fit(dequantised(draws().choice([0.0, 1.0, 7.0, 30.0], 1000)), step=1.0),

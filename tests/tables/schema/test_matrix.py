@@ -58,12 +58,26 @@ def test_the_cell_in_the_way_is_named_by_file_row_and_column(tmp_path, cell, mes
 
 
 def test_refused_columns_name_the_way_out():
-    (batch,) = open_table({"a": [1.0, 2.0], "c": ["x", "y"]}).batches()
-    schema = infer_schema({"a": [1.0, 2.0], "c": ["x", "y"]})
-    with pytest.raises(DataError, match="categorical") as caught:
+    dates = np.array(["2024-01-01", "2024-01-02"], dtype="datetime64[s]")
+    (batch,) = open_table({"a": [1.0, 2.0], "c": dates}).batches()
+    schema = infer_schema({"a": [1.0, 2.0], "c": dates})
+    with pytest.raises(DataError, match="dates") as caught:
         to_matrix(batch, schema)
     assert caught.value.column == "c"
     assert "--columns c=drop" in caught.value.fix
+
+
+def test_labels_are_codes_in_the_order_of_the_levels():
+    (batch,) = open_table({"c": ["y", None, " x", "z"]}).batches()
+    schema = Schema(columns=[Column(name="c", kind=Kind.CATEGORICAL, levels=["x", "y"])])
+    codes = to_matrix(batch, schema, missing=True, unknown=True)
+    np.testing.assert_array_equal(codes, [[1.0], [np.nan], [0.0], [2.0]])
+    with pytest.raises(DataError, match="label 'z'") as caught:
+        to_matrix(batch, schema, missing=True)
+    assert (caught.value.row, caught.value.column) == (4, "c")
+    with pytest.raises(DataError, match="missing cell") as caught:
+        to_matrix(batch, schema, unknown=True)
+    assert caught.value.row == 2
 
 
 def test_text_where_the_schema_has_numbers():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ _SEEDS = 2**64
 _QUICK_SHARE = 0.2
 # Below, a second flow takes more from the first than it gives: neither sees the rows often enough.
 _ROWS_PER_SECOND = 400
+# Of columns with unit variance, in any direction.
+_LEAST_VARIANCE = 1e-10
 
 
 class Search:
@@ -84,7 +87,10 @@ class Search:
 
     def run(self, families: Sequence[Family]) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
-        able = [family for family in families if self._suits(family)]
+        able = [family for family in families if self._unsuited(family) is None]
+        if not able:
+            note = f"needs {self._unsuited(families[0])}"
+            self.failures.append(Record(families[0].name, "chosen", None, None, 0.0, note=note))
         quick = [family for family in able if isinstance(family, QuickFamily)]
         slow = [family for family in able if family not in quick]
         if len(self.training.values) > _ROWS_PER_SECOND * self._left():
@@ -126,14 +132,16 @@ class Search:
                 family.refit(density.model, torch.cat(parts))
         return best
 
-    def _suits(self, family: Family) -> bool:
+    def _unsuited(self, family: Family) -> str | None:
+        """Return what the table would have to be like for a family, None if it is."""
         missing = bool(self.training.values.isnan().any() | self.validation.values.isnan().any())
-        labels = any(kind != "normal" for kind in self.budget.kinds)
-        return (
-            family.least_features <= len(self.names)
-            and (family.allows_missing or not missing)
-            and (family.allows_labels or not labels)
-        )
+        if missing and not family.allows_missing:
+            return "a table without missing cells"
+        if not family.allows_labels and any(kind != "normal" for kind in self.budget.kinds):
+            return "a table without labels"
+        if family.least_features > len(self.names):
+            return f"{family.least_features} columns or more"
+        return None
 
     def _baselines(self) -> dict[str, Distribution]:
         kinds = self.budget.kinds
@@ -150,10 +158,21 @@ class Search:
     def _refuse_redundant(self, rows: Tensor) -> None:
         """Raise where a number is a linear combination of others: then no density exists."""
         numbers = [index for index, kind in enumerate(self.budget.kinds) if kind == "normal"]
-        if numbers and not bool(rows.isnan().any()):
-            with _naming([self.names[index] for index in numbers]):
+        if not numbers:
+            return
+        with _naming([self.names[index] for index in numbers]):
+            if not bool(rows.isnan().any()):
                 gaussian = FullNormal(len(numbers)).double()
                 gaussian.update(gaussian.statistics(rows[:, numbers]))
+                return
+            mixture: Any = one_component(rows[:, numbers], ["normal"] * len(numbers))
+            values, vectors = torch.linalg.eigh(mixture.covariances[0].detach())
+            if not bool(values[0] > _LEAST_VARIANCE):
+                raise DataError(
+                    "the column is a linear combination of other columns",
+                    column=int(vectors[:, 0].abs().argmax()),
+                    fix="leave it out",
+                )
 
     def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
         y: Tensor = self.maps[scales](rows.noisy)[0]

@@ -88,8 +88,8 @@ def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
     for name, column in pinned.items():
         if column.kind is Kind.DROP:
             del types[name]
-        elif column.kind in _NOT_AS_NUMBERS and types[name] is ColumnType.NUMBER:
-            types[name] = ColumnType.TEXT
+        elif column.kind in _NOT_AS_NUMBERS:
+            types[name] = ColumnType.TEXT if types[name] is ColumnType.NUMBER else types[name]
         elif column.kind.modelled and table.convertible:
             types[name] = ColumnType.NUMBER
     if not types:

@@ -47,7 +47,7 @@ def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, T
     common = min(_LEAST_SHARE * bins, _MOST_SHARED)
     shares = weights * ((1.0 - common) / weights.sum(1, keepdim=True)) + common / bins
     inner = torch.cumsum(shares[:, :-1], 1) * (upper - lower) + lower
-    ends = torch.full_like(inner[:, :1], lower), torch.full_like(inner[:, :1], upper)
+    ends = torch.full_like(shares[:, :1], lower), torch.full_like(shares[:, :1], upper)
     knots_x, knots_y = torch.cat([ends[0], inner, ends[1]], 1).unbind(0)
     widths, heights = shares.unbind(0)
     return knots_x, knots_y, heights / widths

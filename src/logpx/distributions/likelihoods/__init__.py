@@ -1,0 +1,36 @@
+"""Likelihoods p(x given z): what a decoder's numbers mean."""
+
+from logpx.distributions.likelihoods.base import Cells, Likelihood
+from logpx.distributions.likelihoods.binary import BernoulliLikelihood, ContinuousBernoulliLikelihood
+from logpx.distributions.likelihoods.counts import NegativeBinomialLikelihood, PoissonLikelihood
+from logpx.distributions.likelihoods.levels import CategoricalLikelihood, DiscretisedLogisticLikelihood
+from logpx.distributions.likelihoods.logistic import DiscretisedLogistic
+from logpx.distributions.likelihoods.mixed import ProductLikelihood
+from logpx.distributions.likelihoods.real import NormalLikelihood, StudentTLikelihood
+from logpx.distributions.likelihoods.scales import (
+    DecodedScale,
+    FixedScale,
+    GlobalScale,
+    NoiseScale,
+    ScalePerValue,
+)
+
+__all__ = [
+    "BernoulliLikelihood",
+    "CategoricalLikelihood",
+    "Cells",
+    "ContinuousBernoulliLikelihood",
+    "DecodedScale",
+    "DiscretisedLogistic",
+    "DiscretisedLogisticLikelihood",
+    "FixedScale",
+    "GlobalScale",
+    "Likelihood",
+    "NegativeBinomialLikelihood",
+    "NoiseScale",
+    "NormalLikelihood",
+    "PoissonLikelihood",
+    "ProductLikelihood",
+    "ScalePerValue",
+    "StudentTLikelihood",
+]

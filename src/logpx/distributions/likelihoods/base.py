@@ -1,0 +1,164 @@
+"""The contract of a likelihood: from a decoder's numbers to p(x given z), cell by cell."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from logpx.configuration import Configured
+from logpx.errors import DataError, UsageError
+from logpx.transforms.base import as_event_shape
+
+__all__ = ["Cells", "Likelihood"]
+
+
+class Cells(ABC):
+    """Cells that are independent given z: what a likelihood returns. It is used like a distribution of torch.
+
+    A missing cell, NaN, is integrated out: it adds nothing to log_prob.
+
+    Parameters
+    ----------
+    event_shape
+        The shape of x.
+    """
+
+    has_rsample: ClassVar[bool] = False
+
+    def __init__(self, event_shape: Sequence[int]) -> None:
+        self.event_shape = torch.Size(event_shape)
+
+    @abstractmethod
+    def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        """Return the log-probability or log-density of every cell in nats, of none that is missing."""
+
+    @abstractmethod
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw x, shape ``(*sample_shape, *batch, *event_shape)``."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """The mean of x, shape ``(*batch, *event_shape)``; of labels the most probable code."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p(x given z) in nats, shape ``(*batch,)``: the sum over the cells that are there."""
+        cells = self.log_prob_of_cells(x)
+        return cells.sum(tuple(range(-len(self.event_shape), 0)))
+
+
+class _Wrapped(Cells):
+    """The cells of one of torch's distributions."""
+
+    def __init__(self, event_shape: Sequence[int], base: Any) -> None:
+        super().__init__(event_shape)
+        self.base = base
+
+    def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        missing = x.isnan()
+        there = torch.where(missing, torch.zeros_like(x), x)
+        return torch.where(missing, 0.0, self.base.log_prob(there))
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        drawn: Tensor = self.base.sample(torch.Size(sample_shape))
+        return drawn
+
+    @property
+    def mean(self) -> Tensor:
+        centre: Tensor = self.base.mean
+        return centre
+
+
+class Likelihood(Configured, nn.Module, ABC):
+    """A family of distributions of x, chosen by a decoder's numbers.
+
+    Attributes
+    ----------
+    event_shape : tuple of int
+        The shape of x.
+    numbers : int
+        How many numbers the decoder has to give for every value of x, the first of all values first.
+    """
+
+    numbers: int
+
+    def __init__(self, event_shape: int | Sequence[int]) -> None:
+        super().__init__()
+        self.event_shape = as_event_shape(event_shape)
+
+    def initialise(self, centre: Tensor, spread: Tensor) -> None:
+        """Set the units of the decoder's numbers from the means and deviations of training values.
+
+        Parameters
+        ----------
+        centre, spread
+            Shape ``event_shape``.
+        """
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the decoder has to give altogether."""
+        return self.numbers * math.prod(self.event_shape)
+
+    def forward(self, raw: Tensor) -> Cells:
+        """Return p(x given z).
+
+        Parameters
+        ----------
+        raw
+            What the decoder returns for z, shape ``(*batch, outputs)``, any finite values.
+
+        Raises
+        ------
+        UsageError
+            If the shape is another.
+        """
+        if not raw.dim() or raw.shape[-1] != self.outputs:
+            raise UsageError(
+                f"the decoder returns {raw.shape[-1] if raw.dim() else 'one'} numbers, where "
+                f"{type(self).__name__} takes {self.outputs}",
+                fix=f"let the last layer of the decoder return {self.outputs} numbers per row",
+            )
+        parts = raw.unflatten(-1, (self.numbers, *self.event_shape))
+        return self.cells(*parts.unbind(-1 - len(self.event_shape)))
+
+    def cells(self, *parameters: Tensor) -> Cells:
+        """Return the cells for `numbers` parameters, each of shape ``(*batch, *event_shape)``."""
+        return _Wrapped(self.event_shape, self.base(*parameters))
+
+    def base(self, *parameters: Tensor) -> Any:
+        """Return a distribution of torch whose batch is the cells."""
+        raise NotImplementedError
+
+    def possible(self, x: Tensor) -> Tensor:
+        """Return which cells have values that there can be, missing ones included."""
+        return x.isfinite() | x.isnan()
+
+    @property
+    def expected(self) -> str:
+        """What values there can be, in words."""
+        return "a finite number"
+
+    def check(self, x: Tensor) -> None:
+        """Refuse rows of which the likelihood cannot produce a value.
+
+        Raises
+        ------
+        DataError
+            Naming the first cell, its row counted from 1, and what was expected.
+        """
+        wrong = (~self.possible(x)).reshape(len(x), -1)
+        if bool(wrong.any()):
+            row, column = (int(place) for place in wrong.nonzero()[0])
+            value = float(x.reshape(len(x), -1)[row, column])
+            raise DataError(
+                f"the value {value:g}, where {type(self).__name__} expects {self.expected}",
+                row=row + 1,
+                column=column,
+                fix="correct the value, or take another likelihood",
+            )

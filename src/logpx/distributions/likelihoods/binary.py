@@ -1,0 +1,84 @@
+"""Likelihoods of truth values, and of numbers between 0 and 1."""
+
+from __future__ import annotations
+
+from torch import Tensor, distributions
+
+from logpx.distributions.likelihoods.base import Likelihood
+from logpx.errors import DataError
+
+__all__ = ["BernoulliLikelihood", "ContinuousBernoulliLikelihood"]
+
+
+class BernoulliLikelihood(Likelihood):
+    """Truth values, 0 or 1, from logits.
+
+    Gray values are refused: p^x (1 − p)^(1 − x) is no density of them, because it does not integrate to 1.
+
+    Examples
+    --------
+    >>> likelihood = BernoulliLikelihood(2)
+    >>> likelihood(torch.zeros(1, 2)).log_prob(torch.ones(1, 2))
+    tensor([-1.3863])
+    """
+
+    numbers = 1
+
+    def base(self, *parameters: Tensor) -> distributions.Bernoulli:
+        """Return Bernoulli distributions."""
+        return distributions.Bernoulli(logits=parameters[0], validate_args=False)
+
+    def possible(self, x: Tensor) -> Tensor:
+        """Return which cells are 0, 1 or missing."""
+        return (x == 0.0) | (x == 1.0) | x.isnan()
+
+    @property
+    def expected(self) -> str:
+        """What values there can be, in words."""
+        return "0 or 1"
+
+    def check(self, x: Tensor) -> None:
+        """Refuse other values; of gray ones say why."""
+        try:
+            super().check(x)
+        except DataError as error:
+            there = x[~x.isnan()]
+            if bool(((there >= 0.0) & (there <= 1.0)).all()):
+                raise DataError(
+                    f"{error.message}: for gray values the Bernoulli formula does not integrate to 1",
+                    row=error.row,
+                    column=error.column,
+                    fix="binarise the values, or take ContinuousBernoulliLikelihood or "
+                    "DiscretisedLogisticLikelihood",
+                ) from None
+            raise
+
+
+class ContinuousBernoulliLikelihood(Likelihood):
+    """Numbers between 0 and 1, with the normalising constant that the Bernoulli formula lacks.
+
+    References
+    ----------
+    Loaiza-Ganem and Cunningham 2019, The continuous Bernoulli: fixing a pervasive error in variational
+    autoencoders.
+
+    Examples
+    --------
+    >>> ContinuousBernoulliLikelihood(2)(torch.zeros(1, 2)).log_prob(torch.full((1, 2), 0.3))
+    tensor([0.])
+    """
+
+    numbers = 1
+
+    def base(self, *parameters: Tensor) -> distributions.ContinuousBernoulli:
+        """Return continuous Bernoulli distributions."""
+        return distributions.ContinuousBernoulli(logits=parameters[0], validate_args=False)
+
+    def possible(self, x: Tensor) -> Tensor:
+        """Return which cells lie in [0, 1] or are missing."""
+        return ((x >= 0.0) & (x <= 1.0)) | x.isnan()
+
+    @property
+    def expected(self) -> str:
+        """What values there can be, in words."""
+        return "a number from 0 to 1"

@@ -1,0 +1,28 @@
+"""Every way to a number for log p(x): exact, a bound, or an estimate, and said which."""
+
+from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampling
+from logpx.inference.marginal_likelihood.estimate import evidence, simulated_sandwich
+from logpx.inference.marginal_likelihood.methods import (
+    METHODS,
+    Elbo,
+    Exact,
+    ImportanceWeighted,
+    Method,
+    MonteCarlo,
+)
+from logpx.inference.marginal_likelihood.model import LatentVariableModel
+from logpx.inference.marginal_likelihood.result import Evidence
+
+__all__ = [
+    "METHODS",
+    "AnnealedImportanceSampling",
+    "Elbo",
+    "Evidence",
+    "Exact",
+    "ImportanceWeighted",
+    "LatentVariableModel",
+    "Method",
+    "MonteCarlo",
+    "evidence",
+    "simulated_sandwich",
+]

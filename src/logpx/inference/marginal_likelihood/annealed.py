@@ -1,0 +1,134 @@
+"""Annealed importance sampling: from the prior to the posterior by small steps, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.arguments import check_count, check_number
+from logpx.errors import UsageError
+from logpx.inference.marginal_likelihood.hamiltonian import Chains
+from logpx.inference.marginal_likelihood.methods import Method, from_weights
+from logpx.inference.marginal_likelihood.result import Evidence
+
+__all__ = ["AnnealedImportanceSampling"]
+
+_WANTED_ACCEPTANCE = 0.65
+_PILOT_CHAINS = 8
+_SIGMOID_WIDTH = 4.0
+
+
+class AnnealedImportanceSampling(Method):
+    r"""Chains from the prior to the posterior, through :math:`p(z) p(x \mid z)^{\beta}` with β from 0 to 1.
+
+    Each chain gives a weight whose mean is p(x), whatever the number of temperatures; with more of them the
+    weights spread less, and the log of their mean is a tight lower bound. Transitions are Hamiltonian. Their
+    steps are adapted by chains of their own, which are then thrown away, so that those which count are valid.
+
+    Backwards, from exact draws of the posterior, the same chains give an upper bound; such draws are at hand
+    for rows that the model itself has drawn: see `simulated_sandwich`.
+
+    Parameters
+    ----------
+    temperatures
+        How many steps β makes.
+    leapfrog
+        Gradient evaluations of each transition.
+    step
+        The first step of the leapfrogs, before adaptation, in units of the prior.
+
+    References
+    ----------
+    Neal 2001, Annealed importance sampling; Grosse, Ghahramani and Adams 2015, Sandwiching the marginal
+    likelihood using bidirectional Monte Carlo; Wu et al. 2017, On the quantitative analysis of decoder-based
+    generative models.
+    """
+
+    name = "ais"
+    kind = "lower bound"
+
+    def __init__(self, temperatures: int = 500, leapfrog: int = 10, step: float = 0.3) -> None:
+        check_count("temperatures", temperatures)
+        check_count("leapfrog", leapfrog)
+        check_number("step", step, above=0.0)
+        self.temperatures, self.leapfrog, self.step = temperatures, leapfrog, step
+
+    def check(self, model: Any) -> None:
+        """Refuse what is no latent-variable model, or has a latent variable without gradients."""
+        for name in ("prior", "likelihood"):
+            if not hasattr(model, name):
+                raise UsageError(
+                    f"ais is for latent-variable models, and a {type(model).__name__} has no {name}",
+                    fix="take method='exact' where log_prob is exact, as that of a flow is",
+                )
+        if not getattr(model.prior, "has_rsample", False):
+            raise UsageError(
+                f"the latent variable of a {type(model).__name__} is discrete, and ais follows gradients",
+                fix="take method='exact'",
+            )
+
+    def of_block(self, model: Any, x: Tensor, samples: int) -> Evidence:
+        """Run the chains forwards."""
+        return from_weights(self._forwards(Chains(model, x, self.leapfrog), samples), self.kind, self.name)
+
+    def upper_bound(self, model: Any, x: Tensor, z: Tensor, samples: int) -> Evidence:
+        """Return upper bounds of log p(x), from chains that start in exact posterior draws and go backwards.
+
+        Parameters
+        ----------
+        model
+            The model.
+        x
+            Rows, shape ``(n, D)``.
+        z
+            One exact draw from the posterior of each row, shape ``(n, q)``.
+        samples
+            Chains per row.
+        """
+        chains = Chains(model, x, self.leapfrog)
+        schedule, steps = self._schedule(x), self._adapted(chains)
+        state = chains.at(z.expand(samples, *z.shape))
+        log_weights = torch.zeros_like(state.log_prior, dtype=torch.float64)
+        for index in range(self.temperatures, 0, -1):
+            state, _ = chains.move(state, schedule[index], steps[index - 1])
+            log_weights += (schedule[index] - schedule[index - 1]) * state.log_likelihood
+        found = from_weights(-log_weights, "upper bound", self.name)
+        corrected = None if found.corrected is None else -found.corrected
+        return Evidence(
+            -found.value,
+            "upper bound",
+            self.name,
+            samples,
+            found.standard_error,
+            found.effective_sample_size,
+            found.k_hat,
+            corrected,
+        )
+
+    def _forwards(self, chains: Chains, samples: int) -> Tensor:
+        schedule, steps = self._schedule(chains.x), self._adapted(chains)
+        state = chains.start(samples)
+        log_weights = torch.zeros_like(state.log_prior, dtype=torch.float64)
+        for index in range(1, self.temperatures + 1):
+            log_weights += (schedule[index] - schedule[index - 1]) * state.log_likelihood
+            if index < self.temperatures:
+                state, _ = chains.move(state, schedule[index], steps[index - 1])
+        return log_weights
+
+    def _schedule(self, x: Tensor) -> Tensor:
+        ends = torch.linspace(-_SIGMOID_WIDTH, _SIGMOID_WIDTH, self.temperatures + 1, dtype=torch.float64)
+        values = torch.sigmoid(ends)
+        return ((values - values[0]) / (values[-1] - values[0])).to(x.device)
+
+    def _adapted(self, chains: Chains) -> Tensor:
+        """Return the step of every temperature and row, shape ``(T, n)``, from pilot chains."""
+        schedule = self._schedule(chains.x)
+        step = torch.full((len(chains.x),), self.step, dtype=torch.float64, device=chains.x.device)
+        state, steps = chains.start(_PILOT_CHAINS), []
+        for index in range(1, self.temperatures + 1):
+            state, acceptance = chains.move(state, schedule[index], step)
+            step = step * torch.exp(0.2 * (acceptance.double().mean(0) - _WANTED_ACCEPTANCE))
+            steps.append(step)
+        return torch.stack(steps)

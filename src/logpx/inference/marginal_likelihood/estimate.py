@@ -1,0 +1,203 @@
+"""log p(x) of any model by any method, and the sandwich that checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.arguments import check_count
+from logpx.distributions.seeding import checked_seed
+from logpx.errors import DataError, UsageError
+from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampling
+from logpx.inference.marginal_likelihood.methods import METHODS, Method
+from logpx.inference.marginal_likelihood.result import Evidence
+from logpx.suggestions import suggestion
+
+__all__ = ["evidence", "simulated_sandwich"]
+
+_BLOCK_ROWS = 64
+_SEEDS = 2**63
+
+
+@torch.no_grad()
+def evidence(model: Any, x: Any, method: str | Method = "iwae", samples: int = 64, seed: int = 0) -> Evidence:
+    """Return log p(x) of every row, exact, bounded or estimated, and say which.
+
+    Parameters
+    ----------
+    model
+        A model with ``log_prob``; or for all methods but ``exact`` one with ``prior``, ``likelihood(z)`` and
+        ``posterior(x)``, which return distributions of torch.
+    x
+        Rows, shape ``(n, D)``.
+    method
+        ``exact``; ``monte_carlo``, the mean over draws from the prior, whose error grows exponentially with
+        the latent dimensions; ``elbo`` and ``iwae``, bounds by draws from the model's posterior; ``ais``,
+        annealed importance sampling; or an object: ``AnnealedImportanceSampling(temperatures=5000)``.
+    samples
+        Draws, or chains, per row.
+    seed
+        Of the draws. The result of a row depends on its place in the table, and not on how many follow.
+
+    Returns
+    -------
+    Evidence
+        With ``value`` and ``kind``, standard errors, effective sample sizes and k-hat.
+
+    Raises
+    ------
+    UsageError
+        If there is no such method, or it is not for this model.
+    DataError
+        If the rows are not finite or there are none.
+
+    Examples
+    --------
+    >>> from logpx.latent import ProbabilisticPCA
+    >>> model = ProbabilisticPCA(features=3, latent=1)
+    >>> x = torch.zeros(2, 3)
+    >>> exact, bound = (evidence(model, x, method) for method in ("exact", "iwae"))
+    >>> exact.kind, bound.kind, torch.allclose(exact.value, bound.value)
+    ('exact', 'lower bound', True)
+    """
+    chosen = _method(method)
+    chosen.check(model)
+    check_count("samples", samples)
+    rows = _rows(model, x)
+    parts = []
+    for first in range(0, len(rows), _BLOCK_ROWS):
+        with _seeded(seed, first // _BLOCK_ROWS, rows.device):
+            # Always a whole block: the draws of a row must not depend on how many rows follow it.
+            block = rows[first : first + _BLOCK_ROWS]
+            padded = torch.cat([block, block[-1:].expand(_BLOCK_ROWS - len(block), *block.shape[1:])])
+            parts.append(_first(chosen.of_block(model, padded, samples), len(block)))
+    return _joined(parts)
+
+
+@torch.no_grad()
+def simulated_sandwich(
+    model: Any,
+    rows: int = 16,
+    samples: int = 16,
+    seed: int = 0,
+    method: AnnealedImportanceSampling | None = None,
+) -> tuple[Tensor, Evidence, Evidence]:
+    """Draw rows from a model, and return them with a lower and an upper bound of their log p(x).
+
+    Of rows that the model draws an exact posterior draw is known: the z that they come from. The gap between
+    the bounds tells how well annealed importance sampling does on this model; on other rows there is the
+    lower bound alone.
+
+    Parameters
+    ----------
+    model
+        With ``prior`` and ``likelihood(z)``.
+    rows
+        How many rows to draw.
+    samples
+        Chains per row and direction.
+    seed
+        Of everything random.
+    method
+        Its temperatures and transitions.
+
+    Returns
+    -------
+    x : Tensor
+        Shape ``(rows, D)``.
+    lower, upper : Evidence
+        Bounds in expectation.
+
+    References
+    ----------
+    Grosse, Ghahramani and Adams 2015; Grosse, Ancha and Roy 2016, Measuring the reliability of MCMC inference
+    with bidirectional Monte Carlo.
+
+    Examples
+    --------
+    >>> from logpx.latent import ProbabilisticPCA
+    >>> method = AnnealedImportanceSampling(temperatures=50)
+    >>> x, lower, upper = simulated_sandwich(ProbabilisticPCA(3, 1), rows=4, method=method)
+    >>> lower.kind, upper.kind, x.shape
+    ('lower bound', 'upper bound', torch.Size([4, 3]))
+    """
+    chosen = AnnealedImportanceSampling() if method is None else method
+    chosen.check(model)
+    check_count("rows", rows)
+    check_count("samples", samples)
+    device = model.prior.sample().device
+    with _seeded(seed, 0, device):
+        z = model.prior.sample((rows,))
+        x = model.likelihood(z).sample()
+        return x, chosen.of_block(model, x, samples), chosen.upper_bound(model, x, z, samples)
+
+
+def _method(method: str | Method) -> Method:
+    if isinstance(method, Method):
+        return method
+    known = {**METHODS, AnnealedImportanceSampling.name: AnnealedImportanceSampling}
+    if method not in known:
+        raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), list(known)))
+    return known[method]()
+
+
+def _rows(model: Any, x: Any) -> Tensor:
+    parameter = next(iter(model.parameters()), None) if hasattr(model, "parameters") else None
+    rows = torch.as_tensor(x)
+    if not rows.is_floating_point():
+        rows = rows.to(torch.get_default_dtype())
+    if parameter is not None:
+        rows = rows.to(parameter)
+    if rows.dim() < 2 or not len(rows):
+        raise DataError(f"rows of shape {tuple(rows.shape)}", fix="give at least one row: shape (n, D)")
+    bad = ~rows.reshape(len(rows), -1).isfinite()
+    if bool(bad.any()):
+        row, column = (int(place) for place in bad.nonzero()[0])
+        raise DataError(
+            "a value that is missing or not finite",
+            row=row + 1,
+            column=column,
+            fix="correct the cell; for missing cells take log_prob of a model that integrates them out",
+        )
+    return rows
+
+
+@contextmanager
+def _seeded(seed: int, block: int, device: torch.device) -> Iterator[None]:
+    # Distributions of torch draw from the global generator: it is seeded for them, and put back.
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed((checked_seed(seed) * 1_000_003 + block) % _SEEDS)
+        yield
+
+
+def _first(part: Evidence, rows: int) -> Evidence:
+    return Evidence(
+        part.value[:rows],
+        part.kind,
+        part.method,
+        part.samples,
+        part.standard_error[:rows],
+        part.effective_sample_size[:rows],
+        part.k_hat[:rows],
+        None if part.corrected is None else part.corrected[:rows],
+    )
+
+
+def _joined(parts: list[Evidence]) -> Evidence:
+    first = parts[0]
+    corrected = [part.corrected for part in parts if part.corrected is not None]
+    return Evidence(
+        torch.cat([part.value for part in parts]),
+        first.kind,
+        first.method,
+        first.samples,
+        torch.cat([part.standard_error for part in parts]),
+        torch.cat([part.effective_sample_size for part in parts]),
+        torch.cat([part.k_hat for part in parts]),
+        torch.cat(corrected) if corrected else None,
+    )

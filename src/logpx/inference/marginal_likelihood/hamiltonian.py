@@ -1,0 +1,120 @@
+"""Hamiltonian transitions between the prior and the posterior, for many chains at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from logpx.inference.marginal_likelihood.model import LatentVariableModel
+
+__all__ = ["Chains", "State"]
+
+_SHORTEST, _LONGEST = 0.4, 1.2
+
+
+@dataclass(frozen=True)
+class State:
+    """Where chains are: z of shape ``(K, n, q)``, both log-densities ``(K, n)``, and their gradients."""
+
+    z: Tensor
+    log_prior: Tensor
+    log_likelihood: Tensor
+    prior_gradient: Tensor
+    likelihood_gradient: Tensor
+
+    def log_density(self, temperature: Tensor) -> Tensor:
+        """Return log p(z) + temperature × log p(x given z), up to a constant."""
+        return self.log_prior + temperature * self.log_likelihood
+
+    def gradient(self, temperature: Tensor) -> Tensor:
+        """Return the gradient of `log_density`."""
+        return self.prior_gradient + temperature * self.likelihood_gradient
+
+    def where(self, accepted: Tensor, other: State) -> State:
+        """Return this state where it was accepted, else the other."""
+        return State(
+            *(
+                torch.where(accepted if new.dim() == accepted.dim() else accepted.unsqueeze(-1), new, old)
+                for new, old in zip(self._parts(), other._parts(), strict=True)
+            )
+        )
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        return (
+            self.z,
+            self.log_prior,
+            self.log_likelihood,
+            self.prior_gradient,
+            self.likelihood_gradient,
+        )
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Chains of z for rows x of a model.
+
+    Parameters
+    ----------
+    model
+        Its prior and likelihood.
+    x
+        Rows, shape ``(n, D)``.
+    leapfrog
+        Steps of each transition.
+    """
+
+    model: LatentVariableModel
+    x: Tensor
+    leapfrog: int
+
+    def at(self, z: Tensor) -> State:
+        """Return the state of chains at z, shape ``(K, n, q)``."""
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            log_prior = self.model.prior.log_prob(z)
+            log_likelihood = self.model.likelihood(z).log_prob(self.x)
+            (prior_gradient,) = torch.autograd.grad(log_prior.sum(), z)
+            (likelihood_gradient,) = torch.autograd.grad(log_likelihood.sum(), z)
+        parts = (z, log_prior, log_likelihood, prior_gradient, likelihood_gradient)
+        return State(*(part.detach() for part in parts))
+
+    def start(self, chains: int) -> State:
+        """Return chains that start in the prior."""
+        return self.at(self.model.prior.sample((chains, len(self.x))))
+
+    def move(self, state: State, temperature: Tensor, step: Tensor) -> tuple[State, Tensor]:
+        """Make a transition that leaves the density at a temperature as it is.
+
+        Parameters
+        ----------
+        state
+            Where the chains are.
+        temperature
+            A number in [0, 1].
+        step
+            The step of the leapfrogs for every row, shape ``(n,)``.
+
+        Returns
+        -------
+        state : State
+            Where they go.
+        acceptance : Tensor
+            The probability that the proposal had, shape ``(K, n)``.
+        """
+        # Steps of random lengths: trajectories of one length can come back to where they start.
+        jitter = torch.rand_like(state.log_prior) * (_LONGEST - _SHORTEST) + _SHORTEST
+        step = (step.to(state.z) * jitter).unsqueeze(-1)
+        momentum = torch.randn_like(state.z)
+        energy = state.log_density(temperature) - 0.5 * momentum.square().sum(-1)
+        proposal = state
+        momentum = momentum + 0.5 * step * proposal.gradient(temperature)
+        for index in range(self.leapfrog):
+            proposal = self.at(proposal.z + step * momentum)
+            last = index == self.leapfrog - 1
+            momentum = momentum + (0.5 if last else 1.0) * step * proposal.gradient(temperature)
+        change = proposal.log_density(temperature) - 0.5 * momentum.square().sum(-1) - energy
+        # A trajectory that has left the finite numbers goes nowhere.
+        acceptance = change.nan_to_num(nan=-torch.inf).clamp_max(0.0).exp()
+        return proposal.where(torch.rand_like(acceptance) < acceptance, state), acceptance

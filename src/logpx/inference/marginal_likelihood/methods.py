@@ -1,0 +1,159 @@
+"""The methods by name: each an object that turns a block of rows into what is known of their log p."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from logpx.errors import UsageError
+from logpx.inference.marginal_likelihood.model import log_joint, observed
+from logpx.inference.marginal_likelihood.result import Evidence
+from logpx.inference.pareto import k_hat
+from logpx.latent import log_weights as weights
+
+__all__ = ["METHODS", "Elbo", "Exact", "ImportanceWeighted", "Method", "MonteCarlo", "from_weights"]
+
+# How many numbers of z and x together the draws of one step may have.
+_NUMBERS_AT_ONCE = 2_000_000
+
+
+class Method(ABC):
+    """A way to log p(x).
+
+    Attributes
+    ----------
+    name : str
+        What `evidence` calls it.
+    kind : str
+        What its values are.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def of_block(self, model: Any, x: Tensor, samples: int) -> Evidence:
+        """Return the evidence of some rows, shape ``(n, D)``, with draws from torch's global generator."""
+
+    def check(self, model: Any) -> None:
+        """Raise a `UsageError` if the method is not for the model."""
+        for name in ("prior", "likelihood", "posterior"):
+            if not hasattr(model, name):
+                raise UsageError(
+                    f"{self.name} is for latent-variable models, and a {type(model).__name__} has no {name}",
+                    fix="take method='exact' where log_prob is exact, as that of a flow is",
+                )
+
+
+class Exact(Method):
+    """The model's own log p(x), where that is exact."""
+
+    name = "exact"
+    kind = "exact"
+
+    def check(self, model: Any) -> None:
+        """Refuse a model whose log_prob is no exact number."""
+        kind = getattr(model, "kind", "exact")
+        if not hasattr(model, "log_prob") or kind != "exact":
+            raise UsageError(
+                f"log p(x) of a {type(model).__name__} is not exact",
+                fix="take a bound: method='iwae', 'ais' or 'elbo'",
+            )
+
+    def of_block(self, model: Any, x: Tensor, samples: int) -> Evidence:
+        """Ask the model."""
+        value = model.log_prob(x).double()
+        zero = torch.zeros_like(value)
+        return Evidence(value, self.kind, self.name, 0, zero, zero + torch.inf, zero - torch.inf)
+
+
+class _Importance(Method):
+    kind = "lower bound"
+
+    def of_block(self, model: Any, x: Tensor, samples: int) -> Evidence:
+        """Draw, weight and summarise."""
+        proposal = self.proposal(model, x)
+        step = max(1, _NUMBERS_AT_ONCE // max(1, x.numel()))
+        parts = []
+        for first in range(0, samples, step):
+            z = proposal.sample((min(step, samples - first), *self.rows(x)))
+            parts.append(observed(log_joint(model, x, z) - proposal.log_prob(z)).double())
+        return self.summary(torch.cat(parts), samples)
+
+    @abstractmethod
+    def proposal(self, model: Any, x: Tensor) -> Any:
+        """Return the distribution that z is drawn from."""
+
+    def rows(self, x: Tensor) -> tuple[int, ...]:
+        """Return the batch shape that the proposal lacks."""
+        return ()
+
+    def summary(self, log_weights: Tensor, samples: int) -> Evidence:
+        """Return what log-weights of shape ``(K, n)`` say."""
+        return from_weights(log_weights, self.kind, self.name)
+
+
+class MonteCarlo(_Importance):
+    """Draws from the prior: the naive estimate. Its error grows exponentially with the latent dimensions."""
+
+    name = "monte_carlo"
+
+    def proposal(self, model: Any, x: Tensor) -> Any:
+        """Return the prior."""
+        return model.prior
+
+    def rows(self, x: Tensor) -> tuple[int, ...]:
+        """Return the number of rows."""
+        return (len(x),)
+
+
+class ImportanceWeighted(_Importance):
+    """Draws from the model's posterior, exact or approximate: the importance-weighted bound."""
+
+    name = "iwae"
+
+    def proposal(self, model: Any, x: Tensor) -> Any:
+        """Return the posterior."""
+        return model.posterior(x)
+
+
+class Elbo(ImportanceWeighted):
+    """The mean of the log-weights under the model's posterior: the evidence lower bound."""
+
+    name = "elbo"
+
+    def summary(self, log_weights: Tensor, samples: int) -> Evidence:
+        """Return the mean of the log-weights instead of the log of their mean."""
+        found = from_weights(log_weights, self.kind, self.name)
+        spread = log_weights.std(0) if samples > 1 else torch.full_like(log_weights[0], torch.nan)
+        return Evidence(
+            weights.elbo(log_weights),
+            self.kind,
+            self.name,
+            samples,
+            spread / samples**0.5,
+            found.effective_sample_size,
+            found.k_hat,
+        )
+
+
+def from_weights(log_weights: Tensor, kind: str, method: str) -> Evidence:
+    """Return the log of the mean of weights ``(K, n)``, with all that they say about it."""
+    return Evidence(
+        weights.iwae(log_weights),
+        kind,
+        method,
+        len(log_weights),
+        weights.iwae_error(log_weights),
+        weights.effective_sample_size(log_weights),
+        k_hat(log_weights),
+        weights.jackknife(log_weights),
+    )
+
+
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (Exact, MonteCarlo, Elbo, ImportanceWeighted)
+}

@@ -1,0 +1,74 @@
+"""What an estimate of log p(x) says about itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from logpx.inference.pareto import k_hat_limit
+
+__all__ = ["Evidence"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """log p(x) of every row, exact, bounded or estimated.
+
+    Attributes
+    ----------
+    value : Tensor
+        In nats, shape ``(n,)``, float64.
+    kind : str
+        ``exact``; ``lower bound`` or ``upper bound``, which hold in expectation over the draws; or
+        ``estimate``.
+    method : str
+        How it was found.
+    samples : int
+        Draws, or chains, per row; 0 where it is exact.
+    standard_error : Tensor
+        Of the value, from the spread of the draws, shape ``(n,)``; 0 where it is exact.
+    effective_sample_size : Tensor
+        How many equal weights would say as much, shape ``(n,)``.
+    k_hat : Tensor
+        The shape of the tail of the weights, shape ``(n,)``; see `logpx.inference.k_hat`.
+    corrected : Tensor or None
+        The value with its bias removed by the jackknife, which is an estimate and no bound.
+    """
+
+    value: Tensor
+    kind: str
+    method: str
+    samples: int
+    standard_error: Tensor
+    effective_sample_size: Tensor
+    k_hat: Tensor
+    corrected: Tensor | None = None
+
+    @property
+    def mean(self) -> float:
+        """The mean over the rows, in nats."""
+        return float(self.value.mean())
+
+    @property
+    def mean_error(self) -> float:
+        """The standard error of the mean for these very rows: that of the draws alone."""
+        return float(self.standard_error.square().sum().sqrt()) / max(1, len(self.value))
+
+    @property
+    def reliable(self) -> Tensor:
+        """Where the weights' tail is short enough for as many draws, shape ``(n,)``."""
+        if not self.samples:
+            return self.k_hat == self.k_hat
+        return self.k_hat < k_hat_limit(self.samples)
+
+    def __str__(self) -> str:
+        """Say the number with its kind: never the one without the other."""
+        shown = f"{self.mean:.4f}" if not self.samples else f"{self.mean:.4f} ± {self.mean_error:.4f}"
+        words = f"log p(x) {shown} nats per row, {self.kind} ({self.method}"
+        words += f", {self.samples} draws per row)" if self.samples else ")"
+        suspicious = int((~self.reliable).sum()) if self.samples else 0
+        if suspicious and not math.isnan(self.mean):
+            words += f"; the weights of {suspicious} of {len(self.value)} rows are dominated by few draws"
+        return words

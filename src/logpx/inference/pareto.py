@@ -1,0 +1,90 @@
+"""Whether importance weights can be trusted: the shape of their largest ones."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from logpx.errors import UsageError
+
+__all__ = ["k_hat", "k_hat_limit"]
+
+_FEWEST = 5
+
+
+def k_hat(log_weights: Tensor) -> Tensor:
+    r"""Return the shape k of a generalised Pareto distribution fitted to the largest weights.
+
+    The weights have finite moments up to 1/k. Below `k_hat_limit` estimates can be trusted; above, they miss
+    rare large weights. Weights that are all equal, as those of an exact posterior are, give minus infinity:
+    there is no tail.
+
+    Parameters
+    ----------
+    log_weights
+        Shape ``(K, ...)``; plus and minus a constant, which does not matter.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(...)``, float64; NaN with fewer than five weights in the tail, that is fewer than 25 draws.
+
+    References
+    ----------
+    Vehtari, Simpson, Gelman, Yao and Gabry 2024, Pareto smoothed importance sampling; Zhang and Stephens
+    2009, A new and efficient estimation method for the generalized Pareto distribution.
+
+    Examples
+    --------
+    >>> k_hat(torch.zeros(100, 1))
+    tensor([-inf], dtype=torch.float64)
+    """
+    if not log_weights.dim() or not len(log_weights):
+        raise UsageError(f"log-weights of shape {tuple(log_weights.shape)}", fix="give shape (K, ...), K ≥ 1")
+    flat = log_weights.detach().double().reshape(len(log_weights), -1)
+    found = [_shape(column) for column in flat.T]
+    return torch.stack(found).view(log_weights.shape[1:]) if found else flat.new_empty(log_weights.shape[1:])
+
+
+def k_hat_limit(draws: int) -> float:
+    """Return what `k_hat` has to be below for so many draws to be enough: 0.7, and less for few.
+
+    Examples
+    --------
+    >>> round(k_hat_limit(100), 2), k_hat_limit(100_000)
+    (0.5, 0.7)
+    """
+    return min(1.0 - 1.0 / math.log10(max(draws, 2)), 0.7)
+
+
+def _shape(log_weights: Tensor) -> Tensor:
+    count = len(log_weights)
+    tail = min(math.ceil(0.2 * count), math.ceil(3.0 * math.sqrt(count)))
+    nan = log_weights.new_tensor(math.nan)
+    if tail < _FEWEST or not bool(log_weights.isfinite().any()):
+        return nan
+    values = log_weights.sort().values
+    values = values - values[-1]
+    threshold = values[-tail - 1].exp()
+    excess = values[-tail:].exp() - threshold
+    # Equal up to rounding: there is no tail.
+    if not bool(excess[-1] > 64 * torch.finfo(values.dtype).eps):
+        return -log_weights.new_tensor(math.inf)
+    return _pareto_shape(excess)
+
+
+def _pareto_shape(excess: Tensor) -> Tensor:
+    """Return the shape that Zhang and Stephens's quasi-Bayesian estimate gives, with a weak prior at 0.5."""
+    count = len(excess)
+    points = 30 + int(math.sqrt(count))
+    grid = torch.arange(1, points + 1, dtype=excess.dtype, device=excess.device)
+    quartile = excess[max(int(count / 4.0 + 0.5) - 1, 0)].clamp_min(torch.finfo(excess.dtype).tiny)
+    theta = 1.0 / excess[-1] + (1.0 - torch.sqrt(points / (grid - 0.5))) / (3.0 * quartile)
+    shapes = torch.log1p(-theta[:, None] * excess).mean(1)
+    profile = count * (torch.log(-theta / shapes) - shapes - 1.0)
+    weights = torch.softmax(profile, 0)
+    best = (weights * theta).sum()
+    shape = torch.log1p(-best * excess).mean()
+    return (shape * count + 0.5 * 10.0) / (count + 10.0)

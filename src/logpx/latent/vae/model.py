@@ -1,0 +1,302 @@
+"""The variational autoencoder: a decoder, and an encoder that says where to look for z."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from logpx.arguments import check_count, check_instance
+from logpx.distributions import Distribution
+from logpx.distributions.likelihoods import Cells, Likelihood
+from logpx.distributions.seeding import checked_count, checked_seed
+from logpx.errors import UsageError
+from logpx.latent.log_weights import iwae
+from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
+from logpx.latent.vae.posteriors import DiagonalPosterior, Posterior
+from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
+from logpx.nets import MLP
+from logpx.transforms.base import check_event
+
+__all__ = ["VAE"]
+
+_BLOCK_ROWS = 256
+_LEAST_SCALE = 1e-6
+
+
+class VAE(Distribution):
+    r"""A model :math:`p(x) = \int p(x \mid z) p(z) \, dz` with an encoder :math:`q(z \mid x)`.
+
+    `log_prob` is a lower bound: in evaluation mode the importance-weighted bound with `draws` fixed draws, in
+    training mode what the objective says. `logpx.evidence` gives tighter ones with their errors. A missing
+    cell is NaN: the bound is then that of the cells that are there, with the encoder seeing the mean in its
+    place.
+
+    Parameters
+    ----------
+    likelihood
+        What the decoder's numbers mean; see `logpx.distributions.likelihoods`.
+    latent
+        The number of latent dimensions.
+    hidden
+        Widths of the hidden layers of the default encoder; the default decoder has them in opposite order.
+    encoder
+        Your own module in its place: from x, flattened unless `flatten` is False, to `posterior.outputs`
+        numbers; called as ``encoder(x, context)`` where there is a context.
+    decoder
+        Your own module: from z to `likelihood.outputs` numbers, called likewise.
+    prior
+        A `Prior`; standard normal by default.
+    posterior
+        A `Posterior`; independent normal distributions by default.
+    objective
+        What training climbs; the evidence lower bound by default.
+    draws
+        Draws per row of `log_prob` in evaluation mode.
+    context
+        The number of context features.
+    flatten
+        Whether your own encoder wants rows as vectors.
+
+    Raises
+    ------
+    UsageError
+        If sizes do not fit together.
+
+    References
+    ----------
+    Kingma and Welling 2014, Auto-encoding variational Bayes; Rezende, Mohamed and Wierstra 2014; Mattei and
+    Frellsen 2019, MIWAE (missing cells).
+
+    Examples
+    --------
+    >>> from logpx.distributions.likelihoods import NormalLikelihood
+    >>> vae = VAE(NormalLikelihood(3), latent=2, hidden=(16,))
+    >>> vae.eval().log_prob(torch.zeros(5, 3)).shape, vae.kind
+    (torch.Size([5]), 'lower bound')
+    """
+
+    allows_missing = True
+    allows_constants = True
+    step: Tensor
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        latent: int,
+        hidden: Sequence[int] = (256,),
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        prior: Prior | None = None,
+        posterior: Posterior | None = None,
+        objective: Objective | None = None,
+        draws: int = 16,
+        context: int = 0,
+        flatten: bool = True,
+    ) -> None:
+        check_instance("likelihood", likelihood, Likelihood, "NormalLikelihood(3)")
+        check_count("latent", latent)
+        check_count("draws", draws)
+        super().__init__(likelihood.event_shape, context)
+        self.observation, self.latent, self.draws, self.flatten = likelihood, latent, draws, flatten
+        self.approximation = DiagonalPosterior(latent) if posterior is None else posterior
+        self.beforehand = StandardPrior(latent) if prior is None else prior
+        self.objective = EvidenceLowerBound() if objective is None else objective
+        check_instance("posterior", self.approximation, Posterior, f"DiagonalPosterior({latent})")
+        check_instance("prior", self.beforehand, Prior, f"StandardPrior({latent})")
+        check_instance("objective", self.objective, Objective, "EvidenceLowerBound()")
+        for name, part in (("posterior", self.approximation), ("prior", self.beforehand)):
+            if getattr(part, "latent", latent) != latent:
+                raise UsageError(
+                    f"a {name} of {part.latent} latent dimensions, where there are {latent}",
+                    fix="give one of as many",
+                )
+        if context and isinstance(self.beforehand, VampPrior):
+            raise UsageError(
+                "the inputs of a VampPrior have no context, which the encoder needs",
+                fix="take StandardPrior or LearnedPrior",
+            )
+        features = math.prod(self.event_shape)
+        self.encoder = (
+            MLP(features, self.approximation.outputs, tuple(hidden), context) if encoder is None else encoder
+        )
+        self.decoder = (
+            MLP(latent, likelihood.outputs, tuple(reversed(hidden)), context) if decoder is None else decoder
+        )
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("centre", torch.zeros(self.event_shape))
+        self.register_buffer("spread", torch.ones(self.event_shape))
+
+    @property
+    def kind(self) -> str:
+        """What `log_prob` is: always ``lower bound``."""
+        return "lower bound"
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Set the units that encoder and likelihood work in from training rows.
+
+        Raises
+        ------
+        DataError
+            If the likelihood cannot produce a value.
+        """
+        self.observation.check(x)
+        there = ~x.isnan()
+        count = there.sum(0).clamp_min(1)
+        centre = x.nan_to_num(nan=0.0).sum(0) / count
+        spread = (torch.where(there, x - centre, 0.0).square().sum(0) / count).sqrt()
+        self.centre.copy_(centre)
+        self.spread.copy_(torch.where(spread > _LEAST_SCALE * centre.abs(), spread, 1.0).clamp_min(1e-30))
+        self.observation.initialise(self.centre, self.spread)
+        begin = getattr(self.beforehand, "initialise", None)
+        if begin is not None:
+            begin(x)
+
+    @property
+    def prior(self) -> Any:
+        """p(z), in the manner of torch."""
+        return self.beforehand(self.posterior, self._like())
+
+    def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
+        """Return q(z given x), in the manner of torch, for x of shape ``(*rows, *event_shape)``."""
+        return self.approximation(self._encoded(x, context))
+
+    def likelihood(self, z: Tensor, context: Tensor | None = None) -> Cells:
+        """Return p(x given z) for z of shape ``(*rows, latent)``."""
+        raw = self.decoder(z) if context is None else self.decoder(z, self._context(context, z))
+        if not isinstance(raw, Tensor):
+            raise UsageError(f"the decoder returns a {type(raw).__name__}", fix="return a tensor")
+        flat = raw.flatten(z.dim() - 1) if raw.dim() > z.dim() else raw
+        return self.observation(flat)
+
+    def log_weights(
+        self, x: Tensor, draws: int, context: Tensor | None = None, frozen: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return log p(x, z) − log q(z given x) of draws from q, shape ``(draws, n)``, and the draws.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, *event_shape)``.
+        draws
+            How many.
+        context
+            Shape ``(n, context_features)``.
+        frozen
+            Whether log q is without gradients to its own parameters.
+        """
+        raw = self._encoded(x, context)
+        q = self.approximation(raw)
+        z = q.rsample((draws,))
+        density = self.approximation.frozen(raw) if frozen else q
+        joint = self.prior.log_prob(z) + self.likelihood(z, context).log_prob(x)
+        return joint - density.log_prob(z), z
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return a lower bound of log p(x) in nats, shape ``(*rows,)``."""
+        check_event(x, self.event_shape)
+        self.check_context(context)
+        rows = x.reshape(-1, *self.event_shape)
+        context = None if context is None else context.expand(*x.shape[: x.dim() - len(self.event_shape)], -1)
+        context = None if context is None else context.reshape(len(rows), -1)
+        if self.training:
+            bound = self.objective.rows(self, rows, context, int(self.step))
+            self.step += 1
+        else:
+            bound = self._evaluated(rows, context)
+        return bound.view(x.shape[: x.dim() - len(self.event_shape)])
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows, shape ``(n, *event_shape)``: z from the prior, then x."""
+        checked_count(n)
+        blocks = []
+        with torch.no_grad():
+            for first in range(0, n, _BLOCK_ROWS):
+                with _seeded(seed, first // _BLOCK_ROWS, self._like().device):
+                    # Always a whole block: a row must not depend on how many follow it.
+                    z = self.prior.sample((_BLOCK_ROWS,))
+                    own = None
+                    if context is not None:
+                        own = context.expand(n, -1)[first : first + _BLOCK_ROWS]
+                        own = torch.cat([own, own[-1:].expand(_BLOCK_ROWS - len(own), -1)])
+                    blocks.append(self.likelihood(z, own).sample())
+        return torch.cat(blocks)[:n] if blocks else self._like().new_zeros(0, *self.event_shape)
+
+    @torch.no_grad()
+    def impute(self, x: Tensor, draws: int | None = None, samples: int = 100, seed: int = 0) -> Tensor:
+        """Fill in missing cells by importance sampling: with their means, or with draws.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, *event_shape)``; NaN is missing.
+        draws
+            How many completed tables to draw; None for conditional means.
+        samples
+            Draws of z per row; the more, the nearer to the exact conditional distribution.
+        seed
+            Of the draws.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n, *event_shape)``, or ``(draws, n, *event_shape)``.
+
+        References
+        ----------
+        Mattei and Frellsen 2019, MIWAE, section 3.3.
+        """
+        check_count("samples", samples)
+        parts = []
+        for block, rows in enumerate(torch.split(x, _BLOCK_ROWS)):
+            with _seeded(seed, block, x.device):
+                log_weights, z = self.log_weights(rows, samples)
+                weights = torch.softmax(log_weights, 0)
+                if draws is None:
+                    filled = torch.einsum("kn,kn...->n...", weights, self.likelihood(z).mean)
+                else:
+                    chosen = torch.multinomial(weights.mT, draws, replacement=True).mT
+                    own = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))
+                    filled = self.likelihood(own).sample()
+            parts.append(torch.where(rows.isnan(), filled, rows))
+        return torch.cat(parts, 0 if draws is None else 1) if parts else x
+
+    def _encoded(self, x: Tensor, context: Tensor | None) -> Tensor:
+        # What is missing looks like the mean.
+        units = ((x - self.centre) / self.spread).nan_to_num(nan=0.0)
+        if self.flatten:
+            units = units.flatten(x.dim() - len(self.event_shape))
+        raw = self.encoder(units) if context is None else self.encoder(units, context)
+        if not isinstance(raw, Tensor):
+            raise UsageError(f"the encoder returns a {type(raw).__name__}", fix="return a tensor")
+        return raw
+
+    def _evaluated(self, rows: Tensor, context: Tensor | None) -> Tensor:
+        parts = []
+        for block, first in enumerate(range(0, len(rows), _BLOCK_ROWS)):
+            own = None if context is None else context[first : first + _BLOCK_ROWS]
+            with _seeded(0, block, rows.device):
+                parts.append(iwae(self.log_weights(rows[first : first + _BLOCK_ROWS], self.draws, own)[0]))
+        return torch.cat(parts) if parts else rows.new_zeros(0)
+
+    @staticmethod
+    def _context(context: Tensor, z: Tensor) -> Tensor:
+        return context.expand(*z.shape[:-1], context.shape[-1])
+
+
+@contextmanager
+def _seeded(seed: int | None, block: int, device: torch.device) -> Iterator[None]:
+    if seed is None:
+        yield
+        return
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed((checked_seed(seed) * 1_000_003 + block) % 2**63)
+        yield

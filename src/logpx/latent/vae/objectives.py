@@ -1,0 +1,166 @@
+"""What the training of a VAE climbs: bounds of log p(x), each by its own draws and gradient."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent, kl_divergence
+
+from logpx.arguments import check_count, check_number
+from logpx.configuration import Configured
+from logpx.errors import UsageError
+from logpx.latent.log_weights import dreg, iwae
+
+if TYPE_CHECKING:
+    from logpx.latent.vae.model import VAE
+
+__all__ = [
+    "DoublyReparameterised",
+    "EvidenceLowerBound",
+    "ImportanceWeightedBound",
+    "Objective",
+    "StickingTheLandingBound",
+]
+
+
+class Objective(Configured, ABC):
+    """A bound of log p(x) of every row, to be maximised."""
+
+    @abstractmethod
+    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+        """Return the bound in nats, with the gradient that training follows.
+
+        Parameters
+        ----------
+        model
+            The model.
+        x
+            Shape ``(n, *event_shape)``; NaN is missing.
+        context
+            Shape ``(n, context_features)``, or None.
+        step
+            How many training steps came before.
+        """
+
+
+class EvidenceLowerBound(Objective):
+    """E_q[log p(x | z)] − β KL(q ‖ p), the KL divergence in closed form where there is one.
+
+    With β = 1 and without warm-up and free bits it is the evidence lower bound. The other settings are for
+    training alone; evaluation never knows them.
+
+    Parameters
+    ----------
+    draws
+        Draws of z per row.
+    beta
+        The weight of the KL divergence.
+    warm_up
+        Steps in which that weight rises from 0.
+    free_bits
+        The least KL divergence per latent dimension that counts, in nats: of the mean over the batch.
+
+    References
+    ----------
+    Kingma and Welling 2014, Auto-encoding variational Bayes; Higgins et al. 2017, beta-VAE; Kingma et al.
+    2016 (free bits); Sønderby et al. 2016 (warm-up).
+    """
+
+    def __init__(self, draws: int = 1, beta: float = 1.0, warm_up: int = 0, free_bits: float = 0.0) -> None:
+        check_count("draws", draws)
+        check_count("warm_up", warm_up, least=0)
+        for name, value in (("beta", beta), ("free_bits", free_bits)):
+            check_number(name, value)
+            if value < 0.0:
+                raise UsageError(f"{name} is {value}", fix="give 0 or more")
+        self.draws, self.beta, self.warm_up, self.free_bits = draws, beta, warm_up, free_bits
+
+    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+        """Return the bound, or what training climbs in its place."""
+        q, p = model.posterior(x, context), model.prior
+        z = q.rsample((self.draws,))
+        explained = model.likelihood(z, context).log_prob(x).mean(0)
+        divergence = _divergence(q, p, z)
+        if self.free_bits:
+            each = _divergence_of_dimensions(q, p)
+            divergence = divergence - each.sum(-1)
+            divergence = divergence + torch.clamp_min(each.mean(0), self.free_bits).sum()
+        weight = self.beta * (1.0 if step >= self.warm_up else step / self.warm_up)
+        bound: Tensor = explained - weight * divergence
+        return bound
+
+
+class StickingTheLandingBound(Objective):
+    """The evidence lower bound without the score of q in its gradient, which vanishes as q gets exact.
+
+    References
+    ----------
+    Roeder, Wu and Duvenaud 2017, Sticking the landing.
+    """
+
+    def __init__(self, draws: int = 1) -> None:
+        check_count("draws", draws)
+        self.draws = draws
+
+    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+        """Return the mean of the log-weights, with the parameters of q frozen inside log q."""
+        log_weights, _ = model.log_weights(x, self.draws, context, frozen=True)
+        return log_weights.mean(0)
+
+
+class ImportanceWeightedBound(Objective):
+    """The log of the mean of K weights: a tighter bound for the decoder.
+
+    Parameters
+    ----------
+    draws
+        The number K of draws per row.
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders.
+    """
+
+    def __init__(self, draws: int = 50) -> None:
+        check_count("draws", draws)
+        self.draws = draws
+
+    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+        """Return the bound."""
+        return iwae(model.log_weights(x, self.draws, context)[0])
+
+
+class DoublyReparameterised(ImportanceWeightedBound):
+    """The same bound, with a gradient of the encoder whose variance does not grow with K.
+
+    References
+    ----------
+    Tucker et al. 2019, Doubly reparameterized gradient estimators for Monte Carlo objectives.
+    """
+
+    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+        """Return the bound."""
+        return dreg(*model.log_weights(x, self.draws, context, frozen=True))
+
+
+def _divergence(q: Any, p: Any, z: Tensor) -> Tensor:
+    """Return KL(q ‖ p) in closed form, or by the draws."""
+    try:
+        closed: Tensor = kl_divergence(q, p)
+    except NotImplementedError:
+        estimate: Tensor = (q.log_prob(z) - p.log_prob(z)).mean(0)
+        return estimate
+    return closed
+
+
+def _divergence_of_dimensions(q: Any, p: Any) -> Tensor:
+    if not isinstance(q, Independent) or not isinstance(p, Independent):
+        raise UsageError(
+            "free bits are of each latent dimension, and these depend on each other",
+            fix="take DiagonalPosterior and StandardPrior, or free_bits=0",
+        )
+    each: Tensor = kl_divergence(q.base_dist, p.base_dist)
+    return each

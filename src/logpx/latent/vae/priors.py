@@ -1,0 +1,135 @@
+"""Priors of z: standard normal, any distribution of logpx, or the encoder's view of trained inputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from logpx.arguments import check_count, check_instance
+from logpx.configuration import Configured
+from logpx.distributions import Distribution
+from logpx.errors import UsageError
+from logpx.transforms.base import as_event_shape
+
+__all__ = ["LearnedPrior", "Prior", "StandardPrior", "VampPrior"]
+
+Encode = Callable[[Tensor], Any]
+
+
+class Prior(nn.Module, Configured, ABC):
+    """p(z), which may depend on the encoder."""
+
+    @abstractmethod
+    def forward(self, encode: Encode, like: Tensor) -> Any:
+        """Return p(z), in the manner of torch.
+
+        Parameters
+        ----------
+        encode
+            From x to q(z given x).
+        like
+            A tensor of the dtype and device to be.
+        """
+
+
+class StandardPrior(Prior):
+    """The standard normal distribution.
+
+    Parameters
+    ----------
+    latent
+        The number of latent dimensions.
+    """
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        check_count("latent", latent)
+        self.latent = latent
+
+    def forward(self, encode: Encode, like: Tensor) -> Independent[Normal]:
+        """Return it."""
+        zero = like.new_zeros(self.latent)
+        return Independent(Normal(zero, zero + 1.0, validate_args=False), 1, validate_args=False)
+
+
+class LearnedPrior(Prior):
+    """Any distribution of logpx over vectors, trained with the rest: a mixture, a flow.
+
+    Parameters
+    ----------
+    distribution
+        The distribution.
+    """
+
+    def __init__(self, distribution: Distribution) -> None:
+        super().__init__()
+        check_instance("distribution", distribution, Distribution, "StandardNormal(2)")
+        if len(distribution.event_shape) != 1 or distribution.context_features:
+            raise UsageError(
+                f"a prior over shape {distribution.event_shape}",
+                fix="give a distribution of vectors, without context",
+            )
+        self.distribution = distribution
+        self.latent = distribution.event_shape[0]
+
+    def forward(self, encode: Encode, like: Tensor) -> _AsTorch:
+        """Return it in the manner of torch."""
+        return _AsTorch(self.distribution)
+
+
+class VampPrior(Prior):
+    r"""The mean of q(z given u) over trained inputs u: :math:`\frac1K \sum_k q(z \mid u_k)`.
+
+    Its gradient reaches the encoder, too. The posterior has to be normal.
+
+    Parameters
+    ----------
+    event_shape
+        The shape of x.
+    components
+        The number K of inputs.
+
+    References
+    ----------
+    Tomczak and Welling 2018, VAE with a VampPrior.
+    """
+
+    def __init__(self, event_shape: int | Sequence[int], components: int = 50) -> None:
+        super().__init__()
+        check_count("components", components)
+        self.inputs = nn.Parameter(0.1 * torch.randn(components, *as_event_shape(event_shape)))
+
+    def forward(self, encode: Encode, like: Tensor) -> MixtureSameFamily:
+        """Return the mixture."""
+        parts = encode(self.inputs)
+        weights = Categorical(logits=like.new_zeros(len(self.inputs)), validate_args=False)
+        return MixtureSameFamily(weights, parts, validate_args=False)
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor) -> None:
+        """Take training rows for inputs, again and again if there are few."""
+        place = torch.arange(len(self.inputs)) % len(x)
+        self.inputs.copy_(x[place].nan_to_num(nan=0.0))
+
+
+class _AsTorch:
+    """A distribution of logpx with the methods of torch's."""
+
+    def __init__(self, distribution: Distribution) -> None:
+        self._distribution = distribution
+        self.has_rsample = distribution.reparameterised
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return self._distribution.log_prob(z)
+
+    def sample(self, shape: Sequence[int] = ()) -> Tensor:
+        count = 1
+        for size in shape:
+            count *= size
+        drawn = self._distribution.sample(count)
+        return drawn.view(*shape, *self._distribution.event_shape)
