@@ -79,7 +79,7 @@ def test_other_columns(logpx, exact: Path, tables: Path, tmp_path: Path, names: 
 
 
 @pytest.mark.parametrize(
-    ("cell", "message"), [("", "missing"), ("inf", "finite"), ("x", "row 21, column 'b': text 'x'")]
+    ("cell", "message"), [("inf", "finite"), ("x", "row 21, column 'b': text 'x'")]
 )
 def test_bad_cell_is_located_and_nothing_is_written(
     logpx, exact: Path, tmp_path: Path, cell: str, message: str
@@ -90,6 +90,13 @@ def test_bad_cell_is_located_and_nothing_is_written(
     assert message in ended.err
     assert "'b'" in ended.err
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_rows_with_missing_cells_are_scored(logpx, exact: Path, tmp_path: Path):
+    (tmp_path / "new.csv").write_text("a,b\n1.5,2.5\n1.5,\n,\n")
+    ended = logpx("score", exact, tmp_path / "new.csv", "-q")
+    assert ended.status == 0, ended.err
+    assert float(ended.out.split()[-1]) == 0.0
 
 
 def test_existing_output_needs_overwrite(logpx, exact: Path, tables: Path, tmp_path: Path):
@@ -126,5 +133,5 @@ def test_scores_never_replace_the_table(logpx, exact: Path, tables: Path, tmp_pa
     output = tmp_path / "test.csv"
     ended = logpx("score", exact, tmp_path / table, "-o", output, "--overwrite")
     assert ended.status == 2
-    assert "the table that is scored" in ended.err
+    assert "the table that is read" in ended.err
     assert output.read_bytes() == content

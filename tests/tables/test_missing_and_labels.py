@@ -52,7 +52,7 @@ def people() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def mixed(people: pd.DataFrame) -> TableModel:
     table = people.drop(columns="group").mask(np.random.default_rng(3).random((2400, 4)) < 0.1)
-    return fit_table(table, "gmm", max_time=20, columns={"children": "integer"}).model
+    return fit_table(table, "gmm", max_time=6, columns={"children": "integer"}).model
 
 
 def test_log_prob_is_that_of_the_cells_that_are_there(gaussian: TableModel, normal: pd.DataFrame):
@@ -91,18 +91,18 @@ def test_the_best_guess_is_the_conditional_mean(gaussian: TableModel, normal: pd
 def test_draws_have_the_spread_of_what_is_unknown(gaussian: TableModel, normal: pd.DataFrame):
     rows = normal[:40].copy()
     rows.loc[:, "small"] = np.nan
-    drawn = gaussian.impute(rows, draws=200, seed=1).to_pandas()
-    assert drawn.draw.tolist() == np.repeat(np.arange(1, 201), 40).tolist()
-    spread = drawn.small.to_numpy().reshape(200, 40).std(0)
+    drawn = gaussian.impute(rows, draws=60, seed=1).to_pandas()
+    assert drawn.draw.tolist() == np.repeat(np.arange(1, 61), 40).tolist()
+    spread = drawn.small.to_numpy().reshape(60, 40).std(0)
     residual = normal.small - np.polyval(np.polyfit(normal.large, normal.small, 1), normal.large)
     assert spread.mean() == pytest.approx(residual.std(), rel=0.05)
-    again = gaussian.impute(rows, draws=200, seed=1).to_pandas()
+    again = gaussian.impute(rows, draws=60, seed=1).to_pandas()
     pd.testing.assert_frame_equal(drawn, again)
-    assert not np.allclose(drawn.small, gaussian.impute(rows, draws=200, seed=2).to_pandas().small)
+    assert not np.allclose(drawn.small, gaussian.impute(rows, draws=60, seed=2).to_pandas().small)
 
 
 def test_auto_takes_what_allows_missing_cells(holes: pd.DataFrame):
-    result = fit_table(holes, max_time=5)
+    result = fit_table(holes, max_time=3)
     tried = {name for record in result.candidates for name in record.model.split(" + ")}
     assert tried == {"gaussian", "gmm"}
     assert any("missing in large, small" in note for note in result.notes)
@@ -182,7 +182,7 @@ def test_filled_cells_keep_to_grids_and_types(mixed: TableModel, people: pd.Data
 
 def test_clusters_are_the_groups(people: pd.DataFrame):
     table = people.drop(columns="group")
-    model = fit_table(table, "gmm", components=3, max_time=20, columns={"children": "integer"}).model
+    model = fit_table(table, "gmm", components=3, max_time=6, columns={"children": "integer"}).model
     batches = list(model.cluster(table))
     clusters = np.concatenate([batch.cluster for batch in batches])
     assert model.clusters == 3

@@ -37,8 +37,8 @@ def cluster(
 
     \b
     Examples:
-      logpx fit table.csv -o model/ --model gmm --components 3
       logpx cluster model/ table.csv -o clusters.csv
+      logpx cluster model/ table.csv -o clusters.parquet --probabilities
 
     Clusters are the components of the mixture, numbered from 0. The columns are cluster, the most probable
     one, and probability, of that cluster given the row; with --probabilities also probability_0,

@@ -81,7 +81,8 @@ def miwae(log_weights: Tensor, groups: int) -> Tensor:
     count = len(_checked(log_weights))
     if groups < 1 or count % groups:
         raise UsageError(f"{groups} groups of {count} draws", fix=f"give a divisor of {count}")
-    return iwae(log_weights.unflatten(0, (groups, count // groups)).transpose(0, 1)).mean(0)
+    grouped = log_weights.reshape(groups, count // groups, *log_weights.shape[1:])
+    return iwae(grouped.transpose(0, 1)).mean(0)
 
 
 def ciwae(log_weights: Tensor, share: float) -> Tensor:
@@ -121,7 +122,7 @@ def dreg(log_weights: Tensor, z: Tensor) -> Tensor:
     """
     normalised = torch.softmax(_checked(log_weights), 0).detach()
     if z.requires_grad:
-        z.register_hook(lambda gradient: gradient * normalised.unsqueeze(-1))
+        z.register_hook(lambda gradient: gradient * normalised.unsqueeze(-1))  # type: ignore[no-untyped-call]
     surrogate = (normalised * log_weights).sum(0)
     return surrogate + (iwae(log_weights) - surrogate).detach()
 

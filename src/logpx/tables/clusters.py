@@ -34,12 +34,14 @@ class ClusteredBatch:
     @property
     def cluster(self) -> npt.NDArray[np.int64]:
         """The most probable component of each row, from 0."""
-        return self.probabilities.argmax(1)
+        best: npt.NDArray[np.int64] = self.probabilities.argmax(1)
+        return best
 
     @property
     def probability(self) -> npt.NDArray[np.float64]:
         """How probable that component is."""
-        return self.probabilities.max(1)
+        highest: npt.NDArray[np.float64] = self.probabilities.max(1)
+        return highest
 
 
 def mixture_of(density: Distribution) -> tuple[Columns, LatentMixture]:

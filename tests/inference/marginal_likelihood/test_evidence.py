@@ -112,10 +112,14 @@ def test_a_flow_is_exact_and_has_nothing_else():
         evidence(flow, x, "iwae")
 
 
-def test_annealing_sandwiches_the_truth():
-    model = linear_model(features=20, latent=10)
-    method = AnnealedImportanceSampling(temperatures=400, leapfrog=5)
-    x, lower, upper = simulated_sandwich(model, rows=24, samples=16, seed=1, method=method)
+@pytest.mark.parametrize(
+    ("latent", "temperatures", "leapfrog"),
+    [(4, 300, 5), pytest.param(10, 2000, 8, marks=pytest.mark.slow)],
+)
+def test_annealing_sandwiches_the_truth(latent, temperatures, leapfrog):
+    model = linear_model(features=2 * latent, latent=latent)
+    method = AnnealedImportanceSampling(temperatures, leapfrog)
+    x, lower, upper = simulated_sandwich(model, rows=32, samples=16, seed=1, method=method)
     exact = model.log_prob(x).mean().item()
     assert (lower.kind, upper.kind) == ("lower bound", "upper bound")
     assert lower.mean - 3 * lower.mean_error < exact < upper.mean + 3 * upper.mean_error

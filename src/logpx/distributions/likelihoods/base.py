@@ -124,7 +124,7 @@ class Likelihood(Configured, nn.Module, ABC):
                 f"{type(self).__name__} takes {self.outputs}",
                 fix=f"let the last layer of the decoder return {self.outputs} numbers per row",
             )
-        parts = raw.unflatten(-1, (self.numbers, *self.event_shape))
+        parts = raw.reshape(*raw.shape[:-1], self.numbers, *self.event_shape)
         return self.cells(*parts.unbind(-1 - len(self.event_shape)))
 
     def cells(self, *parameters: Tensor) -> Cells:

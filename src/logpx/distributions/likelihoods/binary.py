@@ -17,6 +17,7 @@ class BernoulliLikelihood(Likelihood):
 
     Examples
     --------
+    >>> import torch
     >>> likelihood = BernoulliLikelihood(2)
     >>> likelihood(torch.zeros(1, 2)).log_prob(torch.ones(1, 2))
     tensor([-1.3863])
@@ -64,6 +65,7 @@ class ContinuousBernoulliLikelihood(Likelihood):
 
     Examples
     --------
+    >>> import torch
     >>> ContinuousBernoulliLikelihood(2)(torch.zeros(1, 2)).log_prob(torch.full((1, 2), 0.3))
     tensor([0.])
     """

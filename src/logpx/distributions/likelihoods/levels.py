@@ -62,13 +62,15 @@ class _Codes:
     """Categorical distributions of codes that are floating-point numbers."""
 
     def __init__(self, logits: Tensor) -> None:
-        self._categorical = distributions.Categorical(logits=logits, validate_args=False)
+        self._categorical: Any = distributions.Categorical(logits=logits, validate_args=False)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self._categorical.log_prob(x.long())
+        log_prob: Tensor = self._categorical.log_prob(x.long())
+        return log_prob
 
     def sample(self, sample_shape: Any) -> Tensor:
-        return self._categorical.sample(sample_shape).to(self._categorical.logits.dtype)
+        codes: Tensor = self._categorical.sample(sample_shape)
+        return codes.to(self._categorical.logits.dtype)
 
     @property
     def mean(self) -> Tensor:

@@ -40,14 +40,15 @@ class DiscretisedLogistic(Distribution):
     has_rsample = False
 
     def __init__(self, location: Tensor, log_scale: Tensor, levels: int) -> None:
-        self.location, self.log_scale = torch.broadcast_tensors(location, log_scale)
+        shape = torch.broadcast_shapes(location.shape, log_scale.shape)  # type: ignore[no-untyped-call]
+        self.location, self.log_scale = location.expand(shape), log_scale.expand(shape)
         self.levels = levels
         super().__init__(self.location.shape, validate_args=False)
 
     @property
     def support(self) -> Any:
         """The levels."""
-        return constraints.integer_interval(0, self.levels - 1)
+        return constraints.integer_interval(0, self.levels - 1)  # type: ignore[no-untyped-call]
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-probability of levels."""
@@ -66,7 +67,8 @@ class DiscretisedLogistic(Distribution):
             uniform = torch.rand(shape, dtype=self.location.dtype, device=self.location.device)
             uniform = uniform.clamp(torch.finfo(uniform.dtype).tiny, 1.0 - torch.finfo(uniform.dtype).eps)
             x = self.location + self.log_scale.exp() * torch.logit(uniform)
-            return torch.round((x + 1.0) * (0.5 * (self.levels - 1))).clamp(0, self.levels - 1)
+            drawn: Tensor = torch.round((x + 1.0) * (0.5 * (self.levels - 1))).clamp(0, self.levels - 1)
+            return drawn
 
     @property
     def mean(self) -> Tensor:

@@ -60,7 +60,10 @@ class FixedScale(NoiseScale):
 
 
 class GlobalScale(NoiseScale):
-    """One for all values, trained; at the optimum its square is the mean squared error."""
+    """One for all values, trained: relative to the spread of each in the training data, where that is known.
+
+    At the optimum its square is the mean squared error in those units.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,7 +25,8 @@ class AnnealedImportanceSampling(Method):
 
     Each chain gives a weight whose mean is p(x), whatever the number of temperatures; with more of them the
     weights spread less, and the log of their mean is a tight lower bound. Transitions are Hamiltonian. Their
-    steps are adapted by chains of their own, which are then thrown away, so that those which count are valid.
+    steps, and the temperatures, are adapted by pilot chains, which are then thrown away, so that those which
+    count are valid.
 
     Backwards, from exact draws of the posterior, the same chains give an upper bound; such draws are at hand
     for rows that the model itself has drawn: see `simulated_sandwich`.
@@ -88,7 +89,7 @@ class AnnealedImportanceSampling(Method):
             Chains per row.
         """
         chains = Chains(model, x, self.leapfrog)
-        schedule, steps = self._schedule(x), self._adapted(chains)
+        schedule, steps = self._adapted(chains)
         state = chains.at(z.expand(samples, *z.shape))
         log_weights = torch.zeros_like(state.log_prior, dtype=torch.float64)
         for index in range(self.temperatures, 0, -1):
@@ -108,7 +109,7 @@ class AnnealedImportanceSampling(Method):
         )
 
     def _forwards(self, chains: Chains, samples: int) -> Tensor:
-        schedule, steps = self._schedule(chains.x), self._adapted(chains)
+        schedule, steps = self._adapted(chains)
         state = chains.start(samples)
         log_weights = torch.zeros_like(state.log_prior, dtype=torch.float64)
         for index in range(1, self.temperatures + 1):
@@ -117,18 +118,37 @@ class AnnealedImportanceSampling(Method):
                 state, _ = chains.move(state, schedule[index], steps[index - 1])
         return log_weights
 
-    def _schedule(self, x: Tensor) -> Tensor:
+    def _adapted(self, chains: Chains) -> tuple[Tensor, Tensor]:
+        """Return temperatures ``(T + 1,)`` and steps ``(T, n)``, of each and every row, by pilot chains.
+
+        Temperatures are spaced so that the log-likelihood spreads equally over each interval.
+        """
+        schedule = self._sigmoid(chains.x)
+        step = torch.full((len(chains.x),), self.step, dtype=torch.float64, device=chains.x.device)
+        state = chains.start(_PILOT_CHAINS)
+        spreads, steps = [_spread(state.log_likelihood)], []
+        for temperature in schedule[1:]:
+            state, acceptance = chains.move(state, temperature, step)
+            step = step * torch.exp(0.2 * (acceptance.double().mean(0) - _WANTED_ACCEPTANCE))
+            steps.append(step)
+            spreads.append(_spread(state.log_likelihood))
+        spread = torch.stack(spreads)
+        length = torch.cumsum(0.5 * (spread[1:] + spread[:-1]) * schedule.diff(), 0)
+        length = torch.cat([length.new_zeros(1), length / length[-1].clamp_min(1e-300)])
+        wanted = torch.linspace(0.0, 1.0, len(schedule), dtype=length.dtype, device=length.device)
+        place = torch.searchsorted(length, wanted).clamp(1, self.temperatures)
+        share = (wanted - length[place - 1]) / (length[place] - length[place - 1]).clamp_min(1e-300)
+        spaced = torch.lerp(schedule[place - 1], schedule[place], share.clamp(0.0, 1.0))
+        spaced[0], spaced[-1] = 0.0, 1.0
+        return spaced, torch.stack(steps)[place[1:] - 1]
+
+    def _sigmoid(self, x: Tensor) -> Tensor:
         ends = torch.linspace(-_SIGMOID_WIDTH, _SIGMOID_WIDTH, self.temperatures + 1, dtype=torch.float64)
         values = torch.sigmoid(ends)
         return ((values - values[0]) / (values[-1] - values[0])).to(x.device)
 
-    def _adapted(self, chains: Chains) -> Tensor:
-        """Return the step of every temperature and row, shape ``(T, n)``, from pilot chains."""
-        schedule = self._schedule(chains.x)
-        step = torch.full((len(chains.x),), self.step, dtype=torch.float64, device=chains.x.device)
-        state, steps = chains.start(_PILOT_CHAINS), []
-        for index in range(1, self.temperatures + 1):
-            state, acceptance = chains.move(state, schedule[index], step)
-            step = step * torch.exp(0.2 * (acceptance.double().mean(0) - _WANTED_ACCEPTANCE))
-            steps.append(step)
-        return torch.stack(steps)
+
+def _spread(log_likelihood: Tensor) -> Tensor:
+    """Return the standard deviation over chains, the root mean square over rows."""
+    variance = log_likelihood.double().var(0)
+    return variance[variance.isfinite()].mean().nan_to_num(nan=1.0).clamp_min(1e-12).sqrt()

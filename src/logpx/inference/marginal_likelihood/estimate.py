@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -139,7 +139,10 @@ def simulated_sandwich(
 def _method(method: str | Method) -> Method:
     if isinstance(method, Method):
         return method
-    known = {**METHODS, AnnealedImportanceSampling.name: AnnealedImportanceSampling}
+    known: dict[str, Callable[[], Method]] = {
+        **METHODS,
+        AnnealedImportanceSampling.name: AnnealedImportanceSampling,
+    }
     if method not in known:
         raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), list(known)))
     return known[method]()

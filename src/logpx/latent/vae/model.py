@@ -174,7 +174,8 @@ class VAE(Distribution):
         if not isinstance(raw, Tensor):
             raise UsageError(f"the decoder returns a {type(raw).__name__}", fix="return a tensor")
         flat = raw.flatten(z.dim() - 1) if raw.dim() > z.dim() else raw
-        return self.observation(flat)
+        cells: Cells = self.observation(flat)
+        return cells
 
     def log_weights(
         self, x: Tensor, draws: int, context: Tensor | None = None, frozen: bool = False

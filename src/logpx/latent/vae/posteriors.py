@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -171,10 +171,10 @@ class _Bent:
 
     has_rsample = True
 
-    def __init__(self, base: Independent[Normal], transform: Transform, context: Tensor | None) -> None:
+    def __init__(self, base: Any, transform: Transform, context: Tensor | None) -> None:
         self._base, self._transform, self._context = base, transform, context
         self._last: tuple[Tensor, Tensor] | None = None
-        self.forward = transform.forward
+        self.forward: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]] = transform.forward
 
     def rsample(self, shape: Sequence[int] = ()) -> Tensor:
         noise = self._base.rsample(torch.Size(shape))
@@ -190,7 +190,8 @@ class _Bent:
         if self._last is not None and self._last[0] is z:
             return self._last[1]
         noise, ladj = self.forward(z, self._context_of(z))
-        return self._base.log_prob(noise) + ladj
+        log_prob: Tensor = self._base.log_prob(noise) + ladj
+        return log_prob
 
     def _context_of(self, z: Tensor) -> Tensor | None:
         return None if self._context is None else self._context.expand(*z.shape[:-1], -1)

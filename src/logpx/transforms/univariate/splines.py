@@ -40,7 +40,7 @@ def _numbers_first(params: Tensor) -> Tensor:
 
 def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return the knots, first of x and then of y, and the mean slopes of the bins between them."""
-    raw = raw.unflatten(0, (2, bins))
+    raw = raw.reshape(2, bins, *raw.shape[1:])
     # The parts of the interval that the bins take up; they add up to 1.
     # torch's own softmax takes several times as long over so few numbers.
     weights = torch.exp(_SHARPNESS * (raw - raw.detach().amax(1, keepdim=True)))
