@@ -36,6 +36,11 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def rest() -> None:
+    """Let the threads of the other side go to sleep: they wait busily for some time after their last work."""
+    time.sleep(0.2)
+
+
 def row(*cells: object) -> None:
     """Print a row of a table."""
     print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
@@ -64,7 +69,9 @@ def iterations(rows: int, features: int, components: int, kind: str, repeats: in
 
     own_times, other_times = [], []
     for _ in range(repeats):
+        rest()
         own_times += [seconds(own) for _ in range(ITERATIONS)]
+        rest()
         other_times += [seconds(other) for _ in range(ITERATIONS)]
     gap = mixture.statistics(tensor).log_likelihood.item() / rows - reference._e_step(x)[0]
     ours, theirs = median(own_times), median(other_times)
@@ -88,8 +95,10 @@ def subspaces(repeats: int) -> None:
     own_times, other_times = [], []
     for _ in range(3 * repeats):
         model = ProbabilisticPCA(features, latent).double()
+        rest()
         own_times.append(seconds(lambda m=model: logpx.fit(m, x, progress=False)))
         reference = PCA(latent)
+        rest()
         other_times.append(seconds(lambda r=reference: r.fit(x)))
     with torch.no_grad():
         gap = model.log_prob(torch.from_numpy(x)).mean().item() - reference.score(x)
