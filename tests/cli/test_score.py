@@ -78,9 +78,7 @@ def test_other_columns(logpx, exact: Path, tables: Path, tmp_path: Path, names: 
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 
 
-@pytest.mark.parametrize(
-    ("cell", "message"), [("inf", "finite"), ("x", "row 21, column 'b': text 'x'")]
-)
+@pytest.mark.parametrize(("cell", "message"), [("inf", "finite"), ("x", "row 21, column 'b': text 'x'")])
 def test_bad_cell_is_located_and_nothing_is_written(
     logpx, exact: Path, tmp_path: Path, cell: str, message: str
 ):

@@ -120,7 +120,8 @@ class Search:
         if not self.candidates:
             reasons = "; ".join(f"{record.model}: {record.note}" for record in self.failures)
             raise DivergedError(
-                f"no model could be fitted ({reasons})", fix="give more rows or fewer columns"
+                f"no model could be fitted ({reasons})",
+                fix="give more rows, or ask for fewer components or columns",
             )
         best = choose(self.candidates, stacked)
         for member in best.members or (best,):
