@@ -41,6 +41,7 @@ class PackedFeatures(Moments):
         self._weights = torch.cat([pairs, linear, constant[:, None]], 1)
         self._sums = torch.zeros_like(self._weights)
         self._features = means.new_empty(0)
+        self._products: list[tuple[Tensor, Tensor, Tensor]] = []
         # (x - centre) / scale in one pass over the rows.
         self._unit = (1.0 / parameters.scale)[:, None]
         self._shift = -parameters.centre[:, None] * self._unit
@@ -52,13 +53,15 @@ class PackedFeatures(Moments):
         if self._features.shape != (pairs + count + 1, rows):
             self._features = x.new_empty(pairs + count + 1, rows)
             self._features[-1] = 1.0
-        columns = self._features[pairs:-1]
-        torch.addcmul(self._shift, x.mT, self._unit, out=columns)
-        start = 0
-        for feature in range(count):
-            end = start + count - feature
-            torch.mul(columns[feature:], columns[feature], out=self._features[start:end])
-            start = end
+            columns = self._features[pairs:-1]
+            # Views are made once: for small chunks making them takes longer than multiplying.
+            targets = torch.split(self._features[:pairs], list(range(count, 0, -1)))
+            self._products = [
+                (columns[feature:], columns[feature], target) for feature, target in enumerate(targets)
+            ]
+        torch.addcmul(self._shift, x.mT, self._unit, out=self._features[pairs:-1])
+        for following, column, target in self._products:
+            torch.mul(following, column, out=target)
         return self._weights @ self._features
 
     def add(self, shares: Tensor) -> None:
