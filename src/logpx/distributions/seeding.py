@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 
-__all__ = ["BLOCK_ROWS", "checked_count", "checked_seed", "draw_rows"]
+__all__ = ["BLOCK_ROWS", "checked_count", "checked_seed", "draw_rows", "seeded"]
 
 BLOCK_ROWS = 4096
 
@@ -108,3 +109,22 @@ def draw_rows(
     cpu = torch.device("cpu")
     blocks = [draw(BLOCK_ROWS, _generator(seed, block), cpu) for block in range(-(-n // BLOCK_ROWS))]
     return torch.cat(blocks)[:n].to(like.device) if blocks else draw(0, None, like.device)
+
+
+@contextmanager
+def seeded(seed: int, block: int, device: torch.device) -> Iterator[None]:
+    """Let torch's global generator draw the numbers of one block of rows, and put it back afterwards.
+
+    For distributions of torch, which know no other generator.
+
+    Parameters
+    ----------
+    seed, block
+        Together they name the numbers.
+    device
+        Where they are drawn.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed((checked_seed(seed) * 1_000_003 + block) % 2**63)
+        yield

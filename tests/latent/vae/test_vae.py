@@ -277,16 +277,24 @@ def test_evaluation_is_fixed_and_knows_no_beta():
 def test_warm_up_and_free_bits_change_what_training_climbs():
     x = rows(64)
     torch.manual_seed(0)
-    vae = VAE(NormalLikelihood(FEATURES), LATENT, hidden=(16,)).train()
-    values = {}
-    for name, objective in {
-        "plain": EvidenceLowerBound(),
-        "warm-up": EvidenceLowerBound(warm_up=10),
-        "free bits": EvidenceLowerBound(free_bits=2.0),
-    }.items():
+    vae = VAE(NormalLikelihood(FEATURES), LATENT, encoder=nn.Linear(FEATURES, 2 * LATENT)).train()
+    q, p = vae.posterior(x), vae.prior
+    divergence = torch.distributions.kl_divergence(q, p).mean().item()
+    assert divergence > 0.1
+
+    def climbed(objective, step):
         torch.manual_seed(1)
-        values[name] = objective.rows(vae, x, None, step=0).mean().item()
-    assert values["free bits"] == pytest.approx(values["plain"] - 2.0 * LATENT, abs=1.0)
+        return objective.rows(vae, x, None, step).mean().item()
+
+    plain = climbed(EvidenceLowerBound(), 0)
+    warming = EvidenceLowerBound(warm_up=10)
+    assert climbed(warming, 0) == pytest.approx(plain + divergence, rel=1e-5)
+    assert climbed(warming, 5) == pytest.approx(plain + 0.5 * divergence, rel=1e-5)
+    assert climbed(warming, 10) == pytest.approx(plain, rel=1e-6)
+    assert climbed(EvidenceLowerBound(beta=3.0), 0) == pytest.approx(plain - 2.0 * divergence, rel=1e-5)
+    # So many bits are free that they replace the divergence of every dimension.
+    free = climbed(EvidenceLowerBound(free_bits=50.0), 0)
+    assert free == pytest.approx(plain + divergence - 50.0 * LATENT, rel=1e-5)
     with pytest.raises(UsageError, match="free bits"):
         EvidenceLowerBound(free_bits=1.0).rows(
             VAE(NormalLikelihood(FEATURES), LATENT, posterior=FullPosterior(LATENT)), x, None, 0

@@ -1,9 +1,8 @@
 """Every way to a number for log p(x): exact, a bound, or an estimate, and said which."""
 
 from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampling
-from logpx.inference.marginal_likelihood.estimate import evidence, simulated_sandwich
+from logpx.inference.marginal_likelihood.estimate import METHODS, evidence, simulated_sandwich
 from logpx.inference.marginal_likelihood.methods import (
-    METHODS,
     Elbo,
     Exact,
     ImportanceWeighted,

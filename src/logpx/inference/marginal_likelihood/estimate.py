@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
-from logpx.distributions.seeding import checked_seed
+from logpx.distributions.seeding import seeded
 from logpx.errors import DataError, UsageError
 from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampling
-from logpx.inference.marginal_likelihood.methods import METHODS, Method
+from logpx.inference.marginal_likelihood.methods import Elbo, Exact, ImportanceWeighted, Method, MonteCarlo
 from logpx.inference.marginal_likelihood.result import Evidence
 from logpx.suggestions import suggestion
 
-__all__ = ["evidence", "simulated_sandwich"]
+__all__ = ["METHODS", "evidence", "simulated_sandwich"]
+
+METHODS: dict[str, Callable[[], Method]] = {
+    method.name: method
+    for method in (Exact, MonteCarlo, Elbo, ImportanceWeighted, AnnealedImportanceSampling)
+}
 
 _BLOCK_ROWS = 64
-_SEEDS = 2**63
 
 
 @torch.no_grad()
@@ -70,7 +73,7 @@ def evidence(model: Any, x: Any, method: str | Method = "iwae", samples: int = 6
     rows = _rows(model, x)
     parts = []
     for first in range(0, len(rows), _BLOCK_ROWS):
-        with _seeded(seed, first // _BLOCK_ROWS, rows.device):
+        with seeded(seed, first // _BLOCK_ROWS, rows.device):
             # Always a whole block: the draws of a row must not depend on how many rows follow it.
             block = rows[first : first + _BLOCK_ROWS]
             padded = torch.cat([block, block[-1:].expand(_BLOCK_ROWS - len(block), *block.shape[1:])])
@@ -130,7 +133,7 @@ def simulated_sandwich(
     check_count("rows", rows)
     check_count("samples", samples)
     device = model.prior.sample().device
-    with _seeded(seed, 0, device):
+    with seeded(seed, 0, device):
         z = model.prior.sample((rows,))
         x = model.likelihood(z).sample()
         return x, chosen.of_block(model, x, samples), chosen.upper_bound(model, x, z, samples)
@@ -139,13 +142,9 @@ def simulated_sandwich(
 def _method(method: str | Method) -> Method:
     if isinstance(method, Method):
         return method
-    known: dict[str, Callable[[], Method]] = {
-        **METHODS,
-        AnnealedImportanceSampling.name: AnnealedImportanceSampling,
-    }
-    if method not in known:
-        raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), list(known)))
-    return known[method]()
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), list(METHODS)))
+    return METHODS[method]()
 
 
 def _rows(model: Any, x: Any) -> Tensor:
@@ -167,15 +166,6 @@ def _rows(model: Any, x: Any) -> Tensor:
             fix="correct the cell; for missing cells take log_prob of a model that integrates them out",
         )
     return rows
-
-
-@contextmanager
-def _seeded(seed: int, block: int, device: torch.device) -> Iterator[None]:
-    # Distributions of torch draw from the global generator: it is seeded for them, and put back.
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed((checked_seed(seed) * 1_000_003 + block) % _SEEDS)
-        yield
 
 
 def _first(part: Evidence, rows: int) -> Evidence:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from logpx.errors import UsageError
-from logpx.inference.marginal_likelihood.model import log_joint, observed
+from logpx.inference.marginal_likelihood.model import log_joint, without_nan
 from logpx.inference.marginal_likelihood.result import Evidence
 from logpx.inference.pareto import k_hat
 from logpx.latent import log_weights as weights
 
-__all__ = ["METHODS", "Elbo", "Exact", "ImportanceWeighted", "Method", "MonteCarlo", "from_weights"]
+__all__ = ["Elbo", "Exact", "ImportanceWeighted", "Method", "MonteCarlo", "from_weights"]
 
 # How many numbers of z and x together the draws of one step may have.
 _NUMBERS_AT_ONCE = 2_000_000
@@ -80,7 +80,7 @@ class _Importance(Method):
         parts = []
         for first in range(0, samples, step):
             z = proposal.sample((min(step, samples - first), *self.rows(x)))
-            parts.append(observed(log_joint(model, x, z) - proposal.log_prob(z)).double())
+            parts.append(without_nan(log_joint(model, x, z) - proposal.log_prob(z)).double())
         return self.summary(torch.cat(parts), samples)
 
     @abstractmethod
@@ -152,8 +152,3 @@ def from_weights(log_weights: Tensor, kind: str, method: str) -> Evidence:
         k_hat(log_weights),
         weights.jackknife(log_weights),
     )
-
-
-METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Exact, MonteCarlo, Elbo, ImportanceWeighted)
-}

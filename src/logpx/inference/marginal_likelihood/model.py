@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-__all__ = ["LatentVariableModel", "log_joint", "observed"]
+__all__ = ["LatentVariableModel", "log_joint", "without_nan"]
 
 
 class LatentVariableModel(Protocol):
@@ -31,6 +31,6 @@ def log_joint(model: LatentVariableModel, x: Tensor, z: Tensor) -> Tensor:
     return value
 
 
-def observed(values: Tensor) -> Tensor:
+def without_nan(values: Tensor) -> Tensor:
     """Return log-weights with minus infinity in place of NaN: infinity minus infinity is no weight."""
     return torch.where(values.isnan(), -torch.inf, values)

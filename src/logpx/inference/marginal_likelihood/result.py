@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from logpx.inference.pareto import k_hat_limit
@@ -60,7 +61,7 @@ class Evidence:
     def reliable(self) -> Tensor:
         """Where the weights' tail is short enough for as many draws, shape ``(n,)``."""
         if not self.samples:
-            return self.k_hat == self.k_hat
+            return torch.ones_like(self.k_hat, dtype=torch.bool)
         return self.k_hat < k_hat_limit(self.samples)
 
     def __str__(self) -> str:

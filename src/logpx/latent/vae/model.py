@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from logpx.arguments import check_count, check_instance
 from logpx.distributions import Distribution
 from logpx.distributions.likelihoods import Cells, Likelihood
-from logpx.distributions.seeding import checked_count, checked_seed
+from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import iwae
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
@@ -217,10 +217,10 @@ class VAE(Distribution):
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: z from the prior, then x."""
         checked_count(n)
-        blocks = []
+        blocks, device = [], self._like().device
         with torch.no_grad():
             for first in range(0, n, _BLOCK_ROWS):
-                with _seeded(seed, first // _BLOCK_ROWS, self._like().device):
+                with nullcontext() if seed is None else seeded(seed, first // _BLOCK_ROWS, device):
                     # Always a whole block: a row must not depend on how many follow it.
                     z = self.prior.sample((_BLOCK_ROWS,))
                     own = None
@@ -257,7 +257,7 @@ class VAE(Distribution):
         check_count("samples", samples)
         parts = []
         for block, rows in enumerate(torch.split(x, _BLOCK_ROWS)):
-            with _seeded(seed, block, x.device):
+            with seeded(seed, block, x.device):
                 log_weights, z = self.log_weights(rows, samples)
                 weights = torch.softmax(log_weights, 0)
                 if draws is None:
@@ -283,21 +283,10 @@ class VAE(Distribution):
         parts = []
         for block, first in enumerate(range(0, len(rows), _BLOCK_ROWS)):
             own = None if context is None else context[first : first + _BLOCK_ROWS]
-            with _seeded(0, block, rows.device):
+            with seeded(0, block, rows.device):
                 parts.append(iwae(self.log_weights(rows[first : first + _BLOCK_ROWS], self.draws, own)[0]))
         return torch.cat(parts) if parts else rows.new_zeros(0)
 
     @staticmethod
     def _context(context: Tensor, z: Tensor) -> Tensor:
         return context.expand(*z.shape[:-1], context.shape[-1])
-
-
-@contextmanager
-def _seeded(seed: int | None, block: int, device: torch.device) -> Iterator[None]:
-    if seed is None:
-        yield
-        return
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed((checked_seed(seed) * 1_000_003 + block) % 2**63)
-        yield
