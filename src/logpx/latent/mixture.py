@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
+from torch.nn.functional import threshold_
 
 from logpx.arguments import check_places
 from logpx.distributions import Distribution
@@ -20,8 +22,8 @@ from logpx.transforms.base import check_event
 __all__ = ["LatentMixture"]
 
 # Chunks of features and shares that stay in the second-level cache or near it.
-_CHUNK_NUMBERS = 750_000
-_LEAST_LOG_SHARE = -600.0
+_CHUNK_NUMBERS = 550_000
+_LEAST_SHARE = 1e-280
 _LEAST_ROWS, _MOST_ROWS = 64, 8192
 
 
@@ -118,25 +120,30 @@ class LatentMixture(Distribution):
         if not len(x):
             raise UsageError("statistics of no rows", fix="give at least one row")
         rows = x.double()
-        row_weights = rows.new_ones(len(rows)) if weights is None else weights.double()
+        row_weights = None if weights is None else weights.double()
         if has_missing(rows):
             # A row without a value says nothing, not even about the weights.
+            row_weights = rows.new_ones(len(rows)) if row_weights is None else row_weights
             row_weights = row_weights.masked_fill(rows.isnan().all(1), 0.0)
         log_weights = torch.log_softmax(self.logits.double(), 0)[:, None]
         passed = self.parts.start(rows)
         count = torch.zeros_like(log_weights[:, 0])
         log_likelihood = rows.new_zeros(())
-        for chunk, weight in zip(self._chunks(rows), self._chunks(row_weights), strict=True):
+        weighted = repeat(None) if row_weights is None else self._chunks(row_weights)
+        for chunk, weight in zip(self._chunks(rows), weighted, strict=False):
             joint = passed.log_prob(chunk).add_(log_weights)
-            highest = joint.amax(0)
+            shares = torch.softmax(joint, 0)
+            found = joint.amax(0) - shares.amax(0).log()
             # Denormal numbers, which are nothing here, would take many times as long.
-            shares = joint.sub_(highest).clamp_min_(_LEAST_LOG_SHARE).exp_()
-            total = shares.sum(0)
-            log_likelihood += weight @ (highest + total.log())
-            shares.mul_(weight / total)
+            threshold_(shares, _LEAST_SHARE, 0.0)
+            if weight is not None:
+                found *= weight
+                shares *= weight
+            log_likelihood += found.sum()
             count += shares.sum(1)
             passed.add(shares)
-        return MixtureStatistics(count, passed.statistics(), log_likelihood, row_weights.sum())
+        total = rows.new_tensor(len(rows)) if row_weights is None else row_weights.sum()
+        return MixtureStatistics(count, passed.statistics(), log_likelihood, total)
 
     @torch.no_grad()
     def update(self, statistics: MixtureStatistics) -> None:

@@ -18,7 +18,8 @@ _LOG_TWO_PI = math.log(2.0 * math.pi)
 class PackedFeatures(Moments):
     """Full covariances: every log-density is linear in the products of a row's features.
 
-    Of the D² products only those with i <= j are formed, feature by feature for many rows at once.
+    Of the D² products only the D (D + 1) / 2 different ones are formed, for many rows at once: those of each
+    feature with the s-th that follows it in a circle, for s up to D / 2.
 
     Parameters
     ----------
@@ -32,15 +33,15 @@ class PackedFeatures(Moments):
         scaled = precisions * parameters.scale * parameters.scale[:, None]
         means = parameters.scaled_means
         components, features = means.shape
-        self._upper = torch.triu_indices(features, features, device=means.device)
+        self._pairs = _pairs_in_a_circle(features, means.device)
         scaled = scaled.expand(components, -1, -1)
         linear = (scaled @ means.unsqueeze(-1)).squeeze(-1)
         constant = -0.5 * ((linear * means).sum(-1) + log_determinants + features * _LOG_TWO_PI)
-        halves = torch.where(self._upper[0] == self._upper[1], -0.5, -1.0)
-        pairs = scaled[:, self._upper[0], self._upper[1]] * halves
-        self._weights = torch.cat([pairs, linear, constant[:, None]], 1)
+        halves = torch.where(self._pairs[0] == self._pairs[1], -0.5, -1.0)
+        pairs = scaled[:, self._pairs[0], self._pairs[1]] * halves
+        self._weights = torch.cat([pairs, constant[:, None], linear], 1)
         self._sums = torch.zeros_like(self._weights)
-        self._features = means.new_empty(0)
+        self._features = self._columns = self._again = means.new_empty(0, 0)
         self._products: list[tuple[Tensor, Tensor, Tensor]] = []
         # (x - centre) / scale in one pass over the rows.
         self._unit = (1.0 / parameters.scale)[:, None]
@@ -48,20 +49,12 @@ class PackedFeatures(Moments):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Multiply the features of the rows by the weights of the components."""
-        rows, count = x.shape
-        pairs = count * (count + 1) // 2
-        if self._features.shape != (pairs + count + 1, rows):
-            self._features = x.new_empty(pairs + count + 1, rows)
-            self._features[-1] = 1.0
-            columns = self._features[pairs:-1]
-            # Views are made once: for small chunks making them takes longer than multiplying.
-            targets = torch.split(self._features[:pairs], list(range(count, 0, -1)))
-            self._products = [
-                (columns[feature:], columns[feature], target) for feature, target in enumerate(targets)
-            ]
-        torch.addcmul(self._shift, x.mT, self._unit, out=self._features[pairs:-1])
-        for following, column, target in self._products:
-            torch.mul(following, column, out=target)
+        if self._features.shape[1:] != x.shape[:1]:
+            self._allocate(x)
+        torch.addcmul(self._shift, x.mT, self._unit, out=self._columns)
+        self._again.copy_(self._columns[: len(self._again)])
+        for one, other, target in self._products:
+            torch.mul(one, other, out=target)
         return self._weights @ self._features
 
     def add(self, shares: Tensor) -> None:
@@ -71,11 +64,33 @@ class PackedFeatures(Moments):
     def statistics(self) -> GaussianStatistics:
         """Unpack the sums."""
         components, features = self.parameters.means.shape
-        pairs, first, count = torch.split(self._sums, [len(self._upper[0]), features, 1], 1)
+        pairs, count, first = torch.split(self._sums, [len(self._pairs[0]), 1, features], 1)
         second = pairs.new_empty(components, features, features)
-        second[:, self._upper[0], self._upper[1]] = pairs
-        second[:, self._upper[1], self._upper[0]] = pairs
+        second[:, self._pairs[0], self._pairs[1]] = pairs
+        second[:, self._pairs[1], self._pairs[0]] = pairs
         return self._from_scaled_sums(count, first, second)
+
+    def _allocate(self, x: Tensor) -> None:
+        """Lay out the features of a chunk: products, a one, the columns; then again the first columns."""
+        rows, count = x.shape
+        pairs, half, whole = len(self._pairs[0]), count // 2, (count + 1) // 2
+        numbers = x.new_empty(pairs + 1 + count + half, rows)
+        numbers[pairs] = 1.0
+        self._features = numbers[: pairs + 1 + count]
+        circle = numbers[pairs + 1 :]
+        self._columns, self._again = circle[:count], circle[count:]
+        following = circle.as_strided((whole, count, rows), (rows, rows, 1))
+        target = numbers[: whole * count].view(whole, count, rows)
+        self._products = [(self._columns.expand_as(target), following, target)]
+        if half == whole:
+            # Half way round, every pair would come twice.
+            self._products.append((circle[:half], circle[half:count], numbers[whole * count : pairs]))
+
+
+def _pairs_in_a_circle(features: int, device: torch.device) -> Tensor:
+    """Return the indices of all pairs, shape ``(2, D (D + 1) / 2)``, by their distance in a circle."""
+    first = torch.arange(features * (features + 1) // 2, device=device)
+    return torch.stack([first % features, (first % features + first // features) % features])
 
 
 class PooledFeatures(Moments):
