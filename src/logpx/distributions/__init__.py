@@ -1,6 +1,6 @@
 """Distributions: log_prob and sample."""
 
-from logpx.distributions.base import Distribution
+from logpx.distributions.base import Distribution, LowerBound
 from logpx.distributions.flow import Flow
 from logpx.distributions.mixture import Mixture
 from logpx.distributions.moments import Moments
@@ -14,6 +14,7 @@ __all__ = [
     "Distribution",
     "Flow",
     "FullNormal",
+    "LowerBound",
     "Mixture",
     "Moments",
     "Product",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,22 @@ from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.transforms.base import as_event_shape
 
-__all__ = ["Distribution"]
+__all__ = ["Distribution", "LowerBound"]
+
+
+class LowerBound(NamedTuple):
+    """A lower bound of log p(x) of every row, in nats.
+
+    Attributes
+    ----------
+    log_prob : Tensor
+        The estimate, whose expectation is at most log p(x), shape ``(n,)``.
+    standard_error : Tensor
+        Of the estimate, shape ``(n,)``; NaN where it is unknown.
+    """
+
+    log_prob: Tensor
+    standard_error: Tensor
 
 
 class Distribution(Configured, nn.Module):
@@ -85,6 +100,42 @@ class Distribution(Configured, nn.Module):
         """Draw rows together with their log-density, in one pass where the model allows it."""
         x = self.sample(n, context, seed)
         return x, self.log_prob(x, context)
+
+    @property
+    def kind(self) -> str:
+        """What `log_prob` returns: ``exact``, or ``lower bound`` where there is a `log_prob_lower` as well."""
+        return "exact"
+
+    def log_prob_lower(
+        self,
+        x: Tensor,
+        draws: int | None = None,
+        seed: int = 0,
+        context: Tensor | None = None,
+        first: int = 0,
+    ) -> LowerBound:
+        """Return a lower bound of log p(x) with the standard error of its estimate.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, *event_shape)``.
+        draws
+            How many draws per row the bound is estimated from; None leaves it to the model.
+        seed
+            Of the draws.
+        context
+            Shape ``(n, context_features)`` or ``(context_features,)``.
+        first
+            The number of rows before these, so that a table scored in parts gets other numbers in each.
+
+        Returns
+        -------
+        LowerBound
+            Where `kind` is ``exact``, log p(x) itself and zeros.
+        """
+        log_prob = self.log_prob(x, context)
+        return LowerBound(log_prob, torch.zeros_like(log_prob))
 
     @property
     def reparameterised(self) -> bool:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_count, check_instance
-from logpx.distributions import Distribution
+from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.likelihoods import Cells, Likelihood
 from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import UsageError
-from logpx.latent.log_weights import iwae
+from logpx.latent.log_weights import iwae, iwae_error
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
 from logpx.latent.vae.posteriors import DiagonalPosterior, Posterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
@@ -25,6 +25,7 @@ from logpx.transforms.base import check_event
 __all__ = ["VAE"]
 
 _BLOCK_ROWS = 256
+_BLOCK_NUMBERS = 4_000_000
 _LEAST_SCALE = 1e-6
 
 
@@ -211,8 +212,54 @@ class VAE(Distribution):
             bound = self.objective.rows(self, rows, context, int(self.step))
             self.step += 1
         else:
-            bound = self._evaluated(rows, context)
+            bound = self.log_prob_lower(rows, context=context).log_prob
         return bound.view(x.shape[: x.dim() - len(self.event_shape)])
+
+    def log_prob_lower(
+        self,
+        x: Tensor,
+        draws: int | None = None,
+        seed: int = 0,
+        context: Tensor | None = None,
+        first: int = 0,
+    ) -> LowerBound:
+        """Return the importance-weighted bound, and its standard error by the delta method.
+
+        Blocks of rows and draws keep the memory constant.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, *event_shape)``; NaN is missing.
+        draws
+            Draws of z per row; the `draws` of the model by default. The more, the nearer to log p(x).
+        seed, context, first
+            As in `Distribution.log_prob_lower`; `first` should be a multiple of 256.
+
+        References
+        ----------
+        Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders.
+        """
+        draws = self.draws if draws is None else draws
+        check_count("draws", draws)
+        check_event(x, self.event_shape)
+        self.check_context(context, tuple(x.shape[:1]))
+        context = None if context is None else context.expand(len(x), -1)
+        values, errors = [x.new_zeros(0)], [x.new_zeros(0)]
+        for start in range(0, len(x), _BLOCK_ROWS):
+            own = None if context is None else context[start : start + _BLOCK_ROWS]
+            rows = x[start : start + _BLOCK_ROWS]
+            most = max(1, _BLOCK_NUMBERS // (len(rows) * max(self.observation.outputs, 1)))
+            with seeded(seed, (first + start) // _BLOCK_ROWS, x.device):
+                log_weights = torch.cat(
+                    [
+                        self.log_weights(rows, min(most, draws - done), own)[0]
+                        for done in range(0, draws, most)
+                    ]
+                )
+            values.append(iwae(log_weights))
+            errors.append(iwae_error(log_weights))
+        return LowerBound(torch.cat(values), torch.cat(errors))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: z from the prior, then x."""
@@ -278,14 +325,6 @@ class VAE(Distribution):
         if not isinstance(raw, Tensor):
             raise UsageError(f"the encoder returns a {type(raw).__name__}", fix="return a tensor")
         return raw
-
-    def _evaluated(self, rows: Tensor, context: Tensor | None) -> Tensor:
-        parts = []
-        for block, first in enumerate(range(0, len(rows), _BLOCK_ROWS)):
-            own = None if context is None else context[first : first + _BLOCK_ROWS]
-            with seeded(0, block, rows.device):
-                parts.append(iwae(self.log_weights(rows[first : first + _BLOCK_ROWS], self.draws, own)[0]))
-        return torch.cat(parts) if parts else rows.new_zeros(0)
 
     @staticmethod
     def _context(context: Tensor, z: Tensor) -> Tensor:
