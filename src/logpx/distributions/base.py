@@ -103,7 +103,7 @@ class Distribution(Configured, nn.Module):
 
     @property
     def kind(self) -> str:
-        """What `log_prob` returns: ``exact``, or ``lower bound`` where there is a `log_prob_lower` as well."""
+        """What `log_prob` returns: ``exact`` or ``lower bound``."""
         return "exact"
 
     def log_prob_lower(
@@ -136,6 +136,10 @@ class Distribution(Configured, nn.Module):
         """
         log_prob = self.log_prob(x, context)
         return LowerBound(log_prob, torch.zeros_like(log_prob))
+
+    def trained_in(self, step: int) -> list[nn.Parameter] | None:
+        """Return the parameters that a training step moves, counted from 0; None for all."""
+        return None
 
     @property
     def reparameterised(self) -> bool:

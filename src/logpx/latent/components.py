@@ -11,18 +11,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count
 
-__all__ = ["Components", "Pass", "has_missing"]
-
-
-def has_missing(x: Tensor) -> bool:
-    """Return whether any number is NaN; sooner than by looking at each.
-
-    Examples
-    --------
-    >>> has_missing(torch.tensor([1.0, float("nan")]))
-    True
-    """
-    return bool(x.sum().isnan())
+__all__ = ["Components", "Pass"]
 
 
 class Pass(Protocol):

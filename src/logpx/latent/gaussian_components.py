@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
-from logpx.latent.components import Components, has_missing
+from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.moments import Conditionals, Moments, Parameters, grouped, moments_for

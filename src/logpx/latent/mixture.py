@@ -12,9 +12,10 @@ from torch.nn.functional import threshold_
 
 from logpx.arguments import check_places
 from logpx.distributions import Distribution
+from logpx.distributions.missing import has_missing
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import DataError, UsageError
-from logpx.latent.components import Components, has_missing
+from logpx.latent.components import Components
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.latent.statistics import MixtureStatistics
 from logpx.transforms.base import check_event

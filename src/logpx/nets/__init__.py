@@ -1,5 +1,6 @@
 """Conditioner networks: tensors in, tensors out; they know no probability."""
 
+from logpx.nets.autoencoding import ConvolutionalDecoder, ConvolutionalEncoder
 from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.convolutional import ConvolutionalResNet
 from logpx.nets.embedding import CircularEmbedding, Embedded
@@ -12,6 +13,8 @@ __all__ = [
     "MADE",
     "MLP",
     "CircularEmbedding",
+    "ConvolutionalDecoder",
+    "ConvolutionalEncoder",
     "ConvolutionalResNet",
     "Embedded",
     "IncrementalConditioner",

@@ -56,6 +56,8 @@ class ContextConvolution(nn.Module):
         The number of context features.
     zero
         Start with all weights 0.
+    stride
+        Every how many pixels there is an output.
 
     Raises
     ------
@@ -63,11 +65,14 @@ class ContextConvolution(nn.Module):
         If a size is no whole number.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, context: int = 0, zero: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, context: int = 0, zero: bool = False, stride: int = 1
+    ) -> None:
         super().__init__()
         check_count("in_channels", in_channels)
         check_count("out_channels", out_channels)
         check_count("context", context, least=0)
+        self.stride = stride
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.empty(out_channels))
         self.context_weight = nn.Parameter(torch.empty(out_channels, context)) if context else None
@@ -85,7 +90,7 @@ class ContextConvolution(nn.Module):
         context
             Shape ``(n, context)`` or ``(1, context)``.
         """
-        y = functional.conv2d(x, self.weight, self.bias, padding=1)
+        y = functional.conv2d(x, self.weight, self.bias, self.stride, padding=1)
         if self.context_weight is None:
             return y
         if context is None:

@@ -38,6 +38,8 @@ class MLP(Configured, nn.Module):
         The number of context features.
     activation
         One of `logpx.nets.ACTIVATIONS`.
+    damped
+        Whether extreme inputs are bounded smoothly; not needed where they are bounded already.
 
     Examples
     --------
@@ -53,9 +55,11 @@ class MLP(Configured, nn.Module):
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
         activation: str = "relu",
+        damped: bool = True,
     ) -> None:
         super().__init__()
         check_widths(hidden)
+        self.damped = damped
         widths = [in_features, *hidden]
         self.activation = overwriting_activation(activation)
         layers = [
@@ -67,7 +71,7 @@ class MLP(Configured, nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the outputs, shape ``(*rows, out_features)``."""
-        h, context = damp(x), damp_context(context)
+        h, context = damp(x) if self.damped else x, damp_context(context)
         for layer in self.layers:
             h = self.activation(layer(h, context))
         return self.output.forward(h, context)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from logpx.distributions import Distribution
+from logpx.nets.broken import broken_layer
 from logpx.training.batches import Batch
 
 __all__ = ["Score", "evaluate"]
@@ -28,11 +31,14 @@ class Score:
         Its standard error; infinite for a single row.
     bad_row
         The number, counted from 0, of the first row whose log-likelihood is not finite; None if all are.
+    bad_layer
+        The layer of the model that first returned a number that is not finite for that row, if one did.
     """
 
     mean: float
     error: float
     bad_row: int | None = None
+    bad_layer: str | None = None
 
 
 @torch.no_grad()
@@ -44,16 +50,18 @@ def evaluate(model: Distribution, batches: Iterable[Batch]) -> Score:
     >>> from logpx.distributions import StandardNormal
     >>> x = torch.tensor([[0.0], [2.0]])
     >>> evaluate(StandardNormal(1), [Batch(x, torch.arange(2))])
-    Score(mean=-1.9189..., error=1.0..., bad_row=None)
+    Score(mean=-1.9189..., error=1.0..., bad_row=None, bad_layer=None)
     """
     training = model.training
     model.eval()
-    values, weights, bad_row = [], [], None
+    values, weights, bad_row, bad_layer = [], [], None, None
     for batch in batches:
         log_prob = model.log_prob(batch.x, batch.context).double()
         finite = torch.isfinite(log_prob)
         if bad_row is None and not bool(finite.all()):
-            bad_row = int(batch.rows[~finite][0].item())
+            bad = batch.where(~finite)
+            bad_row = int(bad.rows[0].item())
+            bad_layer = broken_layer(model, partial(model.log_prob, bad.x[:1], _first(bad.context)))
         values.append(log_prob)
         weights.append(torch.ones_like(log_prob) if batch.weights is None else batch.weights.double())
     model.train(training)
@@ -61,6 +69,10 @@ def evaluate(model: Distribution, batches: Iterable[Batch]) -> Score:
     share = weight / weight.sum()
     mean = (share * value).sum()
     if len(value) == 1:
-        return Score(mean.item(), math.inf, bad_row)
+        return Score(mean.item(), math.inf, bad_row, bad_layer)
     variance = (share * share * (value - mean).square()).sum() * len(value) / (len(value) - 1)
-    return Score(mean.item(), math.sqrt(variance.item()), bad_row)
+    return Score(mean.item(), math.sqrt(variance.item()), bad_row, bad_layer)
+
+
+def _first(context: Tensor | None) -> Tensor | None:
+    return None if context is None else context[:1]

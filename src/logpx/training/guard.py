@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from logpx.distributions import Distribution
 from logpx.errors import DivergedError
+from logpx.nets.broken import broken_layer
 from logpx.training.batches import Batch
 from logpx.training.evaluation import Score
 
@@ -31,7 +33,7 @@ class Guard:
     """
 
     def __init__(
-        self, model: nn.Module, column: Callable[[int], str | int], consecutive: int = 5, budget: int = 3
+        self, model: Distribution, column: Callable[[int], str | int], consecutive: int = 5, budget: int = 3
     ) -> None:
         self._model, self._column = model, column
         self._consecutive, self._budget = consecutive, budget
@@ -39,6 +41,7 @@ class Guard:
         self._blocked: Tensor | None = None
         self.skipped = 0
         self.roll_backs = 0
+        self.layer: str | None = None
 
     def filter(self, batch: Batch) -> Batch:
         """Return the batch without the rows that led to a roll-back."""
@@ -66,6 +69,7 @@ class Guard:
         if self.roll_backs == self._budget:
             raise self._diverged(batch, finite)
         self.roll_backs += 1
+        self.layer = self._layer(batch, finite)
         blamed = torch.cat(self._in_a_row)
         self._blocked = blamed if self._blocked is None else torch.cat([self._blocked, blamed])
         self._in_a_row.clear()
@@ -86,8 +90,9 @@ class Guard:
 
     def diverged_on_validation(self, score: Score | None) -> DivergedError:
         """Return the error that names the validation row without a finite log-density."""
+        layer = None if score is None else score.bad_layer
         return DivergedError(
-            "a validation row has no finite log-density",
+            f"a validation row has no finite log-density{_blamed(layer)}",
             row=None if score is None or score.bad_row is None else score.bad_row + 1,
             fix="use a model whose density is positive everywhere, rescale the data, or use model.double()",
         )
@@ -97,6 +102,17 @@ class Guard:
         """How many rows are left out since a roll-back."""
         return 0 if self._blocked is None else len(set(self._blocked.tolist()))
 
+    def no_row_left(self) -> DivergedError:
+        """Return the error for training rows that have all been left out."""
+        return DivergedError(
+            f"no training row is left: none had a finite log-density and gradient{_blamed(self.layer)}",
+            fix="rescale the data, use model.double(), or check the model's log_prob",
+        )
+
+    def _layer(self, batch: Batch, finite: Tensor) -> str | None:
+        bad = batch.where(~finite)
+        return broken_layer(self._model, lambda: self._model.log_prob(bad.x, bad.context))
+
     def _diverged(self, batch: Batch, finite: Tensor) -> DivergedError:
         again = f"training did not stay finite, after {self._budget} roll-backs at ever lower learning rates"
         if not bool(finite.all()):
@@ -105,8 +121,9 @@ class Guard:
             # The column in which the row lies furthest out, as measured by the batch around it.
             spread = (flat - flat.median(0).values).abs()
             furthest = int((spread[position] / spread.median(0).values.clamp_min(1e-30)).argmax().item())
+            layer = self._layer(batch, finite)
             return DivergedError(
-                f"{again}: its log-density is not finite",
+                f"{again}: its log-density is not finite{_blamed(layer)}",
                 row=int(batch.rows[position].item()) + 1,
                 column=self._column(furthest),
                 fix="look at that row's most extreme column; rescale or clip it, or use model.double()",
@@ -120,3 +137,7 @@ class Guard:
             f"{again}: the gradient of parameter {next(names, 'unknown')} is not finite",
             fix="lower learning_rate, rescale the data, or use model.double()",
         )
+
+
+def _blamed(layer: str | None) -> str:
+    return "" if layer is None else f"; the layer {layer} returns a number that is not finite"

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from logpx.errors import DivergedError
 from logpx.training.averaging import Snapshot, WeightAverage
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
@@ -94,7 +93,7 @@ class _Descent:
             batch = self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
         log_prob, loss = self.forward(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss, inputs=self.task.model.trained_in(self.step))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = get_total_norm(gradients)
         # The one synchronisation of a step.
@@ -166,10 +165,7 @@ class _Descent:
                     empty = False
                     yield kept
             if empty:
-                raise DivergedError(
-                    "no training row is left: none had a finite log-density and gradient",
-                    fix="rescale the data, use model.double(), or check the model's log_prob",
-                )
+                raise self.guard.no_row_left()
             self.epoch += 1
 
     def reason_to_stop(self) -> StopReason | None:

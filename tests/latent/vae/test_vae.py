@@ -104,7 +104,7 @@ def test_a_linear_vae_reaches_the_maximum_of_ppca(ppca: ProbabilisticPCA, object
     # One deviation for all features, as probabilistic PCA has: units must not differ between them.
     x = rows() / 2.0
     vae.initialise(x)
-    vae.spread.fill_(1.0)
+    vae.units.spread.fill_(1.0)
     vae.observation.spread.fill_(1.0)
     optimiser = torch.optim.Adam(vae.parameters(), lr=0.02)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 2500)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
+from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
 from logpx.transforms.base import as_event_shape
 
-__all__ = ["Cells", "Likelihood"]
+__all__ = ["Cells", "Likelihood", "WrappedCells"]
 
 
 class Cells(ABC):
@@ -52,24 +53,42 @@ class Cells(ABC):
         return cells.sum(tuple(range(-len(self.event_shape), 0)))
 
 
-class _Wrapped(Cells):
-    """The cells of one of torch's distributions."""
+class WrappedCells(Cells):
+    """The cells of one of torch's distributions.
+
+    Parameters
+    ----------
+    event_shape
+        The shape of x.
+    base
+        The distribution, whose batch is the cells.
+    """
 
     def __init__(self, event_shape: Sequence[int], base: Any) -> None:
         super().__init__(event_shape)
         self.base = base
 
     def log_prob_of_cells(self, x: Tensor) -> Tensor:
+        """Return 0 for missing cells."""
+        if not has_missing(x):
+            return self.log_prob_of_all(x)
         missing = x.isnan()
         there = torch.where(missing, torch.zeros_like(x), x)
-        return torch.where(missing, 0.0, self.base.log_prob(there))
+        return torch.where(missing, 0.0, self.log_prob_of_all(there))
+
+    def log_prob_of_all(self, x: Tensor) -> Tensor:
+        """Return the log-probability or log-density of every cell, where none is missing."""
+        found: Tensor = self.base.log_prob(x)
+        return found
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw x."""
         drawn: Tensor = self.base.sample(torch.Size(sample_shape))
         return drawn
 
     @property
     def mean(self) -> Tensor:
+        """The mean of x."""
         centre: Tensor = self.base.mean
         return centre
 
@@ -129,7 +148,7 @@ class Likelihood(Configured, nn.Module, ABC):
 
     def cells(self, *parameters: Tensor) -> Cells:
         """Return the cells for `numbers` parameters, each of shape ``(*batch, *event_shape)``."""
-        return _Wrapped(self.event_shape, self.base(*parameters))
+        return WrappedCells(self.event_shape, self.base(*parameters))
 
     def base(self, *parameters: Tensor) -> Any:
         """Return a distribution of torch whose batch is the cells."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, distributions
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from logpx.distributions.likelihoods.base import Likelihood
+from logpx.distributions.likelihoods.base import Likelihood, WrappedCells
+from logpx.distributions.missing import has_missing
 from logpx.errors import DataError
 
 __all__ = ["BernoulliLikelihood", "ContinuousBernoulliLikelihood"]
@@ -24,6 +27,10 @@ class BernoulliLikelihood(Likelihood):
     """
 
     numbers = 1
+
+    def cells(self, *parameters: Tensor) -> WrappedCells:
+        """Return the cells of logits."""
+        return _BernoulliCells(self.event_shape, self.base(*parameters))
 
     def base(self, *parameters: Tensor) -> distributions.Bernoulli:
         """Return Bernoulli distributions."""
@@ -53,6 +60,21 @@ class BernoulliLikelihood(Likelihood):
                     "DiscretisedLogisticLikelihood",
                 ) from None
             raise
+
+
+class _BernoulliCells(WrappedCells):
+    def log_prob_of_all(self, x: Tensor) -> Tensor:
+        return -self._cross_entropy(x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        if has_missing(x):
+            return super().log_prob(x)
+        return -self._cross_entropy(x).sum(tuple(range(-len(self.event_shape), 0)))
+
+    def _cross_entropy(self, x: Tensor) -> Tensor:
+        # In one pass forwards and one backwards.
+        logits, values = torch.broadcast_tensors(self.base.logits, x.to(self.base.logits.dtype))
+        return binary_cross_entropy_with_logits(logits, values, reduction="none")
 
 
 class ContinuousBernoulliLikelihood(Likelihood):

@@ -1,11 +1,15 @@
 """The variational autoencoder, its priors, posteriors and objectives."""
 
 from logpx.latent.vae.diagnostics import LatentReport, latent_report
+from logpx.latent.vae.gap import InferenceGap, inference_gap
+from logpx.latent.vae.hierarchy import HierarchicalPosterior, HierarchicalPrior
 from logpx.latent.vae.model import VAE
 from logpx.latent.vae.objectives import (
+    CombinedImportanceWeightedBound,
     DoublyReparameterised,
     EvidenceLowerBound,
     ImportanceWeightedBound,
+    MultipleImportanceWeightedBound,
     Objective,
     StickingTheLandingBound,
 )
@@ -14,19 +18,25 @@ from logpx.latent.vae.priors import LearnedPrior, Prior, StandardPrior, VampPrio
 
 __all__ = [
     "VAE",
+    "CombinedImportanceWeightedBound",
     "DiagonalPosterior",
     "DoublyReparameterised",
     "EvidenceLowerBound",
     "FlowPosterior",
     "FullPosterior",
+    "HierarchicalPosterior",
+    "HierarchicalPrior",
     "ImportanceWeightedBound",
+    "InferenceGap",
     "LatentReport",
     "LearnedPrior",
+    "MultipleImportanceWeightedBound",
     "Objective",
     "Posterior",
     "Prior",
     "StandardPrior",
     "StickingTheLandingBound",
     "VampPrior",
+    "inference_gap",
     "latent_report",
 ]

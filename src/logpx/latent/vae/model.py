@@ -19,6 +19,7 @@ from logpx.latent.log_weights import iwae, iwae_error
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
 from logpx.latent.vae.posteriors import DiagonalPosterior, Posterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
+from logpx.latent.vae.units import EncoderUnits
 from logpx.nets import MLP
 from logpx.transforms.base import check_event
 
@@ -26,7 +27,6 @@ __all__ = ["VAE"]
 
 _BLOCK_ROWS = 256
 _BLOCK_NUMBERS = 4_000_000
-_LEAST_SCALE = 1e-6
 
 
 class VAE(Distribution):
@@ -58,6 +58,9 @@ class VAE(Distribution):
         What training climbs; the evidence lower bound by default.
     draws
         Draws per row of `log_prob` in evaluation mode.
+    e_steps
+        Training steps of the encoder alone (E-steps) before each step of all the rest (an M-step), which is
+        variational EM. With 0 every step moves both.
     context
         The number of context features.
     flatten
@@ -84,8 +87,6 @@ class VAE(Distribution):
     allows_missing = True
     allows_constants = True
     step: Tensor
-    centre: Tensor
-    spread: Tensor
 
     def __init__(
         self,
@@ -98,14 +99,17 @@ class VAE(Distribution):
         posterior: Posterior | None = None,
         objective: Objective | None = None,
         draws: int = 16,
+        e_steps: int = 0,
         context: int = 0,
         flatten: bool = True,
     ) -> None:
         check_instance("likelihood", likelihood, Likelihood, "NormalLikelihood(3)")
         check_count("latent", latent)
         check_count("draws", draws)
+        check_count("e_steps", e_steps, least=0)
         super().__init__(likelihood.event_shape, context)
         self.observation, self.latent, self.draws, self.flatten = likelihood, latent, draws, flatten
+        self.e_steps = e_steps
         self.approximation = DiagonalPosterior(latent) if posterior is None else posterior
         self.beforehand = StandardPrior(latent) if prior is None else prior
         self.objective = EvidenceLowerBound() if objective is None else objective
@@ -123,21 +127,35 @@ class VAE(Distribution):
                 "the inputs of a VampPrior have no context, which the encoder needs",
                 fix="take StandardPrior or LearnedPrior",
             )
+        self.visible = latent if self.beforehand.visible is None else self.beforehand.visible
         features = math.prod(self.event_shape)
         self.encoder = (
-            MLP(features, self.approximation.outputs, tuple(hidden), context) if encoder is None else encoder
+            MLP(features, self.approximation.outputs, tuple(hidden), context, damped=False)
+            if encoder is None
+            else encoder
         )
         self.decoder = (
-            MLP(latent, likelihood.outputs, tuple(reversed(hidden)), context) if decoder is None else decoder
+            MLP(self.visible, likelihood.outputs, tuple(reversed(hidden)), context, damped=False)
+            if decoder is None
+            else decoder
         )
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("centre", torch.zeros(self.event_shape))
-        self.register_buffer("spread", torch.ones(self.event_shape))
+        self.units = EncoderUnits(self.event_shape)
 
     @property
     def kind(self) -> str:
         """What `log_prob` is: always ``lower bound``."""
         return "lower bound"
+
+    def trained_in(self, step: int) -> list[nn.Parameter] | None:
+        """Return the encoder's parameters in an E-step, all others in an M-step; None for all together."""
+        if not self.e_steps:
+            return None
+        encoders = [*self.encoder.parameters(), *self.approximation.parameters()]
+        if step % (self.e_steps + 1) == self.e_steps:
+            own = {id(parameter) for parameter in encoders}
+            encoders = [parameter for parameter in self.parameters() if id(parameter) not in own]
+        return [parameter for parameter in encoders if parameter.requires_grad] or None
 
     @torch.no_grad()
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
@@ -149,13 +167,8 @@ class VAE(Distribution):
             If the likelihood cannot produce a value.
         """
         self.observation.check(x)
-        there = ~x.isnan()
-        count = there.sum(0).clamp_min(1)
-        centre = x.nan_to_num(nan=0.0).sum(0) / count
-        spread = (torch.where(there, x - centre, 0.0).square().sum(0) / count).sqrt()
-        self.centre.copy_(centre)
-        self.spread.copy_(torch.where(spread > _LEAST_SCALE * centre.abs(), spread, 1.0).clamp_min(1e-30))
-        self.observation.initialise(self.centre, self.spread)
+        self.units.initialise(x)
+        self.observation.initialise(self.units.centre, self.units.spread)
         begin = getattr(self.beforehand, "initialise", None)
         if begin is not None:
             begin(x)
@@ -165,12 +178,23 @@ class VAE(Distribution):
         """p(z), in the manner of torch."""
         return self.beforehand(self.posterior, self._like())
 
+    def encode(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the encoder's numbers, which the posterior takes, shape ``(*rows, posterior.outputs)``."""
+        units = self.units(x)
+        if self.flatten:
+            units = units.flatten(x.dim() - len(self.event_shape))
+        raw = self.encoder(units) if context is None else self.encoder(units, context)
+        if not isinstance(raw, Tensor):
+            raise UsageError(f"the encoder returns a {type(raw).__name__}", fix="return a tensor")
+        return raw
+
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
         """Return q(z given x), in the manner of torch, for x of shape ``(*rows, *event_shape)``."""
-        return self.approximation(self._encoded(x, context))
+        return self.approximation(self.encode(x, context))
 
     def likelihood(self, z: Tensor, context: Tensor | None = None) -> Cells:
         """Return p(x given z) for z of shape ``(*rows, latent)``."""
+        z = z[..., : self.visible]
         raw = self.decoder(z) if context is None else self.decoder(z, self._context(context, z))
         if not isinstance(raw, Tensor):
             raise UsageError(f"the decoder returns a {type(raw).__name__}", fix="return a tensor")
@@ -194,7 +218,12 @@ class VAE(Distribution):
         frozen
             Whether log q is without gradients to its own parameters.
         """
-        raw = self._encoded(x, context)
+        return self.log_weights_of(self.encode(x, context), x, draws, context, frozen)
+
+    def log_weights_of(
+        self, raw: Tensor, x: Tensor, draws: int, context: Tensor | None = None, frozen: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same for given numbers of the encoder, shape ``(n, posterior.outputs)``."""
         q = self.approximation(raw)
         z = q.rsample((draws,))
         density = self.approximation.frozen(raw) if frozen else q
@@ -315,16 +344,6 @@ class VAE(Distribution):
                     filled = self.likelihood(own).sample()
             parts.append(torch.where(rows.isnan(), filled, rows))
         return torch.cat(parts, 0 if draws is None else 1) if parts else x
-
-    def _encoded(self, x: Tensor, context: Tensor | None) -> Tensor:
-        # What is missing looks like the mean.
-        units = ((x - self.centre) / self.spread).nan_to_num(nan=0.0)
-        if self.flatten:
-            units = units.flatten(x.dim() - len(self.event_shape))
-        raw = self.encoder(units) if context is None else self.encoder(units, context)
-        if not isinstance(raw, Tensor):
-            raise UsageError(f"the encoder returns a {type(raw).__name__}", fix="return a tensor")
-        return raw
 
     @staticmethod
     def _context(context: Tensor, z: Tensor) -> Tensor:

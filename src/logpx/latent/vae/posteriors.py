@@ -16,7 +16,7 @@ from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.transforms import Transform
 
-__all__ = ["DiagonalPosterior", "FlowPosterior", "FullPosterior", "Posterior"]
+__all__ = ["DiagonalPosterior", "FlowPosterior", "FullPosterior", "Posterior", "diagonal"]
 
 _LEAST_LOG_SCALE, _MOST_LOG_SCALE = math.log(1e-5), math.log(1e3)
 
@@ -87,7 +87,7 @@ class DiagonalPosterior(Posterior):
 
     def of(self, raw: Tensor) -> Independent[Normal]:
         """Return normal distributions of mean and log-scale."""
-        return _diagonal(raw)
+        return diagonal(raw)
 
 
 class FullPosterior(Posterior):
@@ -163,7 +163,7 @@ class FlowPosterior(Posterior):
 
     def _bent(self, raw: Tensor, transform: Transform) -> _Bent:
         base, context = torch.split(raw, [2 * self.latent, self.outputs - 2 * self.latent], -1)
-        return _Bent(_diagonal(base), transform, context if transform.context_features else None)
+        return _Bent(diagonal(base), transform, context if transform.context_features else None)
 
 
 class _Bent:
@@ -197,7 +197,8 @@ class _Bent:
         return None if self._context is None else self._context.expand(*z.shape[:-1], -1)
 
 
-def _diagonal(raw: Tensor) -> Independent[Normal]:
+def diagonal(raw: Tensor) -> Independent[Normal]:
+    """Return independent normal distributions for means and log-scales, shape ``(*rows, 2 latent)``."""
     mean, log_scale = raw.chunk(2, -1)
     scale = log_scale.clamp(_LEAST_LOG_SCALE, _MOST_LOG_SCALE).exp()
     return Independent(Normal(mean, scale, validate_args=False), 1, validate_args=False)

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import (
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+    register_kl,
+)
 
 from logpx.arguments import check_count, check_instance
 from logpx.configuration import Configured
@@ -22,7 +29,15 @@ Encode = Callable[[Tensor], Any]
 
 
 class Prior(nn.Module, Configured, ABC):
-    """p(z), which may depend on the encoder."""
+    """p(z), which may depend on the encoder.
+
+    Attributes
+    ----------
+    visible : int or None
+        How many of the latent dimensions, the first, the decoder sees; None means all.
+    """
+
+    visible: int | None = None
 
     @abstractmethod
     def forward(self, encode: Encode, like: Tensor) -> Any:
@@ -54,7 +69,7 @@ class StandardPrior(Prior):
     def forward(self, encode: Encode, like: Tensor) -> Independent[Normal]:
         """Return it."""
         zero = like.new_zeros(self.latent)
-        return Independent(Normal(zero, zero + 1.0, validate_args=False), 1, validate_args=False)
+        return _Standard(Normal(zero, zero + 1.0, validate_args=False), 1, validate_args=False)
 
 
 class LearnedPrior(Prior):
@@ -115,6 +130,27 @@ class VampPrior(Prior):
         """Take training rows for inputs, again and again if there are few."""
         place = torch.arange(len(self.inputs)) % len(x)
         self.inputs.copy_(x[place].nan_to_num(nan=0.0))
+
+
+class _Standard(Independent):  # type: ignore[type-arg]
+    """The standard normal distribution, of which some divergences are short formulas."""
+
+
+@register_kl(Independent, _Standard)
+def _from_diagonal(q: Any, p: _Standard) -> Tensor:
+    if not isinstance(q.base_dist, Normal) or q.reinterpreted_batch_ndims != 1:
+        raise NotImplementedError
+    mean, scale = q.base_dist.loc, q.base_dist.scale
+    found: Tensor = 0.5 * (mean * mean + scale * scale - 1.0).sum(-1) - scale.log().sum(-1)
+    return found
+
+
+@register_kl(MultivariateNormal, _Standard)
+def _from_full(q: Any, p: _Standard) -> Tensor:
+    factor = q._unbroadcasted_scale_tril
+    squares = q.loc.square().sum(-1) + factor.square().sum((-1, -2)) - q.loc.shape[-1]
+    found: Tensor = 0.5 * squares - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return found
 
 
 class _AsTorch:
