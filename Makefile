@@ -40,8 +40,10 @@ docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	@$(PYTHON) -m sphinx -W --keep-going -n -q -E -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+BENCH_ON_DATA := benchmarks/tables%.py benchmarks/patches.py benchmarks/binarised_mnist.py
+
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
-	@set -e; for script in $(filter-out benchmarks/tables%.py benchmarks/patches.py,$(wildcard benchmarks/[!_]*.py)); do \
+	@set -e; for script in $(filter-out $(BENCH_ON_DATA),$(wildcard benchmarks/[!_]*.py)); do \
 	echo "$$script"; $(PYTHON) "$$script"; done
 ifdef TABLES
 	@echo benchmarks/tables.py; $(PYTHON) benchmarks/tables.py --data "$(TABLES)"
@@ -52,6 +54,13 @@ ifdef PICTURES
 	@echo benchmarks/patches.py; $(PYTHON) benchmarks/patches.py --data "$(PICTURES)"
 else
 	@echo "benchmarks/patches.py was left out; it needs the BSDS300 pictures: make bench PICTURES=folder"
+endif
+ifdef MNIST
+	@echo benchmarks/binarised_mnist.py
+	@for objective in vae iwae; do \
+	$(PYTHON) benchmarks/binarised_mnist.py --data "$(MNIST)" --objective $$objective; done
+else
+	@echo "benchmarks/binarised_mnist.py was left out; it needs MNIST: make bench MNIST=folder"
 endif
 
 clean: ## remove .venv and everything that was built

@@ -135,6 +135,43 @@ def test_classes(logpx, pictures: Path, tmp_path: Path):
     assert (ended.status, "labels" in ended.err) == (3, True)
 
 
+@pytest.fixture(scope="module")
+def vae(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images") / "vae"
+    words = ["fit", pictures / "digits.npz", "-o", folder, "--model", "vae", "--latent", 8, "--conditional"]
+    assert main([str(word) for word in [*words, "--time", "4s", "-q"]]) == 0
+    return folder
+
+
+def test_vae_end_to_end(logpx, vae: Path, pictures: Path, tmp_path: Path):
+    ended = logpx("info", vae)
+    assert "lower bound" in ended.out
+    assert package.load(vae).flow.latent == 8
+    document = logpx("evaluate", vae, pictures / "test.npz", "--json").document
+    assert (document["kind"], document["draws"], document["exactness"]) == ("lower bound", None, None)
+    assert 2.0 < document["bits_per_dimension"] < 8.0
+    tighter = logpx("evaluate", vae, pictures / "test.npz", "--exactness", 100, "--json").document
+    assert tighter["exactness"] == 100
+    assert tighter["bits_per_dimension"] < document["bits_per_dimension"]
+    output = tmp_path / "scores.csv"
+    ended = logpx("score", vae, pictures / "test.npz", "-o", output, "--exactness", 100, "--json")
+    assert ended.document["exactness"] == 100
+    rows = pyarrow.csv.read_csv(output).to_pydict()
+    assert np.mean(rows["bits_per_dimension"]) == pytest.approx(tighter["bits_per_dimension"])
+    assert all(error > 0 for error in rows["log_prob_se"])
+    assert logpx("sample", vae, "-n", 4, "--label", "7", "-o", tmp_path / "sevens.npz").status == 0
+    assert np.load(tmp_path / "sevens.npz")["images"].shape == (4, 1, 8, 8)
+
+
+def test_exactness_of_a_flow(logpx, model: Path, pictures: Path):
+    words = ["evaluate", model, pictures / "test.npz", "--json"]
+    average = logpx(*words, "--draws", 20).document
+    weighted = logpx(*words, "--exactness", 20).document
+    assert (average["draws"], average["exactness"]) == (20, None)
+    assert (weighted["draws"], weighted["exactness"]) == (None, 20)
+    assert weighted["bits_per_dimension"] < average["bits_per_dimension"]
+
+
 def test_data_set_by_name(logpx, tmp_path: Path, model: Path):
     x = load_digits().images.astype(np.uint8)[:50]
     header = struct.pack(">4I", 0x803, 50, 8, 8)
@@ -218,6 +255,9 @@ def test_pictures_of_another_size(logpx, command: str, model: Path, tmp_path: Pa
         (["--columns", "a=drop"], "--columns"),
         (["--schema", "x.json"], "--schema"),
         (["--dequantisation", "x"], "uniform"),
+        (["--model", "vae", "--dequantisation", "uniform"], "leave dequantisation out"),
+        (["--model", "vae", "--latent", "0"], "latent"),
+        (["--model", "glow", "--latent", "8"], "latent"),
     ],
 )
 def test_options_that_do_not_fit(logpx, words: list[str], hint: str, pictures: Path, tmp_path: Path):

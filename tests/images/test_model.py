@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DataError, UsageError
-from logpx.images import ImageModel, LinearPixels, LogitPixels, bits_per_dimension, open_images
+from logpx.images import ImageModel, LinearPixels, LogitPixels, Noise, bits_per_dimension, open_images
 from logpx.transforms import Affine
 
 
@@ -32,10 +33,10 @@ def one_pixel(levels: int, preprocessing: str, scale: float = 0.5) -> tuple[Imag
 def test_bound_is_below_the_exact_probability(levels: int, preprocessing: str, levels_of):
     model, exact = one_pixel(levels, preprocessing, scale=0.5 if preprocessing == "linear" else 2.0)
     bound = model.log_prob_lower(levels_of(levels), draws=400)
-    slack = exact.log().numpy() - bound.log_prob
+    slack = exact.log() - bound.log_prob
     assert (slack > -5 * bound.standard_error - 1e-9).all()
     # Its probabilities sum to no more than those of the density, which lie within the levels or outside.
-    assert 0.1 < np.exp(bound.log_prob).sum() < exact.sum() + 0.01
+    assert 0.1 < bound.log_prob.exp().sum() < exact.sum() + 0.01
     assert exact.sum() <= 1.0
 
 
@@ -43,10 +44,10 @@ def test_averaged_densities_are_the_exact_probabilities(levels_of):
     # The mean of p(x + u), not of its logarithm: equal to the integral over the level, for every level.
     model, exact = one_pixel(32, "linear", scale=2.0)
     x = levels_of(32)
-    densities = [np.exp(model.log_prob_lower(x, seed=seed).log_prob) for seed in range(600)]
-    mean, error = np.mean(densities, 0), np.std(densities, 0) / 600**0.5
-    assert (np.abs(mean - exact.numpy()) < 5 * error + 1e-12).all()
-    assert mean.sum() == pytest.approx(exact.sum().item(), abs=5 * error.sum())
+    densities = torch.stack([model.log_prob_lower(x, seed=seed).log_prob for seed in range(600)]).exp()
+    mean, error = densities.mean(0), densities.std(0) / 600**0.5
+    assert ((mean - exact).abs() < 5 * error + 1e-12).all()
+    assert mean.sum() == pytest.approx(exact.sum().item(), abs=5 * error.sum().item())
 
 
 def test_noise_covers_exactly_one_level(levels_of):
@@ -58,16 +59,62 @@ def test_noise_covers_exactly_one_level(levels_of):
 
     model = ImageModel(Steps((1, 1, 1)), 4, preprocessing=LinearPixels((1, 1, 1), 4)).double().eval()
     bound = model.log_prob_lower(levels_of(4), draws=50)
-    np.testing.assert_allclose(np.exp(bound.log_prob), [0.1, 0.2, 0.3, 0.4], rtol=1e-12)
+    np.testing.assert_allclose(bound.log_prob.exp(), [0.1, 0.2, 0.3, 0.4], rtol=1e-12)
     np.testing.assert_allclose(bound.standard_error, 0.0, atol=1e-12)
 
 
 def test_standard_error_is_that_of_the_draws(small_model, digits: np.ndarray):
     model, x = small_model(), torch.from_numpy(digits[:5, None])
-    single = np.stack([model.log_prob_lower(x, draws=1, seed=seed).log_prob for seed in range(200)])
+    single = torch.stack([model.log_prob_lower(x, draws=1, seed=seed).log_prob for seed in range(200)])
     bound = model.log_prob_lower(x, draws=200)
-    np.testing.assert_allclose(bound.standard_error, single.std(0, ddof=1) / 200**0.5, rtol=0.3)
-    assert np.isnan(model.log_prob_lower(x).standard_error).all()
+    np.testing.assert_allclose(bound.standard_error, single.std(0) / 200**0.5, rtol=0.3)
+    assert model.log_prob_lower(x).standard_error.isnan().all()
+
+
+def test_importance_weights_come_nearer_to_the_exact_probability(levels_of):
+    model, exact = one_pixel(8, "logit", scale=0.4)
+    x = levels_of(8)
+    average = model.log_prob_lower(x, draws=2000)
+    bound = model.log_prob_lower(x, exactness=2000)
+    slack = exact.log() - bound.log_prob
+    assert (slack.abs() < 5 * bound.standard_error).all()
+    assert (bound.log_prob >= average.log_prob).all()
+    assert bound.log_prob.exp().sum() == pytest.approx(exact.sum().item(), abs=0.02)
+    # On average already few are better than one.
+    few = [model.log_prob_lower(x, seed=seed, exactness=4).log_prob.mean() for seed in range(50)]
+    assert float(np.mean(few)) > average.log_prob.mean()
+
+
+def test_importance_weighted_bound_is_that_of_its_draws(small_model, digits: np.ndarray):
+    model, x = small_model(), torch.from_numpy(digits[:5, None]).float()
+    weights = np.stack(
+        [
+            model.dequantisation.log_weight(model.flow, model.preprocessing, x, None, Noise(3, 20, draw))
+            .double()
+            .detach()
+            .numpy()
+            for draw in range(10)
+        ]
+    )
+    bound = model.log_prob_lower(x, seed=3, first=20, exactness=10)
+    np.testing.assert_allclose(bound.log_prob, logsumexp(weights, 0) - np.log(10), rtol=1e-9)
+    relative = np.exp(weights - weights.max(0))
+    error = relative.std(0, ddof=1) / relative.mean(0) / 10**0.5
+    np.testing.assert_allclose(bound.standard_error, error, rtol=1e-6)
+    assert model.log_prob_lower(x, exactness=1).standard_error.isnan().all()
+
+
+def test_exactness_is_passed_on(small_model, digits: np.ndarray):
+    model, images = small_model(), open_images(digits[:30], levels=32)
+    bound = model.log_prob_lower(images.read(), seed=1, exactness=5)
+    (scored,) = model.score(images, seed=1, exactness=5)
+    assert torch.equal(scored.bound.log_prob, bound.log_prob)
+    evaluation = model.evaluate(images, seed=1, exactness=5)
+    assert evaluation.mean == pytest.approx(bound.log_prob.mean().item())
+    assert (evaluation.draws, evaluation.exactness) == (None, 5)
+    assert model.evaluate(images, draws=2).draws == 2
+    with pytest.raises(UsageError, match="exactness is 0"):
+        model.evaluate(images, exactness=0)
 
 
 def test_scores_do_not_depend_on_batches(small_model, digits: np.ndarray):
@@ -77,7 +124,7 @@ def test_scores_do_not_depend_on_batches(small_model, digits: np.ndarray):
     np.testing.assert_allclose(part, whole[150:190], rtol=1e-6)
     scored = list(model.score(open_images(digits[:300], levels=32), seed=5, draws=2))
     np.testing.assert_array_equal(np.concatenate([s.bound.log_prob for s in scored]), whole)
-    bits = bits_per_dimension(torch.from_numpy(whole), (1, 8, 8)).numpy()
+    bits = bits_per_dimension(whole, (1, 8, 8)).numpy()
     np.testing.assert_allclose(np.concatenate([s.bits_per_dimension for s in scored]), bits)
 
 
@@ -135,7 +182,7 @@ def test_classes_and_contexts_must_agree(small_model):
         small_model().context_of([1])
     with pytest.raises(UsageError, match="event shape"):
         ImageModel(StandardNormal(4))
-    with pytest.raises(UsageError, match="0 draws"):
+    with pytest.raises(UsageError, match="draws is 0"):
         small_model().log_prob_lower(torch.zeros(1, 1, 8, 8), draws=0)
 
 
@@ -143,7 +190,7 @@ def test_evaluation_is_the_mean_over_pictures(small_model, digits: np.ndarray):
     model = small_model(baselines={"other": small_model()})
     evaluation = model.evaluate(open_images(digits, levels=32), draws=2)
     bits = bits_per_dimension(
-        torch.from_numpy(model.log_prob_lower(torch.from_numpy(digits[:, None]), draws=2).log_prob), (1, 8, 8)
+        model.log_prob_lower(torch.from_numpy(digits[:, None]), draws=2).log_prob, (1, 8, 8)
     ).numpy()
     assert evaluation.bits_per_dimension == pytest.approx(bits.mean())
     assert evaluation.standard_error == pytest.approx(bits.std(ddof=1) / len(bits) ** 0.5)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from logpx.errors import UsageError
-from logpx.images import LinearPixels, LogitPixels
+from logpx.images import IdentityPixels, LinearPixels, LogitPixels
 
 SHAPE = (1, 2, 3)
 MAPS = {
+    "identity": lambda: IdentityPixels(SHAPE, 256),
     "linear": lambda: LinearPixels(SHAPE, 256),
     "linear, 5 bits": lambda: LinearPixels(SHAPE, 32),
     "logit": lambda: LogitPixels(SHAPE, 256, 0.05),

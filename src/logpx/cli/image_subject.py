@@ -36,16 +36,19 @@ class ImageSubject(Subject):
         return isinstance(model, ImageModel)
 
     def check(self, request: FitRequest) -> None:
-        """Refuse the options of tables, and unknown models."""
+        """Refuse the options of tables, unknown models, and options that the model does not take."""
         from logpx.images.fitting.families import image_family_named
+        from logpx.images.fitting.family import ImageWishes
 
-        for name in ("columns", "schema", "components", "latent"):
+        for name in ("columns", "schema", "components"):
             if getattr(request, name):
                 raise UsageError(f"--{name} is for tables, not for pictures", fix=f"leave --{name} out")
-        image_family_named(request.model)
+        image_family_named(request.model).check(
+            ImageWishes(dequantisation=request.dequantisation, latent=request.latent)
+        )
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
-        """Train a flow."""
+        """Train a flow or a VAE."""
         from logpx.images import fit_images
 
         result = fit_images(
@@ -55,7 +58,8 @@ class ImageSubject(Subject):
             conditional=request.conditional,
             levels=request.levels,
             data=request.data,
-            dequantisation=request.dequantisation or "uniform",
+            dequantisation=request.dequantisation,
+            latent=request.latent,
             max_time=request.time,
             seed=request.seed,
             report=out.note,
@@ -73,7 +77,6 @@ class ImageSubject(Subject):
     def score(self, model: ImageModel, request: Request, out: Output) -> None:
         """Write the bound of every picture, with its file and number."""
         import pyarrow as pa
-        import torch
 
         from logpx.images import open_images
         from logpx.tables import open_writer
@@ -86,19 +89,20 @@ class ImageSubject(Subject):
         schema = pa.schema([*texts.items(), *((name, numbers) for name in names)])
         mean, worst = RunningMean(), -math.inf
         with open_writer(request.output, schema, request.overwrite) as writer:
-            for batch in model.score(images, seed=request.seed, draws=request.draws):
+            scored = model.score(images, seed=request.seed, draws=request.draws, exactness=request.exactness)
+            for batch in scored:
                 bits = batch.bits_per_dimension
                 places = [images.place(batch.start + index) for index in range(len(bits))]
                 writer.write(
                     {
                         "file": [place.file for place in places],
                         "picture": [place.row or 1 for place in places],
-                        "log_prob_lower": batch.bound.log_prob,
-                        "log_prob_se": batch.bound.standard_error,
-                        "bits_per_dimension": bits,
+                        "log_prob_lower": batch.bound.log_prob.numpy(),
+                        "log_prob_se": batch.bound.standard_error.numpy(),
+                        "bits_per_dimension": bits.numpy(),
                     }
                 )
-                mean.add(torch.from_numpy(bits))
+                mean.add(bits)
                 worst = max(worst, float(bits.max()))
         out.note(f"{mean.count:,} pictures, mean {nats(mean.value, mean.standard_error)} {_UNIT}")
         out.document(
@@ -111,6 +115,7 @@ class ImageSubject(Subject):
                 "standard_error": mean.standard_error,
                 "highest": worst,
                 "draws": request.draws,
+                "exactness": request.exactness,
                 "seed": request.seed,
             }
         )
@@ -143,7 +148,9 @@ class ImageSubject(Subject):
         from logpx.images import open_images
 
         images = open_images(request.source, data=request.data)
-        evaluation = model.evaluate(images, seed=request.seed, draws=request.draws)
+        evaluation = model.evaluate(
+            images, seed=request.seed, draws=request.draws, exactness=request.exactness
+        )
         out.text(f"{evaluation.rows:,} pictures, {_UNIT}, upper bound (mean ± standard error)")
         out.table(_rows(evaluation))
         out.document({**evaluation.to_dict(), "unit": _UNIT, "seed": request.seed})

@@ -1,13 +1,14 @@
 """Images: reading, dequantisation, bits per dimension, and the model of images."""
 
 from logpx.images.baselines import FlatNormal, PixelHistogram, UniformLevels
-from logpx.images.dequantisation import Dequantisation, UniformDequantisation
-from logpx.images.evaluation import ImageComparison, ImageEvaluation, LowerBound, ScoredImages
-from logpx.images.fitting.families import IMAGE_FAMILIES, ImageFamily
+from logpx.images.dequantisation import Dequantisation, NoDequantisation, UniformDequantisation
+from logpx.images.evaluation import ImageComparison, ImageEvaluation, ScoredImages
+from logpx.images.fitting.families import IMAGE_FAMILIES
+from logpx.images.fitting.family import FlowFamily, ImageFamily
 from logpx.images.fitting.fit import ImageFitResult, fit_images
 from logpx.images.model import ImageModel
 from logpx.images.noise import Noise
-from logpx.images.preprocessing import LinearPixels, LogitPixels
+from logpx.images.preprocessing import IdentityPixels, LinearPixels, LogitPixels
 from logpx.images.reading.data_sets import DATA_SETS, open_data_set
 from logpx.images.reading.images import ImageBatch, Images
 from logpx.images.reading.sources import holds_images, open_images
@@ -20,6 +21,8 @@ __all__ = [
     "IMAGE_FAMILIES",
     "Dequantisation",
     "FlatNormal",
+    "FlowFamily",
+    "IdentityPixels",
     "ImageBatch",
     "ImageComparison",
     "ImageEvaluation",
@@ -29,7 +32,7 @@ __all__ = [
     "Images",
     "LinearPixels",
     "LogitPixels",
-    "LowerBound",
+    "NoDequantisation",
     "Noise",
     "PixelHistogram",
     "ScoredImages",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
+from logpx.distributions import Distribution, LowerBound
+from logpx.errors import UsageError
 from logpx.images.noise import Noise
+from logpx.images.preprocessing import IdentityPixels, LogitPixels
+from logpx.latent.log_weights import iwae, iwae_error
+from logpx.transforms import Transform
 
-__all__ = ["Dequantisation", "UniformDequantisation"]
+__all__ = ["Dequantisation", "NoDequantisation", "UniformDequantisation"]
 
 
 class Dequantisation(Configured, nn.Module):
@@ -35,6 +44,74 @@ class Dequantisation(Configured, nn.Module):
         """
         raise NotImplementedError
 
+    def log_weight(
+        self, density: Distribution, units: Transform, x: Tensor, context: Tensor | None, source: Noise
+    ) -> Tensor:
+        """Return log p(x + u) − log q(u given x) for one draw of u, shape ``(n,)``.
+
+        Parameters
+        ----------
+        density
+            Of pictures in its own units.
+        units
+            From levels to these.
+        x, source
+            As in `noise`.
+        context
+            Of the density.
+        """
+        u, log_q = self.noise(x, source)
+        z, ladj = units.forward(x + u)
+        return density.log_prob(z, context) + ladj - log_q
+
+    def log_prob_lower(
+        self,
+        density: Distribution,
+        units: Transform,
+        x: Tensor,
+        context: Tensor | None,
+        source: Noise,
+        draws: int | None,
+        exactness: int | None,
+    ) -> LowerBound:
+        """Return a lower bound of log P(x) in float64.
+
+        Parameters
+        ----------
+        density, units, x, context, source
+            As in `log_weight`.
+        draws
+            How many log-weights are averaged; 1 by default.
+        exactness
+            In place of the average, the log of the mean of so many weights: a tighter bound.
+        """
+        log_weights = torch.stack(
+            [
+                self.log_weight(density, units, x, context, replace(source, draw=draw))
+                for draw in range(exactness or draws or 1)
+            ]
+        ).double()
+        if exactness is not None:
+            return LowerBound(iwae(log_weights), iwae_error(log_weights))
+        count = len(log_weights)
+        spread = log_weights.std(0) if count > 1 else torch.full_like(log_weights[0], torch.nan)
+        return LowerBound(log_weights.mean(0), spread / count**0.5)
+
+    def noises(self, draws: int) -> int | None:
+        """Return over how many noises to average where `draws` are asked for; None where there are none."""
+        return draws
+
+    def kind(self, density: Distribution) -> str:
+        """Return what log P(x) is with a density: ``exact`` or ``lower bound``."""
+        return "lower bound"
+
+    def preprocessing(self, event_shape: Sequence[int], levels: int) -> Transform:
+        """Return the units that a density works in where no others are given."""
+        return LogitPixels(event_shape, levels)
+
+    def check(self, units: Transform) -> None:
+        """Refuse units that do not go with it."""
+
 
 class UniformDequantisation(Dequantisation):
     """Uniform noise over one level, whatever the picture: log q is 0.
@@ -54,3 +131,58 @@ class UniformDequantisation(Dequantisation):
     def noise(self, x: Tensor, source: Noise) -> tuple[Tensor, Tensor]:
         """Draw uniforms."""
         return source.uniform(len(x), tuple(x.shape[1:]), x), x.new_zeros(len(x))
+
+
+class NoDequantisation(Dequantisation):
+    """No noise, for a distribution of whole levels, such as a VAE with a likelihood of levels.
+
+    Not for a density of real numbers, whose values at whole levels are no probabilities. What is reported is
+    as exact as the distribution; a bound is its own, with its own draws and standard error.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from logpx.images import ImageModel, UniformLevels
+    >>> shape = (1, 1, 1)
+    >>> model = ImageModel(UniformLevels(shape, levels=4), 4, NoDequantisation())
+    >>> model.log_prob(torch.zeros(1, *shape)).exp(), model.kind
+    (tensor([0.2500]), 'exact')
+    """
+
+    def noise(self, x: Tensor, source: Noise) -> tuple[Tensor, Tensor]:
+        """Return zeros."""
+        return torch.zeros_like(x), x.new_zeros(len(x))
+
+    def log_prob_lower(
+        self,
+        density: Distribution,
+        units: Transform,
+        x: Tensor,
+        context: Tensor | None,
+        source: Noise,
+        draws: int | None,
+        exactness: int | None,
+    ) -> LowerBound:
+        """Return what the distribution itself says, from `exactness` or else `draws` draws of its own."""
+        bound = density.log_prob_lower(x, exactness or draws, source.seed or 0, context, source.first)
+        return LowerBound(bound.log_prob.double(), bound.standard_error.double())
+
+    def noises(self, draws: int) -> int | None:
+        """Return None: the distribution decides on its draws."""
+        return None
+
+    def kind(self, density: Distribution) -> str:
+        """Return that of the distribution."""
+        return density.kind
+
+    def preprocessing(self, event_shape: Sequence[int], levels: int) -> Transform:
+        """Return whole levels as they are."""
+        return IdentityPixels(event_shape, levels)
+
+    def check(self, units: Transform) -> None:
+        """Refuse all units but whole levels."""
+        if not isinstance(units, IdentityPixels):
+            raise UsageError(
+                f"{type(units).__name__}, where a distribution of whole levels takes them as they are",
+                fix="leave the preprocessing out, or add noise: UniformDequantisation()",
+            )

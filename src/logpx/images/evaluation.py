@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from torch import Tensor
 
-__all__ = ["ImageComparison", "ImageEvaluation", "LowerBound", "ScoredImages"]
+from logpx.distributions import Distribution, LowerBound
+from logpx.images.units import bits_per_dimension
+from logpx.training.means import RunningMean
 
-
-@dataclass(frozen=True)
-class LowerBound:
-    """Lower bounds of log p(x) of some pictures.
-
-    Attributes
-    ----------
-    log_prob : ndarray of float64
-        The mean over the draws of noise, in nats; one number per picture.
-    standard_error : ndarray of float64
-        Its standard error over the draws; NaN for a single draw.
-    """
-
-    log_prob: npt.NDArray[np.float64]
-    standard_error: npt.NDArray[np.float64]
+__all__ = ["ImageComparison", "ImageEvaluation", "ScoredImages", "Tally"]
 
 
 @dataclass(frozen=True)
@@ -37,14 +24,14 @@ class ScoredImages:
     start : int
         The number of pictures before the batch.
     bound : LowerBound
-        In nats.
-    bits_per_dimension : ndarray of float64
-        The same in bits per dimension.
+        In nats, float64.
+    bits_per_dimension : Tensor of float64
+        The same in bits per dimension, shape ``(n,)``.
     """
 
     start: int
     bound: LowerBound
-    bits_per_dimension: npt.NDArray[np.float64]
+    bits_per_dimension: Tensor
 
 
 @dataclass(frozen=True)
@@ -77,11 +64,13 @@ class ImageEvaluation:
     mean, mean_standard_error : float
         The mean of the lower bound of log p(x) in nats per picture, and its standard error.
     kind : str
-        ``lower bound``.
+        ``exact`` or ``lower bound``.
     rows : int
         The number of pictures.
-    draws : int
-        Draws of noise per picture.
+    draws : int or None
+        Draws of noise per picture; None where there is no noise.
+    exactness : int or None
+        Samples of the importance-weighted bound of each picture; None where it was left to the model.
     baselines : mapping of str to ImageComparison
         The same pictures under simple models.
     """
@@ -92,9 +81,62 @@ class ImageEvaluation:
     mean_standard_error: float
     kind: str
     rows: int
-    draws: int
+    draws: int | None
+    exactness: int | None
     baselines: Mapping[str, ImageComparison]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
         return asdict(self)
+
+
+class Tally:
+    """The means of a model and its baselines over pictures, taken batch by batch.
+
+    Parameters
+    ----------
+    event_shape
+        The shape of a picture.
+    baselines
+        What the model is compared with, by name.
+    """
+
+    def __init__(self, event_shape: Sequence[int], baselines: Mapping[str, Distribution]) -> None:
+        self._shape, self._baselines = tuple(event_shape), baselines
+        self._own, self._nats = RunningMean(), RunningMean()
+        self._others = {name: RunningMean() for name in baselines}
+        self._gains = {name: RunningMean() for name in baselines}
+
+    def add(self, x: Tensor, log_prob: Tensor) -> None:
+        """Take in whole levels, and what the model says of them."""
+        bits = bits_per_dimension(log_prob, self._shape)
+        self._nats.add(log_prob)
+        self._own.add(bits)
+        for name, baseline in self._baselines.items():
+            other = bits_per_dimension(baseline.log_prob(x).double().cpu(), self._shape)
+            self._others[name].add(other)
+            self._gains[name].add(other - bits)
+
+    def evaluation(self, kind: str, draws: int | None, exactness: int | None) -> ImageEvaluation:
+        """Return the evaluation of all pictures so far."""
+        baselines = {
+            name: ImageComparison(
+                other.value,
+                other.standard_error,
+                self._gains[name].value,
+                self._gains[name].standard_error,
+            )
+            for name, other in self._others.items()
+        }
+        own, nats = self._own, self._nats
+        return ImageEvaluation(
+            own.value,
+            own.standard_error,
+            nats.value,
+            nats.standard_error,
+            kind,
+            own.count,
+            draws,
+            exactness,
+            baselines,
+        )

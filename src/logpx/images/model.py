@@ -1,26 +1,25 @@
-"""The model of images: whole levels in, a lower bound of log p(x) out."""
+"""The model of images: whole levels in, log p(x) or a lower bound of it out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from logpx.distributions import Distribution
+from logpx.arguments import check_count
+from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.images.dequantisation import Dequantisation, UniformDequantisation
-from logpx.images.evaluation import ImageComparison, ImageEvaluation, LowerBound, ScoredImages
+from logpx.images.evaluation import ImageEvaluation, ScoredImages, Tally
 from logpx.images.noise import Noise
-from logpx.images.preprocessing import LogitPixels
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
 from logpx.images.sampling import sample_pictures
 from logpx.images.units import bits_per_dimension
-from logpx.training.means import RunningMean
 from logpx.transforms import Transform
 from logpx.transforms.base import check_event
 
@@ -38,18 +37,20 @@ class ImageModel(Distribution):
 
     .. math:: \log P(x) \ge E_{q(u | x)}[\log p(x + u) - \log q(u | x)],
 
-    with the log abs(det) of every change of units within. The class of a picture, one-hot, may be a context.
+    with the log abs(det) of every change of units within. A distribution of whole levels, such as a VAE with
+    a likelihood of levels, takes no noise: `NoDequantisation`. The class of a picture, one-hot, may be a
+    context.
 
     Parameters
     ----------
     flow
-        The density of preprocessed pictures, of event shape (C, H, W).
+        The density of preprocessed pictures, of event shape (C, H, W), or their distribution.
     levels
         The number of levels L.
     dequantisation
         The noise q; uniform by default.
     preprocessing
-        From levels to the units of the flow; `LogitPixels` by default.
+        From levels to the units of the flow; by default `LogitPixels`, or levels as they are without noise.
     classes
         The names of the classes that the flow is conditioned on; as many as it has context features.
     baselines
@@ -63,7 +64,7 @@ class ImageModel(Distribution):
     >>> model = ImageModel(Flow(StandardNormal(shape), Affine(shape)))
     >>> bound = model.log_prob_lower(torch.zeros(2, *shape, dtype=torch.uint8), draws=4, seed=0)
     >>> bound.log_prob.shape, bound.standard_error.shape, model.kind
-    ((2,), (2,), 'lower bound')
+    (torch.Size([2]), torch.Size([2]), 'lower bound')
     """
 
     allows_constants = True
@@ -88,17 +89,19 @@ class ImageModel(Distribution):
                 f"{len(classes)} classes for a flow of {self.context_features} context features",
                 fix="build the flow with context=len(classes)",
             )
-        self.preprocessing = LogitPixels(self.event_shape, levels) if preprocessing is None else preprocessing
         self.flow = flow
         self.levels = levels
-        self.dequantisation = UniformDequantisation() if dequantisation is None else dequantisation
+        noise = UniformDequantisation() if dequantisation is None else dequantisation
+        units = noise.preprocessing(self.event_shape, levels) if preprocessing is None else preprocessing
+        noise.check(units)
+        self.preprocessing, self.dequantisation = units, noise
         self.classes = None if classes is None else list(classes)
         self.baselines = nn.ModuleDict(dict(baselines or {}))
 
     @property
     def kind(self) -> str:
-        """What the reported numbers are: always ``lower bound``."""
-        return "lower bound"
+        """What the reported numbers are: ``lower bound``, or ``exact`` of an exact distribution of levels."""
+        return self.dequantisation.kind(self.flow)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the lower bound with one draw of noise, in nats, shape ``(n,)``; see `log_prob_lower`.
@@ -108,31 +111,49 @@ class ImageModel(Distribution):
         """
         check_event(x, self.event_shape)
         if self.training:
-            return self._bound(x, context, Noise())
+            return self._log_weight(x, context, Noise())
         starts = range(0, len(x), _CHUNK)
         parts = [
-            self._bound(x[i : i + _CHUNK], _rows(context, i, i + _CHUNK), Noise(0, first=i)) for i in starts
+            self._log_weight(x[i : i + _CHUNK], _rows(context, i, i + _CHUNK), Noise(0, first=i))
+            for i in starts
         ]
         return torch.cat(parts) if parts else x.new_zeros(0, dtype=self._like().dtype)
 
     @torch.no_grad()
     def log_prob_lower(
-        self, x: Tensor, draws: int = 1, seed: int = 0, context: Tensor | None = None, first: int = 0
+        self,
+        x: Tensor,
+        draws: int | None = None,
+        seed: int = 0,
+        context: Tensor | None = None,
+        first: int = 0,
+        exactness: int | None = None,
     ) -> LowerBound:
-        """Return lower bounds of log p(x), averaged over draws of noise.
+        """Return lower bounds of log p(x), averaged over draws of noise or importance-weighted.
 
         Parameters
         ----------
         x
             Whole levels, shape ``(n, C, H, W)``, of any type.
         draws
-            How many draws of noise per picture.
+            How many draws of noise per picture, 1 by default; without noise, those of the distribution.
         seed
-            Seed of the noise; a picture's noise depends on the seed, its number and the draw alone.
+            Seed of the noise; a picture's noise depends on the seed, its number and the draw alone. Draws of
+            a distribution of levels are its own.
         context
             Shape ``(n, context_features)``; see `context_of`.
         first
             The number of pictures before these.
+        exactness
+            A number K of samples for one importance-weighted bound in place of the average: the log of the
+            mean over K noises, or K draws of a distribution of levels. The more, the nearer to log p(x), in
+            memory that hardly grows.
+
+        Returns
+        -------
+        LowerBound
+            In float64. The standard error is that of the average, NaN for a single draw, or by the delta
+            method.
 
         Raises
         ------
@@ -140,23 +161,54 @@ class ImageModel(Distribution):
             If a value is no whole level of the model; names the picture.
         UsageError
             If the shape is another, or the context does not fit.
+
+        References
+        ----------
+        Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders; Hoogeboom, Cohen and Tomczak
+        2020, Learning discrete distributions by dequantization (importance-weighted dequantisation).
         """
-        if checked_count(draws) < 1:
-            raise UsageError(f"{draws} draws", fix="use at least one draw")
+        for name, count in (("draws", draws), ("exactness", exactness)):
+            if count is not None:
+                check_count(name, count)
+        seed = checked_seed(seed)
         check_event(x, self.event_shape)
         self._check_levels(x, first)
-        parts = [
-            self._draws(
-                x[i : i + _CHUNK], _rows(context, i, i + _CHUNK), checked_seed(seed), first + i, draws
-            )
-            for i in range(0, len(x), _CHUNK)
-        ]
-        values = torch.cat(parts, 1) if parts else torch.zeros(draws, 0, dtype=torch.float64)
-        spread = values.std(0) if draws > 1 else torch.full_like(values[0], torch.nan)
-        return LowerBound(values.mean(0).numpy(), (spread / draws**0.5).numpy())
+        values = [torch.zeros(0, dtype=torch.float64)]
+        errors = [torch.zeros(0, dtype=torch.float64)]
+        training = self.training
+        self.eval()
+        try:
+            for i in range(0, len(x), _CHUNK):
+                bound = self.dequantisation.log_prob_lower(
+                    self.flow,
+                    self.preprocessing,
+                    x[i : i + _CHUNK].to(self._like()),
+                    _rows(context, i, i + _CHUNK),
+                    Noise(seed, first + i),
+                    draws,
+                    exactness,
+                )
+                values.append(bound.log_prob.cpu())
+                errors.append(bound.standard_error.cpu())
+        finally:
+            self.train(training)
+        return LowerBound(torch.cat(values), torch.cat(errors))
 
-    def score(self, source: Any, seed: int = 0, draws: int = 8) -> Iterator[ScoredImages]:
+    def score(
+        self, source: Any, seed: int = 0, draws: int = 8, exactness: int | None = None
+    ) -> Iterator[ScoredImages]:
         """Score pictures, anything that `open_images` takes, in memory that does not grow with their number.
+
+        Parameters
+        ----------
+        source
+            The pictures.
+        seed
+            Of the draws.
+        draws
+            Draws of noise per picture, where there is noise.
+        exactness
+            As in `log_prob_lower`.
 
         Raises
         ------
@@ -164,42 +216,25 @@ class ImageModel(Distribution):
             If the pictures have another shape, levels or, for a model of classes, no labels.
         """
         for start, x, context in self._batches(source):
-            bound = self.log_prob_lower(x, draws, seed, context, start)
-            bits = bits_per_dimension(torch.from_numpy(bound.log_prob), self.event_shape)
-            yield ScoredImages(start, bound, bits.numpy())
+            bound = self.log_prob_lower(x, self.dequantisation.noises(draws), seed, context, start, exactness)
+            yield ScoredImages(start, bound, bits_per_dimension(bound.log_prob, self.event_shape))
 
     @torch.no_grad()
-    def evaluate(self, source: Any, seed: int = 0, draws: int = 1) -> ImageEvaluation:
-        """Return the mean bits per dimension of pictures and its standard error, beside the baselines."""
-        own, nats = RunningMean(), RunningMean()
-        others = {name: RunningMean() for name in self.baselines}
-        gains = {name: RunningMean() for name in self.baselines}
+    def evaluate(
+        self, source: Any, seed: int = 0, draws: int = 1, exactness: int | None = None
+    ) -> ImageEvaluation:
+        """Return the mean bits per dimension of pictures and its standard error, beside the baselines.
+
+        Parameters
+        ----------
+        source, seed, draws, exactness
+            As in `score`.
+        """
+        tally = Tally(self.event_shape, cast(Mapping[str, Distribution], self.baselines))
+        noises = self.dequantisation.noises(draws)
         for start, x, context in self._batches(source):
-            log_prob = torch.from_numpy(self.log_prob_lower(x, draws, seed, context, start).log_prob)
-            bits = bits_per_dimension(log_prob, self.event_shape)
-            nats.add(log_prob)
-            own.add(bits)
-            for name in others:
-                baseline: Any = self.baselines[name]
-                other = bits_per_dimension(baseline.log_prob(x).double().cpu(), self.event_shape)
-                others[name].add(other)
-                gains[name].add(other - bits)
-        baselines = {
-            name: ImageComparison(
-                others[name].value, others[name].standard_error, gains[name].value, gains[name].standard_error
-            )
-            for name in others
-        }
-        return ImageEvaluation(
-            own.value,
-            own.standard_error,
-            nats.value,
-            nats.standard_error,
-            self.kind,
-            own.count,
-            draws,
-            baselines,
-        )
+            tally.add(x, self.log_prob_lower(x, noises, seed, context, start, exactness).log_prob)
+        return tally.evaluation(self.kind, noises if exactness is None else None, exactness)
 
     @torch.no_grad()
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
@@ -244,20 +279,9 @@ class ImageModel(Distribution):
         if initialise is not None:
             initialise(self.preprocessing.forward(x + u)[0], context)
 
-    def _bound(self, x: Tensor, context: Tensor | None, source: Noise) -> Tensor:
+    def _log_weight(self, x: Tensor, context: Tensor | None, source: Noise) -> Tensor:
         x = x.to(self._like())
-        u, log_q = self.dequantisation.noise(x, source)
-        z, ladj = self.preprocessing.forward(x + u)
-        return self.flow.log_prob(z, context) + ladj - log_q
-
-    def _draws(self, x: Tensor, context: Tensor | None, seed: int, first: int, draws: int) -> Tensor:
-        training = self.training
-        self.eval()
-        try:
-            values = [self._bound(x, context, Noise(seed, first, draw)) for draw in range(draws)]
-        finally:
-            self.train(training)
-        return torch.stack(values).double().cpu()
+        return self.dequantisation.log_weight(self.flow, self.preprocessing, x, context, source)
 
     def _check_levels(self, x: Tensor, first: int) -> None:
         # In 8 bits the number of levels itself would be 0.

@@ -1,4 +1,4 @@
-"""From dequantised levels to the units of a flow, with the log abs(det) of the change."""
+"""From levels to the units of a model, with the log abs(det) of the change."""
 
 from __future__ import annotations
 
@@ -12,13 +12,43 @@ from logpx.errors import UsageError
 from logpx.transforms import Logit, Transform
 from logpx.transforms.base import check_event
 
-__all__ = ["LinearPixels", "LogitPixels"]
+__all__ = ["IdentityPixels", "LinearPixels", "LogitPixels"]
 
 
 def _checked_levels(levels: int) -> int:
     if not isinstance(levels, int) or not 2 <= levels <= 256:
         raise UsageError(f"{levels!r} levels", fix="give a whole number from 2 to 256")
     return levels
+
+
+class IdentityPixels(Transform):
+    """Levels as they are, for a distribution of whole levels.
+
+    Parameters
+    ----------
+    event_shape
+        Channels, height and width.
+    levels
+        The number of levels.
+
+    Examples
+    --------
+    >>> IdentityPixels((1, 1, 1), 256).forward(torch.full((1, 1, 1, 1), 192.0))
+    (tensor([[[[192.]]]]), tensor([0.]))
+    """
+
+    def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
+        super().__init__(event_shape)
+        self.levels = _checked_levels(levels)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return levels as they are."""
+        check_event(x, self.event_shape)
+        return x, x.new_zeros(x.shape[: x.dim() - len(self.event_shape)])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return levels as they are."""
+        return self.forward(z)
 
 
 class LinearPixels(Transform):

@@ -12,7 +12,7 @@ from logpx import fit, load
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DataError, UsageError
 from logpx.flows import RealNVP
-from logpx.images import IMAGE_FAMILIES, ImageFamily, fit_images, open_images, write_images
+from logpx.images import IMAGE_FAMILIES, FlowFamily, fit_images, open_images, write_images
 from logpx.images.fitting.families import image_family_named
 from logpx.images.fitting.rows import divide_images
 from logpx.storage import save
@@ -25,11 +25,15 @@ def small(shape: tuple[int, int, int], classes: int) -> Flow:
 
 @pytest.fixture(autouse=True)
 def quick_families(monkeypatch: pytest.MonkeyPatch):
-    affine = ImageFamily(
-        "affine", "", lambda shape, classes: Flow(StandardNormal(shape), Affine(shape)), 0.03
+    affine = FlowFamily(
+        name="affine",
+        build=lambda shape, classes: Flow(StandardNormal(shape), Affine(shape)),
+        learning_rate=0.03,
     )
     monkeypatch.setitem(IMAGE_FAMILIES, "affine", affine)
-    monkeypatch.setitem(IMAGE_FAMILIES, "small", ImageFamily("small", "", small, 3e-3, 64))
+    monkeypatch.setitem(
+        IMAGE_FAMILIES, "small", FlowFamily(name="small", build=small, learning_rate=3e-3, batch_size=64)
+    )
 
 
 def test_fit_learns_and_says_by_how_much(digits: np.ndarray):

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from logpx import flows
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
+from logpx.images.fitting.autoencoder import AutoencoderFamily
+from logpx.images.fitting.family import FlowFamily, ImageFamily
 from logpx.suggestions import suggestion
 
-__all__ = ["IMAGE_FAMILIES", "ImageFamily", "image_family_named"]
+__all__ = ["IMAGE_FAMILIES", "image_family_named"]
 
 Shape = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class ImageFamily:
-    """A kind of flow of pictures, and how it is trained.
-
-    Attributes
-    ----------
-    name : str
-        What ``--model`` calls it.
-    summary : str
-        One phrase for help texts.
-    build : callable
-        From the event shape (C, H, W) and the number of classes to the flow.
-    learning_rate, batch_size, gradient_clip
-        Of `logpx.training.fit`.
-    """
-
-    name: str
-    summary: str
-    build: Callable[[Shape, int], Distribution]
-    learning_rate: float = 1e-3
-    batch_size: int = 128
-    gradient_clip: float = 500.0
 
 
 def _real_nvp(shape: Shape, classes: int) -> Distribution:
@@ -51,14 +26,24 @@ def _mint_net(shape: Shape, classes: int) -> Distribution:
     return flows.MintNet(shape, layers=6, hidden=16, context=classes)
 
 
-IMAGE_FAMILIES: dict[str, ImageFamily] = {
-    family.name: family
-    for family in (
-        ImageFamily("realnvp", "multi-scale affine couplings on checkerboards and channels", _real_nvp),
-        ImageFamily("glow", "actnorm, 1×1 convolutions and affine couplings, multi-scale", _glow),
-        ImageFamily("mintnet", "masked convolutions; any size, samples by iteration", _mint_net),
-    )
-}
+_FAMILIES: tuple[ImageFamily, ...] = (
+    FlowFamily(
+        name="realnvp",
+        summary="multi-scale affine couplings on checkerboards and channels",
+        build=_real_nvp,
+    ),
+    FlowFamily(
+        name="glow", summary="actnorm, 1×1 convolutions and affine couplings, multi-scale", build=_glow
+    ),
+    FlowFamily(
+        name="mintnet", summary="masked convolutions; any size, samples by iteration", build=_mint_net
+    ),
+    AutoencoderFamily(
+        name="vae", summary="variational autoencoder of whole levels; any size", learning_rate=3e-3
+    ),
+)
+
+IMAGE_FAMILIES: dict[str, ImageFamily] = {family.name: family for family in _FAMILIES}
 
 
 def image_family_named(name: str) -> ImageFamily:

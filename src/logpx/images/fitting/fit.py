@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.images.dequantisation import Dequantisation, UniformDequantisation
 from logpx.images.fitting.baselines import fit_baselines
-from logpx.images.fitting.families import ImageFamily, image_family_named
+from logpx.images.fitting.families import image_family_named
+from logpx.images.fitting.family import ImageFamily, ImageWishes
 from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
-from logpx.images.preprocessing import LogitPixels
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
 from logpx.images.units import bits_per_dimension
-from logpx.images.variational import VariationalDequantisation
 from logpx.training import FitResult, fit
 from logpx.training.device import usable_device
 
-__all__ = ["DEQUANTISATIONS", "ImageFitResult", "fit_images"]
+__all__ = ["ImageFitResult", "fit_images"]
 
 _DEFAULT_SECONDS = 600.0
 _ENDLESS = 10_000_000
-# Grey drawings have many pixels at black: a wide margin would waste most of the first level.
-_ALPHA = {1: 1e-3, 3: 0.05}
-
-#: How noise is added, by name: from shape and number of levels.
-DEQUANTISATIONS: Mapping[str, Callable[[tuple[int, int, int], int], Dequantisation]] = {
-    "uniform": lambda shape, levels: UniformDequantisation(),
-    "variational": lambda shape, levels: VariationalDequantisation(shape, levels),
-}
 
 
 @dataclass(frozen=True)
@@ -54,8 +43,8 @@ class ImageFitResult:
     rows, train_rows, validation_rows : int
         Pictures of the source, and pictures used to fit and to stop by.
     bits_per_dimension, standard_error : float or None
-        Mean over the validation pictures with one fixed draw of noise, and its standard error; None without
-        such pictures.
+        Mean over the validation pictures with fixed draws (of noise one), and its standard error; None
+        without such pictures.
     seconds : float
         Time taken, the reading included.
     seed : int
@@ -109,8 +98,9 @@ def fit_images(
     labels: Any = None,
     levels: int | None = None,
     data: Any = None,
-    dequantisation: str = "uniform",
+    dequantisation: str | None = None,
     alpha: float | None = None,
+    latent: int | None = None,
     max_time: float | None = None,
     max_steps: int | None = None,
     batch_size: int | None = None,
@@ -121,7 +111,7 @@ def fit_images(
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
 ) -> ImageFitResult:
-    """Fit a flow to pictures by maximum likelihood of a lower bound.
+    """Fit a flow or a VAE to pictures by maximum likelihood of a lower bound.
 
     Parameters
     ----------
@@ -136,9 +126,11 @@ def fit_images(
     labels, levels, data
         As in `open_images`.
     dequantisation
-        ``uniform`` or ``variational``.
+        Of a flow, ``uniform`` (the default) or ``variational``; a VAE needs none.
     alpha
-        The margin of `LogitPixels`; by default 0.001 for grey and 0.05 for colour pictures.
+        Of a flow, the margin of `LogitPixels`; by default 0.001 for grey and 0.05 for colour pictures.
+    latent
+        The number of latent dimensions of a VAE; 32 by default.
     max_time
         About how many seconds to take; 600 by default, unless `max_steps` is given.
     max_steps, batch_size, learning_rate, progress, should_stop
@@ -163,12 +155,9 @@ def fit_images(
     seed = checked_seed(seed)
     if max_time is not None and not max_time > 0.0:
         raise UsageError(f"max_time is {max_time}", fix="give a number of seconds above 0")
-    if dequantisation not in DEQUANTISATIONS:
-        raise UsageError(
-            f"there is no dequantisation {dequantisation!r}", fix=f"choose {' or '.join(DEQUANTISATIONS)}"
-        )
     where = usable_device(device)
-    family = image_family_named(model)
+    family, wishes = image_family_named(model), ImageWishes(dequantisation, alpha, latent)
+    family.check(wishes)
     images = open_images(source, labels=labels, levels=levels, data=data)
     classes = _classes(images, conditional)
     others = None
@@ -178,13 +167,7 @@ def fit_images(
     shape = images.event_shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**64)
-        fitted = ImageModel(
-            _built(family, images, len(classes or ())),
-            images.levels,
-            DEQUANTISATIONS[dequantisation](shape, images.levels),
-            LogitPixels(shape, images.levels, _ALPHA[shape[0]] if alpha is None else alpha),
-            classes,
-        )
+        fitted = family.model(images, classes, wishes)
     divided = divide_images(images, others, len(classes or ()), seed)
     baselines = fit_baselines(divided.training, shape, images.levels)
     held = 0 if divided.validation is None else len(divided.validation)
@@ -217,17 +200,7 @@ def fit_images(
         fitted.flow, images.levels, fitted.dequantisation, fitted.preprocessing, classes, baselines
     )
     finished.eval()
-    return _result(finished, trained, family.name, images, divided, held, time.monotonic() - start, seed)
-
-
-def _built(family: ImageFamily, images: Images, classes: int) -> Distribution:
-    try:
-        return family.build(images.event_shape, classes)
-    except UsageError as error:
-        # A flow that does not suit pictures of this size does not know where they come from.
-        error.file = images.file
-        error.fix = f"{error.fix}, or fit mintnet, which takes any size"
-        raise
+    return _result(finished, trained, family, images, divided, held, time.monotonic() - start, seed)
 
 
 def _classes(images: Images, conditional: bool) -> list[str] | None:
@@ -245,7 +218,7 @@ def _classes(images: Images, conditional: bool) -> list[str] | None:
 def _result(
     model: ImageModel,
     trained: FitResult,
-    family: str,
+    family: ImageFamily,
     images: Images,
     divided: Divided,
     held: int,
@@ -256,7 +229,7 @@ def _result(
     if trained.best_validation is not None and trained.best_validation_error is not None:
         bits = bits_per_dimension(trained.best_validation, model.event_shape)
         error = -bits_per_dimension(trained.best_validation_error, model.event_shape)
-    notes = ["log p is a lower bound: noise over one level was added to every pixel"]
+    notes = [family.note]
     if not trained.history[-1].step:
         notes.append("there was no time for a single step: the model is untrained; give it more time")
     if not held:
@@ -264,7 +237,7 @@ def _result(
     return ImageFitResult(
         model,
         trained,
-        family,
+        family.name,
         images.count,
         divided.train_rows,
         held,

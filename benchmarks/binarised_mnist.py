@@ -1,0 +1,118 @@
+"""VAE and IWAE of binarised MNIST, the one-hidden-block network of Burda et al., in a given time.
+
+Encoder and decoder have two layers of 200 tanh units; there are 50 latent dimensions. Each time a picture is
+used in training, its pixels are drawn anew with their gray values as probabilities (dynamic binarisation);
+test pictures are drawn once. The last 1,000 training pictures choose the weights. The figure is the
+importance-weighted bound of log p(x) with 5,000 draws, on test pictures.
+
+Run: python benchmarks/binarised_mnist.py --data FOLDER [--objective vae|iwae] [--minutes M] [--threads N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+from torch import Tensor
+
+import logpx
+from logpx.distributions import Distribution
+from logpx.distributions.likelihoods import BernoulliLikelihood
+from logpx.images import open_images
+from logpx.latent.vae import VAE, EvidenceLowerBound, ImportanceWeightedBound, Objective, latent_report
+from logpx.nets import MLP
+
+PIXELS, LATENT, WIDTHS = 784, 50, (200, 200)
+OBJECTIVES: dict[str, tuple[Objective, int]] = {
+    "vae": (EvidenceLowerBound(), 100),
+    "iwae": (ImportanceWeightedBound(50), 50),
+}
+
+
+class Binarised(Distribution):
+    """Gray values in [0, 1] under a model of truth values: drawn anew in training, fixed in evaluation."""
+
+    allows_constants = True
+
+    def __init__(self, model: VAE) -> None:
+        super().__init__(model.event_shape)
+        self.model = model
+
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        self.model.initialise(binary(x, 0))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.model.log_prob(binary(x, None if self.training else 0))
+
+
+def binary(gray: Tensor, seed: int | None) -> Tensor:
+    """Draw truth values."""
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return (torch.rand(gray.shape, generator=generator) < gray).to(gray.dtype)
+
+
+def pictures(source: str, data: str) -> Tensor:
+    """Return gray values in [0, 1], shape ``(n, 784)``."""
+    batches = open_images(source, data=data).batches()
+    return torch.cat([batch.pixels for batch in batches]).flatten(1).float() / 255.0
+
+
+def main() -> None:
+    """Train, and print a row of a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", required=True, help="the folder of data sets")
+    parser.add_argument("--objective", choices=list(OBJECTIVES), default="vae")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--test", type=int, default=10_000, help="how many test pictures")
+    parser.add_argument("--draws", type=int, default=5_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    objective, batch = OBJECTIVES[options.objective]
+    model = VAE(
+        BernoulliLikelihood(PIXELS),
+        LATENT,
+        encoder=MLP(PIXELS, 2 * LATENT, WIDTHS, activation="tanh", damped=False),
+        decoder=MLP(LATENT, PIXELS, WIDTHS, activation="tanh", damped=False),
+        objective=objective,
+        draws=2,
+    )
+    gray = pictures("mnist:train", options.data)
+    result = logpx.fit(
+        Binarised(model),
+        gray[:-1000],
+        gray[-1000:],
+        batch_size=batch,
+        learning_rate=1e-3,
+        max_steps=10_000_000,
+        max_time=60.0 * options.minutes,
+        patience=1_000_000,
+        noise=0.0,
+        seed=options.seed,
+        progress=False,
+    )
+    training_minutes = time.process_time() / 60.0
+    test = binary(pictures("mnist:test", options.data)[: options.test], 1)
+    began = time.monotonic()
+    bound = model.eval().log_prob_lower(test, options.draws, seed=1).log_prob
+    report = latent_report(model, test[:1000])
+    steps = result.history[-1].step
+    error = bound.std() / len(bound) ** 0.5
+    cells = [
+        options.objective,
+        f"{options.threads} thread(s), {options.minutes:g} min, of CPU time {training_minutes:.0f}",
+        f"{steps:,} steps of {batch} ({steps * batch / 59_000:.0f} epochs)",
+        f"{-bound.mean():.2f} ± {error:.2f}",
+        f"{len(test):,}",
+        f"{-report.elbo:.2f}",
+        str(report.active),
+        f"{time.monotonic() - began:.0f} s",
+    ]
+    print("| " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Time a training step of a variational autoencoder beside pythae's, turn by turn in one process.
+
+Binary pictures of 28 × 28, batches of 128, one hidden layer of 512 units on both sides of 16 latent
+dimensions. Each library makes its step with the optimiser that its own training takes by default (fused AdamW
+here, Adam there); a third column gives pythae the fused one, too.
+
+Run: python benchmarks/vae_step.py [--threads N] [--steps N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from pythae.models import VAE as PeerVAE
+from pythae.models import VAEConfig
+from pythae.models.base.base_utils import ModelOutput
+from pythae.models.nn import BaseDecoder, BaseEncoder
+from torch import Tensor, nn
+
+from logpx.distributions.likelihoods import BernoulliLikelihood
+from logpx.latent import VAE
+
+PIXELS, HIDDEN, LATENT, BATCH = 784, 512, 16, 128
+PICTURE = (1, 28, 28)
+
+
+class Encoder(BaseEncoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Linear(PIXELS, HIDDEN), nn.ReLU())
+        self.mean, self.log_variance = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
+
+    def forward(self, x: Tensor) -> ModelOutput:
+        h = self.hidden(x.flatten(1))
+        return ModelOutput(embedding=self.mean(h), log_covariance=self.log_variance(h))
+
+
+class Decoder(BaseDecoder):
+    def __init__(self) -> None:
+        super().__init__()
+        layers = nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, PIXELS), nn.Sigmoid()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor) -> ModelOutput:
+        return ModelOutput(reconstruction=self.layers(z).view(-1, *PICTURE))
+
+
+def step_of(
+    optimiser: torch.optim.Optimizer, loss: Callable[[Tensor], Tensor], pictures: Tensor
+) -> Callable[[], float]:
+    """Return a function that makes one step on random pictures and returns the seconds it took."""
+
+    def step() -> float:
+        start = time.perf_counter()
+        value = loss(pictures[torch.randint(len(pictures), (BATCH,))])
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        return time.perf_counter() - start
+
+    return step
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=300, help="steps of each side")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    pictures = (torch.rand(10_000, PIXELS) > 0.8).float()
+    own = VAE(BernoulliLikelihood(PIXELS), LATENT, (HIDDEN,)).train()
+    settings = VAEConfig(input_dim=PICTURE, latent_dim=LATENT, reconstruction_loss="bce")
+    peers = [PeerVAE(settings, encoder=Encoder(), decoder=Decoder()).train() for _ in range(2)]
+    steps = {
+        "logpx": step_of(
+            torch.optim.AdamW(own.parameters(), 1e-3, fused=True), lambda x: -own.log_prob(x).mean(), pictures
+        ),
+        "pythae": step_of(
+            torch.optim.Adam(peers[0].parameters(), 1e-3),
+            lambda x: peers[0]({"data": x.view(-1, *PICTURE)}).loss,
+            pictures,
+        ),
+        "pythae, fused AdamW": step_of(
+            torch.optim.AdamW(peers[1].parameters(), 1e-3, fused=True),
+            lambda x: peers[1]({"data": x.view(-1, *PICTURE)}).loss,
+            pictures,
+        ),
+    }
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for step in list(steps.values()) * 10:
+        step()
+    # Eight steps in a row: right after another's, caches hold the other's weights.
+    for _ in range(options.steps // 8):
+        for name, step in steps.items():
+            times[name] += [1e3 * step() for _ in range(8)]
+    print(
+        "| side | median, ms | fastest, ms | logpx / this, of medians | of fastest |\n|---|---|---|---|---|"
+    )
+    for name, values in times.items():
+        ratios = [of(times["logpx"]) / of(values) for of in (statistics.median, min)]
+        shown = [f"{number:.2f}" for number in (statistics.median(values), min(values), *ratios)]
+        print(f"| {name} | {' | '.join(shown)} |")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "pythae"))
+    print(f"{options.threads} threads; {versions}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Variational autoencoders of pictures: whole levels, without noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from logpx.arguments import check_count
+from logpx.distributions.likelihoods import BernoulliLikelihood, DiscretisedLogisticLikelihood, Likelihood
+from logpx.errors import UsageError
+from logpx.images.dequantisation import NoDequantisation
+from logpx.images.fitting.family import ImageFamily, ImageWishes
+from logpx.images.model import ImageModel
+from logpx.images.reading.images import Images
+from logpx.latent import VAE
+from logpx.nets import ConvolutionalDecoder, ConvolutionalEncoder
+
+__all__ = ["AutoencoderFamily"]
+
+_LATENT = 32
+_HIDDEN = (16, 32)
+# In evaluation; that of the validation pictures, after every epoch, should not take as long as the epoch.
+_DRAWS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderFamily(ImageFamily):
+    """A VAE with residual convolutions, and a likelihood of whole levels."""
+
+    note: ClassVar[str] = "log p is a lower bound: the latent variable is integrated out with draws of it"
+
+    def check(self, wishes: ImageWishes) -> None:
+        """Refuse noise, and numbers of latent dimensions that cannot be meant."""
+        for name in ("dequantisation", "alpha"):
+            if getattr(wishes, name) is not None:
+                raise UsageError(
+                    f"{name} is {getattr(wishes, name)!r}, but {self.name} takes whole levels, without noise",
+                    fix=f"leave {name} out",
+                )
+        if wishes.latent is not None:
+            check_count("latent", wishes.latent)
+
+    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+        """Return a VAE of whole levels."""
+        shape, levels, context = images.event_shape, images.levels, len(classes or ())
+        latent = _LATENT if wishes.latent is None else wishes.latent
+        likelihood = _likelihood(shape, levels)
+        vae = VAE(
+            likelihood,
+            latent,
+            encoder=ConvolutionalEncoder(shape, 2 * latent, _HIDDEN, context),
+            decoder=ConvolutionalDecoder(latent, shape, likelihood.numbers, _HIDDEN[::-1], context),
+            draws=_DRAWS,
+            context=context,
+            flatten=False,
+        )
+        return ImageModel(vae, levels, NoDequantisation(), classes=classes)
+
+
+def _likelihood(shape: Sequence[int], levels: int) -> Likelihood:
+    if levels == 2:
+        return BernoulliLikelihood(shape)
+    return DiscretisedLogisticLikelihood(shape, levels)

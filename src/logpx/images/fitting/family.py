@@ -1,0 +1,138 @@
+"""What a family of models of pictures has to answer, and the families of flows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from logpx.distributions import Distribution
+from logpx.errors import UsageError
+from logpx.images.dequantisation import Dequantisation, UniformDequantisation
+from logpx.images.model import ImageModel
+from logpx.images.preprocessing import LogitPixels
+from logpx.images.reading.images import Images
+from logpx.images.variational import VariationalDequantisation
+
+__all__ = ["DEQUANTISATIONS", "FlowFamily", "ImageFamily", "ImageWishes"]
+
+Shape = tuple[int, int, int]
+
+# Grey drawings have many pixels at black: a wide margin would waste most of the first level.
+_ALPHA = {1: 1e-3, 3: 0.05}
+
+#: How noise is added, by name: from shape and number of levels.
+DEQUANTISATIONS: Mapping[str, Callable[[Shape, int], Dequantisation]] = {
+    "uniform": lambda shape, levels: UniformDequantisation(),
+    "variational": lambda shape, levels: VariationalDequantisation(shape, levels),
+}
+
+
+@dataclass(frozen=True)
+class ImageWishes:
+    """What the caller asked of a model of pictures; None leaves the choice to the family.
+
+    Attributes
+    ----------
+    dequantisation, alpha, latent
+        As in `logpx.images.fit_images`.
+    """
+
+    dequantisation: str | None = None
+    alpha: float | None = None
+    latent: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFamily(ABC):
+    """A kind of model of pictures, and how it is trained.
+
+    Attributes
+    ----------
+    name : str
+        What ``--model`` calls it.
+    summary : str
+        One phrase for help texts.
+    learning_rate, batch_size, gradient_clip
+        Of `logpx.training.fit`.
+    note : str
+        What the user should know of its log p.
+    """
+
+    name: str
+    summary: str = ""
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+    gradient_clip: float = 500.0
+    note: ClassVar[str]
+
+    @abstractmethod
+    def check(self, wishes: ImageWishes) -> None:
+        """Refuse what the family does not know, before anything is read.
+
+        Raises
+        ------
+        UsageError
+            Naming it.
+        """
+
+    @abstractmethod
+    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+        """Return an untrained model for some pictures.
+
+        Parameters
+        ----------
+        images
+            The pictures: their shape and levels.
+        classes
+            The names of the classes to be conditioned on.
+        wishes
+            What was asked for.
+
+        Raises
+        ------
+        UsageError
+            If there is none for pictures of that size.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowFamily(ImageFamily):
+    """A kind of flow, with noise over one level.
+
+    Attributes
+    ----------
+    build : callable
+        From the event shape (C, H, W) and the number of classes to the flow.
+    """
+
+    build: Callable[[Shape, int], Distribution]
+    note: ClassVar[str] = "log p is a lower bound: noise over one level was added to every pixel"
+
+    def check(self, wishes: ImageWishes) -> None:
+        """Refuse latent dimensions, and unknown noise."""
+        if wishes.latent is not None:
+            raise UsageError(
+                f"{self.name} has as many latent dimensions as a picture has",
+                fix="leave latent out, or fit vae",
+            )
+        if wishes.dequantisation not in (None, *DEQUANTISATIONS):
+            raise UsageError(
+                f"there is no dequantisation {wishes.dequantisation!r}",
+                fix=f"choose {' or '.join(DEQUANTISATIONS)}",
+            )
+
+    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+        """Return a flow of noisy pictures on the real line."""
+        shape, levels = images.event_shape, images.levels
+        try:
+            flow = self.build(shape, len(classes or ()))
+        except UsageError as error:
+            # A flow that does not suit pictures of this size does not know where they come from.
+            error.file = images.file
+            error.fix = f"{error.fix}, or fit mintnet or vae, which take any size"
+            raise
+        alpha = _ALPHA[shape[0]] if wishes.alpha is None else wishes.alpha
+        noise = DEQUANTISATIONS[wishes.dequantisation or "uniform"](shape, levels)
+        return ImageModel(flow, levels, noise, LogitPixels(shape, levels, alpha), classes)
