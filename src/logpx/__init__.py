@@ -26,12 +26,13 @@ if TYPE_CHECKING:
         inference,
         latent,
         nets,
+        posteriors,
         storage,
         tables,
         training,
         transforms,
     )
-    from logpx.api import evidence, fit, load, save
+    from logpx.api import evidence, fit, load, posterior, save
 
 __all__ = [
     "__version__",
@@ -46,6 +47,8 @@ __all__ = [
     "latent",
     "load",
     "nets",
+    "posterior",
+    "posteriors",
     "save",
     "storage",
     "tables",
@@ -53,7 +56,7 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"evidence", "fit", "load", "save"})
+_FROM_API = frozenset({"evidence", "fit", "load", "posterior", "save"})
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The few names that reach across rooms: fit, evidence, save, load."""
+"""The few names that reach across rooms: fit, evidence, posterior, save, load."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any, overload
 from logpx.distributions import Distribution
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
 from logpx.inference import evidence
+from logpx.posteriors import posterior
 from logpx.storage import load, save
 from logpx.tables import TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
-__all__ = ["evidence", "fit", "load", "save"]
+__all__ = ["evidence", "fit", "load", "posterior", "save"]
 
 
 @overload

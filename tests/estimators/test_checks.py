@@ -3,7 +3,13 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from logpx.estimators import FactorAnalysis, FlowDensity, GaussianMixture, ProbabilisticPCA
+from logpx.estimators import (
+    FactorAnalysis,
+    FlowDensity,
+    GaussianMixture,
+    ProbabilisticPCA,
+    VariationalAutoencoder,
+)
 from logpx.latent import ConjugatePrior
 
 # What the checks themselves provoke: fits of very few rows, and checks that need other packages.
@@ -25,6 +31,8 @@ ESTIMATORS = [
     ProbabilisticPCA(),
     ProbabilisticPCA(n_components=1, allow_nan=False),
     FactorAnalysis(n_components=1),
+    VariationalAutoencoder(hidden=(8,), max_epochs=3),
+    VariationalAutoencoder(n_components=1, hidden=(8,), max_epochs=3, allow_nan=False, dtype="float64"),
 ]
 
 

@@ -36,9 +36,11 @@ from logpx.distributions.likelihoods import (
 from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
 from logpx.images import (
     FlatNormal,
+    IdentityPixels,
     ImageModel,
     LinearPixels,
     LogitPixels,
+    NoDequantisation,
     PixelHistogram,
     UniformDequantisation,
     UniformLevels,
@@ -67,7 +69,16 @@ from logpx.latent import (
     StickingTheLandingBound,
     VampPrior,
 )
-from logpx.nets import MADE, MLP, CircularEmbedding, ConvolutionalResNet, Embedded, ResidualMLP
+from logpx.nets import (
+    MADE,
+    MLP,
+    CircularEmbedding,
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
+    ConvolutionalResNet,
+    Embedded,
+    ResidualMLP,
+)
 from logpx.storage import REGISTRY, load, save
 from logpx.tables import Column, Columns, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
@@ -331,6 +342,23 @@ MODELS["VAE, weighted"] = lambda: VAE(
     NormalLikelihood(3), 2, hidden=(8,), objective=ImportanceWeightedBound(5)
 )
 MODELS["VAE, doubly"] = lambda: VAE(NormalLikelihood(3), 2, hidden=(8,), objective=DoublyReparameterised(5))
+
+
+def vae_of_images() -> ImageModel:
+    shape = (3, 5, 4)
+    likelihood = DiscretisedLogisticLikelihood(shape, levels=9)
+    vae = VAE(
+        likelihood,
+        2,
+        encoder=ConvolutionalEncoder(shape, 4, hidden=(4,), context=2),
+        decoder=ConvolutionalDecoder(2, shape, likelihood.numbers, hidden=(4,), context=2),
+        context=2,
+        flatten=False,
+    )
+    return ImageModel(vae, 9, NoDequantisation(), IdentityPixels(shape, 9), classes=["cat", "dog"])
+
+
+MODELS["VAE of images"] = vae_of_images
 MODELS["UniformDequantisation"] = lambda: ImageModel(
     DiagonalNormal((3, 2, 2)), dequantisation=UniformDequantisation()
 )
@@ -363,7 +391,7 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
         context = model.context_of([0, 1, 1, 0]) if model.context_features else None
         bound = model.log_prob_lower(x, draws=2, seed=3, context=context)
         parts = [baseline.log_prob(x) for baseline in model.baselines.values()]
-        return [torch.from_numpy(bound.log_prob), model.sample(4, context, seed=5), *parts]
+        return [bound.log_prob, model.sample(4, context, seed=5), *parts]
     if isinstance(model, (MADE, Scale)):
         dtype = next(iter(model.state_dict().values())).dtype
         output = model(torch.linspace(0.05, 0.95, 12, dtype=dtype).view(4, 3))

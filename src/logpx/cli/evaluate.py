@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from logpx.cli.folder import load_model
-from logpx.cli.options import Data, Device, Json, ModelFolder, Quiet, Seed, Source
+from logpx.cli.options import Data, Device, Exactness, Json, ModelFolder, Quiet, Seed, Source
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
 
@@ -20,6 +20,7 @@ def evaluate(
     draws: Annotated[
         int, typer.Option("--draws", min=1, help="Noises to average over where log p is a lower bound.")
     ] = 1,
+    exactness: Exactness = None,
     data: Data = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -32,7 +33,7 @@ def evaluate(
     Examples:
       logpx evaluate model/ test.csv
       logpx evaluate model/ test.parquet --json
-      logpx evaluate model/ mnist:test
+      logpx evaluate model/ mnist:test --exactness 1000
 
     Give rows that the model has not seen. Means come with their standard errors, in nats per row or, of
     pictures, in bits per dimension. The baselines, such as independent marginals and a Gaussian with full
@@ -40,4 +41,5 @@ def evaluate(
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     subject, fitted = load_model(model, device)
-    subject.evaluate(fitted, Request(source, seed=seed, draws=draws, data=data), out)
+    request = Request(source, seed=seed, draws=draws, data=data, exactness=exactness)
+    subject.evaluate(fitted, request, out)

@@ -16,8 +16,8 @@ from logpx.cli.values import parse_duration
 __all__ = ["IMAGE_MODELS", "MODELS", "fit"]
 
 #: What --model takes for tables and for pictures; named here so that --help needs no PyTorch.
-MODELS = ("auto", "gaussian", "gmm", "ppca", "fa", "mppca", "nice", "realnvp", "maf", "iaf", "nsf")
-IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet")
+MODELS = ("auto", "gaussian", "gmm", "ppca", "fa", "mppca", "nice", "realnvp", "maf", "iaf", "nsf", "vae")
+IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet", "vae")
 
 
 def fit(
@@ -71,7 +71,8 @@ def fit(
             metavar="Q",
             min=0,
             show_default=False,
-            help="Latent dimensions of ppca, fa or mppca. By default as many as serve the rows set aside.",
+            help="Latent dimensions of ppca, fa or mppca, by default as many as serve the rows set aside; "
+            "or of vae, of a table or of pictures.",
         ),
     ] = None,
     time: Annotated[

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Data", "Device", "Draws", "Json", "ModelFolder", "Overwrite", "Quiet", "Seed", "Source"]
+__all__ = [
+    "Data",
+    "Device",
+    "Draws",
+    "Exactness",
+    "Json",
+    "ModelFolder",
+    "Overwrite",
+    "Quiet",
+    "Seed",
+    "Source",
+]
 
 Source = Annotated[
     str,
@@ -40,5 +51,16 @@ Draws = Annotated[
         "--draws",
         min=1,
         help="Noises to average over where log p is a lower bound (columns on a grid, pictures).",
+    ),
+]
+Exactness = Annotated[
+    int | None,
+    typer.Option(
+        "--exactness",
+        metavar="K",
+        min=1,
+        show_default=False,
+        help="Samples to spend on each row or picture, say 5000, for a tighter lower bound. Where log p is "
+        "exact it is ignored.",
     ),
 ]

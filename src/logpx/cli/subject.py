@@ -31,6 +31,8 @@ class Request:
         Whether the output may be replaced.
     data : str or None
         The folder of data sets.
+    exactness : int or None
+        How many samples to spend on each row, for a tighter bound.
     """
 
     source: str = ""
@@ -39,6 +41,7 @@ class Request:
     draws: int = 1
     overwrite: bool = False
     data: str | None = None
+    exactness: int | None = None
 
 
 @dataclass(frozen=True)

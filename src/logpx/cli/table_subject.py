@@ -83,7 +83,8 @@ class TableSubject(Subject):
         names = ["log_prob"] if exact else ["log_prob_lower", "log_prob_se"]
         mean, lowest = RunningMean(), math.inf
         with open_writer(request.output, names, request.overwrite) as writer:
-            for batch in model.score(source, seed=request.seed, draws=request.draws):
+            scored = model.score(source, seed=request.seed, draws=request.draws, exactness=request.exactness)
+            for batch in scored:
                 values = (
                     [batch.log_prob]
                     if batch.standard_error is None
@@ -102,6 +103,7 @@ class TableSubject(Subject):
                 "mean": mean.value,
                 "standard_error": mean.standard_error,
                 "lowest": lowest,
+                "exactness": request.exactness,
                 "seed": request.seed,
             }
         )
@@ -175,7 +177,9 @@ class TableSubject(Subject):
 
     def evaluate(self, model: TableModel, request: Request, out: Output) -> None:
         """Print nats per row beside the baselines."""
-        evaluation = model.evaluate(request.source, seed=request.seed, draws=request.draws)
+        evaluation = model.evaluate(
+            request.source, seed=request.seed, draws=request.draws, exactness=request.exactness
+        )
         name = "log p(x)" if evaluation.kind == "exact" else "log p(x), lower bound"
         out.text(f"{evaluation.rows:,} rows, {name}, nats per row (mean ± standard error)")
         out.table(_rows(evaluation))
@@ -184,7 +188,8 @@ class TableSubject(Subject):
                 f"note: {evaluation.outside:,} rows lie outside the model's support: their log p is minus "
                 "infinity, and part of the mean"
             )
-        out.document({**evaluation.to_dict(), "unit": "nats per row", "seed": request.seed})
+        asked = {"unit": "nats per row", "exactness": request.exactness, "seed": request.seed}
+        out.document({**evaluation.to_dict(), **asked})
 
 
 def _schema(source: Table, columns: str | None, schema: str | None, seed: int) -> Schema:

@@ -4,5 +4,13 @@ from logpx.estimators.base import DensityEstimator
 from logpx.estimators.flow_density import FlowDensity
 from logpx.estimators.gaussian_mixture import GaussianMixture
 from logpx.estimators.linear_gaussian import FactorAnalysis, ProbabilisticPCA
+from logpx.estimators.variational_autoencoder import VariationalAutoencoder
 
-__all__ = ["DensityEstimator", "FactorAnalysis", "FlowDensity", "GaussianMixture", "ProbabilisticPCA"]
+__all__ = [
+    "DensityEstimator",
+    "FactorAnalysis",
+    "FlowDensity",
+    "GaussianMixture",
+    "ProbabilisticPCA",
+    "VariationalAutoencoder",
+]

@@ -120,9 +120,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _blocks(self, rows: Rows) -> list[torch.Tensor]:
         """Return rows as tensors where the model is, in blocks that bound the memory."""
         device = next(self.model_.parameters()).device
-        # A copy: memory that cannot be written to has no tensor.
+        # A copy: memory that cannot be written to, or is read backwards, has no tensor.
         return [
-            torch.tensor(rows[start : start + _BLOCK_ROWS], device=device)
+            torch.tensor(rows[start : start + _BLOCK_ROWS].copy(), device=device)
             for start in range(0, len(rows), _BLOCK_ROWS)
         ]
 

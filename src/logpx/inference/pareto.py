@@ -9,7 +9,7 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 
-__all__ = ["k_hat", "k_hat_limit"]
+__all__ = ["k_hat", "k_hat_limit", "smoothed"]
 
 _FEWEST = 5
 
@@ -59,9 +59,48 @@ def k_hat_limit(draws: int) -> float:
     return min(1.0 - 1.0 / math.log10(max(draws, 2)), 0.7)
 
 
+def smoothed(log_weights: Tensor) -> Tensor:
+    """Return log-weights whose largest are replaced by the quantiles of the fitted distribution, in order.
+
+    None grows beyond the largest, and they stay as they are where there is no tail to fit.
+
+    Parameters
+    ----------
+    log_weights
+        Shape ``(K,)``.
+
+    References
+    ----------
+    Vehtari, Simpson, Gelman, Yao and Gabry 2024, Pareto smoothed importance sampling.
+
+    Examples
+    --------
+    >>> smoothed(torch.zeros(100)).unique()
+    tensor([0.], dtype=torch.float64)
+    """
+    weights = log_weights.detach().double()
+    tail = _tail(len(weights))
+    if tail < _FEWEST or not bool(torch.isfinite(_shape(weights))):
+        return weights
+    order = weights.argsort()
+    highest = weights[order[-1]]
+    threshold = (weights[order[-tail - 1]] - highest).exp()
+    shape, scale = _pareto((weights[order[-tail:]] - highest).exp() - threshold)
+    places = (torch.arange(tail, dtype=weights.dtype, device=weights.device) + 0.5) / tail
+    steps = -torch.log1p(-places)
+    excess = scale * (torch.expm1(shape * steps) / shape if float(shape) != 0.0 else steps)
+    result = weights.clone()
+    result[order[-tail:]] = highest + (threshold + excess).log().clamp_max(0.0)
+    return result
+
+
+def _tail(count: int) -> int:
+    return min(math.ceil(0.2 * count), math.ceil(3.0 * math.sqrt(count)))
+
+
 def _shape(log_weights: Tensor) -> Tensor:
     count = len(log_weights)
-    tail = min(math.ceil(0.2 * count), math.ceil(3.0 * math.sqrt(count)))
+    tail = _tail(count)
     nan = log_weights.new_tensor(math.nan)
     if tail < _FEWEST or not bool(log_weights.isfinite().any()):
         return nan
@@ -72,11 +111,11 @@ def _shape(log_weights: Tensor) -> Tensor:
     # Equal up to rounding: there is no tail.
     if not bool(excess[-1] > 64 * torch.finfo(values.dtype).eps):
         return -log_weights.new_tensor(math.inf)
-    return _pareto_shape(excess)
+    return _pareto(excess)[0]
 
 
-def _pareto_shape(excess: Tensor) -> Tensor:
-    """Return the shape that Zhang and Stephens's quasi-Bayesian estimate gives, with a weak prior at 0.5."""
+def _pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
+    """Return shape and scale by Zhang and Stephens's estimate, the shape with a weak prior at 0.5."""
     count = len(excess)
     points = 30 + int(math.sqrt(count))
     grid = torch.arange(1, points + 1, dtype=excess.dtype, device=excess.device)
@@ -87,4 +126,4 @@ def _pareto_shape(excess: Tensor) -> Tensor:
     weights = torch.softmax(profile, 0)
     best = (weights * theta).sum()
     shape = torch.log1p(-best * excess).mean()
-    return (shape * count + 0.5 * 10.0) / (count + 10.0)
+    return (shape * count + 0.5 * 10.0) / (count + 10.0), -shape / best

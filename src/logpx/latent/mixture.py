@@ -8,7 +8,7 @@ from itertools import repeat
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
-from torch.nn.functional import threshold_
+from torch.nn import functional
 
 from logpx.arguments import check_places
 from logpx.distributions import Distribution
@@ -136,7 +136,7 @@ class LatentMixture(Distribution):
             shares = torch.softmax(joint, 0)
             found = joint.amax(0) - shares.amax(0).log()
             # Denormal numbers, which are nothing here, would take many times as long.
-            threshold_(shares, _LEAST_SHARE, 0.0)
+            functional.threshold(shares, _LEAST_SHARE, 0.0, inplace=True)
             if weight is not None:
                 found *= weight
                 shares *= weight

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
 from logpx.errors import UsageError
+from logpx.latent import VAE
 from logpx.tables.columns.labels import Labels
 from logpx.tables.density import TableDensity
+from logpx.tables.label_guesses import with_label_guesses
 
 __all__ = ["completed_rows"]
 
@@ -56,7 +58,7 @@ def _members(density: Distribution) -> Iterator[TableDensity]:
         if not isinstance(member, TableDensity) or not member.allows_missing:
             raise UsageError(
                 "the model cannot tell what is missing",
-                fix="fit one that can: --model gmm, gaussian, ppca, fa or mppca",
+                fix="fit one that can: --model gmm, gaussian, ppca, fa, mppca or vae",
             )
         yield member
 
@@ -67,9 +69,14 @@ def _seeds(words: Sequence[int], count: int) -> list[int]:
 
 
 def _completed(member: TableDensity, x: Tensor, seed: int | None) -> Tensor:
-    y, _ = member.columns.forward(x)
+    y, _ = member.in_model_units(x)
     model: Any = member.model
-    filled = model.impute(y) if seed is None else model.impute(y, draws=1, seed=seed)[0]
+    if seed is not None:
+        filled = model.impute(y, draws=1, seed=seed)[0]
+    else:
+        filled = model.impute(y)
+        if isinstance(model, VAE):
+            filled = with_label_guesses(model, y, filled, member.levels)
     return torch.where(x.isnan(), member.columns.inverse(filled, snap=False), x)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution
+from logpx.distributions import Distribution, LowerBound
 from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.supports import Supports
 
 __all__ = ["TableDensity"]
 
@@ -24,6 +27,11 @@ class TableDensity(Distribution):
     model
         The distribution of rows in model units.
 
+    Attributes
+    ----------
+    levels : list of (int or None)
+        For each column the number of its labels, None where it holds numbers.
+
     Examples
     --------
     >>> from logpx.distributions import StandardNormal
@@ -38,15 +46,50 @@ class TableDensity(Distribution):
         self.columns = columns
         self.model = model
         self.allows_missing = model.allows_missing
+        self.levels = Supports(columns.supports).levels
+
+    @property
+    def kind(self) -> str:
+        """What the model's log-density is: ``exact`` or ``lower bound``."""
+        return self.model.kind
+
+    def in_model_units(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows as the model knows them, in its dtype, and the log abs(det) of the maps, in float64.
+
+        A label that the model does not know has probability 0: the model is shown a missing cell in its
+        place, and the log abs(det) is minus infinity.
+        """
+        y, ladj = self.columns.forward(x)
+        for column, levels in enumerate(self.levels):
+            if levels is not None:
+                strange = y[:, column] >= levels
+                y[:, column] = y[:, column].masked_fill(strange, math.nan)
+                ladj = ladj.masked_fill(strange, -math.inf)
+        return y.to(self.model._like().dtype), ladj
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density of dequantised rows in nats, in table units: shape ``(n,)``, float64.
 
         A row outside the support of a column has log-density minus infinity.
         """
-        y, ladj = self.columns.forward(x)
-        inside = self.model.log_prob(y.to(self.model._like().dtype)).double()
-        return torch.where(torch.isneginf(ladj), ladj, inside + ladj)
+        y, ladj = self.in_model_units(x)
+        return torch.where(torch.isneginf(ladj), ladj, self.model.log_prob(y).double() + ladj)
+
+    def log_prob_lower(
+        self,
+        x: Tensor,
+        draws: int | None = None,
+        seed: int = 0,
+        context: Tensor | None = None,
+        first: int = 0,
+    ) -> LowerBound:
+        """Return the model's lower bound in table units, with its standard error: float64."""
+        y, ladj = self.in_model_units(x)
+        bound, error = self.model.log_prob_lower(y, draws, seed, first=first)
+        impossible = torch.isneginf(ladj)
+        return LowerBound(
+            torch.where(impossible, ladj, bound.double() + ladj), error.double().masked_fill(impossible, 0.0)
+        )
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64, columns on a grid not yet rounded to it."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution
 from logpx.training.means import RunningMean
 
 __all__ = ["Comparison", "Evaluation", "Tally"]
@@ -68,25 +67,20 @@ class Tally:
 
     Parameters
     ----------
-    density
-        The model.
     baselines
-        What it is compared with, by name.
+        The names of what the model is compared with.
     """
 
-    def __init__(self, density: Distribution, baselines: Mapping[str, Distribution]) -> None:
-        self._density, self._baselines = density, baselines
+    def __init__(self, baselines: Iterable[str]) -> None:
         self._own, self._outside = RunningMean(), 0
         self._others = {name: RunningMean() for name in baselines}
-        self._gains = {name: RunningMean() for name in baselines}
+        self._gains = {name: RunningMean() for name in self._others}
 
-    def add(self, draws: Sequence[Tensor]) -> None:
-        """Take in the same rows under one or several dequantisation noises."""
-        log_prob = torch.stack([self._density.log_prob(x) for x in draws]).mean(0)
+    def add(self, log_prob: Tensor, others: Mapping[str, Tensor]) -> None:
+        """Take in log p of the same rows under the model and under each baseline, shape ``(n,)``."""
         self._own.add(log_prob)
         self._outside += int(torch.isneginf(log_prob).sum())
-        for name, baseline in self._baselines.items():
-            other = torch.stack([baseline.log_prob(x) for x in draws]).mean(0)
+        for name, other in others.items():
             self._others[name].add(other)
             # Equally impossible is equally good.
             self._gains[name].add(torch.where(log_prob == other, 0.0, log_prob - other))

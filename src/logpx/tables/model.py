@@ -17,6 +17,7 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import UsageError
+from logpx.tables.bounds import Effort
 from logpx.tables.cells import stored, stored_type
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
@@ -61,7 +62,7 @@ class TableModel(Configured, nn.Module):
     Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
     :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that
     lower bound, as a density per unit of the table; for whole numbers (s = 1) it bounds the log-probability
-    itself.
+    itself. Where the density itself gives only a bound, as a variational autoencoder does, so does the model.
 
     Parameters
     ----------
@@ -97,10 +98,13 @@ class TableModel(Configured, nn.Module):
 
     @property
     def kind(self) -> str:
-        """What the reported numbers are: ``exact``, or ``lower bound`` where a column is on a grid."""
-        return "lower bound" if self.supports.gridded else "exact"
+        """What the reported numbers are: ``exact``, or ``lower bound``.
 
-    def log_prob(self, rows: Any, seed: int = 0, draws: int = 8) -> Tensor:
+        They are a bound where a column is on a grid, or where the density has no exact log p.
+        """
+        return "lower bound" if self.supports.gridded else self.density.kind
+
+    def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p of the rows of a table, a frame or an array; see `score` for files larger than memory.
 
         Returns
@@ -108,11 +112,13 @@ class TableModel(Configured, nn.Module):
         Tensor
             Shape ``(n,)``, float64, in nats: exact, or a lower bound, as `kind` says.
         """
-        scored = [batch.log_prob for batch in self.score(rows, seed, draws)]
+        scored = [batch.log_prob for batch in self.score(rows, seed, draws, exactness)]
         return torch.from_numpy(np.concatenate(scored))
 
     @torch.no_grad()
-    def score(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ScoredBatch]:
+    def score(
+        self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None
+    ) -> Iterator[ScoredBatch]:
         """Score a table of any length in memory that does not grow with it.
 
         Parameters
@@ -120,33 +126,41 @@ class TableModel(Configured, nn.Module):
         rows
             Anything that `open_table` takes, or a `Table`.
         seed
-            Seed of the dequantisation noise; a row's noise depends on the seed and its number alone.
+            Seed of noises and draws; those of a row depend on the seed and its number alone.
         draws
-            How many noises the bound is averaged over; unused where log p is exact.
+            How many noises the bound is averaged over, where columns are on a grid.
+        exactness
+            How many samples to spend on a row, for a tighter bound: draws of z, or noises within the cell of
+            a grid whose probabilities, in place of their logarithms, are averaged, or both. In expectation
+            the bound rises with it to log p. Unused where log p is exact.
 
         Raises
         ------
         DataError
             If the table lacks a column of the model or has one more, or a cell cannot be scored.
+        UsageError
+            If draws or exactness is no whole number from 1 on.
         """
-        draws = self._draws(draws)
+        effort, exact = self._effort(draws, exactness), self.kind == "exact"
         for start, x in self._matrices(rows):
-            noisy = (self._noisy(x, seed, start, draw) for draw in range(draws))
-            values = torch.stack([self.density.log_prob(each) for each in noisy])
-            error = None
-            if self.supports.gridded:
-                spread = values.std(0) if draws > 1 else torch.full_like(values[0], torch.nan)
-                error = (spread / draws**0.5).numpy(force=True)
-            yield ScoredBatch(start, values.mean(0).numpy(force=True), error)
+            (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), start)
+            error = None if exact else found.standard_error.numpy(force=True)
+            yield ScoredBatch(start, found.log_prob.numpy(force=True), error)
 
     @torch.no_grad()
-    def evaluate(self, rows: Any, seed: int = 0, draws: int = 1) -> Evaluation:
-        """Return the mean log p per row and its standard error, beside the baselines on the same noise."""
-        draws = self._draws(draws)
+    def evaluate(self, rows: Any, seed: int = 0, draws: int = 1, exactness: int | None = None) -> Evaluation:
+        """Return the mean log p per row and its standard error, beside the baselines on the same noise.
+
+        Parameters are those of `score`.
+        """
+        effort = self._effort(draws, exactness)
         baselines: Any = dict(self.baselines.items())
-        tally = Tally(self.density, baselines)
+        tally = Tally(baselines)
         for start, x in self._matrices(rows):
-            tally.add([self._noisy(x, seed, start, draw) for draw in range(draws)])
+            densities = [self.density, *baselines.values()]
+            found = effort.bounds(densities, self.supports, x, _checked_seed(seed), start)
+            own, *others = (bound.log_prob for bound in found)
+            tally.add(own, dict(zip(baselines, others, strict=True)))
         return tally.evaluation(self.kind)
 
     @torch.no_grad()
@@ -229,7 +243,7 @@ class TableModel(Configured, nn.Module):
         UsageError
             If the model is no mixture.
         """
-        draws = self._draws(draws)
+        draws = self._effort(draws).noises
         columns, mixture = mixture_of(self.density)
         for start, x in self._matrices(rows):
             shares = x.new_zeros(len(x), mixture.components)
@@ -248,10 +262,9 @@ class TableModel(Configured, nn.Module):
         """Where the model is."""
         return self.density._like().device
 
-    def _draws(self, draws: int) -> int:
-        if checked_count(draws) < 1:
-            raise UsageError(f"{draws} draws", fix="use at least one draw")
-        return draws if self.supports.gridded else 1
+    def _effort(self, draws: int, exactness: int | None = None) -> Effort:
+        exact = self.density.kind == "exact"
+        return Effort.of(exact, bool(self.supports.gridded), draws, exactness)
 
     def _noisy(self, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
         return self.supports.dequantise(x, seed=seed, first_row=start, draw=draw)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributions
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -73,7 +75,8 @@ class _BernoulliCells(WrappedCells):
 
     def _cross_entropy(self, x: Tensor) -> Tensor:
         # In one pass forwards and one backwards.
-        logits, values = torch.broadcast_tensors(self.base.logits, x.to(self.base.logits.dtype))
+        together: Any = torch.broadcast_tensors
+        logits, values = together(self.base.logits, x.to(self.base.logits.dtype))
         return binary_cross_entropy_with_logits(logits, values, reduction="none")
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Independent, Normal
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
@@ -137,10 +136,11 @@ class _Layered:
             self._normal(layer, more).log_prob(own)
             for layer, own, more in zip(self._layers, parts, above, strict=True)
         ]
-        return torch.stack(torch.broadcast_tensors(*found)).sum(0)
+        total: Tensor = sum(found[1:], found[0])
+        return total
 
     @staticmethod
-    def _normal(layer: Layer, above: Tensor | None) -> Independent[Normal]:
+    def _normal(layer: Layer, above: Tensor | None) -> Any:
         return diagonal(layer(above))
 
 

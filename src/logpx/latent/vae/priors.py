@@ -14,7 +14,7 @@ from torch.distributions import (
     MixtureSameFamily,
     MultivariateNormal,
     Normal,
-    register_kl,
+    kl,
 )
 
 from logpx.arguments import check_count, check_instance
@@ -26,6 +26,7 @@ from logpx.transforms.base import as_event_shape
 __all__ = ["LearnedPrior", "Prior", "StandardPrior", "VampPrior"]
 
 Encode = Callable[[Tensor], Any]
+Divergence = Callable[[Any, Any], Tensor]
 
 
 class Prior(nn.Module, Configured, ABC):
@@ -132,12 +133,16 @@ class VampPrior(Prior):
         self.inputs.copy_(x[place].nan_to_num(nan=0.0))
 
 
+# Typed, which torch's own name for it is not.
+_register: Callable[[type, type], Callable[[Divergence], Divergence]] = kl.register_kl
+
+
 class _Standard(Independent):  # type: ignore[type-arg]
     """The standard normal distribution, of which some divergences are short formulas."""
 
 
-@register_kl(Independent, _Standard)
-def _from_diagonal(q: Any, p: _Standard) -> Tensor:
+@_register(Independent, _Standard)
+def _from_diagonal(q: Any, p: Any) -> Tensor:
     if not isinstance(q.base_dist, Normal) or q.reinterpreted_batch_ndims != 1:
         raise NotImplementedError
     mean, scale = q.base_dist.loc, q.base_dist.scale
@@ -145,8 +150,8 @@ def _from_diagonal(q: Any, p: _Standard) -> Tensor:
     return found
 
 
-@register_kl(MultivariateNormal, _Standard)
-def _from_full(q: Any, p: _Standard) -> Tensor:
+@_register(MultivariateNormal, _Standard)
+def _from_full(q: Any, p: Any) -> Tensor:
     factor = q._unbroadcasted_scale_tril
     squares = q.loc.square().sum(-1) + factor.square().sum((-1, -2)) - q.loc.shape[-1]
     found: Tensor = 0.5 * squares - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)

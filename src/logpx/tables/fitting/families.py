@@ -12,15 +12,13 @@ from logpx import flows
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.suggestions import suggestion
-from logpx.tables.fitting.family import Budget, Family
+from logpx.tables.fitting.autoencoder import AutoencoderFamily
+from logpx.tables.fitting.family import Budget, Family, batch_size_for, hidden_for
 from logpx.tables.fitting.mixtures import GaussianFamily, MixtureFamily
 from logpx.tables.fitting.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
 from logpx.training import fit
 
 __all__ = ["AUTOMATIC", "FAMILIES", "FlowFamily", "family_named"]
-
-# Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
-_BATCH_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class FlowFamily(Family):
             training.float(),
             validation.float(),
             max_time=budget.seconds,
-            batch_size=_BATCH_ROWS if rows > 40 * _BATCH_ROWS else None,
+            batch_size=batch_size_for(rows),
             max_steps=100_000,
             seed=budget.seed,
             progress=budget.progress,
@@ -53,13 +51,8 @@ class FlowFamily(Family):
         return model.cpu()
 
 
-def _hidden(rows: int) -> tuple[int, int]:
-    width = 32 if rows < 2_000 else 64 if rows < 10_000 else 128
-    return width, width
-
-
 def _nsf(rows: int, features: int) -> Distribution:
-    return flows.NSF(features, autoregressive=True, layers=1 if features == 1 else 3, hidden=_hidden(rows))
+    return flows.NSF(features, autoregressive=True, layers=1 if features == 1 else 3, hidden=hidden_for(rows))
 
 
 FAMILIES: dict[str, Family] = {
@@ -70,11 +63,12 @@ FAMILIES: dict[str, Family] = {
         PrincipalFamily(),
         FactorFamily(),
         MixtureOfPPCAFamily(),
-        FlowFamily("nice", "additive coupling flow", lambda n, d: flows.NICE(d, hidden=_hidden(n))),
-        FlowFamily("realnvp", "affine coupling flow", lambda n, d: flows.RealNVP(d, 8, _hidden(n))),
-        FlowFamily("maf", "masked autoregressive flow", lambda n, d: flows.MAF(d, hidden=_hidden(n))),
-        FlowFamily("iaf", "inverse autoregressive flow", lambda n, d: flows.IAF(d, hidden=_hidden(n))),
+        FlowFamily("nice", "additive coupling flow", lambda n, d: flows.NICE(d, hidden=hidden_for(n))),
+        FlowFamily("realnvp", "affine coupling flow", lambda n, d: flows.RealNVP(d, 8, hidden_for(n))),
+        FlowFamily("maf", "masked autoregressive flow", lambda n, d: flows.MAF(d, hidden=hidden_for(n))),
+        FlowFamily("iaf", "inverse autoregressive flow", lambda n, d: flows.IAF(d, hidden=hidden_for(n))),
         FlowFamily("nsf", "autoregressive neural spline flow", _nsf, least_features=1),
+        AutoencoderFamily(),
     )
 }
 

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from logpx.distributions import Distribution
 
-__all__ = ["Budget", "Family", "QuickFamily", "score_of_size"]
+__all__ = ["Budget", "Family", "QuickFamily", "batch_size_for", "hidden_for", "score_of_size"]
 
 _ROWS_TO_VALIDATE = 1000
+# Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
+_BATCH_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Family(ABC):
         Whether rows may have missing cells, or columns that hold labels.
     has_components, has_latent : bool
         Whether the models have components, or latent dimensions, of which there can be more or fewer.
+    least_latent : int
+        The fewest latent dimensions that a model can have.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Family(ABC):
     allows_labels: ClassVar[bool] = False
     has_components: ClassVar[bool] = False
     has_latent: ClassVar[bool] = False
+    least_latent: ClassVar[int] = 0
 
     @abstractmethod
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
@@ -95,6 +100,17 @@ class QuickFamily(Family):
     @abstractmethod
     def refit(self, model: Any, rows: Tensor) -> None:
         """Fit a chosen model in place to all rows, those that were set aside too."""
+
+
+def hidden_for(rows: int) -> tuple[int, int]:
+    """Return widths of the hidden layers of a network that suit the number of rows of a table."""
+    width = 32 if rows < 2_000 else 64 if rows < 10_000 else 128
+    return width, width
+
+
+def batch_size_for(rows: int) -> int | None:
+    """Return how many rows of a table to take for one step; None leaves it to `logpx.training.fit`."""
+    return _BATCH_ROWS if rows > 40 * _BATCH_ROWS else None
 
 
 def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:

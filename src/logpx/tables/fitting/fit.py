@@ -197,6 +197,8 @@ def fit_table(
     best = search.best(refit=validation is None and held_out is not training, stacked=model == "auto")
     fitted = TableModel(schema, best.density, search.baselines)
     fitted.eval()
+    if best.density.kind != "exact":
+        notes.append(f"log p is a lower bound: {best.model} has no exact one")
     return TableFitResult(
         fitted,
         [candidate.record() for candidate in search.candidates if candidate is not best]
@@ -231,7 +233,7 @@ def _notes(schema: Schema, rows: Tensor, count: int) -> list[str]:
         notes.append(f"log p is that of the cells that are there; some are missing in {', '.join(holes)}")
     labels = [column.name for column in schema.modelled if column.levels is not None]
     if labels:
-        notes.append(f"labels are independent given the component of a mixture ({', '.join(labels)})")
+        notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
     if used < FEWEST_TO_DIVIDE:
         notes.append(
             f"{used} rows are too few to set any aside: the model was chosen by the rows it was fitted to"

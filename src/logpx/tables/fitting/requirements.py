@@ -95,7 +95,7 @@ def require_labels_allowed(schema: Schema, families: Sequence[Family], file: obj
             f"the column holds labels, which {families[0].name} cannot model",
             file=file,
             column=labelled[0],
-            fix=f"leave it out with --columns {labelled[0]}=drop, or take --model gmm",
+            fix=f"leave it out with --columns {labelled[0]}=drop, or take --model gmm or vae",
         )
 
 
@@ -115,12 +115,12 @@ def require_sizes(model: str, families: Sequence[Family], components: int | None
                 fix="take --model gmm or mppca, or leave it out",
             )
     if latent is not None:
-        check_count("latent", latent, least=0)
         if model == "auto" or not families[0].has_latent:
             raise UsageError(
                 f"a number of latent dimensions for --model {model}",
-                fix="take --model ppca, fa or mppca, or leave it out",
+                fix="take --model ppca, fa, mppca or vae, or leave it out",
             )
+        check_count("latent", latent, least=families[0].least_latent)
 
 
 @contextmanager

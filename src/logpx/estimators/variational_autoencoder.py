@@ -1,0 +1,260 @@
+"""The variational autoencoder with the interface of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor
+
+from logpx.arguments import check_count
+from logpx.distributions.likelihoods import NormalLikelihood, ScalePerValue
+from logpx.errors import DataError, UsageError
+from logpx.estimators.base import Draws, Rows
+from logpx.latent import VAE
+from logpx.latent.log_weights import iwae
+from logpx.suggestions import suggestion
+from logpx.training import fit
+
+__all__ = ["VariationalAutoencoder"]
+
+_MOST_SEED = np.iinfo(np.int32).max
+_DTYPES = MappingProxyType({"float32": torch.float32, "float64": torch.float64})
+# How many rows times draws the decoder sees at once.
+_BLOCK = 65_536
+_SEED_OF_DRAWS = 0
+
+
+class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
+    """A variational autoencoder of real numbers as density estimator, and as transformer to latent vectors.
+
+    Scores are lower bounds of log p(x). The noise of each column has a deviation of its own, trained too.
+
+    Parameters
+    ----------
+    n_components
+        The number of latent dimensions.
+    hidden
+        Widths of the hidden layers of the encoder; the decoder has them in opposite order.
+    max_epochs, max_time, batch_size, learning_rate, validation_fraction
+        As in `logpx.fit`; None leaves the choice to it.
+    n_draws
+        Draws of the latent vector per row of `score_samples`: the more, the nearer to log p(x).
+    allow_nan
+        Whether cells may be missing (NaN). They are integrated out.
+    dtype
+        ``float32`` or ``float64``: what training computes in. Scores are computed in float64.
+    random_state
+        Of the initial weights, the division of the rows, their order, the draws in training, and the samples.
+    device
+        Where to compute, such as ``"cuda"``; None for the CPU.
+    verbose
+        Whether to show progress.
+
+    Attributes
+    ----------
+    model_ : logpx.latent.VAE
+        The fitted model in float64, in the units of the data.
+    n_epochs_ : int
+        After how many passes over the rows the model was at its best.
+    stopped_ : str
+        Why training ended.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Their names, if they had any.
+
+    References
+    ----------
+    Kingma and Welling 2014, Auto-encoding variational Bayes; Burda, Grosse and Salakhutdinov 2016, Importance
+    weighted autoencoders; Mattei and Frellsen 2019, MIWAE (missing cells).
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(200, 3)) + [1e6, 0.0, 0.0]
+    >>> vae = VariationalAutoencoder(n_components=1, hidden=(8,), max_epochs=2, random_state=0).fit(X)
+    >>> vae.score_samples(X).shape, vae.transform(X).shape, vae.inverse_transform([[0.0]]).shape
+    ((200,), (200, 1), (1, 3))
+    """
+
+    model_: VAE
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden: Sequence[int] = (64,),
+        max_epochs: float | None = None,
+        max_time: float | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float | None = None,
+        n_draws: int = 64,
+        allow_nan: bool = True,
+        dtype: str = "float32",
+        random_state: int | np.random.RandomState | None = None,
+        device: str | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden = hidden
+        self.max_epochs = max_epochs
+        self.max_time = max_time
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.n_draws = n_draws
+        self.allow_nan = allow_nan
+        self.dtype = dtype
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: Any = None) -> VariationalAutoencoder:
+        """Train encoder and decoder by the evidence lower bound.
+
+        Parameters
+        ----------
+        X
+            Shape ``(n_samples, n_features)``; a missing cell is NaN.
+        y
+            Ignored.
+
+        Returns
+        -------
+        VariationalAutoencoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If an argument makes no sense, there are too few rows, or a column never varies.
+        DivergedError
+            If training does not stay finite.
+        """
+        if self.dtype not in _DTYPES:
+            raise UsageError(
+                f"there is no dtype {self.dtype!r}", fix=suggestion(str(self.dtype), list(_DTYPES))
+            )
+        check_count("n_components", self.n_components)
+        check_count("n_draws", self.n_draws)
+        rows, _ = self._rows_to_fit(X, None)
+        centre, spread = self._units(rows)
+        seed = int(check_random_state(self.random_state).randint(_MOST_SEED))
+        features = rows.shape[1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            likelihood = NormalLikelihood(features, ScalePerValue(features))
+            model = VAE(likelihood, self.n_components, tuple(self.hidden)).to(_DTYPES[self.dtype])
+        result = fit(
+            model,
+            # In float64, so that units and offsets of the columns do not matter.
+            (rows - centre) / spread,
+            validation_fraction=self.validation_fraction,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            max_epochs=self.max_epochs,
+            max_time=self.max_time,
+            noise=0.0,
+            seed=seed,
+            device=self.device,
+            progress=bool(self.verbose),
+        )
+        self.model_ = _in_units(model.double(), centre, spread).eval()
+        self.n_epochs_, self.stopped_ = result.best_epoch, result.stopped.value
+        return self
+
+    def score_samples(self, X: ArrayLike) -> Rows:
+        """Return a lower bound of log p(x) of every row.
+
+        It is the importance-weighted bound. All rows share their `n_draws` draws of noise, so that the score
+        of a row does not depend on the rows around it.
+
+        Parameters
+        ----------
+        X
+            Shape ``(n_samples, n_features)``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats; in expectation at most log p(x), of the cells that are there.
+        """
+        return self._log_prob(self._rows_like_fitted(X))
+
+    def transform(self, X: ArrayLike) -> Rows:
+        """Return the posterior means of the latent vectors, shape ``(n_samples, n_components)``."""
+        blocks = self._blocks(self._rows_like_fitted(X))
+        with torch.no_grad():
+            return np.concatenate([self.model_.posterior(x).mean.numpy(force=True) for x in blocks])
+
+    def inverse_transform(self, X: ArrayLike) -> Rows:
+        """Return the decoder's means for latent vectors, shape ``(n_samples, n_features)``."""
+        check_is_fitted(self)
+        z = check_array(X, dtype=np.float64)
+        if z.shape[1] != self.model_.latent:
+            raise UsageError(f"latent vectors of {z.shape[1]} columns", fix=f"give {self.model_.latent}")
+        with torch.no_grad():
+            return np.concatenate(
+                [self.model_.likelihood(block).mean.numpy(force=True) for block in self._blocks(z)]
+            )
+
+    def impute(self, X: ArrayLike) -> Rows:
+        """Return rows with missing cells replaced by their conditional means, by importance sampling."""
+        blocks = self._blocks(self._rows_like_fitted(X))
+        with torch.no_grad():
+            return np.concatenate([self.model_.impute(x).numpy(force=True) for x in blocks])
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.latent
+
+    def _log_prob(self, rows: Rows) -> Rows:
+        generator = torch.Generator().manual_seed(_SEED_OF_DRAWS)
+        noise = torch.randn(self.n_draws, 1, self.model_.latent, generator=generator, dtype=torch.float64)
+        size = max(1, _BLOCK // self.n_draws)
+        parts = [part for block in self._blocks(rows) for part in torch.split(block, size)]
+        with torch.no_grad():
+            return np.concatenate([self._bound(x, noise.to(x.device)).numpy(force=True) for x in parts])
+
+    def _bound(self, x: Tensor, noise: Tensor) -> Tensor:
+        q = self.model_.posterior(x)
+        z = q.mean + q.stddev * noise
+        joint = self.model_.prior.log_prob(z) + self.model_.likelihood(z).log_prob(x)
+        return iwae(joint - q.log_prob(z))
+
+    def _units(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Return means and deviations of the columns, of the cells that are there."""
+        there = ~np.isnan(rows)
+        count = np.maximum(there.sum(axis=0), 1)
+        centre = np.where(there, rows, 0.0).sum(axis=0) / count
+        spread = np.sqrt(np.square(np.where(there, rows - centre, 0.0)).sum(axis=0) / count)
+        # Rounding of the mean alone gives a constant column a spread of a few ulp.
+        constant = spread <= 1e-14 * np.abs(centre)
+        if constant.any():
+            place = int(constant.argmax())
+            names = getattr(self, "feature_names_in_", None)
+            raise DataError(
+                "every row has the same value, or none, so that no density exists on it",
+                column=place if names is None else str(names[place]),
+                fix="leave the column out",
+            )
+        return centre, spread
+
+
+@torch.no_grad()
+def _in_units(model: VAE, centre: Rows, spread: Rows) -> VAE:
+    """Let a model of standardized columns be one of the columns themselves."""
+    likelihood = cast(NormalLikelihood, model.observation)
+    for part in (model.units, likelihood):
+        own = torch.tensor(spread, device=part.spread.device)
+        part.centre.copy_(torch.tensor(centre, device=own.device) + own * part.centre)
+        part.spread.copy_(own * part.spread)
+    return model

@@ -1,0 +1,45 @@
+"""Posteriors from an unnormalised log-density, with a verdict on their quality."""
+
+from logpx.posteriors.constraints import (
+    Constraint,
+    CorrelationCholesky,
+    Covariance,
+    Interval,
+    Ordered,
+    Positive,
+    Real,
+    Simplex,
+)
+from logpx.posteriors.descent import Descent
+from logpx.posteriors.diagnosis import Diagnosis, Trust
+from logpx.posteriors.find import Mode, find_mode, posterior
+from logpx.posteriors.methods import FlowFit, FullRank, Laplace, LowRank, MeanField, Method
+from logpx.posteriors.parameters import Parameters
+from logpx.posteriors.posterior import Posterior
+from logpx.posteriors.summaries import Summary
+
+__all__ = [
+    "Constraint",
+    "CorrelationCholesky",
+    "Covariance",
+    "Descent",
+    "Diagnosis",
+    "FlowFit",
+    "FullRank",
+    "Interval",
+    "Laplace",
+    "LowRank",
+    "MeanField",
+    "Method",
+    "Mode",
+    "Ordered",
+    "Parameters",
+    "Positive",
+    "Posterior",
+    "Real",
+    "Simplex",
+    "Summary",
+    "Trust",
+    "find_mode",
+    "posterior",
+]

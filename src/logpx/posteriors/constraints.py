@@ -1,0 +1,271 @@
+"""What a parameter may be, and the map to it from unconstrained numbers."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import transforms as maps
+
+from logpx.arguments import check_count, check_number
+from logpx.errors import UsageError
+
+__all__ = [
+    "Constraint",
+    "CorrelationCholesky",
+    "Covariance",
+    "Interval",
+    "Ordered",
+    "Positive",
+    "Real",
+    "Simplex",
+]
+
+
+class Constraint(ABC):
+    """A set of values of some shape, and a smooth one-to-one map onto it from all vectors of a length.
+
+    Parameters
+    ----------
+    shape
+        The shape of the parameter; an integer means a vector, nothing a number.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of the parameter.
+    size : int
+        How many unconstrained numbers there are.
+    """
+
+    def __init__(self, shape: int | Sequence[int] = ()) -> None:
+        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        for length in self.shape:
+            check_count("shape", length)
+        self.size = math.prod(self.shape)
+
+    @abstractmethod
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the parameter and the log abs(det) of the map, of free numbers ``(n, size)``.
+
+        Returns
+        -------
+        tuple of Tensor
+            Shapes ``(n, *shape)`` and ``(n,)``. The determinant is with respect to the degrees of freedom:
+            of a simplex all entries but one, of a matrix those below the diagonal (and on it).
+        """
+
+    @abstractmethod
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Return the unconstrained numbers ``(n, size)`` of parameters ``(n, *shape)``."""
+
+    def __repr__(self) -> str:
+        """Show the shape."""
+        return f"{type(self).__name__}({self.shape})"
+
+
+class _Elementwise(Constraint):
+    """Every entry by itself, through one of torch's maps."""
+
+    map: Any
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Map every entry."""
+        x = self.map(u)
+        ladj: Tensor = self.map.log_abs_det_jacobian(u, x).sum(-1)
+        return x.reshape(len(u), *self.shape), ladj
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Map every entry back."""
+        u: Tensor = self.map.inv(x.reshape(len(x), -1))
+        return u
+
+
+class Real(_Elementwise):
+    """Any real number.
+
+    Examples
+    --------
+    >>> Real(3).constrain(torch.ones(1, 3))
+    (tensor([[1., 1., 1.]]), tensor([0.]))
+    """
+
+    map = maps.identity_transform
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the numbers as they are."""
+        return u.reshape(len(u), *self.shape), u.new_zeros(len(u))
+
+
+class Positive(_Elementwise):
+    """Numbers above 0, by the exponential function.
+
+    Examples
+    --------
+    >>> Positive().constrain(torch.zeros(1, 1))
+    (tensor([1.]), tensor([0.]))
+    """
+
+    map = maps.ExpTransform()
+
+
+class Interval(_Elementwise):
+    """Numbers between two bounds, by the logistic function.
+
+    Parameters
+    ----------
+    lower, upper
+        The bounds.
+    shape
+        The shape of the parameter.
+
+    Examples
+    --------
+    >>> Interval(-1.0, 1.0).constrain(torch.zeros(1, 1))
+    (tensor([0.]), tensor([-0.6931]))
+    """
+
+    def __init__(self, lower: float, upper: float, shape: int | Sequence[int] = ()) -> None:
+        super().__init__(shape)
+        check_number("lower", lower)
+        check_number("upper", upper)
+        if not lower < upper:
+            raise UsageError(f"an interval from {lower} to {upper}", fix="give a lower bound below the upper")
+        self.map = maps.ComposeTransform(
+            [maps.SigmoidTransform(), maps.AffineTransform(float(lower), float(upper) - float(lower))]
+        )
+
+
+class Ordered(Constraint):
+    """Rising numbers: the first, then the logarithms of the differences.
+
+    Parameters
+    ----------
+    length
+        How many.
+
+    Examples
+    --------
+    >>> Ordered(3).constrain(torch.zeros(1, 3))
+    (tensor([[0., 1., 2.]]), tensor([0.]))
+    """
+
+    def __init__(self, length: int) -> None:
+        check_count("length", length)
+        super().__init__(length)
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum up."""
+        steps = torch.cat([u[:, :1], u[:, 1:].exp()], 1)
+        return steps.cumsum(1), u[:, 1:].sum(1)
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Take logarithms of differences."""
+        return torch.cat([x[:, :1], x.diff(dim=1).log()], 1)
+
+
+class Simplex(Constraint):
+    """Numbers from 0 on that sum to 1, by breaking a stick.
+
+    Parameters
+    ----------
+    length
+        How many; one less are free.
+
+    Examples
+    --------
+    >>> Simplex(3).constrain(torch.zeros(1, 2))[0]
+    tensor([[0.3333, 0.3333, 0.3333]])
+    """
+
+    def __init__(self, length: int) -> None:
+        check_count("length", length, least=2)
+        super().__init__(length)
+        self.size = length - 1
+        self.map: Any = maps.StickBreakingTransform()
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Break the stick."""
+        x = self.map(u)
+        return x, self.map.log_abs_det_jacobian(u, x)
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Put the pieces together."""
+        u: Tensor = self.map.inv(x)
+        return u
+
+
+class CorrelationCholesky(Constraint):
+    """Lower triangular matrices with rows of length 1: Cholesky factors of correlation matrices.
+
+    Parameters
+    ----------
+    features
+        Rows and columns.
+
+    Examples
+    --------
+    >>> CorrelationCholesky(2).constrain(torch.zeros(1, 1))[0]
+    tensor([[[1., 0.],
+             [0., 1.]]])
+    """
+
+    def __init__(self, features: int) -> None:
+        check_count("features", features, least=2)
+        super().__init__((features, features))
+        self.size = features * (features - 1) // 2
+        self.map: Any = maps.CorrCholeskyTransform()
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Build the factor row by row."""
+        x = self.map(u)
+        return x, self.map.log_abs_det_jacobian(u, x)
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Take the rows apart."""
+        u: Tensor = self.map.inv(x)
+        return u
+
+
+class Covariance(Constraint):
+    """Symmetric positive definite matrices, by their Cholesky factors with the diagonal's logarithm.
+
+    Parameters
+    ----------
+    features
+        Rows and columns.
+
+    Examples
+    --------
+    >>> Covariance(2).constrain(torch.zeros(1, 3))[0]
+    tensor([[[1., 0.],
+             [0., 1.]]])
+    """
+
+    def __init__(self, features: int) -> None:
+        check_count("features", features)
+        super().__init__((features, features))
+        self.size = features * (features + 1) // 2
+        self._row, self._column = torch.tril_indices(features, features)
+        self._diagonal = self._row == self._column
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiply the factor by its transpose."""
+        features = self.shape[0]
+        diagonal = self._diagonal.to(u.device)
+        factor = u.new_zeros(len(u), *self.shape)
+        factor[:, self._row, self._column] = torch.where(diagonal, u.clamp_max(300.0).exp(), u)
+        # Of L by u: L_ii for each i. Of L Lᵀ by L: 2 L_ii^(D - i), i counted from 0.
+        powers = torch.arange(features + 1, 1, -1, dtype=u.dtype, device=u.device)
+        ladj = features * math.log(2.0) + (u[:, diagonal] * powers).sum(1)
+        return factor @ factor.mT, ladj
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Factorise."""
+        entries = torch.linalg.cholesky(x)[:, self._row, self._column]
+        diagonal = self._diagonal.to(x.device)
+        return torch.where(diagonal, torch.where(diagonal, entries, 1.0).log(), entries)

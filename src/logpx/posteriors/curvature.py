@@ -1,0 +1,87 @@
+"""The curvature at a mode, and Newton's steps to the very top."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.errors import DivergedError
+from logpx.posteriors.target import Target
+
+__all__ = ["hessian", "polish", "precision_factor"]
+
+_NEWTON_STEPS = 20
+_DIFFERENCE = 1e-4
+
+
+def hessian(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
+    """Return the second derivatives of the log-density at a point ``(d,)``, shape ``(d, d)``.
+
+    By differentiating twice, or, where the function cannot be, from differences of its gradient.
+    """
+
+    def value(u: Tensor) -> Tensor:
+        evaluate = target.log_prob if jacobian else target.without_jacobian
+        return evaluate(u[None])[0]
+
+    try:
+        twice: Any = torch.autograd.functional.hessian
+        found: Tensor = twice(value, point.detach())
+        target.evaluations += len(point)
+    except RuntimeError:
+        found = torch.full((len(point), len(point)), torch.nan, dtype=point.dtype)
+    if not bool(found.isfinite().all()):
+        step = _DIFFERENCE * (1.0 + point.abs()).diag()
+        _, slopes = target.value_and_gradient(torch.cat([point + step, point - step]), jacobian)
+        above, below = slopes.chunk(2)
+        found = (above - below) / (2.0 * step.diagonal())[:, None]
+    symmetric: Tensor = 0.5 * (found + found.mT)
+    return symmetric
+
+
+def polish(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
+    """Return the mode near a point, by Newton's method with halved steps; the point where that fails."""
+    for _ in range(_NEWTON_STEPS):
+        value, slope = target.value_and_gradient(point[None], jacobian)
+        factor, failed = torch.linalg.cholesky_ex(-hessian(target, point, jacobian))
+        if int(failed):
+            return point
+        step = torch.cholesky_solve(slope[0][:, None], factor)[:, 0]
+        promised = float(slope[0] @ step)
+        if promised < 1e-20:
+            return point
+        evaluate = target.log_prob if jacobian else target.without_jacobian
+        lengths = 0.5 ** torch.arange(8, dtype=point.dtype)
+        with torch.no_grad():
+            found = evaluate(point + lengths[:, None] * step)
+        better = found >= value[0] - 1e-13 * value[0].abs()
+        if not bool(better.any()):
+            return point
+        point = point + lengths[int(better.nonzero()[0])] * step
+    return point
+
+
+def precision_factor(target: Target, point: Tensor) -> Tensor:
+    """Return the Cholesky factor of minus the Hessian at a mode.
+
+    Raises
+    ------
+    DivergedError
+        If it is not positive definite; the smallest eigenvalue and its direction are named.
+    """
+    precision = -hessian(target, point)
+    factor, failed = torch.linalg.cholesky_ex(precision)
+    values, vectors = torch.linalg.eigh(precision)
+    if int(failed) or not float(values[0]) > 1e-12 * float(values[-1]):
+        direction = ", ".join(f"{float(entry):.3g}" for entry in vectors[:6, 0])
+        raise DivergedError(
+            f"there is no mode to expand around: the smallest eigenvalue of minus the Hessian is "
+            f"{float(values[0]):.3g} at {target.describe(point)}, along ({direction}"
+            f"{', ...' if len(vectors) > 6 else ''})",
+            fix="the density is flat, or still rises there: give the parameters a proper prior, or take "
+            "method='full_rank' or 'flow', which need no mode",
+        )
+    result: Tensor = factor
+    return result

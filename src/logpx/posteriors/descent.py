@@ -1,0 +1,148 @@
+"""Reverse KL by stochastic gradients, until the bound no longer rises by more than its noise."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from logpx.errors import DivergedError
+from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
+from logpx.posteriors.moved import Moved
+from logpx.posteriors.target import Target
+
+__all__ = ["Descent", "minimise"]
+
+_TRIAL_STEPS = 40
+_LEAST_DECAYS = 4
+_MOST_LOST = 0.5
+_CLIP = 100.0
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How a distribution is fitted.
+
+    Attributes
+    ----------
+    draws : int
+        Draws in each step.
+    rates : tuple of float
+        Learning rates to try; the best in a short trial is taken.
+    window : int
+        Steps between comparisons of the bound.
+    max_steps : int
+        The most steps.
+    max_time : float
+        The most seconds.
+    annealing : int
+        Steps in which the log-density's weight rises to 1, so that q finds more than the nearest mode.
+    estimator : GradientEstimator
+        Of the gradient.
+    """
+
+    draws: int = 256
+    rates: tuple[float, ...] = (3e-2, 1e-2, 3e-3)
+    window: int = 100
+    max_steps: int = 10_000
+    max_time: float = 60.0
+    annealing: int = 0
+    estimator: GradientEstimator = field(default_factory=PathGradient)
+
+
+def minimise(
+    q: Moved, target: Target, descent: Descent, seed: int = 0, should_stop: Callable[[], bool] = lambda: False
+) -> int:
+    """Fit q in place; return the number of steps.
+
+    The learning rate falls whenever the bound, averaged over a window of steps, has not risen by more than
+    its Monte Carlo error; the weights are averaged over the last windows.
+
+    Raises
+    ------
+    DivergedError
+        If the log-density is not finite at most draws.
+
+    References
+    ----------
+    Agrawal and Domke 2024, Disentangling impact of capacity, objective, batchsize, estimators, and step-size
+    on flow VI; Dhaka et al. 2020, Robust, accurate stochastic optimization for variational inference.
+    """
+    began = time.monotonic()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        rate = _best_rate(q, target, descent)
+        optimiser = torch.optim.Adam(q.parameters(), lr=rate)
+        average = [parameter.detach().clone() for parameter in q.parameters()]
+        bounds: list[float] = []
+        previous: tuple[float, float] | None = None
+        decays = 0
+        for step in range(descent.max_steps):
+            weight = min(1.0, (step + 1) / descent.annealing) if descent.annealing else 1.0
+            bounds.append(_step(q, target, descent, optimiser, weight))
+            for mean, parameter in zip(average, q.parameters(), strict=True):
+                mean.lerp_(parameter.detach(), 0.02)
+            if should_stop() or time.monotonic() - began > descent.max_time:
+                break
+            if weight < 1.0 or len(bounds) < descent.window:
+                continue
+            values = torch.tensor(bounds, dtype=torch.float64)
+            bounds.clear()
+            found = float(values.mean()), float(values.std() / math.sqrt(len(values)))
+            if previous is not None and found[0] - previous[0] < 2.0 * math.hypot(found[1], previous[1]):
+                decays += 1
+                for group in optimiser.param_groups:
+                    group["lr"] *= 0.4
+                if decays == _LEAST_DECAYS:
+                    break
+            previous = found
+        with torch.no_grad():
+            for mean, parameter in zip(average, q.parameters(), strict=True):
+                parameter.copy_(mean)
+    return step + 1
+
+
+def _step(
+    q: Moved, target: Target, descent: Descent, optimiser: torch.optim.Optimizer, weight: float
+) -> float:
+    u, log_q = descent.estimator.draw(q, descent.draws)
+    value, slope = target.value_and_gradient(u)
+    good = value.isfinite() & slope.isfinite().all(1)
+    if int(good.sum()) < (1.0 - _MOST_LOST) * len(u):
+        bad = int((~good).nonzero()[0])
+        raise DivergedError(
+            f"log_density or its gradient is not finite at {len(u) - int(good.sum())} of {len(u)} draws, "
+            f"first at {target.describe(u[bad].detach())}",
+            fix="make it finite for every point of the parameters' range; bound them with Positive() or "
+            "Interval() where the density ends",
+        )
+    # The gradient of the log-density reaches q through the draws alone.
+    along = (slope[good] * u[good]).sum(1)
+    loss = (log_q[good] - weight * along).mean()
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(list(q.parameters()), _CLIP)
+    optimiser.step()
+    return float((value[good] - log_q[good].detach()).mean())
+
+
+def _best_rate(q: Moved, target: Target, descent: Descent) -> float:
+    """Return the learning rate that leads furthest in a few steps, and leave q as it was."""
+    start = copy.deepcopy(q.state_dict())
+    best, best_bound = descent.rates[-1], -math.inf
+    for rate in descent.rates if len(descent.rates) > 1 else ():
+        optimiser = torch.optim.Adam(q.parameters(), lr=rate)
+        try:
+            bounds = [_step(q, target, descent, optimiser, 1.0) for _ in range(_TRIAL_STEPS)]
+        except DivergedError:
+            bounds = [-math.inf]
+        q.load_state_dict(start)
+        late = bounds[-_TRIAL_STEPS // 4 :]
+        bound = sum(late) / len(late)
+        if bound > best_bound:
+            best, best_bound = rate, bound
+    return best

@@ -1,0 +1,196 @@
+"""From a log-density to a posterior: the front of the room."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.errors import LogpxError, UsageError
+from logpx.posteriors.constraints import Constraint
+from logpx.posteriors.curvature import polish
+from logpx.posteriors.diagnosis import Trust
+from logpx.posteriors.methods import METHODS, Method, explore, with_limits
+from logpx.posteriors.parameters import Parameters
+from logpx.posteriors.posterior import Posterior
+from logpx.posteriors.target import Target
+from logpx.suggestions import suggestion
+
+__all__ = ["Mode", "find_mode", "posterior"]
+
+_CLIMBED = ("laplace", "full_rank", "flow")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The highest point of a log-density.
+
+    Attributes
+    ----------
+    point : Tensor or dict of Tensor
+        Shape ``(dim,)``; of named parameters each of its own shape.
+    log_density : float
+        The log-density there, in nats.
+    jacobian : bool
+        Whether the density is that of the unconstrained vector (with the log abs(det) of the map), or that of
+        the parameters in their own units.
+    converged : bool
+        Whether the slope has vanished.
+    """
+
+    point: Any
+    log_density: float
+    jacobian: bool
+    converged: bool
+
+
+def find_mode(
+    log_density: Callable[[Any], Tensor],
+    dim: int | None = None,
+    parameters: Mapping[str, Constraint] | None = None,
+    jacobian: bool = False,
+    seed: int = 0,
+    vectorised: bool | None = None,
+) -> Mode:
+    """Return the maximum a posteriori estimate: the highest point from several starts.
+
+    It depends on the units: the mode of a density of σ is not the exponential of that of log σ.
+
+    Parameters
+    ----------
+    log_density, dim, parameters, seed, vectorised
+        As of `posterior`.
+    jacobian
+        False for the mode of the density of the parameters as they are given; True for that of the density of
+        the unconstrained vector, around which Laplace's method expands.
+
+    Raises
+    ------
+    DivergedError
+        If the log-density rises without end, or is not a number; the point is named.
+
+    Examples
+    --------
+    >>> from logpx.posteriors import Positive
+    >>> exponential = lambda theta: -2.0 * theta["rate"]
+    >>> mode = find_mode(exponential, parameters={"rate": Positive()}, jacobian=True)
+    >>> round(float(mode.point["rate"]), 6)
+    0.5
+    """
+    target = _target(log_density, dim, parameters, vectorised)
+    best = explore(target, seed, jacobian)[0]
+    point = polish(target, best.point, jacobian) if best.converged else best.point
+    natural = target.natural(point[None])
+    shown = natural[0] if parameters is None else {name: value[0] for name, value in natural.items()}
+    evaluate = target.log_prob if jacobian else target.without_jacobian
+    with torch.no_grad():
+        value = float(evaluate(point[None])[0])
+    return Mode(shown, value, jacobian, best.converged)
+
+
+def posterior(
+    log_density: Callable[[Any], Tensor],
+    dim: int | None = None,
+    method: str | Method = "auto",
+    *,
+    parameters: Mapping[str, Constraint] | None = None,
+    seed: int = 0,
+    draws: int = 10_000,
+    max_time: float | None = None,
+    vectorised: bool | None = None,
+) -> Posterior:
+    r"""Approximate the posterior of a log-density that need not integrate to 1, and say whether to trust it.
+
+    Parameters
+    ----------
+    log_density
+        A differentiable function in torch: of points ``(n, dim)``, or of a dictionary of parameters
+        ``(n, *shape)``, returning ``(n,)``, in nats; or the same for one point. It is called with float64.
+    dim
+        The number of dimensions, of a function of a vector.
+    method
+        ``laplace``, ``mean_field``, ``full_rank``, ``low_rank``, ``flow``, or an object of these classes;
+        ``auto`` goes from cheap to rich until the result can be trusted.
+    parameters
+        Names and constraints, of a function of a dictionary.
+    seed
+        Of everything random.
+    draws
+        How many draws the diagnosis weighs.
+    max_time
+        The most seconds of a fit by gradient descent.
+    vectorised
+        Whether the function takes many points; None finds out.
+
+    Returns
+    -------
+    Posterior
+        With ``sample``, ``log_prob``, ``log_evidence``, ``k_hat``, ``ess``, ``verdict``, ``summary``.
+
+    Raises
+    ------
+    UsageError
+        If the function does not return one finite number per point, with a gradient.
+    DivergedError
+        If the log-density rises without end, or is not a number somewhere; the point is named.
+
+    Examples
+    --------
+    >>> found = posterior(lambda x: -0.5 * (x - 1.0).square().sum(-1), dim=2, method="laplace")
+    >>> round(found.log_evidence, 6), found.diagnosis.trust.value
+    (1.837877, 'trust')
+    """
+    target = _target(log_density, dim, parameters, vectorised)
+    ways = _ways(method)
+    began = time.monotonic()
+    ascents = explore(target, seed)
+    best: Posterior | None = None
+    error: LogpxError | None = None
+    for way in ways:
+        try:
+            found = with_limits(way, max_time).find(target, ascents, seed)
+            modes = [ascent.point for ascent in ascents if ascent.converged]
+            result = Posterior(
+                way.name,
+                found.distribution,
+                target,
+                seed + 1,
+                found.steps,
+                time.monotonic() - began,
+                modes,
+                draws,
+            )
+        except LogpxError as failure:
+            error = failure
+            continue
+        if best is None or result.diagnosis.elbo > best.diagnosis.elbo:
+            best = result
+        if best.diagnosis.trust is not Trust.DO_NOT:
+            return best
+    if best is None:
+        assert error is not None
+        raise error
+    return best
+
+
+def _target(
+    log_density: Callable[[Any], Tensor],
+    dim: int | None,
+    parameters: Mapping[str, Constraint] | None,
+    vectorised: bool | None,
+) -> Target:
+    return Target(log_density, dim, None if parameters is None else Parameters(parameters), vectorised)
+
+
+def _ways(method: str | Method) -> list[Method]:
+    if isinstance(method, Method):
+        return [method]
+    if method == "auto":
+        return [METHODS[name] for name in _CLIMBED]
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), ["auto", *METHODS]))
+    return [METHODS[method]]

@@ -1,0 +1,90 @@
+"""Named parameters in their natural units, and one unconstrained vector of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from logpx.errors import UsageError
+from logpx.posteriors.constraints import Constraint
+
+__all__ = ["Parameters"]
+
+
+class Parameters:
+    """The parameters of a log-density.
+
+    Parameters
+    ----------
+    constraints
+        From names to constraints, which give the shapes.
+
+    Attributes
+    ----------
+    size : int
+        The length of the unconstrained vector.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or a value is no `Constraint`.
+
+    Examples
+    --------
+    >>> from logpx.posteriors import Positive, Real
+    >>> parameters = Parameters({"mean": Real(2), "scale": Positive()})
+    >>> values, ladj = parameters.constrain(torch.zeros(5, 3))
+    >>> values["mean"].shape, values["scale"].shape, ladj.shape
+    (torch.Size([5, 2]), torch.Size([5]), torch.Size([5]))
+    """
+
+    def __init__(self, constraints: Mapping[str, Constraint]) -> None:
+        if not isinstance(constraints, Mapping) or not constraints:
+            raise UsageError(
+                f"parameters is {constraints!r}",
+                fix="give a dictionary of constraints: {'mean': Real(2), 'scale': Positive()}",
+            )
+        for name, constraint in constraints.items():
+            if not isinstance(constraint, Constraint):
+                raise UsageError(
+                    f"the parameter {name} is a {type(constraint).__name__}",
+                    fix="give a constraint: Real(shape), Positive(shape), Interval(lower, upper), ...",
+                )
+        self.constraints = dict(constraints)
+        self.size = sum(constraint.size for constraint in constraints.values())
+
+    def constrain(self, u: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the parameters and the log abs(det) of the map, of vectors ``(n, size)``."""
+        values, total = {}, u.new_zeros(len(u))
+        parts = torch.split(u, [constraint.size for constraint in self.constraints.values()], 1)
+        for (name, constraint), part in zip(self.constraints.items(), parts, strict=True):
+            values[name], ladj = constraint.constrain(part)
+            total = total + ladj
+        return values, total
+
+    def unconstrain(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Return vectors ``(n, size)`` of parameters, each of shape ``(n, *shape)``.
+
+        Raises
+        ------
+        UsageError
+            If a parameter is missing, has another shape, or lies outside its constraint.
+        """
+        parts = []
+        for name, constraint in self.constraints.items():
+            if name not in values:
+                raise UsageError(f"the parameter {name} is missing", fix=f"give values[{name!r}]")
+            value = torch.as_tensor(values[name])
+            if tuple(value.shape[1:]) != constraint.shape:
+                raise UsageError(
+                    f"{name} has shape {tuple(value.shape)}", fix=f"give shape (n, *{constraint.shape})"
+                )
+            part = constraint.unconstrain(
+                value.to(torch.get_default_dtype()) if not value.is_floating_point() else value
+            )
+            if not bool(part.isfinite().all()):
+                raise UsageError(f"{name} lies outside of {constraint}", fix="give values that it allows")
+            parts.append(part)
+        return torch.cat(parts, 1)

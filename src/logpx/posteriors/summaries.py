@@ -1,0 +1,108 @@
+"""What a posterior says about every parameter, as a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.posteriors.diagnosis import Diagnosis
+
+__all__ = ["Row", "Summary", "named_columns", "summarise"]
+
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number among the parameters.
+
+    Attributes
+    ----------
+    name : str
+        Of the parameter, with its indices.
+    mean, standard_deviation : float
+        Of the posterior.
+    quantiles : tuple of float
+        At 5, 50 and 95 percent.
+    mcse : float
+        The Monte Carlo standard error of the mean.
+    """
+
+    name: str
+    mean: float
+    standard_deviation: float
+    quantiles: tuple[float, float, float]
+    mcse: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A table of all parameters; printed, it is one.
+
+    Attributes
+    ----------
+    rows : sequence of Row
+        In the order of the parameters.
+    verdict : str
+        Whether to trust it.
+    """
+
+    rows: Sequence[Row]
+    verdict: str
+
+    def __getitem__(self, name: str) -> Row:
+        """Return the row of a name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def __str__(self) -> str:
+        """Lay out the table."""
+        width = max(len(row.name) for row in self.rows)
+        lines = [f"{'':{width}} {'mean':>10} {'sd':>10} {'5%':>10} {'50%':>10} {'95%':>10} {'mcse':>10}"]
+        for row in self.rows:
+            numbers = (row.mean, row.standard_deviation, *row.quantiles, row.mcse)
+            lines.append(f"{row.name:{width}} " + " ".join(f"{number:10.4g}" for number in numbers))
+        return "\n".join([*lines, self.verdict])
+
+
+def named_columns(draws: Any) -> dict[str, Tensor]:
+    """Return draws by name; those of a plain vector are called ``x``."""
+    return draws if isinstance(draws, dict) else {"x": draws}
+
+
+def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
+    """Return the table of weighted draws.
+
+    Parameters
+    ----------
+    draws
+        Shape ``(S, dim)``, or a dictionary of shapes ``(S, *shape)``.
+    weights
+        Shape ``(S,)``, with the sum 1.
+    diagnosis
+        Gives the verdict.
+    """
+    effective = 1.0 / float(weights.square().sum())
+    rows = []
+    for name, values in named_columns(draws).items():
+        flat = values.reshape(len(values), -1)
+        places = torch.cartesian_prod(*(torch.arange(size) for size in values.shape[1:])).reshape(
+            flat.shape[1], -1
+        )
+        for column, place in zip(flat.unbind(1), places.tolist(), strict=True):
+            mean = float(weights @ column)
+            deviation = math.sqrt(max(float(weights @ (column - mean).square()), 0.0))
+            order = column.argsort()
+            reached = weights[order].cumsum(0)
+            levels = torch.tensor(_QUANTILES, dtype=reached.dtype)
+            at = torch.searchsorted(reached, levels).clamp_max(len(column) - 1)
+            low, middle, high = column[order][at].tolist()
+            index = f"[{', '.join(str(number) for number in place)}]" if values.dim() > 1 else ""
+            rows.append(
+                Row(f"{name}{index}", mean, deviation, (low, middle, high), deviation / math.sqrt(effective))
+            )
+    return Summary(rows, diagnosis.verdict)
