@@ -50,6 +50,7 @@ from logpx.latent import (
     VAE,
     BernoulliMixture,
     CategoricalMixture,
+    CombinedImportanceWeightedBound,
     ConjugatePrior,
     DiagonalPosterior,
     DoublyReparameterised,
@@ -58,11 +59,14 @@ from logpx.latent import (
     FlowPosterior,
     FullPosterior,
     GaussianMixture,
+    HierarchicalPosterior,
+    HierarchicalPrior,
     ImportanceWeightedBound,
     LearnedPrior,
     MixedMixture,
     MixtureOfFactorAnalysers,
     MixtureOfPPCA,
+    MultipleImportanceWeightedBound,
     PoissonMixture,
     ProbabilisticPCA,
     StandardPrior,
@@ -340,6 +344,19 @@ MODELS["VAE, defaults"] = lambda: VAE(
 )
 MODELS["VAE, weighted"] = lambda: VAE(
     NormalLikelihood(3), 2, hidden=(8,), objective=ImportanceWeightedBound(5)
+)
+MODELS["VAE, several groups"] = lambda: VAE(
+    NormalLikelihood(3), 2, hidden=(8,), e_steps=2, objective=MultipleImportanceWeightedBound(2, 3)
+)
+MODELS["VAE, combined"] = lambda: VAE(
+    NormalLikelihood(3), 2, hidden=(8,), masked=True, objective=CombinedImportanceWeightedBound(0.3, 4)
+)
+MODELS["VAE, hierarchical"] = lambda: VAE(
+    NormalLikelihood(3),
+    3,
+    hidden=(8,),
+    prior=HierarchicalPrior((2, 1), hidden=(4,)),
+    posterior=HierarchicalPosterior((2, 1), features=6, hidden=(4,)),
 )
 MODELS["VAE, doubly"] = lambda: VAE(NormalLikelihood(3), 2, hidden=(8,), objective=DoublyReparameterised(5))
 

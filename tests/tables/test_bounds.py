@@ -98,8 +98,8 @@ def test_what_is_impossible_stays_so_and_one_estimate_has_no_error(pool):
         (True, True, None, 8, None),
         (False, True, None, 8, None),
         (True, True, 500, 500, 1),
-        (False, True, 500, 32, 15),
-        (False, True, 5, 5, 1),
+        (False, True, 500, 31, 16),
+        (False, True, 5, 1, 5),
     ],
 )
 def test_samples_are_divided_among_noises_and_draws(exact, gridded, exactness, noises, draws):

@@ -44,3 +44,17 @@ def test_noise_depends_on_seed_and_epoch():
 def test_level_zero_is_no_copy():
     batch = batch_of(torch.randn(10, 2))
     assert TrainingNoise(batch.x, 0).add(batch, 0, 0.0) is batch
+
+
+def test_a_missing_cell_stays_missing_and_takes_nothing_else_with_it():
+    rows = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    holes = rows.clone()
+    holes[::3, 0] = torch.nan
+    noise = TrainingNoise(holes, seed=0)
+    batch = Batch(holes, torch.arange(200))
+    x = noise.add(batch, epoch=0, level=0.1).x
+    assert torch.equal(x.isnan(), holes.isnan())
+    assert bool((x != holes)[:, 1].any())
+    full = TrainingNoise(rows[1::3], seed=0)
+    padded = TrainingNoise(torch.cat([rows[1::3], rows[:5] * torch.nan]), seed=0)
+    torch.testing.assert_close(padded._scale, full._scale)

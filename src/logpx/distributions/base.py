@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.transforms.base import as_event_shape
 
-__all__ = ["Distribution", "LowerBound"]
+__all__ = ["Distribution", "LowerBound", "weakest_kind"]
 
 
 class LowerBound(NamedTuple):
@@ -47,10 +47,14 @@ class Distribution(Configured, nn.Module):
         because the model spreads them by noise.
     allows_missing : bool
         Whether a cell may be missing (NaN), and is then integrated out.
+    gains_from_noise : bool
+        Whether training on few rows adds a little noise to them by default. Not where x is discrete, or where
+        the model has a noise of its own that is as wide as the data want it.
     """
 
     allows_constants: ClassVar[bool] = False
     allows_missing: bool = False
+    gains_from_noise: ClassVar[bool] = True
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()
@@ -192,3 +196,14 @@ class Distribution(Configured, nn.Module):
         """Show the event shape, and the context where there is one."""
         context = f", context={self.context_features}" if self.context_features else ""
         return f"event_shape={self.event_shape}{context}"
+
+
+def weakest_kind(parts: Iterable[Distribution]) -> str:
+    """Return ``lower bound`` if the log_prob of one of several distributions is one, else ``exact``.
+
+    Examples
+    --------
+    >>> weakest_kind([])
+    'exact'
+    """
+    return next((part.kind for part in parts if part.kind != "exact"), "exact")

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from logpx.distributions.base import Distribution
+from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
 
@@ -58,6 +58,31 @@ class Mixture(Distribution):
         self.check_context(context)
         each = torch.stack([part.log_prob(x, self._of(part, context)) for part in self.components], -1)
         return torch.logsumexp(each + torch.log_softmax(self.logits, 0).to(each.dtype), -1)
+
+    @property
+    def kind(self) -> str:
+        """``lower bound`` if a component's log_prob is one."""
+        return weakest_kind(self.components)
+
+    def log_prob_lower(
+        self,
+        x: Tensor,
+        draws: int | None = None,
+        seed: int = 0,
+        context: Tensor | None = None,
+        first: int = 0,
+    ) -> LowerBound:
+        """Return the mixture of the components' bounds, and its standard error by the delta method."""
+        self.check_context(context)
+        found = [
+            part.log_prob_lower(x, draws, seed + 1_000_003 * number, self._of(part, context), first)
+            for number, part in enumerate(self.components)
+        ]
+        each = torch.stack([bound.log_prob for bound in found], -1)
+        joint = each + torch.log_softmax(self.logits, 0).to(each.dtype)
+        errors = torch.stack([bound.standard_error for bound in found], -1)
+        shares = torch.softmax(joint, -1)
+        return LowerBound(torch.logsumexp(joint, -1), (shares * errors).square().sum(-1).sqrt())
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: the component of a row at random, then the row from it."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from logpx.distributions.base import Distribution
+from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.transforms.base import check_event
@@ -56,6 +56,31 @@ class Product(Distribution):
             for part, features in zip(self.parts, torch.split(x, self.sizes, -1), strict=True)
         )
         return sum(rest, start=first)
+
+    @property
+    def kind(self) -> str:
+        """``lower bound`` if a part's log_prob is one."""
+        return weakest_kind(self.parts)
+
+    def log_prob_lower(
+        self,
+        x: Tensor,
+        draws: int | None = None,
+        seed: int = 0,
+        context: Tensor | None = None,
+        first: int = 0,
+    ) -> LowerBound:
+        """Return the sum of the parts' bounds, and its standard error."""
+        check_event(x, self.event_shape)
+        found = [
+            part.log_prob_lower(features, draws, seed + 1_000_003 * number, None, first)
+            for number, (part, features) in enumerate(
+                zip(self.parts, torch.split(x, self.sizes, -1), strict=True)
+            )
+        ]
+        errors = torch.stack([bound.standard_error for bound in found])
+        total: Tensor = sum((bound.log_prob for bound in found[1:]), start=found[0].log_prob)
+        return LowerBound(total, errors.square().sum(0).sqrt())
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, features)``."""

@@ -59,7 +59,7 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
         raise ModelFolderError(error.message, file=path / CONFIG, fix=fix) from error
     weights.check(model)
     weights.fill(model)
-    return model.to(place)
+    return model.to(place).eval()
 
 
 def _described(path: Path, manifest: Manifest) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from logpx.tables.columns.supports import Supports
 
 __all__ = ["Effort", "LogOfMean", "MeanOfLogs", "Pool", "Single"]
 
-# Of a model that draws z: so many noises find a narrow peak within a cell, and leave draws to each of them.
-_MOST_NOISES = 32
+# Of a model that draws z: so many draws for each of the noises within a cell, which there are the more of.
+_DRAWS_PER_NOISE = 16
 # Rows that are scored at once where there are several noises for each.
 _ROWS_AT_ONCE = 4096
 
@@ -144,7 +144,7 @@ class Effort:
     Examples
     --------
     >>> Effort.of(exact=False, gridded=True, draws=8, exactness=5000)
-    Effort(noises=32, draws=156, together=False, pool=<class 'logpx.tables.bounds.LogOfMean'>)
+    Effort(noises=312, draws=16, together=False, pool=<class 'logpx.tables.bounds.LogOfMean'>)
     """
 
     noises: int
@@ -180,7 +180,7 @@ class Effort:
             return cls(1, None if exact else exactness, False, Single)
         if exactness is None:
             return cls(draws, None, False, MeanOfLogs)
-        noises = exactness if exact else min(exactness, _MOST_NOISES)
+        noises = exactness if exact else max(1, exactness // _DRAWS_PER_NOISE)
         return cls(noises, exactness // noises, exact, LogOfMean)
 
     def bounds(

@@ -13,9 +13,9 @@ __all__ = ["TrainingNoise"]
 class TrainingNoise:
     """Adds normal noise in proportion to the columns' interquartile ranges, and reflects it at their ends.
 
-    The rows stay inside the range of the data, and so inside the domain of a bounded model. Its level falls
-    to 0 during training, as noise that stays would blur what is narrow: the validation rows decide when it is
-    best.
+    Missing cells stay missing. The rows stay inside the range of the data, and so inside the domain of a
+    bounded model. Its level falls to 0 during training, as noise that stays would blur what is narrow: the
+    validation rows decide when it is best.
 
     Parameters
     ----------
@@ -40,12 +40,14 @@ class TrainingNoise:
     _INTERQUARTILE_RANGE = 1.349
 
     def __init__(self, rows: Tensor, seed: int) -> None:
+        # Missing cells (NaN) come last.
         ordered = rows.sort(0).values
-        last = len(rows) - 1
-        lower, upper = ordered[last // 4], ordered[last - last // 4]
+        last = ((~rows.isnan()).sum(0, keepdim=True) - 1).clamp_min(0)
+        quarter = last // 4
+        lower, upper = ordered.gather(0, quarter)[0], ordered.gather(0, last - quarter)[0]
         # A column with a spike in its middle has no scale that noise could have: it is left alone.
         self._scale = (upper - lower) / self._INTERQUARTILE_RANGE
-        self._low, self._high = ordered[0], ordered[-1]
+        self._low, self._high = ordered[0], ordered.gather(0, last)[0]
         self._seed = seed
         self._epoch = -1
         self._generator = torch.Generator()

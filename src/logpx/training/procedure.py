@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -74,7 +75,10 @@ class GradientDescent(Procedure):
         if initialise is not None:
             with torch.no_grad():
                 initialise(rows.start.x, rows.start.context)
-        return descend(task, plan_for(rows.training.count, task.wishes), rows)
+        wishes = task.wishes
+        if wishes.noise is None and not task.model.gains_from_noise:
+            wishes = replace(wishes, noise=0.0)
+        return descend(task, plan_for(rows.training.count, wishes), rows)
 
 
 class ClosedForm(Procedure):

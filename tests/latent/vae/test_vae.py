@@ -353,3 +353,24 @@ def test_a_collapsed_posterior_is_said():
     assert report.active == 0
     assert report.warning is not None
     assert "collapsed" in report.warning
+
+
+def test_a_masked_encoder_tells_a_missing_cell_from_the_mean():
+    torch.manual_seed(0)
+    x = rows(600)
+    holes = x.masked_fill(torch.rand(x.shape) < 0.5, torch.nan)
+    bounds = {}
+    for masked in (False, True):
+        torch.manual_seed(1)
+        vae = VAE(NormalLikelihood(FEATURES, ScalePerValue(FEATURES)), LATENT, hidden=(32,), masked=masked)
+        logpx.fit(vae, holes, max_steps=600, seed=0, progress=False)
+        bounds[masked] = vae.log_prob_lower(holes, draws=1).log_prob.mean().item()
+        assert not vae.log_prob(torch.full((3, FEATURES), torch.nan)).any()
+    assert bounds[True] > bounds[False] + 0.02
+
+
+def test_rows_of_truth_values_get_no_noise():
+    assert not VAE(BernoulliLikelihood(2), latent=1).gains_from_noise
+    x = (torch.rand(300, 4) > 0.5).float()
+    result = logpx.fit(VAE(BernoulliLikelihood(4), latent=1, hidden=(8,)), x, max_steps=50, progress=False)
+    assert math.isfinite(result.best_validation)

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from logpx.arguments import check_count, check_instance
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.likelihoods import Cells, Likelihood
+from logpx.distributions.missing import has_missing
 from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import iwae, iwae_error
+from logpx.latent.vae.imputation import filled
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
 from logpx.latent.vae.posteriors import DiagonalPosterior, Posterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
@@ -65,6 +67,8 @@ class VAE(Distribution):
         The number of context features.
     flatten
         Whether your own encoder wants rows as vectors.
+    masked
+        Whether the encoder sees, after the values, which of them are there (1) and which are missing (0).
 
     Raises
     ------
@@ -86,6 +90,7 @@ class VAE(Distribution):
 
     allows_missing = True
     allows_constants = True
+    gains_from_noise = False
     step: Tensor
 
     def __init__(
@@ -102,6 +107,7 @@ class VAE(Distribution):
         e_steps: int = 0,
         context: int = 0,
         flatten: bool = True,
+        masked: bool = False,
     ) -> None:
         check_instance("likelihood", likelihood, Likelihood, "NormalLikelihood(3)")
         check_count("latent", latent)
@@ -109,7 +115,7 @@ class VAE(Distribution):
         check_count("e_steps", e_steps, least=0)
         super().__init__(likelihood.event_shape, context)
         self.observation, self.latent, self.draws, self.flatten = likelihood, latent, draws, flatten
-        self.e_steps = e_steps
+        self.e_steps, self.masked = e_steps, masked
         self.approximation = DiagonalPosterior(latent) if posterior is None else posterior
         self.beforehand = StandardPrior(latent) if prior is None else prior
         self.objective = EvidenceLowerBound() if objective is None else objective
@@ -130,7 +136,7 @@ class VAE(Distribution):
         self.visible = latent if self.beforehand.visible is None else self.beforehand.visible
         features = math.prod(self.event_shape)
         self.encoder = (
-            MLP(features, self.approximation.outputs, tuple(hidden), context, damped=False)
+            MLP(features * (1 + masked), self.approximation.outputs, tuple(hidden), context, damped=False)
             if encoder is None
             else encoder
         )
@@ -183,6 +189,9 @@ class VAE(Distribution):
         units = self.units(x)
         if self.flatten:
             units = units.flatten(x.dim() - len(self.event_shape))
+        if self.masked:
+            there = (~x.isnan()).to(units.dtype).reshape(units.shape)
+            units = torch.cat([units, there], -1 if self.flatten else -len(self.event_shape))
         raw = self.encoder(units) if context is None else self.encoder(units, context)
         if not isinstance(raw, Tensor):
             raise UsageError(f"the encoder returns a {type(raw).__name__}", fix="return a tensor")
@@ -195,7 +204,7 @@ class VAE(Distribution):
     def likelihood(self, z: Tensor, context: Tensor | None = None) -> Cells:
         """Return p(x given z) for z of shape ``(*rows, latent)``."""
         z = z[..., : self.visible]
-        raw = self.decoder(z) if context is None else self.decoder(z, self._context(context, z))
+        raw = self.decoder(z) if context is None else self.decoder(z, context.expand(*z.shape[:-1], -1))
         if not isinstance(raw, Tensor):
             raise UsageError(f"the decoder returns a {type(raw).__name__}", fix="return a tensor")
         flat = raw.flatten(z.dim() - 1) if raw.dim() > z.dim() else raw
@@ -288,7 +297,12 @@ class VAE(Distribution):
                 )
             values.append(iwae(log_weights))
             errors.append(iwae_error(log_weights))
-        return LowerBound(torch.cat(values), torch.cat(errors))
+        value, error = torch.cat(values), torch.cat(errors)
+        if has_missing(x):
+            # Of a row without a value log p is 0, which needs no estimate.
+            empty = x.isnan().flatten(1).all(1)
+            value, error = value.masked_fill(empty, 0.0), error.masked_fill(empty, 0.0)
+        return LowerBound(value, error)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: z from the prior, then x."""
@@ -306,7 +320,6 @@ class VAE(Distribution):
                     blocks.append(self.likelihood(z, own).sample())
         return torch.cat(blocks)[:n] if blocks else self._like().new_zeros(0, *self.event_shape)
 
-    @torch.no_grad()
     def impute(self, x: Tensor, draws: int | None = None, samples: int = 100, seed: int = 0) -> Tensor:
         """Fill in missing cells by importance sampling: with their means, or with draws.
 
@@ -331,20 +344,4 @@ class VAE(Distribution):
         Mattei and Frellsen 2019, MIWAE, section 3.3.
         """
         check_count("samples", samples)
-        parts = []
-        for block, rows in enumerate(torch.split(x, _BLOCK_ROWS)):
-            with seeded(seed, block, x.device):
-                log_weights, z = self.log_weights(rows, samples)
-                weights = torch.softmax(log_weights, 0)
-                if draws is None:
-                    filled = torch.einsum("kn,kn...->n...", weights, self.likelihood(z).mean)
-                else:
-                    chosen = torch.multinomial(weights.mT, draws, replacement=True).mT
-                    own = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))
-                    filled = self.likelihood(own).sample()
-            parts.append(torch.where(rows.isnan(), filled, rows))
-        return torch.cat(parts, 0 if draws is None else 1) if parts else x
-
-    @staticmethod
-    def _context(context: Tensor, z: Tensor) -> Tensor:
-        return context.expand(*z.shape[:-1], context.shape[-1])
+        return filled(self, x, draws, samples, seed)

@@ -75,6 +75,7 @@ class AutoencoderFamily(Family):
                 latent,
                 hidden_for(rows),
                 objective=EvidenceLowerBound(warm_up=_WARM_UP_STEPS),
+                masked=bool(training.isnan().any()),
             )
         fit(
             model,
@@ -83,8 +84,6 @@ class AutoencoderFamily(Family):
             max_time=budget.seconds,
             batch_size=batch_size_for(rows),
             max_steps=100_000,
-            # Codes of labels stay whole. The likelihood is as wide as its noise, so that rows need none.
-            noise=0.0,
             seed=budget.seed,
             progress=budget.progress,
             should_stop=budget.should_stop,
