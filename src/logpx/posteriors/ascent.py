@@ -156,7 +156,8 @@ def _step(
 def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: bool) -> Tensor:
     curvature = step @ change
     if not curvature > 1e-12 * step.norm() * change.norm():
-        return inverse
+        # No curvature to learn from: go further.
+        return 4.0 * inverse
     if first:
         inverse = torch.eye(len(step), dtype=step.dtype) * (curvature / (change @ change))
     left = torch.eye(len(step), dtype=step.dtype) - torch.outer(step, change) / curvature

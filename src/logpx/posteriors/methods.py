@@ -19,6 +19,7 @@ from logpx.posteriors.curvature import polish, precision_factor
 from logpx.posteriors.descent import Descent, minimise
 from logpx.posteriors.families import LowRankNormal, flow_of, full_rank, mean_field
 from logpx.posteriors.moved import Moved
+from logpx.posteriors.tails import widened
 from logpx.posteriors.target import Target
 
 __all__ = ["METHODS", "FlowFit", "Found", "FullRank", "Laplace", "LowRank", "MeanField", "Method", "explore"]
@@ -171,6 +172,12 @@ class FlowFit(_Gradual):
     def family(self, size: int) -> Distribution:
         """Return it."""
         return self.build(size)
+
+    def find(self, target: Target, ascents: list[Ascent], seed: int) -> Found:
+        """Fit it; and where its tails are too thin for importance weights, widen what it bends."""
+        found = super().find(target, ascents, seed)
+        assert isinstance(found.distribution, Moved)
+        return Found(widened(found.distribution, target, seed), found.steps)
 
 
 METHODS: dict[str, Method] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -90,10 +91,8 @@ def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
     rows = []
     for name, values in named_columns(draws).items():
         flat = values.reshape(len(values), -1)
-        places = torch.cartesian_prod(*(torch.arange(size) for size in values.shape[1:])).reshape(
-            flat.shape[1], -1
-        )
-        for column, place in zip(flat.unbind(1), places.tolist(), strict=True):
+        places = product(*(range(size) for size in values.shape[1:]))
+        for column, place in zip(flat.unbind(1), places, strict=True):
             mean = float(weights @ column)
             deviation = math.sqrt(max(float(weights @ (column - mean).square()), 0.0))
             order = column.argsort()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
@@ -67,8 +69,10 @@ class Target:
         self.size = parameters.size if parameters is not None else int(size or 0)
         self._function = log_density
         self.evaluations = 0
+        self._validating = True
         self._vectorised = self._takes_many() if vectorised is None else vectorised
         self._check_gradient()
+        self._validating = False
 
     def log_prob(self, u: Tensor) -> Tensor:
         """Return the log-density of vectors ``(n, size)`` in unconstrained space, shape ``(n,)``."""
@@ -139,7 +143,20 @@ class Target:
         return value.to(u.dtype), ladj
 
     def _call(self, given: Any) -> Tensor:
-        value = self._function(given)
+        # Torch's distributions refuse parameters that underflow, far from where the density is: there, what
+        # is not finite is enough to turn back.
+        with _validating(self._validating):
+            try:
+                value = self._function(given)
+            except ValueError as error:
+                if not self._validating or not any(
+                    phrase in str(error) for phrase in ("satisfy the constraint", "within the support")
+                ):
+                    raise
+                raise UsageError(
+                    f"log_density refuses parameters: {' '.join(str(error).split())[:200]}",
+                    fix="constrain those that are bounded: parameters={'p': Interval(0, 1), 's': Positive()}",
+                ) from None
         if not isinstance(value, Tensor):
             raise UsageError(
                 f"log_density returned a {type(value).__name__}, where a tensor was expected",
@@ -169,13 +186,24 @@ class Target:
         )
 
     def _check_gradient(self) -> None:
-        points = torch.zeros(2, self.size, dtype=torch.float64, requires_grad=True)
-        natural, _ = self._both(points)
+        # Off zero, so that what lies outside of the support of a distribution shows.
+        points = torch.randn(16, self.size, generator=torch.Generator().manual_seed(2)).double()
+        natural, _ = self._both(points.requires_grad_())
         if not natural.requires_grad:
             raise UsageError(
                 "the value of log_density has no gradient",
                 fix="compute it from the parameters with torch alone: no .item(), .numpy() or .detach()",
             )
+
+
+@contextmanager
+def _validating(wanted: bool) -> Iterator[None]:
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(wanted and before)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 def _numbers(value: Tensor) -> str:

@@ -1,0 +1,325 @@
+"""Posteriors held against closed forms, and verdicts that are never confidently wrong."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Beta, Exponential, Gamma, LogNormal, MultivariateNormal, Normal
+
+import logpx
+from logpx.errors import DivergedError, LogpxError, UsageError
+from logpx.inference.pareto import k_hat
+from logpx.posteriors import (
+    Descent,
+    FlowFit,
+    FullRank,
+    Interval,
+    Ordered,
+    Positive,
+    Real,
+    Simplex,
+    Trust,
+    find_mode,
+    posterior,
+)
+
+QUICK = Descent(draws=128, rates=(1e-2,), window=60, max_steps=600)
+
+
+@pytest.fixture(scope="module")
+def normal() -> MultivariateNormal:
+    generator = torch.Generator().manual_seed(0)
+    factor = torch.randn(4, 4, generator=generator, dtype=torch.float64).tril()
+    factor.diagonal().abs_().add_(0.3)
+    return MultivariateNormal(torch.arange(4.0).double(), scale_tril=factor)
+
+
+LOG_Z = 3.7
+
+
+class TestNormalTargets:
+    @pytest.mark.parametrize("method", ["laplace", "full_rank", "auto"])
+    def test_evidence_and_bound_are_exact(self, normal, method: str):
+        found = posterior(lambda x: normal.log_prob(x) + LOG_Z, 4, method)
+        tolerance = 1e-8 if method != "full_rank" else 1e-3
+        assert found.log_evidence == pytest.approx(LOG_Z, abs=tolerance)
+        assert found.elbo == pytest.approx(LOG_Z, abs=tolerance)
+        assert found.diagnosis.trust is Trust.TRUST
+        draws = found.sample(20_000, seed=3)
+        torch.testing.assert_close(draws.mean(0), normal.mean, rtol=0, atol=0.1)
+        torch.testing.assert_close(draws.T.cov(), normal.covariance_matrix, rtol=0.05, atol=0.1)
+        x = normal.sample((5,))
+        torch.testing.assert_close(found.log_prob(x), normal.log_prob(x), rtol=0, atol=10 * tolerance)
+
+    def test_mean_field_is_the_best_independent_one_and_is_not_trusted(self, normal):
+        found = posterior(lambda x: normal.log_prob(x), 4, "mean_field")
+        deviations = normal.precision_matrix.diagonal().rsqrt()
+        torch.testing.assert_close(found.sample(20_000).std(0), deviations, rtol=0.05, atol=0.0)
+        divergence = 0.5 * (
+            normal.precision_matrix.diagonal().log().sum() + normal.scale_tril.diagonal().log().sum() * 2
+        )
+        assert found.elbo == pytest.approx(-float(divergence), abs=0.02)
+        assert found.diagnosis.trust is not Trust.TRUST
+
+    def test_low_rank_holds_what_is_of_low_rank(self):
+        loading = torch.linspace(0.5, 2.0, 8).double()[:, None]
+        target = torch.distributions.LowRankMultivariateNormal(
+            torch.zeros(8).double(), loading, torch.ones(8).double()
+        )
+        found = posterior(target.log_prob, 8, "low_rank")
+        assert found.elbo == pytest.approx(0.0, abs=0.01)
+        assert found.diagnosis.trust is Trust.TRUST
+
+    def test_a_narrow_guide_has_the_k_hat_of_theory(self):
+        # q = N(0, s²) of N(0, 1): the weights' tail has k = 1 − s².
+        generator = torch.Generator().manual_seed(0)
+        for s in (0.5, 0.7, 0.9):
+            x = s * torch.randn(200_000, 1, generator=generator, dtype=torch.float64)
+            weights = Normal(0.0, 1.0).log_prob(x) - Normal(0.0, s).log_prob(x)
+            assert float(k_hat(weights)[0]) == pytest.approx(1.0 - s * s, abs=0.1)
+
+
+class TestClosedForms:
+    def test_beta_and_bernoulli(self):
+        heads, tails = 7, 3
+
+        def log_density(theta):
+            p = theta["p"]
+            return Beta(2.0, 2.0).log_prob(p) + heads * p.log() + tails * (1.0 - p).log()
+
+        def log_beta(a, b):
+            return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+        truth = log_beta(2 + heads, 2 + tails) - log_beta(2, 2)
+        found = posterior(log_density, parameters={"p": Interval(0.0, 1.0)})
+        assert found.log_evidence == pytest.approx(truth, abs=4 * found.diagnosis.log_evidence_error + 1e-3)
+        row = found.summary()["p"]
+        exact = Beta(2.0 + heads, 2.0 + tails)
+        assert row.mean == pytest.approx(float(exact.mean), abs=5 * row.mcse)
+        assert row.standard_deviation == pytest.approx(float(exact.stddev), rel=0.03)
+        low, middle, high = (float(scipy_quantile(9, 5, q)) for q in (0.05, 0.5, 0.95))
+        assert row.quantiles == pytest.approx((low, middle, high), abs=0.01)
+        p = torch.tensor([0.3, 0.6]).double()
+        torch.testing.assert_close(found.log_prob({"p": p}), exact.log_prob(p), rtol=0, atol=0.3)
+
+    def test_linear_regression_of_unknown_noise(self):
+        generator = torch.Generator().manual_seed(1)
+        x = torch.randn(50, 2, generator=generator, dtype=torch.float64)
+        y = x @ torch.tensor([1.0, -2.0]).double() + 0.5 * torch.randn(50, generator=generator).double()
+
+        def log_density(theta):
+            # Normal-inverse-gamma: the evidence is known.
+            variance, beta = theta["variance"], theta["beta"]
+            prior = torch.distributions.InverseGamma(3.0, 1.0).log_prob(variance)
+            prior = prior + Normal(0.0, (2.0 * variance).sqrt()[:, None]).log_prob(beta).sum(-1)
+            return prior + Normal(beta @ x.mT, variance.sqrt()[:, None]).log_prob(y).sum(-1)
+
+        precision = x.mT @ x + torch.eye(2).double() / 2.0
+        mean = torch.linalg.solve(precision, x.mT @ y)
+        b = 1.0 + 0.5 * float(y @ y - mean @ precision @ mean)
+        truth = (
+            -25.0 * math.log(2.0 * math.pi)
+            + 0.5 * float(torch.logdet(torch.eye(2).double() / 2.0) - torch.logdet(precision))
+            + 3.0 * math.log(1.0)
+            - 28.0 * math.log(b)
+            + math.lgamma(28.0)
+            - math.lgamma(3.0)
+        )
+        found = posterior(log_density, parameters={"variance": Positive(), "beta": Real(2)})
+        assert found.diagnosis.trust is not Trust.DO_NOT
+        assert found.log_evidence == pytest.approx(truth, abs=4 * found.diagnosis.log_evidence_error + 1e-3)
+        summary = found.summary()
+        for index in range(2):
+            assert summary[f"beta[{index}]"].mean == pytest.approx(float(mean[index]), abs=0.01)
+        assert summary["variance"].mean == pytest.approx(b / 27.0, rel=0.02)
+        exact = {
+            "variance": 1.0 / Gamma(28.0, b).sample((4000,)).double(),
+        }
+        noise = torch.linalg.cholesky(torch.linalg.inv(precision)) @ torch.randn(2, 4000).double()
+        exact["beta"] = mean + (noise * exact["variance"].sqrt()).mT
+        upper, error = found.upper_bound(exact)
+        assert found.elbo <= truth + 3 * found.diagnosis.elbo_error + 1e-3
+        assert upper >= truth - 4 * error
+
+    def test_a_simplex_and_ordered_means(self):
+        def log_density(theta):
+            weights = torch.distributions.Dirichlet(torch.tensor([2.0, 3.0, 4.0]).double())
+            order = Normal(0.0, 1.0).log_prob(theta["means"]).sum(-1) + math.log(2.0)
+            return weights.log_prob(theta["weights"]) + order
+
+        parameters = {"weights": Simplex(3), "means": Ordered(2)}
+        found = posterior(log_density, method=FullRank(QUICK), parameters=parameters, draws=40_000)
+        assert found.log_evidence == pytest.approx(0.0, abs=0.05)
+        summary = found.summary()
+        assert summary["weights[2]"].mean == pytest.approx(4.0 / 9.0, abs=0.02)
+        # The larger of two standard normal numbers.
+        assert summary["means[1]"].mean == pytest.approx(1.0 / math.sqrt(math.pi), abs=0.03)
+
+
+def scipy_quantile(a: float, b: float, q: float) -> float:
+    from scipy.stats import beta
+
+    return beta.ppf(q, a, b)
+
+
+class TestModes:
+    @pytest.mark.parametrize(
+        ("distribution", "plain", "with_jacobian"),
+        [(Exponential(2.0), 0.0, 0.5), (LogNormal(0.5, 0.7), math.exp(0.5 - 0.49), math.exp(0.5))],
+        ids=["exponential", "log-normal"],
+    )
+    def test_modes_in_both_conventions(self, distribution, plain: float, with_jacobian: float):
+        def log_density(theta):
+            return distribution.log_prob(theta["x"])
+
+        parameters = {"x": Positive()}
+        own = find_mode(log_density, parameters=parameters, jacobian=False)
+        other = find_mode(log_density, parameters=parameters, jacobian=True)
+        assert float(own.point["x"]) == pytest.approx(plain, abs=1e-3)
+        assert float(other.point["x"]) == pytest.approx(with_jacobian, abs=1e-6)
+        assert own.log_density == pytest.approx(
+            float(distribution.log_prob(torch.tensor(max(plain, 1e-9)))), abs=1e-3
+        )
+
+    def test_a_badly_conditioned_mode_is_found(self):
+        scales = torch.logspace(-4, 4, 6).double()
+        mode = find_mode(lambda x: -0.5 * ((x - 3.0 * scales) / scales).square().sum(-1), 6)
+        assert mode.converged
+        torch.testing.assert_close(mode.point, 3.0 * scales, rtol=1e-6, atol=1e-9)
+
+
+def funnel(x: torch.Tensor) -> torch.Tensor:
+    v = x[:, 0]
+    return Normal(0.0, 3.0).log_prob(v) + Normal(0.0, (0.5 * v).exp()[:, None]).log_prob(x[:, 1:]).sum(-1)
+
+
+def two_modes(x: torch.Tensor) -> torch.Tensor:
+    each = [Normal(m, 0.3).log_prob(x).sum(-1) for m in (-6.0, 6.0)]
+    return torch.logaddexp(*each) - math.log(2.0)
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize("method", ["mean_field", "full_rank", "low_rank"])
+    def test_a_normal_distribution_of_the_funnel_is_not_trusted(self, method: str):
+        assert posterior(funnel, 10, method).diagnosis.trust is Trust.DO_NOT
+
+    def test_the_funnel_has_no_mode_to_expand_around(self):
+        with pytest.raises(DivergedError, match="no mode"):
+            posterior(funnel, 10, "laplace")
+
+    def test_a_missed_mode_is_not_trusted(self):
+        found = posterior(two_modes, 2, "full_rank", seed=1)
+        assert found.diagnosis.trust is Trust.DO_NOT
+        assert "mode" in found.verdict or found.k_hat > 0.7
+
+    def test_a_flow_bends_into_a_banana(self):
+        def banana(x):
+            return Normal(0.0, 1.0).log_prob(x[:, 0]) + Normal(x[:, 0].square(), 0.5).log_prob(x[:, 1])
+
+        method = FlowFit(Descent(draws=256, rates=(5e-3,), window=100, max_steps=1500, annealing=50))
+        found = posterior(banana, 2, method)
+        assert found.k_hat < 0.7
+        assert found.log_evidence == pytest.approx(0.0, abs=0.03)
+        chain, rate = found.metropolis(20_000, seed=1)
+        assert rate > 0.5
+        assert float(chain[:, 1].mean()) == pytest.approx(1.0, abs=0.1)
+        normal_only = posterior(banana, 2, FullRank(QUICK))
+        assert found.elbo > normal_only.elbo + 0.2
+
+    def test_auto_climbs_no_further_than_it_has_to(self, normal):
+        assert posterior(normal.log_prob, 4).method == "laplace"
+
+    def test_resampled_draws_are_right_where_plain_ones_are_not(self):
+        target = torch.distributions.StudentT(7.0)
+        found = posterior(lambda x: target.log_prob(x[:, 0]), 1, FullRank(QUICK), draws=50_000)
+        assert found.diagnosis.trust is not Trust.DO_NOT
+        weighted = found.summary(resampled=True)["x[0]"].standard_deviation
+        assert weighted == pytest.approx(math.sqrt(7.0 / 5.0), rel=0.04)
+        drawn = found.sample(50_000, resampled=True)
+        assert drawn.std().item() == pytest.approx(weighted, rel=0.05)
+
+
+class TestFunctions:
+    def test_a_function_of_one_point_is_vectorised(self, normal):
+        precision = normal.precision_matrix
+
+        def one(x):
+            off = x - normal.mean
+            return -0.5 * (off @ precision @ off)
+
+        many = posterior(normal.log_prob, 4, "laplace").log_evidence
+        single = posterior(one, 4, "laplace").log_evidence
+        constant = 2.0 * math.log(2.0 * math.pi) + float(normal.scale_tril.diagonal().log().sum())
+        assert single == pytest.approx(many + constant, abs=1e-8)
+
+    def test_named_parameters_of_one_point(self):
+        def one(theta):
+            return Normal(0.0, 2.0).log_prob(theta["m"]).sum() + Exponential(1.0).log_prob(theta["s"])
+
+        found = posterior(one, parameters={"m": Real(2), "s": Positive()})
+        assert found.log_evidence == pytest.approx(0.0, abs=0.02)
+        draws = found.sample(7, seed=2)
+        assert draws["m"].shape == (7, 2)
+        assert draws["s"].shape == (7,)
+
+    def test_seeds_repeat_everything(self, normal):
+        first, second = (posterior(normal.log_prob, 4, FullRank(QUICK), seed=5) for _ in range(2))
+        assert first.log_evidence == second.log_evidence
+        assert torch.equal(first.sample(5, seed=1), second.sample(5, seed=1))
+
+    def test_it_is_in_front_of_the_package(self):
+        assert logpx.posterior is posterior
+
+    def test_the_summary_is_a_table(self, normal):
+        lines = str(posterior(normal.log_prob, 4, "laplace").summary()).splitlines()
+        assert len(lines) == 6
+        assert lines[1].startswith("x[0]")
+        assert lines[-1].startswith("trust")
+
+
+BAD = [
+    (lambda x: x.sum(-1) * torch.nan, 2, "nan"),
+    (lambda x: torch.full((len(x),), -torch.inf) + 0.0 * x.sum(-1), 2, "inf"),
+    (lambda x: -(x * x), 3, "shape"),
+    (lambda x: -x.detach().square().sum(-1), 2, "gradient"),
+    (lambda x: float(-x.square().sum()), 2, "tensor"),
+    (lambda x: x.sum(-1), 2, "without end"),
+    (lambda x: x.square().sum(-1), 2, "still rises"),
+    (lambda x: 0.0 * x.sum(-1), 2, "flat"),
+    (lambda x: torch.where(x[:, 0] > 1.0, torch.nan, x[:, 0] - x.square().sum(-1) * 0.01), 2, "point"),
+]
+
+
+@pytest.mark.parametrize(("log_density", "dim", "message"), BAD)
+def test_a_bad_log_density_is_named(log_density, dim: int, message: str):
+    with pytest.raises(LogpxError, match=message):
+        posterior(log_density, dim, "laplace")
+
+
+def test_parameters_outside_of_a_support_are_named():
+    with pytest.raises(UsageError, match="constrain"):
+        posterior(lambda x: Beta(2.0, 2.0).log_prob(x[:, 0]), 1, "laplace")
+
+
+@pytest.mark.parametrize("method", ["full_rank", "flow"])
+def test_an_improper_density_is_never_trusted(method: str):
+    ways = {"full_rank": FullRank(QUICK), "flow": FlowFit(QUICK)}
+    try:
+        found = posterior(lambda x: 0.0 * x.sum(-1), 2, ways[method])
+    except DivergedError:
+        return
+    assert found.diagnosis.trust is Trust.DO_NOT
+
+
+def test_arguments_are_checked():
+    def log_density(x):
+        return -x.square().sum(-1)
+
+    with pytest.raises(UsageError, match="no method 'laplce'"):
+        posterior(log_density, 2, "laplce")
+    with pytest.raises(UsageError, match="dim and parameters"):
+        posterior(log_density)
+    with pytest.raises(UsageError, match="dim"):
+        posterior(log_density, 0)
+    with pytest.raises(UsageError, match="function"):
+        posterior(3, 2)
