@@ -374,3 +374,10 @@ def test_rows_of_truth_values_get_no_noise():
     x = (torch.rand(300, 4) > 0.5).float()
     result = logpx.fit(VAE(BernoulliLikelihood(4), latent=1, hidden=(8,)), x, max_steps=50, progress=False)
     assert math.isfinite(result.best_validation)
+
+
+def test_a_bound_of_many_draws_keeps_no_graph():
+    vae = VAE(NormalLikelihood(FEATURES), LATENT, hidden=(16,)).eval()
+    x = rows(8)
+    assert not vae.log_prob_lower(x, 100).log_prob.requires_grad
+    assert vae.log_prob(x).requires_grad

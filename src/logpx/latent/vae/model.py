@@ -250,9 +250,10 @@ class VAE(Distribution):
             bound = self.objective.rows(self, rows, context, int(self.step))
             self.step += 1
         else:
-            bound = self.log_prob_lower(rows, context=context).log_prob
+            bound = self._lower(rows, self.draws, 0, context, 0).log_prob
         return bound.view(x.shape[: x.dim() - len(self.event_shape)])
 
+    @torch.no_grad()
     def log_prob_lower(
         self,
         x: Tensor,
@@ -283,18 +284,17 @@ class VAE(Distribution):
         check_event(x, self.event_shape)
         self.check_context(context, tuple(x.shape[:1]))
         context = None if context is None else context.expand(len(x), -1)
+        return self._lower(x, draws, seed, context, first)
+
+    def _lower(self, x: Tensor, draws: int, seed: int, context: Tensor | None, first: int) -> LowerBound:
         values, errors = [x.new_zeros(0)], [x.new_zeros(0)]
         for start in range(0, len(x), _BLOCK_ROWS):
             own = None if context is None else context[start : start + _BLOCK_ROWS]
             rows = x[start : start + _BLOCK_ROWS]
             most = max(1, _BLOCK_NUMBERS // (len(rows) * max(self.observation.outputs, 1)))
             with seeded(seed, (first + start) // _BLOCK_ROWS, x.device):
-                log_weights = torch.cat(
-                    [
-                        self.log_weights(rows, min(most, draws - done), own)[0]
-                        for done in range(0, draws, most)
-                    ]
-                )
+                parts = [self.log_weights(rows, min(most, draws - k), own)[0] for k in range(0, draws, most)]
+            log_weights = torch.cat(parts)
             values.append(iwae(log_weights))
             errors.append(iwae_error(log_weights))
         value, error = torch.cat(values), torch.cat(errors)
