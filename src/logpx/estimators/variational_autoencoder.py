@@ -152,7 +152,9 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             likelihood = NormalLikelihood(features, ScalePerValue(features))
-            model = VAE(likelihood, self.n_components, tuple(self.hidden)).to(_DTYPES[self.dtype])
+            missing = bool(np.isnan(rows).any())
+            model = VAE(likelihood, self.n_components, tuple(self.hidden), masked=missing)
+            model = model.to(_DTYPES[self.dtype])
         result = fit(
             model,
             # In float64, so that units and offsets of the columns do not matter.
@@ -162,7 +164,6 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             learning_rate=self.learning_rate,
             max_epochs=self.max_epochs,
             max_time=self.max_time,
-            noise=0.0,
             seed=seed,
             device=self.device,
             progress=bool(self.verbose),
