@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError
+from logpx.posteriors.curvature import inverse_curvature
 from logpx.posteriors.target import Target
 
 __all__ = ["Ascent", "Guess", "climb"]
@@ -16,6 +17,7 @@ __all__ = ["Ascent", "Guess", "climb"]
 _ITERATIONS = 500
 _HALVINGS = 30
 _TOLERANCE = 1e-9
+_PROMISE = 1e-6
 _DRAWS = 16
 _FAR = 1e10
 _LOG_TWO_PI = math.log(2.0 * math.pi)
@@ -101,8 +103,14 @@ def climb(target: Target, start: Tensor, jacobian: bool = True, seed: int = 0) -
             inverse, direction = torch.eye(len(point), dtype=torch.float64), slope
             promised = float(slope @ slope)
         if promised < _TOLERANCE:
-            converged = True
-            break
+            # Along directions that were never taken the guessed curvature may be far too high: look at the
+            # true one, and go on where that promises more.
+            inverse, top = inverse_curvature(target, point, jacobian)
+            direction = inverse @ slope
+            promised = float(slope @ direction)
+            if promised < _PROMISE:
+                converged = top
+                break
         step = _step(target, point, direction, value, promised, jacobian)
         if step is None:
             converged = promised < 1e-4

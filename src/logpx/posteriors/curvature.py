@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor
 from logpx.errors import DivergedError
 from logpx.posteriors.target import Target
 
-__all__ = ["hessian", "polish", "precision_factor"]
+__all__ = ["hessian", "inverse_curvature", "log_mass", "polish", "precision_factor"]
 
 _NEWTON_STEPS = 20
 _DIFFERENCE = 1e-4
+_PROMISE = 1e-13
 
 
 def hessian(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
@@ -41,6 +43,13 @@ def hessian(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
     return symmetric
 
 
+def inverse_curvature(target: Target, point: Tensor, jacobian: bool = True) -> tuple[Tensor, bool]:
+    """Return the inverse of the size of the curvature in every direction, and whether it falls in all."""
+    values, vectors = torch.linalg.eigh(hessian(target, point, jacobian))
+    size = values.abs().clamp_min(max(1e-12 * float(values.abs().max()), 1e-300))
+    return (vectors / size) @ vectors.mT, bool((values < 0.0).all())
+
+
 def polish(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
     """Return the mode near a point, by Newton's method with halved steps; the point where that fails."""
     for _ in range(_NEWTON_STEPS):
@@ -50,7 +59,7 @@ def polish(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
             return point
         step = torch.cholesky_solve(slope[0][:, None], factor)[:, 0]
         promised = float(slope[0] @ step)
-        if promised < 1e-20:
+        if promised < _PROMISE:
             return point
         evaluate = target.log_prob if jacobian else target.without_jacobian
         lengths = 0.5 ** torch.arange(8, dtype=point.dtype)
@@ -85,3 +94,15 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
         )
     result: Tensor = factor
     return result
+
+
+@torch.no_grad()
+def log_mass(target: Target, mode: Tensor) -> float:
+    """Return the log of the integral around a mode by Laplace's method; minus infinity without a mode."""
+    try:
+        with torch.enable_grad():
+            factor = precision_factor(target, mode)
+    except DivergedError:
+        return -math.inf
+    value = float(target.log_prob(mode[None])[0])
+    return value + 0.5 * len(mode) * math.log(2.0 * math.pi) - float(factor.diagonal().log().sum())

@@ -21,6 +21,7 @@ _TRIAL_STEPS = 40
 _LEAST_DECAYS = 4
 _MOST_LOST = 0.5
 _CLIP = 100.0
+_LEAST_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def minimise(
         previous: tuple[float, float] | None = None
         decays = 0
         for step in range(descent.max_steps):
-            weight = min(1.0, (step + 1) / descent.annealing) if descent.annealing else 1.0
+            rise = min(1.0, (step + 1) / descent.annealing) if descent.annealing else 1.0
+            weight = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * rise
             bounds.append(_step(q, target, descent, optimiser, weight))
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 mean.lerp_(parameter.detach(), 0.02)
@@ -125,8 +127,9 @@ def _step(
     loss = (log_q[good] - weight * along).mean()
     optimiser.zero_grad()
     torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(list(q.parameters()), _CLIP)
-    optimiser.step()
+    # A draw far out may have a slope that single precision does not hold: such a step is left out.
+    if math.isfinite(float(torch.nn.utils.clip_grad_norm_(list(q.parameters()), _CLIP))):
+        optimiser.step()
     return float((value[good] - log_q[good].detach()).mean())
 
 

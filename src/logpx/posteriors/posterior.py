@@ -13,6 +13,7 @@ from torch import Tensor
 from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import UsageError
+from logpx.posteriors.curvature import log_mass
 from logpx.posteriors.diagnosis import Diagnosis, Weighted, diagnose, weigh
 from logpx.posteriors.summaries import Summary, named_columns, summarise
 from logpx.posteriors.target import Target
@@ -20,6 +21,7 @@ from logpx.posteriors.target import Target
 __all__ = ["Posterior"]
 
 _DRAWS = 10_000
+_SHARE_THAT_MATTERS = 0.01
 
 
 class Posterior:
@@ -218,10 +220,12 @@ class Posterior:
 
     @torch.no_grad()
     def _missed(self, modes: list[Tensor]) -> str | None:
-        """Return where a mode has far more weight than any draw, which no draw would tell."""
+        """Return where a mode that matters has far more weight than any draw, which no draw would tell."""
         highest = float(self.weighted.log_weights.max())
         for mode in modes:
             weight = float(self.target.log_prob(mode[None])[0] - self.distribution.log_prob(mode[None])[0])
             if weight > highest + math.log(len(self.weighted.u)):
-                return f"it misses a mode at {self.target.describe(mode)}"
+                share = log_mass(self.target, mode) - self.log_evidence
+                if share > math.log(_SHARE_THAT_MATTERS):
+                    return f"it misses a mode at {self.target.describe(mode)}"
         return None
