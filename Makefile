@@ -40,7 +40,8 @@ docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	@$(PYTHON) -m sphinx -W --keep-going -n -q -E -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-BENCH_ON_DATA := benchmarks/tables%.py benchmarks/patches.py benchmarks/binarised_mnist.py
+BENCH_ON_DATA := benchmarks/tables%.py benchmarks/patches.py benchmarks/binarised_mnist.py \
+	benchmarks/posteriordb.py
 
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
 	@set -e; for script in $(filter-out $(BENCH_ON_DATA),$(wildcard benchmarks/[!_]*.py)); do \
@@ -61,6 +62,11 @@ ifdef MNIST
 	$(PYTHON) benchmarks/binarised_mnist.py --data "$(MNIST)" --objective $$objective; done
 else
 	@echo "benchmarks/binarised_mnist.py was left out; it needs MNIST: make bench MNIST=folder"
+endif
+ifdef POSTERIORDB
+	@echo benchmarks/posteriordb.py; $(PYTHON) benchmarks/posteriordb.py --data "$(POSTERIORDB)"
+else
+	@echo "benchmarks/posteriordb.py was left out; it needs posteriordb: make bench POSTERIORDB=folder"
 endif
 
 clean: ## remove .venv and everything that was built

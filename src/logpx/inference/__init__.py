@@ -38,6 +38,7 @@ from logpx.latent.log_weights import (
     iwae_error,
     jackknife,
     miwae,
+    stl,
 )
 
 __all__ = [
@@ -80,4 +81,5 @@ __all__ = [
     "online_expectation_maximisation",
     "reverse_kl",
     "simulated_sandwich",
+    "stl",
 ]

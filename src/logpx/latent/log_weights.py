@@ -23,6 +23,7 @@ __all__ = [
     "iwae_error",
     "jackknife",
     "miwae",
+    "stl",
 ]
 
 
@@ -125,6 +126,27 @@ def dreg(log_weights: Tensor, z: Tensor) -> Tensor:
         z.register_hook(lambda gradient: gradient * normalised.unsqueeze(-1))  # type: ignore[no-untyped-call]
     surrogate = (normalised * log_weights).sum(0)
     return surrogate + (iwae(log_weights) - surrogate).detach()
+
+
+def stl(log_weights: Tensor) -> Tensor:
+    """Return the value of `elbo`, whose gradient sticks the landing: without the score of q.
+
+    Parameters
+    ----------
+    log_weights
+        Shape ``(K, *batch)``, with the parameters of q detached inside log q(z given x), so that what is left
+        is the path through z. The variance of that gradient vanishes as q becomes exact.
+
+    References
+    ----------
+    Roeder, Wu and Duvenaud 2017, Sticking the landing.
+
+    Examples
+    --------
+    >>> stl(torch.tensor([[0.0], [2.0]]))
+    tensor([1.])
+    """
+    return elbo(log_weights)
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:

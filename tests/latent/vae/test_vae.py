@@ -143,6 +143,37 @@ def test_the_gradient_of_sticking_the_landing_vanishes_at_the_posterior(ppca: Pr
     assert variances[EvidenceLowerBound] > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (EvidenceLowerBound(), StickingTheLandingBound()),
+        (ImportanceWeightedBound(3), DoublyReparameterised(3)),
+    ],
+    ids=["sticking the landing", "doubly reparameterised"],
+)
+def test_gradients_of_other_estimators_are_the_same_in_expectation(ppca: ProbabilisticPCA, one, other):
+    x = rows(16, seed=5).double()
+    found = {}
+    for objective in (one, other):
+        vae = as_ppca(ppca, objective=objective).train()
+        with torch.no_grad():
+            # Away from the posterior, where both gradients are far from zero.
+            vae.encoder.bias += 0.3
+        gradients = []
+        for seed in range(600):
+            torch.manual_seed(seed)
+            vae.zero_grad()
+            vae.log_prob(x).sum().backward()
+            parts = (vae.encoder.bias, vae.decoder.weight)
+            gradients.append(torch.cat([part.grad.flatten() for part in parts]))
+        found[objective] = torch.stack(gradients)
+    # The same draws go to both: the difference is paired.
+    difference = found[one] - found[other]
+    z = difference.mean(0) / (difference.std(0) / len(difference) ** 0.5).clamp_min(1e-12)
+    assert z.abs().max() < 4.5
+    assert found[one].mean(0).abs().max() > 1.0
+
+
 def test_the_bounds_are_in_order_and_below_log_p(ppca: ProbabilisticPCA):
     vae = as_ppca(ppca)
     with torch.no_grad():

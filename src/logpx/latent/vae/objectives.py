@@ -12,7 +12,7 @@ from torch.distributions import Independent, kl_divergence
 from logpx.arguments import check_count, check_number
 from logpx.configuration import Configured
 from logpx.errors import UsageError
-from logpx.latent.log_weights import ciwae, dreg, iwae, miwae
+from logpx.latent.log_weights import ciwae, dreg, iwae, miwae, stl
 
 if TYPE_CHECKING:
     from logpx.latent.vae.model import VAE
@@ -113,8 +113,7 @@ class StickingTheLandingBound(Objective):
 
     def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the mean of the log-weights, with the parameters of q frozen inside log q."""
-        log_weights, _ = model.log_weights(x, self.draws, context, frozen=True)
-        return log_weights.mean(0)
+        return stl(model.log_weights(x, self.draws, context, frozen=True)[0])
 
 
 class ImportanceWeightedBound(Objective):
