@@ -412,3 +412,19 @@ def test_a_bound_of_many_draws_keeps_no_graph():
     x = rows(8)
     assert not vae.log_prob_lower(x, 100).log_prob.requires_grad
     assert vae.log_prob(x).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("nets", "name"),
+    [
+        ({"decoder": nn.Linear(3, FEATURES)}, "decoder fails"),
+        ({"encoder": nn.Linear(FEATURES + 1, 2 * LATENT)}, "encoder fails"),
+        ({"decoder": nn.Linear(LATENT, FEATURES + 2)}, "decoder returns"),
+        ({"encoder": nn.Linear(FEATURES, 2 * LATENT + 1)}, "encoder returns"),
+        ({"encoder": nn.LSTM(FEATURES, 2 * LATENT)}, "encoder returns a tuple"),
+    ],
+)
+def test_nets_of_ones_own_that_do_not_fit_are_named(nets, name: str):
+    vae = VAE(NormalLikelihood(FEATURES), LATENT, **nets)
+    with pytest.raises(UsageError, match=name):
+        logpx.fit(vae, rows(100), max_steps=2, progress=False)

@@ -18,6 +18,7 @@ from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import iwae, iwae_error
 from logpx.latent.vae.imputation import filled
+from logpx.latent.vae.networks import called
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
 from logpx.latent.vae.posteriors import DiagonalPosterior, Posterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
@@ -192,10 +193,7 @@ class VAE(Distribution):
         if self.masked:
             there = (~x.isnan()).to(units.dtype).reshape(units.shape)
             units = torch.cat([units, there], -1 if self.flatten else -len(self.event_shape))
-        raw = self.encoder(units) if context is None else self.encoder(units, context)
-        if not isinstance(raw, Tensor):
-            raise UsageError(f"the encoder returns a {type(raw).__name__}", fix="return a tensor")
-        return raw
+        return called("encoder", self.encoder, units, context)
 
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
         """Return q(z given x), in the manner of torch, for x of shape ``(*rows, *event_shape)``."""
@@ -204,9 +202,8 @@ class VAE(Distribution):
     def likelihood(self, z: Tensor, context: Tensor | None = None) -> Cells:
         """Return p(x given z) for z of shape ``(*rows, latent)``."""
         z = z[..., : self.visible]
-        raw = self.decoder(z) if context is None else self.decoder(z, context.expand(*z.shape[:-1], -1))
-        if not isinstance(raw, Tensor):
-            raise UsageError(f"the decoder returns a {type(raw).__name__}", fix="return a tensor")
+        own = None if context is None else context.expand(*z.shape[:-1], -1)
+        raw = called("decoder", self.decoder, z, own)
         flat = raw.flatten(z.dim() - 1) if raw.dim() > z.dim() else raw
         cells: Cells = self.observation(flat)
         return cells
