@@ -1,5 +1,7 @@
 """Posteriors from an unnormalised log-density, with a verdict on their quality."""
 
+from logpx.posteriors import densities
+from logpx.posteriors.comparison import BayesFactor, compare
 from logpx.posteriors.constraints import (
     Constraint,
     CorrelationCholesky,
@@ -19,6 +21,7 @@ from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.summaries import Summary
 
 __all__ = [
+    "BayesFactor",
     "Constraint",
     "CorrelationCholesky",
     "Covariance",
@@ -40,6 +43,8 @@ __all__ = [
     "Simplex",
     "Summary",
     "Trust",
+    "compare",
+    "densities",
     "find_mode",
     "posterior",
 ]
