@@ -26,7 +26,7 @@ from logpx.nets import MLP
 PIXELS, LATENT, WIDTHS = 784, 50, (200, 200)
 OBJECTIVES: dict[str, tuple[Objective, int]] = {
     "vae": (EvidenceLowerBound(), 100),
-    "iwae": (ImportanceWeightedBound(50), 50),
+    "iwae": (ImportanceWeightedBound(50, followed=1), 50),
 }
 
 

@@ -148,8 +148,9 @@ def test_the_gradient_of_sticking_the_landing_vanishes_at_the_posterior(ppca: Pr
     [
         (EvidenceLowerBound(), StickingTheLandingBound()),
         (ImportanceWeightedBound(3), DoublyReparameterised(3)),
+        (ImportanceWeightedBound(3), ImportanceWeightedBound(3, followed=1)),
     ],
-    ids=["sticking the landing", "doubly reparameterised"],
+    ids=["sticking the landing", "doubly reparameterised", "one draw followed"],
 )
 def test_gradients_of_other_estimators_are_the_same_in_expectation(ppca: ProbabilisticPCA, one, other):
     x = rows(16, seed=5).double()

@@ -233,8 +233,13 @@ class VAE(Distribution):
         q = self.approximation(raw)
         z = q.rsample((draws,))
         density = self.approximation.frozen(raw) if frozen else q
-        joint = self.prior.log_prob(z) + self.likelihood(z, context).log_prob(x)
-        return joint - density.log_prob(z), z
+        return self.log_weights_at(density, z, x, context), z
+
+    def log_weights_at(self, q: Any, z: Tensor, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p(x, z) − log q(z) of given z, shape ``(draws, n)``."""
+        joint: Tensor = self.prior.log_prob(z) + self.likelihood(z, context).log_prob(x)
+        found: Tensor = joint - q.log_prob(z)
+        return found
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return a lower bound of log p(x) in nats, shape ``(*rows,)``."""
