@@ -229,7 +229,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         q = self.model_.posterior(x)
         z = q.mean + q.stddev * noise
         joint = self.model_.prior.log_prob(z) + self.model_.likelihood(z).log_prob(x)
-        return iwae(joint - q.log_prob(z))
+        # Of a row without a value log p is 0, which needs no estimate.
+        return iwae(joint - q.log_prob(z)).masked_fill(x.isnan().all(1), 0.0)
 
     def _units(self, rows: Rows) -> tuple[Rows, Rows]:
         """Return means and deviations of the columns, of the cells that are there."""

@@ -21,7 +21,8 @@ _CHUNK = 4096
 # KL(q || p) in nats up to which draws can be taken as they are: means are then off by less than 0.15
 # standard deviations.
 _CLOSE = 0.01
-_FEWEST_EFFECTIVE = 100.0
+# The deviation of a normal distribution is then known to 4 percent.
+_FEWEST_EFFECTIVE = 400.0
 
 
 class Trust(Enum):
