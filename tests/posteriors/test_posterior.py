@@ -1,6 +1,7 @@
 """Posteriors held against closed forms, and verdicts that are never confidently wrong."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from logpx.posteriors import (
     Real,
     Simplex,
     Trust,
+    densities,
     find_mode,
     posterior,
 )
@@ -275,6 +277,19 @@ class TestFunctions:
         assert len(lines) == 6
         assert lines[1].startswith("x[0]")
         assert lines[-1].startswith("trust")
+
+    def test_arviz_gets_named_draws(self):
+        pytest.importorskip("arviz", reason="ArviZ is not installed")
+        problem = densities.eight_schools()
+        found = posterior(**problem.arguments, method=FullRank(QUICK))
+        data = found.to_arviz(n=50)
+        assert data.posterior["raw"].shape == (1, 50, 8)
+        assert data.posterior["spread"].shape == (1, 50)
+
+    def test_without_arviz_the_install_command_is_named(self, normal, monkeypatch):
+        monkeypatch.setitem(sys.modules, "arviz", None)
+        with pytest.raises(UsageError, match=r"logpx\[arviz\]"):
+            posterior(normal.log_prob, 4, "laplace").to_arviz()
 
 
 BAD = [

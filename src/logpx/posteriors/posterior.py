@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -192,7 +193,11 @@ class Posterior:
         except ImportError:
             raise UsageError("ArviZ is not installed", fix="pip install 'logpx[arviz]'") from None
         draws = named_columns(self.sample(n, seed, resampled))
-        return arviz.from_dict({"posterior": {name: value.numpy()[None] for name, value in draws.items()}})
+        chains = {"posterior": {name: value.numpy()[None] for name, value in draws.items()}}
+        if "posterior" in inspect.signature(arviz.from_dict).parameters:
+            # Before version 1, groups are arguments.
+            return arviz.from_dict(**chains)
+        return arviz.from_dict(chains)
 
     def __repr__(self) -> str:
         """Say what it is and whether to trust it."""
