@@ -10,22 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from logpx.distributions import Flow
-from logpx.errors import DataError, UsageError
-from logpx.estimators.base import Draws, Rows
+from logpx.errors import UsageError
+from logpx.estimators.base import Rows
+from logpx.estimators.trained import TrainedDensity
 from logpx.flows import IAF, MAF, NICE, NSF, RealNVP
 from logpx.suggestions import suggestion
-from logpx.training import fit
 from logpx.transforms import Chain, Standardize
 
 __all__ = ["FLOWS", "FlowDensity"]
-
-_MOST_SEED = np.iinfo(np.int32).max
-_DTYPES = MappingProxyType({"float32": torch.float32, "float64": torch.float64})
 
 
 def _nsf(features: int, **options: Any) -> Flow:
@@ -48,7 +43,7 @@ _BUILDERS: dict[str, Callable[..., Flow]] = {
 FLOWS = MappingProxyType(_BUILDERS)
 
 
-class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
+class FlowDensity(TrainedDensity):
     """A normalizing flow as density estimator, and as transformer between data and noise.
 
     Parameters
@@ -158,31 +153,15 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # 
         DivergedError
             If training does not stay finite.
         """
-        if self.dtype not in _DTYPES:
-            raise UsageError(
-                f"there is no dtype {self.dtype!r}", fix=suggestion(str(self.dtype), list(_DTYPES))
-            )
+        dtype = self._torch_dtype()
         rows, weights = self._rows_to_fit(X, sample_weight)
-        seed = int(check_random_state(self.random_state).randint(_MOST_SEED))
-        flow = self._new_flow(rows.shape[1], seed).to(_DTYPES[self.dtype])
+        seed = self._new_seed()
+        flow = self._new_flow(rows.shape[1], seed).to(dtype)
         unit = None
         if isinstance(self.flow, str):
             unit = self._unit(rows, weights)
             rows = unit.forward(torch.tensor(rows))[0].numpy()
-        result = fit(
-            flow,
-            rows,
-            weights=weights,
-            validation_fraction=self.validation_fraction,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            max_epochs=self.max_epochs,
-            max_time=self.max_time,
-            noise=self.noise,
-            seed=seed,
-            device=self.device,
-            progress=bool(self.verbose),
-        )
+        result = self._train(flow, rows, seed, weights=weights, noise=self.noise)
         self.validation_score_ = result.best_validation
         if unit is not None:
             device = next(flow.parameters()).device
@@ -190,7 +169,6 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # 
             if self.validation_score_ is not None:
                 self.validation_score_ -= float(unit.scale.log().sum())
         self.model_ = flow.double().eval()
-        self.n_epochs_, self.stopped_ = result.best_epoch, result.stopped.value
         return self
 
     def transform(self, X: ArrayLike) -> Rows:
@@ -237,16 +215,7 @@ class FlowDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # 
     def _unit(self, rows: Rows, weights: Rows | None) -> Standardize:
         means = np.average(rows, axis=0, weights=weights)
         scales = np.sqrt(np.average(np.square(rows - means), axis=0, weights=weights))
-        # Rounding of the mean alone gives a constant column a spread of a few ulp.
-        constant = scales <= 1e-14 * np.abs(means)
-        if constant.any():
-            place = int(constant.argmax())
-            names = getattr(self, "feature_names_in_", None)
-            raise DataError(
-                "every row has the same value, so that no density exists on it",
-                column=place if names is None else str(names[place]),
-                fix="leave the column out",
-            )
+        self._refuse_constants(means, scales)
         given = dict(enumerate(zip(means.tolist(), scales.tolist(), strict=True)))
         unit = Standardize(rows.shape[1], given).double()
         unit.initialise(torch.tensor(rows))

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions.likelihoods import NormalLikelihood, ScalePerValue
-from logpx.errors import DataError, UsageError
-from logpx.estimators.base import Draws, Rows
+from logpx.errors import UsageError
+from logpx.estimators.base import Rows
+from logpx.estimators.trained import TrainedDensity
 from logpx.latent import VAE
 from logpx.latent.log_weights import iwae
-from logpx.suggestions import suggestion
-from logpx.training import fit
 
 __all__ = ["VariationalAutoencoder"]
 
-_MOST_SEED = np.iinfo(np.int32).max
-_DTYPES = MappingProxyType({"float32": torch.float32, "float64": torch.float64})
 # How many rows times draws the decoder sees at once.
 _BLOCK = 65_536
 _SEED_OF_DRAWS = 0
 
 
-class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
+class VariationalAutoencoder(TrainedDensity):
     """A variational autoencoder of real numbers as density estimator, and as transformer to latent vectors.
 
     Scores are lower bounds of log p(x). The noise of each column has a deviation of its own, trained too.
@@ -139,37 +133,22 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         DivergedError
             If training does not stay finite.
         """
-        if self.dtype not in _DTYPES:
-            raise UsageError(
-                f"there is no dtype {self.dtype!r}", fix=suggestion(str(self.dtype), list(_DTYPES))
-            )
+        dtype = self._torch_dtype()
         check_count("n_components", self.n_components)
         check_count("n_draws", self.n_draws)
         rows, _ = self._rows_to_fit(X, None)
         centre, spread = self._units(rows)
-        seed = int(check_random_state(self.random_state).randint(_MOST_SEED))
+        seed = self._new_seed()
         features = rows.shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             likelihood = NormalLikelihood(features, ScalePerValue(features))
             missing = bool(np.isnan(rows).any())
             model = VAE(likelihood, self.n_components, tuple(self.hidden), masked=missing)
-            model = model.to(_DTYPES[self.dtype])
-        result = fit(
-            model,
-            # In float64, so that units and offsets of the columns do not matter.
-            (rows - centre) / spread,
-            validation_fraction=self.validation_fraction,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            max_epochs=self.max_epochs,
-            max_time=self.max_time,
-            seed=seed,
-            device=self.device,
-            progress=bool(self.verbose),
-        )
+            model = model.to(dtype)
+        # In float64, so that units and offsets of the columns do not matter.
+        self._train(model, (rows - centre) / spread, seed)
         self.model_ = _in_units(model.double(), centre, spread).eval()
-        self.n_epochs_, self.stopped_ = result.best_epoch, result.stopped.value
         return self
 
     def score_samples(self, X: ArrayLike) -> Rows:
@@ -238,16 +217,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         count = np.maximum(there.sum(axis=0), 1)
         centre = np.where(there, rows, 0.0).sum(axis=0) / count
         spread = np.sqrt(np.square(np.where(there, rows - centre, 0.0)).sum(axis=0) / count)
-        # Rounding of the mean alone gives a constant column a spread of a few ulp.
-        constant = spread <= 1e-14 * np.abs(centre)
-        if constant.any():
-            place = int(constant.argmax())
-            names = getattr(self, "feature_names_in_", None)
-            raise DataError(
-                "every row has the same value, or none, so that no density exists on it",
-                column=place if names is None else str(names[place]),
-                fix="leave the column out",
-            )
+        self._refuse_constants(centre, spread)
         return centre, spread
 
 

@@ -95,7 +95,7 @@ def climb(target: Target, start: Tensor, jacobian: bool = True, seed: int = 0) -
     value, slope = _at(target, point, jacobian)
     inverse = torch.eye(len(point), dtype=torch.float64) / max(1.0, float(slope.norm()))
     best: Guess | None = None
-    converged, patience = False, 0
+    converged = False
     for iteration in range(_ITERATIONS):
         direction = inverse @ slope
         promised = float(slope @ direction)
@@ -121,9 +121,7 @@ def climb(target: Target, start: Tensor, jacobian: bool = True, seed: int = 0) -
         inverse = _updated(inverse, point - before, old - slope, first=iteration == 0)
         guess = _guess(target, point, slope, inverse, noise)
         if guess is not None and (best is None or guess.elbo > best.elbo):
-            best, patience = guess, 0
-        else:
-            patience += 1
+            best = guess
         if float(point.abs().max()) > _FAR:
             raise DivergedError(
                 f"log_density rises without end: it is {value:.4g} at {target.describe(point)}",

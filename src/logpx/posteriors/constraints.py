@@ -85,6 +85,22 @@ class _Elementwise(Constraint):
         return u
 
 
+class _Whole(Constraint):
+    """All entries together, through one of torch's maps."""
+
+    map: Any
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the vector."""
+        x = self.map(u)
+        return x, self.map.log_abs_det_jacobian(u, x)
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Map the value back."""
+        u: Tensor = self.map.inv(x)
+        return u
+
+
 class Real(_Elementwise):
     """Any real number.
 
@@ -168,7 +184,7 @@ class Ordered(Constraint):
         return torch.cat([x[:, :1], x.diff(dim=1).log()], 1)
 
 
-class Simplex(Constraint):
+class Simplex(_Whole):
     """Numbers from 0 on that sum to 1, by breaking a stick.
 
     Parameters
@@ -186,20 +202,10 @@ class Simplex(Constraint):
         check_count("length", length, least=2)
         super().__init__(length)
         self.size = length - 1
-        self.map: Any = maps.StickBreakingTransform()
-
-    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Break the stick."""
-        x = self.map(u)
-        return x, self.map.log_abs_det_jacobian(u, x)
-
-    def unconstrain(self, x: Tensor) -> Tensor:
-        """Put the pieces together."""
-        u: Tensor = self.map.inv(x)
-        return u
+        self.map = maps.StickBreakingTransform()
 
 
-class CorrelationCholesky(Constraint):
+class CorrelationCholesky(_Whole):
     """Lower triangular matrices with rows of length 1: Cholesky factors of correlation matrices.
 
     Parameters
@@ -218,17 +224,7 @@ class CorrelationCholesky(Constraint):
         check_count("features", features, least=2)
         super().__init__((features, features))
         self.size = features * (features - 1) // 2
-        self.map: Any = maps.CorrCholeskyTransform()
-
-    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Build the factor row by row."""
-        x = self.map(u)
-        return x, self.map.log_abs_det_jacobian(u, x)
-
-    def unconstrain(self, x: Tensor) -> Tensor:
-        """Take the rows apart."""
-        u: Tensor = self.map.inv(x)
-        return u
+        self.map = maps.CorrCholeskyTransform()
 
 
 class Covariance(Constraint):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -55,9 +54,7 @@ class Descent:
     estimator: GradientEstimator = field(default_factory=PathGradient)
 
 
-def minimise(
-    q: Moved, target: Target, descent: Descent, seed: int = 0, should_stop: Callable[[], bool] = lambda: False
-) -> int:
+def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
     """Fit q in place; return the number of steps.
 
     The learning rate falls whenever the bound, averaged over a window of steps, has not risen by more than
@@ -88,7 +85,7 @@ def minimise(
             bounds.append(_step(q, target, descent, optimiser, weight))
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 mean.lerp_(parameter.detach(), 0.02)
-            if should_stop() or time.monotonic() - began > descent.max_time:
+            if time.monotonic() - began > descent.max_time:
                 break
             if weight < 1.0 or len(bounds) < descent.window:
                 continue

@@ -169,8 +169,9 @@ def posterior(
             continue
         if best is None or result.diagnosis.elbo > best.diagnosis.elbo:
             best = result
-        if best.diagnosis.trust is not Trust.DO_NOT:
-            return best
+        # One that is to be trusted goes before one of a higher bound that is not.
+        if result.diagnosis.trust is not Trust.DO_NOT:
+            return result
     if best is None:
         assert error is not None
         raise error

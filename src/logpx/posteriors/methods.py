@@ -79,7 +79,6 @@ class Laplace(Method):
 class _Gradual(Method):
     """A family fitted by reverse KL from the best normal distribution that climbing has met."""
 
-    name: ClassVar[str] = ""
     descent: Descent = field(default_factory=Descent)
 
     def find(self, target: Target, ascents: list[Ascent], seed: int) -> Found:
@@ -88,9 +87,9 @@ class _Gradual(Method):
         q = Moved(self.family(target.size), mean, self.units(factor))
         return Found(q, minimise(q, target, self.descent, seed))
 
+    @abstractmethod
     def family(self, size: int) -> Distribution:
         """Return the distribution to fit, about standard normal at first."""
-        raise NotImplementedError
 
     def units(self, factor: Tensor) -> Tensor:
         """Return the units in which it starts, from the factor of the start's covariance."""

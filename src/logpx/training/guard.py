@@ -110,6 +110,8 @@ class Guard:
         )
 
     def _layer(self, batch: Batch, finite: Tensor) -> str | None:
+        if bool(finite.all()):
+            return None
         bad = batch.where(~finite)
         return broken_layer(self._model, lambda: self._model.log_prob(bad.x, bad.context))
 

@@ -16,8 +16,7 @@ from logpx.distributions.likelihoods import (
     ScalePerValue,
 )
 from logpx.latent import VAE, EvidenceLowerBound
-from logpx.tables.fitting.family import Budget, Family, batch_size_for, hidden_for
-from logpx.training import fit
+from logpx.tables.fitting.family import Budget, Family, hidden_for, train
 
 __all__ = ["AutoencoderFamily", "likelihood_of"]
 
@@ -77,16 +76,4 @@ class AutoencoderFamily(Family):
                 objective=EvidenceLowerBound(warm_up=_WARM_UP_STEPS),
                 masked=bool(training.isnan().any()),
             )
-        fit(
-            model,
-            training.float(),
-            validation.float(),
-            max_time=budget.seconds,
-            batch_size=batch_size_for(rows),
-            max_steps=100_000,
-            seed=budget.seed,
-            progress=budget.progress,
-            should_stop=budget.should_stop,
-            device=budget.device,
-        )
-        return model.cpu()
+        return train(model, training, validation, budget)

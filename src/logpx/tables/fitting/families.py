@@ -13,10 +13,9 @@ from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.suggestions import suggestion
 from logpx.tables.fitting.autoencoder import AutoencoderFamily
-from logpx.tables.fitting.family import Budget, Family, batch_size_for, hidden_for
+from logpx.tables.fitting.family import Budget, Family, hidden_for, train
 from logpx.tables.fitting.mixtures import GaussianFamily, MixtureFamily
 from logpx.tables.fitting.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
-from logpx.training import fit
 
 __all__ = ["AUTOMATIC", "FAMILIES", "FlowFamily", "family_named"]
 
@@ -36,19 +35,7 @@ class FlowFamily(Family):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(budget.seed % 2**64)
             model = self.build(rows, features)
-        fit(
-            model,
-            training.float(),
-            validation.float(),
-            max_time=budget.seconds,
-            batch_size=batch_size_for(rows),
-            max_steps=100_000,
-            seed=budget.seed,
-            progress=budget.progress,
-            should_stop=budget.should_stop,
-            device=budget.device,
-        )
-        return model.cpu()
+        return train(model, training, validation, budget)
 
 
 def _nsf(rows: int, features: int) -> Distribution:

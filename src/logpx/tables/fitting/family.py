@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
+from logpx.training import fit
 
-__all__ = ["Budget", "Family", "QuickFamily", "batch_size_for", "hidden_for", "score_of_size"]
+__all__ = ["Budget", "Family", "QuickFamily", "hidden_for", "score_of_size", "train"]
 
 _ROWS_TO_VALIDATE = 1000
 # Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
@@ -108,9 +109,21 @@ def hidden_for(rows: int) -> tuple[int, int]:
     return width, width
 
 
-def batch_size_for(rows: int) -> int | None:
-    """Return how many rows of a table to take for one step; None leaves it to `logpx.training.fit`."""
-    return _BATCH_ROWS if rows > 40 * _BATCH_ROWS else None
+def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+    """Train a model of rows in model units until validation stops rising or the time is over."""
+    fit(
+        model,
+        training.float(),
+        validation.float(),
+        max_time=budget.seconds,
+        batch_size=_BATCH_ROWS if budget.rows > 40 * _BATCH_ROWS else None,
+        max_steps=100_000,
+        seed=budget.seed,
+        progress=budget.progress,
+        should_stop=budget.should_stop,
+        device=budget.device,
+    )
+    return model.cpu()
 
 
 def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
