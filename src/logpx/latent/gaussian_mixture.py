@@ -77,14 +77,28 @@ class GaussianMixture(LatentMixture):
         prior: ConjugatePrior | None = None,
         floor: float = 1e-6,
     ) -> None:
-        if prior is not None and not isinstance(prior, ConjugatePrior):
-            raise UsageError(f"the prior is {prior!r}", fix="give a logpx.latent.ConjugatePrior")
         check_number("floor", floor)
         if floor < 0.0:
             raise UsageError(f"floor is {floor}", fix="give 0 or more")
         kind = covariance_named(covariance, components, features, rank)
-        weight_rows = 0.0 if prior is None else prior.weight_rows
-        super().__init__(GaussianComponents(kind, prior, floor), weight_rows)
+        super().__init__(GaussianComponents(kind, None, floor))
+        if prior is not None:
+            self.take_prior(prior)
+
+    def take_prior(self, prior: ConjugatePrior) -> None:
+        """Be fitted with a prior from now on.
+
+        Raises
+        ------
+        UsageError
+            If it is not a conjugate one.
+        """
+        if not isinstance(prior, ConjugatePrior):
+            raise UsageError(f"the prior is {prior!r}", fix="give a logpx.latent.ConjugatePrior")
+        self.parts.prior, self.weight_rows = prior, prior.weight_rows
+        if "prior" in self._arguments:
+            # So that a saved model keeps it.
+            self._arguments["prior"] = prior
 
     @property
     def means(self) -> Tensor:

@@ -53,6 +53,10 @@ class Batch:
         """Return the rows on a device."""
         return self._each(lambda t: t.to(device))
 
+    def double(self) -> Batch:
+        """Return the rows in double precision."""
+        return self._each(lambda t: t.double() if t.is_floating_point() else t)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         context = None if self.context is None else change(self.context)
         weights = None if self.weights is None else change(self.weights)

@@ -11,11 +11,13 @@ import torch
 from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
+from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.training.device import usable_device
 from logpx.training.history import Record
 from logpx.training.intake import Intake, Source, open_source
+from logpx.training.maximum_a_posteriori import LogPrior, checked_log_prior
 from logpx.training.plan import Wishes
-from logpx.training.procedure import procedure_for
+from logpx.training.procedure import Procedure, procedure_for
 from logpx.training.progress import reporter_for
 from logpx.training.result import FitResult
 from logpx.training.survey import collect
@@ -33,6 +35,7 @@ def fit(
     *,
     context: Any = None,
     weights: Any = None,
+    prior: LogPrior | ConjugatePrior | None = None,
     validation_context: Any = None,
     validation_fraction: float | None = None,
     batch_size: int | None = None,
@@ -73,6 +76,11 @@ def fit(
         Shape ``(n, context_features)``, for a conditional model and data in memory.
     weights
         Shape ``(n,)``, at least 0: a row of weight 2 counts like two rows. For data in memory.
+    prior
+        Of the model's parameters, for maximum a posteriori: a function from the model to the log-density of
+        its parameters in nats, with a gradient; it counts once for all rows. Of a `GaussianMixture` also a
+        `logpx.latent.ConjugatePrior`, with which EM stays EM. Models with a procedure of their own are fitted
+        by maximum likelihood first. Reported likelihoods are without the prior.
     validation_context
         The context of `validation`.
     validation_fraction
@@ -169,6 +177,7 @@ def fit(
             f"restarts, start and tolerance are of EM, and a {type(model).__name__} is not fitted by it",
             fix="leave them out",
         )
+    procedure = _with_prior(procedure, model, prior)
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
@@ -202,6 +211,22 @@ def fit(
         seconds=task.seconds(),
         seed=seed,
     )
+
+
+def _with_prior(
+    procedure: Procedure, model: Distribution, prior: LogPrior | ConjugatePrior | None
+) -> Procedure:
+    if prior is None:
+        return procedure
+    if not isinstance(prior, ConjugatePrior):
+        return procedure.with_prior(checked_log_prior(prior, model))
+    if not isinstance(model, GaussianMixture):
+        raise UsageError(
+            f"a ConjugatePrior is of Gaussian mixtures, and the model is a {type(model).__name__}",
+            fix="give a function from the model to the log-density of its parameters",
+        )
+    model.take_prior(prior)
+    return procedure
 
 
 def _device_of(model: Distribution) -> torch.device:

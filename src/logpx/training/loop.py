@@ -14,6 +14,7 @@ from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
 from logpx.training.guard import Guard
 from logpx.training.history import Record, StopReason
+from logpx.training.maximum_a_posteriori import LogPrior
 from logpx.training.noise import TrainingNoise
 from logpx.training.plan import Plan
 from logpx.training.survey import Survey
@@ -50,8 +51,16 @@ class _Best:
 class _Descent:
     """One training run: the pieces, and the state between steps."""
 
-    def __init__(self, task: Task, plan: Plan, rows: Survey, parameters: list[nn.Parameter]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        rows: Survey,
+        parameters: list[nn.Parameter],
+        log_prior: LogPrior | None,
+    ) -> None:
         self.task, self.plan, self.rows, self.parameters = task, plan, rows, parameters
+        self.log_prior = log_prior
         matrices = [p for p in parameters if p.dim() > 1]
         others = [p for p in parameters if p.dim() <= 1]
         groups = [
@@ -83,6 +92,10 @@ class _Descent:
         # Divided by the mean weight of all rows, not of the batch, which keeps the gradient unbiased.
         return log_prob, -(log_prob * batch.weights).mean() / self.rows.mean_weight
 
+    def penalty(self, log_prior: LogPrior) -> Tensor:
+        """Return the share of a row in the log-prior."""
+        return log_prior(self.task.model) / (self.rows.training.count * self.rows.mean_weight)
+
     def advance(self, batch: Batch) -> None:
         """Do one step, or skip it if it is not finite."""
         seconds = self.task.seconds()
@@ -93,7 +106,8 @@ class _Descent:
             batch = self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
         log_prob, loss = self.forward(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss, inputs=self.task.model.trained_in(self.step))
+        penalised = loss if self.log_prior is None else loss - self.penalty(self.log_prior)
+        torch.autograd.backward(penalised, inputs=self.task.model.trained_in(self.step))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = get_total_norm(gradients)
         # The one synchronisation of a step.
@@ -211,8 +225,10 @@ class _Descent:
                 self.evaluate()
 
 
-def descend(task: Task, plan: Plan, rows: Survey) -> Outcome:
+def descend(task: Task, plan: Plan, rows: Survey, log_prior: LogPrior | None = None) -> Outcome:
     """Train the model of a task in place, and leave it at the best state seen.
+
+    A log-prior of the parameters, in nats, counts once for all rows; likelihoods are reported without it.
 
     That holds however training ends: an interruption (KeyboardInterrupt) too leaves the best state so far.
 
@@ -225,7 +241,7 @@ def descend(task: Task, plan: Plan, rows: Survey) -> Outcome:
     parameters = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
     if not parameters:
         return Outcome(StopReason.NOTHING_TO_TRAIN, rows.training.count, validation_rows)
-    descent = _Descent(task, plan, rows, parameters)
+    descent = _Descent(task, plan, rows, parameters, log_prior)
     task.model.train()
     try:
         reason = descent.run()

@@ -6,7 +6,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, evaluate
 from logpx.training.history import Record, StopReason
 from logpx.training.loop import descend
+from logpx.training.maximum_a_posteriori import LogPrior, climb_posterior
 from logpx.training.plan import plan_for
 from logpx.training.survey import collect
 from logpx.training.task import Outcome, Task
@@ -29,6 +30,7 @@ __all__ = [
     "GradientDescent",
     "HasStatistics",
     "LinearGaussianProcedure",
+    "MaximumAPosteriori",
     "Procedure",
     "procedure_for",
 ]
@@ -58,15 +60,32 @@ class Procedure(ABC):
         Whether it is EM, which starts anew several times.
     """
 
-    climbs_from_starts: ClassVar[bool] = False
+    climbs_from_starts: bool = False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
         """Fit the model of the task in place."""
 
+    def with_prior(self, log_prior: LogPrior) -> Procedure:
+        """Return how the model is fitted where its parameters have a prior."""
+        return MaximumAPosteriori(self, log_prior)
+
 
 class GradientDescent(Procedure):
-    """Maximum likelihood by stochastic gradients, stopped early on validation rows."""
+    """Maximum likelihood by stochastic gradients, stopped early on validation rows.
+
+    Parameters
+    ----------
+    log_prior
+        Of the parameters, in nats, which is added to the log-likelihood; None adds nothing.
+    """
+
+    def __init__(self, log_prior: LogPrior | None = None) -> None:
+        self._log_prior = log_prior
+
+    def with_prior(self, log_prior: LogPrior) -> Procedure:
+        """Return gradient descent with the prior's gradient in every step."""
+        return GradientDescent(log_prior)
 
     def run(self, task: Task) -> Outcome:
         """Divide the rows, set the model's data-dependent statistics, and descend."""
@@ -78,7 +97,42 @@ class GradientDescent(Procedure):
         wishes = task.wishes
         if wishes.noise is None and not task.model.gains_from_noise:
             wishes = replace(wishes, noise=0.0)
-        return descend(task, plan_for(rows.training.count, wishes), rows)
+        return descend(task, plan_for(rows.training.count, wishes), rows, self._log_prior)
+
+
+class MaximumAPosteriori(Procedure):
+    """The model's own procedure, and from there up the log-likelihood plus the log-prior of all rows.
+
+    Parameters
+    ----------
+    likelihood
+        The procedure that finds the start.
+    log_prior
+        Of the parameters, in nats.
+    """
+
+    def __init__(self, likelihood: Procedure, log_prior: LogPrior) -> None:
+        self._likelihood, self._log_prior = likelihood, log_prior
+        self.climbs_from_starts = likelihood.climbs_from_starts
+
+    def run(self, task: Task) -> Outcome:
+        """Fit by maximum likelihood, then climb, in double precision."""
+        begun = self._likelihood.run(task)
+        rows = task.divide(by_default=False)
+        dtype = next(task.model.parameters()).dtype
+        task.model.double()
+        try:
+            converged = climb_posterior(
+                task.model,
+                lambda: (block.to(task.device).double() for block in rows.training.blocks(_BLOCK_ROWS)),
+                rows.training.count * rows.mean_weight,
+                self._log_prior,
+            )
+        finally:
+            task.model.to(dtype)
+        reason = StopReason.CONVERGED if converged else StopReason.BUDGET
+        train = _train_score(task) if task.source.resident else None
+        return _scored(task, reason, rows.training.count, rows.validation, train, begun.best_epoch + 1)
 
 
 class ClosedForm(Procedure):
