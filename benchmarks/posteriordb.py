@@ -37,7 +37,9 @@ def row(*cells: object) -> None:
 def errors(outcome: Outcome, draws: NDArray[np.float64]) -> tuple[float, float, float]:
     """Return the largest error of a mean and of a standard deviation, and the distance to the reference."""
     mean, scale = draws.mean(0), draws.std(0)
-    pool, weights = (outcome.pool.numpy() - mean) / scale, outcome.weights.numpy()
+    # Far draws of weight 0 may overflow.
+    there = outcome.weights > 0.0
+    pool, weights = (outcome.pool[there].numpy() - mean) / scale, outcome.weights[there].numpy()
     means = weights @ pool
     deviations = np.sqrt(weights @ (pool - means) ** 2)
     chosen = pool[np.random.default_rng(0).choice(len(pool), DRAWS, p=weights)]

@@ -105,11 +105,12 @@ def _shape(log_weights: Tensor) -> Tensor:
     if tail < _FEWEST or not bool(log_weights.isfinite().any()):
         return nan
     values = log_weights.sort().values
+    rounding = 64 * torch.finfo(values.dtype).eps * max(1.0, abs(float(values[-1])))
     values = values - values[-1]
     threshold = values[-tail - 1].exp()
     excess = values[-tail:].exp() - threshold
-    # Equal up to rounding: there is no tail.
-    if not bool(excess[-1] > 64 * torch.finfo(values.dtype).eps):
+    # Equal up to rounding, which is that of the log-weights themselves: there is no tail.
+    if not bool(excess[-1] > rounding):
         return -log_weights.new_tensor(math.inf)
     return _pareto(excess)[0]
 

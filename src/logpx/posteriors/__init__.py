@@ -14,7 +14,9 @@ from logpx.posteriors.constraints import (
 )
 from logpx.posteriors.descent import Descent
 from logpx.posteriors.diagnosis import Diagnosis, Trust
+from logpx.posteriors.divergences import Divergences
 from logpx.posteriors.find import Mode, find_mode, posterior
+from logpx.posteriors.joint import FactorisedJoint
 from logpx.posteriors.methods import FlowFit, FullRank, Laplace, LowRank, MeanField, Method
 from logpx.posteriors.parameters import Parameters
 from logpx.posteriors.posterior import Posterior
@@ -27,6 +29,8 @@ __all__ = [
     "Covariance",
     "Descent",
     "Diagnosis",
+    "Divergences",
+    "FactorisedJoint",
     "FlowFit",
     "FullRank",
     "Interval",

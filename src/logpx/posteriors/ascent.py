@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +18,8 @@ __all__ = ["Ascent", "Guess", "climb"]
 
 _ITERATIONS = 500
 _HALVINGS = 30
-_TOLERANCE = 1e-9
+# Not less: densities are computed in single precision in places, as torch's half-Cauchy distribution is.
+_TOLERANCE = 1e-7
 _PROMISE = 1e-6
 _DRAWS = 16
 _FAR = 1e10
@@ -64,35 +67,85 @@ class Ascent:
     guess: Guess
 
 
-def climb(target: Target, start: Tensor, jacobian: bool = True, seed: int = 0) -> Ascent:
+def climb(
+    target: Target, starts: Tensor, jacobian: bool = True, seed: int = 0
+) -> list[Ascent | DivergedError]:
     """Climb by the method of Broyden, Fletcher, Goldfarb and Shanno, and guess from its curvature.
+
+    All starts climb side by side, so that a function of many points is called once for a step of all of them.
 
     Parameters
     ----------
     target
         The log-density.
-    start
-        Shape ``(d,)``, where it is finite.
+    starts
+        Shape ``(k, d)``, where it is finite.
     jacobian
         Whether the log abs(det) of the parameters' map belongs to what is climbed.
     seed
         Of the draws that compare guesses.
 
-    Raises
-    ------
-    DivergedError
-        If the log-density is not a number somewhere on the way, or rises without end; the point is named.
+    Returns
+    -------
+    list
+        For every start where it ended; or an error, if the log-density is not a number somewhere on the way,
+        or rises without end; the point is named.
 
     References
     ----------
     Zhang, Carpenter, Gelman and Vehtari 2022, Pathfinder: parallel quasi-Newton variational inference (the
     guesses).
     """
-    noise = torch.randn(
-        _DRAWS, len(start), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
-    point = start.detach().double().clone()
-    value, slope = _at(target, point, jacobian)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(_DRAWS, starts.shape[1], generator=generator, dtype=torch.float64)
+    climbs = [_climb(target, start.detach().double().clone(), jacobian, noise) for start in starts]
+    ended: list[Ascent | DivergedError | None] = [None] * len(climbs)
+    answers: dict[int, _Answer | None] = dict.fromkeys(range(len(climbs)))
+    while answers:
+        asked: dict[int, _Question] = {}
+        for index, answer in answers.items():
+            try:
+                asked[index] = next(climbs[index]) if answer is None else climbs[index].send(answer)
+            except StopIteration as stop:
+                ended[index] = stop.value
+            except DivergedError as error:
+                ended[index] = error
+        answers = dict(_answers(target, asked, jacobian))
+    return [end for end in ended if end is not None]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Points ``(n, d)`` whose log-density a climb has to know, and whether the gradient, too."""
+
+    points: Tensor
+    gradient: bool = False
+
+
+_Answer = tuple[Tensor, Tensor]
+_Steps = Generator[_Question, _Answer, Ascent]
+
+
+def _answers(target: Target, asked: dict[int, _Question], jacobian: bool) -> Iterator[tuple[int, _Answer]]:
+    evaluate = target.log_prob if jacobian else target.without_jacobian
+    for gradient in (True, False):
+        group = {index: question.points for index, question in asked.items() if question.gradient is gradient}
+        if not group:
+            continue
+        points = torch.cat(list(group.values()))
+        if gradient:
+            values, slopes = target.value_and_gradient(points, jacobian)
+        else:
+            with torch.no_grad():
+                values, slopes = evaluate(points), points
+        sizes = [len(part) for part in group.values()]
+        yield from zip(
+            group, zip(torch.split(values, sizes), torch.split(slopes, sizes), strict=True), strict=True
+        )
+
+
+def _climb(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -> _Steps:
+    value, slope = _checked(target, point, (yield _Question(point[None], gradient=True)))
     inverse = torch.eye(len(point), dtype=torch.float64) / max(1.0, float(slope.norm()))
     best: Guess | None = None
     converged = False
@@ -111,15 +164,20 @@ def climb(target: Target, start: Tensor, jacobian: bool = True, seed: int = 0) -
             if promised < _PROMISE:
                 converged = top
                 break
-        step = _step(target, point, direction, value, promised, jacobian)
-        if step is None:
-            converged = promised < 1e-4
-            break
+        # A whole step is the rule.
+        reached, answer = point + direction, (yield _Question((point + direction)[None], gradient=True))
+        if not _keeps(answer[0], value, promised, 1.0):
+            step = yield from _shorter(point, direction, value, promised)
+            if step is None:
+                converged = promised < 1e-4
+                break
+            reached = point + step * direction
+            answer = yield _Question(reached[None], gradient=True)
         before, old = point, slope
-        point = point + step * direction
-        value, slope = _at(target, point, jacobian)
+        point = reached
+        value, slope = _checked(target, point, answer)
         inverse = _updated(inverse, point - before, old - slope, first=iteration == 0)
-        guess = _guess(target, point, slope, inverse, noise)
+        guess = yield from _guess(point, slope, inverse, noise)
         if guess is not None and (best is None or guess.elbo > best.elbo):
             best = guess
         if float(point.abs().max()) > _FAR:
@@ -128,12 +186,12 @@ def climb(target: Target, start: Tensor, jacobian: bool = True, seed: int = 0) -
                 fix="is it improper, or its sign wrong? bound the parameters, or give them a prior",
             )
     if best is None:
-        best = _guess(target, point, slope, inverse, noise) or Guess(point, inverse, -math.inf)
+        best = (yield from _guess(point, slope, inverse, noise)) or Guess(point, inverse, -math.inf)
     return Ascent(point, value, converged, best)
 
 
-def _at(target: Target, point: Tensor, jacobian: bool) -> tuple[float, Tensor]:
-    value, slope = target.value_and_gradient(point[None], jacobian)
+def _checked(target: Target, point: Tensor, answer: _Answer) -> tuple[float, Tensor]:
+    value, slope = answer
     if not bool(value.isfinite().all()) or not bool(slope.isfinite().all()):
         wrong = "log_density" if not bool(value.isfinite().all()) else "the gradient of log_density"
         number = value if wrong == "log_density" else slope[~slope.isfinite()]
@@ -144,18 +202,22 @@ def _at(target: Target, point: Tensor, jacobian: bool) -> tuple[float, Tensor]:
     return float(value[0]), slope[0]
 
 
-def _step(
-    target: Target, point: Tensor, direction: Tensor, value: float, promised: float, jacobian: bool
-) -> float | None:
-    """Return the longest of halved steps that keeps a part of the promise."""
-    evaluate = target.log_prob if jacobian else target.without_jacobian
-    lengths = 0.5 ** torch.arange(_HALVINGS, dtype=torch.float64)
-    with torch.no_grad():
-        for part in torch.split(lengths, 6):
-            found = evaluate(point + part[:, None] * direction)
-            enough = found >= value + 1e-4 * part * promised - 1e-13 * abs(value)
-            if bool(enough.any()):
-                return float(part[int(enough.nonzero()[0])])
+def _keeps(found: Tensor, value: float, promised: float, lengths: Any) -> Tensor:
+    """Return which steps keep a part of their promise."""
+    kept: Tensor = found >= value + 1e-4 * lengths * promised - 1e-13 * abs(value)
+    return kept
+
+
+def _shorter(
+    point: Tensor, direction: Tensor, value: float, promised: float
+) -> Generator[_Question, _Answer, float | None]:
+    """Return the longest of halved steps that keeps a part of its promise."""
+    halved = 0.5 ** torch.arange(1, _HALVINGS, dtype=torch.float64)
+    for lengths in torch.split(halved, 6):
+        found, _ = yield _Question(point + lengths[:, None] * direction)
+        enough = _keeps(found, value, promised, lengths)
+        if bool(enough.any()):
+            return float(lengths[int(enough.nonzero()[0])])
     return None
 
 
@@ -171,13 +233,14 @@ def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: bool) -> Tens
     return updated
 
 
-def _guess(target: Target, point: Tensor, slope: Tensor, inverse: Tensor, noise: Tensor) -> Guess | None:
+def _guess(
+    point: Tensor, slope: Tensor, inverse: Tensor, noise: Tensor
+) -> Generator[_Question, _Answer, Guess | None]:
     factor, failed = torch.linalg.cholesky_ex(0.5 * (inverse + inverse.mT))
     if int(failed) or not bool(factor.isfinite().all()):
         return None
     mean = point + inverse @ slope
-    with torch.no_grad():
-        values = target.log_prob(mean + noise @ factor.mT)
+    values, _ = yield _Question(mean + noise @ factor.mT)
     entropy = 0.5 * len(point) * (1.0 + _LOG_TWO_PI) + float(factor.diagonal().log().sum())
     elbo = float(values.mean()) + entropy
     return Guess(mean, factor, elbo) if math.isfinite(elbo) else None

@@ -254,7 +254,8 @@ class Covariance(Constraint):
         features = self.shape[0]
         diagonal = self._diagonal.to(u.device)
         factor = u.new_zeros(len(u), *self.shape)
-        factor[:, self._row, self._column] = torch.where(diagonal, u.clamp_max(300.0).exp(), u)
+        # Where once for the exponential itself: an unused one that overflows would spoil the gradient.
+        factor[:, self._row, self._column] = torch.where(diagonal, torch.where(diagonal, u, 0.0).exp(), u)
         # Of L by u: L_ii for each i. Of L Lᵀ by L: 2 L_ii^(D - i), i counted from 0.
         powers = torch.arange(features + 1, 1, -1, dtype=u.dtype, device=u.device)
         ladj = features * math.log(2.0) + (u[:, diagonal] * powers).sum(1)

@@ -12,7 +12,7 @@ import torch
 from logpx.errors import DivergedError
 from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.target import Target
+from logpx.posteriors.target import Estimate, Target
 
 __all__ = ["Descent", "minimise"]
 
@@ -41,6 +41,9 @@ class Descent:
         The most seconds.
     annealing : int
         Steps in which the log-density's weight rises to 1, so that q finds more than the nearest mode.
+    restarts : int
+        How many fits are made, from the best normal distributions that climbing has met, to keep the highest
+        bound; each takes up to the most steps and seconds.
     estimator : GradientEstimator
         Of the gradient.
     """
@@ -51,6 +54,7 @@ class Descent:
     max_steps: int = 10_000
     max_time: float = 60.0
     annealing: int = 0
+    restarts: int = 1
     estimator: GradientEstimator = field(default_factory=PathGradient)
 
 
@@ -73,7 +77,8 @@ def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
     began = time.monotonic()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        rate = _best_rate(q, target, descent)
+        estimate = target.estimates_near(q.shift)
+        rate = _best_rate(q, target, estimate, descent)
         optimiser = torch.optim.Adam(q.parameters(), lr=rate)
         average = [parameter.detach().clone() for parameter in q.parameters()]
         bounds: list[float] = []
@@ -82,7 +87,7 @@ def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
         for step in range(descent.max_steps):
             rise = min(1.0, (step + 1) / descent.annealing) if descent.annealing else 1.0
             weight = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * rise
-            bounds.append(_step(q, target, descent, optimiser, weight))
+            bounds.append(_step(q, target, estimate, descent, optimiser, weight))
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 mean.lerp_(parameter.detach(), 0.02)
             if time.monotonic() - began > descent.max_time:
@@ -99,6 +104,8 @@ def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
                 if decays == _LEAST_DECAYS:
                     break
             previous = found
+            with torch.no_grad():
+                estimate = target.estimates_near(q.sample(descent.draws, seed=seed).mean(0))
         with torch.no_grad():
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 parameter.copy_(mean)
@@ -106,10 +113,15 @@ def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
 
 
 def _step(
-    q: Moved, target: Target, descent: Descent, optimiser: torch.optim.Optimizer, weight: float
+    q: Moved,
+    target: Target,
+    estimate: Estimate,
+    descent: Descent,
+    optimiser: torch.optim.Optimizer,
+    weight: float,
 ) -> float:
     u, log_q = descent.estimator.draw(q, descent.draws)
-    value, slope = target.value_and_gradient(u)
+    value, slope = estimate(u)
     good = value.isfinite() & slope.isfinite().all(1)
     if int(good.sum()) < (1.0 - _MOST_LOST) * len(u):
         bad = int((~good).nonzero()[0])
@@ -130,14 +142,14 @@ def _step(
     return float((value[good] - log_q[good].detach()).mean())
 
 
-def _best_rate(q: Moved, target: Target, descent: Descent) -> float:
+def _best_rate(q: Moved, target: Target, estimate: Estimate, descent: Descent) -> float:
     """Return the learning rate that leads furthest in a few steps, and leave q as it was."""
     start = copy.deepcopy(q.state_dict())
     best, best_bound = descent.rates[-1], -math.inf
     for rate in descent.rates if len(descent.rates) > 1 else ():
         optimiser = torch.optim.Adam(q.parameters(), lr=rate)
         try:
-            bounds = [_step(q, target, descent, optimiser, 1.0) for _ in range(_TRIAL_STEPS)]
+            bounds = [_step(q, target, estimate, descent, optimiser, 1.0) for _ in range(_TRIAL_STEPS)]
         except DivergedError:
             bounds = [-math.inf]
         q.load_state_dict(start)

@@ -10,19 +10,22 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.errors import DivergedError
+from logpx.errors import DivergedError, UsageError
 from logpx.inference.pareto import k_hat, k_hat_limit, smoothed
 from logpx.latent.log_weights import effective_sample_size, iwae, iwae_error
 from logpx.posteriors.target import Target
 
-__all__ = ["Diagnosis", "Trust", "Weighted", "diagnose", "weigh"]
+__all__ = ["Diagnosis", "Trust", "Weighted", "diagnose", "weigh", "weigh_enough"]
 
 _CHUNK = 4096
+_TURNS = 2
+_MOST_UNDEFINED = 0.01
 # KL(q || p) in nats up to which draws can be taken as they are: means are then off by less than 0.15
 # standard deviations.
 _CLOSE = 0.01
-# The deviation of a normal distribution is then known to 4 percent.
-_FEWEST_EFFECTIVE = 400.0
+_NOISY = 0.05
+# In standard deviations: with thirty means and deviations the worst is then off by less than 0.1.
+_LARGEST_MCSE = 0.035
 
 
 class Trust(Enum):
@@ -43,15 +46,29 @@ class Weighted:
         Unconstrained draws, shape ``(S, d)``.
     log_weights : Tensor
         log p(u) − log q(u) in nats, shape ``(S,)``; minus infinity where p is 0.
+    undefined : str or None
+        At how many draws the log-density is not a number, in words.
     """
 
     u: Tensor
     log_weights: Tensor
+    undefined: str | None = None
 
     @property
     def smoothed(self) -> Tensor:
         """Pareto-smoothed weights that sum to 1, shape ``(S,)``."""
         return torch.softmax(smoothed(self.log_weights), 0)
+
+    @property
+    def mcse(self) -> float:
+        """The largest Monte Carlo standard error of a mean or a deviation, in standard deviations."""
+        weights, squared = self.smoothed, self.smoothed.square()
+        centred = self.u - weights @ self.u
+        variances = weights @ centred.square()
+        of_means = (squared @ centred.square()) / variances
+        of_deviations = (squared @ (centred.square() - variances).square()) / (2.0 * variances).square()
+        worst = float(torch.cat([of_means, of_deviations]).max())
+        return math.sqrt(worst) if math.isfinite(worst) else math.inf
 
 
 @dataclass(frozen=True)
@@ -70,10 +87,15 @@ class Diagnosis:
         What it has to be below for so many draws.
     ess : float
         The effective sample size of the weights.
+    mcse : float
+        The largest Monte Carlo standard error of a mean or a deviation of weighted draws, in units of the
+        posterior's deviation.
     draws : int
         How many draws there are.
     missed : str or None
         A place of high density that q does not cover, in words.
+    undefined : str or None
+        At how many draws the log-density is not a number, in words.
     """
 
     elbo: float
@@ -83,8 +105,10 @@ class Diagnosis:
     k_hat: float
     limit: float
     ess: float
+    mcse: float
     draws: int
     missed: str | None = None
+    undefined: str | None = None
 
     @property
     def divergence(self) -> float:
@@ -92,18 +116,26 @@ class Diagnosis:
         return self.log_evidence - self.elbo
 
     @property
+    def precise(self) -> bool:
+        """Whether there are so many draws that the worst mean or deviation is off by little."""
+        return self.mcse < _LARGEST_MCSE
+
+    @property
     def trust(self) -> Trust:
         """Whether to take draws as they are, resampled, or not at all."""
-        if self.missed is not None or not self.k_hat < self.limit or self.ess < _FEWEST_EFFECTIVE:
+        if self.missed is not None or not self.k_hat < self.limit or not self.precise:
             return Trust.DO_NOT
         noise = 2.0 * math.hypot(self.elbo_error, self.log_evidence_error)
-        return Trust.TRUST if self.divergence < _CLOSE + noise else Trust.AFTER_RESAMPLING
+        close = noise < _NOISY and self.divergence < _CLOSE + noise
+        return Trust.TRUST if close else Trust.AFTER_RESAMPLING
 
     @property
     def verdict(self) -> str:
         """The same in a sentence."""
         effective = f"{self.ess:,.0f} effective of {self.draws:,} draws"
         numbers = f"k-hat {self.k_hat:.2f} (limit {self.limit:.2f}), {effective}"
+        if self.undefined is not None:
+            numbers += f"; {self.undefined}: these count as impossible"
         if self.trust is Trust.TRUST:
             return f"trust: the draws can be taken as they are; {numbers}"
         if self.trust is Trust.AFTER_RESAMPLING:
@@ -111,6 +143,11 @@ class Diagnosis:
                 f"trust after resampling: sample(n, resampled=True) is right, plain draws are not; {numbers}"
             )
         why = self.missed or "importance weights are too uneven to correct the approximation"
+        if self.missed is None and self.k_hat < self.limit:
+            why = (
+                f"means or deviations are only known to {self.mcse:.1g} deviations: there are too few "
+                "effective draws, or tails without a variance"
+            )
         return f"do not trust: {why}; {numbers}"
 
 
@@ -118,21 +155,51 @@ class Diagnosis:
 def weigh(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
     """Draw from q and weigh the draws.
 
+    A few draws at which the log-density is no number count as impossible, and are told of.
+
     Raises
     ------
+    UsageError
+        If the log-density of more draws is not a number; a point is named.
     DivergedError
-        If the log-density of a draw is not a number, or plus infinity; the point is named.
+        If that of a draw is plus infinity; the point is named.
     """
     u, log_q = q.sample_with_log_prob(draws, seed=seed)
     values = torch.cat([target.log_prob(part) for part in torch.split(u.double(), _CHUNK)])
-    wrong = values.isnan() | (values == torch.inf)
-    if bool(wrong.any()):
-        bad = int(wrong.nonzero()[0])
+    infinite, undefined = values == torch.inf, values.isnan()
+    if bool(infinite.any()):
         raise DivergedError(
-            f"log_density is {float(values[bad])} at {target.describe(u[bad].double())}",
-            fix="make it a number for every point of the parameters' range",
+            f"log_density is inf at {_first(target, u, infinite)}",
+            fix="make it finite for every point of the parameters' range",
         )
-    return Weighted(u.double(), values - log_q.double())
+    note = None
+    if bool(undefined.any()):
+        count = int(undefined.sum())
+        note = f"log_density is nan at {count:,} of {draws:,} draws, first at {_first(target, u, undefined)}"
+        if count > _MOST_UNDEFINED * draws:
+            raise UsageError(note, fix="make it a number, or minus infinity, for every point of the range")
+        values = values.masked_fill(undefined, -torch.inf)
+    return Weighted(u.double(), values - log_q.double(), note)
+
+
+def _first(target: Target, u: Tensor, wrong: Tensor) -> str:
+    return target.describe(u[int(wrong.nonzero()[0])].double())
+
+
+def weigh_enough(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
+    """Draw and weigh, and draw up to sixteen times as many where that is what a good fit is short of."""
+    weighted = weigh(q, target, draws, seed)
+    for turn in range(1, _TURNS + 1):
+        found = diagnose(weighted)
+        if found.precise or not found.k_hat < found.limit:
+            break
+        more = weigh(q, target, 3 * len(weighted.u), seed + turn)
+        weighted = Weighted(
+            torch.cat([weighted.u, more.u]),
+            torch.cat([weighted.log_weights, more.log_weights]),
+            weighted.undefined or more.undefined,
+        )
+    return weighted
 
 
 def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
@@ -150,6 +217,8 @@ def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
         float(k_hat(w[:, None])[0]),
         k_hat_limit(count),
         float(effective_sample_size(w)),
+        weighted.mcse,
         count,
         missed,
+        weighted.undefined,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -12,26 +13,41 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
-from logpx.distributions import Distribution, StandardNormal
+from logpx.distributions import Distribution, Mixture, StandardNormal
 from logpx.errors import DivergedError
-from logpx.posteriors.ascent import Ascent, climb
+from logpx.posteriors.ascent import Ascent, Guess, climb
 from logpx.posteriors.curvature import polish, precision_factor
 from logpx.posteriors.descent import Descent, minimise
 from logpx.posteriors.families import LowRankNormal, flow_of, full_rank, mean_field
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.tails import widened
+from logpx.posteriors.tails import DRAWS, widened
 from logpx.posteriors.target import Target
 
 __all__ = ["METHODS", "FlowFit", "Found", "FullRank", "Laplace", "LowRank", "MeanField", "Method", "explore"]
 
-_STARTS = 4
+_STARTS = 8
+_DRAWS = 1000
+# In deviations; and in nats below the heaviest mode.
+_APART = 0.1
+_LEAST_SHARE = math.log(1e-4)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a method has found: a distribution of the unconstrained vector, in how many training steps."""
+    """What a method has found.
+
+    Attributes
+    ----------
+    distribution : Distribution
+        Of the unconstrained vector.
+    missed : str or None
+        What it leaves out, in words.
+    steps : int
+        Of training.
+    """
 
     distribution: Distribution
+    missed: str | None = None
     steps: int = 0
 
 
@@ -47,12 +63,18 @@ class Method(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def find(self, target: Target, ascents: list[Ascent], seed: int) -> Found:
-        """Approximate a log-density whose surroundings have been climbed, the best ascent first."""
+    def find(self, target: Target, ascents: list[Ascent], seed: int, draws: int = DRAWS) -> Found:
+        """Approximate a log-density whose surroundings have been climbed, the best ascent first.
+
+        So many draws compare tails.
+        """
 
 
 class Laplace(Method):
     """The normal distribution with the mode and the curvature of the log-density.
+
+    Where several modes were met that matter, a mixture of one for each, weighted by their masses; and where
+    tails are too thin for importance weights, those of Student's t.
 
     References
     ----------
@@ -61,31 +83,52 @@ class Laplace(Method):
 
     name = "laplace"
 
-    def find(self, target: Target, ascents: list[Ascent], seed: int) -> Found:
-        """Expand around the highest mode.
+    def find(self, target: Target, ascents: list[Ascent], seed: int, draws: int = DRAWS) -> Found:
+        """Expand around the highest mode, and around others.
 
         Raises
         ------
         DivergedError
-            If the curvature there is not that of a mode; the eigenvalue is named.
+            If the curvature at the highest is not that of a mode; the eigenvalue is named.
         """
-        mode = polish(target, ascents[0].point)
-        inverse = torch.linalg.inv(precision_factor(target, mode))
-        factor = torch.linalg.cholesky(inverse.mT @ inverse)
-        return Found(Moved(StandardNormal(target.size).double(), mode, factor))
+        modes = [_expansion(target, ascents[0])]
+        for ascent in ascents[1:]:
+            with suppress(DivergedError):
+                other = _expansion(target, ascent)
+                if ascent.converged and all(mode.is_apart_from(other) for mode in modes):
+                    modes.append(other)
+        highest = max(mode.log_mass for mode in modes)
+        modes = [mode for mode in modes if mode.log_mass > highest + _LEAST_SHARE]
+        normals = [mode.normal for mode in modes]
+        if len(modes) == 1:
+            return Found(*widened(normals[0], target, seed, draws))
+        mixture = Mixture(normals, [math.exp(mode.log_mass - highest) for mode in modes]).double()
+        return Found(*widened(mixture, target, seed, draws))
 
 
 @dataclass(frozen=True)
 class _Gradual(Method):
-    """A family fitted by reverse KL from the best normal distribution that climbing has met."""
+    """A family fitted by reverse KL from the best normal distribution that climbing has met.
+
+    Of a normal distribution with a full covariance, and of a flow, tails that are too thin are widened.
+    """
 
     descent: Descent = field(default_factory=Descent)
 
-    def find(self, target: Target, ascents: list[Ascent], seed: int) -> Found:
-        """Fit it."""
-        mean, factor = _start(target, ascents)
-        q = Moved(self.family(target.size), mean, self.units(factor))
-        return Found(q, minimise(q, target, self.descent, seed))
+    def find(self, target: Target, ascents: list[Ascent], seed: int, draws: int = DRAWS) -> Found:
+        """Fit it, from as many starts as are wished, and keep the highest bound."""
+        check_count("restarts", self.descent.restarts)
+        starts = _starts(target, ascents)
+        best, best_bound, steps = None, -math.inf, 0
+        for index in range(self.descent.restarts):
+            start = starts[index % len(starts)]
+            q = Moved(self.family(target.size), start.mean, self.units(start.factor))
+            steps += minimise(q, target, self.descent, seed + index)
+            bound = _bound(q, target, _DRAWS, seed)
+            if best is None or bound > best_bound:
+                best, best_bound = q, bound
+        assert best is not None
+        return Found(*widened(best, target, seed, draws), steps)
 
     @abstractmethod
     def family(self, size: int) -> Distribution:
@@ -172,12 +215,6 @@ class FlowFit(_Gradual):
         """Return it."""
         return self.build(size)
 
-    def find(self, target: Target, ascents: list[Ascent], seed: int) -> Found:
-        """Fit it; and where its tails are too thin for importance weights, widen what it bends."""
-        found = super().find(target, ascents, seed)
-        assert isinstance(found.distribution, Moved)
-        return Found(widened(found.distribution, target, seed), found.steps)
-
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (Laplace(), MeanField(), FullRank(), LowRank(), FlowFit())
@@ -194,20 +231,14 @@ def explore(target: Target, seed: int, jacobian: bool = True, starts: int = _STA
     """
     first = target.start(seed)
     generator = torch.Generator().manual_seed(seed)
-    found, error = [], None
-    for index in range(starts):
-        near = torch.randn(target.size, generator=generator, dtype=torch.float64)
-        start = first if index == 0 else first + 2.0 * near
-        with torch.no_grad():
-            if not bool(target.log_prob(start[None]).isfinite()):
-                continue
-        try:
-            found.append(climb(target, start, jacobian, seed))
-        except DivergedError as failure:
-            error = error or failure
+    near = torch.randn(starts - 1, target.size, generator=generator, dtype=torch.float64)
+    points = torch.cat([first[None], first + 2.0 * near])
+    with torch.no_grad():
+        points = points[target.log_prob(points).isfinite()]
+    ends = climb(target, points, jacobian, seed)
+    found = [end for end in ends if isinstance(end, Ascent)]
     if not found:
-        assert error is not None
-        raise error
+        raise next(end for end in ends if isinstance(end, DivergedError))
     return sorted(found, key=lambda ascent: (not ascent.converged, -ascent.value))
 
 
@@ -218,19 +249,46 @@ def with_limits(method: Method, max_time: float | None) -> Method:
     return replace(method, descent=replace(method.descent, max_time=max_time))
 
 
-def _start(target: Target, ascents: list[Ascent]) -> tuple[Tensor, Tensor]:
-    best = max(ascents, key=lambda ascent: ascent.guess.elbo).guess
-    guesses = [(best.elbo, best.mean, best.factor)]
+@dataclass(frozen=True)
+class _Expansion:
+    """A mode ``(d,)``, the factor of the inverse curvature there, and the log of the mass around it."""
+
+    mode: Tensor
+    factor: Tensor
+    log_mass: float
+
+    @property
+    def normal(self) -> Moved:
+        return Moved(StandardNormal(len(self.mode)).double(), self.mode, self.factor)
+
+    def is_apart_from(self, other: _Expansion) -> bool:
+        step = torch.linalg.solve_triangular(self.factor, (other.mode - self.mode)[:, None], upper=False)
+        return float(step.norm()) > _APART
+
+
+def _expansion(target: Target, ascent: Ascent) -> _Expansion:
+    mode = polish(target, ascent.point)
+    inverse = torch.linalg.inv(precision_factor(target, mode))
+    factor = torch.linalg.cholesky(inverse.mT @ inverse)
+    with torch.no_grad():
+        value = float(target.log_prob(mode[None])[0])
+    volume = 0.5 * len(mode) * math.log(2.0 * math.pi) + float(factor.diagonal().log().sum())
+    return _Expansion(mode, factor, value + volume)
+
+
+def _starts(target: Target, ascents: list[Ascent]) -> list[Guess]:
+    """Return normal distributions to start from, the best first."""
+    guesses = [ascent.guess for ascent in ascents]
     if ascents[0].converged:
-        try:
-            laplace = Laplace().find(target, ascents, 0).distribution
-        except DivergedError:
-            laplace = None
-        if isinstance(laplace, Moved):
-            with torch.no_grad():
-                u, log_q = laplace.sample_with_log_prob(64, seed=0)
-                bound = float((target.log_prob(u) - log_q).mean())
-            if math.isfinite(bound):
-                guesses.append((bound, laplace.shift, laplace.factor))
-    _, mean, factor = max(guesses, key=lambda guess: guess[0])
-    return mean, factor
+        with suppress(DivergedError):
+            laplace = _expansion(target, ascents[0])
+            bound = _bound(laplace.normal, target, 64, 0)
+            guesses.append(Guess(laplace.mode, laplace.factor, bound))
+    return sorted(guesses, key=lambda guess: guess.elbo, reverse=True)
+
+
+@torch.no_grad()
+def _bound(q: Distribution, target: Target, draws: int, seed: int) -> float:
+    u, log_q = q.sample_with_log_prob(draws, seed=seed)
+    bound = float((target.log_prob(u) - log_q).mean())
+    return bound if math.isfinite(bound) else -math.inf

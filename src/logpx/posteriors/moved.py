@@ -41,8 +41,7 @@ class Moved(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return log q(u) in nats, shape ``(n,)``, float64."""
-        v = torch.linalg.solve_triangular(self.factor, (x.double() - self.shift).mT, upper=False).mT
-        return self.inside.log_prob(v.to(self.inside._like().dtype)).double() - self._ladj()
+        return self.inside.log_prob(self.within(x)).double() - self.ladj
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw u, shape ``(n, d)``, float64."""
@@ -53,11 +52,18 @@ class Moved(Distribution):
     ) -> tuple[Tensor, Tensor]:
         """Draw u together with log q(u)."""
         v, log_prob = self.inside.sample_with_log_prob(n, seed=seed)
-        return self.outside(v), log_prob.double() - self._ladj()
+        return self.outside(v), log_prob.double() - self.ladj
 
     def outside(self, v: Tensor) -> Tensor:
         """Return u for v of shape ``(n, d)``."""
         return self.shift + v.double() @ self.factor.mT
 
-    def _ladj(self) -> Tensor:
+    def within(self, u: Tensor) -> Tensor:
+        """Return v for u of shape ``(n, d)``, in the precision of the distribution inside."""
+        v: Tensor = torch.linalg.solve_triangular(self.factor, (u.double() - self.shift).mT, upper=False).mT
+        return v.to(self.inside._like().dtype)
+
+    @property
+    def ladj(self) -> Tensor:
+        """The log abs(det) of the map from v to u."""
         return self.factor.diagonal().log().sum()

@@ -87,21 +87,20 @@ def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
     diagnosis
         Gives the verdict.
     """
-    effective = 1.0 / float(weights.square().sum())
-    rows = []
+    rows, present = [], weights[weights > 0.0]
     for name, values in named_columns(draws).items():
-        flat = values.reshape(len(values), -1)
+        # Far draws of weight 0 may overflow in their own units.
+        flat = values.reshape(len(values), -1)[weights > 0.0]
         places = product(*(range(size) for size in values.shape[1:]))
         for column, place in zip(flat.unbind(1), places, strict=True):
-            mean = float(weights @ column)
-            deviation = math.sqrt(max(float(weights @ (column - mean).square()), 0.0))
+            mean = float(present @ column)
+            deviation = math.sqrt(max(float(present @ (column - mean).square()), 0.0))
             order = column.argsort()
-            reached = weights[order].cumsum(0)
+            reached = present[order].cumsum(0)
             levels = torch.tensor(_QUANTILES, dtype=reached.dtype)
             at = torch.searchsorted(reached, levels).clamp_max(len(column) - 1)
             low, middle, high = column[order][at].tolist()
             index = f"[{', '.join(str(number) for number in place)}]" if values.dim() > 1 else ""
-            rows.append(
-                Row(f"{name}{index}", mean, deviation, (low, middle, high), deviation / math.sqrt(effective))
-            )
+            error = math.sqrt(float(present.square() @ (column - mean).square()))
+            rows.append(Row(f"{name}{index}", mean, deviation, (low, middle, high), error))
     return Summary(rows, diagnosis.verdict)

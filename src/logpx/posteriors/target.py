@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
+from logpx.posteriors.calling import over_points, validating
 from logpx.posteriors.parameters import Parameters
 
-__all__ = ["Target"]
+__all__ = ["Estimate", "Target"]
+
+# From points (n, size) to their log-densities and gradients, or estimates of these.
+Estimate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 _SHOWN = 6
 _PROBES = 64
@@ -39,7 +42,7 @@ class Target:
     Attributes
     ----------
     evaluations : int
-        At how many points the gradient has been asked for.
+        At how many points the gradient has been asked for, of a batch of the data too.
 
     Raises
     ------
@@ -54,11 +57,6 @@ class Target:
         parameters: Parameters | None = None,
         vectorised: bool | None = None,
     ) -> None:
-        if not callable(log_density):
-            raise UsageError(
-                f"log_density is a {type(log_density).__name__}, where a function was expected",
-                fix="give a function from parameters to a log-density, in torch",
-            )
         if (size is None) == (parameters is None):
             raise UsageError(
                 "both or neither of dim and parameters", fix="give the one that fits the function"
@@ -67,10 +65,9 @@ class Target:
             check_count("dim", size)
         self.parameters = parameters
         self.size = parameters.size if parameters is not None else int(size or 0)
-        self._function = log_density
         self.evaluations = 0
         self._validating = True
-        self._vectorised = self._takes_many() if vectorised is None else vectorised
+        self._function = self._over_points(log_density, vectorised)
         self._check_gradient()
         self._validating = False
 
@@ -92,9 +89,45 @@ class Target:
         self.evaluations += len(u)
         return value.detach(), slope
 
+    def estimates_near(self, point: Tensor) -> Estimate:
+        """Return what gives training steps the log-density and its gradient around a point ``(size,)``.
+
+        Here `value_and_gradient` itself; where the data are many, estimates of both without bias.
+        """
+        return self.value_and_gradient
+
     def natural(self, u: Tensor) -> Any:
         """Return what the function is given: points, or a dictionary of parameters."""
         return u if self.parameters is None else self.parameters.constrain(u)[0]
+
+    def unconstrained(self, draws: Any) -> Tensor:
+        """Return the vectors ``(n, size)`` of draws in the form that `natural` returns.
+
+        Raises
+        ------
+        UsageError
+            If there are none, their shape is wrong, or one is not finite or not allowed.
+        """
+        if self.parameters is None:
+            u = torch.as_tensor(draws).double()
+            if u.dim() != 2 or u.shape[1] != self.size:
+                raise UsageError(
+                    f"draws have shape {tuple(u.shape)}", fix=f"give one row per draw: shape (n, {self.size})"
+                )
+        else:
+            if not isinstance(draws, Mapping):
+                raise UsageError(f"parameters given as a {type(draws).__name__}", fix="give a dictionary")
+            given = {name: torch.as_tensor(value).double() for name, value in draws.items()}
+            lengths = {name: given[name].shape[:1] for name in self.parameters.constraints if name in given}
+            if len(set(lengths.values())) > 1 or torch.Size() in lengths.values():
+                shown = {name: list(length) for name, length in lengths.items()}
+                raise UsageError(f"the parameters differ in length: {shown}", fix="give one row per draw")
+            u = self.parameters.unconstrain(given)
+        lost = ~u.isfinite().all(1)
+        if bool(lost.any()) or not len(u):
+            what = f"draw {int(lost.nonzero()[0]) + 1} is not finite" if len(u) else "there are no draws"
+            raise UsageError(what, fix="leave such draws out" if len(u) else "give one row per draw")
+        return u
 
     def start(self, seed: int = 0) -> Tensor:
         """Return a point where the log-density is finite, shape ``(size,)``.
@@ -130,11 +163,25 @@ class Target:
         return "the point " + ", ".join(f"{name} = {_numbers(value[0])}" for name, value in natural.items())
 
     def _both(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        try:
+            return self._both_at_once(u)
+        except LinAlgError:
+            # One matrix without a factor fails all points: it is found, and its density is 0.
+            if len(u) == 1:
+                nothing = 0.0 * u.sum(1)
+                return nothing - torch.inf, nothing
+            values, ladjs = zip(*(self._both(half) for half in u.chunk(2)), strict=True)
+            return torch.cat(values), torch.cat(ladjs)
+
+    def _both_at_once(self, u: Tensor) -> tuple[Tensor, Tensor]:
         given: Any = u
         ladj = u.new_zeros(len(u))
         if self.parameters is not None:
             given, ladj = self.parameters.constrain(u)
-        value = self._call(given) if self._vectorised else torch.func.vmap(self._call)(given)
+        # Torch's distributions refuse parameters that underflow, far from where the density is: there, what
+        # is not finite is enough to turn back.
+        with validating(self._validating):
+            value = self._function(given)
         if value.shape != (len(u),):
             raise UsageError(
                 f"log_density returned shape {tuple(value.shape)} for {len(u)} points",
@@ -142,48 +189,10 @@ class Target:
             )
         return value.to(u.dtype), ladj
 
-    def _call(self, given: Any) -> Tensor:
-        # Torch's distributions refuse parameters that underflow, far from where the density is: there, what
-        # is not finite is enough to turn back.
-        with _validating(self._validating):
-            try:
-                value = self._function(given)
-            except ValueError as error:
-                if not self._validating or not any(
-                    phrase in str(error) for phrase in ("satisfy the constraint", "within the support")
-                ):
-                    raise
-                raise UsageError(
-                    f"log_density refuses parameters: {' '.join(str(error).split())[:200]}",
-                    fix="constrain those that are bounded: parameters={'p': Interval(0, 1), 's': Positive()}",
-                ) from None
-        if not isinstance(value, Tensor):
-            raise UsageError(
-                f"log_density returned a {type(value).__name__}, where a tensor was expected",
-                fix="compute it with torch, so that gradients can pass through it",
-            )
-        return value
-
-    def _takes_many(self) -> bool:
-        # A number of points that no dimension of a parameter is likely to have.
-        count = self.size + 7
-        points = 0.1 * torch.randn(count, self.size, generator=torch.Generator().manual_seed(1)).double()
-        given = self.natural(points)
-        with torch.no_grad():
-            try:
-                values = self._call(given)
-            except UsageError:
-                raise
-            except Exception:
-                # What fails for many points may be written for one; if not, that call shows the error.
-                return False
-            if values.shape != (count,):
-                return False
-            alone = [self._call(self.natural(points[index : index + 1])) for index in range(2)]
-        return all(
-            one.shape == (1,) and torch.allclose(one[0], values[index], equal_nan=True)
-            for index, one in enumerate(alone)
-        )
+    def _over_points(
+        self, log_density: Callable[[Any], Tensor], vectorised: bool | None
+    ) -> Callable[[Any], Tensor]:
+        return over_points(log_density, "log_density", self.natural, self.size, vectorised)
 
     def _check_gradient(self) -> None:
         # Off zero, so that what lies outside of the support of a distribution shows.
@@ -194,16 +203,6 @@ class Target:
                 "the value of log_density has no gradient",
                 fix="compute it from the parameters with torch alone: no .item(), .numpy() or .detach()",
             )
-
-
-@contextmanager
-def _validating(wanted: bool) -> Iterator[None]:
-    before = Distribution._validate_args
-    Distribution.set_default_validate_args(wanted and before)
-    try:
-        yield
-    finally:
-        Distribution.set_default_validate_args(before)
 
 
 def _numbers(value: Tensor) -> str:

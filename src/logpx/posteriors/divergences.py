@@ -1,0 +1,167 @@
+"""The distance of an approximation from draws of the posterior in both directions, and in both spaces."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution
+from logpx.errors import UsageError
+from logpx.posteriors.bridge import bridge
+from logpx.posteriors.noise_space import noise_space
+from logpx.posteriors.target import Target
+
+__all__ = ["Divergences", "compare_with_draws"]
+
+_FEWEST = 20
+# In nats: a normal distribution that is off by less than a third of a standard deviation.
+_NOTABLE = 0.05
+
+
+@dataclass(frozen=True)
+class Divergences:
+    """How far q is from the posterior p, by draws of both; all in nats.
+
+    Attributes
+    ----------
+    reverse, reverse_error : float
+        KL(q ‖ p) = log Z − ELBO: large where q has mass and p has not.
+    forward, forward_error : float
+        KL(p ‖ q) = upper bound − log Z: large where p has mass and q has not.
+    jeffreys, jeffreys_error : float
+        Their sum, upper bound − ELBO, in which log Z does not occur.
+    log_evidence, log_evidence_error : float
+        log Z by bridge sampling, which mass that q misses does not bias.
+    beyond : float
+        The share of the draws of p that weigh more than any draw of q.
+    forward_in_noise : float
+        KL(p ‖ q) again, as the reverse divergence between the noise of the draws and the base of q.
+    disagreement : float
+        The largest difference of a draw's weight in the two spaces: the error of q's inverse and of its
+        log abs(det).
+    """
+
+    reverse: float
+    reverse_error: float
+    forward: float
+    forward_error: float
+    jeffreys: float
+    jeffreys_error: float
+    log_evidence: float
+    log_evidence_error: float
+    beyond: float
+    forward_in_noise: float
+    disagreement: float
+
+    @property
+    def misses(self) -> bool:
+        """Whether q misses a part of the draws: far in the forward direction, and near in the reverse one."""
+        return _far(self.forward, self.forward_error, self.reverse)
+
+    @property
+    def too_wide(self) -> bool:
+        """Whether q has mass where there are no draws: far in the reverse direction alone."""
+        return _far(self.reverse, self.reverse_error, self.forward)
+
+    @property
+    def verdict(self) -> str:
+        """What the directions say, in words."""
+        if self.misses:
+            return f"q misses a part of the draws: {self.beyond:.0%} of them weigh more than any draw of q"
+        if self.too_wide:
+            return "q is too wide: a part of its mass has no draws"
+        if self.jeffreys < _NOTABLE + min(2.0 * self.jeffreys_error, _NOTABLE):
+            return "q and the draws agree"
+        return "q and the draws differ in both directions"
+
+    def __str__(self) -> str:
+        """Say all of it."""
+        return (
+            f"KL(q ‖ p) {self.reverse:.3f} ± {self.reverse_error:.3f} nats, "
+            f"KL(p ‖ q) {self.forward:.3f} ± {self.forward_error:.3f}, "
+            f"sum {self.jeffreys:.3f} ± {self.jeffreys_error:.3f}; {self.verdict}; "
+            f"in noise space the weights of draws differ by at most {self.disagreement:.1e}"
+        )
+
+
+@torch.no_grad()
+def compare_with_draws(q: Distribution, target: Target, proposed: Tensor, u: Tensor) -> Divergences:
+    r"""Estimate the divergences of an approximation from a posterior of which there are draws.
+
+    The maps of q carry draws u to noise z, and the log-density to that of z. With a perfect inverse nothing
+    changes but the names: :math:`KL(p_u \| q_u) = KL(p_z \| q_z)`, where the model is now on the left, and
+    what it is compared with, the base, is fixed.
+
+    Parameters
+    ----------
+    q
+        The approximation.
+    target
+        The log-density.
+    proposed
+        Log-weights of independent draws from q, shape ``(n,)``.
+    u
+        Draws from the posterior, shape ``(m, d)``; in the order of the chain, if they are of one, so that
+        errors allow for its correlation.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than 20 draws, or the log-density of one is not finite.
+
+    References
+    ----------
+    Papamakarios, Nalisnick, Rezende, Mohamed and Lakshminarayanan 2021, Normalizing flows for probabilistic
+    modeling and inference, section 2.3.3 (the two spaces); Jeffreys 1946, An invariant form for the prior
+    probability in estimation problems; Flegal and Jones 2010, Batch means and spectral variance estimators
+    in Markov chain Monte Carlo.
+    """
+    if len(u) < _FEWEST:
+        raise UsageError(f"{len(u)} draws", fix=f"give {_FEWEST} or more")
+    density = target.log_prob(u)
+    lost = ~density.isfinite()
+    if bool(lost.any()):
+        bad = int(lost.nonzero()[0])
+        raise UsageError(
+            f"log_density is {float(density[bad])} at draw {bad + 1}, {target.describe(u[bad])}",
+            fix="give draws of this posterior",
+        )
+    weights = density - q.log_prob(u).double()
+    space = noise_space(q)
+    noise, back = space.back(u)
+    again, out = space.out(noise)
+    in_noise = target.log_prob(again.double()) + out - space.base.log_prob(noise).double()
+    meeting = bridge(proposed, weights)
+    elbo, upper = float(proposed.mean()), float(weights.mean())
+    return Divergences(
+        meeting.log_evidence - elbo,
+        _error(meeting.of_proposal - proposed, meeting.of_posterior),
+        upper - meeting.log_evidence,
+        _error(meeting.of_proposal, weights - meeting.of_posterior),
+        upper - elbo,
+        _error(proposed, weights),
+        meeting.log_evidence,
+        _error(meeting.of_proposal, meeting.of_posterior),
+        float((weights > proposed.max()).double().mean()),
+        float(in_noise.mean()) - meeting.log_evidence,
+        float(torch.maximum((in_noise - weights).abs(), (out + back).abs()).max()),
+    )
+
+
+def _far(one: float, error: float, other: float) -> bool:
+    """Return whether one direction is far, and much farther than the other."""
+    if one == math.inf:
+        return other < math.inf
+    # A mean that a few far draws make has an error as large as itself, and is far all the same.
+    return one - min(2.0 * error, 0.5 * one) > max(_NOTABLE, 2.0 * other)
+
+
+def _error(proposed: Tensor, drawn: Tensor) -> float:
+    """Return the standard error of the sum of two means: of independent draws, and of a chain."""
+    length = math.isqrt(len(drawn))
+    batches = drawn[: len(drawn) // length * length].view(-1, length).mean(1)
+    squared = float(proposed.var()) / len(proposed) + float(batches.var()) / len(batches)
+    return math.sqrt(squared) if math.isfinite(squared) else math.inf

@@ -1,0 +1,118 @@
+"""Densities on which approximations fail: a flow is right there, or says that it is not to be trusted."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import halfcauchy, multivariate_normal
+
+from logpx.posteriors import Descent, FlowFit, Posterior, Trust, densities, posterior
+from logpx.posteriors.families import flow_of
+
+# Steps end a fit, not seconds: results do not depend on how busy the machine is.
+SHORT = FlowFit(
+    Descent(draws=256, rates=(1e-2,), window=100, max_steps=300, annealing=50, max_time=600.0),
+    build=partial(flow_of, layers=4),
+)
+LONG = FlowFit(
+    Descent(draws=512, rates=(1e-2, 3e-3), window=150, max_steps=1000, annealing=100, max_time=600.0)
+)
+EFFECTS = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
+ERRORS = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
+
+# From names of parameters to means and deviations.
+Known = dict[str, tuple[float, float]]
+
+
+def eight_schools_by_quadrature() -> tuple[float, Known]:
+    """Return the log-evidence, and mean and deviation of both shared parameters, by a sum over the spread.
+
+    Given the spread, effects and mean are normal and can be integrated out.
+    """
+    step = 0.005
+    log_spread = np.arange(-12.0, 8.0, step)
+    spread = np.exp(log_spread)
+    precisions = 1.0 / (ERRORS**2 + spread[:, None] ** 2)
+    variance = 1.0 / (precisions.sum(1) + 1.0 / 25.0)
+    mean = variance * (precisions @ EFFECTS)
+    values = halfcauchy.logpdf(spread, scale=5.0) + log_spread
+    for index, given in enumerate(spread):
+        covariance = np.diag(ERRORS**2 + given**2) + 25.0
+        values[index] += multivariate_normal.logpdf(EFFECTS, np.zeros(8), covariance)
+    total = logsumexp(values)
+    shares = np.exp(values - total)
+
+    def moments(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+        centre = float(shares @ first)
+        return centre, float(np.sqrt(shares @ second - centre**2))
+
+    return float(total + np.log(step)), {
+        "mean": moments(mean, variance + mean**2),
+        "spread": moments(spread, spread**2),
+    }
+
+
+def is_right(found: Posterior, log_evidence: float, known: Known, resampled: bool) -> None:
+    """Hold evidence, means and deviations against those that are known."""
+    error = found.diagnosis.log_evidence_error
+    assert found.log_evidence == pytest.approx(log_evidence, abs=0.1 + 2.0 * error)
+    summary = found.summary(resampled)
+    for name, (mean, deviation) in known.items():
+        assert summary[name].mean == pytest.approx(mean, abs=0.15 * deviation)
+        assert summary[name].standard_deviation == pytest.approx(deviation, rel=0.15)
+
+
+def is_right_or_not_trusted(found: Posterior, log_evidence: float, known: Known) -> None:
+    """Hold what the verdict promises: of plain draws only where it says that they will do."""
+    trust = found.diagnosis.trust
+    if trust is not Trust.DO_NOT:
+        assert found.k_hat < 0.7
+        is_right(found, log_evidence, known, resampled=trust is Trust.AFTER_RESAMPLING)
+
+
+# The first coordinate of the funnel is normal with the deviation 3.
+FUNNEL = {"x[0]": (0.0, 3.0)}
+
+
+def test_a_short_fit_of_the_funnel():
+    found = posterior(**densities.funnel(2).arguments, method=SHORT)
+    is_right_or_not_trusted(found, 0.0, FUNNEL)
+
+
+def test_a_short_fit_of_eight_schools():
+    found = posterior(**densities.eight_schools().arguments, method=SHORT)
+    assert found.diagnosis.trust is not Trust.DO_NOT
+    is_right_or_not_trusted(found, *eight_schools_by_quadrature())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("dim", [2, 10])
+def test_the_funnel(dim: int, seed: int):
+    found = posterior(**densities.funnel(dim).arguments, method=LONG, seed=seed)
+    is_right_or_not_trusted(found, 0.0, FUNNEL)
+    # Whatever the verdict, which also weighs the other coordinates with their very heavy tails.
+    is_right(found, 0.0, FUNNEL, resampled=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("centred", [False, True])
+def test_eight_schools(centred: bool, seed: int):
+    found = posterior(**densities.eight_schools(centred).arguments, method=LONG, seed=seed)
+    assert centred or found.diagnosis.trust is not Trust.DO_NOT
+    is_right_or_not_trusted(found, *eight_schools_by_quadrature())
+
+
+def test_the_quadrature_is_that_of_draws_from_the_prior():
+    log_evidence, known = eight_schools_by_quadrature()
+    random = np.random.default_rng(0)
+    mean = 5.0 * random.normal(size=1_000_000)
+    spread = np.abs(5.0 * random.standard_cauchy(1_000_000))
+    variances = ERRORS**2 + spread[:, None] ** 2
+    log_weights = -0.5 * ((EFFECTS - mean[:, None]) ** 2 / variances + np.log(2.0 * np.pi * variances)).sum(1)
+    weights = np.exp(log_weights - log_weights.max())
+    assert log_weights.max() + np.log(weights.mean()) == pytest.approx(log_evidence, abs=0.02)
+    assert weights @ mean / weights.sum() == pytest.approx(known["mean"][0], abs=0.05)
+    assert weights @ spread / weights.sum() == pytest.approx(known["spread"][0], abs=0.05)
