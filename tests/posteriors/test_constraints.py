@@ -15,6 +15,7 @@ from logpx.posteriors import (
     Positive,
     Real,
     Simplex,
+    Stacked,
 )
 
 ALL = [
@@ -31,11 +32,15 @@ ALL = [
     CorrelationCholesky(4),
     Covariance(1),
     Covariance(3),
+    Stacked(Simplex(3), 2),
+    Stacked(Stacked(Positive(2), 2), 3),
 ]
 
 
 def free_entries(constraint, x: torch.Tensor) -> torch.Tensor:
     """Return the entries that determine a value, shape ``(size,)``."""
+    if isinstance(constraint, Stacked):
+        return torch.cat([free_entries(constraint.constraint, part) for part in x])
     if isinstance(constraint, Simplex):
         return x[:-1]
     if isinstance(constraint, CorrelationCholesky):

@@ -101,8 +101,10 @@ def test_the_funnel(dim: int, seed: int):
 @pytest.mark.parametrize("centred", [False, True])
 def test_eight_schools(centred: bool, seed: int):
     found = posterior(**densities.eight_schools(centred).arguments, method=LONG, seed=seed)
-    assert centred or found.diagnosis.trust is not Trust.DO_NOT
     is_right_or_not_trusted(found, *eight_schools_by_quadrature())
+    if not centred:
+        # Without a funnel the fit is close, even where a few weights make k-hat too high to be trusted.
+        is_right(found, *eight_schools_by_quadrature(), resampled=True)
 
 
 def test_the_quadrature_is_that_of_draws_from_the_prior():

@@ -11,6 +11,7 @@ from logpx.posteriors.constraints import (
     Positive,
     Real,
     Simplex,
+    Stacked,
 )
 from logpx.posteriors.descent import Descent
 from logpx.posteriors.diagnosis import Diagnosis, Trust
@@ -45,6 +46,7 @@ __all__ = [
     "Posterior",
     "Real",
     "Simplex",
+    "Stacked",
     "Summary",
     "Trust",
     "compare",

@@ -23,6 +23,7 @@ __all__ = [
     "Positive",
     "Real",
     "Simplex",
+    "Stacked",
 ]
 
 
@@ -266,3 +267,40 @@ class Covariance(Constraint):
         entries = torch.linalg.cholesky(x)[:, self._row, self._column]
         diagonal = self._diagonal.to(x.device)
         return torch.where(diagonal, torch.where(diagonal, entries, 1.0).log(), entries)
+
+
+class Stacked(Constraint):
+    """Several values of one constraint, such as the rows of a matrix of transition probabilities.
+
+    Parameters
+    ----------
+    constraint
+        Of each.
+    count
+        How many; they lie along a new first axis.
+
+    Examples
+    --------
+    >>> Stacked(Simplex(2), 3).constrain(torch.zeros(1, 3))[0].shape
+    torch.Size([1, 3, 2])
+    """
+
+    def __init__(self, constraint: Constraint, count: int) -> None:
+        check_count("count", count)
+        super().__init__((count, *constraint.shape))
+        self.size = count * constraint.size
+        self.constraint, self.count = constraint, count
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Map each."""
+        x, ladj = self.constraint.constrain(u.reshape(len(u) * self.count, self.constraint.size))
+        return x.reshape(len(u), *self.shape), ladj.reshape(len(u), self.count).sum(1)
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Map each back."""
+        u = self.constraint.unconstrain(x.reshape(len(x) * self.count, *self.constraint.shape))
+        return u.reshape(len(x), self.size)
+
+    def __repr__(self) -> str:
+        """Show what is stacked."""
+        return f"Stacked({self.constraint!r}, {self.count})"

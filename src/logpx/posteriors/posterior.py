@@ -287,7 +287,7 @@ class Posterior:
         found = self.diagnosis
         return (
             f"Posterior by {self.method}: log evidence {found.log_evidence:.3f} ± "
-            f"{found.log_evidence_error:.3f} nats (ELBO {found.elbo:.3f}); {found.verdict}"
+            f"{found.log_evidence_error:.3f} nats (ELBO {found.elbo:.7g}); {found.verdict}"
         )
 
     def _draws(self, n: int, seed: int, resampled: bool) -> Tensor:
