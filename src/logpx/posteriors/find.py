@@ -206,9 +206,9 @@ def posterior(
         except DivergedError as failure:
             error = failure
             continue
-        if best is None or result.diagnosis.elbo > best.diagnosis.elbo:
+        if best is None or result.k_hat < best.k_hat:
             best = result
-        # One that is to be trusted goes before one of a higher bound that is not.
+        # One that is to be trusted goes before one of a lower k-hat that is not.
         if result.diagnosis.trust is not Trust.DO_NOT:
             return result
     if best is None:

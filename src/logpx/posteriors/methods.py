@@ -122,7 +122,10 @@ class _Gradual(Method):
         best, best_bound, steps = None, -math.inf, 0
         for index in range(self.descent.restarts):
             start = starts[index % len(starts)]
-            q = Moved(self.family(target.size), start.mean, self.units(start.factor))
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed + index)
+                family = self.family(target.size)
+            q = Moved(family, start.mean, self.units(start.factor))
             steps += minimise(q, target, self.descent, seed + index)
             bound = _bound(q, target, _DRAWS, seed)
             if best is None or bound > best_bound:

@@ -16,17 +16,20 @@ from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import UsageError
 from logpx.posteriors.curvature import log_mass
-from logpx.posteriors.diagnosis import Diagnosis, Weighted, diagnose, weigh, weigh_enough
+from logpx.posteriors.diagnosis import Diagnosis, Trust, Weighted, diagnose, weigh, weigh_enough
 from logpx.posteriors.divergences import Divergences, compare_with_draws
 from logpx.posteriors.forward import likeliest
 from logpx.posteriors.summaries import Summary, named_columns, summarise
 from logpx.posteriors.target import Target
+from logpx.posteriors.wandering import share_that_leaves
 
 __all__ = ["Posterior"]
 
 _DRAWS = 10_000
 _POLISHED = ", polished"
 _SHARE_THAT_MATTERS = 0.01
+# Above it log-evidences were too low by a tenth of a nat and more, at funnels and where splines end.
+_SHARE_THAT_LEAVES = 0.02
 
 
 class Posterior:
@@ -67,6 +70,8 @@ class Posterior:
         self.weighted: Weighted = weigh_enough(distribution, target, draws, seed)
         self.diagnosis: Diagnosis = diagnose(self.weighted)
         missed = missed or self._missed(self._modes)
+        if missed is None and self.diagnosis.trust is not Trust.DO_NOT:
+            missed = self._left(seed)
         if missed is not None:
             self.diagnosis = diagnose(self.weighted, missed)
 
@@ -297,6 +302,12 @@ class Posterior:
             generator = torch.Generator().manual_seed(checked_seed(seed))
             chosen = torch.multinomial(self.weighted.smoothed, n, replacement=True, generator=generator)
             return self.weighted.u[chosen]
+
+    def _left(self, seed: int) -> str | None:
+        share = share_that_leaves(self.weighted, self.distribution, self.target, seed)
+        if share < _SHARE_THAT_LEAVES:
+            return None
+        return f"{share:.0%} of its draws, when they wander, end where it has next to none"
 
     @torch.no_grad()
     def _missed(self, modes: list[Tensor]) -> str | None:
