@@ -64,7 +64,7 @@ def panel(axes: plt.Axes, name: str, method: str) -> None:
     trust = found.diagnosis.trust
     axes.plot(*found.sample(DRAWS, seed=1).T, ".", color=COLOURS[trust], ms=2.2)
     number = f"{found.k_hat:.2f}".replace("-", "−")
-    words = f"{trust.value}: misses a mode" if found.diagnosis.missed else trust.value
+    words = f"{trust.value}: misses mass" if found.diagnosis.missed else trust.value
     axes.set_title(f"{method}, k-hat {number}\n{words}", fontsize=9, color=COLOURS[trust])
 
 

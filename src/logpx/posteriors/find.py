@@ -202,6 +202,7 @@ def posterior(
                 modes,
                 draws,
                 found.missed,
+                found.bound,
             )
         except DivergedError as failure:
             error = failure

@@ -42,12 +42,15 @@ class Found:
         Of the unconstrained vector.
     missed : str or None
         What it leaves out, in words.
+    bound : float
+        An evidence lower bound, in nats.
     steps : int
         Of training.
     """
 
     distribution: Distribution
     missed: str | None = None
+    bound: float = -math.inf
     steps: int = 0
 
 

@@ -62,10 +62,11 @@ class Posterior:
         modes: list[Tensor] | None = None,
         draws: int = _DRAWS,
         missed: str | None = None,
+        bound: float = -math.inf,
     ) -> None:
         self.method, self.distribution, self.target = method, distribution, target
         self.steps, self.seconds = steps, seconds
-        self._modes, self._count = modes or [], draws
+        self._modes, self._count, self._bound = modes or [], draws, bound
         self.gradient_evaluations = target.evaluations
         self.weighted: Weighted = weigh_enough(distribution, target, draws, seed)
         self.diagnosis: Diagnosis = diagnose(self.weighted)
@@ -92,8 +93,8 @@ class Posterior:
 
     @property
     def elbo(self) -> float:
-        """A lower bound of the same, in nats."""
-        return self.diagnosis.elbo
+        """A lower bound of the same, in nats: of q, or of what was fitted before tails were widened."""
+        return max(self.diagnosis.elbo, self._bound)
 
     @property
     def verdict(self) -> str:
@@ -292,7 +293,7 @@ class Posterior:
         found = self.diagnosis
         return (
             f"Posterior by {self.method}: log evidence {found.log_evidence:.3f} ± "
-            f"{found.log_evidence_error:.3f} nats (ELBO {found.elbo:.7g}); {found.verdict}"
+            f"{found.log_evidence_error:.3f} nats (ELBO {self.elbo:.3f}); {found.verdict}"
         )
 
     def _draws(self, n: int, seed: int, resampled: bool) -> Tensor:

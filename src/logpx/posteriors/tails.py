@@ -76,7 +76,7 @@ class SphericalT(Distribution):
 
 def widened(
     q: Distribution, target: Target, seed: int, draws: int = DRAWS
-) -> tuple[Distribution, str | None]:
+) -> tuple[Distribution, str | None, float]:
     """Return q, or, where its tails are too thin, q with those of Student's t that suit the weights best.
 
     Too thin they are where the weights say so, or where wider ones find more evidence: mass that q never
@@ -96,8 +96,9 @@ def widened(
 
     Returns
     -------
-    Distribution, str or None
-        What was found, and, if it still leaves mass out, that in words.
+    Distribution, str or None, float
+        What was found; if it still leaves mass out, that in words; and the evidence lower bound of q as it
+        was, in nats.
 
     References
     ----------
@@ -107,18 +108,19 @@ def widened(
     found = diagnose(weigh(q, target, draws, seed))
     probes = [other for _, other in _diagnosed(_heavier(q, _PROBING), target, seed, draws)]
     if found.k_hat < _GOOD and not any(_misses(found, other) for other in probes):
-        return q, None
+        return q, None, found.elbo
     tried = [(q, found), *_diagnosed(_heavier(q, _DEGREES), target, seed, draws)]
     every = [*probes, *(other for _, other in tried)]
     good = [pair for pair in tried if pair[1].k_hat < _GOOD]
     whole = [pair for pair in good if not any(_misses(pair[1], other) for other in every)]
     if not whole:
-        best, found = min(tried, key=lambda pair: pair[1].k_hat)
+        best, chosen = min(tried, key=lambda pair: pair[1].k_hat)
         most = max(every, key=lambda other: other.log_evidence)
-        return best, _warning(found, most) if _misses(found, most) else None
+        return best, _warning(chosen, most) if _misses(chosen, most) else None, found.elbo
     # Of those that are about as precise the first: wider tails cost evidence lower bound.
     least = min(other.mcse for _, other in whole)
-    return next(proposal for proposal, other in whole if other.mcse <= _ABOUT * least), None
+    best = next(proposal for proposal, other in whole if other.mcse <= _ABOUT * least)
+    return best, None, found.elbo
 
 
 def _warning(found: Diagnosis, most: Diagnosis) -> str:
