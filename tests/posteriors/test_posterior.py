@@ -308,6 +308,7 @@ BAD = [
     (lambda x: x.square().sum(-1), 2, "does not fall"),
     (lambda x: 0.0 * x.sum(-1), 2, "does not fall"),
     (lambda x: torch.tensor(float(x.sum())), 2, "cannot be mapped over many"),
+    (lambda x: -0.5 * x.square().sum(-1) - 1.5 * x.square().sum(-1).log(), 2, "has a pole near"),
     (lambda x: torch.where(x[:, 0] > 1.0, torch.nan, x[:, 0] - x.square().sum(-1) * 0.01), 2, "point"),
 ]
 

@@ -22,6 +22,7 @@ _HALVINGS = 30
 _TOLERANCE = 1e-7
 _PROMISE = 1e-6
 _DRAWS = 16
+_PATIENCE = 2
 _FAR = 1e10
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 
@@ -88,8 +89,8 @@ def climb(
     Returns
     -------
     list
-        For every start where it ended; or an error, if the log-density is not a number somewhere on the way,
-        or rises without end; the point is named.
+        Where each start ended, but for those that take much longer than half of them; or an error, if the
+        log-density is not a number somewhere on the way, or rises without end; the point is named.
 
     References
     ----------
@@ -101,7 +102,9 @@ def climb(
     climbs = [_climb(target, start.detach().double().clone(), jacobian, noise) for start in starts]
     ended: list[Ascent | DivergedError | None] = [None] * len(climbs)
     answers: dict[int, _Answer | None] = dict.fromkeys(range(len(climbs)))
-    while answers:
+    rounds, limit = 0, math.inf
+    while answers and rounds < limit:
+        rounds += 1
         asked: dict[int, _Question] = {}
         for index, answer in answers.items():
             try:
@@ -111,6 +114,9 @@ def climb(
             except DivergedError as error:
                 ended[index] = error
         answers = dict(_answers(target, asked, jacobian))
+        if limit == math.inf and 2 * sum(isinstance(end, Ascent) for end in ended) >= len(climbs):
+            # Starts far out may take much longer than the rest: these are given up.
+            limit = _PATIENCE * rounds
     return [end for end in ended if end is not None]
 
 
