@@ -27,7 +27,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fitted(file: Path, folder: Path, *words: str) -> Path:
     from logpx.cli import main
 
-    command = ["fit", str(file), "-o", str(folder), "--model", "vae", "--time", "3s", "-q", *words]
+    command = ["fit", str(file), "-o", str(folder), "--model", "vae", "--time", "8s", "-q", *words]
     assert main(command) == 0
     return folder
 
