@@ -97,12 +97,16 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def log_mass(target: Target, mode: Tensor) -> float:
-    """Return the log of the integral around a mode by Laplace's method; minus infinity without a mode."""
-    try:
-        with torch.enable_grad():
-            factor = precision_factor(target, mode)
-    except DivergedError:
-        return -math.inf
+def log_mass(target: Target, mode: Tensor, factor: Tensor | None = None) -> float:
+    """Return the log of the integral around a mode by Laplace's method; minus infinity without a mode.
+
+    The factor is that of the precision, if it is known already.
+    """
+    if factor is None:
+        try:
+            with torch.enable_grad():
+                factor = precision_factor(target, mode)
+        except DivergedError:
+            return -math.inf
     value = float(target.log_prob(mode[None])[0])
     return value + 0.5 * len(mode) * math.log(2.0 * math.pi) - float(factor.diagonal().log().sum())

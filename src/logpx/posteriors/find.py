@@ -234,7 +234,5 @@ def _ways(method: str | Method) -> list[Method]:
     if method == "auto":
         return [METHODS[name] for name in _CLIMBED]
     if method not in METHODS:
-        raise UsageError(
-            f"there is no method {method!r}", fix=suggestion(str(method), ["auto", "map", *METHODS])
-        )
+        raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), _NAMES))
     return [METHODS[method]]

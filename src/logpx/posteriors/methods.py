@@ -16,7 +16,7 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution, Mixture, StandardNormal
 from logpx.errors import DivergedError
 from logpx.posteriors.ascent import Ascent, Guess, climb
-from logpx.posteriors.curvature import polish, precision_factor
+from logpx.posteriors.curvature import log_mass, polish, precision_factor
 from logpx.posteriors.descent import Descent, minimise
 from logpx.posteriors.families import LowRankNormal, flow_of, full_rank, mean_field
 from logpx.posteriors.moved import Moved
@@ -274,12 +274,10 @@ class _Expansion:
 
 def _expansion(target: Target, ascent: Ascent) -> _Expansion:
     mode = polish(target, ascent.point)
-    inverse = torch.linalg.inv(precision_factor(target, mode))
+    precision = precision_factor(target, mode)
+    inverse = torch.linalg.inv(precision)
     factor = torch.linalg.cholesky(inverse.mT @ inverse)
-    with torch.no_grad():
-        value = float(target.log_prob(mode[None])[0])
-    volume = 0.5 * len(mode) * math.log(2.0 * math.pi) + float(factor.diagonal().log().sum())
-    return _Expansion(mode, factor, value + volume)
+    return _Expansion(mode, factor, log_mass(target, mode, precision))
 
 
 def _starts(target: Target, ascents: list[Ascent]) -> list[Guess]:
