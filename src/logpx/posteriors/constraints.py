@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import transforms as maps
+from torch.nn.functional import logsigmoid
 
 from logpx.arguments import check_count, check_number
 from logpx.errors import UsageError
@@ -129,6 +130,11 @@ class Positive(_Elementwise):
 
     map = maps.ExpTransform()
 
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Take exponentials; not 0, where a density may have a pole, but the least normal number."""
+        x = u.exp().clamp_min(torch.finfo(u.dtype).tiny)
+        return x.reshape(len(u), *self.shape), u.sum(-1)
+
 
 class Interval(_Elementwise):
     """Numbers between two bounds, by the logistic function.
@@ -185,8 +191,8 @@ class Ordered(Constraint):
         return torch.cat([x[:, :1], x.diff(dim=1).log()], 1)
 
 
-class Simplex(_Whole):
-    """Numbers from 0 on that sum to 1, by breaking a stick.
+class Simplex(Constraint):
+    """Numbers above 0 that sum to 1, by breaking a stick.
 
     Parameters
     ----------
@@ -203,7 +209,24 @@ class Simplex(_Whole):
         check_count("length", length, least=2)
         super().__init__(length)
         self.size = length - 1
-        self.map = maps.StickBreakingTransform()
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Break off a share of what is left, again and again: in logarithms, which have no end."""
+        odds = u - self._rest(u)
+        off, left = logsigmoid(odds), logsigmoid(-odds)
+        before = left.cumsum(1)
+        log_x = torch.cat([off, before[:, -1:]], 1)
+        log_x = torch.cat([log_x[:, :1], log_x[:, 1:-1] + before[:, :-1], log_x[:, -1:]], 1)
+        x = log_x.exp().clamp_min(torch.finfo(u.dtype).tiny)
+        return x, (log_x[:, :-1] + left).sum(1)
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Compare every number with the sum of those after it."""
+        after = x.flip(1).cumsum(1).flip(1)[:, 1:]
+        return x[:, :-1].log() - after.log() + self._rest(x)
+
+    def _rest(self, like: Tensor) -> Tensor:
+        return torch.arange(self.size, 0, -1, dtype=like.dtype, device=like.device).log()
 
 
 class CorrelationCholesky(_Whole):

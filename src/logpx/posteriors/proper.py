@@ -18,17 +18,26 @@ _AWAY = 1e3
 _FAR = 1e12
 _FLAT = 1e-12
 _LINES = 3
+_STEPS_BACK = 8
 _NEARBY = (1e-6, 1e-4)
 _ALMOST = 0.99
 _ALIKE = 1.2
+_RAYS = 8
+_ASIDE = (0.1, 0.03, 0.01, 0.003)
+_DISTANCES = (1.0, 1e4, 1e8, 1e12)
+_ABOUT = 1.05
+_EXACTLY = 1e-4
+_SHOWN = 6
+_IMPROPER = "is it improper, or its sign wrong? bound the parameters, or give them a prior"
 
 
 @torch.no_grad()
 def check_proper(target: Target, point: Tensor) -> None:
-    """Look far out along the axes of the curvature at a point such as a mode, and for a pole close by.
+    """Look far out from a point such as a mode, and for a pole close by.
 
-    Along a line the density has to fall faster than one over the distance, and around a pole it must not rise
-    like the distance to the power of −d; a density that passes may still be improper elsewhere.
+    Along the axes of the curvature the density has to fall; in directions in general position faster than the
+    distance to the power of −d; and around a pole it must not rise as fast. A density that passes may still
+    be improper elsewhere.
 
     Parameters
     ----------
@@ -45,31 +54,78 @@ def check_proper(target: Target, point: Tensor) -> None:
     with torch.enable_grad():
         curvature = hessian(target, point)
     if not bool(curvature.isfinite().all()):
-        return
-    _check_pole(target, point)
+        # On a spike; its surroundings have no scale of their own.
+        curvature = torch.eye(target.size, dtype=point.dtype)
+    else:
+        _check_pole(target, point)
     values, axes = torch.linalg.eigh(curvature)
     size = values.abs()
     flat = size <= _FLAT * size.max()
     # Of a flat direction the scale is unknown; a spike's own scale says nothing of its surroundings.
     scaled = (_DEVIATIONS * size.clamp_min(1e-300).rsqrt()).clamp_min(_AWAY)
     distance = torch.where(flat, _FAR, scaled) * (1.0 + point.abs().max())
-    directions = torch.cat([axes.mT, -axes.mT])
-    distance = torch.cat([distance, distance])
+    _check_axes(target, point, torch.cat([axes.mT, -axes.mT]), torch.cat([distance, distance]))
+    _check_rays(target, point, axes * torch.where(flat, 1.0, size.clamp_min(1e-300).rsqrt()))
+
+
+def _check_axes(target: Target, point: Tensor, directions: Tensor, distance: Tensor) -> None:
     # Of lines through points in general position: a single one may run along a spike without mass.
-    noise = torch.randn(_LINES, len(point), generator=torch.Generator().manual_seed(0), dtype=point.dtype)
+    noise = torch.randn(_LINES, len(point), generator=_generator(), dtype=point.dtype)
     near = torch.cat([point[None], point + noise])
-    far = near[:, None] + distance[:, None] * directions
-    here, there = target.log_prob(near), target.log_prob(far.flatten(0, 1)).view(far.shape[:2])
+    here = target.log_prob(near)
+    for _ in range(_STEPS_BACK):
+        far = near[:, None] + distance[:, None] * directions
+        there = target.log_prob(far.flatten(0, 1)).view(far.shape[:2])
+        endless = (there == math.inf).any(0)
+        if not bool(endless.any()):
+            break
+        # Where numbers come to their end, 0 for a small one, a pole may be all that is left of a density.
+        distance = torch.where(endless, 0.1 * distance, distance)
     still = (there > here[:, None] - math.log(_AWAY)).all(0)
     if bool(still.any()):
         index = int(still.nonzero()[0])
-        along = ", ".join(f"{float(entry):.3g}" for entry in directions[index, :6])
         raise DivergedError(
             f"log_density does not fall: it is {float(here[0]):.6g} at {target.describe(point)} and "
-            f"{float(there[0, index]):.6g} at distance {float(distance[index]):.3g} from there along ({along}"
-            f"{', ...' if target.size > 6 else ''}), so that its integral is not finite",
-            fix="is it improper, or its sign wrong? bound the parameters, or give them a prior",
+            f"{float(there[0, index]):.6g} at distance {float(distance[index]):.3g} from there along "
+            f"{_shown(directions[index])}, so that its integral is not finite",
+            fix=_IMPROPER,
         )
+
+
+def _check_rays(target: Target, point: Tensor, scales: Tensor) -> None:
+    # In polar coordinates the integral along almost every ray has to be finite; products of heavy tails fall
+    # slowly along their axes alone.
+    noise = torch.randn(_RAYS, len(point), generator=_generator(), dtype=point.dtype)
+    rays = noise @ scales.mT * (1.0 + point.abs().max())
+    if bool(point.any()):
+        # And on about the way that the climb has taken, should it have no end.
+        aside = torch.tensor(_ASIDE, dtype=point.dtype)[:, None] * noise[: len(_ASIDE)]
+        rays = torch.cat([point + point.norm() * aside, rays])
+    distances = torch.tensor(_DISTANCES, dtype=point.dtype)
+    far = point + distances[:, None, None] * rays
+    values = target.log_prob(far.flatten(0, 1)).view(far.shape[:2])
+    powers = -values.diff(dim=0) / distances.log().diff()[:, None]
+    # A density that has not come to its tails yet changes its power; one that falls fast and then stays where
+    # it is has come to the end of its numbers.
+    steady = (powers[1] - powers[2]).abs() <= _EXACTLY * target.size
+    slow = steady & (powers[0] <= _ABOUT * target.size) & (powers[2] <= (1.0 + _EXACTLY) * target.size)
+    if bool(slow.any()):
+        index = int(slow.nonzero()[0])
+        raise DivergedError(
+            f"log_density falls too slowly: far from {target.describe(point)} along {_shown(rays[index])} it "
+            f"is {float(powers[-1, index]) + 0.0:.3g} times minus the log of the distance, where more than "
+            f"{target.size} times is needed for a finite integral",
+            fix=_IMPROPER,
+        )
+
+
+def _shown(direction: Tensor) -> str:
+    along = ", ".join(f"{float(entry):.3g}" for entry in direction[:_SHOWN] / direction.norm())
+    return f"({along}{', ...' if len(direction) > _SHOWN else ''})"
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def _check_pole(target: Target, point: Tensor) -> None:
