@@ -30,6 +30,13 @@ def test_room_is_imported_by_its_first_use():
     assert run(code) == "True"
 
 
+def test_the_compiler_is_loaded_by_those_who_compile():
+    code = (
+        "import sys, logpx.cli.fit, logpx.posteriors, logpx.estimators; print('torch._dynamo' in sys.modules)"
+    )
+    assert run(code) == "False"
+
+
 @pytest.mark.parametrize("name", logpx.__all__)
 def test_public_name_resolves_and_is_listed(name: str):
     assert getattr(logpx, name) is getattr(logpx, name)

@@ -12,6 +12,7 @@ from logpx.errors import UsageError
 from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.made import MADE
 from logpx.transforms.base import Transform, as_features, check_event
+from logpx.transforms.compilation import never_compiled
 from logpx.transforms.fixed_point import Certificate
 from logpx.transforms.implicit import differentiable_inverse
 from logpx.transforms.jacobi import check_causal, jacobi_inverse
@@ -109,7 +110,7 @@ class Autoregressive(Transform):
         return x, torch.stack(ladjs, -1).sum(-1)
 
     # The number of sweeps depends on the data, which no compiled graph can express.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @never_compiled
     def solve(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Certificate]:
         """Invert by Jacobi iteration, whatever the net; return the certificate too.
 

@@ -12,6 +12,7 @@ from logpx.errors import UsageError
 from logpx.nets.layers import check_widths
 from logpx.nets.masked_convolution import MaskedConvolution
 from logpx.transforms.base import Transform, check_event
+from logpx.transforms.compilation import never_compiled
 from logpx.transforms.fixed_point import Certificate, solve
 from logpx.transforms.implicit import differentiable_inverse
 from logpx.transforms.newton import GuardedNewton
@@ -115,7 +116,7 @@ class MintLayer(Transform):
         return x.reshape(z.shape), ladj.reshape(self._rows(z)), certificate
 
     # The number of sweeps depends on the data, which no compiled graph can express.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @never_compiled
     def _solve(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Certificate]:
         with torch.no_grad():
             reach = self.third.taps().abs().flatten(1).sum(1)[:, None, None].expand(self.image_shape)
