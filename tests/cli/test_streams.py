@@ -18,7 +18,11 @@ def ended(*words: object, **options) -> subprocess.CompletedProcess:
 
 
 @posix
-@pytest.mark.parametrize("words", [["info"], ["info", "--json"], ["sample", "-n", "3"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["info"], ["sample", "-n", "3"], pytest.param(["info", "--json"], marks=pytest.mark.slow)],
+    ids=" ".join,
+)
 @pytest.mark.parametrize("closed", [False, True], ids=["full", "closed"])
 def test_stdout_that_takes_nothing_is_one_error(exact: Path, words: list[str], closed: bool):
     with open("/dev/full", "w") as full:

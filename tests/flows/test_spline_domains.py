@@ -55,7 +55,9 @@ def autoregressive(request):
     return request.param
 
 
-@pytest.mark.parametrize("name", TWO)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if "second" in name else []) for name in TWO]
+)
 def test_density_integrates_to_one_in_two_dimensions(name, autoregressive):
     options, first, second = TWO[name]
     flow = randomised(NSF(2, autoregressive, layers=2, hidden=(16,), **options), 0.3)

@@ -70,7 +70,7 @@ class TestOrdered:
         y = self.data(rows, gap)
         is_right(self.found(y, "auto"), *self.exact(y), "means")
 
-    @pytest.mark.parametrize("method", ["laplace", "full_rank"])
+    @pytest.mark.parametrize("method", ["laplace", pytest.param("full_rank", marks=pytest.mark.slow)])
     def test_where_they_may_be_equal_it_is_right_or_not_trusted(self, method: str):
         y = self.data(25, 1.0)
         log_evidence, mean, deviation = self.exact(y)
@@ -103,7 +103,10 @@ class TestCovariance:
     # The first raises far out, where rounding leaves a matrix that is not positive definite.
     @pytest.mark.parametrize(
         ("size", "rows", "cholesky"),
-        [(2, 25, torch.linalg.cholesky), (3, 40, lambda matrix: torch.linalg.cholesky_ex(matrix)[0])],
+        [
+            pytest.param(2, 25, torch.linalg.cholesky, marks=pytest.mark.slow),
+            (3, 40, lambda matrix: torch.linalg.cholesky_ex(matrix)[0]),
+        ],
         ids=["2 raising", "3"],
     )
     def test_it_is_that_of_the_conjugate_prior(

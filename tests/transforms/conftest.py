@@ -375,6 +375,17 @@ def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
+def seldom(name: str) -> list[pytest.MarkDecorator]:
+    """Mark named flows, and what differs from another transform by a context only."""
+    return [pytest.mark.slow] if "context" in name or name.startswith(tuple(flows.__all__)) else []
+
+
+@pytest.fixture(params=[pytest.param(name, marks=seldom(name)) for name in CASES])
+def traced_case(request: pytest.FixtureRequest) -> Case:
+    """Run a test on every transform; on those that consist of others only now and then."""
+    return CASES[request.param]
+
+
 @pytest.fixture(params=[name for name in CASES if name.endswith("context")])
 def conditional_case(request: pytest.FixtureRequest) -> Case:
     """Run a test on every transform that takes a context."""

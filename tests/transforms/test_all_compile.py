@@ -22,8 +22,8 @@ def check(transform, direction, inputs, context, fullgraph=True, **options):
             torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_one_graph(case, direction):
-    transform = case.make()
+def test_one_graph(traced_case, direction):
+    case, transform = traced_case, traced_case.make()
     inputs = case.inputs(transform, direction, 4)
     # An iteration leaves the graph to look at its residual.
     fullgraph = direction != case.iterated
@@ -45,7 +45,16 @@ def image_flow(features, layers, hidden):
     return flows.RealNVP((1, 4, 4), layers=1, hidden=(4,))
 
 
-@pytest.mark.parametrize("kind", [flows.NICE, flows.RealNVP, flows.MAF, flows.IAF, flows.NSF, image_flow])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        flows.RealNVP,
+        flows.MAF,
+        flows.NSF,
+        image_flow,
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (flows.NICE, flows.IAF)),
+    ],
+)
 def test_training_step_is_one_graph(kind):
     flow = kind(features=3, layers=2, hidden=(8,))
     x = torch.randn(16, *flow.event_shape)

@@ -83,7 +83,12 @@ def test_with_the_exact_encoder_the_bound_is_log_p(ppca: ProbabilisticPCA):
 
 @pytest.mark.parametrize(
     "objective",
-    [EvidenceLowerBound(), StickingTheLandingBound(), ImportanceWeightedBound(4), DoublyReparameterised(4)],
+    [
+        EvidenceLowerBound(),
+        ImportanceWeightedBound(4),
+        pytest.param(StickingTheLandingBound(), marks=pytest.mark.slow),
+        pytest.param(DoublyReparameterised(4), marks=pytest.mark.slow),
+    ],
     ids=lambda objective: type(objective).__name__,
 )
 def test_a_linear_vae_reaches_the_maximum_of_ppca(ppca: ProbabilisticPCA, objective):

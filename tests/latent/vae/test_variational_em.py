@@ -52,7 +52,11 @@ def truth() -> float:
 
 @pytest.mark.parametrize(
     ("objective", "e_steps"),
-    [(EvidenceLowerBound(), 0), (EvidenceLowerBound(), 4), (StickingTheLandingBound(), 1)],
+    [
+        (EvidenceLowerBound(), 0),
+        (EvidenceLowerBound(), 4),
+        pytest.param(StickingTheLandingBound(), 1, marks=pytest.mark.slow),
+    ],
     ids=["elbo, joint", "elbo, 4 E-steps", "sticking the landing, 1 E-step"],
 )
 def test_joint_and_alternating_steps_reach_the_exact_maximum(truth: float, objective, e_steps: int):
@@ -76,7 +80,11 @@ def test_joint_and_alternating_steps_reach_the_exact_maximum(truth: float, objec
 
 
 @pytest.mark.parametrize(
-    "objective", [MultipleImportanceWeightedBound(4, 2), CombinedImportanceWeightedBound(0.3, 4)]
+    "objective",
+    [
+        MultipleImportanceWeightedBound(4, 2),
+        pytest.param(CombinedImportanceWeightedBound(0.3, 4), marks=pytest.mark.slow),
+    ],
 )
 def test_combined_bounds_reach_it_too(truth: float, objective):
     vae = linear_vae(objective=objective)

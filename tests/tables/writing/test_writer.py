@@ -161,7 +161,7 @@ except ResourceError as error:
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs file size limits")
-@pytest.mark.parametrize("form", ["a.csv", "a.csv.gz", "a.parquet"])
+@pytest.mark.parametrize("form", ["a.csv", "a.parquet", pytest.param("a.csv.gz", marks=pytest.mark.slow)])
 def test_a_real_write_that_fails_leaves_nothing(tmp_path, form):
     run = subprocess.run(
         [sys.executable, "-c", WRITE, tmp_path / form, "100000"], capture_output=True, text=True, check=False

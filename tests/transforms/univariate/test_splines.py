@@ -109,7 +109,9 @@ def test_finite_on_the_knots_and_one_step_beside_them(spline, dtype, scale, inve
             assert torch.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("bins", [1, 2, 4, 16, 32, 64])
+@pytest.mark.parametrize(
+    "bins", [1, 2, 4, 16, *(pytest.param(bins, marks=pytest.mark.slow) for bins in (32, 64))]
+)
 @pytest.mark.parametrize("inverse", [False, True])
 def test_round_trip_in_single_precision_whatever_the_number_of_bins(bins, inverse):
     spline = RationalQuadraticFunction(bins)
