@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 import logpx
 from logpx.errors import ModelFolderError, UsageError
 from logpx.flows import MAF, RealNVP
+from logpx.latent import GaussianMixture
 from logpx.storage import load, read_details, save
 
 
@@ -313,3 +314,14 @@ def test_loading_on_the_accelerator_gives_the_same_model(folder: Path):
     x = torch.rand(5, 3)
     there = load(folder, device="cuda")
     assert torch.allclose(there.log_prob(x.cuda()).cpu(), load(folder).log_prob(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mixture", "autoregressive"])
+def test_loading_does_not_load_the_compiler(name: str, tmp_path: Path):
+    models = {"mixture": lambda: GaussianMixture(2, 3), "autoregressive": lambda: MAF(3)}
+    save(models[name](), tmp_path / "model")
+    code = (
+        f"import sys, logpx; logpx.load({str(tmp_path / 'model')!r}); print('torch._dynamo' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -51,7 +52,7 @@ class Mixture(Distribution):
         super().__init__(components[0].event_shape, sizes.pop() if sizes else 0)
         self.allows_missing = all(component.allows_missing for component in components)
         self.components = cast(Sequence[Distribution], nn.ModuleList(components))
-        self.logits = nn.Parameter(torch.log(torch.tensor([float(weight) for weight in weights])))
+        self.logits = nn.Parameter(torch.tensor([math.log(weight) for weight in weights]))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""

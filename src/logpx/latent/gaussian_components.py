@@ -51,7 +51,7 @@ class GaussianComponents(Components):
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.register_buffer("prior_mean", torch.zeros(features))
-        self.register_buffer("prior_covariance", torch.eye(features))
+        self.register_buffer("prior_covariance", torch.zeros(features, features).fill_diagonal_(1.0))
 
     @property
     def free_parameters(self) -> int:

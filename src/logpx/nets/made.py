@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -110,8 +111,8 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         self.known = [[sum(d <= k for d in layer) for k in range(features + 1)] for layer in degrees]
 
     def _register_mask(self, name: str, outputs: list[int], inputs: list[int]) -> None:
-        mask = torch.tensor(outputs)[:, None] >= torch.tensor(inputs)[None, :]
-        self.register_buffer(name, mask.to(torch.get_default_dtype()))
+        mask = np.greater_equal.outer(outputs, inputs)
+        self.register_buffer(name, torch.tensor(mask, dtype=torch.get_default_dtype()))
 
     def _seen(self, x: Tensor) -> Tensor:
         return damp(x if self.embedding is None else self.embedding(x))
