@@ -173,7 +173,9 @@ def test_reader_that_goes_away_is_no_error(started, exact: Path):
     assert running.wait(60) == 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_signal_ends_the_command_and_leaves_nothing(
     started, exact: Path, tmp_path: Path, number: int, status: int
 ):

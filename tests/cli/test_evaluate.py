@@ -10,6 +10,7 @@ from logpx.flows import NICE
 from logpx.storage import save
 
 
+@pytest.mark.slow
 def test_evaluation_as_a_process(process, exact: Path, tables: Path):
     ended = process("evaluate", exact, tables / "test.csv", "--json")
     assert ended.status == 0, ended.err

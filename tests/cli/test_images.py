@@ -46,6 +46,7 @@ def test_models_are_those_that_exist():
     assert list(IMAGE_MODELS) == ["auto", *IMAGE_FAMILIES]
 
 
+@pytest.mark.slow
 def test_fit_as_a_process(process, pictures: Path, tmp_path: Path):
     folder = tmp_path / "model"
     ended = process("fit", pictures / "digits.npz", "-o", folder, "-m", "realnvp", "--time", "3s", "--json")
@@ -280,6 +281,7 @@ def test_output_must_not_be_the_input(logpx, model: Path, tmp_path: Path):
     assert np.load(tmp_path / "b.csv")["images"].shape == (5, 1, 8, 8)
 
 
+@pytest.mark.slow
 def test_interrupt_keeps_the_best_model_so_far(started, pictures: Path, tmp_path: Path):
     folder = tmp_path / "model"
     running = started("fit", pictures / "digits.npz", "-o", folder, "--time", "10m")

@@ -9,6 +9,7 @@ from logpx.flows import NICE
 from logpx.storage import save
 
 
+@pytest.mark.slow
 def test_info_as_a_process(process, bound: Path):
     ended = process("info", bound)
     assert ended.status == 0, ended.err

@@ -37,7 +37,7 @@ def test_log_densities_add_up(covariance):
     x[0, 3], x[1, 4] = torch.nan, torch.nan
     expected = normal.log_prob(x[:, [3, 1]]) + bernoulli.log_prob(x[:, [0, 4]]) + poisson.log_prob(x[:, [2]])
     torch.testing.assert_close(both.log_prob(x), expected)
-    started = both.start(x)
+    started = both.start(x, missing=True)
     torch.testing.assert_close(started.log_prob(x), expected.detach())
     assert both.free_parameters == sum(part.free_parameters for part in (normal, bernoulli, poisson))
 
@@ -45,7 +45,7 @@ def test_log_densities_add_up(covariance):
 def test_statistics_are_those_of_the_parts():
     (normal, *_), both = random_parts()
     x, shares = rows(), torch.rand(2, 6, dtype=torch.float64)
-    passes = both.start(x), normal.start(x[:, [3, 1]])
+    passes = both.start(x, missing=False), normal.start(x[:, [3, 1]], missing=False)
     for each, values in zip(passes, (x, x[:, [3, 1]]), strict=True):
         each.log_prob(values)
         each.add(shares)
@@ -107,7 +107,7 @@ def test_errors_name_the_column_of_the_row():
     with pytest.raises(DataError, match="row 3, column 4"):
         both.initialise(x)
     with pytest.raises(DataError, match="row 3, column 4"):
-        both.start(x).log_prob(x)
+        both.start(x, missing=False).log_prob(x)
     x = rows()
     x[:, 1] = 7.0
     with pytest.raises(DataError, match="column 1: every row has the same value"):

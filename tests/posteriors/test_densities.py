@@ -82,7 +82,7 @@ def test_the_lattice_field_has_the_neighbours_of_a_torus():
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("centred", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_normal_distribution_of_eight_schools_is_right_or_not_trusted(centred: bool):
     found = posterior(**densities.eight_schools(centred).arguments, method="full_rank", max_time=15)
     summary = found.summary()

@@ -34,7 +34,9 @@ def two_modes(x: torch.Tensor) -> torch.Tensor:
 
 class TestVerdicts:
     @pytest.mark.parametrize(
-        "method", [MeanField(QUICK), FullRank(QUICK), LowRank(QUICK)], ids=lambda m: m.name
+        "method",
+        [MeanField(QUICK), FullRank(QUICK), pytest.param(LowRank(QUICK), marks=pytest.mark.slow)],
+        ids=["mean_field", "full_rank", "low_rank"],
     )
     def test_a_normal_distribution_of_the_funnel_is_not_trusted(self, method: Method):
         assert posterior(funnel, 10, method).diagnosis.trust is Trust.DO_NOT

@@ -376,8 +376,9 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def seldom(name: str) -> list[pytest.MarkDecorator]:
-    """Mark named flows, and what differs from another transform by a context only."""
-    return [pytest.mark.slow] if "context" in name or name.startswith(tuple(flows.__all__)) else []
+    """Mark named flows, what differs from another transform by a context only, and the longest graphs."""
+    longest = (*flows.__all__, "autoregressive, sum of squares")
+    return [pytest.mark.slow] if "context" in name or name.startswith(longest) else []
 
 
 @pytest.fixture(params=[pytest.param(name, marks=seldom(name)) for name in CASES])

@@ -59,13 +59,15 @@ class Components(nn.Module, ABC):
         """Return the log-density of rows ``(n, columns)`` under each component, shape ``(K, n)``."""
 
     @abstractmethod
-    def start(self, x: Tensor) -> Pass:
+    def start(self, x: Tensor, missing: bool) -> Pass:
         """Begin a pass of EM at the parameters as they are.
 
         Parameters
         ----------
         x
             All rows of the pass, float64: what is looked at chunk by chunk.
+        missing
+            Whether any cell of them is missing.
         """
 
     @abstractmethod

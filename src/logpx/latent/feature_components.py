@@ -118,7 +118,7 @@ class FeatureComponents(Components):
             result = result + base
         return result.masked_fill(~possible.all(1), -math.inf)
 
-    def start(self, x: Tensor) -> FeaturePass:
+    def start(self, x: Tensor, missing: bool) -> FeaturePass:
         """Begin a pass of EM."""
         return FeaturePass(self)
 

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance
@@ -90,12 +89,12 @@ class GaussianComponents(Components):
             found.append(each.transpose(0, 1).flatten(1)[:, valid])
         return torch.cat(found, 1)[:, torch.cat(places).argsort()]
 
-    def start(self, x: Tensor) -> Moments:
+    def start(self, x: Tensor, missing: bool) -> Moments:
         """Begin a pass of EM; rows with and without missing cells may come in any order."""
         parameters = Parameters(
             self.means.detach().double(), self.covariance, self.centre.double(), self.scale.double()
         )
-        return moments_for(parameters, missing=has_missing(x))
+        return moments_for(parameters, missing)
 
     @torch.no_grad()
     def update(self, statistics: GaussianStatistics) -> None:

@@ -122,12 +122,13 @@ class LatentMixture(Distribution):
             raise UsageError("statistics of no rows", fix="give at least one row")
         rows = x.double()
         row_weights = None if weights is None else weights.double()
-        if has_missing(rows):
+        missing = has_missing(rows)
+        if missing:
             # A row without a value says nothing, not even about the weights.
             row_weights = rows.new_ones(len(rows)) if row_weights is None else row_weights
             row_weights = row_weights.masked_fill(rows.isnan().all(1), 0.0)
         log_weights = torch.log_softmax(self.logits.double(), 0)[:, None]
-        passed = self.parts.start(rows)
+        passed = self.parts.start(rows, missing)
         count = torch.zeros_like(log_weights[:, 0])
         log_likelihood = rows.new_zeros(())
         weighted = repeat(None) if row_weights is None else self._chunks(row_weights)
@@ -220,7 +221,7 @@ class LatentMixture(Distribution):
     @torch.no_grad()
     def maximise_assigned(self, rows: Tensor, shares: Tensor) -> None:
         """M-step for given shares of shape ``(K, n)`` of rows ``(n, D)``, both float64."""
-        passed = self.parts.start(rows)
+        passed = self.parts.start(rows, has_missing(rows))
         # Only sums are wanted, but a pass looks at rows before it adds them.
         for chunk, share in zip(self._chunks(rows), self._chunks(shares.mT), strict=True):
             passed.log_prob(chunk)

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components, Pass
 from logpx.latent.discrete_statistics import ProductStatistics
@@ -72,9 +73,11 @@ class ProductComponents(Components):
         """Add up the log-densities of the parts, shape ``(K, n)``."""
         return torch.stack([part.log_prob(x[:, own]) for part, own in self]).sum(0)
 
-    def start(self, x: Tensor) -> _ProductPass:
+    def start(self, x: Tensor, missing: bool) -> _ProductPass:
         """Begin a pass of EM in every part."""
-        return _ProductPass([(part.start(x[:, own]), own) for part, own in self])
+        return _ProductPass(
+            [(part.start(x[:, own], missing and has_missing(x[:, own])), own) for part, own in self]
+        )
 
     def update(self, statistics: ProductStatistics) -> None:
         """M-step of every part."""

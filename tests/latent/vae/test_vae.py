@@ -85,7 +85,7 @@ def test_with_the_exact_encoder_the_bound_is_log_p(ppca: ProbabilisticPCA):
     "objective",
     [
         EvidenceLowerBound(),
-        ImportanceWeightedBound(4),
+        pytest.param(ImportanceWeightedBound(4), marks=pytest.mark.slow),
         pytest.param(StickingTheLandingBound(), marks=pytest.mark.slow),
         pytest.param(DoublyReparameterised(4), marks=pytest.mark.slow),
     ],

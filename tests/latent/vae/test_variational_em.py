@@ -79,12 +79,9 @@ def test_joint_and_alternating_steps_reach_the_exact_maximum(truth: float, objec
     assert gap.evidence - gap.elbo == pytest.approx(0.0, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "objective",
-    [
-        MultipleImportanceWeightedBound(4, 2),
-        pytest.param(CombinedImportanceWeightedBound(0.3, 4), marks=pytest.mark.slow),
-    ],
+    "objective", [MultipleImportanceWeightedBound(4, 2), CombinedImportanceWeightedBound(0.3, 4)]
 )
 def test_combined_bounds_reach_it_too(truth: float, objective):
     vae = linear_vae(objective=objective)
