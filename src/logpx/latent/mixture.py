@@ -134,8 +134,12 @@ class LatentMixture(Distribution):
         weighted = repeat(None) if row_weights is None else self._chunks(row_weights)
         for chunk, weight in zip(self._chunks(rows), weighted, strict=False):
             joint = passed.log_prob(chunk).add_(log_weights)
-            shares = torch.softmax(joint, 0)
-            found = joint.amax(0) - shares.amax(0).log()
+            largest = joint.amax(0)
+            # In steps over what the caches hold: softmax and logsumexp each would begin anew.
+            shares = joint.sub_(largest).exp_()
+            total_share = shares.sum(0)
+            shares.mul_(total_share.reciprocal())
+            found = total_share.log_().add_(largest)
             # Denormal numbers, which are nothing here, would take many times as long.
             functional.threshold(shares, _LEAST_SHARE, 0.0, inplace=True)
             if weight is not None:
