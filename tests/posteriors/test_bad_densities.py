@@ -1,5 +1,7 @@
 """Functions that are no log-densities, or have no finite integral."""
 
+import math
+
 import pytest
 import torch
 from torch.distributions import Beta, Dirichlet, Gamma, MultivariateNormal, Normal
@@ -116,6 +118,17 @@ def test_heavy_tails_with_an_integral_are_none(name: str):
     log_density, dim = HEAVY[name]
     target = Target(log_density, dim)
     check_proper(target, explore(target, 0)[0].point)
+
+
+def test_a_function_that_refuses_what_is_far_away_is_none():
+    def log_density(x: torch.Tensor) -> torch.Tensor:
+        if bool((x.abs() > 1e3).any()):
+            raise AssertionError("underflow of the step")
+        return -0.5 * x.square().sum(-1)
+
+    assert posterior(log_density, 2, "laplace").log_evidence == pytest.approx(
+        math.log(2.0 * math.pi), abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def _check_axes(target: Target, point: Tensor, directions: Tensor, distance: Ten
     here = target.log_prob(near)
     for _ in range(_STEPS_BACK):
         far = near[:, None] + distance[:, None] * directions
-        there = target.log_prob(far.flatten(0, 1)).view(far.shape[:2])
+        there = _far_out(target, far)
         endless = (there == math.inf).any(0)
         if not bool(endless.any()):
             break
@@ -103,7 +103,7 @@ def _check_rays(target: Target, point: Tensor, scales: Tensor) -> None:
         rays = torch.cat([point + point.norm() * aside, rays])
     distances = torch.tensor(_DISTANCES, dtype=point.dtype)
     far = point + distances[:, None, None] * rays
-    values = target.log_prob(far.flatten(0, 1)).view(far.shape[:2])
+    values = _far_out(target, far)
     powers = -values.diff(dim=0) / distances.log().diff()[:, None]
     # A density that has not come to its tails yet changes its power; one that falls fast and then stays where
     # it is has come to the end of its numbers.
@@ -117,6 +117,15 @@ def _check_rays(target: Target, point: Tensor, scales: Tensor) -> None:
             f"{target.size} times is needed for a finite integral",
             fix=_IMPROPER,
         )
+
+
+def _far_out(target: Target, points: Tensor) -> Tensor:
+    """Return the log-density at points of shape ``(k, n, d)``; not a number, all of it, if that fails."""
+    try:
+        return target.log_prob(points.flatten(0, 1)).view(points.shape[:2])
+    except Exception:
+        # A solver of equations, say, may refuse what lies that far from the density: that proves nothing.
+        return points.new_full(points.shape[:2], math.nan)
 
 
 def _shown(direction: Tensor) -> str:

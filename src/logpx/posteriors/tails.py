@@ -11,7 +11,6 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, Flow, FullNormal, Mixture, StandardNormal
 from logpx.distributions.seeding import draw_rows
-from logpx.errors import DivergedError, UsageError
 from logpx.posteriors.diagnosis import Diagnosis, diagnose, weigh
 from logpx.posteriors.moved import Moved
 from logpx.posteriors.target import Target
@@ -134,8 +133,8 @@ def _diagnosed(
     proposals: Iterable[Distribution], target: Target, seed: int, draws: int
 ) -> Iterator[tuple[Distribution, Diagnosis]]:
     for proposal in proposals:
-        # Far out, where only the heaviest tails reach, a log-density may well overflow.
-        with suppress(UsageError, DivergedError):
+        # Far out, where only the heaviest tails reach, a log-density may well overflow, or refuse.
+        with suppress(Exception):
             yield proposal, diagnose(weigh(proposal, target, draws, seed))
 
 
