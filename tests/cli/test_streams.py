@@ -19,11 +19,16 @@ def ended(*words: object, **options) -> subprocess.CompletedProcess:
 
 @posix
 @pytest.mark.parametrize(
-    "words",
-    [["info"], ["sample", "-n", "3"], pytest.param(["info", "--json"], marks=pytest.mark.slow)],
-    ids=" ".join,
+    ("words", "closed"),
+    [
+        (["info"], False),
+        (["sample", "-n", "3"], True),
+        pytest.param(["sample", "-n", "3"], False, marks=pytest.mark.slow),
+        pytest.param(["info", "--json"], False, marks=pytest.mark.slow),
+        pytest.param(["info", "--json"], True, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
-@pytest.mark.parametrize("closed", [False, True], ids=["full", "closed"])
 def test_stdout_that_takes_nothing_is_one_error(exact: Path, words: list[str], closed: bool):
     with open("/dev/full", "w") as full:
         run = ended(

@@ -377,8 +377,9 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def seldom(name: str) -> list[pytest.MarkDecorator]:
     """Mark named flows, what differs from another transform by a context only, and the longest graphs."""
-    longest = (*flows.__all__, "autoregressive, sum of squares")
-    return [pytest.mark.slow] if "context" in name or name.startswith(longest) else []
+    longest = ("context", "sum of squares", "numbers and angles", "autoregressive, bounded")
+    several = name.startswith(tuple(flows.__all__))
+    return [pytest.mark.slow] if several or any(part in name for part in longest) else []
 
 
 @pytest.fixture(params=[pytest.param(name, marks=seldom(name)) for name in CASES])
