@@ -71,6 +71,7 @@ def test_scores_are_a_bound_that_more_samples_raise(logpx, model: Path, mixed: P
     pd.testing.assert_frame_equal(again, tighter, check_exact=True)
 
 
+@pytest.mark.slow
 def test_smooth_columns_have_a_bound_too(logpx, smooth: Path, factors: Path, tmp_path: Path):
     few, _ = scores(logpx, smooth, factors, tmp_path / "s.csv", "--exactness", "20")
     many, _ = scores(logpx, smooth, factors, tmp_path / "s.csv", "--exactness", "2000")

@@ -5,10 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+import pytest
 
 from logpx import load
 
 
+@pytest.mark.slow
 def test_samples_as_a_process(process, bound: Path, tmp_path: Path):
     output = tmp_path / "samples.parquet"
     ended = process("sample", bound, "-n", "1e3", "-o", output, "--seed", "7", "--json")

@@ -11,6 +11,7 @@ import pytest
 from logpx import load
 
 
+@pytest.mark.slow
 def test_exact_scores_as_a_process(process, exact: Path, tables: Path, tmp_path: Path):
     output = tmp_path / "scores.parquet"
     ended = process("score", exact, tables / "test.csv", "-o", output, "--json")

@@ -63,6 +63,7 @@ def test_a_fit_is_saved_though_nobody_reads_its_notes(tables: Path, tmp_path: Pa
 
 
 @posix
+@pytest.mark.slow
 def test_a_fit_without_streams_is_saved(tables: Path, tmp_path: Path):
     words = ["fit", tables / "train.csv", "-o", tmp_path / "model", "--model", "gaussian"]
     run = ended(*words, preexec_fn=lambda: [os.close(descriptor) for descriptor in (0, 1, 2)])

@@ -33,6 +33,7 @@ def inverse_autoregressive(size: int) -> Distribution:
     return IAF(size, layers=3, hidden=(32, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [spline, pytest.param(inverse_autoregressive, marks=pytest.mark.slow)])
 def test_it_bends_into_a_banana(build: Callable[[int], Distribution]):
     found = fitted(build)

@@ -67,6 +67,7 @@ def test_odd_sizes_and_colour():
     assert math.isfinite(result.bits_per_dimension)
 
 
+@pytest.mark.slow
 def test_classes():
     x, labels = dark_and_bright()
     result = fit_images(

@@ -72,6 +72,7 @@ def test_the_frozen_posterior_is_the_same_without_a_gradient_to_its_numbers():
     assert all(gradient is None for gradient in gradients[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     [EvidenceLowerBound(), pytest.param(StickingTheLandingBound(), marks=pytest.mark.slow)],

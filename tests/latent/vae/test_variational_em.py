@@ -53,7 +53,7 @@ def truth() -> float:
 @pytest.mark.parametrize(
     ("objective", "e_steps"),
     [
-        (EvidenceLowerBound(), 0),
+        pytest.param(EvidenceLowerBound(), 0, marks=pytest.mark.slow),
         (EvidenceLowerBound(), 4),
         pytest.param(StickingTheLandingBound(), 1, marks=pytest.mark.slow),
     ],
