@@ -24,6 +24,7 @@ def ended(*words: object, **options) -> subprocess.CompletedProcess:
         (["info"], False),
         (["sample", "-n", "3"], True),
         pytest.param(["sample", "-n", "3"], False, marks=pytest.mark.slow),
+        pytest.param(["info"], True, marks=pytest.mark.slow),
         pytest.param(["info", "--json"], False, marks=pytest.mark.slow),
         pytest.param(["info", "--json"], True, marks=pytest.mark.slow),
     ],

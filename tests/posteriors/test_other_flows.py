@@ -34,7 +34,7 @@ def inverse_autoregressive(size: int) -> Distribution:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("build", [spline, pytest.param(inverse_autoregressive, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("build", [spline, inverse_autoregressive])
 def test_it_bends_into_a_banana(build: Callable[[int], Distribution]):
     found = fitted(build)
     assert found.k_hat < 0.7

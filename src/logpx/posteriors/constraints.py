@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import transforms as maps
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, pad
 
 from logpx.arguments import check_count, check_number
 from logpx.errors import UsageError
@@ -84,22 +84,6 @@ class _Elementwise(Constraint):
     def unconstrain(self, x: Tensor) -> Tensor:
         """Map every entry back."""
         u: Tensor = self.map.inv(x.reshape(len(x), -1))
-        return u
-
-
-class _Whole(Constraint):
-    """All entries together, through one of torch's maps."""
-
-    map: Any
-
-    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Map the vector."""
-        x = self.map(u)
-        return x, self.map.log_abs_det_jacobian(u, x)
-
-    def unconstrain(self, x: Tensor) -> Tensor:
-        """Map the value back."""
-        u: Tensor = self.map.inv(x)
         return u
 
 
@@ -214,9 +198,7 @@ class Simplex(Constraint):
         """Break off a share of what is left, again and again: in logarithms, which have no end."""
         odds = u - self._rest(u)
         off, left = logsigmoid(odds), logsigmoid(-odds)
-        before = left.cumsum(1)
-        log_x = torch.cat([off, before[:, -1:]], 1)
-        log_x = torch.cat([log_x[:, :1], log_x[:, 1:-1] + before[:, :-1], log_x[:, -1:]], 1)
+        log_x = pad(off, (0, 1)) + pad(left.cumsum(1), (1, 0))
         x = log_x.exp().clamp_min(torch.finfo(u.dtype).tiny)
         return x, (log_x[:, :-1] + left).sum(1)
 
@@ -229,7 +211,7 @@ class Simplex(Constraint):
         return torch.arange(self.size, 0, -1, dtype=like.dtype, device=like.device).log()
 
 
-class CorrelationCholesky(_Whole):
+class CorrelationCholesky(Constraint):
     """Lower triangular matrices with rows of length 1: Cholesky factors of correlation matrices.
 
     Parameters
@@ -248,7 +230,17 @@ class CorrelationCholesky(_Whole):
         check_count("features", features, least=2)
         super().__init__((features, features))
         self.size = features * (features - 1) // 2
-        self.map = maps.CorrCholeskyTransform()
+        self.map: Any = maps.CorrCholeskyTransform()
+
+    def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the vector."""
+        x = self.map(u)
+        return x, self.map.log_abs_det_jacobian(u, x)
+
+    def unconstrain(self, x: Tensor) -> Tensor:
+        """Map the value back."""
+        u: Tensor = self.map.inv(x)
+        return u
 
 
 class Covariance(Constraint):

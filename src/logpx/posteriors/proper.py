@@ -73,14 +73,14 @@ def _check_axes(target: Target, point: Tensor, directions: Tensor, distance: Ten
     noise = torch.randn(_LINES, len(point), generator=_generator(), dtype=point.dtype)
     near = torch.cat([point[None], point + noise])
     here = target.log_prob(near)
+    there = _far_out(target, near[:, None] + distance[:, None] * directions)
     for _ in range(_STEPS_BACK):
-        far = near[:, None] + distance[:, None] * directions
-        there = _far_out(target, far)
         endless = (there == math.inf).any(0)
         if not bool(endless.any()):
             break
         # Where numbers come to their end, 0 for a small one, a pole may be all that is left of a density.
         distance = torch.where(endless, 0.1 * distance, distance)
+        there = _far_out(target, near[:, None] + distance[:, None] * directions)
     still = (there > here[:, None] - math.log(_AWAY)).all(0)
     if bool(still.any()):
         index = int(still.nonzero()[0])
