@@ -50,6 +50,7 @@ class TestVerdicts:
         assert found.diagnosis.trust is Trust.DO_NOT
         assert "mode" in found.verdict or found.k_hat > 0.7
 
+    @pytest.mark.slow
     def test_a_flow_bends_into_a_banana(self):
         def banana(x):
             return Normal(0.0, 1.0).log_prob(x[:, 0]) + Normal(x[:, 0].square(), 0.5).log_prob(x[:, 1])

@@ -49,7 +49,7 @@ def test_automatic_choice_comes_close_to_the_true_density(two_clusters: pd.DataF
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_family_fits_and_beats_the_gaussian_or_is_it(name: str, two_clusters: pd.DataFrame) -> None:
-    result = fit_table(two_clusters[:1000], model=name, max_time=2)
+    result = fit_table(two_clusters[:1000], model=name, max_time=1)
     evaluation = result.model.evaluate(two_clusters[2500:])
     assert np.isfinite(evaluation.mean)
     assert evaluation.baselines["full-covariance Gaussian"].gain > 0.2
