@@ -93,7 +93,7 @@ def test_statistics_of_chunks_add_up(make_mixture, monkeypatch):
         for part in parts[1:]:
             total = total + part
         # What it holds in memory at once is no part of the result either.
-        monkeypatch.setattr("logpx.latent.mixture._CHUNK_NUMBERS", 1)
+        monkeypatch.setattr("logpx.latent.components._MOST_ROWS", 64)
         chunked = mixture.statistics(x, weights)
     for other in (total, chunked):
         for name in ("count", "log_likelihood", "weight"):

@@ -13,6 +13,10 @@ from logpx.arguments import check_count
 
 __all__ = ["Components", "Pass"]
 
+# What stays in the second-level cache or near it.
+_CACHED_NUMBERS = 550_000
+_LEAST_ROWS, _MOST_ROWS = 64, 8192
+
 
 class Pass(Protocol):
     """One pass over rows, chunk by chunk: log-densities of a chunk, then its part in the statistics."""
@@ -49,10 +53,15 @@ class Components(nn.Module, ABC):
     def free_parameters(self) -> int:
         """How many numbers can vary independently."""
 
-    @property
-    def numbers_per_row(self) -> int:
-        """About how many numbers a pass holds per row, which bounds the rows that it takes at once."""
-        return self.components + 2 * self.features
+    def rows_at_once(self, missing: bool) -> int:
+        """Return how many rows a pass takes at once.
+
+        Parameters
+        ----------
+        missing
+            Whether any cell of them is missing.
+        """
+        return self._rows_of(self.components + 2 * self.features)
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
@@ -105,3 +114,8 @@ class Components(nn.Module, ABC):
     def collapsed(self, statistics: Any) -> list[str]:
         """Return what is wrong with components that have shrunk onto a few rows; nothing if all is well."""
         return []
+
+    @staticmethod
+    def _rows_of(numbers: int, most: int = _CACHED_NUMBERS) -> int:
+        """Return how many rows of so many numbers each have at most `most` together, within reason."""
+        return min(_MOST_ROWS, max(_LEAST_ROWS, most // numbers))

@@ -20,6 +20,8 @@ __all__ = ["GaussianComponents"]
 
 # Without a floor rounding is one.
 _LEAST_FLOOR = 1e-14
+# Of the matrices of rows with missing cells, each of which may have its own.
+_MOST_NUMBERS = 20_000_000
 
 
 class GaussianComponents(Components):
@@ -58,15 +60,17 @@ class GaussianComponents(Components):
         return self.means.numel() + self.covariance.free_parameters
 
     @property
-    def numbers_per_row(self) -> int:
-        """Squares and values, or products of all pairs."""
-        pairs = self.features if self.covariance.diagonal else self.features * (self.features + 1) // 2
-        return max(self.components, self.features + pairs)
-
-    @property
     def floors(self) -> Tensor:
         """The least variance of every feature, shape ``(D,)``, float64."""
         return max(self.floor, _LEAST_FLOOR) * self.scale.double().square()
+
+    def rows_at_once(self, missing: bool) -> int:
+        """Return how many rows have their squares or products in the caches, or share patterns of holes."""
+        features = self.features
+        if missing and not self.covariance.diagonal:
+            return self._rows_of(self.components * features**2, _MOST_NUMBERS)
+        pairs = features if self.covariance.diagonal else features * (features + 1) // 2
+        return self._rows_of(max(self.components, features + pairs))
 
     def covariances(self) -> Tensor:
         """Return the covariance of every component, shape ``(K, D, D)``."""

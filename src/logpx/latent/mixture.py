@@ -22,10 +22,7 @@ from logpx.transforms.base import check_event
 
 __all__ = ["LatentMixture"]
 
-# Chunks of features and shares that stay in the second-level cache or near it.
-_CHUNK_NUMBERS = 550_000
 _LEAST_SHARE = 1e-280
-_LEAST_ROWS, _MOST_ROWS = 64, 8192
 
 
 class LatentMixture(Distribution):
@@ -75,7 +72,8 @@ class LatentMixture(Distribution):
         """Return the log-density in nats, shape ``(*rows,)``: of the cells that are not missing."""
         check_event(x, self.event_shape)
         rows = x.reshape(-1, x.shape[-1])
-        each = [torch.logsumexp(self._joint(chunk), 0) for chunk in self._chunks(rows)]
+        chunks = self._chunks(rows, has_missing(rows))
+        each = [torch.logsumexp(self._joint(chunk), 0) for chunk in chunks]
         return (torch.cat(each) if each else rows.new_zeros(0)).view(x.shape[:-1])
 
     def posterior(self, x: Tensor) -> Categorical:
@@ -85,7 +83,8 @@ class LatentMixture(Distribution):
         """
         check_event(x, self.event_shape)
         least = 0.5 * torch.finfo(x.dtype).min
-        each = [self._joint(chunk).clamp_min(least).mT for chunk in self._chunks(x.reshape(-1, x.shape[-1]))]
+        chunks = self._chunks(x.reshape(-1, x.shape[-1]), has_missing(x))
+        each = [self._joint(chunk).clamp_min(least).mT for chunk in chunks]
         logits = torch.cat(each) if each else x.new_zeros(0, self.components)
         return Categorical(logits=logits.view(*x.shape[:-1], self.components), validate_args=False)
 
@@ -131,8 +130,8 @@ class LatentMixture(Distribution):
         passed = self.parts.start(rows, missing)
         count = torch.zeros_like(log_weights[:, 0])
         log_likelihood = rows.new_zeros(())
-        weighted = repeat(None) if row_weights is None else self._chunks(row_weights)
-        for chunk, weight in zip(self._chunks(rows), weighted, strict=False):
+        weighted = repeat(None) if row_weights is None else self._chunks(row_weights, missing)
+        for chunk, weight in zip(self._chunks(rows, missing), weighted, strict=False):
             joint = passed.log_prob(chunk).add_(log_weights)
             largest = joint.amax(0)
             # In steps over what the caches hold: softmax and logsumexp each would begin anew.
@@ -225,9 +224,10 @@ class LatentMixture(Distribution):
     @torch.no_grad()
     def maximise_assigned(self, rows: Tensor, shares: Tensor) -> None:
         """M-step for given shares of shape ``(K, n)`` of rows ``(n, D)``, both float64."""
-        passed = self.parts.start(rows, has_missing(rows))
+        missing = has_missing(rows)
+        passed = self.parts.start(rows, missing)
         # Only sums are wanted, but a pass looks at rows before it adds them.
-        for chunk, share in zip(self._chunks(rows), self._chunks(shares.mT), strict=True):
+        for chunk, share in zip(self._chunks(rows, missing), self._chunks(shares.mT, missing), strict=True):
             passed.log_prob(chunk)
             passed.add(share.mT.contiguous())
         weight = shares.sum()
@@ -244,6 +244,5 @@ class LatentMixture(Distribution):
     def _joint(self, rows: Tensor) -> Tensor:
         return torch.log_softmax(self.logits.to(rows.dtype), 0)[:, None] + self.parts.log_prob(rows)
 
-    def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
-        size = min(_MOST_ROWS, max(_LEAST_ROWS, _CHUNK_NUMBERS // self.parts.numbers_per_row))
-        return iter(torch.split(rows, size)) if len(rows) else iter(())
+    def _chunks(self, rows: Tensor, missing: bool) -> Iterator[Tensor]:
+        return iter(torch.split(rows, self.parts.rows_at_once(missing))) if len(rows) else iter(())

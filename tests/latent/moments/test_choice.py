@@ -7,6 +7,7 @@ import torch
 from logpx.latent import COVARIANCES
 from logpx.latent.moments import Parameters, moments_for
 from logpx.latent.moments.direct import DirectDeviations
+from logpx.latent.moments.filled import FilledRows
 from logpx.latent.moments.missing import MissingCells
 from logpx.latent.moments.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
 
@@ -26,8 +27,43 @@ def test_each_kind_has_its_way(kind, make_parameters):
     fast = DiagonalFeatures if covariance.diagonal else fast
     assert type(moments_for(parameters, missing=False)) is fast
     assert type(moments_for(far(parameters), missing=False)) is DirectDeviations
-    holes = DiagonalFeatures if covariance.diagonal else MissingCells
+    holes = DiagonalFeatures if covariance.diagonal else FilledRows
     assert type(moments_for(parameters, missing=True)) is holes
+
+
+@pytest.mark.parametrize("almost", [1e-2, 1e-4])
+def test_cells_that_others_almost_determine_are_filled_in_exactly(almost, make_parameters, densities):
+    parameters = make_parameters("full", features=3)
+    covariance = parameters.covariance
+    covariance.lowers[:, 2, :2] = 1.0
+    covariance.log_diagonals[:, 2] = np.log(almost)
+    way = FilledRows if almost > 1e-3 else MissingCells
+    x = torch.randn(40, 3, dtype=torch.float64)
+    x[:20, 1:] = torch.nan
+    passed = moments_for(parameters, missing=True)
+    assert type(passed) is way
+    found = passed.log_prob(x)
+    np.testing.assert_allclose(found[:, :20], densities(parameters, x)[:, :20], rtol=1e-9)
+    reference = MissingCells(parameters)
+    reference.log_prob(x)
+    shares = torch.rand(3, 40, dtype=torch.float64)
+    for moments in (passed, reference):
+        moments.add(shares)
+    same = passed.statistics(), reference.statistics()
+    torch.testing.assert_close(same[0].mean, same[1].mean, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(same[0].scatter, same[1].scatter, rtol=1e-9, atol=1e-9)
+
+
+def test_the_condition_does_not_depend_on_units(make_parameters):
+    parameters = make_parameters("full", features=2)
+    units = torch.tensor([1e-9, 1e9], dtype=torch.float64)
+    covariance = parameters.covariance
+    covariance.lowers *= units[:, None]
+    covariance.log_diagonals += units.log()
+    moved = Parameters(
+        parameters.means * units, covariance, parameters.centre * units, parameters.scale * units
+    )
+    assert moved.well_conditioned()
 
 
 def test_many_features_are_not_multiplied_out(make_parameters):

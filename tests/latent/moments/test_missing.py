@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from logpx.latent.moments import missing
 from logpx.latent.moments.direct import DirectDeviations
+from logpx.latent.moments.filled import FilledRows
 from logpx.latent.moments.missing import Conditionals, MissingCells, grouped
 
+WAYS = pytest.mark.parametrize("way", [FilledRows, MissingCells])
 NOT_DIAGONAL = pytest.mark.parametrize("kind", ["full", "tied", "low_rank", "tied_principal"])
 
 
@@ -52,21 +54,24 @@ def test_large_patterns_are_cut(monkeypatch):
     assert rows[rows >= 0].sort().values.tolist() == list(range(100))
 
 
+@WAYS
 @NOT_DIAGONAL
-def test_densities_are_those_of_the_cells_that_are_there(kind, make_parameters, densities):
-    parameters = make_parameters(kind)
-    x = with_holes()
-    found = MissingCells(parameters).log_prob(x)
+@pytest.mark.parametrize("features", [3, 4, 13])
+def test_densities_are_those_of_the_cells_that_are_there(way, kind, features, make_parameters, densities):
+    parameters = make_parameters(kind, features=features)
+    x = with_holes(features=features)
+    found = way(parameters).log_prob(x)
     np.testing.assert_allclose(found, densities(parameters, x), rtol=1e-10, atol=1e-10)
     assert not found[:, 0].any()
 
 
+@WAYS
 @NOT_DIAGONAL
-@pytest.mark.parametrize("chunk", [80, 9])
-def test_statistics_are_expectations(kind, chunk, make_parameters):
-    parameters = make_parameters(kind)
-    x, shares = with_holes(), torch.rand(3, 80, dtype=torch.float64)
-    passed = MissingCells(parameters)
+@pytest.mark.parametrize(("features", "chunk"), [(4, 80), (4, 9), (11, 30)])
+def test_statistics_are_expectations(way, kind, features, chunk, make_parameters):
+    parameters = make_parameters(kind, features=features)
+    x, shares = with_holes(features=features), torch.rand(3, 80, dtype=torch.float64)
+    passed = way(parameters)
     for rows, share in zip(x.split(chunk), shares.split(chunk, 1), strict=True):
         passed.log_prob(rows)
         passed.add(share)
@@ -87,12 +92,13 @@ def test_statistics_are_expectations(kind, chunk, make_parameters):
     np.testing.assert_allclose(statistics.scatter, expected, rtol=1e-10, atol=1e-10)
 
 
+@WAYS
 @NOT_DIAGONAL
-def test_without_missing_cells_it_is_the_direct_way(kind, make_parameters):
+def test_without_missing_cells_it_is_the_direct_way(way, kind, make_parameters):
     parameters = make_parameters(kind, shift=1e6)
     x, shares = 1e6 + torch.randn(50, 4, dtype=torch.float64), torch.rand(3, 50, dtype=torch.float64)
     found = []
-    for moments in (MissingCells(parameters), DirectDeviations(parameters)):
+    for moments in (way(parameters), DirectDeviations(parameters)):
         log_prob = moments.log_prob(x)
         moments.add(shares)
         statistics = moments.statistics()
@@ -118,8 +124,9 @@ def test_conditionals_are_numpys(make_parameters):
             np.testing.assert_allclose(covariances[i, k], matrix, rtol=1e-10, atol=1e-12)
 
 
-def test_no_rows_are_nothing(make_parameters):
-    nothing = MissingCells(make_parameters("tied")).statistics()
+@WAYS
+def test_no_rows_are_nothing(way, make_parameters):
+    nothing = way(make_parameters("tied")).statistics()
     assert not nothing.count.any()
     assert not nothing.scatter.any()
     assert nothing.scatter.shape == (1, 4, 4)

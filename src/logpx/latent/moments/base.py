@@ -14,6 +14,7 @@ from logpx.latent.statistics import GaussianStatistics
 __all__ = ["Moments", "Parameters"]
 
 _TINY = torch.finfo(torch.float64).tiny
+_WORST_CONDITION = 1e7
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ class Parameters:
             scaled = precisions.abs() * self.scale * self.scale[:, None]
             terms = (size.unsqueeze(-2) @ scaled @ size.unsqueeze(-1)).flatten()
         return bool(terms.amax() * torch.finfo(torch.float64).eps < 1e-9)
+
+    def well_conditioned(self) -> bool:
+        """Whether inverting any part of the precisions keeps about nine digits, whatever the units."""
+        precisions, _ = self.covariance.precisions()
+        matrices = self.covariance.matrices().double()
+        units = self.scale * self.scale[:, None]
+        sizes = (matrices / units).norm(dim=(1, 2)) * (precisions * units).norm(dim=(1, 2))
+        return bool((sizes < _WORST_CONDITION).all())
 
 
 class Moments(ABC):

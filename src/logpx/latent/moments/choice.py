@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from logpx.latent.moments.base import Moments, Parameters
 from logpx.latent.moments.direct import DirectDeviations
+from logpx.latent.moments.filled import FilledRows
 from logpx.latent.moments.missing import MissingCells
 from logpx.latent.moments.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
 
@@ -25,7 +26,7 @@ def moments_for(parameters: Parameters, missing: bool) -> Moments:
     """
     covariance = parameters.covariance
     if missing and not covariance.diagonal:
-        return MissingCells(parameters)
+        return FilledRows(parameters) if parameters.well_conditioned() else MissingCells(parameters)
     if not parameters.safe():
         return DirectDeviations(parameters)
     if covariance.diagonal:

@@ -12,7 +12,7 @@ from torch import Tensor
 from logpx.latent.moments.base import Moments, Parameters
 from logpx.latent.statistics import GaussianStatistics
 
-__all__ = ["Conditionals", "Group", "MissingCells", "grouped"]
+__all__ = ["Conditionals", "Group", "MissingCells", "grouped", "numbered"]
 
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 _TINY = torch.finfo(torch.float64).tiny
@@ -55,10 +55,10 @@ def grouped(present: Tensor, per_pattern: int) -> Iterator[Group]:
     >>> [group.rows.tolist() for group in grouped(present, 1)]
     [[[1]], [[0, 2, -1, -1]]]
     """
-    index, counts = _numbered(present)
+    index, patterns = numbered(present)
+    counts = index.bincount(minlength=len(patterns))
     order = torch.argsort(index, stable=True)
     starts = counts.cumsum(0) - counts
-    patterns = present[order[starts]]
     # Padded to powers of four: at most four times too many rows, and few groups.
     sizes = torch.pow(4, torch.log2(counts.double()).div(2.0).ceil()).long().clamp_max(_LARGEST_GROUP)
     for size in sorted(set(sizes.tolist())):
@@ -77,16 +77,36 @@ def grouped(present: Tensor, per_pattern: int) -> Iterator[Group]:
             yield Group(patterns[owner[start : start + most]], rows[start : start + most])
 
 
-def _numbered(present: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which pattern each row has, shape ``(n,)``, and how many rows have each."""
-    # Patterns sort many times faster as numbers than as rows.
-    index = present.new_zeros(len(present), dtype=torch.int64)
-    counts = index
-    for part in torch.split(present, _BITS, 1):
+def numbered(cells: Tensor) -> tuple[Tensor, Tensor]:
+    """Give a number to each pattern among the rows of a boolean matrix.
+
+    Parameters
+    ----------
+    cells
+        Shape ``(n, D)``.
+
+    Returns
+    -------
+    number : Tensor
+        Which pattern each row has, shape ``(n,)``.
+    patterns : Tensor
+        Shape ``(P, D)``, boolean.
+
+    Examples
+    --------
+    >>> number, patterns = numbered(torch.tensor([[True, True], [True, False], [True, True]]))
+    >>> number.tolist(), patterns.tolist()
+    ([1, 0, 1], [[True, False], [True, True]])
+    """
+    number = cells.new_zeros(len(cells), dtype=torch.int64)
+    # Whole numbers sort many times faster than rows.
+    for part in torch.split(cells, _BITS, 1):
         words = (part * 2 ** torch.arange(part.shape[1], device=part.device)).sum(1)
         _, words = torch.unique(words, return_inverse=True)
-        _, index, counts = torch.unique(index * len(index) + words, return_inverse=True, return_counts=True)
-    return index, counts
+        _, number = torch.unique(number * len(number) + words, return_inverse=True)
+    patterns = cells.new_empty(int(number.max()) + 1 if len(number) else 0, cells.shape[1])
+    patterns[number] = cells
+    return number, patterns
 
 
 class Conditionals:
