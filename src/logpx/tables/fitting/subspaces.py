@@ -33,7 +33,7 @@ class _SubspaceFamily(QuickFamily):
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Fit each number of latent dimensions, until three in a row are no better."""
         deadline, features = budget.deadline, training.shape[1]
-        maximise = _maximiser(training)
+        maximise = _maximiser(training, deadline, budget)
         best, best_score, worse = None, -math.inf, 0
         sizes = (0, *(size for size in _SIZES if size < features))
         for latent in sizes if budget.latent is None else (budget.latent,):
@@ -49,11 +49,14 @@ class _SubspaceFamily(QuickFamily):
         return best
 
     def refit(self, model: Any, rows: Tensor) -> None:
-        """Fit again, with as many latent dimensions."""
-        _maximiser(rows)(model)
+        """Fit again, with as many latent dimensions; where cells are missing, go on with EM."""
+        if bool(rows.isnan().any()):
+            _go_on(model, rows)
+        else:
+            model.update_from_moments(Moments.of(rows, full=True))
 
 
-def _maximiser(rows: Tensor) -> Callable[[LinearGaussian], object]:
+def _maximiser(rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], object]:
     """Return what fits a model to the rows: from their moments, or by EM where cells are missing."""
     if not bool(rows.isnan().any()):
         moments = Moments.of(rows, full=True)
@@ -61,9 +64,21 @@ def _maximiser(rows: Tensor) -> Callable[[LinearGaussian], object]:
 
     def climb(model: LinearGaussian) -> None:
         model.initialise_components(rows)
-        expectation_maximisation(model, lambda: [(rows, None)], max_iterations=200, tolerance=1e-5)
+        expectation_maximisation(
+            model,
+            lambda: [(rows, None)],
+            max_iterations=200,
+            tolerance=1e-5,
+            deadline=deadline,
+            callback=lambda *_: budget.should_stop(),
+        )
 
     return climb
+
+
+def _go_on(model: Any, rows: Tensor) -> None:
+    """Fit a fitted model to a few rows more."""
+    expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
 
 
 class PrincipalFamily(_SubspaceFamily):
@@ -130,7 +145,7 @@ class MixtureOfPPCAFamily(QuickFamily):
             PrincipalFamily().refit(model, rows)
             return
         rows = rows[: self.most_numbers // rows.shape[1]]
-        expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
+        _go_on(model, rows)
 
     @staticmethod
     def _sizes(features: int, budget: Budget) -> Iterator[tuple[int, int]]:
