@@ -15,7 +15,7 @@ __all__ = ["Components", "Pass"]
 
 # What stays in the second-level cache or near it.
 _CACHED_NUMBERS = 550_000
-_LEAST_ROWS, _MOST_ROWS = 64, 8192
+_MOST_ROWS = 8192
 
 
 class Pass(Protocol):
@@ -116,6 +116,6 @@ class Components(nn.Module, ABC):
         return []
 
     @staticmethod
-    def _rows_of(numbers: int, most: int = _CACHED_NUMBERS) -> int:
+    def _rows_of(numbers: int, most: int = _CACHED_NUMBERS, least: int = 64) -> int:
         """Return how many rows of so many numbers each have at most `most` together, within reason."""
-        return min(_MOST_ROWS, max(_LEAST_ROWS, most // numbers))
+        return min(_MOST_ROWS, max(least, most // numbers))

@@ -68,7 +68,7 @@ class GaussianComponents(Components):
         """Return how many rows have their squares or products in the caches, or share patterns of holes."""
         features = self.features
         if missing and not self.covariance.diagonal:
-            return self._rows_of(self.components * features**2, _MOST_NUMBERS)
+            return self._rows_of(self.components * features**2, _MOST_NUMBERS, least=1)
         pairs = features if self.covariance.diagonal else features * (features + 1) // 2
         return self._rows_of(max(self.components, features + pairs))
 

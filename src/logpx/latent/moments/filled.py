@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -79,10 +80,12 @@ class FilledRows(Moments):
         self._deviations.masked_fill_(missing, 0.0)
         self._blocks.clear()
         constants = self._log_determinants + (features - gone).to(x.dtype) * _LOG_TWO_PI
-        widths = [min(2**power, features) for power in range(features.bit_length() + 1)]
-        edges = torch.searchsorted(gone, torch.tensor([0, *widths], device=gone.device), right=True).tolist()
-        for width, start, stop in zip(widths, edges, edges[1:], strict=False):
+        # Rows that miss up to 1, 2, 4, ... cells have blocks of one size.
+        most = [2**power for power in range(features.bit_length() + 1)]
+        edges = torch.searchsorted(gone, torch.tensor([0, *most], device=gone.device), right=True).tolist()
+        for start, stop in pairwise(edges):
             if stop > start:
+                width = int(gone[stop - 1])
                 constants[:, start:stop] += self._fill(slice(start, stop), missing[start:stop], width)
         distances = (self._deviations @ self._roots).square_().sum(-1)
         found = distances.add_(constants).mul_(-0.5).masked_fill_(gone == features, 0.0)
