@@ -28,12 +28,14 @@ class _SubspaceFamily(QuickFamily):
     least_features = 2
     allows_missing = True
     has_latent = True
+    # Where cells are missing, EM takes a part of a long table.
+    most_numbers = 400_000
     kind: type[LinearGaussian]
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Fit each number of latent dimensions, until three in a row are no better."""
         deadline, features = budget.deadline, training.shape[1]
-        maximise = _maximiser(training, deadline, budget)
+        maximise = self._maximiser(training, deadline, budget)
         best, best_score, worse = None, -math.inf, 0
         sizes = (0, *(size for size in _SIZES if size < features))
         for latent in sizes if budget.latent is None else (budget.latent,):
@@ -51,29 +53,31 @@ class _SubspaceFamily(QuickFamily):
     def refit(self, model: Any, rows: Tensor) -> None:
         """Fit again, with as many latent dimensions; where cells are missing, go on with EM."""
         if bool(rows.isnan().any()):
-            _go_on(model, rows)
+            _go_on(model, rows[: self.most_numbers // rows.shape[1]])
         else:
             model.update_from_moments(Moments.of(rows, full=True))
 
+    def _maximiser(self, rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], object]:
+        """Return what fits a model to the rows: from their moments, or by EM where cells are missing."""
+        if not bool(rows.isnan().any()):
+            moments = Moments.of(rows, full=True)
+            return lambda model: model.update_from_moments(moments)
+        part = rows[: self.most_numbers // rows.shape[1]]
 
-def _maximiser(rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], object]:
-    """Return what fits a model to the rows: from their moments, or by EM where cells are missing."""
-    if not bool(rows.isnan().any()):
-        moments = Moments.of(rows, full=True)
-        return lambda model: model.update_from_moments(moments)
+        def climb(model: LinearGaussian) -> None:
+            model.initialise_components(part)
+            # Plain EM takes hundreds of iterations where the noise of a column goes towards zero.
+            expectation_maximisation(
+                model,
+                lambda: [(part, None)],
+                max_iterations=200,
+                tolerance=1e-5,
+                deadline=deadline,
+                accelerate=True,
+                callback=lambda *_: budget.should_stop(),
+            )
 
-    def climb(model: LinearGaussian) -> None:
-        model.initialise_components(rows)
-        expectation_maximisation(
-            model,
-            lambda: [(rows, None)],
-            max_iterations=200,
-            tolerance=1e-5,
-            deadline=deadline,
-            callback=lambda *_: budget.should_stop(),
-        )
-
-    return climb
+        return climb
 
 
 def _go_on(model: Any, rows: Tensor) -> None:
