@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 from logpx.errors import UsageError
@@ -27,7 +28,7 @@ def check_count(name: str, value: Any, least: int | None = 1, most: int | None =
     logpx.errors.UsageError: layers is 0, where a whole number was expected
     fix: give layers=1 or more
     """
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
     if whole and (least is None or value >= least) and (most is None or value <= most):
         return
     if least is None:

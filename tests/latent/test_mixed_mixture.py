@@ -35,7 +35,7 @@ def test_log_prob_is_scipys():
         x = mixture.sample(20, seed=0)
         cells = x.numpy()
         each = [
-            stats.multivariate_normal.logpdf(cells[:, [1, 3]], normal.means[k], normal.covariances()[k])
+            stats.multivariate_normal.logpdf(cells[:, [1, 3]], normal.means[k], normal.matrices()[k])
             + stats.bernoulli.logpmf(cells[:, 4], bernoulli.expectations()[k, 0].item())
             + stats.poisson.logpmf(cells[:, 0], poisson.expectations()[k, 0].item())
             + np.log(categorical.probabilities()[0][k].numpy()[cells[:, 2].astype(int)])
@@ -57,8 +57,8 @@ def test_a_known_mixture_is_recovered_with_missing_cells():
     torch.testing.assert_close(mixture.weights[order], truth.weights, rtol=0, atol=0.03)
     found, expected = mixture.parts.expectations()[order], truth.parts.expectations()
     torch.testing.assert_close(found, expected, rtol=0.05, atol=0.12)
-    covariances = mixture.parts.parts[0].covariances()[order]
-    torch.testing.assert_close(covariances, truth.parts.parts[0].covariances(), rtol=0, atol=0.2)
+    covariances = mixture.parts.parts[0].matrices()[order]
+    torch.testing.assert_close(covariances, truth.parts.parts[0].matrices(), rtol=0, atol=0.2)
 
 
 @pytest.mark.parametrize("covariance", ["full", "tied", "diagonal", "tied-spherical"])

@@ -90,7 +90,7 @@ def test_missing_cells_given_the_component():
     x = rows(1)
     x[0, 3] = torch.nan
     sure = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
-    covariance, means = normal.covariances()[1], normal.means[1]
+    covariance, means = normal.matrices()[1], normal.means[1]
     mean = means[0] + covariance[0, 1] / covariance[1, 1] * (x[0, 1] - means[1])
     with torch.no_grad():
         torch.testing.assert_close(best_cells(both, x, sure)[0, 3], mean)

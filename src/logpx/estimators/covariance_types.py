@@ -94,7 +94,7 @@ class CovarianceType:
 
 
 def _matrices(model: GaussianMixture) -> Tensor:
-    return model.covariance.matrices().detach().double()
+    return model.covariance.matrices().detach()
 
 
 def _diagonals(matrices: _Numbers) -> _Numbers:

@@ -20,6 +20,8 @@ Batches = Callable[[], Iterable[tuple[Tensor, Tensor | None]]]
 
 # Rounding of sums over many rows; anything more is a fall.
 _ROUNDING = 1e-9
+# So many iterations without a jump in between have to agree that accelerated EM has converged.
+_PLAIN = 3
 
 
 @runtime_checkable
@@ -114,7 +116,7 @@ def expectation_maximisation(
     """
     result = EMResult()
     extrapolation = Extrapolation(model) if accelerate and isinstance(model, nn.Module) else None
-    gain = math.inf
+    gain, plain = math.inf, 0
     while True:
         try:
             total, penalised = _e_step(model, batches)
@@ -122,9 +124,11 @@ def expectation_maximisation(
             if extrapolation is None or not extrapolation.pending:
                 raise
             total, penalised = None, -math.inf
+        jumped = False
         if extrapolation is not None and extrapolation.pending:
             worse = not penalised >= result.penalised - _ROUNDING * abs(result.penalised)
             extrapolation.judge(worse)
+            jumped = not worse
             if worse:
                 total, penalised = _e_step(model, batches)
         result.statistics = total
@@ -135,7 +139,12 @@ def expectation_maximisation(
         scale = max(1.0, abs(penalised))
         if gain < -_ROUNDING * scale:
             result.largest_fall = max(result.largest_fall, -gain)
-        result.converged = _to_come(last, gain) < tolerance * scale
+        # Only gains of EM itself tell of those to come, and the first after a jump mend its errors.
+        plain = 0 if jumped else plain + 1
+        small = (_to_come(last, gain) if plain > 1 else gain) < tolerance * scale
+        if extrapolation is not None:
+            extrapolation.resting = small
+        result.converged = small and (extrapolation is None or plain > _PLAIN)
         late = deadline is not None and time.monotonic() > deadline
         stop = callback is not None and bool(callback(len(result.history) - 1, penalised))
         if result.converged or late or stop or len(result.history) > max_iterations:

@@ -23,6 +23,13 @@ class Extrapolation:
         A torch module whose parameters are the state of the iteration. If it has a method ``feasible``, there
         is no jump to where that is false: beyond a limit of the M-step the likelihood may be higher.
 
+    Attributes
+    ----------
+    pending : bool
+        Whether the parameters are those of a jump that has not been judged.
+    resting : bool
+        Whether to make no jump for now.
+
     References
     ----------
     Varadhan and Roland 2008, Simple and globally convergent methods for accelerating the convergence of any
@@ -34,11 +41,11 @@ class Extrapolation:
         self._feasible: Callable[[], bool] = getattr(model, "feasible", lambda: True)
         self._points: list[Tensor] = [self._now()]
         self._longest = 1.0
-        self.pending = False
+        self.pending = self.resting = False
 
     def step(self) -> None:
         """Note the parameters after an M-step; after the second one, jump."""
-        self._points.append(self._now())
+        self._points = [self._now()] if self.resting else [*self._points, self._now()]
         if len(self._points) < 3:
             return
         first, second, third = self._points

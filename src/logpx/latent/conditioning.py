@@ -114,7 +114,7 @@ def _conditionals(parts: GaussianComponents, x: Tensor) -> Iterator[tuple[Tensor
     """Yield each group's rows (-1 pads), its conditionals, and the filled deviations ``(P, R, K, D)``."""
     missing = x.isnan()
     values = x.double().masked_fill(missing, 0.0)
-    means, matrices = parts.means.detach().double(), parts.covariances().detach().double()
+    means, matrices = parts.means.detach().double(), parts.matrices().detach()
     for group in grouped(~missing, parts.components * parts.features**2):
         conditionals = Conditionals(means, matrices, group.present)
         filled = conditionals.filled(conditionals.deviations(values[group.rows]))

@@ -72,18 +72,17 @@ class GaussianComponents(Components):
         pairs = features if self.covariance.diagonal else features * (features + 1) // 2
         return self._rows_of(max(self.components, features + pairs))
 
-    def covariances(self) -> Tensor:
-        """Return the covariance of every component, shape ``(K, D, D)``."""
+    def matrices(self) -> Tensor:
+        """Return the covariance of every component in float64, shape ``(K, D, D)``."""
         return self.covariance.matrices().expand(self.components, -1, -1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of rows under each component, shape ``(K, n)``."""
-        means = self.means.to(x.dtype)
         missing = x.isnan()
         if not bool(missing.any()):
-            return self.covariance.log_normal(x - means[:, None])
-        values = x.masked_fill(missing, 0.0)
-        matrices = self.covariances().to(x.dtype)
+            return self.covariance.log_normal(x - self.means.to(x.dtype)[:, None])
+        means, matrices = self.means.double(), self.matrices()
+        values = x.double().masked_fill(missing, 0.0)
         places, found = [], []
         for group in grouped(~missing, self.components * self.features**2):
             conditionals = Conditionals(means, matrices, group.present)
@@ -91,7 +90,7 @@ class GaussianComponents(Components):
             valid = (group.rows >= 0).flatten()
             places.append(group.rows.flatten()[valid])
             found.append(each.transpose(0, 1).flatten(1)[:, valid])
-        return torch.cat(found, 1)[:, torch.cat(places).argsort()]
+        return torch.cat(found, 1)[:, torch.cat(places).argsort()].to(x.dtype)
 
     def start(self, x: Tensor, missing: bool) -> Moments:
         """Begin a pass of EM; rows with and without missing cells may come in any order."""
@@ -215,7 +214,7 @@ class GaussianComponents(Components):
 
     def select(self, columns: Sequence[int]) -> GaussianComponents:
         """Return the marginals: rows and columns of the covariances."""
-        matrices = self.covariances()[:, columns][:, :, columns]
+        matrices = self.matrices()[:, columns][:, :, columns]
         return self._with(self.means[:, columns], matrices)
 
     def condition(self, columns: Sequence[int], values: Tensor) -> GaussianComponents:
@@ -226,7 +225,7 @@ class GaussianComponents(Components):
         x = torch.zeros(1, 1, self.features, dtype=torch.float64, device=values.device)
         x[0, 0, columns] = values.double()
         means = self.means.detach().double()
-        conditionals = Conditionals(means, self.covariances().detach().double(), known)
+        conditionals = Conditionals(means, self.matrices().detach(), known)
         filled = conditionals.filled(conditionals.deviations(x))[0, :, 0] + means
         matrices = conditionals.covariances()[0][:, others][:, :, others]
         return self._with(filled[:, others], matrices)

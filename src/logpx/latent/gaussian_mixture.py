@@ -113,12 +113,12 @@ class GaussianMixture(LatentMixture):
     @property
     def covariances(self) -> Tensor:
         """The covariances, shape ``(K, D, D)``."""
-        return self.parts.covariances()
+        return self.parts.matrices().to(self.means.dtype)
 
     def likelihood(self, z: Tensor) -> MultivariateNormal:
         """Return p(x given z), the normal distributions of components z of shape ``(*rows,)``, of torch."""
         z = torch.as_tensor(z)
-        factors = torch.linalg.cholesky(self.covariances.double()).to(self.means.dtype)
+        factors = torch.linalg.cholesky(self.parts.matrices()).to(self.means.dtype)
         return MultivariateNormal(self.means[z], scale_tril=factors[z])
 
     def marginal(self, columns: Sequence[int]) -> GaussianMixture:

@@ -72,9 +72,13 @@ class LatentMixture(Distribution):
         """Return the log-density in nats, shape ``(*rows,)``: of the cells that are not missing."""
         check_event(x, self.event_shape)
         rows = x.reshape(-1, x.shape[-1])
-        chunks = self._chunks(rows, has_missing(rows))
+        missing = has_missing(rows)
+        chunks = self._chunks(rows, missing)
         each = [torch.logsumexp(self._joint(chunk), 0) for chunk in chunks]
-        return (torch.cat(each) if each else rows.new_zeros(0)).view(x.shape[:-1])
+        found = torch.cat(each) if each else rows.new_zeros(0)
+        if missing:
+            found = found.masked_fill(rows.isnan().all(1), 0.0)
+        return found.view(x.shape[:-1])
 
     def posterior(self, x: Tensor) -> Categorical:
         """Return p(z given x), the distribution of the component of each row, of torch.
@@ -225,6 +229,9 @@ class LatentMixture(Distribution):
     def maximise_assigned(self, rows: Tensor, shares: Tensor) -> None:
         """M-step for given shares of shape ``(K, n)`` of rows ``(n, D)``, both float64."""
         missing = has_missing(rows)
+        if missing:
+            # A row without a value says nothing, not even about the weights.
+            shares = shares.masked_fill(rows.isnan().all(1), 0.0)
         passed = self.parts.start(rows, missing)
         # Only sums are wanted, but a pass looks at rows before it adds them.
         for chunk, share in zip(self._chunks(rows, missing), self._chunks(shares.mT, missing), strict=True):

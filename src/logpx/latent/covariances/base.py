@@ -56,7 +56,7 @@ class Covariance(nn.Module, ABC):
 
     @abstractmethod
     def matrices(self) -> Tensor:
-        """Return the covariance matrices, shape ``(blocks, D, D)``."""
+        """Return the covariance matrices, shape ``(blocks, D, D)``, in float64, for small variances."""
 
     @abstractmethod
     def precisions(self) -> tuple[Tensor, Tensor]:
@@ -108,7 +108,7 @@ class Covariance(nn.Module, ABC):
     def smallest(self, floor: Tensor) -> Tensor:
         """Return the least variance of each block in any direction, in units of the floor: ``(blocks,)``."""
         scale = floor.sqrt()
-        scaled = self.matrices().detach().double() / scale / scale[:, None]
+        scaled = self.matrices().detach() / scale / scale[:, None]
         values: Tensor = torch.linalg.eigvalsh(scaled)
         return values[:, 0]
 

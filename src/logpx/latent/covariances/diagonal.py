@@ -48,8 +48,8 @@ class DiagonalCovariance(Covariance):
         return torch.exp(2.0 * self._each())
 
     def matrices(self) -> Tensor:
-        """Return the covariance matrices, shape ``(blocks, D, D)``."""
-        return torch.diag_embed(self.variances())
+        """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
+        return torch.diag_embed(self.variances().double())
 
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverse variances and the log-determinants, in float64."""

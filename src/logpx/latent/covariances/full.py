@@ -37,13 +37,13 @@ class FullCovariance(Covariance):
         """D (D + 1) / 2 per matrix."""
         return self.blocks * self.features * (self.features + 1) // 2
 
-    def factors(self) -> Tensor:
-        """Return lower triangular factors, shape ``(blocks, D, D)``."""
-        return self.lowers.tril(-1) + torch.diag_embed(self.log_diagonals.exp())
+    def factors(self, dtype: torch.dtype | None = None) -> Tensor:
+        """Return lower triangular factors, ``(blocks, D, D)``, in a dtype or that of the parameters."""
+        return self.lowers.to(dtype).tril(-1) + torch.diag_embed(self.log_diagonals.to(dtype).exp())
 
     def matrices(self) -> Tensor:
-        """Return the covariance matrices, shape ``(blocks, D, D)``."""
-        factors = self.factors()
+        """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
+        factors = self.factors(torch.float64)
         return factors @ factors.mT
 
     def precisions(self) -> tuple[Tensor, Tensor]:

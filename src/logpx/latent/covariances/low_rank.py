@@ -69,8 +69,9 @@ class LowRankCovariance(Covariance):
         return self.log_noises.exp().expand(self.blocks, self.features)
 
     def matrices(self) -> Tensor:
-        """Return the covariance matrices, shape ``(blocks, D, D)``."""
-        return self.loadings @ self.loadings.mT + torch.diag_embed(self.noises())
+        """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
+        loadings, noises = self.loadings.double(), self.log_noises.double().exp()
+        return loadings @ loadings.mT + torch.diag_embed(noises.expand(self.blocks, self.features))
 
     def _woodbury(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """Return A = Ψ^(-1/2) W, the factor L of I + AᵀA, and log|Σ|."""
@@ -103,7 +104,7 @@ class LowRankCovariance(Covariance):
 
     def spread(self, chosen: Tensor, noise: Tensor) -> Tensor:
         """Multiply noise by the Cholesky factors of the covariances."""
-        factors = torch.linalg.cholesky(self.matrices().double()).to(noise)
+        factors = torch.linalg.cholesky(self.matrices()).to(noise)
         if self.tied:
             factors = factors.expand(self.components, -1, -1)
         return torch.einsum("nij,nj->ni", factors[chosen], noise)

@@ -55,7 +55,7 @@ class Parameters:
     def well_conditioned(self) -> bool:
         """Whether inverting any part of the precisions keeps about nine digits, whatever the units."""
         precisions, _ = self.covariance.precisions()
-        matrices = self.covariance.matrices().double()
+        matrices = self.covariance.matrices()
         units = self.scale * self.scale[:, None]
         sizes = (matrices / units).norm(dim=(1, 2)) * (precisions * units).norm(dim=(1, 2))
         return bool((sizes < _WORST_CONDITION).all())

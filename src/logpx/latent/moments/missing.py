@@ -188,7 +188,7 @@ class MissingCells(Moments):
     def __init__(self, parameters: Parameters) -> None:
         super().__init__(parameters)
         components = len(parameters.means)
-        self._matrices = parameters.covariance.matrices().double().expand(components, -1, -1)
+        self._matrices = parameters.covariance.matrices().expand(components, -1, -1)
         self._total: GaussianStatistics | None = None
         self._groups: list[tuple[Group, Conditionals, Tensor]] = []
 
