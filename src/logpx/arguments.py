@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from numbers import Integral
 from typing import Any
+
+import numpy as np
 
 from logpx.errors import UsageError
 
@@ -28,7 +29,7 @@ def check_count(name: str, value: Any, least: int | None = 1, most: int | None =
     logpx.errors.UsageError: layers is 0, where a whole number was expected
     fix: give layers=1 or more
     """
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if whole and (least is None or value >= least) and (most is None or value <= most):
         return
     if least is None:

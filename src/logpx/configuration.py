@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from logpx.errors import ModelFolderError, UsageError
 
 __all__ = ["Configured", "build", "class_name", "describe"]
@@ -97,6 +99,8 @@ def describe(value: Any) -> Any:
         return {_CLASS: class_name(type(value)), **arguments}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, np.integer):
+        return int(value)
     if isinstance(value, (list, tuple)):
         return [describe(item) for item in value]
     if isinstance(value, Mapping):

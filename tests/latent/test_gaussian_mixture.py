@@ -219,3 +219,28 @@ def test_impossible_options(wrong):
     with pytest.raises(UsageError) as error:
         GaussianMixture(2, 2, **wrong)
     assert error.value.fix
+
+
+def test_rows_without_a_value_have_no_say_in_a_given_start(blobs):
+    x, shares = blobs(60), torch.eye(2, dtype=torch.float64).repeat(30, 1)
+    plain, filled = GaussianMixture(2, 3).double(), GaussianMixture(2, 3).double()
+    plain.initialise_assigned(x, shares)
+    empty = torch.full((90, 3), NAN, dtype=torch.float64)
+    filled.initialise_assigned(torch.cat([x, empty]), torch.cat([shares, shares[:1].expand(90, 2)]))
+    torch.testing.assert_close(filled.weights, plain.weights)
+    torch.testing.assert_close(filled.means, plain.means)
+
+
+def test_statistics_of_nothing_change_nothing(blobs):
+    mixture = GaussianMixture(2, 3).double()
+    mixture.initialise_components(blobs(60))
+    before = {name: value.clone() for name, value in mixture.state_dict().items()}
+    mixture.update(mixture.statistics(torch.full((4, 3), NAN, dtype=torch.float64)))
+    for name, value in mixture.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    mixture = GaussianMixture(np.int64(2), np.int32(3))
+    logpx.save(mixture, tmp_path / "model")
+    assert logpx.load(tmp_path / "model").components == 2

@@ -11,6 +11,7 @@ from sklearn.decomposition import FactorAnalysis as Reference
 
 import logpx
 from logpx.errors import DataError, UsageError
+from logpx.inference import expectation_maximisation
 from logpx.latent import FactorAnalysis, ProbabilisticPCA
 
 IRIS = torch.from_numpy(load_iris().data).double()
@@ -214,3 +215,36 @@ def test_bad_arguments_and_data():
         with pytest.raises(DataError, match="missing") as error:
             fitted(kind, empty)
         assert error.value.column == 3
+
+
+@pytest.mark.parametrize("noise", [1e-3, 2e-4])
+def test_small_noise_in_single_precision(noise):
+    torch.manual_seed(0)
+    x = torch.randn(500, 2) @ torch.randn(2, 10) + noise * torch.randn(500, 10)
+    x[torch.rand(500, 10) < 0.2] = torch.nan
+    model = ProbabilisticPCA(10, 2)
+    logpx.fit(model, x, progress=False)
+    found, filled, drawn = model.log_prob(x), model.impute(x), model.sample(3, seed=0)
+    assert bool(torch.isfinite(model.marginal(range(9)).log_prob(drawn[:, :9])).all())
+    model.double()
+    torch.testing.assert_close(found.double(), model.log_prob(x.double()), rtol=1e-6, atol=1e-4)
+    torch.testing.assert_close(filled.double(), model.impute(x.double()), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("seed", "features", "latent"), [(2, 5, 1), (0, 6, 2)])
+def test_accelerated_em_ends_where_little_is_to_come(seed, features, latent):
+    # What a jump gains, or the first step after it, once said that this was over.
+    random = np.random.default_rng(seed + 100)
+    random.integers(3, 8), random.integers(1, max(2, features // 2))
+    x = random.normal(size=(200, latent)) @ random.normal(size=(latent, features))
+    x = x + 0.5 * random.normal(size=x.shape) * random.uniform(0.5, 2.0, features)
+    x[random.random(x.shape) < 0.2] = np.nan
+    rows = torch.tensor(x[~np.isnan(x).all(1)])
+    model = FactorAnalysis(features, latent).double()
+    model.initialise_components(rows)
+    ended = expectation_maximisation(
+        model, lambda: [(rows, None)], max_iterations=2000, tolerance=1e-6, accelerate=True
+    )
+    assert ended.converged
+    further = expectation_maximisation(model, lambda: [(rows, None)], max_iterations=600, tolerance=-1.0)
+    assert further.log_likelihood - ended.log_likelihood < 1e-6 * abs(ended.log_likelihood)

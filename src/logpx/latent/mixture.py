@@ -158,7 +158,8 @@ class LatentMixture(Distribution):
     def update(self, statistics: MixtureStatistics) -> None:
         """M-step: the parameters that maximise the expected penalised log-likelihood."""
         count = statistics.count + self.weight_rows
-        self.logits.copy_(torch.log(count.clamp_min(1e-300) / count.sum()).clamp_min(-700.0))
+        if bool(count.sum() > 0.0):
+            self.logits.copy_(torch.log(count.clamp_min(1e-300) / count.sum()).clamp_min(-700.0))
         self.parts.update(statistics.parts)
 
     def log_prior(self) -> Tensor:

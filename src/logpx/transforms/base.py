@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from torch import Tensor, nn
 
 from logpx.arguments import check_count
@@ -22,12 +23,12 @@ def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
         If a size is not a positive whole number.
     """
     shape = tuple(event_shape) if isinstance(event_shape, Iterable) else (event_shape,)
-    if any(not isinstance(size, int) or isinstance(size, bool) or size < 1 for size in shape):
+    if any(not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1 for size in shape):
         raise UsageError(
             f"an event shape of {shape} has a size that is not a positive whole number",
             fix="give the number of features, such as 3, or a shape, such as (3, 32, 32)",
         )
-    return shape
+    return tuple(int(size) for size in shape)
 
 
 def as_features(features: int | Sequence[int]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,12 +41,12 @@ class LowRankCovariance(Covariance):
 
     def __init__(self, components: int, features: int, rank: int, tied: bool = False) -> None:
         super().__init__(components, features, tied)
-        if not isinstance(rank, int) or isinstance(rank, bool) or not 0 <= rank < features:
+        if not isinstance(rank, (int, np.integer)) or isinstance(rank, bool) or not 0 <= rank < features:
             raise UsageError(
                 f"{rank!r} latent dimensions of {features} features",
                 fix=f"give a whole number from 0 to {features - 1}",
             )
-        self.rank = rank
+        self.rank = int(rank)
         self.loadings = nn.Parameter(torch.zeros(self.blocks, features, rank))
         self.log_noises = nn.Parameter(torch.zeros(self.blocks, self._noises()))
 
