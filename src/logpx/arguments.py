@@ -10,7 +10,18 @@ import numpy as np
 
 from logpx.errors import UsageError
 
-__all__ = ["check_count", "check_instance", "check_number", "check_places"]
+__all__ = ["check_count", "check_instance", "check_number", "check_places", "is_whole"]
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number, of Python or numpy; a truth value is none.
+
+    Examples
+    --------
+    >>> is_whole(np.int64(3)), is_whole(True), is_whole(3.0)
+    (True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def check_count(name: str, value: Any, least: int | None = 1, most: int | None = None) -> None:
@@ -29,8 +40,7 @@ def check_count(name: str, value: Any, least: int | None = 1, most: int | None =
     logpx.errors.UsageError: layers is 0, where a whole number was expected
     fix: give layers=1 or more
     """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if whole and (least is None or value >= least) and (most is None or value <= most):
+    if is_whole(value) and (least is None or value >= least) and (most is None or value <= most):
         return
     if least is None:
         fix = f"give a whole number, such as {name}=0"

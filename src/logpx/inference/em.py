@@ -21,7 +21,7 @@ Batches = Callable[[], Iterable[tuple[Tensor, Tensor | None]]]
 # Rounding of sums over many rows; anything more is a fall.
 _ROUNDING = 1e-9
 # So many iterations without a jump in between have to agree that accelerated EM has converged.
-_PLAIN = 3
+_PLAIN = 4
 
 
 @runtime_checkable
@@ -84,7 +84,7 @@ def expectation_maximisation(
 
     Gains shrink by a nearly constant factor r, so that after a gain g about :math:`g\,r / (1 - r)` is left
     (Aitken 1926; Böhning et al. 1994). EM ends when that, and g itself, are less than the tolerance times the
-    larger of 1 and the mean log-likelihood per row.
+    larger of 1 and the mean log-likelihood per row; accelerated, after four iterations without a jump.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def expectation_maximisation(
         small = (_to_come(last, gain) if plain > 1 else gain) < tolerance * scale
         if extrapolation is not None:
             extrapolation.resting = small
-        result.converged = small and (extrapolation is None or plain > _PLAIN)
+        result.converged = small and (extrapolation is None or plain >= _PLAIN)
         late = deadline is not None and time.monotonic() > deadline
         stop = callback is not None and bool(callback(len(result.history) - 1, penalised))
         if result.converged or late or stop or len(result.history) > max_iterations:

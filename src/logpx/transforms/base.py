@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 from torch import Tensor, nn
 
-from logpx.arguments import check_count
+from logpx.arguments import check_count, is_whole
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 
@@ -23,7 +22,7 @@ def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
         If a size is not a positive whole number.
     """
     shape = tuple(event_shape) if isinstance(event_shape, Iterable) else (event_shape,)
-    if any(not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1 for size in shape):
+    if any(not is_whole(size) or size < 1 for size in shape):
         raise UsageError(
             f"an event shape of {shape} has a size that is not a positive whole number",
             fix="give the number of features, such as 3, or a shape, such as (3, 32, 32)",

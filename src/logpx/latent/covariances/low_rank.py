@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import is_whole
 from logpx.errors import UsageError
 from logpx.latent.covariances.base import ALMOST, NO_ROWS, Covariance
 
@@ -41,7 +41,7 @@ class LowRankCovariance(Covariance):
 
     def __init__(self, components: int, features: int, rank: int, tied: bool = False) -> None:
         super().__init__(components, features, tied)
-        if not isinstance(rank, (int, np.integer)) or isinstance(rank, bool) or not 0 <= rank < features:
+        if not is_whole(rank) or not 0 <= rank < features:
             raise UsageError(
                 f"{rank!r} latent dimensions of {features} features",
                 fix=f"give a whole number from 0 to {features - 1}",

@@ -85,6 +85,11 @@ class Moments(ABC):
     def statistics(self) -> GaussianStatistics:
         """Return the statistics of all rows that were added."""
 
+    def _from_deviations(self, count: Tensor, step: Tensor, second: Tensor) -> GaussianStatistics:
+        """Return statistics from the mean deviation and the products of deviations from the current means."""
+        raw = GaussianStatistics(count, step, second)
+        return GaussianStatistics(count, self.parameters.means + step, second - raw.products(step, count))
+
     def _from_scaled_sums(self, count: Tensor, first: Tensor, second: Tensor) -> GaussianStatistics:
         """Return statistics from raw sums of scaled rows.
 

@@ -55,8 +55,7 @@ class DirectDeviations(Moments):
             scatter = (deviations * shares.unsqueeze(-1)).mT @ deviations
         if covariance.tied:
             scatter = scatter.sum(0, keepdim=True)
-        raw = GaussianStatistics(count, step, scatter)
-        part = GaussianStatistics(count, self.parameters.means + step, scatter - raw.products(step, count))
+        part = self._from_deviations(count, step, scatter)
         self._total = part if self._total is None else self._total + part
 
     def statistics(self) -> GaussianStatistics:

@@ -1,4 +1,4 @@
-"""Rows with missing cells, filled in by blocks of the precisions: work for missing cells alone."""
+"""Rows with missing cells, filled in by blocks of the precisions, which are as large as what is missing."""
 
 from __future__ import annotations
 
@@ -115,10 +115,7 @@ class FilledRows(Moments):
         if self.parameters.covariance.tied:
             second = second.sum(0, keepdim=True)
         step = self._first / self._count.clamp_min(_TINY)
-        raw = GaussianStatistics(self._count, step, second)
-        return GaussianStatistics(
-            self._count, self.parameters.means + step, second - raw.products(step, self._count)
-        )
+        return self._from_deviations(self._count, step, second)
 
     def _fill(self, rows: slice, missing: Tensor, width: int) -> Tensor:
         """Fill in the missing deviations of some rows; return the log-determinants that this takes off."""

@@ -220,10 +220,7 @@ class MissingCells(Moments):
             scatter = scatter + torch.einsum("kp,pkij->kij", weights.sum(-1), conditionals.covariances())
             if self.parameters.covariance.tied:
                 scatter = scatter.sum(0, keepdim=True)
-            raw = GaussianStatistics(count, step, scatter)
-            part = GaussianStatistics(
-                count, self.parameters.means + step, scatter - raw.products(step, count)
-            )
+            part = self._from_deviations(count, step, scatter)
             self._total = part if self._total is None else self._total + part
         self._groups.clear()
 
