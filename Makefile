@@ -51,10 +51,10 @@ ifdef TABLES
 else
 	@echo "benchmarks/tables.py was left out; it needs a folder of tables: make bench TABLES=folder"
 endif
-ifdef PICTURES
-	@echo benchmarks/patches.py; $(PYTHON) benchmarks/patches.py --data "$(PICTURES)"
+ifdef IMAGES
+	@echo benchmarks/patches.py; $(PYTHON) benchmarks/patches.py --data "$(IMAGES)"
 else
-	@echo "benchmarks/patches.py was left out; it needs the BSDS300 pictures: make bench PICTURES=folder"
+	@echo "benchmarks/patches.py was left out; it needs the BSDS300 images: make bench IMAGES=folder"
 endif
 ifdef MNIST
 	@echo benchmarks/binarised_mnist.py

@@ -18,29 +18,29 @@ from PIL import Image
 SIDE = 8
 FEATURES = SIDE * SIDE - 1
 SEED = 0
-VALIDATION_PICTURES = 20
+VALIDATION_IMAGES = 20
 TRAINING_ROWS, VALIDATION_ROWS, TEST_ROWS = 1_000_000, 50_000, 250_000
 CHUNK = 50_000
 LUMA = np.array([0.2989, 0.5870, 0.1140])
 
 
 def luma(path: Path) -> NDArray[np.uint8]:
-    """Return a picture as whole luma values from 0 to 255."""
-    with Image.open(path) as picture:
-        return np.rint(np.asarray(picture.convert("RGB")) @ LUMA).astype(np.uint8)
+    """Return an image as whole luma values from 0 to 255."""
+    with Image.open(path) as image:
+        return np.rint(np.asarray(image.convert("RGB")) @ LUMA).astype(np.uint8)
 
 
-def patches(pictures: list[NDArray[np.uint8]], rows: int, seed: int) -> torch.Tensor:
-    """Draw patches at random positions of randomly drawn pictures, shape ``(rows, 63)``."""
+def patches(images: list[NDArray[np.uint8]], rows: int, seed: int) -> torch.Tensor:
+    """Draw patches at random positions of randomly drawn images, shape ``(rows, 63)``."""
     generator = np.random.default_rng(seed)
-    windows = [np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE)) for picture in pictures]
+    windows = [np.lib.stride_tricks.sliding_window_view(image, (SIDE, SIDE)) for image in images]
     chosen = generator.integers(len(windows), size=rows)
     result = torch.empty(rows, FEATURES)
     for start in range(0, rows, CHUNK):
         part = chosen[start : start + CHUNK]
         levels = np.empty((len(part), SIDE, SIDE))
-        for picture in np.unique(part):
-            at, window = np.flatnonzero(part == picture), windows[picture]
+        for image in np.unique(part):
+            at, window = np.flatnonzero(part == image), windows[image]
             down, across = (generator.integers(size, size=len(at)) for size in window.shape[:2])
             levels[at] = window[down, across]
         noisy = ((levels + generator.random(levels.shape)) / 256.0).reshape(len(part), -1)
@@ -51,23 +51,23 @@ def patches(pictures: list[NDArray[np.uint8]], rows: int, seed: int) -> torch.Te
 
 @dataclass(frozen=True)
 class Patches:
-    """Rows to train on, to stop on and to test on; with the pictures that the second kind came from."""
+    """Rows to train on, to stop on and to test on; with the images that the second kind came from."""
 
     training: torch.Tensor
     validation: torch.Tensor
     test: torch.Tensor
-    validation_pictures: list[str]
+    validation_images: list[str]
 
 
 def read(folder: Path, training_rows: int) -> Patches:
-    """Draw all patches from the pictures of a folder."""
+    """Draw all patches from the images of a folder."""
     root = next((part for part in (folder, folder / "bsds300") if (part / "images/train").is_dir()), None)
     if root is None:
         sys.exit(f"{folder} has no folder images/train, nor bsds300/images/train")
     paths = {part: sorted((root / "images" / part).glob("*.jpg")) for part in ("train", "val")}
-    if len(paths["train"]) <= VALIDATION_PICTURES or not paths["val"]:
-        sys.exit(f"{root}/images holds too few pictures: 200 in train and 100 in val were expected")
-    aside = set(np.random.default_rng(SEED).permutation(len(paths["train"]))[:VALIDATION_PICTURES].tolist())
+    if len(paths["train"]) <= VALIDATION_IMAGES or not paths["val"]:
+        sys.exit(f"{root}/images holds too few images: 200 in train and 100 in val were expected")
+    aside = set(np.random.default_rng(SEED).permutation(len(paths["train"]))[:VALIDATION_IMAGES].tolist())
     parts = {
         "training": [path for index, path in enumerate(paths["train"]) if index not in aside],
         "validation": [path for index, path in enumerate(paths["train"]) if index in aside],
@@ -78,4 +78,4 @@ def read(folder: Path, training_rows: int) -> Patches:
         name: patches([luma(path) for path in parts[name]], count, SEED + index)
         for index, (name, count) in enumerate(zip(parts, rows, strict=True))
     }
-    return Patches(**drawn, validation_pictures=[path.stem for path in parts["validation"]])
+    return Patches(**drawn, validation_images=[path.stem for path in parts["validation"]])

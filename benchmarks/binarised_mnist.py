@@ -1,9 +1,9 @@
 """VAE and IWAE of binarised MNIST, the one-hidden-block network of Burda et al., in a given time.
 
-Encoder and decoder have two layers of 200 tanh units; there are 50 latent dimensions. Each time a picture is
+Encoder and decoder have two layers of 200 tanh units; there are 50 latent dimensions. Each time an image is
 used in training, its pixels are drawn anew with their gray values as probabilities (dynamic binarisation);
-test pictures are drawn once. The last 1,000 training pictures choose the weights. The figure is the
-importance-weighted bound of log p(x) with 5,000 draws, on test pictures.
+test images are drawn once. The last 1,000 training images choose the weights. The figure is the
+importance-weighted bound of log p(x) with 5,000 draws, on test images.
 
 Run: python benchmarks/binarised_mnist.py --data FOLDER [--objective vae|iwae|iwae-alone] [--minutes M]
      [--threads N]
@@ -57,7 +57,7 @@ def binary(gray: Tensor, seed: int | None) -> Tensor:
     return (torch.rand(gray.shape, generator=generator) < gray).to(gray.dtype)
 
 
-def pictures(source: str, data: str) -> Tensor:
+def images(source: str, data: str) -> Tensor:
     """Return gray values in [0, 1], shape ``(n, 784)``."""
     batches = open_images(source, data=data).batches()
     return torch.cat([batch.pixels for batch in batches]).flatten(1).float() / 255.0
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--objective", choices=list(STAGES), default="vae")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--test", type=int, default=10_000, help="how many test pictures")
+    parser.add_argument("--test", type=int, default=10_000, help="how many test images")
     parser.add_argument("--draws", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -84,7 +84,7 @@ def main() -> None:
         decoder=MLP(LATENT, PIXELS, WIDTHS, activation="tanh", damped=False),
         draws=2,
     )
-    gray = pictures("mnist:train", options.data)
+    gray = images("mnist:train", options.data)
     work = []
     for share, rate, objective, batch in stages:
         model.objective = objective
@@ -104,7 +104,7 @@ def main() -> None:
         steps = result.history[-1].step
         work.append(f"{steps:,} steps of {batch} ({steps * batch / 59_000:.0f} epochs)")
     training_minutes = time.process_time() / 60.0
-    test = binary(pictures("mnist:test", options.data)[: options.test], 1)
+    test = binary(images("mnist:test", options.data)[: options.test], 1)
     began = time.monotonic()
     bound = model.eval().log_prob_lower(test, options.draws, seed=1).log_prob
     report = latent_report(model, test[:1000])

@@ -1,12 +1,12 @@
 """Held-out log p of RealNVP, MAF and NSF, beside a Gaussian and MADE, on patches of BSDS300 photographs.
 
-The patches are drawn from the pictures with fixed seeds (`_bsds300.py`). They are not those of the file that
+The patches are drawn from the images with fixed seeds (`_bsds300.py`). They are not those of the file that
 published figures were measured on, and compare with these to perhaps half a nat: a full Gaussian, which is
 always fitted first as a check, has 96.27 ± 0.13 nats by this recipe, and 96.67 ± 0.13 on that file.
 
 Run: python benchmarks/patches.py --data FOLDER [--minutes M] [--threads N] [--only NAME ...] [--rows N]
 
-FOLDER holds `images/train` (200 pictures: 180 to train on and 20 to stop on) and `images/val` (the 100 of the
+FOLDER holds `images/train` (200 images: 180 to train on and 20 to stop on) and `images/val` (the 100 of the
 test set), or a folder `bsds300` that does. A table goes to stdout, in Markdown; --json writes the details.
 """
 
@@ -181,7 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the pictures")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the images")
     parser.add_argument("--minutes", type=float, default=20.0, help="time for each model (default 20)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=list(CANDIDATES), help="fit these models alone")
@@ -198,7 +198,7 @@ def main() -> None:
         "threads": arguments.threads,
         "seed": arguments.seed,
         "rows": [len(part) for part in (data.training, data.validation, data.test)],
-        "validation_pictures": data.validation_pictures,
+        "validation_images": data.validation_images,
         "machine": platform.machine(),
         "versions": {"logpx": logpx.__version__, "torch": torch.__version__},
     }

@@ -1,6 +1,6 @@
 """Time a training step of a variational autoencoder beside pythae's, turn by turn in one process.
 
-Binary pictures of 28 × 28, batches of 128, one hidden layer of 512 units on both sides of 16 latent
+Binary images of 28 × 28, batches of 128, one hidden layer of 512 units on both sides of 16 latent
 dimensions. Each library makes its step with the optimiser that its own training takes by default (fused AdamW
 here, Adam there); a third row gives pythae the fused one, too, and a fourth is the same step written by hand,
 gradients included, without modules, distributions and autograd: what no library can go below. Then both
@@ -35,7 +35,7 @@ from logpx.distributions.likelihoods import BernoulliLikelihood
 from logpx.latent import VAE
 
 PIXELS, HIDDEN, LATENT, BATCH = 784, 512, 16, 128
-PICTURE = (1, 28, 28)
+IMAGE = (1, 28, 28)
 
 
 class Encoder(BaseEncoder):
@@ -56,17 +56,17 @@ class Decoder(BaseDecoder):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> ModelOutput:
-        return ModelOutput(reconstruction=self.layers(z).view(-1, *PICTURE))
+        return ModelOutput(reconstruction=self.layers(z).view(-1, *IMAGE))
 
 
 def step_of(
-    optimiser: torch.optim.Optimizer, loss: Callable[[Tensor], Tensor], pictures: Tensor
+    optimiser: torch.optim.Optimizer, loss: Callable[[Tensor], Tensor], images: Tensor
 ) -> Callable[[], float]:
-    """Return a function that makes one step on random pictures and returns the seconds it took."""
+    """Return a function that makes one step on random images and returns the seconds it took."""
 
     def step() -> float:
         start = time.perf_counter()
-        value = loss(pictures[torch.randint(len(pictures), (BATCH,))])
+        value = loss(images[torch.randint(len(images), (BATCH,))])
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -75,7 +75,7 @@ def step_of(
     return step
 
 
-def step_by_hand(pictures: Tensor) -> Callable[[], float]:
+def step_by_hand(images: Tensor) -> Callable[[], float]:
     """Return the same step as sums and products of tensors alone, with fused AdamW."""
     sizes = [(HIDDEN, PIXELS), (2 * LATENT, HIDDEN), (HIDDEN, LATENT), (PIXELS, HIDDEN)]
     weights = [nn.Parameter(torch.randn(size) / size[1] ** 0.5) for size in sizes]
@@ -91,7 +91,7 @@ def step_by_hand(pictures: Tensor) -> Callable[[], float]:
     @torch.no_grad()
     def step() -> float:
         start = time.perf_counter()
-        x = pictures[torch.randint(len(pictures), (BATCH,))]
+        x = images[torch.randint(len(images), (BATCH,))]
         encoded = torch.addmm(biases[0], x, weights[0].t()).relu_()
         mean, log_scale = torch.addmm(biases[1], encoded, weights[1].t()).chunk(2, 1)
         scale, noise = log_scale.exp(), torch.randn_like(mean)
@@ -116,20 +116,20 @@ def step_by_hand(pictures: Tensor) -> Callable[[], float]:
     return step
 
 
-def fitted(pictures: Tensor, steps: int) -> float:
+def fitted(images: Tensor, steps: int) -> float:
     """Return the seconds of a fit by logpx."""
     model = VAE(BernoulliLikelihood(PIXELS), LATENT, (HIDDEN,))
     start = time.perf_counter()
-    logpx.fit(model, pictures, pictures[:BATCH], batch_size=BATCH, max_steps=steps, progress=False)
+    logpx.fit(model, images, images[:BATCH], batch_size=BATCH, max_steps=steps, progress=False)
     return time.perf_counter() - start
 
 
-def trained(pictures: Tensor, steps: int) -> float:
+def trained(images: Tensor, steps: int) -> float:
     """Return the seconds of as many steps by pythae's trainer."""
-    rows = pictures[: steps * BATCH].view(-1, *PICTURE)
+    rows = images[: steps * BATCH].view(-1, *IMAGE)
     with tempfile.TemporaryDirectory() as folder:
         settings = BaseTrainerConfig(output_dir=folder, num_epochs=1, per_device_train_batch_size=BATCH)
-        model = PeerVAE(VAEConfig(PICTURE, LATENT, reconstruction_loss="bce"), Encoder(), Decoder())
+        model = PeerVAE(VAEConfig(IMAGE, LATENT, reconstruction_loss="bce"), Encoder(), Decoder())
         trainer = BaseTrainer(model, BaseDataset(rows, torch.ones(len(rows))), training_config=settings)
         trainer.prepare_training()
         start = time.perf_counter()
@@ -149,25 +149,25 @@ def main() -> None:
     logging.disable(logging.INFO)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    pictures = (torch.rand(10_000, PIXELS) > 0.8).float()
+    images = (torch.rand(10_000, PIXELS) > 0.8).float()
     own = VAE(BernoulliLikelihood(PIXELS), LATENT, (HIDDEN,)).train()
-    settings = VAEConfig(input_dim=PICTURE, latent_dim=LATENT, reconstruction_loss="bce")
+    settings = VAEConfig(input_dim=IMAGE, latent_dim=LATENT, reconstruction_loss="bce")
     peers = [PeerVAE(settings, encoder=Encoder(), decoder=Decoder()).train() for _ in range(2)]
     steps = {
         "logpx": step_of(
-            torch.optim.AdamW(own.parameters(), 1e-3, fused=True), lambda x: -own.log_prob(x).mean(), pictures
+            torch.optim.AdamW(own.parameters(), 1e-3, fused=True), lambda x: -own.log_prob(x).mean(), images
         ),
         "pythae": step_of(
             torch.optim.Adam(peers[0].parameters(), 1e-3),
-            lambda x: peers[0]({"data": x.view(-1, *PICTURE)}).loss,
-            pictures,
+            lambda x: peers[0]({"data": x.view(-1, *IMAGE)}).loss,
+            images,
         ),
         "pythae, fused AdamW": step_of(
             torch.optim.AdamW(peers[1].parameters(), 1e-3, fused=True),
-            lambda x: peers[1]({"data": x.view(-1, *PICTURE)}).loss,
-            pictures,
+            lambda x: peers[1]({"data": x.view(-1, *IMAGE)}).loss,
+            images,
         ),
-        "by hand": step_by_hand(pictures),
+        "by hand": step_by_hand(images),
     }
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in list(steps.values()) * 10:

@@ -8,7 +8,7 @@ function of one number and can be drawn, and so can the bound at each iteration,
 with q the posterior at the mean before. Below it stands, on data with missing cells and a poor start, how
 the log-likelihood rises under EM alone and under extrapolated EM.
 
-Run: python examples/em_illustration.py [--output docs/pictures/em.png]
+Run: python examples/em_illustration.py [--output docs/figures/em.png]
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ def histories(axes: plt.Axes) -> None:
 
 
 def main() -> None:
-    """Draw both pictures side by side."""
+    """Draw both figures side by side."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, default=Path("docs/pictures/em.png"))
+    parser.add_argument("--output", type=Path, default=Path("docs/figures/em.png"))
     arguments = parser.parse_args()
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.2), constrained_layout=True)
     climb(left)

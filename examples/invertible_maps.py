@@ -123,7 +123,7 @@ def draw(found: dict[str, Membership], output: Path) -> None:
 
 
 def main() -> None:
-    """Print the table and draw the picture."""
+    """Print the table and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("invertible_maps.png"))
     found = {name: membership(layer) for name, layer in layers().items()}

@@ -40,8 +40,8 @@ class PixelColours(Distribution):
 
     def __init__(self) -> None:
         super().__init__(2)
-        picture = load_sample_image("flower.jpg").reshape(-1, 3)
-        cells = torch.from_numpy(picture[:, 1:].astype(np.int64)) * LEVELS // 256
+        image = load_sample_image("flower.jpg").reshape(-1, 3)
+        cells = torch.from_numpy(image[:, 1:].astype(np.int64)) * LEVELS // 256
         counts = torch.bincount(cells[:, 0] * LEVELS + cells[:, 1], minlength=LEVELS**2)
         self.register_buffer("cells", cells)
         self.register_buffer("log_densities", torch.log(counts * (LEVELS**2 / len(cells))))

@@ -5,7 +5,7 @@ against the truth. With the same number of likelihood evaluations per row: draws
 approximate posterior (its mean is off and it is too wide, as that of an encoder is); and annealed importance
 sampling, which knows no posterior.
 
-Run: python examples/naive_evidence.py [--output docs/pictures/evidence.png]
+Run: python examples/naive_evidence.py [--output docs/figures/evidence.png]
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, default=Path("docs/pictures/evidence.png"))
+    parser.add_argument("--output", type=Path, default=Path("docs/figures/evidence.png"))
     arguments = parser.parse_args()
     # Every chain, pilot chains too, evaluates the likelihood once per leapfrog step.
     annealed = AnnealedImportanceSampling(temperatures=48, leapfrog=4)

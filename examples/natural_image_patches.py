@@ -32,19 +32,19 @@ STRIPE = 64
 def luma_photographs() -> list[np.ndarray]:
     """Return the photographs as whole luma values from 0 to 255."""
     weights = np.array([0.2989, 0.5870, 0.1140])
-    return [np.rint(picture @ weights) for picture in load_sample_images().images]
+    return [np.rint(image @ weights) for image in load_sample_images().images]
 
 
-def stripes(picture: np.ndarray, test: bool) -> list[np.ndarray]:
+def stripes(image: np.ndarray, test: bool) -> list[np.ndarray]:
     """Cut a photograph into vertical stripes; every fourth one is for testing."""
-    starts = range(0, picture.shape[1] - STRIPE + 1, STRIPE)
-    return [picture[:, s : s + STRIPE] for index, s in enumerate(starts) if (index % 4 == 3) == test]
+    starts = range(0, image.shape[1] - STRIPE + 1, STRIPE)
+    return [image[:, s : s + STRIPE] for index, s in enumerate(starts) if (index % 4 == 3) == test]
 
 
 def patches(count: int, test: bool, seed: int) -> torch.Tensor:
     """Draw patches at random positions of the stripes, as 63 numbers each."""
     generator = np.random.default_rng(seed)
-    pieces = [piece for picture in luma_photographs() for piece in stripes(picture, test)]
+    pieces = [piece for image in luma_photographs() for piece in stripes(image, test)]
     windows = [np.lib.stride_tricks.sliding_window_view(piece, (SIDE, SIDE)) for piece in pieces]
     chosen = np.concatenate(
         [
@@ -61,8 +61,8 @@ def patches(count: int, test: bool, seed: int) -> torch.Tensor:
     return torch.from_numpy(flat[:, :-1]).float()
 
 
-def picture_of(rows: torch.Tensor, across: int) -> np.ndarray:
-    """Lay patches out as one picture."""
+def image_of(rows: torch.Tensor, across: int) -> np.ndarray:
+    """Lay patches out as one image."""
     full = torch.cat([rows, -rows.sum(1, keepdim=True)], 1).numpy()
     tiles = np.pad(
         full.reshape(-1, across, SIDE, SIDE), [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=np.nan
@@ -123,14 +123,14 @@ def main() -> None:
     np.save(arguments.output / "samples.npy", drawings[best].numpy())
     (arguments.output / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     draw(drawings, figures, arguments.output / "patches.png")
-    print(f"best: {best}; the model, samples, figures and a picture are in {arguments.output}/")
+    print(f"best: {best}; the model, samples, figures and an image are in {arguments.output}/")
 
 
 def draw(drawings: dict[str, torch.Tensor], figures: dict[str, dict[str, float]], path: Path) -> None:
     """Draw real patches beside samples of every model."""
     fig, axes = plt.subplots(2, 3, figsize=(11, 6.4))
     for axis, (name, rows) in zip(axes.flat, drawings.items(), strict=True):
-        axis.imshow(picture_of(rows, 12), cmap="gray", vmin=-0.25, vmax=0.25, interpolation="nearest")
+        axis.imshow(image_of(rows, 12), cmap="gray", vmin=-0.25, vmax=0.25, interpolation="nearest")
         title = name if name not in figures else f"{name}\n{figures[name]['log_prob']:.1f} nats"
         axis.set_title(title, fontsize=10)
         axis.axis("off")

@@ -6,7 +6,7 @@ a row lies; and rows have a density, whose contours are drawn. Right, on more fe
 rows that were not fitted, by the number of latent dimensions. What PCA itself has to offer, the variance
 explained, goes on rising; the likelihood is highest at the truth.
 
-Run: python examples/pca_and_ppca.py [--output docs/pictures/ppca.png]
+Run: python examples/pca_and_ppca.py [--output docs/figures/ppca.png]
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ def dimensions(axes: plt.Axes) -> None:
 
 
 def main() -> None:
-    """Draw both and write the picture."""
+    """Draw both and write the figure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, default=Path("docs/pictures/ppca.png"))
+    parser.add_argument("--output", type=Path, default=Path("docs/figures/ppca.png"))
     arguments = parser.parse_args()
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     shrinkage(left)

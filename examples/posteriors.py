@@ -4,7 +4,7 @@ Rows are log-densities of two dimensions that are known: the funnel, a banana, t
 Each panel has the density's contours, at highest-density regions of 50, 90 and 99 percent, 500 draws of the
 approximation, its k-hat and the first words of its verdict.
 
-Run: python examples/posteriors.py [--output docs/pictures/posteriors.png]
+Run: python examples/posteriors.py [--output docs/figures/posteriors.png]
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def contours(axes: plt.Axes, problem: densities.Problem, limits: tuple[tuple[flo
     falling = np.sort(density)[::-1]
     held = falling.cumsum() / falling.sum()
     levels = [falling[np.searchsorted(held, share)] for share in SHARES]
-    picture = density.reshape(SIDE, SIDE).T
-    axes.contourf(first, second, picture, [*levels, 1.01 * falling[0]], colors=SHADES)
-    axes.contour(first, second, picture, levels, colors="0.45", linewidths=0.5)
+    figure = density.reshape(SIDE, SIDE).T
+    axes.contourf(first, second, figure, [*levels, 1.01 * falling[0]], colors=SHADES)
+    axes.contour(first, second, figure, levels, colors="0.45", linewidths=0.5)
 
 
 def panel(axes: plt.Axes, name: str, method: str) -> None:
@@ -73,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, default=Path("docs/pictures/posteriors.png"))
+    parser.add_argument("--output", type=Path, default=Path("docs/figures/posteriors.png"))
     arguments = parser.parse_args()
     figure, grid = plt.subplots(
         len(PROBLEMS), len(METHODS), figsize=(10.0, 8.0), constrained_layout=True, sharey="row"

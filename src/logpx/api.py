@@ -37,10 +37,10 @@ def fit(
     ----------
     model
         A model, which is fitted in place to the rows of an array; or the name of a kind of model (``"auto"``
-        for the best), of which one is made for a table or for pictures.
+        for the best), of which one is made for a table or for images.
     data
         For a model: an array, tensor, frame or stream of rows, see `logpx.training.fit`. For a name: a table,
-        that is a path, frame or array, see `logpx.tables.fit_table`; or pictures, that is an array of three
+        that is a path, frame or array, see `logpx.tables.fit_table`; or images, that is an array of three
         or four axes, a file or folder of them, see `logpx.images.fit_images`.
     validation
         Rows to stop on and to choose by. By default a part of the data is set aside.

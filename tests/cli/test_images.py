@@ -1,4 +1,4 @@
-"""The commands on pictures: fit, sample, score, evaluate, info, and every bad picture."""
+"""The commands on images: fit, sample, score, evaluate, info, and every bad image."""
 
 import json
 import os
@@ -21,23 +21,23 @@ from logpx.images import IMAGE_FAMILIES, write_images
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with digits.npz (with labels), test.npz and folders of PNG files."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     digits = load_digits()
     x = (digits.images * (255 / 16)).round().astype(np.uint8)
     np.savez(folder / "digits.npz", images=x[:1500], labels=digits.target[:1500])
     np.savez(folder / "test.npz", images=x[1500:], labels=digits.target[1500:])
     (folder / "png").mkdir()
-    for index, picture in enumerate(x[1500:1510]):
-        Image.fromarray(picture).save(folder / f"png/{index}.png")
+    for index, image in enumerate(x[1500:1510]):
+        Image.fromarray(image).save(folder / f"png/{index}.png")
     return folder
 
 
 @pytest.fixture(scope="module")
-def model(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images") / "model"
-    words = ["fit", pictures / "digits.npz", "-o", folder, "--time", "4s", "-q"]
+    words = ["fit", images / "digits.npz", "-o", folder, "--time", "4s", "-q"]
     assert main([str(word) for word in words]) == 0
     return folder
 
@@ -47,9 +47,9 @@ def test_models_are_those_that_exist():
 
 
 @pytest.mark.slow
-def test_fit_as_a_process(process, pictures: Path, tmp_path: Path):
+def test_fit_as_a_process(process, images: Path, tmp_path: Path):
     folder = tmp_path / "model"
-    ended = process("fit", pictures / "digits.npz", "-o", folder, "-m", "realnvp", "--time", "3s", "--json")
+    ended = process("fit", images / "digits.npz", "-o", folder, "-m", "realnvp", "--time", "3s", "--json")
     assert ended.status == 0, ended.err
     document = ended.document
     assert document["kind"] == "lower bound"
@@ -61,18 +61,18 @@ def test_fit_as_a_process(process, pictures: Path, tmp_path: Path):
     assert "lower bound" in ended.err
     assert package.load(folder).levels == 256
     card = (folder / "README.md").read_text()
-    for text in ("pictures of 8×8 pixels", "bits per dimension", "samples.png", "lower bound of log p(x)"):
+    for text in ("images of 8×8 pixels", "bits per dimension", "samples.png", "lower bound of log p(x)"):
         assert text in card
 
 
-def test_evaluate_beside_baselines(logpx, model: Path, pictures: Path):
-    ended = logpx("evaluate", model, pictures / "test.npz")
+def test_evaluate_beside_baselines(logpx, model: Path, images: Path):
+    ended = logpx("evaluate", model, images / "test.npz")
     assert ended.status == 0, ended.err
     first, _, *rows = ended.out.splitlines()
-    assert first == "297 pictures, bits per dimension, upper bound (mean ± standard error)"
+    assert first == "297 images, bits per dimension, upper bound (mean ± standard error)"
     names = ["this model", "uniform", "independent pixels", "full-covariance Gaussian"]
     assert [row.split("  ")[0] for row in rows] == names
-    document = logpx("evaluate", model, pictures / "test.npz", "--json").document
+    document = logpx("evaluate", model, images / "test.npz", "--json").document
     assert document["unit"] == "bits per dimension"
     assert document["baselines"]["uniform"]["bits_per_dimension"] == pytest.approx(8.0, abs=1e-5)
     assert document["baselines"]["uniform"]["gain"] == pytest.approx(
@@ -81,15 +81,15 @@ def test_evaluate_beside_baselines(logpx, model: Path, pictures: Path):
     assert document["mean"] == pytest.approx(-document["bits_per_dimension"] * 64 * np.log(2))
 
 
-def test_score_names_file_and_picture(logpx, model: Path, pictures: Path, tmp_path: Path):
-    assert logpx("score", model, pictures / "png", "-o", tmp_path / "a.parquet", "--draws", 4).status == 0
+def test_score_names_file_and_image(logpx, model: Path, images: Path, tmp_path: Path):
+    assert logpx("score", model, images / "png", "-o", tmp_path / "a.parquet", "--draws", 4).status == 0
     rows = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pydict()
     assert [os.path.basename(file) for file in rows["file"]] == [f"{index}.png" for index in range(10)]
-    assert rows["picture"] == [1] * 10
-    assert logpx("score", model, pictures / "test.npz", "-o", tmp_path / "b.csv", "--draws", 4).status == 0
+    assert rows["image"] == [1] * 10
+    assert logpx("score", model, images / "test.npz", "-o", tmp_path / "b.csv", "--draws", 4).status == 0
     others = pyarrow.csv.read_csv(tmp_path / "b.csv").to_pydict()
-    assert others["picture"] == list(range(1, 298))
-    # The same pictures with the same numbers, hence the same noise.
+    assert others["image"] == list(range(1, 298))
+    # The same images with the same numbers, hence the same noise.
     assert rows["log_prob_lower"] == pytest.approx(others["log_prob_lower"][:10])
     bits = np.array(rows["log_prob_lower"]) / (-64 * np.log(2))
     assert rows["bits_per_dimension"] == pytest.approx(bits)
@@ -102,8 +102,8 @@ def test_samples_are_a_grid(logpx, model: Path, tmp_path: Path):
     logpx("sample", model, "-n", 10, "-o", tmp_path / "samples.npz", "--seed", 3)
     drawn = np.load(tmp_path / "samples.npz")["images"]
     assert drawn.shape == (10, 1, 8, 8)
-    with Image.open(tmp_path / "samples.png") as picture:
-        grid = np.asarray(picture)
+    with Image.open(tmp_path / "samples.png") as image:
+        grid = np.asarray(image)
     assert grid.shape == (3 * 9 + 1, 4 * 9 + 1)
     np.testing.assert_array_equal(grid[1:9, 1:9], drawn[0, 0])
     assert logpx("sample", model, "-n", 10, "-o", tmp_path / "samples.png").status == 2
@@ -120,9 +120,9 @@ def test_info(logpx, model: Path):
     assert logpx("info", model, "--json").document["metrics"]["images"]["levels"] == 256
 
 
-def test_classes(logpx, pictures: Path, tmp_path: Path):
+def test_classes(logpx, images: Path, tmp_path: Path):
     folder = tmp_path / "model"
-    words = ["fit", pictures / "digits.npz", "-o", folder, "--conditional", "--time", "3s", "-q"]
+    words = ["fit", images / "digits.npz", "-o", folder, "--conditional", "--time", "3s", "-q"]
     assert logpx(*words).status == 0
     document = logpx("sample", folder, "-n", 12, "-o", tmp_path / "a.npz", "--json").document
     assert document["labels"] == [*range(10), 0, 1]
@@ -131,31 +131,31 @@ def test_classes(logpx, pictures: Path, tmp_path: Path):
     ended = logpx("sample", folder, "-n", 4, "--label", "x", "-o", tmp_path / "c.png")
     assert ended.status == 2
     assert "0, 1, 2" in ended.err
-    assert logpx("evaluate", folder, pictures / "test.npz").status == 0
-    ended = logpx("evaluate", folder, pictures / "png")
+    assert logpx("evaluate", folder, images / "test.npz").status == 0
+    ended = logpx("evaluate", folder, images / "png")
     assert (ended.status, "labels" in ended.err) == (3, True)
 
 
 @pytest.fixture(scope="module")
-def vae(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def vae(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images") / "vae"
-    words = ["fit", pictures / "digits.npz", "-o", folder, "--model", "vae", "--latent", 8, "--conditional"]
+    words = ["fit", images / "digits.npz", "-o", folder, "--model", "vae", "--latent", 8, "--conditional"]
     assert main([str(word) for word in [*words, "--time", "4s", "-q"]]) == 0
     return folder
 
 
-def test_vae_end_to_end(logpx, vae: Path, pictures: Path, tmp_path: Path):
+def test_vae_end_to_end(logpx, vae: Path, images: Path, tmp_path: Path):
     ended = logpx("info", vae)
     assert "lower bound" in ended.out
     assert package.load(vae).flow.latent == 8
-    document = logpx("evaluate", vae, pictures / "test.npz", "--json").document
+    document = logpx("evaluate", vae, images / "test.npz", "--json").document
     assert (document["kind"], document["draws"], document["exactness"]) == ("lower bound", None, None)
     assert 2.0 < document["bits_per_dimension"] < 8.0
-    tighter = logpx("evaluate", vae, pictures / "test.npz", "--exactness", 100, "--json").document
+    tighter = logpx("evaluate", vae, images / "test.npz", "--exactness", 100, "--json").document
     assert tighter["exactness"] == 100
     assert tighter["bits_per_dimension"] < document["bits_per_dimension"]
     output = tmp_path / "scores.csv"
-    ended = logpx("score", vae, pictures / "test.npz", "-o", output, "--exactness", 100, "--json")
+    ended = logpx("score", vae, images / "test.npz", "-o", output, "--exactness", 100, "--json")
     assert ended.document["exactness"] == 100
     rows = pyarrow.csv.read_csv(output).to_pydict()
     assert np.mean(rows["bits_per_dimension"]) == pytest.approx(tighter["bits_per_dimension"])
@@ -164,8 +164,8 @@ def test_vae_end_to_end(logpx, vae: Path, pictures: Path, tmp_path: Path):
     assert np.load(tmp_path / "sevens.npz")["images"].shape == (4, 1, 8, 8)
 
 
-def test_exactness_of_a_flow(logpx, model: Path, pictures: Path):
-    words = ["evaluate", model, pictures / "test.npz", "--json"]
+def test_exactness_of_a_flow(logpx, model: Path, images: Path):
+    words = ["evaluate", model, images / "test.npz", "--json"]
     average = logpx(*words, "--draws", 20).document
     weighted = logpx(*words, "--exactness", 20).document
     assert (average["draws"], average["exactness"]) == (20, None)
@@ -214,18 +214,18 @@ def idx_cut_short(folder: Path) -> Path:
 
 BAD = {
     "mixed sizes": (mixed_sizes, ["a.png", "b.png", "8×10"]),
-    "corrupt picture": (corrupt, ["b.png"]),
+    "corrupt image": (corrupt, ["b.png"]),
     "unit floats": (array(np.random.default_rng(0).random((9, 8, 8))), ["255 * x"]),
     "16 bits": (array(np.full((9, 8, 8), 999)), ["row 1", "999", "0..255"]),
     "four channels": (array(np.zeros((9, 8, 8, 4), np.uint8)), ["1 or 3"]),
-    "empty": (array(np.zeros((0, 8, 8), np.uint8)), ["no pictures"]),
-    "one picture": (array(np.zeros((1, 8, 8), np.uint8)), ["one picture"]),
+    "empty": (array(np.zeros((0, 8, 8), np.uint8)), ["no images"]),
+    "one image": (array(np.zeros((1, 8, 8), np.uint8)), ["one image"]),
     "idx cut short": (idx_cut_short, ["320"]),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_pictures_stop_before_training(logpx, name: str, tmp_path: Path):
+def test_bad_images_stop_before_training(logpx, name: str, tmp_path: Path):
     make, mentions = BAD[name]
     source = tmp_path / "source"
     source.mkdir()
@@ -241,7 +241,7 @@ def test_bad_pictures_stop_before_training(logpx, name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "score"])
-def test_pictures_of_another_size(logpx, command: str, model: Path, tmp_path: Path):
+def test_images_of_another_size(logpx, command: str, model: Path, tmp_path: Path):
     np.save(tmp_path / "a.npy", np.zeros((5, 10, 8), np.uint8))
     ended = logpx(command, model, tmp_path / "a.npy")
     assert ended.status == 3
@@ -261,14 +261,14 @@ def test_pictures_of_another_size(logpx, command: str, model: Path, tmp_path: Pa
         (["--model", "glow", "--latent", "8"], "latent"),
     ],
 )
-def test_options_that_do_not_fit(logpx, words: list[str], hint: str, pictures: Path, tmp_path: Path):
-    ended = logpx("fit", pictures / "digits.npz", "-o", tmp_path / "model", *words)
+def test_options_that_do_not_fit(logpx, words: list[str], hint: str, images: Path, tmp_path: Path):
+    ended = logpx("fit", images / "digits.npz", "-o", tmp_path / "model", *words)
     assert ended.status == 2
     assert hint in ended.err
 
 
 @pytest.mark.parametrize("words", [["--conditional"], ["--data", "."], ["--dequantisation", "uniform"]])
-def test_options_of_pictures_do_not_fit_tables(logpx, words: list[str], tables: Path, tmp_path: Path):
+def test_options_of_images_do_not_fit_tables(logpx, words: list[str], tables: Path, tmp_path: Path):
     ended = logpx("fit", tables / "train.csv", "-o", tmp_path / "model", *words)
     assert ended.status == 2
     assert words[0] in ended.err
@@ -282,9 +282,9 @@ def test_output_must_not_be_the_input(logpx, model: Path, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_interrupt_keeps_the_best_model_so_far(started, pictures: Path, tmp_path: Path):
+def test_interrupt_keeps_the_best_model_so_far(started, images: Path, tmp_path: Path):
     folder = tmp_path / "model"
-    running = started("fit", pictures / "digits.npz", "-o", folder, "--time", "10m")
+    running = started("fit", images / "digits.npz", "-o", folder, "--time", "10m")
     said = ""
     while "to stop by" not in said:
         line = running.stderr.readline()
@@ -302,13 +302,13 @@ def test_interrupt_keeps_the_best_model_so_far(started, pictures: Path, tmp_path
     assert [path.name for path in tmp_path.iterdir() if path.name != "model"] == []
 
 
-def test_levels_can_be_said(process, pictures: Path, tmp_path: Path):
+def test_levels_can_be_said(process, images: Path, tmp_path: Path):
     words = ["-o", tmp_path / "model", "--time", "1s", "--levels"]
-    ended = process("fit", pictures / "digits.npz", *words, "17")
+    ended = process("fit", images / "digits.npz", *words, "17")
     assert ended.status == 3
     assert "17 levels" in ended.err
     assert not (tmp_path / "model").exists()
-    assert process("fit", pictures / "digits.npz", *words, "257").status == 2
+    assert process("fit", images / "digits.npz", *words, "257").status == 2
 
 
 def test_parameters_are_those_of_the_model_alone(model: Path):

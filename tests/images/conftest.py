@@ -1,4 +1,4 @@
-"""Small pictures and a flow that is quick to evaluate."""
+"""Small images and a flow that is quick to evaluate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def affine_flow(shape: tuple[int, int, int]) -> Flow:
 
 @pytest.fixture(scope="session")
 def digits() -> np.ndarray:
-    """1797 pictures of 8 × 8 pixels with levels 0..16, two thirds of the border always 0."""
+    """1797 images of 8 × 8 pixels with levels 0..16, two thirds of the border always 0."""
     return load_digits().images.astype(np.uint8)
 
 
@@ -38,17 +38,17 @@ def small_model() -> Callable[..., ImageModel]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder of six grey pictures, 6 × 8, among other files."""
+    """Return a folder of six grey images, 6 × 8, among other files."""
     generator = np.random.default_rng(0)
-    place = tmp_path / "pictures"
+    place = tmp_path / "images"
     place.mkdir()
     for index in range(6):
         Image.fromarray(generator.integers(0, 256, (6, 8), dtype=np.uint8)).save(place / f"{index}.png")
-    (place / "notes.txt").write_text("not a picture")
+    (place / "notes.txt").write_text("not an image")
     return place
 
 
 @pytest.fixture
 def levels_of() -> Callable[[int], torch.Tensor]:
-    """Return a maker of all pictures of one pixel."""
+    """Return a maker of all images of one pixel."""
     return lambda levels: torch.arange(levels).view(-1, 1, 1, 1)

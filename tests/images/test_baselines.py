@@ -16,7 +16,7 @@ def test_histogram_is_the_relative_frequency(digits: np.ndarray):
     table = np.stack([(digits == level).sum(0) for level in range(17)], -1) + 0.1
     table /= table.sum(-1, keepdims=True)
     rows, columns = np.indices((8, 8))
-    expected = [np.log(table[rows, columns, picture]).sum() for picture in digits[:20]]
+    expected = [np.log(table[rows, columns, image]).sum() for image in digits[:20]]
     np.testing.assert_allclose(histogram.log_prob(x[:20]).numpy(), expected, rtol=1e-6)
 
 
@@ -34,7 +34,7 @@ def test_uniform_histogram_costs_the_logarithm_of_the_levels():
     assert value == pytest.approx(-16 * np.log(256))
 
 
-def test_normal_of_pictures_is_the_multivariate_normal():
+def test_normal_of_images_is_the_multivariate_normal():
     x = torch.randn(200, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     normal = FlatNormal((1, 2, 3)).double()
     normal.normal.update(normal.normal.statistics(x.flatten(1)))

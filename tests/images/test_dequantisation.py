@@ -59,7 +59,7 @@ def test_variational_density_is_that_of_its_noise():
     assert bool(((u > 0) & (u < 1)).all())
 
 
-def test_variational_noise_looks_at_the_picture():
+def test_variational_noise_looks_at_the_image():
     variational = randomised(VariationalDequantisation(SHAPE, 16, width=4))
     x = torch.zeros(1, *SHAPE)
     u = variational.noise(x, Noise(0))[0]
@@ -71,7 +71,7 @@ def test_variational_noise_looks_at_the_picture():
 
 @pytest.mark.parametrize("scale", [0.0, 0.3])
 def test_bound_holds_for_any_variational_noise(scale: float):
-    # Under a standard normal of levels the exact probability of a picture is a product of cells.
+    # Under a standard normal of levels the exact probability of an image is a product of cells.
     levels, affine = 8, Affine(SHAPE)
     with torch.no_grad():
         affine.log_scale.fill_(-1.0)
@@ -128,7 +128,7 @@ def test_probabilities_of_whole_levels_sum_to_one():
     error = (p * bound.standard_error).square().sum().sqrt().item()
     assert error < 0.01
     assert p.sum().item() == pytest.approx(1.0, abs=5 * error)
-    # And they are those of the pictures that it draws.
+    # And they are those of the images that it draws.
     drawn = model.sample(20_000, seed=0).flatten(1).long()
     share = torch.bincount(4 * drawn[:, 0] + drawn[:, 1], minlength=16) / 20_000
     torch.testing.assert_close(share.double(), p, atol=0.015, rtol=0)
@@ -158,7 +158,7 @@ def test_more_draws_raise_the_bound_of_whole_levels():
 
 
 @pytest.mark.parametrize("levels", [2, 256])
-def test_extreme_pictures_have_finite_bounds_and_gradients(levels: int):
+def test_extreme_images_have_finite_bounds_and_gradients(levels: int):
     model = vae_of((1, 3, 3), levels).train()
     x = torch.stack([torch.full((1, 3, 3), level) for level in (0, levels - 1)])
     model.log_prob(x).sum().backward()

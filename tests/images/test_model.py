@@ -163,14 +163,14 @@ def test_values_off_the_levels_are_named(small_model, value: float):
     assert f"{value:g}" in str(caught.value)
 
 
-def test_pictures_of_another_shape_are_refused(small_model, digits: np.ndarray):
+def test_images_of_another_shape_are_refused(small_model, digits: np.ndarray):
     with pytest.raises(DataError, match="7×8 pixels with 1 channel, where the model has 8×8"):
         small_model().evaluate(digits[:, 1:])
     with pytest.raises(DataError, match="3 channels"):
         small_model().evaluate(np.zeros((3, 8, 8, 3), np.uint8))
 
 
-def test_fewer_levels_than_the_pictures_have(small_model, digits: np.ndarray):
+def test_fewer_levels_than_the_images_have(small_model, digits: np.ndarray):
     with pytest.raises(DataError, match=r"16 lies outside the 16 levels 0\.\.15"):
         small_model(levels=16).evaluate(digits)
 
@@ -186,7 +186,7 @@ def test_classes_and_contexts_must_agree(small_model):
         small_model().log_prob_lower(torch.zeros(1, 1, 8, 8), draws=0)
 
 
-def test_evaluation_is_the_mean_over_pictures(small_model, digits: np.ndarray):
+def test_evaluation_is_the_mean_over_images(small_model, digits: np.ndarray):
     model = small_model(baselines={"other": small_model()})
     evaluation = model.evaluate(open_images(digits, levels=32), draws=2)
     bits = bits_per_dimension(

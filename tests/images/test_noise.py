@@ -1,4 +1,4 @@
-"""Noise: uniform, and a picture's own."""
+"""Noise: uniform, and an image's own."""
 
 import pytest
 import scipy.stats
@@ -29,7 +29,7 @@ def test_seeds_and_draws_differ():
     assert len({tuple(noise.flatten().tolist()) for noise in noises}) == 6
 
 
-def test_no_pictures_no_noise():
+def test_no_images_no_noise():
     assert Noise(0).uniform(0, (1, 2, 2), LIKE).shape == (0, 1, 2, 2)
 
 

@@ -29,7 +29,7 @@ def test_uniform_model_of_8_bits_costs_8_bits_exactly():
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1 / 256, 0.0), (2 / 256, -1.0), (7.0, 3.0)])
-def test_the_same_pictures_in_any_units_cost_the_same(scale: float, offset: float):
+def test_the_same_images_in_any_units_cost_the_same(scale: float, offset: float):
     # One density, written down for levels y and for v = scale * y + offset.
     shape = (1, 3, 3)
     generator = torch.Generator().manual_seed(1)

@@ -63,13 +63,13 @@ def test_single_bad_steps_are_skipped():
 
 
 def test_a_run_of_bad_steps_rolls_back_and_recovers():
-    model = Faulty(lambda model, x: torch.full((len(x),), 200 <= model.calls < 205))
+    model = Faulty(lambda model, x: torch.full((len(x),), 210 <= model.calls < 215))
     result = fit(model, data(), max_steps=600, learning_rate=0.05, batch_size=8, validation_fraction=0.0)
     assert [event.kind for event in result.events] == ["roll-back", "skipped"]
     assert "half the learning rate; 40 rows" in result.events[0].message
     assert model.log_prob(data()).mean().item() == pytest.approx(closed_form_nats(data()), abs=0.02)
     before = max(record.learning_rate for record in result.history if record.step and record.step <= 200)
-    after = max(record.learning_rate for record in result.history if record.step > 225)
+    after = max(record.learning_rate for record in result.history if record.step > 235)
     assert after < 0.55 * before
 
 
@@ -87,12 +87,13 @@ def test_rows_to_blame_are_left_out():
 
 def test_lasting_trouble_names_row_and_column():
     x = data()
-    x[::4, 1] += 1000.0
+    # So many that hardly a batch is without one.
+    x[::3, 1] += 1000.0
     model = Faulty(lambda model, x: x[:, 1] > 500.0)
     start = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(DivergedError, match="log-density is not finite") as caught:
         fit(model, x, batch_size=16)
-    assert caught.value.row % 4 == 1
+    assert caught.value.row % 3 == 1
     assert caught.value.column == 1
     for name, value in model.state_dict().items():
         assert torch.equal(value, start[name])

@@ -30,7 +30,7 @@ EXPECTED = {
 }
 
 
-def test_the_picture_shows_these_maps():
+def test_the_image_shows_these_maps():
     assert set(SCRIPT["layers"]()) == set(EXPECTED)
 
 

@@ -44,7 +44,7 @@ def logpx(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Answer log p(x): fit a density to a table or to pictures; score, sample, fill in, compare.
+    """Answer log p(x): fit a density to a table or to images; score, sample, fill in, compare.
 
     \b
     Examples:

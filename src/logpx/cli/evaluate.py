@@ -36,7 +36,7 @@ def evaluate(
       logpx evaluate model/ mnist:test --exactness 1000
 
     Give rows that the model has not seen. Means come with their standard errors, in nats per row or, of
-    pictures, in bits per dimension. The baselines, such as independent marginals and a Gaussian with full
+    images, in bits per dimension. The baselines, such as independent marginals and a Gaussian with full
     covariance, were fitted to the same training rows. Differences are paired, row by row.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)

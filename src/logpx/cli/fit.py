@@ -1,4 +1,4 @@
-"""``logpx fit``: a table or pictures in, a model folder out."""
+"""``logpx fit``: a table or images in, a model folder out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logpx.cli.values import parse_duration
 
 __all__ = ["IMAGE_MODELS", "MODELS", "fit"]
 
-#: What --model takes for tables and for pictures; named here so that --help needs no PyTorch.
+#: What --model takes for tables and for images; named here so that --help needs no PyTorch.
 MODELS = ("auto", "gaussian", "gmm", "ppca", "fa", "mppca", "nice", "realnvp", "maf", "iaf", "nsf", "vae")
 IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet", "vae")
 
@@ -31,7 +31,7 @@ def fit(
             "--model",
             "-m",
             metavar="NAME",
-            help=f"Of a table {', '.join(MODELS[:-1])} or {MODELS[-1]}; of pictures "
+            help=f"Of a table {', '.join(MODELS[:-1])} or {MODELS[-1]}; of images "
             f"{', '.join(IMAGE_MODELS[1:-1])} or {IMAGE_MODELS[-1]}.",
         ),
     ] = "auto",
@@ -72,7 +72,7 @@ def fit(
             min=0,
             show_default=False,
             help="Latent dimensions of ppca, fa or mppca, by default as many as serve the rows set aside; "
-            "or of vae, of a table or of pictures.",
+            "or of vae, of a table or of images.",
         ),
     ] = None,
     time: Annotated[
@@ -82,7 +82,7 @@ def fit(
             metavar="DURATION",
             parser=parse_duration,
             show_default=False,
-            help="About how long to take: 90s, 10m, 1h30m. One minute by default, ten for pictures.",
+            help="About how long to take: 90s, 10m, 1h30m. One minute by default, ten for images.",
         ),
     ] = None,
     validation: Annotated[
@@ -96,7 +96,7 @@ def fit(
     ] = None,
     data: Data = None,
     conditional: Annotated[
-        bool, typer.Option("--conditional", help="Pictures: model p(x given class), from their labels.")
+        bool, typer.Option("--conditional", help="Images: model p(x given class), from their labels.")
     ] = False,
     levels: Annotated[
         int | None,
@@ -106,7 +106,7 @@ def fit(
             min=2,
             max=256,
             show_default=False,
-            help="Pictures: pixels are 0 to L-1. 256 by default, or for arrays with no value above 63 the "
+            help="Images: pixels are 0 to L-1. 256 by default, or for arrays with no value above 63 the "
             "smallest power of two that holds them.",
         ),
     ] = None,
@@ -116,7 +116,7 @@ def fit(
             "--dequantisation",
             metavar="NAME",
             show_default=False,
-            help="Pictures: uniform noise, the default, or variational.",
+            help="Images: uniform noise, the default, or variational.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -125,7 +125,7 @@ def fit(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Fit a density to a table or to pictures and write a model folder.
+    """Fit a density to a table or to images and write a model folder.
 
     \b
     Examples:
@@ -138,7 +138,7 @@ def fit(
 
     Columns are inspected first: their kinds, bounds and grids are shown, saved in the model folder, and can
     be overridden. With --model auto several models are fitted, and the best on rows set aside is kept.
-    Pictures are arrays (.npy, .npz), idx files, folders of PNG or JPEG files, or mnist, fashion-mnist,
+    Images are arrays (.npy, .npz), idx files, folders of PNG or JPEG files, or mnist, fashion-mnist,
     cifar10. The first interrupt ends the fit and keeps the best model so far; a second one ends it at once
     and writes nothing.
     """  # noqa: D301 - \b keeps the lines of the examples apart

@@ -26,9 +26,9 @@ def load_model(folder: str, device: str) -> tuple[Subject, Any]:
         if subject.knows(model):
             return subject, model
     raise ModelFolderError(
-        f"holds a {type(model).__name__}, not the model of a table or of pictures",
+        f"holds a {type(model).__name__}, not the model of a table or of images",
         file=folder,
-        fix="use it from Python with logpx.load, or fit a table or pictures with logpx fit",
+        fix="use it from Python with logpx.load, or fit a table or images with logpx fit",
     )
 
 

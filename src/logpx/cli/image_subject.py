@@ -1,4 +1,4 @@
-"""Pictures on the command line."""
+"""Images on the command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ImageSubject(Subject):
     """Arrays, idx files, folders of PNG and JPEG files, and data sets with a name."""
 
     def recognises(self, source: str) -> bool:
-        """Take what one of the formats of pictures recognises."""
+        """Take what one of the formats of images recognises."""
         from logpx.images import holds_images
 
         return holds_images(source)
@@ -42,7 +42,7 @@ class ImageSubject(Subject):
 
         for name in ("columns", "schema", "components"):
             if getattr(request, name):
-                raise UsageError(f"--{name} is for tables, not for pictures", fix=f"leave --{name} out")
+                raise UsageError(f"--{name} is for tables, not for images", fix=f"leave --{name} out")
         image_family_named(request.model).check(
             ImageWishes(dequantisation=request.dequantisation, latent=request.latent)
         )
@@ -70,12 +70,12 @@ class ImageSubject(Subject):
         summary = [f"{result.family}, {result.training.history[-1].step:,} steps"]
         if result.bits_per_dimension is not None:
             value = nats(result.bits_per_dimension, result.standard_error)
-            summary.append(f"{result.validation_rows:,} pictures set aside: {value} {_UNIT}, an upper bound")
+            summary.append(f"{result.validation_rows:,} images set aside: {value} {_UNIT}, an upper bound")
         notes = [f"note: {note}" for note in result.notes]
         return Fitted(result.model, {"source": request.source, **result.to_dict()}, {}, notes, summary)
 
     def score(self, model: ImageModel, request: Request, out: Output) -> None:
-        """Write the bound of every picture, with its file and number."""
+        """Write the bound of every image, with its file and number."""
         import pyarrow as pa
 
         from logpx.images import open_images
@@ -84,7 +84,7 @@ class ImageSubject(Subject):
 
         images = open_images(request.source, data=request.data)
         _refuse_own_input(images, request.output)
-        texts, numbers = {"file": pa.string(), "picture": pa.int64()}, pa.float64()
+        texts, numbers = {"file": pa.string(), "image": pa.int64()}, pa.float64()
         names = ["log_prob_lower", "log_prob_se", "bits_per_dimension"]
         schema = pa.schema([*texts.items(), *((name, numbers) for name in names)])
         mean, worst = RunningMean(), -math.inf
@@ -96,7 +96,7 @@ class ImageSubject(Subject):
                 writer.write(
                     {
                         "file": [place.file for place in places],
-                        "picture": [place.row or 1 for place in places],
+                        "image": [place.row or 1 for place in places],
                         "log_prob_lower": batch.bound.log_prob.numpy(),
                         "log_prob_se": batch.bound.standard_error.numpy(),
                         "bits_per_dimension": bits.numpy(),
@@ -104,7 +104,7 @@ class ImageSubject(Subject):
                 )
                 mean.add(bits)
                 worst = max(worst, float(bits.max()))
-        out.note(f"{mean.count:,} pictures, mean {nats(mean.value, mean.standard_error)} {_UNIT}")
+        out.note(f"{mean.count:,} images, mean {nats(mean.value, mean.standard_error)} {_UNIT}")
         out.document(
             {
                 "output": request.output,
@@ -121,17 +121,17 @@ class ImageSubject(Subject):
         )
 
     def sample(self, model: ImageModel, n: int, labels: str | None, request: Request, out: Output) -> None:
-        """Write new pictures: a grid as .png, or all of them as .npz."""
+        """Write new images: a grid as .png, or all of them as .npz."""
         from logpx.images.writing import check_images_target, write_images
 
         if request.output == "-":
-            raise UsageError("pictures cannot go to stdout", fix="name a file: -o samples.png, or .npz")
+            raise UsageError("images cannot go to stdout", fix="name a file: -o samples.png, or .npz")
         check_images_target(request.output, request.overwrite)
         chosen = _labels(model, n, labels)
         context = None if chosen is None else model.context_of(chosen)
-        pictures = model.sample(n, context, seed=request.seed)
-        write_images(pictures, request.output, model.levels, chosen, request.overwrite)
-        out.note(f"{n:,} pictures")
+        images = model.sample(n, context, seed=request.seed)
+        write_images(images, request.output, model.levels, chosen, request.overwrite)
+        out.note(f"{n:,} images")
         out.document(
             {
                 "output": request.output,
@@ -151,13 +151,13 @@ class ImageSubject(Subject):
         evaluation = model.evaluate(
             images, seed=request.seed, draws=request.draws, exactness=request.exactness
         )
-        out.text(f"{evaluation.rows:,} pictures, {_UNIT}, upper bound (mean ± standard error)")
+        out.text(f"{evaluation.rows:,} images, {_UNIT}, upper bound (mean ± standard error)")
         out.table(_rows(evaluation))
         out.document({**evaluation.to_dict(), "unit": _UNIT, "seed": request.seed})
 
 
 def _labels(model: ImageModel, n: int, labels: str | None) -> Tensor | None:
-    """Return the class of every picture to draw: the one that was asked for, or each in turn."""
+    """Return the class of every image to draw: the one that was asked for, or each in turn."""
     import torch
 
     if labels is None:
@@ -174,7 +174,7 @@ def _refuse_own_input(images: Images, output: str) -> None:
         own = {images.file, images.place(0).file or images.file}
         if any(os.path.exists(file) and os.path.samefile(file, output) for file in own):
             raise UsageError(
-                "the output is a file of the pictures that are scored", file=output, fix="choose another name"
+                "the output is a file of the images that are scored", file=output, fix="choose another name"
             )
 
 

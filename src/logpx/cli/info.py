@@ -64,7 +64,7 @@ def _summary(details: Details) -> list[str]:
         facts["bits/dim"] = f"{bits}, an upper bound"
     if metrics.get("images"):
         shape = metrics["images"]
-        facts["pictures"] = (
+        facts["images"] = (
             f"{shape.get('height')}×{shape.get('width')} pixels, {shape.get('channels')} channels, "
             f"{shape.get('levels')} levels"
         )

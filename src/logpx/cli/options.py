@@ -24,7 +24,7 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         show_default=False,
-        help="A table: a CSV or Parquet file, a folder of such files, or a quoted glob. Or pictures: .npy, "
+        help="A table: a CSV or Parquet file, a folder of such files, or a quoted glob. Or images: .npy, "
         ".npz, an idx file, a folder of PNG or JPEG files, or the name of a data set.",
     ),
 ]
@@ -50,7 +50,7 @@ Draws = Annotated[
     typer.Option(
         "--draws",
         min=1,
-        help="Noises to average over where log p is a lower bound (columns on a grid, pictures).",
+        help="Noises to average over where log p is a lower bound (columns on a grid, images).",
     ),
 ]
 Exactness = Annotated[
@@ -60,7 +60,7 @@ Exactness = Annotated[
         metavar="K",
         min=1,
         show_default=False,
-        help="Samples to spend on each row or picture, say 5000, for a tighter lower bound. Where log p is "
+        help="Samples to spend on each row or image, say 5000, for a tighter lower bound. Where log p is "
         "exact it is ignored.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""``logpx sample``: new rows or pictures from a model."""
+"""``logpx sample``: new rows or images from a model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sample(
             "--output",
             "-o",
             metavar="FILE",
-            help="A .parquet, .csv or .tsv file; - is CSV on stdout. Pictures: a .png grid, or .npz.",
+            help="A .parquet, .csv or .tsv file; - is CSV on stdout. Images: a .png grid, or .npz.",
         ),
     ] = "-",
     label: Annotated[
@@ -35,7 +35,7 @@ def sample(
             "--label",
             metavar="CLASS",
             show_default=False,
-            help="Pictures of a model of classes: which one to draw; by default each in turn.",
+            help="Images of a model of classes: which one to draw; by default each in turn.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -44,7 +44,7 @@ def sample(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw new rows in the table's own units, or new pictures.
+    """Draw new rows in the table's own units, or new images.
 
     \b
     Examples:

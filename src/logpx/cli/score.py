@@ -1,4 +1,4 @@
-"""``logpx score``: log p of every row of a table, or of every picture."""
+"""``logpx score``: log p of every row of a table, or of every image."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def score(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write log p(x) of every row of a table, or of every picture.
+    """Write log p(x) of every row of a table, or of every image.
 
     \b
     Examples:
@@ -55,7 +55,7 @@ def score(
     The column is called log_prob where the number is exact. Where columns lie on a grid, or the model has no
     exact log p (vae), it is a lower bound: the columns are log_prob_lower and log_prob_se, its standard
     error. With --exactness K, K samples are spent on each row, and the bound is tighter. Tables of any length
-    are scored in constant memory. Of pictures, the columns are file, picture (its number there),
+    are scored in constant memory. Of images, the columns are file, image (its number there),
     log_prob_lower, log_prob_se and bits_per_dimension.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)

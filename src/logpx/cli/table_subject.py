@@ -31,12 +31,12 @@ class TableSubject(Subject):
         return isinstance(model, TableModel)
 
     def check(self, request: FitRequest) -> None:
-        """Refuse the options of pictures, and unknown models."""
+        """Refuse the options of images, and unknown models."""
         from logpx.tables.fitting.families import family_named
 
         for name in ("data", "dequantisation", "conditional", "levels"):
             if getattr(request, name):
-                raise UsageError(f"--{name} is for pictures, not for a table", fix=f"leave --{name} out")
+                raise UsageError(f"--{name} is for images, not for a table", fix=f"leave --{name} out")
         if request.model != "auto":
             family_named(request.model)
 
@@ -113,7 +113,7 @@ class TableSubject(Subject):
         from logpx.tables import open_writer
 
         if labels is not None:
-            raise UsageError("--label is for pictures, not for a table", fix="leave --label out")
+            raise UsageError("--label is for images, not for a table", fix="leave --label out")
         with open_writer(request.output, model.arrow_schema, request.overwrite) as writer:
             for batch in model.sample_table(n, seed=request.seed):
                 writer.write(batch)

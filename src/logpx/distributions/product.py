@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from logpx.distributions.base import Distribution, LowerBound, weakest_kind
-from logpx.distributions.seeding import checked_seed
+from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
 from logpx.transforms.base import check_event
 
@@ -92,6 +91,4 @@ def _seed_of_part(seed: int | None, number: int) -> int | None:
     # With one and the same seed, parts of one kind would draw the same numbers.
     if seed is None:
         return None
-    seed = checked_seed(seed)
-    sequence = np.random.SeedSequence(entropy=abs(seed), spawn_key=(int(seed < 0), number, 1))
-    return int(sequence.generate_state(1, np.uint64)[0]) >> 1
+    return derived_seed(seed, number, 1)

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 
-__all__ = ["BLOCK_ROWS", "checked_count", "checked_seed", "draw_rows", "seeded"]
+__all__ = [
+    "BLOCK_ROWS",
+    "checked_count",
+    "checked_seed",
+    "derived_seed",
+    "draw_rows",
+    "generator_of",
+    "seeded",
+]
 
 BLOCK_ROWS = 4096
 
@@ -63,11 +71,34 @@ def _as_whole(value: object) -> int | None:
         return None
 
 
-def _generator(seed: int, block: int) -> torch.Generator:
-    key = np.random.SeedSequence(entropy=abs(seed), spawn_key=(int(seed < 0), block)).generate_state(
-        1, np.uint64
-    )
-    return torch.Generator().manual_seed(int(key[0]) >> 1)
+def derived_seed(seed: int, *words: int) -> int:
+    """Return a seed of its own for what a seed and some numbers name: a block of rows, a draw, an epoch.
+
+    Parameters
+    ----------
+    seed
+        Any whole number.
+    words
+        Numbers from 0 on. Others, or as many more of them, give independent streams.
+
+    Raises
+    ------
+    UsageError
+        If the seed is no whole number.
+
+    Examples
+    --------
+    >>> derived_seed(0, 1) == derived_seed(0, 1), derived_seed(0, 1) == derived_seed(0, 2)
+    (True, False)
+    """
+    seed = checked_seed(seed)
+    sequence = np.random.SeedSequence(entropy=abs(seed), spawn_key=(int(seed < 0), *words))
+    return int(sequence.generate_state(1, np.uint64)[0]) >> 1
+
+
+def generator_of(seed: int, *words: int) -> torch.Generator:
+    """Return a generator on the CPU that starts at a `derived_seed`."""
+    return torch.Generator().manual_seed(derived_seed(seed, *words))
 
 
 def draw_rows(
@@ -107,7 +138,7 @@ def draw_rows(
     seed = checked_seed(seed)
     # On the CPU whatever the device, so that a seed means the same rows everywhere.
     cpu = torch.device("cpu")
-    blocks = [draw(BLOCK_ROWS, _generator(seed, block), cpu) for block in range(-(-n // BLOCK_ROWS))]
+    blocks = [draw(BLOCK_ROWS, generator_of(seed, block), cpu) for block in range(-(-n // BLOCK_ROWS))]
     return torch.cat(blocks)[:n].to(like.device) if blocks else draw(0, None, like.device)
 
 

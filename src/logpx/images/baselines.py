@@ -1,4 +1,4 @@
-"""Simple distributions of pictures, to compare a model with."""
+"""Simple distributions of images, to compare a model with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logpx.transforms.base import check_event, sum_over_event
 
 __all__ = ["FlatNormal", "PixelHistogram", "UniformLevels"]
 
-# A tenth of a picture on every level: no level is impossible.
+# A tenth of an image on every level: no level is impossible.
 _PSEUDO_COUNT = 0.1
 
 
@@ -51,7 +51,7 @@ class PixelHistogram(Distribution):
         self.logits.copy_((counts.double() + _PSEUDO_COUNT).log().to(self.logits.dtype))
 
     def counts(self, x: Tensor) -> Tensor:
-        """Return how often each pixel has each level in some pictures; those of different pictures add up."""
+        """Return how often each pixel has each level in some images; those of different images add up."""
         total = torch.zeros(self.logits.shape, dtype=torch.int64)
         index = x.cpu().to(torch.int64).movedim(0, -1)
         return total.scatter_add_(-1, index, torch.ones_like(index))
@@ -64,7 +64,7 @@ class PixelHistogram(Distribution):
         return sum_over_event(chosen.gather(-1, index).movedim(-1, 0), self.event_shape)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw pictures of whole levels, shape ``(n, C, H, W)``."""
+        """Draw images of whole levels, shape ``(n, C, H, W)``."""
         uniforms = draw_rows(
             n,
             seed,
@@ -79,7 +79,7 @@ class PixelHistogram(Distribution):
 
 
 class FlatNormal(Distribution):
-    """A normal distribution with full covariance over all pixels and channels of a picture.
+    """A normal distribution with full covariance over all pixels and channels of an image.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class FlatNormal(Distribution):
         return self.normal.log_prob(x.flatten(-3))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw pictures, shape ``(n, C, H, W)``."""
+        """Draw images, shape ``(n, C, H, W)``."""
         return self.normal.sample(n, seed=seed).view(n, *self.event_shape)
 
 
@@ -136,7 +136,7 @@ class UniformLevels(Distribution):
         return x.new_full(rows, -math.prod(self.event_shape) * math.log(self.levels), dtype=dtype)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw pictures of whole levels, shape ``(n, C, H, W)``."""
+        """Draw images of whole levels, shape ``(n, C, H, W)``."""
         uniforms = draw_rows(
             n,
             seed,

@@ -26,7 +26,7 @@ class Dequantisation(Configured, nn.Module):
     """
 
     def noise(self, x: Tensor, source: Noise) -> tuple[Tensor, Tensor]:
-        """Draw one u per picture.
+        """Draw one u per image.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class Dequantisation(Configured, nn.Module):
         Parameters
         ----------
         density
-            Of pictures in its own units.
+            Of images in its own units.
         units
             From levels to these.
         x, source
@@ -114,7 +114,7 @@ class Dequantisation(Configured, nn.Module):
 
 
 class UniformDequantisation(Dequantisation):
-    """Uniform noise over one level, whatever the picture: log q is 0.
+    """Uniform noise over one level, whatever the image: log q is 0.
 
     References
     ----------

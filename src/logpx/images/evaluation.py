@@ -1,4 +1,4 @@
-"""How good a model of pictures is on some, in bits per dimension, beside baselines."""
+"""How good a model of images is on some, in bits per dimension, beside baselines."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["ImageComparison", "ImageEvaluation", "ScoredImages", "Tally"]
 
 @dataclass(frozen=True)
 class ScoredImages:
-    """The scores of consecutive pictures.
+    """The scores of consecutive images.
 
     Attributes
     ----------
     start : int
-        The number of pictures before the batch.
+        The number of images before the batch.
     bound : LowerBound
         In nats, float64.
     bits_per_dimension : Tensor of float64
@@ -36,12 +36,12 @@ class ScoredImages:
 
 @dataclass(frozen=True)
 class ImageComparison:
-    """How a baseline does on the same pictures.
+    """How a baseline does on the same images.
 
     Attributes
     ----------
     bits_per_dimension, standard_error : float
-        Mean over the pictures, and its standard error.
+        Mean over the images, and its standard error.
     gain, gain_standard_error : float
         How many bits per dimension the model saves, and the standard error of the paired difference.
     """
@@ -54,25 +54,25 @@ class ImageComparison:
 
 @dataclass(frozen=True)
 class ImageEvaluation:
-    """The quality of a model of pictures.
+    """The quality of a model of images.
 
     Attributes
     ----------
     bits_per_dimension, standard_error : float
-        Mean over the pictures, and its standard error; an upper bound of the true cost, as log p is bounded
+        Mean over the images, and its standard error; an upper bound of the true cost, as log p is bounded
         from below.
     mean, mean_standard_error : float
-        The mean of the lower bound of log p(x) in nats per picture, and its standard error.
+        The mean of the lower bound of log p(x) in nats per image, and its standard error.
     kind : str
         ``exact`` or ``lower bound``.
     rows : int
-        The number of pictures.
+        The number of images.
     draws : int or None
-        Draws of noise per picture; None where there is no noise.
+        Draws of noise per image; None where there is no noise.
     exactness : int or None
-        Samples of the importance-weighted bound of each picture; None where it was left to the model.
+        Samples of the importance-weighted bound of each image; None where it was left to the model.
     baselines : mapping of str to ImageComparison
-        The same pictures under simple models.
+        The same images under simple models.
     """
 
     bits_per_dimension: float
@@ -91,12 +91,12 @@ class ImageEvaluation:
 
 
 class Tally:
-    """The means of a model and its baselines over pictures, taken batch by batch.
+    """The means of a model and its baselines over images, taken batch by batch.
 
     Parameters
     ----------
     event_shape
-        The shape of a picture.
+        The shape of an image.
     baselines
         What the model is compared with, by name.
     """
@@ -118,7 +118,7 @@ class Tally:
             self._gains[name].add(other - bits)
 
     def evaluation(self, kind: str, draws: int | None, exactness: int | None) -> ImageEvaluation:
-        """Return the evaluation of all pictures so far."""
+        """Return the evaluation of all images so far."""
         baselines = {
             name: ImageComparison(
                 other.value,

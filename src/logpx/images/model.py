@@ -18,7 +18,7 @@ from logpx.images.evaluation import ImageEvaluation, ScoredImages, Tally
 from logpx.images.noise import Noise
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.images.sampling import sample_pictures
+from logpx.images.sampling import sample_images
 from logpx.images.units import bits_per_dimension
 from logpx.transforms import Transform
 from logpx.transforms.base import check_event
@@ -30,7 +30,7 @@ _START_ROWS = 512
 
 
 class ImageModel(Distribution):
-    r"""A distribution over pictures of whole levels 0, 1, ..., L - 1.
+    r"""A distribution over images of whole levels 0, 1, ..., L - 1.
 
     Noise u over exactly one level is added, and a density of the real numbers x + u bounds the probability of
     the levels x from below (Jensen's inequality),
@@ -38,13 +38,13 @@ class ImageModel(Distribution):
     .. math:: \log P(x) \ge E_{q(u | x)}[\log p(x + u) - \log q(u | x)],
 
     with the log abs(det) of every change of units within. A distribution of whole levels, such as a VAE with
-    a likelihood of levels, takes no noise: `NoDequantisation`. The class of a picture, one-hot, may be a
+    a likelihood of levels, takes no noise: `NoDequantisation`. The class of an image, one-hot, may be a
     context.
 
     Parameters
     ----------
     flow
-        The density of preprocessed pictures, of event shape (C, H, W), or their distribution.
+        The density of preprocessed images, of event shape (C, H, W), or their distribution.
     levels
         The number of levels L.
     dequantisation
@@ -54,7 +54,7 @@ class ImageModel(Distribution):
     classes
         The names of the classes that the flow is conditioned on; as many as it has context features.
     baselines
-        Simple distributions of the same pictures by name, for `evaluate`.
+        Simple distributions of the same images by name, for `evaluate`.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class ImageModel(Distribution):
         if len(self.event_shape) != 3:
             raise UsageError(
                 f"a flow of event shape {self.event_shape}",
-                fix="build it for pictures: (channels, height, width)",
+                fix="build it for images: (channels, height, width)",
             )
         if classes is not None and len(classes) != self.context_features:
             raise UsageError(
@@ -107,7 +107,7 @@ class ImageModel(Distribution):
         """Return the lower bound with one draw of noise, in nats, shape ``(n,)``; see `log_prob_lower`.
 
         This is what training maximises. The noise is fresh in training mode, from torch's global generator,
-        and fixed in evaluation mode, where picture i always gets the same.
+        and fixed in evaluation mode, where image i always gets the same.
         """
         check_event(x, self.event_shape)
         if self.training:
@@ -136,14 +136,14 @@ class ImageModel(Distribution):
         x
             Whole levels, shape ``(n, C, H, W)``, of any type.
         draws
-            How many draws of noise per picture, 1 by default; without noise, those of the distribution.
+            How many draws of noise per image, 1 by default; without noise, those of the distribution.
         seed
-            Seed of the noise; a picture's noise depends on the seed, its number and the draw alone. Draws of
+            Seed of the noise; an image's noise depends on the seed, its number and the draw alone. Draws of
             a distribution of levels are its own.
         context
             Shape ``(n, context_features)``; see `context_of`.
         first
-            The number of pictures before these.
+            The number of images before these.
         exactness
             A number K of samples for one importance-weighted bound in place of the average: the log of the
             mean over K noises, or K draws of a distribution of levels. The more, the nearer to log p(x), in
@@ -158,7 +158,7 @@ class ImageModel(Distribution):
         Raises
         ------
         DataError
-            If a value is no whole level of the model; names the picture.
+            If a value is no whole level of the model; names the image.
         UsageError
             If the shape is another, or the context does not fit.
 
@@ -197,23 +197,23 @@ class ImageModel(Distribution):
     def score(
         self, source: Any, seed: int = 0, draws: int = 8, exactness: int | None = None
     ) -> Iterator[ScoredImages]:
-        """Score pictures, anything that `open_images` takes, in memory that does not grow with their number.
+        """Score images, anything that `open_images` takes, in memory that does not grow with their number.
 
         Parameters
         ----------
         source
-            The pictures.
+            The images.
         seed
             Of the draws.
         draws
-            Draws of noise per picture, where there is noise.
+            Draws of noise per image, where there is noise.
         exactness
             As in `log_prob_lower`.
 
         Raises
         ------
         DataError
-            If the pictures have another shape, levels or, for a model of classes, no labels.
+            If the images have another shape, levels or, for a model of classes, no labels.
         """
         for start, x, context in self._batches(source):
             bound = self.log_prob_lower(x, self.dequantisation.noises(draws), seed, context, start, exactness)
@@ -223,7 +223,7 @@ class ImageModel(Distribution):
     def evaluate(
         self, source: Any, seed: int = 0, draws: int = 1, exactness: int | None = None
     ) -> ImageEvaluation:
-        """Return the mean bits per dimension of pictures and its standard error, beside the baselines.
+        """Return the mean bits per dimension of images and its standard error, beside the baselines.
 
         Parameters
         ----------
@@ -238,14 +238,14 @@ class ImageModel(Distribution):
 
     @torch.no_grad()
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw pictures of whole levels, shape ``(n, C, H, W)``, uint8.
+        """Draw images of whole levels, shape ``(n, C, H, W)``, uint8.
 
-        With a seed, picture i depends only on the seed and i. A context is ``(n, context_features)`` or
+        With a seed, image i depends only on the seed and i. A context is ``(n, context_features)`` or
         ``(context_features,)``; see `context_of`.
         """
         n = checked_count(n)
         self.check_context(context, (n,))
-        z = sample_pictures(self.flow, n, context, seed)
+        z = sample_images(self.flow, n, context, seed)
         y = torch.cat([self.preprocessing.inverse(part)[0] for part in torch.split(z, _CHUNK)]) if n else z
         return y.floor().clamp(0, self.levels - 1).to(torch.uint8)
 
@@ -270,7 +270,7 @@ class ImageModel(Distribution):
         return functional.one_hot(numbers, self.context_features).to(like.device, like.dtype)
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
-        """Set the flow's data-dependent statistics from some of the pictures, once."""
+        """Set the flow's data-dependent statistics from some of the images, once."""
         step = max(1, len(x) // _START_ROWS)
         x, context = x[::step], None if context is None else context[::step]
         x = x.to(self._like().dtype)
@@ -295,7 +295,7 @@ class ImageModel(Distribution):
                 f"the pixel value {x[index][wrong[index]][0].item():g}, where a whole level of "
                 f"0..{self.levels - 1} was expected",
                 row=first + index + 1,
-                fix="give pixels as whole levels, as in the pictures that the model was fitted to",
+                fix="give pixels as whole levels, as in the images that the model was fitted to",
             )
 
     def _batches(self, source: Any) -> Iterator[tuple[int, Tensor, Tensor | None]]:

@@ -1,12 +1,13 @@
-"""Uniform noise of which a picture's share depends only on seed, number and draw."""
+"""Uniform noise of which an image's share depends only on seed, number and draw."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from logpx.distributions.seeding import generator_of
 
 __all__ = ["Noise"]
 
@@ -15,16 +16,16 @@ _BLOCK = 32
 
 @dataclass(frozen=True)
 class Noise:
-    """Where the noise of consecutive pictures comes from.
+    """Where the noise of consecutive images comes from.
 
     Attributes
     ----------
     seed : int or None
         None for torch's global generator, as in training.
     first : int
-        The number of pictures before these.
+        The number of images before these.
     draw : int
-        Which of several independent draws for the same pictures.
+        Which of several independent draws for the same images.
 
     Examples
     --------
@@ -53,8 +54,4 @@ class Noise:
         return whole[skipped : skipped + n].to(like.device)
 
     def _generator(self, block: int) -> torch.Generator:
-        seed = self.seed or 0
-        key = np.random.SeedSequence([abs(seed), int(seed < 0), block, self.draw]).generate_state(
-            1, np.uint64
-        )
-        return torch.Generator().manual_seed(int(key[0]) >> 1)
+        return generator_of(self.seed or 0, block, self.draw)

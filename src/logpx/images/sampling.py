@@ -1,23 +1,22 @@
-"""Pictures drawn in blocks, so that picture i depends only on the seed and i."""
+"""Images drawn in blocks, so that image i depends only on the seed and i."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.distributions.seeding import checked_seed
+from logpx.distributions.seeding import derived_seed
 
-__all__ = ["sample_pictures"]
+__all__ = ["sample_images"]
 
 _BLOCK = 64
 
 
-def sample_pictures(
+def sample_images(
     flow: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
 ) -> Tensor:
-    """Draw from a distribution of pictures with memory for 64 at a time.
+    """Draw from a distribution of images with memory for 64 at a time.
 
     Parameters
     ----------
@@ -34,7 +33,7 @@ def sample_pictures(
     --------
     >>> from logpx.distributions import StandardNormal
     >>> normal = StandardNormal((1, 2, 2))
-    >>> torch.equal(sample_pictures(normal, 100, seed=1)[:70], sample_pictures(normal, 70, seed=1))
+    >>> torch.equal(sample_images(normal, 100, seed=1)[:70], sample_images(normal, 70, seed=1))
     True
     """
     blocks = []
@@ -49,8 +48,4 @@ def sample_pictures(
 
 
 def _key(seed: int | None, block: int) -> int | None:
-    if seed is None:
-        return None
-    seed = checked_seed(seed)
-    state = np.random.SeedSequence([abs(seed), int(seed < 0), block]).generate_state(1, np.uint64)
-    return int(state[0]) >> 1
+    return None if seed is None else derived_seed(seed, block)

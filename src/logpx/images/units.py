@@ -16,7 +16,7 @@ Number = TypeVar("Number", float, Tensor)
 
 
 def bits_per_dimension(log_prob: Number, event_shape: Sequence[int], step: float = 1.0) -> Number:
-    r"""Return the cost of a picture in bits per dimension.
+    r"""Return the cost of an image in bits per dimension.
 
     .. math:: -\frac{\log p(x) + D \log s}{D \log 2}
 
@@ -26,9 +26,9 @@ def bits_per_dimension(log_prob: Number, event_shape: Sequence[int], step: float
     Parameters
     ----------
     log_prob
-        Log-probability of a picture, or the log-density of a dequantised one, in nats; any shape.
+        Log-probability of an image, or the log-density of a dequantised one, in nats; any shape.
     event_shape
-        The shape of a picture.
+        The shape of an image.
     step
         The distance of two neighbouring levels in the units of x.
 
@@ -59,7 +59,7 @@ def bits_per_dimension(log_prob: Number, event_shape: Sequence[int], step: float
     dimensions = math.prod(event_shape)
     if dimensions < 1:
         raise UsageError(
-            f"a picture of shape {tuple(event_shape)} has no pixel", fix="give its shape (C, H, W)"
+            f"an image of shape {tuple(event_shape)} has no pixel", fix="give its shape (C, H, W)"
         )
     if not 0.0 < step < math.inf:
         raise UsageError(f"a step of {step} between levels", fix="give a positive step")

@@ -15,13 +15,13 @@ from logpx.transforms import Chain, Checkerboard, Coupling, Logit, Sigmoid
 __all__ = ["VariationalDequantisation"]
 
 
-class _PictureConditioner(nn.Module):
-    """A convolutional net of one half of a checkerboard and a whole picture, which is its context.
+class _ImageConditioner(nn.Module):
+    """A convolutional net of one half of a checkerboard and a whole image, which is its context.
 
     Parameters
     ----------
     event_shape
-        Channels, height and width of the picture.
+        Channels, height and width of the image.
     parameters
         Outputs per element of the other half.
     width, blocks
@@ -34,7 +34,7 @@ class _PictureConditioner(nn.Module):
         super().__init__()
         self._shape = tuple(event_shape)
         channels = self._shape[0]
-        # Half a checkerboard has twice the channels at half the size; a whole picture four times.
+        # Half a checkerboard has twice the channels at half the size; a whole image four times.
         self.net = ConvolutionalResNet(6 * channels, 2 * channels * parameters, width, blocks)
 
     def forward(self, kept: Tensor, context: Tensor) -> Tensor:
@@ -45,10 +45,10 @@ class _PictureConditioner(nn.Module):
         kept
             Shape ``(n, 2C, H/2, W/2)``.
         context
-            A picture with every pixel in [-1, 1], flattened: shape ``(n, C H W)``.
+            An image with every pixel in [-1, 1], flattened: shape ``(n, C H W)``.
         """
-        picture = nn.functional.pixel_unshuffle(context.view(*context.shape[:-1], *self._shape), 2)
-        outputs: Tensor = self.net(torch.cat([kept, picture], -3))
+        image = nn.functional.pixel_unshuffle(context.view(*context.shape[:-1], *self._shape), 2)
+        outputs: Tensor = self.net(torch.cat([kept, image], -3))
         return outputs
 
 
@@ -56,7 +56,7 @@ class VariationalDequantisation(Dequantisation):
     r"""A conditional flow q(u given x), trained together with the model to make the bound tight.
 
     Uniform noise is taken to the real line, through affine couplings on a checkerboard whose nets see the
-    picture, and back to (0, 1). Untrained couplings are the identity, so that it starts as
+    image, and back to (0, 1). Untrained couplings are the identity, so that it starts as
     `UniformDequantisation`.
 
     Parameters
@@ -98,7 +98,7 @@ class VariationalDequantisation(Dequantisation):
         couplings = [
             Coupling(
                 partition=Checkerboard(shape, flip=bool(index % 2)),
-                net=_PictureConditioner(shape, 2, width, blocks),
+                net=_ImageConditioner(shape, 2, width, blocks),
                 context=size,
             )
             for index in range(layers)
@@ -107,7 +107,7 @@ class VariationalDequantisation(Dequantisation):
         self.transform = Chain([Logit(shape), *couplings, Sigmoid(shape)])
 
     def noise(self, x: Tensor, source: Noise) -> tuple[Tensor, Tensor]:
-        """Draw uniforms, and shape them by the picture."""
+        """Draw uniforms, and shape them by the image."""
         context = (x * (2.0 / (self._levels - 1)) - 1.0).flatten(1)
         u, ladj = self.transform.forward(source.uniform(len(x), tuple(x.shape[1:]), x), context)
         return u, -ladj

@@ -1,4 +1,4 @@
-"""Writing pictures: a PNG grid, or all of them as .npz; the file appears whole or not at all."""
+"""Writing images: a PNG grid, or all of them as .npz; the file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_images_target(path: str | os.PathLike[str], overwrite: bool = False) -
     target = os.fspath(path)
     if not target.lower().endswith(_ENDINGS):
         raise UsageError(
-            "pictures are written as .png, one grid, or as .npz", file=target, fix="name the file samples.png"
+            "images are written as .png, one grid, or as .npz", file=target, fix="name the file samples.png"
         )
     if os.path.isdir(target):
         raise UsageError("the output is a folder", file=target, fix="give the name of a file")
@@ -56,12 +56,12 @@ def check_images_target(path: str | os.PathLike[str], overwrite: bool = False) -
     return target
 
 
-def grid_of(pictures: Tensor, levels: int = 256) -> NDArray[np.uint8]:
-    """Return pictures as one: rows of a square grid, with a line of one pixel in between.
+def grid_of(images: Tensor, levels: int = 256) -> NDArray[np.uint8]:
+    """Return images as one: rows of a square grid, with a line of one pixel in between.
 
     Parameters
     ----------
-    pictures
+    images
         Whole levels, shape ``(n, C, H, W)``, uint8.
     levels
         The number of levels, which are spread over 0..255.
@@ -69,7 +69,7 @@ def grid_of(pictures: Tensor, levels: int = 256) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8
-        Shape ``(height, width)`` of grey pictures, ``(height, width, 3)`` of colour.
+        Shape ``(height, width)`` of grey images, ``(height, width, 3)`` of colour.
 
     Examples
     --------
@@ -77,30 +77,30 @@ def grid_of(pictures: Tensor, levels: int = 256) -> NDArray[np.uint8]:
     >>> grid_of(torch.zeros(5, 1, 8, 8, dtype=torch.uint8)).shape
     (19, 28)
     """
-    count, channels, height, width = pictures.shape
+    count, channels, height, width = images.shape
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     whole = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, channels), 128, np.uint8)
-    spread = np.rint(pictures.cpu().numpy() * (255.0 / (levels - 1))).astype(np.uint8)
-    for index, picture in enumerate(spread):
+    spread = np.rint(images.cpu().numpy() * (255.0 / (levels - 1))).astype(np.uint8)
+    for index, image in enumerate(spread):
         row, column = divmod(index, columns)
         top, left = row * (height + 1) + 1, column * (width + 1) + 1
-        whole[top : top + height, left : left + width] = np.moveaxis(picture, 0, 2)
+        whole[top : top + height, left : left + width] = np.moveaxis(image, 0, 2)
     return whole[..., 0] if channels == 1 else whole
 
 
 def write_images(
-    pictures: Tensor,
+    images: Tensor,
     path: str | os.PathLike[str],
     levels: int = 256,
     labels: Tensor | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write pictures into a file: .png is one grid of them, .npz an array ``images`` (n, C, H, W).
+    """Write images into a file: .png is one grid of them, .npz an array ``images`` (n, C, H, W).
 
     Parameters
     ----------
-    pictures
+    images
         Whole levels, shape ``(n, C, H, W)``, uint8.
     path
         The file.
@@ -114,22 +114,22 @@ def write_images(
     Raises
     ------
     UsageError
-        If the name is none of those, the file exists, or there are no pictures or too many for a grid.
+        If the name is none of those, the file exists, or there are no images or too many for a grid.
     ResourceError
         If the disk is full or the file cannot be written.
     """
     target = check_images_target(path, overwrite)
     stream = io.BytesIO()
     if target.lower().endswith(".png"):
-        if not 1 <= len(pictures) <= _MOST_IN_GRID:
+        if not 1 <= len(images) <= _MOST_IN_GRID:
             raise UsageError(
-                f"a grid of {len(pictures):,} pictures",
+                f"a grid of {len(images):,} images",
                 file=target,
                 fix=f"draw 1 to {_MOST_IN_GRID:,}, or write .npz",
             )
-        pillow().fromarray(grid_of(pictures, levels)).save(stream, format="PNG")
+        pillow().fromarray(grid_of(images, levels)).save(stream, format="PNG")
     else:
-        arrays: dict[str, Any] = {"images": pictures.cpu().numpy()}
+        arrays: dict[str, Any] = {"images": images.cpu().numpy()}
         if labels is not None:
             arrays["labels"] = labels.cpu().numpy()
         np.savez_compressed(stream, **arrays)

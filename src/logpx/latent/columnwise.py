@@ -6,11 +6,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from logpx.distributions.seeding import checked_count, checked_seed
+from logpx.distributions.seeding import checked_count, generator_of
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.imputation import best_cells, drawn_cells, embedded
@@ -132,7 +131,7 @@ class ColumnwiseMixture(LatentMixture):
             return best_cells(self.parts, x, shares)
         if checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
-        generator = None if seed is None else _generator(seed)
+        generator = None if seed is None else generator_of(seed)
         device = x.device if generator is None else torch.device("cpu")
         uniform = torch.rand(draws, len(x), 1, generator=generator, device=device, dtype=torch.float64)
         chosen = (uniform >= shares.to(device).cumsum(1)[:, :-1]).sum(-1)
@@ -180,9 +179,3 @@ class ColumnwiseMixture(LatentMixture):
         result.parts.load_state_dict(parts.state_dict())
         result.logits.copy_(logits)
         return result
-
-
-def _generator(seed: int) -> torch.Generator:
-    seed = checked_seed(seed)
-    (state,) = np.random.SeedSequence([abs(seed), int(seed < 0)]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state) >> 1)

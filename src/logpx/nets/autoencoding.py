@@ -1,4 +1,4 @@
-"""Convolutional residual networks from a picture to numbers, and from numbers to a picture."""
+"""Convolutional residual networks from an image to numbers, and from numbers to an image."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _ResidualBlock(nn.Module):
 
 
 class ConvolutionalEncoder(Configured, nn.Module):
-    """From a picture to numbers: halvings with a residual block after each, then a linear layer.
+    """From an image to numbers: halvings with a residual block after each, then a linear layer.
 
     The output starts at zero. The context enters every halving, every block and, directly, the output. An odd
     height or width is halved upwards. There is no normalization, so that rows never depend on each other.
@@ -64,7 +64,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
     Raises
     ------
     UsageError
-        If an argument cannot be meant, or a picture has another shape.
+        If an argument cannot be meant, or an image has another shape.
 
     References
     ----------
@@ -86,7 +86,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        self.event_shape = _picture_shape(event_shape)
+        self.event_shape = _image_shape(event_shape)
         check_widths(hidden)
         self.activation = overwriting_activation(activation)
         channels, *size = self.event_shape
@@ -113,7 +113,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
         """
         if x.shape[-3:] != self.event_shape:
             raise UsageError(
-                f"{type(self).__name__} takes pictures of shape {self.event_shape}, but got a tensor of "
+                f"{type(self).__name__} takes images of shape {self.event_shape}, but got a tensor of "
                 f"shape {tuple(x.shape)}",
                 fix=f"give shape (*rows, {', '.join(map(str, self.event_shape))}), not flattened",
             )
@@ -127,7 +127,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
 
 
 class ConvolutionalDecoder(Configured, nn.Module):
-    """From numbers to a picture: a linear layer, then residual blocks, with the picture doubled after each.
+    """From numbers to an image: a linear layer, then residual blocks, with the image doubled after each.
 
     The output starts at zero. The context enters the linear layer, every block, every doubling and, directly,
     the output. Height and width may be odd: what a doubling yields too much is cut off. There is no
@@ -138,9 +138,9 @@ class ConvolutionalDecoder(Configured, nn.Module):
     in_features
         The number of inputs.
     event_shape
-        Channels, height and width of the picture, of any size.
+        Channels, height and width of the image, of any size.
     numbers
-        How many outputs there are for every value of the picture, the first of all values first, as the
+        How many outputs there are for every value of the image, the first of all values first, as the
         likelihoods in `logpx.distributions.likelihoods` take them.
     hidden
         Channels before each doubling, from coarse to fine.
@@ -178,7 +178,7 @@ class ConvolutionalDecoder(Configured, nn.Module):
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        channels, *size = _picture_shape(event_shape)
+        channels, *size = _image_shape(event_shape)
         check_count("in_features", in_features)
         check_count("numbers", numbers)
         check_widths(hidden)
@@ -222,10 +222,10 @@ class ConvolutionalDecoder(Configured, nn.Module):
         return h.contiguous().view(*rows, *h.shape[1:])
 
 
-def _picture_shape(event_shape: Sequence[int]) -> tuple[int, ...]:
+def _image_shape(event_shape: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(event_shape, Sequence) or len(event_shape) != 3:
         raise UsageError(
-            f"an event shape of {event_shape}, where that of a picture was expected",
+            f"an event shape of {event_shape}, where that of an image was expected",
             fix="give (channels, height, width)",
         )
     for name, size in zip(("channels", "height", "width"), event_shape, strict=True):

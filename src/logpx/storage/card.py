@@ -42,7 +42,7 @@ def model_card(
 
 def _summary(config: Mapping[str, Any], schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
     model = (metrics.get("chosen") or {}).get("model") or config["model"]["class"]
-    of = "rows of a table" if schema is not None else _pictures(metrics) or "arrays"
+    of = "rows of a table" if schema is not None else _images(metrics) or "arrays"
     answer = _ANSWERS.get(str(metrics.get("kind")), "log p(x)")
     size = f"{config['parameters']:,} parameters"
     text = f"A density over {of}: model `{model}`, {size}. It gives {answer}, in nats."
@@ -50,12 +50,12 @@ def _summary(config: Mapping[str, Any], schema: Mapping[str, Any] | None, metric
     return text if source is None else f"{text}\n\nFitted to {_escape(source)}."
 
 
-def _pictures(metrics: Mapping[str, Any]) -> str:
+def _images(metrics: Mapping[str, Any]) -> str:
     images = metrics.get("images")
     if not images:
         return ""
     size = f"{images.get('height')}×{images.get('width')} pixels, {images.get('channels')} channels"
-    return f"pictures of {size} and {images.get('levels')} levels"
+    return f"images of {size} and {images.get('levels')} levels"
 
 
 def _held_out(metrics: Mapping[str, Any]) -> str:
@@ -137,7 +137,7 @@ def _limits(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str
 def _use(name: str, schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
     quoted, word = json.dumps(name, ensure_ascii=False), shlex.quote(name)
     if metrics.get("images"):
-        use = 'model.evaluate("new.npz")\npictures = model.sample(64, seed=0)'
+        use = 'model.evaluate("new.npz")\nimages = model.sample(64, seed=0)'
         shell = f"logpx evaluate {word} new.npz\nlogpx sample {word} -n 64 -o samples.png"
     elif schema is not None:
         use = 'model.log_prob("new.csv")'

@@ -7,13 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions import Distribution, LowerBound
-from logpx.distributions.seeding import checked_count
+from logpx.distributions.seeding import checked_count, derived_seed
 from logpx.errors import UsageError
 from logpx.tables.columns.supports import Supports
 
@@ -209,14 +208,6 @@ class Effort:
                 [supports.dequantise(x, seed=seed, first_row=start, draw=draw) for draw in several]
             )
             for pool, density in zip(pools, densities, strict=True):
-                found = density.log_prob_lower(noisy, self.draws, _seed_of(seed, number), first=start)
+                found = density.log_prob_lower(noisy, self.draws, derived_seed(seed, number), first=start)
                 pool.add(LowerBound(*(part.view(len(several), len(x)) for part in found)))
         return [pool.bound() for pool in pools]
-
-
-def _seed_of(seed: int, noise: int) -> int:
-    """Return the seed of the draws of z for one of the noises."""
-    if not noise:
-        return seed
-    state = np.random.SeedSequence(seed, spawn_key=(noise,)).generate_state(1, np.uint64)
-    return int(state[0]) >> 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
+from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
 from logpx.latent import VAE
 from logpx.tables.columns.labels import Labels
@@ -29,8 +29,9 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
     x
         Shape ``(n, d)``, float64, columns on a grid dequantised for draws; NaN is missing.
     words
-        The seed of a draw from the joint conditional distribution, as words. None is the best guess: the
-        mean of the conditional distribution on the column's scale, and the most probable label.
+        The seed of a draw from the joint conditional distribution, and numbers that name the draw. None is
+        the best guess: the mean of the conditional distribution on the column's scale, and the most probable
+        label.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
         If the model cannot tell what is missing.
     """
     members = list(_members(density))
-    seeds = [None] * (len(members) + 1) if words is None else _seeds(words, len(members) + 1)
+    seeds = [None if words is None else derived_seed(*words, number) for number in range(len(members) + 1)]
     each = [_completed(member, x, own) for member, own in zip(members, seeds[1:], strict=True)]
     if not isinstance(density, Mixture):
         return each[0]
@@ -61,11 +62,6 @@ def _members(density: Distribution) -> Iterator[TableDensity]:
                 fix="fit one that can: --model gmm, gaussian, ppca, fa, mppca or vae",
             )
         yield member
-
-
-def _seeds(words: Sequence[int], count: int) -> list[int]:
-    state = np.random.SeedSequence(list(words)).generate_state(count, np.uint64)
-    return [int(word) >> 1 for word in state]
 
 
 def _completed(member: TableDensity, x: Tensor, seed: int | None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from logpx.configuration import Configured
 from logpx.distributions import Distribution
-from logpx.distributions.seeding import checked_count, checked_seed
+from logpx.distributions.seeding import checked_count, checked_seed, derived_seed
 from logpx.errors import UsageError
 from logpx.tables.bounds import Effort
 from logpx.tables.cells import stored, stored_type
@@ -186,10 +186,7 @@ class TableModel(Configured, nn.Module):
 
     def _sample_block(self, start: int, seed: int) -> Tensor:
         # Always a whole block: arithmetic on other numbers of rows would round differently.
-        key = np.random.SeedSequence(entropy=seed, spawn_key=(start // _BLOCK_ROWS,)).generate_state(
-            1, np.uint64
-        )
-        return self.density.sample(_BLOCK_ROWS, seed=int(key[0]) >> 1)
+        return self.density.sample(_BLOCK_ROWS, seed=derived_seed(seed, start // _BLOCK_ROWS))
 
     @property
     def arrow_schema(self) -> pa.Schema:

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from logpx.distributions.seeding import generator_of
 
 __all__ = ["Batch", "MemoryRows", "Rows", "epoch_generator"]
 
@@ -85,10 +86,7 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
     >>> orders[0] == orders[1]
     True
     """
-    key = np.random.SeedSequence([abs(seed), int(seed < 0), abs(epoch), int(epoch < 0)]).generate_state(
-        1, np.uint64
-    )
-    return torch.Generator().manual_seed(int(key[0]) >> 1)
+    return generator_of(seed, abs(epoch), int(epoch < 0))
 
 
 class Rows(ABC):

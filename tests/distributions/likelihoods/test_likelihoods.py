@@ -225,7 +225,7 @@ def test_kinds_side_by_side():
         ProductLikelihood(parts, [[0], [1, 2], [2]])
 
 
-def test_pictures_keep_their_shape():
+def test_images_keep_their_shape():
     likelihood = DiscretisedLogisticLikelihood((3, 4, 5), components=2)
     cells = likelihood(torch.zeros(2, likelihood.outputs))
     x = torch.randint(0, 256, (2, 3, 4, 5)).float()

@@ -1,4 +1,4 @@
-"""VAEs of pictures: what they learn, levels, classes, odd sizes, save and load, and what they refuse."""
+"""VAEs of images: what they learn, levels, classes, odd sizes, save and load, and what they refuse."""
 
 import math
 from pathlib import Path
@@ -15,7 +15,7 @@ from logpx.storage import save
 
 
 def dark_and_bright(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Return noisy pictures of one grey or another, and which."""
+    """Return noisy images of one grey or another, and which."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, n)
     return np.where(labels[:, None, None] == 1, 200, 20) + generator.integers(0, 20, (n, 4, 5)), labels
@@ -29,15 +29,15 @@ def test_fit_learns_and_survives_a_folder(tmp_path: Path):
     assert isinstance(model.flow.observation, DiscretisedLogisticLikelihood)
     assert model.flow.latent == 32
     assert "latent" in result.notes[0]
-    pictures = open_images(x[:200])
+    images = open_images(x[:200])
     # Each pixel alone has one of two greys, at 1 bit. That all share it is what the latent variable learns.
-    assert model.evaluate(pictures).baselines["independent pixels"].gain > 0.2
+    assert model.evaluate(images).baselines["independent pixels"].gain > 0.2
     assert result.bits_per_dimension == pytest.approx(-result.training.best_validation / 20 / math.log(2))
     drawn = model.sample(100, seed=1).float().mean((1, 2, 3))
     assert ((drawn - 29.5).abs().minimum((drawn - 209.5).abs()) < 30).float().mean() > 0.7
     save(model, tmp_path / "model", metrics=result.to_dict())
     copy = load(tmp_path / "model")
-    bounds = [one.log_prob_lower(pictures.read(), seed=4, exactness=9) for one in (model, copy)]
+    bounds = [one.log_prob_lower(images.read(), seed=4, exactness=9) for one in (model, copy)]
     assert torch.equal(bounds[0].log_prob, bounds[1].log_prob)
     assert torch.equal(model.sample(20, seed=1), copy.sample(20, seed=1))
 
@@ -61,8 +61,8 @@ def test_two_levels_are_truth_values(digits: np.ndarray):
 
 
 def test_odd_sizes_and_colour():
-    pictures = np.random.default_rng(0).integers(0, 256, (60, 5, 7, 3), dtype=np.uint8)
-    result = fit_images(pictures, "vae", max_steps=3)
+    images = np.random.default_rng(0).integers(0, 256, (60, 5, 7, 3), dtype=np.uint8)
+    result = fit_images(images, "vae", max_steps=3)
     assert result.model.sample(4, seed=0).shape == (4, 3, 5, 7)
     assert math.isfinite(result.bits_per_dimension)
 
@@ -87,7 +87,7 @@ def test_classes():
         ("vae", {"dequantisation": "uniform"}, "dequantisation is 'uniform', but vae takes whole levels"),
         ("vae", {"alpha": 0.1}, "alpha is 0.1, but vae"),
         ("vae", {"latent": 0}, "latent is 0"),
-        ("realnvp", {"latent": 3}, "realnvp has as many latent dimensions as a picture has"),
+        ("realnvp", {"latent": 3}, "realnvp has as many latent dimensions as an image has"),
     ],
 )
 def test_what_does_not_go_together(model: str, options: dict, text: str, digits: np.ndarray):

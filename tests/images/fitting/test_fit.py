@@ -1,4 +1,4 @@
-"""Fitting pictures: the split, what is learned, constant pixels, every refusal before training."""
+"""Fitting images: the split, what is learned, constant pixels, every refusal before training."""
 
 import json
 import math
@@ -42,7 +42,7 @@ def test_fit_learns_and_says_by_how_much(digits: np.ndarray):
     assert (result.rows, result.train_rows, result.validation_rows) == (1797, 1617, 180)
     assert result.model.kind == "lower bound"
     assert not result.model.training
-    assert "1,797 pictures of 8×8 pixels with 1 channel, 32 levels" in said[0]
+    assert "1,797 images of 8×8 pixels with 1 channel, 32 levels" in said[0]
     evaluation = result.model.evaluate(open_images(digits[:200], levels=32), draws=2)
     gains = {name: comparison.gain for name, comparison in evaluation.baselines.items()}
     assert set(gains) == {"uniform", "independent pixels", "full-covariance Gaussian"}
@@ -80,7 +80,7 @@ def test_constant_pixels_are_fitted():
     assert math.isfinite(all_black.bits_per_dimension)
 
 
-def test_more_pixels_than_pictures_leave_the_gaussian_out(digits: np.ndarray):
+def test_more_pixels_than_images_leave_the_gaussian_out(digits: np.ndarray):
     assert set(fit_images(digits[:50], "affine", max_steps=2).model.baselines) == {
         "uniform",
         "independent pixels",
@@ -120,7 +120,7 @@ def test_folder_too_large_for_memory_is_streamed(folder: Path, monkeypatch: pyte
         torch.testing.assert_close(streamed[name], tensor)
 
 
-def test_validation_pictures_are_used(digits: np.ndarray):
+def test_validation_images_are_used(digits: np.ndarray):
     result = fit_images(
         digits[:500], "affine", validation=open_images(digits[500:700], levels=32), max_steps=3
     )
@@ -143,12 +143,12 @@ def test_stop_keeps_the_best_model_so_far(digits: np.ndarray):
     assert math.isfinite(result.bits_per_dimension)
 
 
-def test_front_door_takes_pictures(digits: np.ndarray, tmp_path: Path):
+def test_front_door_takes_images(digits: np.ndarray, tmp_path: Path):
     result = fit("affine", digits, max_steps=5)
     save(result.model, tmp_path / "model", metrics=result.to_dict())
     write_images(result.model.sample(4, seed=0), tmp_path / "a.png", levels=32)
     card = (tmp_path / "model/README.md").read_text()
-    assert "pictures of 8×8 pixels, 1 channels and 32 levels" in card
+    assert "images of 8×8 pixels, 1 channels and 32 levels" in card
     assert "bits per dimension" in card
     assert "logpx sample model -n 64 -o samples.png" in card
 
@@ -171,8 +171,8 @@ def test_bad_arguments(options: dict, error: type[Exception], text: str, digits:
     assert text in str(caught.value)
 
 
-def test_one_picture_is_too_few(digits: np.ndarray):
-    with pytest.raises(DataError, match="one picture"):
+def test_one_image_is_too_few(digits: np.ndarray):
+    with pytest.raises(DataError, match="one image"):
         fit_images(digits[:1], "affine", max_steps=1)
 
 
@@ -187,17 +187,17 @@ def test_names_of_families():
         image_family_named("zzz")
 
 
-def test_huge_pictures_are_compared_with_what_memory_allows():
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 256, 258), dtype=np.uint8)
-    result = fit_images(pictures, "small", max_steps=1)
-    assert list(result.model.evaluate(pictures).baselines) == ["uniform"]
+def test_huge_images_are_compared_with_what_memory_allows():
+    images = np.random.default_rng(0).integers(0, 256, (3, 256, 258), dtype=np.uint8)
+    result = fit_images(images, "small", max_steps=1)
+    assert list(result.model.evaluate(images).baselines) == ["uniform"]
 
 
-def test_validation_pictures_of_an_unknown_class_are_refused(digits: np.ndarray):
-    pictures = open_images(digits[:40], labels=np.arange(40) % 3)
+def test_validation_images_of_an_unknown_class_are_refused(digits: np.ndarray):
+    images = open_images(digits[:40], labels=np.arange(40) % 3)
     others = open_images(digits[:20], labels=np.arange(20) % 4)
     with pytest.raises(DataError, match="class '3'"):
-        fit_images(pictures, "small", validation=others, conditional=True, max_steps=1)
+        fit_images(images, "small", validation=others, conditional=True, max_steps=1)
 
 
 def test_labels_that_are_all_the_same_are_no_classes(digits: np.ndarray):
@@ -205,7 +205,7 @@ def test_labels_that_are_all_the_same_are_no_classes(digits: np.ndarray):
         fit_images(digits[:40], "small", labels=np.full(40, 3), conditional=True, max_steps=1)
 
 
-def test_mint_net_takes_pictures_of_odd_sizes(digits: np.ndarray):
+def test_mint_net_takes_images_of_odd_sizes(digits: np.ndarray):
     result = fit_images(digits[:60, :5, :5], "mintnet", max_steps=3)
     drawn = result.model.sample(4, seed=0)
     assert drawn.shape == (4, 1, 5, 5)

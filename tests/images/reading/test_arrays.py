@@ -14,7 +14,7 @@ X[0, 0, 0, 0] = 255
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int64, np.uint16])
-def test_layouts_are_the_same_pictures(kind: type):
+def test_layouts_are_the_same_images(kind: type):
     expected = np.moveaxis(X, 3, 1)
     for source in (X.astype(kind), expected.astype(kind), torch.from_numpy(X.astype(np.int64))):
         images = open_images(source)
@@ -32,7 +32,7 @@ def test_levels_are_detected(highest: int, levels: int):
     assert open_images(x, levels=highest + 1).levels == highest + 1
 
 
-def test_a_boolean_picture_has_two_levels():
+def test_a_boolean_image_has_two_levels():
     assert open_images(np.eye(4, dtype=bool)[None].repeat(2, 0)).levels == 2
 
 
@@ -65,8 +65,8 @@ BAD = {
     "four channels": (np.zeros((3, 4, 6, 4), np.uint8), DataError, ["(3, 4, 6, 4)", "1 or 3"]),
     "either layout": (np.zeros((3, 3, 8, 3), np.uint8), UsageError, ["NCHW"]),
     "five axes": (np.zeros((2, 2, 1, 4, 4), np.uint8), UsageError, []),
-    "no pictures": (np.zeros((0, 4, 4), np.uint8), DataError, ["no pictures"]),
-    "no pixels": (np.zeros((3, 0, 4), np.uint8), DataError, ["no pictures"]),
+    "no images": (np.zeros((0, 4, 4), np.uint8), DataError, ["no images"]),
+    "no pixels": (np.zeros((3, 0, 4), np.uint8), DataError, ["no images"]),
 }
 
 
@@ -79,7 +79,7 @@ def test_bad_array(name: str):
     assert [text for text in mentions if text not in str(caught.value)] == []
 
 
-def test_more_axes_than_pictures_have():
+def test_more_axes_than_images_have():
     with pytest.raises(DataError, match=r"\(n, H, W\)"):
         open_images(np.zeros((2, 2, 1, 4, 4), np.uint8))
     with pytest.raises(UsageError, match=r"shape \(3, 64\)"):

@@ -12,7 +12,7 @@ from logpx.images import open_images
 
 X = np.random.default_rng(0).integers(0, 256, (7, 5, 4), dtype=np.uint8)
 Y = np.arange(7, dtype=np.uint8) % 3
-PICTURES = struct.pack(">4I", 0x803, 7, 5, 4) + X.tobytes()
+IMAGES = struct.pack(">4I", 0x803, 7, 5, 4) + X.tobytes()
 LABELS = struct.pack(">2I", 0x801, 7) + Y.tobytes()
 RECORDS = np.random.default_rng(1).integers(0, 256, (4, 3073), dtype=np.uint8)
 RECORDS[:, 0] = [3, 0, 9, 1]
@@ -23,7 +23,7 @@ RECORDS[:, 0] = [3, 0, 9, 1]
 def test_idx_with_the_labels_beside_it(ending: str, label_ending: str, tmp_path: Path):
     pack = {"": bytes, ".gz": gzip.compress}
     path = tmp_path / f"train-images-idx3-ubyte{ending}"
-    path.write_bytes(pack[ending](PICTURES))
+    path.write_bytes(pack[ending](IMAGES))
     assert open_images(path).labels is None
     (tmp_path / f"train-labels-idx1-ubyte{label_ending}").write_bytes(pack[label_ending](LABELS))
     images = open_images(path)
@@ -44,10 +44,10 @@ def test_cifar_batch(ending: str, tmp_path: Path):
 
 BAD = {
     "empty": ("a-idx3-ubyte", b"", "too few"),
-    "cut short": ("a-idx3-ubyte", PICTURES[:-1], "announces 140"),
-    "too long": ("a-idx3-ubyte", PICTURES + b"x", "announces 140"),
-    "labels as pictures": ("a-idx3-ubyte", LABELS + b"12345678", "not an idx file of pictures"),
-    "broken gzip": ("a-idx3-ubyte.gz", gzip.compress(PICTURES)[:-20], "cannot be read"),
+    "cut short": ("a-idx3-ubyte", IMAGES[:-1], "announces 140"),
+    "too long": ("a-idx3-ubyte", IMAGES + b"x", "announces 140"),
+    "labels as images": ("a-idx3-ubyte", LABELS + b"12345678", "not an idx file of images"),
+    "broken gzip": ("a-idx3-ubyte.gz", gzip.compress(IMAGES)[:-20], "cannot be read"),
     "no whole records": ("a.bin", RECORDS.tobytes()[:-1], "3073"),
     "no records": ("a.bin", b"", "3073"),
     "another file": ("a.bin", b"\xff" * 3073, "the label 255"),
@@ -64,8 +64,8 @@ def test_bad_file(name: str, tmp_path: Path):
     assert caught.value.fix
 
 
-def test_labels_for_other_pictures(tmp_path: Path):
-    (tmp_path / "a-images-idx3-ubyte").write_bytes(PICTURES)
+def test_labels_for_other_images(tmp_path: Path):
+    (tmp_path / "a-images-idx3-ubyte").write_bytes(IMAGES)
     (tmp_path / "a-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 2) + b"\0\1")
-    with pytest.raises(DataError, match="for 7 pictures"):
+    with pytest.raises(DataError, match="for 7 images"):
         open_images(tmp_path / "a-images-idx3-ubyte")

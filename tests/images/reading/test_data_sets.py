@@ -47,7 +47,7 @@ def test_usual_folders(inner: str, ending: str, tmp_path: Path, monkeypatch: pyt
     assert open_data_set("mnist").count == 3
 
 
-def test_folder_of_a_data_set_is_its_training_pictures(tmp_path: Path):
+def test_folder_of_a_data_set_is_its_training_images(tmp_path: Path):
     write_mnist(tmp_path / "m")
     assert holds_images(tmp_path / "m")
     assert open_images(tmp_path / "m").place(0).file == str(tmp_path / "m/train-images-idx3-ubyte.gz")

@@ -1,4 +1,4 @@
-"""Folders of pictures: what is read, and every picture that stops the run."""
+"""Folders of images: what is read, and every image that stops the run."""
 
 import builtins
 from pathlib import Path
@@ -14,17 +14,17 @@ from logpx.images import holds_images, open_images
 def save(path: Path, shape: tuple[int, ...], mode: str | None = None) -> np.ndarray:
     path.parent.mkdir(exist_ok=True)
     pixels = np.random.default_rng(len(path.name)).integers(0, 256, shape, dtype=np.uint8)
-    picture = Image.fromarray(pixels)
-    (picture.convert(mode) if mode else picture).save(path)
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path)
     return pixels
 
 
-def test_grey_pictures_in_the_order_of_their_names(folder: Path):
+def test_grey_images_in_the_order_of_their_names(folder: Path):
     images = open_images(folder)
     assert (images.count, images.event_shape, images.levels) == (6, (1, 6, 8), 256)
-    for index, picture in enumerate(images.read()):
+    for index, image in enumerate(images.read()):
         with Image.open(folder / f"{index}.png") as stored:
-            np.testing.assert_array_equal(picture[0].numpy(), np.asarray(stored))
+            np.testing.assert_array_equal(image[0].numpy(), np.asarray(stored))
     assert images.place(2).file == str(folder / "2.png")
     assert images.labels is None
 
@@ -47,7 +47,7 @@ def test_inner_folders_are_classes(tmp_path: Path):
     assert images.labels.tolist() == [0, 1, 1]
 
 
-def test_palette_and_bilevel_pictures_are_decoded(tmp_path: Path):
+def test_palette_and_bilevel_images_are_decoded(tmp_path: Path):
     save(tmp_path / "p/a.png", (4, 4, 3), "P")
     save(tmp_path / "one/a.png", (4, 4), "1")
     assert open_images(tmp_path / "p").event_shape == (3, 4, 4)
@@ -81,14 +81,14 @@ def test_16_bits_are_refused(folder: Path):
         open_images(folder)
 
 
-def test_what_is_no_picture_is_named(folder: Path):
-    (folder / "3.png").write_bytes(b"not a picture")
+def test_what_is_no_image_is_named(folder: Path):
+    (folder / "3.png").write_bytes(b"not an image")
     with pytest.raises(DataError, match="cannot be decoded") as caught:
         open_images(folder)
     assert caught.value.file == str(folder / "3.png")
 
 
-def test_a_picture_cut_short_is_named_when_it_is_read(folder: Path):
+def test_a_image_cut_short_is_named_when_it_is_read(folder: Path):
     content = (folder / "3.png").read_bytes()
     (folder / "3.png").write_bytes(content[: len(content) // 2 + 10])
     with pytest.raises(DataError, match="cannot be decoded") as caught:
@@ -101,7 +101,7 @@ def test_empty_folder(tmp_path: Path):
     assert not holds_images(tmp_path)
     with pytest.raises(DataError, match="no PNG or JPEG"):
         open_images(tmp_path)
-    with pytest.raises(UsageError, match="no picture matches"):
+    with pytest.raises(UsageError, match="no image matches"):
         open_images(str(tmp_path / "*.png"))
 
 
@@ -128,7 +128,7 @@ def test_transparency_is_not_lost_in_silence(mode: str, tmp_path: Path):
         open_images(str(tmp_path))
 
 
-def test_pictures_of_16_bits_are_to_be_divided(tmp_path: Path):
+def test_images_of_16_bits_are_to_be_divided(tmp_path: Path):
     Image.fromarray(np.full((4, 4), 4000, np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"mode 'I;16'(.|\n)*// 256"):
         open_images(str(tmp_path))

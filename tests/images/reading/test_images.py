@@ -6,14 +6,14 @@ import torch
 
 from logpx.errors import DataError, UsageError
 from logpx.images import open_images
+from logpx.images.reading.image_sequence import ImageArray, JoinedImages
 from logpx.images.reading.images import Images
-from logpx.images.reading.pictures import ArrayPictures, JoinedPictures
 
 X = np.random.default_rng(0).integers(0, 17, (50, 1, 4, 6), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("size", [1, 7, 50, 1000])
-def test_batches_are_the_pictures_in_order(size: int):
+def test_batches_are_the_images_in_order(size: int):
     images = open_images(X, labels=np.arange(50))
     for _ in range(2):
         batches = list(images.batches(size))
@@ -53,12 +53,12 @@ def test_bad_labels(labels: np.ndarray, text: str):
 
 def test_more_labels_than_names():
     with pytest.raises(DataError, match="2 classes"):
-        Images(ArrayPictures(X), None, np.arange(50), ["a", "b"])
+        Images(ImageArray(X), None, np.arange(50), ["a", "b"])
 
 
 def test_parts_are_joined():
-    parts = [ArrayPictures(X[:20], "a"), ArrayPictures(X[20:21], "b"), ArrayPictures(X[21:], "c")]
-    joined = JoinedPictures(parts)
+    parts = [ImageArray(X[:20], "a"), ImageArray(X[20:21], "b"), ImageArray(X[21:], "c")]
+    joined = JoinedImages(parts)
     for start, stop in [(0, 50), (0, 20), (19, 22), (20, 21), (30, 50), (5, 5)]:
         np.testing.assert_array_equal(joined.read(start, stop), X[start:stop])
     places = [(joined.place(i).file, joined.place(i).row) for i in (0, 19, 20, 21, 49)]
@@ -67,18 +67,18 @@ def test_parts_are_joined():
 
 def test_parts_of_other_shapes_are_refused():
     with pytest.raises(DataError, match="where a has") as caught:
-        JoinedPictures([ArrayPictures(X, "a"), ArrayPictures(X[:, :, 1:], "b")])
+        JoinedImages([ImageArray(X, "a"), ImageArray(X[:, :, 1:], "b")])
     assert caught.value.file == "b"
 
 
-def test_read_only_pictures_can_be_used():
+def test_read_only_images_can_be_used():
     x = X.copy()
     x.flags.writeable = False
     open_images(x).read().add_(1)
     np.testing.assert_array_equal(x, X)
 
 
-def test_labels_and_levels_can_be_given_to_opened_pictures():
+def test_labels_and_levels_can_be_given_to_opened_images():
     opened = open_images(np.zeros((4, 2, 2), np.uint8), levels=16)
     changed = open_images(opened, levels=17, labels=[0, 1, 2, 0])
     assert (changed.levels, changed.labels.tolist()) == (17, [0, 1, 2, 0])
@@ -88,7 +88,7 @@ def test_labels_and_levels_can_be_given_to_opened_pictures():
 
 
 def labelled(labels: list[int], classes: list[str] | None = None) -> Images:
-    return Images(ArrayPictures(np.zeros((len(labels), 1, 2, 2), np.uint8)), 16, np.array(labels), classes)
+    return Images(ImageArray(np.zeros((len(labels), 1, 2, 2), np.uint8)), 16, np.array(labels), classes)
 
 
 @pytest.mark.parametrize(
@@ -106,5 +106,5 @@ def test_classes_are_matched_by_name_or_else_by_number(images: Images, classes: 
 
 @pytest.mark.parametrize("images", [labelled([0, 1], ["cat", "cow"]), labelled([0, 3])])
 def test_a_class_that_the_model_does_not_know_is_named(images: Images):
-    with pytest.raises(DataError, match=r"row 2: a picture of class '(cow|3)', where .* ant, cat, dog"):
+    with pytest.raises(DataError, match=r"row 2: an image of class '(cow|3)', where .* ant, cat, dog"):
         images.for_model((1, 2, 2), 16, ["ant", "cat", "dog"])

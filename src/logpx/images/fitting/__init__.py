@@ -1,1 +1,1 @@
-"""Fitting a model to pictures: families, the split, the training, the baselines."""
+"""Fitting a model to images: families, the split, the training, the baselines."""

@@ -1,4 +1,4 @@
-"""Variational autoencoders of pictures: whole levels, without noise."""
+"""Variational autoencoders of images: whole levels, without noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["AutoencoderFamily"]
 
 _LATENT = 32
 _HIDDEN = (16, 32)
-# In evaluation; that of the validation pictures, after every epoch, should not take as long as the epoch.
+# In evaluation; that of the validation images, after every epoch, should not take as long as the epoch.
 _DRAWS = 8
 
 

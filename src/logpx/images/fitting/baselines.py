@@ -1,4 +1,4 @@
-"""The baselines of a fit: simple distributions of the same training pictures, in closed form."""
+"""The baselines of a fit: simple distributions of the same training images, in closed form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from logpx.distributions import Distribution
 from logpx.distributions.moments import Moments
 from logpx.errors import DataError
 from logpx.images.baselines import FlatNormal, PixelHistogram, UniformLevels
-from logpx.images.fitting.rows import PictureStream
+from logpx.images.fitting.rows import ImageStream
 from logpx.images.model import ImageModel
 from logpx.images.noise import Noise
 from logpx.images.preprocessing import LinearPixels
@@ -19,21 +19,21 @@ __all__ = ["fit_baselines"]
 
 # A covariance of 32×32 grey pixels has a million entries.
 _MOST_DIMENSIONS = 1024
-_MOST_PICTURES = 20_000
+_MOST_IMAGES = 20_000
 # As 32-bit floats: 64 MiB for a histogram of every pixel.
 _MOST_PROBABILITIES = 1 << 24
 
 
 @torch.no_grad()
 def fit_baselines(
-    training: PictureStream, event_shape: tuple[int, int, int], levels: int
+    training: ImageStream, event_shape: tuple[int, int, int], levels: int
 ) -> dict[str, Distribution]:
     """Fit the baselines.
 
     Parameters
     ----------
     training
-        The training pictures.
+        The training images.
     event_shape
         Their shape.
     levels
@@ -42,8 +42,8 @@ def fit_baselines(
     Returns
     -------
     dict of str to Distribution
-        All levels equally likely; each pixel's own histogram, unless pictures are huge; and a Gaussian with
-        full covariance, of small pictures only and of at most 20,000 of them.
+        All levels equally likely; each pixel's own histogram, unless images are huge; and a Gaussian with
+        full covariance, of small images only and of at most 20,000 of them.
     """
     fitted: dict[str, Distribution] = {"uniform": UniformLevels(event_shape, levels)}
     dimensions = math.prod(event_shape)
@@ -56,7 +56,7 @@ def fit_baselines(
     return fitted
 
 
-def _histogram(training: PictureStream, event_shape: tuple[int, int, int], levels: int) -> PixelHistogram:
+def _histogram(training: ImageStream, event_shape: tuple[int, int, int], levels: int) -> PixelHistogram:
     histogram = PixelHistogram(event_shape, levels)
     counts = torch.zeros(histogram.logits.shape, dtype=torch.int64)
     for batch in training.batches():
@@ -65,12 +65,12 @@ def _histogram(training: PictureStream, event_shape: tuple[int, int, int], level
     return histogram
 
 
-def _gaussian(training: PictureStream, event_shape: tuple[int, int, int], levels: int) -> ImageModel | None:
+def _gaussian(training: ImageStream, event_shape: tuple[int, int, int], levels: int) -> ImageModel | None:
     normal = FlatNormal(event_shape)
     gaussian = ImageModel(normal, levels, preprocessing=LinearPixels(event_shape, levels))
     moments, seen = None, 0
     for batch in training.batches():
-        if seen >= _MOST_PICTURES:
+        if seen >= _MOST_IMAGES:
             break
         if not len(batch.pixels):
             continue
@@ -85,6 +85,6 @@ def _gaussian(training: PictureStream, event_shape: tuple[int, int, int], levels
     try:
         normal.normal.update(moments)
     except DataError:
-        # No more pictures than pixels: the covariance is singular.
+        # No more images than pixels: the covariance is singular.
         return None
     return gaussian

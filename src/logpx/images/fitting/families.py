@@ -1,4 +1,4 @@
-"""The model families that pictures can be fitted with, each with the training that suits it."""
+"""The model families that images can be fitted with, each with the training that suits it."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ def image_family_named(name: str) -> ImageFamily:
         return next(iter(IMAGE_FAMILIES.values()))
     if name not in IMAGE_FAMILIES:
         fix = suggestion(name, ["auto", *IMAGE_FAMILIES])
-        raise UsageError(f"there is no model {name!r} of pictures", fix=fix)
+        raise UsageError(f"there is no model {name!r} of images", fix=fix)
     return IMAGE_FAMILIES[name]

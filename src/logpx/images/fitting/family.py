@@ -1,4 +1,4 @@
-"""What a family of models of pictures has to answer, and the families of flows."""
+"""What a family of models of images has to answer, and the families of flows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEQUANTISATIONS: Mapping[str, Callable[[Shape, int], Dequantisation]] = {
 
 @dataclass(frozen=True)
 class ImageWishes:
-    """What the caller asked of a model of pictures; None leaves the choice to the family.
+    """What the caller asked of a model of images; None leaves the choice to the family.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class ImageWishes:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFamily(ABC):
-    """A kind of model of pictures, and how it is trained.
+    """A kind of model of images, and how it is trained.
 
     Attributes
     ----------
@@ -79,12 +79,12 @@ class ImageFamily(ABC):
 
     @abstractmethod
     def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
-        """Return an untrained model for some pictures.
+        """Return an untrained model for some images.
 
         Parameters
         ----------
         images
-            The pictures: their shape and levels.
+            The images: their shape and levels.
         classes
             The names of the classes to be conditioned on.
         wishes
@@ -93,7 +93,7 @@ class ImageFamily(ABC):
         Raises
         ------
         UsageError
-            If there is none for pictures of that size.
+            If there is none for images of that size.
         """
 
 
@@ -114,7 +114,7 @@ class FlowFamily(ImageFamily):
         """Refuse latent dimensions, and unknown noise."""
         if wishes.latent is not None:
             raise UsageError(
-                f"{self.name} has as many latent dimensions as a picture has",
+                f"{self.name} has as many latent dimensions as an image has",
                 fix="leave latent out, or fit vae",
             )
         if wishes.dequantisation not in (None, *DEQUANTISATIONS):
@@ -124,12 +124,12 @@ class FlowFamily(ImageFamily):
             )
 
     def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
-        """Return a flow of noisy pictures on the real line."""
+        """Return a flow of noisy images on the real line."""
         shape, levels = images.event_shape, images.levels
         try:
             flow = self.build(shape, len(classes or ()))
         except UsageError as error:
-            # A flow that does not suit pictures of this size does not know where they come from.
+            # A flow that does not suit images of this size does not know where they come from.
             error.file = images.file
             error.fix = f"{error.fix}, or fit mintnet or vae, which take any size"
             raise

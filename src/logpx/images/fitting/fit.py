@@ -1,4 +1,4 @@
-"""From pictures to a fitted model: reading, dividing, training, baselines."""
+"""From images to a fitted model: reading, dividing, training, baselines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ENDLESS = 10_000_000
 
 @dataclass(frozen=True)
 class ImageFitResult:
-    """A fitted model of pictures, and how it came about.
+    """A fitted model of images, and how it came about.
 
     Attributes
     ----------
@@ -41,10 +41,10 @@ class ImageFitResult:
     family : str
         Which model.
     rows, train_rows, validation_rows : int
-        Pictures of the source, and pictures used to fit and to stop by.
+        Images of the source, and images used to fit and to stop by.
     bits_per_dimension, standard_error : float or None
-        Mean over the validation pictures with fixed draws (of noise one), and its standard error; None
-        without such pictures.
+        Mean over the validation images with fixed draws (of noise one), and its standard error; None
+        without such images.
     seconds : float
         Time taken, the reading included.
     seed : int
@@ -111,7 +111,7 @@ def fit_images(
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
 ) -> ImageFitResult:
-    """Fit a flow or a VAE to pictures by maximum likelihood of a lower bound.
+    """Fit a flow or a VAE to images by maximum likelihood of a lower bound.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def fit_images(
     model
         A name in `logpx.images.IMAGE_FAMILIES`; ``auto`` is ``realnvp``.
     validation
-        Other pictures to stop by. By default a tenth is set aside, at most 2000.
+        Other images to stop by. By default a tenth is set aside, at most 2000.
     conditional
         Model p(x given class), with the labels of the source.
     labels, levels, data
@@ -128,7 +128,7 @@ def fit_images(
     dequantisation
         Of a flow, ``uniform`` (the default) or ``variational``; a VAE needs none.
     alpha
-        Of a flow, the margin of `LogitPixels`; by default 0.001 for grey and 0.05 for colour pictures.
+        Of a flow, the margin of `LogitPixels`; by default 0.001 for grey and 0.05 for colour images.
     latent
         The number of latent dimensions of a VAE; 32 by default.
     max_time
@@ -145,11 +145,11 @@ def fit_images(
     Raises
     ------
     DataError
-        If the pictures cannot be read, or are of different sizes; before any training.
+        If the images cannot be read, or are of different sizes; before any training.
     DivergedError
         If training does not stay finite.
     UsageError
-        If an argument cannot be meant, or the model cannot be built for pictures of that size.
+        If an argument cannot be meant, or the model cannot be built for images of that size.
     """
     start = time.monotonic()
     seed = checked_seed(seed)
@@ -208,7 +208,7 @@ def _classes(images: Images, conditional: bool) -> list[str] | None:
         return None
     if images.classes is None or images.labels is None or images.labels.min() == images.labels.max():
         raise UsageError(
-            "a model of classes needs pictures with labels of two classes or more",
+            "a model of classes needs images with labels of two classes or more",
             file=images.file,
             fix="give a source with labels, such as .npz with images and labels, or fit without classes",
         )
@@ -233,7 +233,7 @@ def _result(
     if not trained.history[-1].step:
         notes.append("there was no time for a single step: the model is untrained; give it more time")
     if not held:
-        notes.append("too few pictures to set any aside: nothing says how good the model is on others")
+        notes.append("too few images to set any aside: nothing says how good the model is on others")
     return ImageFitResult(
         model,
         trained,

@@ -1,4 +1,4 @@
-"""Training and validation pictures: in memory where they fit, read anew in every epoch where they do not."""
+"""Training and validation images: in memory where they fit, read anew in every epoch where they do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logpx.errors import DataError
 from logpx.images.reading.images import ImageBatch, Images
 from logpx.training.split import row_keys, validation_count
 
-__all__ = ["Divided", "PictureStream", "divide_images", "one_hot"]
+__all__ = ["Divided", "ImageStream", "divide_images", "one_hot"]
 
 # As 32-bit floats, which is what training holds in memory.
 _MOST_BYTES = 1 << 30
@@ -31,15 +31,15 @@ def one_hot(labels: Tensor | None, classes: int) -> Tensor | None:
     return functional.one_hot(labels, classes).float()
 
 
-class PictureStream:
-    """Some of the pictures of a source, again and again: batches, or pairs of batch and context.
+class ImageStream:
+    """Some of the images of a source, again and again: batches, or pairs of batch and context.
 
     Parameters
     ----------
     images
         The source.
     chosen
-        Which of its pictures, shape ``(n,)``, booleans.
+        Which of its images, shape ``(n,)``, booleans.
     classes
         The number of classes to be conditioned on, or 0.
     """
@@ -60,7 +60,7 @@ class PictureStream:
             yield batch.pixels if context is None else (batch.pixels, context)
 
     def read(self) -> tuple[Tensor, Tensor | None]:
-        """Return all pictures, uint8, and their context."""
+        """Return all images, uint8, and their context."""
         parts = list(self.batches())
         pixels = torch.cat([part.pixels for part in parts])
         labels = [part.labels for part in parts if part.labels is not None]
@@ -69,23 +69,23 @@ class PictureStream:
 
 @dataclass(frozen=True)
 class Divided:
-    """Pictures to train on, and pictures to stop by.
+    """Images to train on, and images to stop by.
 
     Attributes
     ----------
-    training : PictureStream
+    training : ImageStream
         To train on.
     train_rows : int
         How many.
     resident : bool
         Whether they fit in memory.
     validation : Tensor or None
-        To stop by, uint8; None where there are too few pictures to set any aside.
+        To stop by, uint8; None where there are too few images to set any aside.
     validation_context : Tensor or None
         Their classes.
     """
 
-    training: PictureStream
+    training: ImageStream
     train_rows: int
     resident: bool
     validation: Tensor | None
@@ -93,27 +93,27 @@ class Divided:
 
 
 def divide_images(images: Images, validation: Images | None, classes: int, seed: int) -> Divided:
-    """Divide pictures, by a hash of their numbers, unless there are others for validation.
+    """Divide images, by a hash of their numbers, unless there are others for validation.
 
-    Of a long validation set, 2000 pictures chosen by the same hash are used.
+    Of a long validation set, 2000 images chosen by the same hash are used.
 
     Raises
     ------
     DataError
-        If there are fewer than two pictures.
+        If there are fewer than two images.
     """
     if images.count < 2:
-        raise DataError("there is one picture", file=images.file, fix="give two or more, better thousands")
+        raise DataError("there is one image", file=images.file, fix="give two or more, better thousands")
     if validation is None:
         aside = min(validation_count(images.count, None), _MOST_VALIDATION)
         held = _smallest(images.count, aside, seed)
-        training = PictureStream(images, ~held, classes)
-        other = PictureStream(images, held, classes) if aside else None
+        training = ImageStream(images, ~held, classes)
+        other = ImageStream(images, held, classes) if aside else None
         rows = images.count - aside
     else:
         held = _smallest(validation.count, min(validation.count, _MOST_VALIDATION), seed)
-        training = PictureStream(images, np.ones(images.count, bool), classes)
-        other, rows = PictureStream(validation, held, classes), images.count
+        training = ImageStream(images, np.ones(images.count, bool), classes)
+        other, rows = ImageStream(validation, held, classes), images.count
     pixels, context = (None, None) if other is None else other.read()
     size = 4 * rows * int(np.prod(images.event_shape))
     return Divided(training, rows, size <= _MOST_BYTES, pixels, context)

@@ -1,1 +1,1 @@
-"""Reading pictures: arrays, idx files, CIFAR-10 batches, folders of PNG and JPEG, data sets by name."""
+"""Reading images: arrays, idx files, CIFAR-10 batches, folders of PNG and JPEG, data sets by name."""

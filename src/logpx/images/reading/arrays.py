@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logpx.errors import DataError, UsageError
-from logpx.images.reading.pictures import ArrayPictures
+from logpx.images.reading.image_sequence import ImageArray
 
-__all__ = ["array_pictures", "read_npy", "read_npz"]
+__all__ = ["array_images", "read_npy", "read_npz"]
 
 _CHANNELS = (1, 3)
 _KEYS = ("images", "x", "X", "data", "arr_0")
 _LABEL_KEYS = ("labels", "y", "label", "targets")
 
 
-def array_pictures(array: Any, file: str | None = None, layout: str | None = None) -> ArrayPictures:
-    """Return an array of whole levels as pictures.
+def array_images(array: Any, file: str | None = None, layout: str | None = None) -> ImageArray:
+    """Return an array of whole levels as images.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def array_pictures(array: Any, file: str | None = None, layout: str | None = Non
 
     Examples
     --------
-    >>> array_pictures(np.zeros((5, 8, 6, 3), np.uint8)).event_shape
+    >>> array_images(np.zeros((5, 8, 6, 3), np.uint8)).event_shape
     (3, 8, 6)
     """
     values = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
     _check_type(values, file)
     if values.ndim == 3:
-        return ArrayPictures(values[:, None], file)
+        return ImageArray(values[:, None], file)
     if values.ndim != 4:
         raise DataError(
-            f"an array of shape {values.shape}, where pictures are (n, H, W), (n, H, W, C) or (n, C, H, W)",
+            f"an array of shape {values.shape}, where images are (n, H, W), (n, H, W, C) or (n, C, H, W)",
             file=file,
             fix="reshape it, for instance x.reshape(-1, 28, 28)",
         )
@@ -57,11 +57,11 @@ def array_pictures(array: Any, file: str | None = None, layout: str | None = Non
         values = np.moveaxis(values, 3, 1)
     if values.shape[1] not in _CHANNELS:
         raise DataError(
-            f"pictures of {values.shape[1]} channels, where 1 or 3 were expected",
+            f"images of {values.shape[1]} channels, where 1 or 3 were expected",
             file=file,
             fix="leave the other channels out, such as an alpha channel",
         )
-    return ArrayPictures(values, file)
+    return ImageArray(values, file)
 
 
 def _layout(shape: tuple[int, ...], file: str | None) -> str:
@@ -76,7 +76,7 @@ def _layout(shape: tuple[int, ...], file: str | None) -> str:
         raise DataError(
             f"an array of shape {shape}, where the second or the last axis counts 1 or 3 channels",
             file=file,
-            fix="give grey or RGB pictures as (n, H, W), (n, H, W, C) or (n, C, H, W)",
+            fix="give grey or RGB images as (n, H, W), (n, H, W, C) or (n, C, H, W)",
         )
     return "NCHW" if first else "NHWC"
 
@@ -109,23 +109,23 @@ def _check_finite(values: NDArray[Any], file: str | None) -> None:
             f"the pixel value {values[where]:g}, where whole levels such as 0..255 were expected",
             file=file,
             row=int(where[0]) + 1 if where else None,
-            fix="leave that picture out, and convert the others to uint8 levels",
+            fix="leave that image out, and convert the others to uint8 levels",
         )
 
 
-def read_npy(path: str, layout: str | None = None) -> tuple[ArrayPictures, NDArray[Any] | None]:
-    """Return the pictures of a .npy file, which is mapped, not read; it has no labels."""
+def read_npy(path: str, layout: str | None = None) -> tuple[ImageArray, NDArray[Any] | None]:
+    """Return the images of a .npy file, which is mapped, not read; it has no labels."""
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise _unreadable(path, error) from error
-    return array_pictures(array, path, layout), None
+    return array_images(array, path, layout), None
 
 
-def read_npz(path: str, layout: str | None = None) -> tuple[ArrayPictures, NDArray[Any] | None]:
-    """Return the pictures of a .npz file, and its labels if it has any.
+def read_npz(path: str, layout: str | None = None) -> tuple[ImageArray, NDArray[Any] | None]:
+    """Return the images of a .npz file, and its labels if it has any.
 
-    The pictures are called ``images`` or ``x``, or are the first array; labels ``labels`` or ``y``.
+    The images are called ``images`` or ``x``, or are the first array; labels ``labels`` or ``y``.
     """
     try:
         # Of a file that it opens itself, NumPy leaves a damaged one open.
@@ -133,7 +133,7 @@ def read_npz(path: str, layout: str | None = None) -> tuple[ArrayPictures, NDArr
             names = list(archive.files)
             key = next((name for name in (*_KEYS, *names) if name in names and name not in _LABEL_KEYS), None)
             if key is None:
-                raise DataError("the file holds no array", file=path, fix="save the pictures as images=...")
+                raise DataError("the file holds no array", file=path, fix="save the images as images=...")
             array = archive[key]
             label_key = next((name for name in _LABEL_KEYS if name in names), None)
             labels = None if label_key is None else archive[label_key]
@@ -150,7 +150,7 @@ def read_npz(path: str, layout: str | None = None) -> tuple[ArrayPictures, NDArr
         zlib.error,
     ) as error:
         raise _unreadable(path, error) from error
-    return array_pictures(array, path, layout), labels
+    return array_images(array, path, layout), labels
 
 
 def _unreadable(path: str, error: Exception) -> DataError:

@@ -10,27 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logpx.errors import DataError
-from logpx.images.reading.pictures import ArrayPictures
+from logpx.images.reading.image_sequence import ImageArray
 
 __all__ = ["labels_beside", "read_cifar", "read_idx", "read_idx_labels"]
 
-_IDX_PICTURES, _IDX_LABELS = 0x803, 0x801
+_IDX_IMAGES, _IDX_LABELS = 0x803, 0x801
 _CIFAR_RECORD = 3073
 
 
-def read_idx(path: str) -> tuple[ArrayPictures, NDArray[np.uint8] | None]:
-    """Return the pictures of an idx file, and the labels of the file beside it that has the usual name.
+def read_idx(path: str) -> tuple[ImageArray, NDArray[np.uint8] | None]:
+    """Return the images of an idx file, and the labels of the file beside it that has the usual name.
 
     Raises
     ------
     DataError
-        If it is no idx file of pictures, or is cut short.
+        If it is no idx file of images, or is cut short.
     """
     content = _content(path)
     magic, sizes = _header(content, 3, path)
-    if magic != _IDX_PICTURES:
+    if magic != _IDX_IMAGES:
         raise DataError(
-            f"not an idx file of pictures: it begins with {magic:#010x}, where {_IDX_PICTURES:#010x} "
+            f"not an idx file of images: it begins with {magic:#010x}, where {_IDX_IMAGES:#010x} "
             "was expected",
             file=path,
             fix="give a file such as train-images-idx3-ubyte.gz",
@@ -38,7 +38,7 @@ def read_idx(path: str) -> tuple[ArrayPictures, NDArray[np.uint8] | None]:
     array = _body(content, 16, sizes, path).reshape(-1, 1, *sizes[1:])
     beside = labels_beside(path)
     labels = None if beside is None else read_idx_labels(beside)
-    return ArrayPictures(array, path, stored_levels=256), labels
+    return ImageArray(array, path, stored_levels=256), labels
 
 
 def read_idx_labels(path: str) -> NDArray[np.uint8]:
@@ -61,7 +61,7 @@ def read_idx_labels(path: str) -> NDArray[np.uint8]:
 
 
 def labels_beside(path: str) -> str | None:
-    """Return the file of labels that lies beside a file of pictures, if there is one.
+    """Return the file of labels that lies beside a file of images, if there is one.
 
     Examples
     --------
@@ -74,8 +74,8 @@ def labels_beside(path: str) -> str | None:
     return next((file for file in candidates if file != path and os.path.isfile(file)), None)
 
 
-def read_cifar(path: str) -> tuple[ArrayPictures, NDArray[np.uint8]]:
-    """Return pictures and labels of a CIFAR-10 batch: records of a label and 32×32 bytes of R, G and B.
+def read_cifar(path: str) -> tuple[ImageArray, NDArray[np.uint8]]:
+    """Return images and labels of a CIFAR-10 batch: records of a label and 32×32 bytes of R, G and B.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def read_cifar(path: str) -> tuple[ArrayPictures, NDArray[np.uint8]]:
             row=row + 1,
             fix="give a file of the binary version of CIFAR-10",
         )
-    return ArrayPictures(records[:, 1:].reshape(-1, 3, 32, 32), path, stored_levels=256), labels
+    return ImageArray(records[:, 1:].reshape(-1, 3, 32, 32), path, stored_levels=256), labels
 
 
 def _content(path: str) -> bytes:

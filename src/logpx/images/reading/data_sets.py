@@ -14,8 +14,8 @@ import numpy as np
 from logpx.errors import DataError, ResourceError, UsageError
 from logpx.images.reading.binary import read_cifar, read_idx
 from logpx.images.reading.download import RemoteFile, cache_folder, fetch
+from logpx.images.reading.image_sequence import JoinedImages
 from logpx.images.reading.images import Images
-from logpx.images.reading.pictures import JoinedPictures
 
 __all__ = ["DATA_SETS", "DataSet", "files_of_data_set", "open_data_set", "split_name"]
 
@@ -34,7 +34,7 @@ class DataSet:
     folders : sequence of str
         Where its files lie below a folder of data, by the custom of common tools.
     splits : mapping of str to sequence of str
-        The files of pictures of each split, without ``.gz``.
+        The files of images of each split, without ``.gz``.
     remote : sequence of RemoteFile
         What to download.
     classes : sequence of str
@@ -202,7 +202,7 @@ def files_of_data_set(folder: str) -> tuple[DataSet, list[str]] | None:
 def open_data_set(
     source: str, data: str | os.PathLike[str] | None = None, levels: int | None = None
 ) -> Images:
-    """Open a data set by its name, such as ``mnist`` (its training pictures) or ``mnist:test``.
+    """Open a data set by its name, such as ``mnist`` (its training images) or ``mnist:test``.
 
     Its files are looked for in `data`; without it in the folder that the environment variable ``LOGPX_DATA``
     names, and then in the cache of downloads. They are downloaded to the cache if they are nowhere.
@@ -236,10 +236,10 @@ def images_of_files(data_set: DataSet, files: Sequence[str], levels: int | None 
     """Read files of a data set, with the labels that belong to them."""
     reader = read_cifar if data_set.name == "cifar10" else read_idx
     parts = [reader(file) for file in files]
-    pictures = parts[0][0] if len(parts) == 1 else JoinedPictures([part for part, _ in parts])
+    images = parts[0][0] if len(parts) == 1 else JoinedImages([part for part, _ in parts])
     found = [labels for _, labels in parts if labels is not None]
     labels = np.concatenate(found) if len(found) == len(parts) else None
-    return Images(pictures, levels, labels, data_set.classes if labels is not None else None)
+    return Images(images, levels, labels, data_set.classes if labels is not None else None)
 
 
 def _usual_roots() -> list[Path]:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logpx.errors import DataError, MissingExtraError
-from logpx.images.reading.pictures import Pictures, Place
+from logpx.images.reading.image_sequence import ImageSequence, Place
 
-__all__ = ["EXTENSIONS", "FilePictures", "is_picture", "labelled_by_folder", "pictures_in", "pillow"]
+__all__ = ["EXTENSIONS", "ImageFiles", "images_in", "is_image", "labelled_by_folder", "pillow"]
 
 EXTENSIONS = (".png", ".jpg", ".jpeg")
 
@@ -37,25 +37,25 @@ def pillow() -> Any:
     return Image
 
 
-def is_picture(path: str) -> bool:
+def is_image(path: str) -> bool:
     """Tell whether a name is that of a PNG or JPEG file.
 
     Examples
     --------
-    >>> is_picture("a/cat.JPG"), is_picture("table.csv")
+    >>> is_image("a/cat.JPG"), is_image("table.csv")
     (True, False)
     """
     name = os.path.basename(path)
     return name.lower().endswith(EXTENSIONS) and not name.startswith((".", "_"))
 
 
-def pictures_in(folder: str) -> list[str]:
+def images_in(folder: str) -> list[str]:
     """Return the PNG and JPEG files of a folder, or else of the folders in it, by name."""
-    own = [entry.path for entry in _sorted(folder) if entry.is_file() and is_picture(entry.name)]
+    own = [entry.path for entry in _sorted(folder) if entry.is_file() and is_image(entry.name)]
     if own:
         return own
     inner = [entry.path for entry in _sorted(folder) if entry.is_dir() and not entry.name.startswith(".")]
-    return [e.path for inside in inner for e in _sorted(inside) if e.is_file() and is_picture(e.name)]
+    return [e.path for inside in inner for e in _sorted(inside) if e.is_file() and is_image(e.name)]
 
 
 def _sorted(folder: str) -> list[os.DirEntry[str]]:
@@ -79,10 +79,10 @@ def labelled_by_folder(files: Sequence[str], folder: str) -> tuple[NDArray[np.in
     return labels, [os.path.basename(parent) for parent in classes]
 
 
-class FilePictures(Pictures):
+class ImageFiles(ImageSequence):
     """PNG and JPEG files of one size, decoded when they are read.
 
-    The headers of all files are read at once, so that a picture of another size is found before training.
+    The headers of all files are read at once, so that an image of another size is found before training.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class FilePictures(Pictures):
     Raises
     ------
     DataError
-        If two files differ in size or channels; names both. If a file is no picture, or of a mode whose
+        If two files differ in size or channels; names both. If a file is no image, or of a mode whose
         conversion would lose something.
     MissingExtraError
         If Pillow is not installed.
@@ -113,9 +113,9 @@ class FilePictures(Pictures):
             shape = self._shape(file)
             if shape != self.event_shape:
                 raise DataError(
-                    f"a picture of {_shown(shape)}, where {first} has {_shown(self.event_shape)}",
+                    f"an image of {_shown(shape)}, where {first} has {_shown(self.event_shape)}",
                     file=file,
-                    fix="bring all pictures to one size and colour mode, or remove the odd one",
+                    fix="bring all images to one size and colour mode, or remove the odd one",
                 )
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
@@ -123,33 +123,33 @@ class FilePictures(Pictures):
         return np.stack([self._decoded(file) for file in self._files[start:stop]])
 
     def place(self, index: int) -> Place:
-        """Return the picture's own file."""
+        """Return the image's own file."""
         return Place(self._files[index], None)
 
     def _shape(self, file: str) -> tuple[int, int, int]:
-        with self._opened(file) as picture:
-            mode = _DECODED.get(picture.mode)
+        with self._opened(file) as image:
+            mode = _DECODED.get(image.mode)
             if mode is None:
                 raise DataError(
-                    f"a picture of mode {picture.mode!r}, where grey (L) or RGB of 8 bits was expected",
+                    f"an image of mode {image.mode!r}, where grey (L) or RGB of 8 bits was expected",
                     file=file,
-                    fix="divide 16 bits down to 8: (numpy.asarray(picture) // 256).astype('uint8')"
-                    if picture.mode.startswith("I")
-                    else "convert it, for instance with Pillow: picture.convert('RGB')",
+                    fix="divide 16 bits down to 8: (numpy.asarray(image) // 256).astype('uint8')"
+                    if image.mode.startswith("I")
+                    else "convert it, for instance with Pillow: image.convert('RGB')",
                 )
-            if "transparency" in picture.info:
+            if "transparency" in image.info:
                 raise DataError(
-                    f"a picture of mode {picture.mode!r} with transparency, which a model of grey or RGB "
+                    f"an image of mode {image.mode!r} with transparency, which a model of grey or RGB "
                     "pixels would lose",
                     file=file,
                     fix="put it on a background, for instance with Pillow: Image.new('RGB', size).paste(...)",
                 )
-            return _CHANNELS[mode], picture.height, picture.width
+            return _CHANNELS[mode], image.height, image.width
 
     def _decoded(self, file: str) -> NDArray[np.uint8]:
-        with self._opened(file) as picture:
+        with self._opened(file) as image:
             try:
-                pixels = np.asarray(picture.convert(_DECODED[picture.mode]))
+                pixels = np.asarray(image.convert(_DECODED[image.mode]))
             except (OSError, ValueError, SyntaxError, KeyError) as error:
                 raise _corrupt(file, error) from error
         return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
@@ -173,7 +173,7 @@ class FilePictures(Pictures):
 
 def _corrupt(file: str, error: Exception) -> DataError:
     return DataError(
-        f"the picture cannot be decoded: {error}", file=file, fix="write the picture again, or remove it"
+        f"the image cannot be decoded: {error}", file=file, fix="write the image again, or remove it"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures together with their levels and labels: what every reader returns."""
+"""Images together with their levels and labels: what every reader returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logpx.errors import DataError, UsageError
-from logpx.images.reading.pictures import Pictures, Place
+from logpx.images.reading.image_sequence import ImageSequence, Place
 
 __all__ = ["ImageBatch", "Images"]
 
@@ -21,12 +21,12 @@ _MOST_LEVELS = 256
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Consecutive pictures.
+    """Consecutive images.
 
     Attributes
     ----------
     start : int
-        The number of pictures before the batch.
+        The number of images before the batch.
     pixels : Tensor of uint8
         Shape ``(n, C, H, W)``.
     labels : Tensor of int64 or None
@@ -39,30 +39,30 @@ class ImageBatch:
 
 
 class Images:
-    """Pictures of one shape whose pixels are whole levels, re-readable in batches.
+    """Images of one shape whose pixels are whole levels, re-readable in batches.
 
     Parameters
     ----------
-    pictures
+    sequence
         Where they are read from.
     levels
         The number of levels, so that pixels are 0 to levels - 1. By default that of the format, or the
         smallest power of two that holds every value of an array (256 for any value above 63).
     labels
-        A whole number from 0 on per picture.
+        A whole number from 0 on per image.
     classes
         The names of the labels, in their order.
 
     Attributes
     ----------
-    pictures : Pictures
+    sequence : ImageSequence
         Where they are read from.
     event_shape : tuple of int
         Channels, height, width.
     levels : int
         The number of levels.
     count : int
-        The number of pictures.
+        The number of images.
     labels : ndarray of int64 or None
         The labels.
     named : bool
@@ -71,7 +71,7 @@ class Images:
     Raises
     ------
     DataError
-        If there are no pictures, or labels do not fit them.
+        If there are no images, or labels do not fit them.
     UsageError
         If the number of levels cannot be meant.
 
@@ -85,36 +85,36 @@ class Images:
 
     def __init__(
         self,
-        pictures: Pictures,
+        sequence: ImageSequence,
         levels: int | None = None,
         labels: NDArray[np.integer] | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
-        self.pictures = pictures
-        self.file = pictures.file
-        self.count = pictures.count
-        self.event_shape = pictures.event_shape
+        self.sequence = sequence
+        self.file = sequence.file
+        self.count = sequence.count
+        self.event_shape = sequence.event_shape
         if not self.count or not all(self.event_shape):
-            raise DataError("there are no pictures", file=self.file, fix="give at least two pictures")
+            raise DataError("there are no images", file=self.file, fix="give at least two images")
         self.labels = None if labels is None else _checked_labels(labels, self.count, self.file)
         self.named = classes is not None
         self.classes = self._class_names(classes)
         if levels is None:
-            levels = pictures.stored_levels or self._detected_levels()
+            levels = sequence.stored_levels or self._detected_levels()
         elif not (isinstance(levels, int) and 2 <= levels <= _MOST_LEVELS):
             raise UsageError(f"{levels!r} levels", fix=f"give a whole number from 2 to {_MOST_LEVELS}")
         self.levels = levels
 
     def batches(self, size: int = _BATCH) -> Iterator[ImageBatch]:
-        """Yield all pictures in order.
+        """Yield all images in order.
 
         Raises
         ------
         DataError
-            If a picture is corrupt, or has a value outside the levels; names its file or number.
+            If an image is corrupt, or has a value outside the levels; names its file or number.
         """
         for start in range(0, self.count, size):
-            pixels = self.pictures.read(start, min(start + size, self.count))
+            pixels = self.sequence.read(start, min(start + size, self.count))
             if self.levels < _MOST_LEVELS:
                 self._check(pixels, start)
             labels = None if self.labels is None else torch.from_numpy(self.labels[start : start + size])
@@ -123,42 +123,42 @@ class Images:
             )
 
     def read(self) -> Tensor:
-        """Return all pictures, shape ``(n, C, H, W)``, uint8."""
+        """Return all images, shape ``(n, C, H, W)``, uint8."""
         return torch.cat([batch.pixels for batch in self.batches()])
 
     def place(self, index: int) -> Place:
-        """Return the file and number of a picture that is counted from 0."""
-        return self.pictures.place(index)
+        """Return the file and number of an image that is counted from 0."""
+        return self.sequence.place(index)
 
     def for_model(
         self, event_shape: tuple[int, ...], levels: int, classes: Sequence[str] | None = None
     ) -> Images:
-        """Return the same pictures with the levels of a model, and labels that are numbers of its classes.
+        """Return the same images with the levels of a model, and labels that are numbers of its classes.
 
-        Classes are matched by name where the pictures and the model both name theirs, else by number.
+        Classes are matched by name where the images and the model both name theirs, else by number.
 
         Raises
         ------
         DataError
-            If the model is of pictures of another shape, or has classes and the pictures have no labels or
+            If the model is of images of another shape, or has classes and the images have no labels or
             labels of another class.
         """
         if self.event_shape != tuple(event_shape):
             channels, height, width = event_shape
             raise DataError(
-                f"pictures of {_shown(*self.event_shape)}, where the model has "
+                f"images of {_shown(*self.event_shape)}, where the model has "
                 f"{_shown(channels, height, width)}",
                 file=self.file,
-                fix="give pictures of that size and number of channels",
+                fix="give images of that size and number of channels",
             )
         labels = self.labels if classes is None else self._labels_among(list(classes))
         own = self.classes if self.named else None
-        return Images(self.pictures, levels, labels, own if classes is None else classes)
+        return Images(self.sequence, levels, labels, own if classes is None else classes)
 
     def _labels_among(self, classes: list[str]) -> NDArray[np.int64]:
         if self.labels is None or self.classes is None:
             raise DataError(
-                "the pictures have no labels, which the model is conditioned on",
+                "the images have no labels, which the model is conditioned on",
                 file=self.file,
                 fix="give a source with labels, such as .npz with images and labels",
             )
@@ -172,17 +172,17 @@ class Images:
             index = int((labels < 0).argmax())
             place = self.place(index)
             raise DataError(
-                f"a picture of class {self.classes[int(self.labels[index])]!r}, where the model has the "
+                f"an image of class {self.classes[int(self.labels[index])]!r}, where the model has the "
                 f"classes {', '.join(classes)}",
                 file=place.file,
                 row=place.row,
-                fix="leave such pictures out, or fit a model to pictures of that class too",
+                fix="leave such images out, or fit a model to images of that class too",
             )
         return labels
 
     def describe(self) -> str:
-        """Return one line about the pictures."""
-        text = f"{self.count:,} pictures of {_shown(*self.event_shape)}, {self.levels} levels"
+        """Return one line about the images."""
+        text = f"{self.count:,} images of {_shown(*self.event_shape)}, {self.levels} levels"
         return text if self.labels is None else f"{text}, {len(self.classes or ())} classes"
 
     def _check(self, pixels: NDArray[np.uint8], start: int) -> None:
@@ -200,7 +200,7 @@ class Images:
 
     def _detected_levels(self) -> int:
         highest = max(
-            int(self.pictures.read(start, min(start + _BATCH, self.count)).max())
+            int(self.sequence.read(start, min(start + _BATCH, self.count)).max())
             for start in range(0, self.count, _BATCH)
         )
         return _MOST_LEVELS if highest > 63 else max(2, 1 << highest.bit_length())
@@ -227,9 +227,9 @@ def _checked_labels(labels: NDArray[np.integer], count: int, file: str | None) -
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iub" or labels.ndim != 1 or len(labels) != count:
         raise DataError(
-            f"labels of shape {labels.shape} and type {labels.dtype} for {count} pictures",
+            f"labels of shape {labels.shape} and type {labels.dtype} for {count} images",
             file=file,
-            fix="give one whole number from 0 on per picture",
+            fix="give one whole number from 0 on per image",
         )
     if labels.min() < 0 or labels.max() > 9999:
         index = int(np.flatnonzero((labels < 0) | (labels > 9999))[0])

@@ -1,4 +1,4 @@
-"""Opening pictures: each format recognises what is its own."""
+"""Opening images: each format recognises what is its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logpx.errors import DataError, UsageError
-from logpx.images.reading.arrays import array_pictures, read_npy, read_npz
+from logpx.images.reading.arrays import array_images, read_npy, read_npz
 from logpx.images.reading.binary import read_cifar, read_idx
 from logpx.images.reading.data_sets import (
     DATA_SETS,
@@ -21,9 +21,9 @@ from logpx.images.reading.data_sets import (
     open_data_set,
     split_name,
 )
-from logpx.images.reading.folder import FilePictures, is_picture, labelled_by_folder, pictures_in
+from logpx.images.reading.folder import ImageFiles, images_in, is_image, labelled_by_folder
+from logpx.images.reading.image_sequence import ImageSequence
 from logpx.images.reading.images import Images
-from logpx.images.reading.pictures import Pictures
 
 __all__ = ["holds_images", "open_images"]
 
@@ -45,7 +45,7 @@ class _Arrays(_Format):
         return isinstance(source, (np.ndarray, Tensor)) and source.ndim >= 3
 
     def open(self, source: Any, levels: int | None, layout: str | None, data: Any) -> Images:
-        return Images(array_pictures(source, None, layout), levels)
+        return Images(array_images(source, None, layout), levels)
 
 
 class _File(_Format):
@@ -60,7 +60,7 @@ class _File(_Format):
     def open(self, source: Any, levels: int | None, layout: str | None, data: Any) -> Images:
         if not os.path.isfile(source):
             raise UsageError("no such file", file=source, fix="check the path")
-        read: tuple[Pictures, NDArray[Any] | None] = (
+        read: tuple[ImageSequence, NDArray[Any] | None] = (
             self._read(source, layout) if self._takes_layout else self._read(source)
         )
         return Images(read[0], levels, read[1])
@@ -84,7 +84,7 @@ class _DataSetFolder(_Format):
         return images_of_files(*found, levels)
 
 
-class _PictureFiles(_Format):
+class _ImageFiles(_Format):
     def recognises(self, source: Any) -> bool:
         return isinstance(source, str) and bool(self._files(source))
 
@@ -92,14 +92,14 @@ class _PictureFiles(_Format):
         files = self._files(source)
         named = labelled_by_folder(files, source) if os.path.isdir(source) else None
         labels, classes = named or (None, None)
-        return Images(FilePictures(files, source), levels, labels, classes)
+        return Images(ImageFiles(files, source), levels, labels, classes)
 
     def _files(self, source: str) -> list[str]:
         if os.path.isdir(source):
-            return pictures_in(source)
+            return images_in(source)
         if os.path.exists(source) or not glob.has_magic(source):
-            return [source] if is_picture(source) else []
-        return sorted(file for file in glob.glob(source, recursive=True) if is_picture(file))
+            return [source] if is_image(source) else []
+        return sorted(file for file in glob.glob(source, recursive=True) if is_image(file))
 
 
 _FORMATS: tuple[_Format, ...] = (
@@ -110,12 +110,12 @@ _FORMATS: tuple[_Format, ...] = (
     _File((".bin",), read_cifar, takes_layout=False),
     _Name(),
     _DataSetFolder(),
-    _PictureFiles(),
+    _ImageFiles(),
 )
 
 
 def holds_images(source: Any) -> bool:
-    """Tell whether a source is one of pictures: an array of three or four axes, a file or folder of pictures.
+    """Tell whether a source is one of images: an array of three or four axes, a file or folder of images.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def open_images(
     layout: str | None = None,
     data: str | os.PathLike[str] | None = None,
 ) -> Images:
-    """Open pictures, to be read in batches as often as needed.
+    """Open images, to be read in batches as often as needed.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def open_images(
         a folder or a glob pattern of them (folders in it name classes); or ``mnist``, ``fashion-mnist``,
         ``cifar10``, each perhaps with ``:test``.
     labels : array of shape (n,), optional
-        A whole number from 0 on per picture, in place of those of the source.
+        A whole number from 0 on per image, in place of those of the source.
     levels : int, optional
         Pixels are 0 to levels - 1. By default 256, or for an array with no value above 63 the smallest power
         of two that holds them.
@@ -164,7 +164,7 @@ def open_images(
     Raises
     ------
     DataError
-        If the pictures cannot be read or are not of one shape; names the file and what is wrong.
+        If the images cannot be read or are not of one shape; names the file and what is wrong.
     MissingExtraError
         If PNG or JPEG files are given and Pillow is not installed.
     UsageError
@@ -189,14 +189,14 @@ def open_images(
 
 
 def _changed(images: Images, labels: Any, levels: int | None) -> Images:
-    """Return pictures with other labels or another number of levels, where those are given."""
+    """Return images with other labels or another number of levels, where those are given."""
     if labels is None and levels is None:
         return images
     levels = images.levels if levels is None else levels
     if labels is None:
-        return Images(images.pictures, levels, images.labels, images.classes if images.named else None)
+        return Images(images.sequence, levels, images.labels, images.classes if images.named else None)
     given = labels.numpy(force=True) if isinstance(labels, Tensor) else np.asarray(labels)
-    return Images(images.pictures, levels, given, None)
+    return Images(images.sequence, levels, given, None)
 
 
 def _unrecognised(source: Any) -> Exception:
@@ -205,18 +205,16 @@ def _unrecognised(source: Any) -> Exception:
             f"an array of shape {tuple(source.shape)}" if hasattr(source, "shape") else type(source).__name__
         )
         return UsageError(
-            f"{shown} given, where pictures were expected",
+            f"{shown} given, where images were expected",
             fix="give an array (n, H, W), (n, H, W, C) or (n, C, H, W), a path or the name of a data set",
         )
     if os.path.isdir(source):
-        return DataError(
-            "the folder holds no PNG or JPEG picture", file=source, fix="give a folder of pictures"
-        )
+        return DataError("the folder holds no PNG or JPEG image", file=source, fix="give a folder of images")
     if glob.has_magic(source):
-        return UsageError("no picture matches this pattern", file=source, fix="check the pattern")
+        return UsageError("no image matches this pattern", file=source, fix="check the pattern")
     if os.path.exists(source):
         return UsageError(
-            "the file's name is that of no known picture format",
+            "the file's name is that of no known image format",
             file=source,
             fix="give .npy, .npz, .png, .jpg, an idx3-ubyte file or a CIFAR-10 .bin file",
         )

@@ -1,4 +1,4 @@
-"""Pictures of one shape that are read by their number, and know the file that each comes from."""
+"""Images of one shape that are read by their number, and know the file that each comes from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from logpx.errors import DataError
 
-__all__ = ["ArrayPictures", "JoinedPictures", "Pictures", "Place", "check_whole_levels"]
+__all__ = ["ImageArray", "ImageSequence", "JoinedImages", "Place", "check_whole_levels"]
 
 _BLOCK = 1024
 _LARGEST = 255
@@ -19,22 +19,22 @@ _LARGEST = 255
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture comes from, for messages.
+    """Where an image comes from, for messages.
 
     Attributes
     ----------
     file : str or None
         The file, if there is one.
     row : int or None
-        The number of the picture in it, counted from 1; None where the file is the picture.
+        The number of the image in it, counted from 1; None where the file is the image.
     """
 
     file: str | None
     row: int | None
 
 
-class Pictures(ABC):
-    """Pictures of one shape.
+class ImageSequence(ABC):
+    """Images of one shape.
 
     Attributes
     ----------
@@ -55,15 +55,15 @@ class Pictures(ABC):
 
     @abstractmethod
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return the pictures from start up to stop, shape ``(n, C, H, W)``."""
+        """Return the images from start up to stop, shape ``(n, C, H, W)``."""
 
     @abstractmethod
     def place(self, index: int) -> Place:
-        """Return where a picture, counted from 0, comes from."""
+        """Return where an image, counted from 0, comes from."""
 
 
-class ArrayPictures(Pictures):
-    """Pictures that are an array, perhaps one that is mapped from a file.
+class ImageArray(ImageSequence):
+    """Images that are an array, perhaps one that is mapped from a file.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class ArrayPictures(Pictures):
     Raises
     ------
     DataError
-        If a value is below 0 or above 255; names the picture.
+        If a value is below 0 or above 255; names the image.
     """
 
     def __init__(
@@ -98,12 +98,12 @@ class ArrayPictures(Pictures):
         return np.ascontiguousarray(self._array[start:stop], dtype=np.uint8)
 
     def place(self, index: int) -> Place:
-        """Return the file and the picture's number in it."""
+        """Return the file and the image's number in it."""
         return Place(self.file, index + 1)
 
 
-class JoinedPictures(Pictures):
-    """Several sets of pictures of one shape, one after another.
+class JoinedImages(ImageSequence):
+    """Several sets of images of one shape, one after another.
 
     Parameters
     ----------
@@ -116,15 +116,15 @@ class JoinedPictures(Pictures):
         If their shapes differ; names two files.
     """
 
-    def __init__(self, parts: Sequence[Pictures]) -> None:
+    def __init__(self, parts: Sequence[ImageSequence]) -> None:
         first = parts[0]
         for part in parts[1:]:
             if part.event_shape != first.event_shape:
                 raise DataError(
-                    f"pictures of shape {part.event_shape}, where {first.file} has {first.event_shape} "
+                    f"images of shape {part.event_shape}, where {first.file} has {first.event_shape} "
                     "(channels, height, width)",
                     file=part.file,
-                    fix="give pictures of one shape",
+                    fix="give images of one shape",
                 )
         self._parts = list(parts)
         self._ends = np.cumsum([part.count for part in parts])
@@ -134,7 +134,7 @@ class JoinedPictures(Pictures):
         self.stored_levels = first.stored_levels
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return pictures across the seams."""
+        """Return images across the seams."""
         blocks = [np.empty((0, *self.event_shape), np.uint8)]
         for part, end in zip(self._parts, self._ends, strict=True):
             offset = int(end) - part.count
@@ -151,12 +151,12 @@ class JoinedPictures(Pictures):
 
 
 def check_whole_levels(block: NDArray[np.integer], start: int, file: str | None) -> None:
-    """Raise if a value of some pictures cannot be a level of 8 bits.
+    """Raise if a value of some images cannot be a level of 8 bits.
 
     Raises
     ------
     DataError
-        Naming the first such picture and the value.
+        Naming the first such image and the value.
     """
     wrong = (block < 0) | (block > _LARGEST)
     if wrong.any():
@@ -168,5 +168,5 @@ def check_whole_levels(block: NDArray[np.integer], start: int, file: str | None)
             row=start + index + 1,
             fix="give whole levels from 0 on"
             if value < 0
-            else "give pictures of at most 8 bits per channel: x // 256 turns 16 bits into 8",
+            else "give images of at most 8 bits per channel: x // 256 turns 16 bits into 8",
         )
