@@ -40,34 +40,21 @@ docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	@$(PYTHON) -m sphinx -W --keep-going -n -q -E -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+# $(call bench_on,VARIABLE,what it needs,script and options): run a benchmark on the folder that a variable names.
+bench_on = $(if $($1),echo "$3"; $(PYTHON) $3 --data "$($1)",\
+	echo "$3 was left out; it needs $2: make bench $1=folder")
+
 BENCH_ON_DATA := benchmarks/tables%.py benchmarks/patches.py benchmarks/binarised_mnist.py \
 	benchmarks/posteriordb.py
 
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
 	@set -e; for script in $(filter-out $(BENCH_ON_DATA),$(wildcard benchmarks/[!_]*.py)); do \
 	echo "$$script"; $(PYTHON) "$$script"; done
-ifdef TABLES
-	@echo benchmarks/tables.py; $(PYTHON) benchmarks/tables.py --data "$(TABLES)"
-else
-	@echo "benchmarks/tables.py was left out; it needs a folder of tables: make bench TABLES=folder"
-endif
-ifdef IMAGES
-	@echo benchmarks/patches.py; $(PYTHON) benchmarks/patches.py --data "$(IMAGES)"
-else
-	@echo "benchmarks/patches.py was left out; it needs the BSDS300 images: make bench IMAGES=folder"
-endif
-ifdef MNIST
-	@echo benchmarks/binarised_mnist.py
-	@for objective in vae iwae; do \
-	$(PYTHON) benchmarks/binarised_mnist.py --data "$(MNIST)" --objective $$objective; done
-else
-	@echo "benchmarks/binarised_mnist.py was left out; it needs MNIST: make bench MNIST=folder"
-endif
-ifdef POSTERIORDB
-	@echo benchmarks/posteriordb.py; $(PYTHON) benchmarks/posteriordb.py --data "$(POSTERIORDB)"
-else
-	@echo "benchmarks/posteriordb.py was left out; it needs posteriordb: make bench POSTERIORDB=folder"
-endif
+	@$(call bench_on,TABLES,a folder of tables,benchmarks/tables.py)
+	@$(call bench_on,IMAGES,the BSDS300 images,benchmarks/patches.py)
+	@$(call bench_on,MNIST,MNIST,benchmarks/binarised_mnist.py --objective vae)
+	@$(call bench_on,MNIST,MNIST,benchmarks/binarised_mnist.py --objective iwae)
+	@$(call bench_on,POSTERIORDB,posteriordb,benchmarks/posteriordb.py)
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
