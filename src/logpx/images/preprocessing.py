@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from logpx.arguments import is_whole
 from logpx.errors import UsageError
 from logpx.transforms import Logit, Transform
 
@@ -15,9 +16,9 @@ __all__ = ["IdentityPixels", "LinearPixels", "LogitPixels"]
 
 
 def _checked_levels(levels: int) -> int:
-    if not isinstance(levels, int) or not 2 <= levels <= 256:
+    if not is_whole(levels) or not 2 <= levels <= 256:
         raise UsageError(f"{levels!r} levels", fix="give a whole number from 2 to 256")
-    return levels
+    return int(levels)
 
 
 class IdentityPixels(Transform):

@@ -23,7 +23,7 @@ def drawn_order(features: int, seed: int) -> list[int]:
     [0, 1, 2, 3]
     """
     check_count("seed", seed, least=None)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     order: list[int] = torch.randperm(features, generator=generator, device="cpu").tolist()
     return order
 
@@ -66,8 +66,9 @@ class Permutation(Transform):
                 f"order {list(order)} does not name each of the {features} features once",
                 fix=f"give the numbers 0 to {features - 1}, each once",
             )
-        inverse = sorted(range(features), key=list(order).__getitem__)
-        self.register_buffer("order", torch.tensor(list(order)))
+        order = [int(place) for place in order]
+        inverse = sorted(range(features), key=order.__getitem__)
+        self.register_buffer("order", torch.tensor(order))
         self.register_buffer("inverse_order", torch.tensor(inverse))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
