@@ -1,11 +1,18 @@
 """What is no argument is refused by name, with a way out, before torch sees it."""
 
+import json
 import math
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
-from logpx import flows, nets, transforms
+from logpx import flows, images, latent, load, nets, save, transforms
 from logpx.arguments import check_count, check_instance, check_number, check_places
+from logpx.configuration import describe
+from logpx.distributions import likelihoods
+from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.errors import UsageError
 from logpx.nets import CircularEmbedding
 from logpx.transforms import Affine, AffineFunction
@@ -108,3 +115,68 @@ def test_what_is_meant_passes():
     check_number("it", -2.5)
     check_instance("it", "b", str, "'a'")
     check_places("it", (2, 0), 3)
+
+
+WHOLE = [
+    *((kind, {}, "features", 3) for kind in (flows.RealNVP, flows.NICE, flows.MAF, flows.IAF, flows.NSF)),
+    *((kind, {"features": 3}, "layers", 2) for kind in (flows.RealNVP, flows.NICE, flows.MAF, flows.NSF)),
+    *((kind, {"features": 3}, "hidden", (4,)) for kind in (flows.RealNVP, flows.NICE, flows.MAF, flows.NSF)),
+    *((kind, {"features": 3}, "context", 2) for kind in (flows.RealNVP, flows.NICE, flows.IAF, flows.NSF)),
+    (flows.NSF, {"features": 3}, "bins", 4),
+    (flows.NSF, {"features": 3}, "circular", (1,)),
+    (flows.RealNVP, {"layers": 2, "hidden": (4,)}, "features", (1, 4, 4)),
+    (flows.RealNVP, {"features": (1, 4, 4), "layers": 2, "hidden": (4,)}, "levels", 1),
+    (flows.Glow, {"steps": 1, "hidden": (4,)}, "event_shape", (1, 4, 4)),
+    (flows.Glow, {"event_shape": (1, 4, 4), "hidden": (4,)}, "steps", 1),
+    (flows.MintNet, {"layers": 1}, "event_shape", 3),
+    (flows.MintNet, {"event_shape": 3, "layers": 1}, "hidden", 2),
+    (transforms.Permutation, {"features": 3}, "seed", 2),
+    (transforms.Permutation, {"features": 3}, "order", (2, 0, 1)),
+    (transforms.Wrap, {"features": 3}, "circular", (1,)),
+    (transforms.PLUMatrix, {}, "n", 3),
+    (transforms.Autoregressive, {"features": 3}, "hidden", (4,)),
+    (transforms.PerFeatureFunction, {"functions": [AffineFunction()]}, "choice", (0, 0)),
+    (nets.MLP, {"in_features": 2, "out_features": 2}, "hidden", (4,)),
+    (nets.MADE, {"features": 3, "parameters": 2}, "hidden", (4,)),
+    (latent.GaussianMixture, {"features": 3}, "components", 2),
+    (latent.GaussianMixture, {"components": 2}, "features", 3),
+    (latent.GaussianMixture, {"components": 2, "features": 3, "covariance": "low_rank"}, "rank", 1),
+    (latent.CategoricalMixture, {"components": 2}, "levels", (2, 3)),
+    (latent.PoissonMixture, {"components": 2}, "features", 3),
+    (latent.BernoulliMixture, {"components": 2}, "features", 3),
+    (latent.ProbabilisticPCA, {"features": 3}, "latent", 1),
+    (latent.VAE, {"likelihood": NormalLikelihood(3)}, "latent", 2),
+    (latent.VAE, {"likelihood": NormalLikelihood(3), "latent": 2}, "hidden", (4,)),
+    (likelihoods.CategoricalLikelihood, {"event_shape": 1}, "levels", 3),
+    (images.IdentityPixels, {"event_shape": (1, 4, 4)}, "levels", 8),
+]
+WHOLE_IDS = [f"{kind.__name__}, {name}" for kind, _, name, _ in WHOLE]
+
+
+def each(value, convert):
+    """Convert a number, or each of a tuple of them."""
+    return tuple(map(convert, value)) if isinstance(value, tuple) else convert(value)
+
+
+@pytest.mark.parametrize("number", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize(("kind", "others", "name", "value"), WHOLE, ids=WHOLE_IDS)
+def test_whole_numbers_of_numpy_are_whole_numbers(kind, others, name, value, number, tmp_path):
+    torch.manual_seed(0)
+    plain = kind(**others, **{name: value})
+    torch.manual_seed(0)
+    given = kind(**others, **{name: each(value, number)})
+    assert json.dumps(describe(given)) == json.dumps(describe(plain))
+    if isinstance(plain, nn.Module):
+        save(given, tmp_path / "model")
+        state = load(tmp_path / "model").state_dict()
+        assert state.keys() == plain.state_dict().keys()
+        assert all(torch.equal(state[key], tensor) for key, tensor in plain.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda number: True, float, np.float64, str], ids=["bool", "float", "numpy float", "str"]
+)
+@pytest.mark.parametrize(("kind", "others", "name", "value"), WHOLE, ids=WHOLE_IDS)
+def test_what_is_no_whole_number_is_refused(kind, others, name, value, wrong):
+    with pytest.raises(UsageError):
+        kind(**others, **{name: each(value, wrong)})

@@ -10,7 +10,7 @@ import numpy as np
 
 from logpx.errors import UsageError
 
-__all__ = ["check_count", "check_instance", "check_number", "check_places", "is_whole"]
+__all__ = ["check_count", "check_instance", "check_number", "check_places", "is_number", "is_whole"]
 
 
 def is_whole(value: Any) -> bool:
@@ -22,6 +22,17 @@ def is_whole(value: Any) -> bool:
     (True, False, False)
     """
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a real number, of Python or numpy; a truth value is none.
+
+    Examples
+    --------
+    >>> is_number(np.float32(0.5)), is_number(True), is_number("0.5")
+    (True, False, False)
+    """
+    return is_whole(value) or isinstance(value, (float, np.floating))
 
 
 def check_count(name: str, value: Any, least: int | None = 1, most: int | None = None) -> None:
@@ -65,8 +76,7 @@ def check_number(name: str, value: Any, above: float = -math.inf) -> None:
     logpx.errors.UsageError: bound is '3', where a finite number above 0 was expected
     fix: give a finite number above 0
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not above < value < math.inf:
+    if not is_number(value) or not above < value < math.inf:
         expected = "a finite number" if above == -math.inf else f"a finite number above {above:g}"
         raise UsageError(f"{name} is {value!r}, where {expected} was expected", fix=f"give {expected}")
 
@@ -110,9 +120,7 @@ def check_places(name: str, value: Any, size: int) -> None:
     fix: give a list of the numbers, such as [0]
     """
     listed = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
-    if not listed or any(
-        not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < size for place in value
-    ):
+    if not listed or any(not is_whole(place) or not 0 <= place < size for place in value):
         raise UsageError(
             f"{name} is {value!r}, where numbers from 0 to {size - 1} were expected",
             fix="give a list of the numbers, such as [0]",

@@ -101,6 +101,8 @@ def describe(value: Any) -> Any:
         return value
     if isinstance(value, np.integer):
         return int(value)
+    if isinstance(value, np.floating):
+        return float(value)
     if isinstance(value, (list, tuple)):
         return [describe(item) for item in value]
     if isinstance(value, Mapping):

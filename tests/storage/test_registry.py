@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from logpx.configuration import Configured, class_name
 from logpx.distributions import (
     DiagonalNormal,
+    Distribution,
     Flow,
     FullNormal,
     Mixture,
@@ -33,6 +35,7 @@ from logpx.distributions.likelihoods import (
     ScalePerValue,
     StudentTLikelihood,
 )
+from logpx.errors import UsageError
 from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
 from logpx.images import (
     FlatNormal,
@@ -126,6 +129,7 @@ from logpx.transforms import (
     Standardize,
     SumOfSquaresFunction,
     Tanh,
+    Transform,
     Wrap,
 )
 
@@ -440,6 +444,22 @@ def test_model_survives_bit_for_bit(name: str, double: bool, tmp_path: Path):
     for value, same in zip(numbers(model), numbers(copy), strict=True):
         assert same.dtype == value.dtype
         assert torch.equal(value, same)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_events_of_another_shape_are_refused(name: str):
+    for part in MODELS[name]().modules():
+        if not isinstance(part, (Distribution, Transform)) or not part.event_shape:
+            continue
+        doors = ["forward", "inverse"] if isinstance(part, Transform) else ["log_prob", "log_prob_lower"]
+        *rest, last = part.event_shape
+        for wrong in ((2, *rest, last + 1), (last + 1,)):
+            both = f"{re.escape(str(wrong))}.* {re.escape(str(part.event_shape))}"
+            for door in doors:
+                with pytest.raises(UsageError, match=both):
+                    getattr(part, door)(torch.zeros(wrong))
+                with pytest.raises(UsageError, match="a list given"):
+                    getattr(part, door)([0.0])
 
 
 def test_every_class_is_saved_by_a_test():

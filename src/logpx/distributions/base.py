@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
 from logpx.errors import UsageError
-from logpx.transforms.base import as_event_shape
+from logpx.transforms.base import as_event_shape, check_events_of
 
 __all__ = ["Distribution", "LowerBound", "weakest_kind"]
 
@@ -33,6 +33,19 @@ class LowerBound(NamedTuple):
 class Distribution(Configured, nn.Module):
     """A distribution over events of a fixed shape, perhaps given a context.
 
+    **Events and rows.** One x is an event, of shape `event_shape`: ``(D,)`` is a vector, ``(C, H, W)`` an
+    image. The trailing ``len(event_shape)`` dimensions of a tensor are its event, and all dimensions before
+    them are rows, of which there may be any number, none included. Rows are independent draws of one and the
+    same distribution: `log_prob` gives one number per row, for x of shape ``(*rows, *event_shape)`` the shape
+    ``(*rows,)``, and `sample` as many rows as it is asked for, along one dimension. There is no batch of
+    different distributions in one object; `context` is what makes rows differ.
+
+    **Contexts.** With ``context_features=c`` above 0 a context has the shape ``(*rows, c)``, one per row,
+    or ``(c,)``, the same for all; an unconditional distribution takes None.
+
+    **What the class checks.** `log_prob` and `log_prob_lower` of every subclass refuse rows of another event
+    shape, naming both shapes: a subclass writes the mathematics alone.
+
     Parameters
     ----------
     event_shape
@@ -42,6 +55,10 @@ class Distribution(Configured, nn.Module):
 
     Attributes
     ----------
+    event_shape : tuple of int
+        The shape of one x.
+    context_features : int
+        The number of context features; 0 means unconditional.
     allows_constants : bool
         Whether a column that never varies may be modelled like any other: because its values are discrete, or
         because the model spreads them by noise.
@@ -55,6 +72,10 @@ class Distribution(Configured, nn.Module):
     allows_constants: ClassVar[bool] = False
     allows_missing: bool = False
     gains_from_noise: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_events_of(cls, ("log_prob", "log_prob_lower"))
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()
@@ -75,6 +96,11 @@ class Distribution(Configured, nn.Module):
         -------
         Tensor
             Shape ``(*rows,)``. A density may exceed 1, so that its logarithm may be positive.
+
+        Raises
+        ------
+        UsageError
+            If `x` is no tensor, or its trailing dimensions are not `event_shape`.
         """
         raise NotImplementedError
 

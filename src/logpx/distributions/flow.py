@@ -9,7 +9,6 @@ from logpx.distributions.base import Distribution
 from logpx.distributions.seeding import checked_count
 from logpx.errors import UsageError
 from logpx.transforms import Transform
-from logpx.transforms.base import check_event
 
 __all__ = ["Flow"]
 
@@ -55,7 +54,6 @@ class Flow(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the exact log-density in nats, shape ``(*rows,)``."""
-        check_event(x, self.event_shape)
         self._check_dtype(x)
         self.check_context(context, tuple(x.shape[: x.dim() - len(self.event_shape)]))
         z, ladj = self.transform.forward(x, context)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
-from logpx.transforms.base import check_event
 
 __all__ = ["Product"]
 
@@ -49,7 +48,6 @@ class Product(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``: the sum over the parts."""
-        check_event(x, self.event_shape)
         first, *rest = (
             part.log_prob(features)
             for part, features in zip(self.parts, torch.split(x, self.sizes, -1), strict=True)
@@ -70,7 +68,6 @@ class Product(Distribution):
         first: int = 0,
     ) -> LowerBound:
         """Return the sum of the parts' bounds, and its standard error."""
-        check_event(x, self.event_shape)
         found = [
             part.log_prob_lower(features, draws, seed + 1_000_003 * number, None, first)
             for number, (part, features) in enumerate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from logpx.arguments import is_whole
 from logpx.errors import UsageError
 
 __all__ = [
@@ -41,9 +41,9 @@ def checked_count(n: int) -> int:
     logpx.errors.UsageError: -1 rows asked for
     fix: ask for a whole number of rows, 0 or more
     """
-    if _as_whole(n) is None or n < 0:
+    if not is_whole(n) or n < 0:
         raise UsageError(f"{n!r} rows asked for", fix="ask for a whole number of rows, 0 or more")
-    return operator.index(n)
+    return int(n)
 
 
 def checked_seed(seed: int) -> int:
@@ -59,16 +59,9 @@ def checked_seed(seed: int) -> int:
     >>> checked_seed(7)
     7
     """
-    if _as_whole(seed) is None:
+    if not is_whole(seed):
         raise UsageError(f"the seed is {seed!r}, where a whole number was expected", fix="give, say, seed=0")
-    return operator.index(seed)
-
-
-def _as_whole(value: object) -> int | None:
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
+    return int(seed)
 
 
 def derived_seed(seed: int, *words: int) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from logpx.distributions.base import Distribution
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
-from logpx.transforms.base import check_event, sum_over_event
+from logpx.transforms.base import sum_over_event
 
 __all__ = ["StudentT"]
 
@@ -46,7 +46,6 @@ class StudentT(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
-        check_event(x, self.event_shape)
         degrees = self.log_degrees.exp()
         z = (x - self.location) * torch.exp(-self.log_scale)
         # The two log-gammas nearly cancel where there are many degrees of freedom.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from logpx.arguments import check_count
+from logpx.arguments import check_count, is_whole
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
 from logpx.flows.images import checked_levels
@@ -74,7 +74,7 @@ class Glow(Flow):
         context: int = 0,
         recompute: bool = False,
     ) -> None:
-        if isinstance(event_shape, int):
+        if is_whole(event_shape):
             raise UsageError(
                 f"Glow is for images, not for vectors of {event_shape} features",
                 fix="give (channels, height, width), or use RealNVP for vectors",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from logpx.arguments import is_whole
 from logpx.distributions import Flow, StandardNormal
 from logpx.flows.layers import check_layers
 from logpx.transforms import ActNorm, Chain, MintLayer, Standardize, Transform
@@ -54,5 +55,5 @@ class MintNet(Flow):
             MintLayer(event_shape, hidden, kernel, context, reverse=index % 2 == 1) for index in range(layers)
         ]
         # The features of a vector have units of their own; the pixels of a channel share one.
-        unit: Transform = Standardize(event_shape) if isinstance(event_shape, int) else ActNorm(event_shape)
+        unit: Transform = Standardize(event_shape) if is_whole(event_shape) else ActNorm(event_shape)
         super().__init__(StandardNormal(event_shape), Chain([unit, *stack]))

@@ -21,7 +21,6 @@ from logpx.images.reading.sources import open_images
 from logpx.images.sampling import sample_images
 from logpx.images.units import bits_per_dimension
 from logpx.transforms import Transform
-from logpx.transforms.base import check_event
 
 __all__ = ["ImageModel"]
 
@@ -109,7 +108,6 @@ class ImageModel(Distribution):
         This is what training maximises. The noise is fresh in training mode, from torch's global generator,
         and fixed in evaluation mode, where image i always gets the same.
         """
-        check_event(x, self.event_shape)
         if self.training:
             return self._log_weight(x, context, Noise())
         starts = range(0, len(x), _CHUNK)
@@ -171,7 +169,6 @@ class ImageModel(Distribution):
             if count is not None:
                 check_count(name, count)
         seed = checked_seed(seed)
-        check_event(x, self.event_shape)
         self._check_levels(x, first)
         values = [torch.zeros(0, dtype=torch.float64)]
         errors = [torch.zeros(0, dtype=torch.float64)]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from logpx.arguments import check_count
 from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.feature_components import LEAST_LOG, FeatureComponents
@@ -41,6 +42,7 @@ class BernoulliComponents(FeatureComponents):
     """
 
     def __init__(self, components: int, features: int, prior_rows: float = 0.0) -> None:
+        check_count("features", features)
         super().__init__(components, features, prior_rows, torch.full((2 * features,), 0.5))
         self.logits = nn.Parameter(torch.zeros(components, features))
 

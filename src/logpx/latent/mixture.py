@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
 import torch
@@ -70,7 +70,6 @@ class LatentMixture(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``: of the cells that are not missing."""
-        check_event(x, self.event_shape)
         rows = x.reshape(-1, x.shape[-1])
         missing = has_missing(rows)
         chunks = self._chunks(rows, missing)
@@ -242,7 +241,7 @@ class LatentMixture(Distribution):
         self.update(MixtureStatistics(shares.sum(1), passed.statistics(), weight * 0.0, weight))
 
     def _columns(self, name: str, columns: Sequence[int]) -> list[int]:
-        chosen: list[int] = [columns] if isinstance(columns, int) else list(columns)
+        chosen: list[int] = list(columns) if isinstance(columns, Iterable) else [columns]
         features = self.event_shape[0]
         check_places(name, chosen, features)
         if not chosen or len(set(chosen)) < len(chosen):

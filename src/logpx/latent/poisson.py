@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_count
 from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.feature_components import LEAST_LOG, FeatureComponents
@@ -42,6 +43,7 @@ class PoissonComponents(FeatureComponents):
     """
 
     def __init__(self, components: int, features: int, prior_rows: float = 0.0) -> None:
+        check_count("features", features)
         super().__init__(components, features, prior_rows, torch.ones(2 * features))
         self.log_rates = nn.Parameter(torch.zeros(components, features))
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from logpx.arguments import check_count
+from logpx.arguments import check_count, is_whole
 from logpx.errors import UsageError
 
 __all__ = [
@@ -75,9 +75,7 @@ def check_widths(hidden: Sequence[int]) -> None:
     UsageError
         Naming what was given.
     """
-    if not isinstance(hidden, Sequence) or any(
-        not isinstance(width, int) or isinstance(width, bool) or width < 1 for width in hidden
-    ):
+    if not isinstance(hidden, Sequence) or any(not is_whole(width) or width < 1 for width in hidden):
         raise UsageError(
             f"hidden is {hidden!r}, but gives the width of every hidden layer", fix="give, say, (64, 64)"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ class Constraint(ABC):
     """
 
     def __init__(self, shape: int | Sequence[int] = ()) -> None:
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.shape = tuple(shape) if isinstance(shape, Iterable) else (shape,)
         for length in self.shape:
             check_count("shape", length)
         self.size = math.prod(self.shape)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.nets.broken import broken_layer
 from logpx.training.batches import Batch
+from logpx.training.broken_layer import broken_layer
 
 __all__ = ["Score", "evaluate"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from logpx.distributions import Distribution
 from logpx.errors import DivergedError
-from logpx.nets.broken import broken_layer
 from logpx.training.batches import Batch
+from logpx.training.broken_layer import broken_layer
 from logpx.training.evaluation import Score
 
 __all__ = ["Guard"]

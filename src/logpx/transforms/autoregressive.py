@@ -11,7 +11,7 @@ from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.made import MADE
-from logpx.transforms.base import Transform, as_features, check_event
+from logpx.transforms.base import Transform, as_features, checks_event
 from logpx.transforms.compilation import never_compiled
 from logpx.transforms.fixed_point import Certificate
 from logpx.transforms.implicit import differentiable_inverse
@@ -80,7 +80,6 @@ class Autoregressive(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the net."""
-        check_event(x, self.event_shape)
         z, ladj = self._evaluate(x, context)
         return z, ladj.sum(-1)
 
@@ -94,7 +93,6 @@ class Autoregressive(Transform):
         NotConvergedError
             If the iteration does not reach rounding level.
         """
-        check_event(z, self.event_shape)
         if not isinstance(self.net, IncrementalConditioner):
             x, ladj, _ = self.solve(z, context)
             return x, ladj
@@ -111,6 +109,7 @@ class Autoregressive(Transform):
 
     # The number of sweeps depends on the data, which no compiled graph can express.
     @never_compiled
+    @checks_event
     def solve(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Certificate]:
         """Invert by Jacobi iteration, whatever the net; return the certificate too.
 
@@ -124,7 +123,6 @@ class Autoregressive(Transform):
         NotConvergedError
             If the residual of a row does not reach rounding level in D + 1 evaluations.
         """
-        check_event(z, self.event_shape)
         if z.numel() and not z.is_meta:
             one = None if context is None else context.reshape(-1, context.shape[-1])[0]
             check_causal(self._parameters_of, z.reshape(-1, z.shape[-1])[0], one)

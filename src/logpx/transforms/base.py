@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 from torch import Tensor, nn
 
@@ -10,7 +13,18 @@ from logpx.arguments import check_count, is_whole
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 
-__all__ = ["Transform", "as_event_shape", "as_features", "check_event", "sum_over_event"]
+__all__ = [
+    "Transform",
+    "as_event_shape",
+    "as_features",
+    "check_event",
+    "check_events_of",
+    "checks_event",
+    "sum_over_event",
+]
+
+_Arguments = ParamSpec("_Arguments")
+_Value = TypeVar("_Value")
 
 
 def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -67,6 +81,29 @@ def check_event(x: Tensor, event_shape: tuple[int, ...]) -> None:
         )
 
 
+def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
+    """Let a method refuse, by `check_event`, a first argument that is no rows of its object's events."""
+    name = list(inspect.signature(method).parameters)[1]
+
+    @functools.wraps(method)
+    def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
+        owner: Any = args[0]
+        # Without the argument Python's own error comes from the call.
+        if len(args) > 1 or name in kwargs:
+            rows: Any = args[1] if len(args) > 1 else kwargs[name]
+            check_event(rows, owner.event_shape)
+        return method(*args, **kwargs)
+
+    return checked
+
+
+def check_events_of(kind: type[Any], methods: Sequence[str]) -> None:
+    """Let those of some methods that a class defines itself check the event shape of what they are given."""
+    for name in methods:
+        if name in kind.__dict__:
+            setattr(kind, name, checks_event(kind.__dict__[name]))
+
+
 def sum_over_event(values: Tensor, event_shape: tuple[int, ...]) -> Tensor:
     """Sum an elementwise quantity over the event dimensions: one number per row.
 
@@ -90,13 +127,59 @@ class Transform(Configured, nn.Module):
 
     The change of variables is :math:`\log p(x) = \log p(f(x)) + \log |\det \partial f / \partial x|`.
 
+    **Events and rows.** One x is an event, of shape `event_shape`: ``()`` is a number, ``(D,)`` a vector,
+    ``(C, H, W)`` an image. The trailing ``len(event_shape)`` dimensions of a tensor are its event, and all
+    dimensions before them are rows, of which there may be any number, none included: a tensor of shape
+    ``(*rows, *event_shape)`` holds ``prod(rows)`` events, which are mapped independently of each other. z has
+    the event shape of x, whatever the map. The Jacobian is that of one event, and its log absolute
+    determinant one number per row: for ``event_shape=(D,)`` and x of shape ``(2, 5, D)`` the ladj has the
+    shape ``(2, 5)``. An elementwise map sums its log-derivatives over the event, and over nothing else.
+
+    **Contexts.** A map with ``context_features=c`` takes a context of shape ``(*rows, c)``, one per row, or
+    ``(c,)``, the same for all rows; where c is 0 it takes None.
+
+    **What the class checks.** `forward`, `inverse` and `initialise` of every subclass refuse rows of another
+    event shape, naming both shapes: a subclass writes the mathematics alone, and a tensor that broadcasting
+    would quietly take for something else never reaches it. Values are not looked at: every finite input gives
+    a finite value, ladj and gradient, and `torch.compile` meets no branch that depends on data.
+
     Parameters
     ----------
     event_shape
         The shape of one x; an integer means a vector of that many features.
     context
         The number of context features that the map is conditioned on; 0 means none.
+
+    Attributes
+    ----------
+    event_shape : tuple of int
+        The shape of one x, and of one z.
+    context_features : int
+        The number of context features; 0 means unconditional.
+
+    Examples
+    --------
+    A map of one's own says what it does in both directions:
+
+    >>> import torch
+    >>> class Double(Transform):
+    ...     def forward(self, x, context=None):
+    ...         return 2.0 * x, sum_over_event(torch.full_like(x, 2.0).log(), self.event_shape)
+    ...
+    ...     def inverse(self, z, context=None):
+    ...         return 0.5 * z, -sum_over_event(torch.full_like(z, 2.0).log(), self.event_shape)
+    >>> Double(2).forward(torch.ones(3, 2))[1]
+    tensor([1.3863, 1.3863, 1.3863])
+    >>> Double(2).forward(torch.ones(3, 1))
+    Traceback (most recent call last):
+    ...
+    logpx.errors.UsageError: a tensor of shape (3, 1) given to a model of event shape (2,)
+    fix: give rows of shape (n, 2)
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_events_of(cls, ("forward", "inverse", "initialise"))
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()
@@ -120,6 +203,11 @@ class Transform(Configured, nn.Module):
             Noise, of the shape of `x`.
         ladj : Tensor
             Log absolute determinant of the Jacobian of this direction in nats, shape ``(*rows,)``.
+
+        Raises
+        ------
+        UsageError
+            If `x` is no tensor, or its trailing dimensions are not `event_shape`.
         """
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
-from logpx.transforms.base import Transform, check_event, sum_over_event
+from logpx.transforms.base import Transform, sum_over_event
 from logpx.transforms.partition import Halves, Partition
 from logpx.transforms.univariate import AffineFunction, Univariate
 
@@ -95,7 +95,6 @@ class Coupling(Transform):
         self.net = net
 
     def _map(self, x: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
-        check_event(x, self.event_shape)
         kept, moved = self.partition.split(x)
         params = self.partition.arrange(self.net(kept, context), self.univariate.parameters)
         moved, ladj = self.univariate(moved, params, inverse)

@@ -11,7 +11,7 @@ from logpx.arguments import check_count
 from logpx.errors import UsageError
 from logpx.nets.layers import check_widths
 from logpx.nets.masked_convolution import MaskedConvolution
-from logpx.transforms.base import Transform, check_event
+from logpx.transforms.base import Transform, checks_event
 from logpx.transforms.compilation import never_compiled
 from logpx.transforms.fixed_point import Certificate, solve
 from logpx.transforms.implicit import differentiable_inverse
@@ -87,7 +87,6 @@ class MintLayer(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the convolutions."""
-        check_event(x, self.event_shape)
         images, context = self._images(x, context)
         z, log_diagonal = self._evaluate(images, context)
         return z.reshape(x.shape), log_diagonal.flatten(1).sum(1).reshape(self._rows(x))
@@ -103,6 +102,7 @@ class MintLayer(Transform):
         x, ladj, _ = self.solve(z, context)
         return x, ladj
 
+    @checks_event
     def solve(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Certificate]:
         """Return what `inverse` does, and the certificate of the iteration.
 
@@ -111,7 +111,6 @@ class MintLayer(Transform):
         NotConvergedError
             If the residual of a row does not reach rounding level.
         """
-        check_event(z, self.event_shape)
         x, ladj, certificate = self._solve(*self._images(z, context))
         return x.reshape(z.shape), ladj.reshape(self._rows(z)), certificate
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import check_number, check_places
-from logpx.transforms.base import Transform, as_features, check_event
+from logpx.transforms.base import Transform, as_features
 from logpx.transforms.univariate.splines import wrap
 
 __all__ = ["Wrap"]
@@ -52,7 +52,6 @@ class Wrap(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Wrap the angles."""
-        check_event(x, self.event_shape)
         return torch.where(self.is_circular, wrap(x, self.period), x), x.new_zeros(x.shape[:-1])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from logpx.arguments import is_whole
 from logpx.errors import DataError, UsageError
 from logpx.images.reading.image_sequence import ImageSequence, Place
 
@@ -101,7 +102,7 @@ class Images:
         self.classes = self._class_names(classes)
         if levels is None:
             levels = sequence.stored_levels or self._detected_levels()
-        elif not (isinstance(levels, int) and 2 <= levels <= _MOST_LEVELS):
+        elif not (is_whole(levels) and 2 <= levels <= _MOST_LEVELS):
             raise UsageError(f"{levels!r} levels", fix=f"give a whole number from 2 to {_MOST_LEVELS}")
         self.levels = levels
 

@@ -24,7 +24,6 @@ from logpx.latent.vae.posteriors import DiagonalPosterior, Posterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
 from logpx.latent.vae.units import EncoderUnits
 from logpx.nets import MLP
-from logpx.transforms.base import check_event
 
 __all__ = ["VAE"]
 
@@ -243,7 +242,6 @@ class VAE(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return a lower bound of log p(x) in nats, shape ``(*rows,)``."""
-        check_event(x, self.event_shape)
         self.check_context(context)
         rows = x.reshape(-1, *self.event_shape)
         context = None if context is None else context.expand(*x.shape[: x.dim() - len(self.event_shape)], -1)
@@ -283,7 +281,6 @@ class VAE(Distribution):
         """
         draws = self.draws if draws is None else draws
         check_count("draws", draws)
-        check_event(x, self.event_shape)
         self.check_context(context, tuple(x.shape[:1]))
         context = None if context is None else context.expand(len(x), -1)
         return self._lower(x, draws, seed, context, first)

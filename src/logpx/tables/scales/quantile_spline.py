@@ -12,9 +12,9 @@ from torch import Tensor
 from logpx.errors import DataError, UsageError
 from logpx.tables.scales.asinh import Asinh
 from logpx.tables.scales.knots import quantile_knots
-from logpx.tables.scales.rational_quadratic import spline, spline_inverse
 from logpx.tables.scales.sample import Array, Sample
 from logpx.tables.scales.scale import LIMIT, Scale
+from logpx.transforms.univariate import rational_quadratic
 
 __all__ = ["QuantileSpline"]
 
@@ -94,11 +94,11 @@ class QuantileSpline(Scale):
 
     def _curve(self, x: Tensor) -> tuple[Tensor, Tensor]:
         coordinate, log_inner = self.inner(x)
-        value, log_slope = spline(coordinate, self.knots, self.heights, self.slopes)
+        value, log_slope = rational_quadratic(coordinate, self.knots, self.heights, self.slopes)
         return value, log_inner + log_slope
 
     def _curve_inverse(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        coordinate, log_slope = spline_inverse(value, self.knots, self.heights, self.slopes)
+        coordinate, log_slope = rational_quadratic(value, self.knots, self.heights, self.slopes, inverse=True)
         x, log_inner = self.inner.inverse(coordinate)
         return x, log_inner + log_slope
 

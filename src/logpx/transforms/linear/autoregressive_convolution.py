@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
-from logpx.transforms.base import Transform, check_event
+from logpx.transforms.base import Transform
 from logpx.transforms.linear.convolution1x1 import check_image_shape
 from logpx.transforms.linear.precision import full_precision
 
@@ -92,13 +92,11 @@ class AutoregressiveConvolution(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Convolve, with one matrix product."""
-        check_event(x, self.event_shape)
         with full_precision(x):
             return self._turned(self._convolved(self._turned(x))), self._ladj(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Solve for one row of pixels after the other, each for all images at once."""
-        check_event(z, self.event_shape)
         with full_precision(z):
             images = self._turned(z).reshape(-1, *self.event_shape)
             return self._turned(self._solved(images).reshape(z.shape)), -self._ladj(z)

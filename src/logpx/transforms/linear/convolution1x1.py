@@ -8,7 +8,7 @@ from torch import Tensor
 
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
-from logpx.transforms.base import Transform, check_event
+from logpx.transforms.base import Transform
 from logpx.transforms.linear.matrix import Matrix
 from logpx.transforms.linear.plu import PLUMatrix
 from logpx.transforms.linear.precision import full_precision
@@ -92,7 +92,6 @@ class Convolution1x1(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Multiply the channels of all pixels by the matrix."""
-        check_event(x, self.event_shape)
         pixels = x.movedim(-3, 0)
         with full_precision(x):
             z = self.matrix.multiply(pixels.flatten(1)).reshape(pixels.shape)
@@ -100,7 +99,6 @@ class Convolution1x1(Transform):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Solve for the channels of all pixels at once."""
-        check_event(z, self.event_shape)
         pixels = z.movedim(-3, 0)
         with full_precision(z):
             x = self.matrix.solve(pixels.flatten(1)).reshape(pixels.shape)

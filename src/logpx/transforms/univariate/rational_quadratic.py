@@ -67,6 +67,14 @@ def _bins(tables: Sequence[Tensor], index: Tensor) -> _Bin:
     return _Bin(*(end for pair in pairs for end in pair.unbind(0)))
 
 
+def _number(x: Tensor, edges: Tensor) -> Tensor:
+    """Return the number of the bin that every element lies in, from the edges between bins."""
+    if edges.numel() == len(edges):
+        # One spline for all elements, which may be many.
+        return torch.searchsorted(edges.flatten(), x.contiguous(), right=True)
+    return (x >= edges).sum(0)
+
+
 def rational_quadratic(
     x: Tensor, knots_x: Tensor, knots_y: Tensor, slopes: Tensor, inverse: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -112,8 +120,7 @@ def rational_quadratic(
     searched = tables[1] if inverse else tables[0]
     # Clamped before any arithmetic: a branch that is not taken must not produce a NaN gradient either.
     inside = torch.maximum(torch.minimum(x, searched[-1]), searched[0])
-    index = (inside >= searched.detach()[1:-1]).sum(0)
-    bins = _bins(tables, index)
+    bins = _bins(tables, _number(inside.detach(), searched.detach()[1:-1]))
     # Beyond the outermost knots `beyond` is the distance to them, and the position is exactly 0 or 1.
     beyond = x - inside
     edge = torch.where(beyond > 0.0, bins.end, bins.start)

@@ -8,7 +8,7 @@ import logpx
 from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.errors import DivergedError
 from logpx.latent import VAE
-from logpx.nets.broken import broken_layer
+from logpx.training.broken_layer import broken_layer
 
 
 class Root(nn.Module):
