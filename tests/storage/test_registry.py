@@ -134,7 +134,7 @@ ROOMS += ["tables.scales", "images"]
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
-ABSTRACT |= {"ColumnwiseMixture", "LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
+ABSTRACT |= {"LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
 ABSTRACT |= {"Objective", "Posterior", "Prior"}
 
 

@@ -2,7 +2,6 @@
 
 from logpx.latent.bernoulli import BernoulliMixture
 from logpx.latent.categorical import CategoricalMixture
-from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.covariances import COVARIANCES
 from logpx.latent.dimension import principal_log_evidence
 from logpx.latent.discrete_statistics import DiscreteStatistics, ProductStatistics
@@ -47,7 +46,6 @@ __all__ = [
     "VAE",
     "BernoulliMixture",
     "CategoricalMixture",
-    "ColumnwiseMixture",
     "CombinedImportanceWeightedBound",
     "ConjugatePrior",
     "DiagonalPosterior",
