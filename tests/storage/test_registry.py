@@ -135,7 +135,7 @@ ROOMS += ["tables.scales", "images"]
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
 ABSTRACT |= {"LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
-ABSTRACT |= {"Objective", "Posterior", "Prior"}
+ABSTRACT |= {"Objective", "VariationalPosterior", "Prior"}
 
 
 def flow(transform):

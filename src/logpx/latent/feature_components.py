@@ -13,7 +13,7 @@ from torch import Tensor
 from logpx.arguments import check_number
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
-from logpx.latent.discrete_statistics import DiscreteStatistics
+from logpx.latent.statistics import DiscreteStatistics
 
 __all__ = ["LEAST_LOG", "FeatureComponents", "FeatureEStep"]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components, EStep
-from logpx.latent.discrete_statistics import ProductStatistics
+from logpx.latent.statistics import ProductStatistics
 
 __all__ = ["ProductComponents"]
 
