@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from logpx.latent.discrete_statistics import DiscreteStatistics, ProductStatistics
+from logpx.latent.statistics import DiscreteStatistics, ProductStatistics
 
 
 def test_sums():

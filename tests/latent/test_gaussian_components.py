@@ -129,7 +129,7 @@ def test_draws_have_the_moments_of_their_components(kind, make_mixture):
 
 
 def test_selected_components_keep_their_floor_and_have_no_prior(make_mixture):
-    parts = make_mixture("tied", floor=1e-3).parts.select([2, 0])
+    parts = make_mixture("tied", floor=1e-3).parts.marginal([2, 0])
     assert isinstance(parts, GaussianComponents)
     assert isinstance(parts.covariance, FullCovariance)
     assert (parts.components, parts.features, parts.floor, parts.prior) == (3, 2, 1e-3, None)

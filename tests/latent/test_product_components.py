@@ -7,7 +7,6 @@ from logpx.errors import DataError, UsageError
 from logpx.latent.bernoulli import BernoulliComponents
 from logpx.latent.covariances import covariance_named
 from logpx.latent.gaussian_components import GaussianComponents
-from logpx.latent.imputation import best_cells, drawn_cells
 from logpx.latent.poisson import PoissonComponents
 from logpx.latent.product_components import ProductComponents
 
@@ -37,7 +36,7 @@ def test_log_densities_add_up(covariance):
     x[0, 3], x[1, 4] = torch.nan, torch.nan
     expected = normal.log_prob(x[:, [3, 1]]) + bernoulli.log_prob(x[:, [0, 4]]) + poisson.log_prob(x[:, [2]])
     torch.testing.assert_close(both.log_prob(x), expected)
-    started = both.start(x, missing=True)
+    started = both.e_step(x, missing=True)
     torch.testing.assert_close(started.log_prob(x), expected.detach())
     assert both.free_parameters == sum(part.free_parameters for part in (normal, bernoulli, poisson))
 
@@ -45,7 +44,7 @@ def test_log_densities_add_up(covariance):
 def test_statistics_are_those_of_the_parts():
     (normal, *_), both = random_parts()
     x, shares = rows(), torch.rand(2, 6, dtype=torch.float64)
-    passes = both.start(x, missing=False), normal.start(x[:, [3, 1]], missing=False)
+    passes = both.e_step(x, missing=False), normal.e_step(x[:, [3, 1]], missing=False)
     for each, values in zip(passes, (x, x[:, [3, 1]]), strict=True):
         each.log_prob(values)
         each.add(shares)
@@ -65,13 +64,13 @@ def test_columns_come_back_in_order():
     assert torch.equal(draws, both.draw(torch.tensor([0, 1, 1]), torch.Generator().manual_seed(0)))
 
 
-def test_select_is_the_marginal():
+def test_the_marginal_is_the_density_of_rows_with_holes():
     _, both = random_parts()
     x = rows()
     for columns in ([4, 1], [2], [3, 0, 1, 2]):
         hidden = torch.full_like(x, torch.nan)
         hidden[:, columns] = x[:, columns]
-        torch.testing.assert_close(both.select(columns).log_prob(x[:, columns]), both.log_prob(hidden))
+        torch.testing.assert_close(both.marginal(columns).log_prob(x[:, columns]), both.log_prob(hidden))
 
 
 def test_condition_is_the_quotient():
@@ -93,8 +92,8 @@ def test_missing_cells_given_the_component():
     covariance, means = normal.matrices()[1], normal.means[1]
     mean = means[0] + covariance[0, 1] / covariance[1, 1] * (x[0, 1] - means[1])
     with torch.no_grad():
-        torch.testing.assert_close(best_cells(both, x, sure)[0, 3], mean)
-        many = drawn_cells(both, x.repeat(20_000, 1), torch.ones(20_000).long(), None)[:, 3]
+        torch.testing.assert_close(both.impute(x, sure)[0, 3], mean)
+        many = both.draw_missing(x.repeat(20_000, 1), torch.ones(20_000).long(), None)[:, 3]
         variance = covariance[0, 0] - covariance[0, 1] ** 2 / covariance[1, 1]
         assert abs(many.mean() - mean) < 4.0 * (variance / 20_000).sqrt()
         torch.testing.assert_close(many.var(), variance, rtol=0.05, atol=0.0)
@@ -107,7 +106,7 @@ def test_errors_name_the_column_of_the_row():
     with pytest.raises(DataError, match="row 3, column 4"):
         both.initialise(x)
     with pytest.raises(DataError, match="row 3, column 4"):
-        both.start(x, missing=False).log_prob(x)
+        both.e_step(x, missing=False).log_prob(x)
     x = rows()
     x[:, 1] = 7.0
     with pytest.raises(DataError, match="column 1: every row has the same value"):

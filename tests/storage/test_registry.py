@@ -138,8 +138,8 @@ ROOMS += ["tables.scales", "images"]
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
-ABSTRACT |= {"ColumnwiseMixture", "LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
-ABSTRACT |= {"Objective", "Posterior", "Prior"}
+ABSTRACT |= {"LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
+ABSTRACT |= {"Objective", "VariationalPosterior", "Prior"}
 
 
 def flow(transform):

@@ -224,7 +224,7 @@ class VariationalAutoencoder(TrainedDensity):
 @torch.no_grad()
 def _in_units(model: VAE, centre: Rows, spread: Rows) -> VAE:
     """Let a model of standardized columns be one of the columns themselves."""
-    likelihood = cast(NormalLikelihood, model.observation)
+    likelihood = cast(NormalLikelihood, model.likelihood_family)
     for part in (model.units, likelihood):
         own = torch.tensor(spread, device=part.spread.device)
         part.centre.copy_(torch.tensor(centre, device=own.device) + own * part.centre)

@@ -2,10 +2,8 @@
 
 from logpx.latent.bernoulli import BernoulliMixture
 from logpx.latent.categorical import CategoricalMixture
-from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.covariances import COVARIANCES
 from logpx.latent.dimension import principal_log_evidence
-from logpx.latent.discrete_statistics import DiscreteStatistics, ProductStatistics
 from logpx.latent.gaussian_mixture import GaussianMixture
 from logpx.latent.initialisation import STARTS
 from logpx.latent.linear_gaussian import FactorAnalysis, LinearGaussian, ProbabilisticPCA
@@ -15,7 +13,12 @@ from logpx.latent.mixtures_of_subspaces import MixtureOfFactorAnalysers, Mixture
 from logpx.latent.poisson import PoissonMixture
 from logpx.latent.priors import ConjugatePrior
 from logpx.latent.rotation import Rotation, promax, varimax
-from logpx.latent.statistics import GaussianStatistics, MixtureStatistics
+from logpx.latent.statistics import (
+    DiscreteStatistics,
+    GaussianStatistics,
+    MixtureStatistics,
+    ProductStatistics,
+)
 from logpx.latent.vae import (
     VAE,
     CombinedImportanceWeightedBound,
@@ -32,11 +35,11 @@ from logpx.latent.vae import (
     LearnedPrior,
     MultipleImportanceWeightedBound,
     Objective,
-    Posterior,
     Prior,
     StandardPrior,
     StickingTheLandingBound,
     VampPrior,
+    VariationalPosterior,
     inference_gap,
     latent_report,
 )
@@ -47,7 +50,6 @@ __all__ = [
     "VAE",
     "BernoulliMixture",
     "CategoricalMixture",
-    "ColumnwiseMixture",
     "CombinedImportanceWeightedBound",
     "ConjugatePrior",
     "DiagonalPosterior",
@@ -74,7 +76,6 @@ __all__ = [
     "MultipleImportanceWeightedBound",
     "Objective",
     "PoissonMixture",
-    "Posterior",
     "Prior",
     "ProbabilisticPCA",
     "ProductStatistics",
@@ -82,6 +83,7 @@ __all__ = [
     "StandardPrior",
     "StickingTheLandingBound",
     "VampPrior",
+    "VariationalPosterior",
     "inference_gap",
     "latent_report",
     "principal_log_evidence",

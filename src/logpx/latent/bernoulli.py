@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from logpx.arguments import check_count
-from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.feature_components import LEAST_LOG, FeatureComponents
+from logpx.latent.mixture import LatentMixture
 
 __all__ = ["BernoulliComponents", "BernoulliMixture"]
 
@@ -78,13 +78,9 @@ class BernoulliComponents(FeatureComponents):
         """Return how often a cell is 1, then 0, never quite 0."""
         return (sums + 0.5) / (count + 1.0).repeat(2)
 
-    def embedding(self, x: Tensor) -> Tensor:
-        """Return the rows themselves."""
-        return x
-
-    def best(self, shares: Tensor) -> Tensor:
+    def best_values(self, responsibilities: Tensor) -> Tensor:
         """Return the more probable value."""
-        return (shares @ self.expectations().double() > 0.5).to(shares.dtype)
+        return (responsibilities @ self.expectations().double() > 0.5).to(responsibilities.dtype)
 
     def draw(self, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw rows of the chosen components, shape ``(n, columns)``."""
@@ -103,7 +99,7 @@ class BernoulliComponents(FeatureComponents):
         return torch.sigmoid(self.logits)
 
 
-class BernoulliMixture(ColumnwiseMixture):
+class BernoulliMixture(LatentMixture):
     r"""A mixture of products of Bernoulli distributions (latent class analysis of yes and no), fitted by EM.
 
     :math:`p(x) = \sum_k \pi_k \prod_j \theta_{kj}^{x_j} (1 - \theta_{kj})^{1 - x_j}` for columns that are 0

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
-from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.feature_components import LEAST_LOG, FeatureComponents
+from logpx.latent.mixture import LatentMixture
 
 __all__ = ["CategoricalComponents", "CategoricalMixture"]
 
@@ -103,10 +103,10 @@ class CategoricalComponents(FeatureComponents):
         missing = x.isnan().repeat_interleave(self._sizes(x.device), 1)
         return self.encode(x).masked_fill(missing, torch.nan)
 
-    def best(self, shares: Tensor) -> Tensor:
+    def best_values(self, responsibilities: Tensor) -> Tensor:
         """Return the most probable level."""
-        each = [(shares @ part.double()).argmax(1) for part in self.probabilities()]
-        return torch.stack(each, 1).to(shares.dtype)
+        each = [(responsibilities @ part.double()).argmax(1) for part in self.probabilities()]
+        return torch.stack(each, 1).to(responsibilities.dtype)
 
     def draw(self, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw rows of the chosen components, shape ``(n, columns)``."""
@@ -135,7 +135,7 @@ class CategoricalComponents(FeatureComponents):
         return torch.tensor(self.levels, device=device)
 
 
-class CategoricalMixture(ColumnwiseMixture):
+class CategoricalMixture(LatentMixture):
     r"""A mixture of products of categorical distributions (latent class analysis), fitted by EM.
 
     :math:`p(x) = \sum_k \pi_k \prod_j \theta_{kj x_j}`, where column j holds codes from 0 to levels[j] - 1. A

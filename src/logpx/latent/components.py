@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count
 
-__all__ = ["Components", "Pass"]
+__all__ = ["Components", "EStep"]
 
 # What stays in the second-level cache or near it.
 _CACHED_NUMBERS = 550_000
 _MOST_ROWS = 8192
 
 
-class Pass(Protocol):
+class EStep(Protocol):
     """One pass over rows, chunk by chunk: log-densities of a chunk, then its part in the statistics."""
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -40,7 +40,15 @@ class Components(nn.Module, ABC):
         How many there are.
     features
         The number of columns.
+
+    Attributes
+    ----------
+    shared_at_first : float
+        What share of every row EM gives to all components equally when it starts: above 0 where a value that
+        no row of a component has would otherwise stay impossible in it for good.
     """
+
+    shared_at_first: float = 0.0
 
     def __init__(self, components: int, features: int) -> None:
         super().__init__()
@@ -68,8 +76,8 @@ class Components(nn.Module, ABC):
         """Return the log-density of rows ``(n, columns)`` under each component, shape ``(K, n)``."""
 
     @abstractmethod
-    def start(self, x: Tensor, missing: bool) -> Pass:
-        """Begin a pass of EM at the parameters as they are.
+    def e_step(self, x: Tensor, missing: bool) -> EStep:
+        """Begin an E-step at the parameters as they are.
 
         Parameters
         ----------
@@ -96,7 +104,43 @@ class Components(nn.Module, ABC):
         """Draw a row from each of the chosen components, shape ``(n,)``: ``(n, columns)``."""
 
     @abstractmethod
-    def select(self, columns: Sequence[int]) -> Components:
+    def draw_missing(self, x: Tensor, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw missing cells jointly, given the other cells of a row and its component.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, columns)``; NaN is missing.
+        chosen
+            The component of each row, shape ``(n,)``, on the device of the generator.
+        generator
+            None for torch's global one.
+
+        Returns
+        -------
+        Tensor
+            The rows, complete.
+        """
+
+    @abstractmethod
+    def impute(self, x: Tensor, responsibilities: Tensor) -> Tensor:
+        """Fill in missing cells: by conditional means, or by the most probable of unordered values.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, columns)``; NaN is missing.
+        responsibilities
+            The probabilities of the components given all that is known of each row, shape ``(n, K)``.
+
+        Returns
+        -------
+        Tensor
+            The rows, complete.
+        """
+
+    @abstractmethod
+    def marginal(self, columns: Sequence[int]) -> Components:
         """Return the joint distributions of some columns, in that order."""
 
     @abstractmethod
@@ -106,6 +150,21 @@ class Components(nn.Module, ABC):
     @abstractmethod
     def expectations(self) -> Tensor:
         """Return the mean of every column under every component, shape ``(K, columns)``."""
+
+    def embedding(self, x: Tensor) -> Tensor:
+        """Return rows as points whose distances mean something, NaN where missing: what clusters start in.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, columns)``; NaN is missing.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n, numbers)``; the rows as they are, where values are numbers.
+        """
+        return x
 
     def feasible(self) -> bool:
         """Return whether the parameters keep to all limits that the M-step keeps to."""

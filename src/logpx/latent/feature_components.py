@@ -13,9 +13,9 @@ from torch import Tensor
 from logpx.arguments import check_number
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
-from logpx.latent.discrete_statistics import DiscreteStatistics
+from logpx.latent.statistics import DiscreteStatistics
 
-__all__ = ["LEAST_LOG", "FeatureComponents", "FeaturePass"]
+__all__ = ["LEAST_LOG", "FeatureComponents", "FeatureEStep"]
 
 # No log-probability of one value is less: e^-700 is next to the least number that float64 holds.
 LEAST_LOG = -700.0
@@ -35,7 +35,7 @@ class FeatureComponents(Components):
         The number of columns.
     prior_rows
         How many pseudo-rows each component has beforehand: their features are those of the data as a whole.
-    beforehand
+    prior_features
         The features of a pseudo-row until `initialise` has seen data, shape ``(F,)``.
 
     Raises
@@ -45,14 +45,15 @@ class FeatureComponents(Components):
     """
 
     prior_features: Tensor
+    shared_at_first = 0.05
 
-    def __init__(self, components: int, features: int, prior_rows: float, beforehand: Tensor) -> None:
+    def __init__(self, components: int, features: int, prior_rows: float, prior_features: Tensor) -> None:
         super().__init__(components, features)
         check_number("prior_rows", prior_rows)
         if prior_rows < 0.0:
             raise UsageError(f"prior_rows is {prior_rows}", fix="give 0 or more")
         self.prior_rows = float(prior_rows)
-        self.register_buffer("prior_features", beforehand)
+        self.register_buffer("prior_features", prior_features)
 
     @abstractmethod
     def coefficients(self) -> Tensor:
@@ -91,16 +92,12 @@ class FeatureComponents(Components):
         """
 
     @abstractmethod
-    def embedding(self, x: Tensor) -> Tensor:
-        """Return rows as points whose distances mean something, NaN where missing: what clusters start in."""
-
-    @abstractmethod
-    def best(self, shares: Tensor) -> Tensor:
+    def best_values(self, responsibilities: Tensor) -> Tensor:
         """Return the value to fill in for each cell, shape ``(n, columns)``.
 
         Parameters
         ----------
-        shares
+        responsibilities
             Of the components in each row, shape ``(n, K)``, float64.
         """
 
@@ -118,9 +115,9 @@ class FeatureComponents(Components):
             result = result + base
         return result.masked_fill(~possible.all(1), -math.inf)
 
-    def start(self, x: Tensor, missing: bool) -> FeaturePass:
-        """Begin a pass of EM."""
-        return FeaturePass(self)
+    def e_step(self, x: Tensor, missing: bool) -> FeatureEStep:
+        """Begin an E-step."""
+        return FeatureEStep(self)
 
     @torch.no_grad()
     def update(self, statistics: DiscreteStatistics) -> None:
@@ -181,8 +178,16 @@ class FeatureComponents(Components):
                 fix=fix,
             )
 
+    def impute(self, x: Tensor, responsibilities: Tensor) -> Tensor:
+        """Fill in missing cells with the best values."""
+        return torch.where(x.isnan(), self.best_values(responsibilities).to(x), x)
+
+    def draw_missing(self, x: Tensor, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw missing cells, of which the others say nothing within a component."""
+        return torch.where(x.isnan(), self.draw(chosen, generator).to(x), x)
+
     @torch.no_grad()
-    def select(self, columns: Sequence[int]) -> Self:
+    def marginal(self, columns: Sequence[int]) -> Self:
         """Return the marginals: the columns are independent."""
         result = self.empty(columns).to(self.prior_features)
         for own, other in zip(self.parameters(), result.parameters(), strict=True):
@@ -195,14 +200,14 @@ class FeatureComponents(Components):
 
     def condition(self, columns: Sequence[int], values: Tensor) -> Self:
         """Return the marginals of the other columns, which these do not change within a component."""
-        return self.select([column for column in range(self.features) if column not in set(columns)])
+        return self.marginal([column for column in range(self.features) if column not in set(columns)])
 
     def extra_repr(self) -> str:
         """Show the sizes."""
         return f"components={self.components}, features={self.features}"
 
 
-class FeaturePass:
+class FeatureEStep:
     """One pass over rows: densities and sums as one matrix product each.
 
     Parameters

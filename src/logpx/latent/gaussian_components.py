@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance
 from logpx.latent.covariances.base import NO_ROWS
-from logpx.latent.moments import Conditionals, Moments, Parameters, grouped, moments_for
+from logpx.latent.e_step import Conditionals, NormalEStep, NormalParameters, grouped, normal_e_step
 from logpx.latent.priors import ConjugatePrior
 from logpx.latent.statistics import GaussianStatistics
 
@@ -92,12 +92,12 @@ class GaussianComponents(Components):
             found.append(each.transpose(0, 1).flatten(1)[:, valid])
         return torch.cat(found, 1)[:, torch.cat(places).argsort()].to(x.dtype)
 
-    def start(self, x: Tensor, missing: bool) -> Moments:
-        """Begin a pass of EM; rows with and without missing cells may come in any order."""
-        parameters = Parameters(
+    def e_step(self, x: Tensor, missing: bool) -> NormalEStep:
+        """Begin an E-step; rows with and without missing cells may come in any order."""
+        parameters = NormalParameters(
             self.means.detach().double(), self.covariance, self.centre.double(), self.scale.double()
         )
-        return moments_for(parameters, missing)
+        return normal_e_step(parameters, missing)
 
     @torch.no_grad()
     def update(self, statistics: GaussianStatistics) -> None:
@@ -212,7 +212,65 @@ class GaussianComponents(Components):
         """Return the means, shape ``(K, D)``."""
         return self.means
 
-    def select(self, columns: Sequence[int]) -> GaussianComponents:
+    @torch.no_grad()
+    def draw_missing(self, x: Tensor, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw missing cells of every row from the normal distribution that the others leave them."""
+        noise = torch.randn(x.shape, generator=generator, device=chosen.device, dtype=torch.float64)
+        noise, chosen = noise.to(x.device), chosen.to(x.device)
+        result = torch.cat([x, x[:1]]).double()
+        for places, conditionals, means in self._conditionals(x):
+            # What is known has no spread; the 1 on the diagonal is for the factors alone.
+            known = torch.diag_embed(conditionals.present.double())[:, None]
+            factors = torch.linalg.cholesky(conditionals.covariances() + known)
+            own = noise[places].masked_fill(conditionals.present[:, None], 0.0)
+            rows = means + (own[:, None] @ factors.mT).transpose(1, 2)
+            component = chosen[places][..., None, None].expand(*places.shape, 1, self.features)
+            result[places] = rows.gather(2, component).squeeze(2)
+        return torch.where(x.isnan(), result[:-1].to(x), x) if len(x) else x
+
+    @torch.no_grad()
+    def impute(self, x: Tensor, responsibilities: Tensor) -> Tensor:
+        """Fill in missing cells by their conditional means."""
+        result = torch.cat([x, x[:1]])
+        for places, _, means in self._conditionals(x):
+            result[places] = (means * responsibilities[places].unsqueeze(-1)).sum(2).to(x)
+        return torch.where(x.isnan(), result[:-1], x) if len(x) else x
+
+    @torch.no_grad()
+    def conditionals(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return for every row the distribution of its missing cells under each component, given the others.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, D)``; NaN is missing.
+
+        Returns
+        -------
+        means : Tensor
+            Shape ``(n, K, D)``; of cells that are there, their value.
+        covariances : Tensor
+            Shape ``(n, K, D, D)``; 0 in rows and columns of cells that are there.
+        """
+        rows, features = x.shape
+        means = x.new_empty(rows + 1, self.components, features)
+        covariances = x.new_empty(rows + 1, self.components, features, features)
+        for places, conditionals, own in self._conditionals(x):
+            means[places] = own.to(x)
+            covariances[places] = conditionals.covariances().to(x)[:, None].expand(*places.shape, -1, -1, -1)
+        return means[:-1], covariances[:-1]
+
+    def _conditionals(self, x: Tensor) -> Iterator[tuple[Tensor, Conditionals, Tensor]]:
+        """Yield each group's rows (-1 pads), its conditionals and their means, shape ``(P, R, K, D)``."""
+        missing = x.isnan()
+        values = x.double().masked_fill(missing, 0.0)
+        means, matrices = self.means.detach().double(), self.matrices().detach()
+        for group in grouped(~missing, self.components * self.features**2):
+            conditionals = Conditionals(means, matrices, group.present)
+            filled = conditionals.filled(conditionals.deviations(values[group.rows]))
+            yield group.rows, conditionals, filled.transpose(1, 2) + means
+
+    def marginal(self, columns: Sequence[int]) -> GaussianComponents:
         """Return the marginals: rows and columns of the covariances."""
         matrices = self.matrices()[:, columns][:, :, columns]
         return self._with(self.means[:, columns], matrices)

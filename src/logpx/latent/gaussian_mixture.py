@@ -11,7 +11,6 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 
 from logpx.arguments import check_number
 from logpx.errors import UsageError
-from logpx.latent.conditioning import conditional_rows
 from logpx.latent.covariances import Covariance, covariance_named
 from logpx.latent.gaussian_components import GaussianComponents
 from logpx.latent.mixture import LatentMixture
@@ -66,6 +65,7 @@ class GaussianMixture(LatentMixture):
     ((1,), torch.Size([1]))
     """
 
+    allows_constants = False
     parts: GaussianComponents
 
     def __init__(
@@ -121,15 +121,9 @@ class GaussianMixture(LatentMixture):
         factors = torch.linalg.cholesky(self.parts.matrices()).to(self.means.dtype)
         return MultivariateNormal(self.means[z], scale_tril=factors[z])
 
-    def marginal(self, columns: Sequence[int]) -> GaussianMixture:
-        """Return the distribution of some columns, in that order.
-
-        Raises
-        ------
-        UsageError
-            If there is no such column, none is named, or one twice.
-        """
-        return self._mixture(self.logits, self.parts.select(self._columns("columns", columns)))
+    def blank(self, columns: Sequence[int]) -> GaussianMixture:
+        """Return a mixture of some of the columns, with full covariances that are yet to be set."""
+        return GaussianMixture(self.components, len(columns), floor=self.parts.floor)
 
     def condition(self, columns: Sequence[int], values: Any) -> GaussianMixture | MixtureSameFamily:
         """Return the distribution of the other columns, given values of some.
@@ -150,58 +144,16 @@ class GaussianMixture(LatentMixture):
         Raises
         ------
         UsageError
-            If the columns or the shape of the values make no sense, or no column is left.
+            If the columns or the shape of the values make no sense, no column is left, or the density of
+            the values is 0.
         """
-        known = self._columns("columns", columns)
         values = torch.as_tensor(values, dtype=self.means.dtype, device=self.means.device)
-        values = values[None] if values.dim() == 0 else values
-        others = [column for column in range(self.event_shape[0]) if column not in set(known)]
-        if values.shape[-1] != len(known) or values.dim() > 2 or not others:
-            raise UsageError(
-                f"values of shape {tuple(values.shape)} for {len(known)} of {self.event_shape[0]} columns",
-                fix="give one value per column named, and leave at least one column out",
-            )
-        if values.dim() == 2:
-            x = values.new_full((len(values), self.event_shape[0]), torch.nan)
-            x[:, known] = values
-            logits, means, covariances = conditional_rows(self.parts, self._joint, x)
-            factors = torch.linalg.cholesky(covariances[..., others, :][..., others].double())
-            normals = MultivariateNormal(means[..., others], scale_tril=factors.to(x.dtype))
-            return MixtureSameFamily(Categorical(logits=logits), normals)
-        kept = [place for place in range(len(known)) if not bool(values[place].isnan())]
-        x = values.new_full((1, self.event_shape[0]), torch.nan)
-        x[0, known] = values
-        logits = self._joint(x)[:, 0].detach()
-        if not kept:
-            return self.marginal(others)
-        parts = self.parts.condition([known[place] for place in kept], values[kept])
-        left = [column for column in range(self.event_shape[0]) if column not in {known[i] for i in kept}]
-        return self._mixture(logits, parts.select([left.index(column) for column in others]))
-
-    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
-        """Fill in missing cells: with their conditional means, or with draws from their joint conditional.
-
-        Parameters
-        ----------
-        x
-            Rows with NaN for missing cells, shape ``(n, D)``. Cells that are there are returned as they are.
-        draws
-            How many completed tables to draw; None for the conditional means.
-        seed
-            Of the draws.
-
-        Returns
-        -------
-        Tensor
-            Shape ``(n, D)``, or ``(draws, n, D)``.
-        """
-        from logpx.latent.conditioning import impute
-
-        return impute(self.parts, self._joint, x, draws, seed)
-
-    def _mixture(self, logits: Tensor, parts: GaussianComponents) -> GaussianMixture:
-        result = GaussianMixture(parts.components, parts.features, floor=self.parts.floor).to(self.means)
-        result.parts.load_state_dict(parts.state_dict())
-        with torch.no_grad():
-            result.logits.copy_(logits)
-        return result
+        if values.dim() != 2:
+            return super().condition(columns, values)
+        known, others = self._known_and_others(columns, values)
+        x = values.new_full((len(values), self.event_shape[0]), torch.nan)
+        x[:, known] = values
+        means, covariances = self.parts.conditionals(x)
+        factors = torch.linalg.cholesky(covariances[..., others, :][..., others].double())
+        normals = MultivariateNormal(means[..., others], scale_tril=factors.to(x.dtype))
+        return MixtureSameFamily(Categorical(logits=self._joint(x).mT.detach()), normals)

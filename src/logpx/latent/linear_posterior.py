@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from logpx.latent.moments import grouped
+from logpx.latent.e_step import grouped
 from logpx.transforms.base import check_event
 
 __all__ = ["linear_posterior"]

@@ -8,10 +8,10 @@ from logpx.arguments import check_count, check_number
 from logpx.errors import UsageError
 from logpx.latent.bernoulli import BernoulliComponents
 from logpx.latent.categorical import CategoricalComponents
-from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.components import Components
 from logpx.latent.covariances import covariance_named
 from logpx.latent.gaussian_components import GaussianComponents
+from logpx.latent.mixture import LatentMixture
 from logpx.latent.poisson import PoissonComponents
 from logpx.latent.priors import ConjugatePrior
 from logpx.latent.product_components import ProductComponents
@@ -22,7 +22,7 @@ __all__ = ["MixedMixture"]
 _KINDS = ("normal", "bernoulli", "poisson")
 
 
-class MixedMixture(ColumnwiseMixture):
+class MixedMixture(LatentMixture):
     r"""A mixture over rows of real columns, truth values, counts and categories, fitted by EM.
 
     Within a component the real columns are jointly normal, and the other columns are independent of them and

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical
+from torch.distributions import Categorical, MixtureSameFamily
 from torch.nn import functional
 
 from logpx.arguments import check_places
 from logpx.distributions import Distribution
 from logpx.distributions.missing import has_missing
-from logpx.distributions.seeding import draw_rows
+from logpx.distributions.seeding import checked_count, draw_rows, generator_of
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.initialisation import initial_responsibilities
@@ -29,7 +31,7 @@ class LatentMixture(Distribution):
     r""":math:`p(x) = \sum_k \pi_k \, p_k(x)`, with the component k as the latent variable.
 
     A missing cell is NaN, and is integrated out: log p is that of the cells that are there, and 0 for a row
-    that has none.
+    that has none. Columns can be left out (`marginal`), given (`condition`) and filled in (`impute`).
 
     Parameters
     ----------
@@ -44,6 +46,7 @@ class LatentMixture(Distribution):
         Whether rows may have missing cells.
     """
 
+    allows_constants = True
     allows_missing = True
 
     def __init__(self, parts: Components, weight_rows: float = 0.0) -> None:
@@ -106,6 +109,101 @@ class LatentMixture(Distribution):
 
         return draw_rows(n, seed, self.logits, draw)
 
+    @abstractmethod
+    def blank(self, columns: Sequence[int]) -> Self:
+        """Return a mixture of some of the columns, in that order, whose parameters are yet to be set."""
+
+    def marginal(self, columns: Sequence[int]) -> Self:
+        """Return the distribution of some columns, in that order.
+
+        Raises
+        ------
+        UsageError
+            If there is no such column, none is named, or one twice.
+        """
+        chosen = self._columns(columns)
+        return self._of(chosen, self.parts.marginal(chosen), self.logits)
+
+    @torch.no_grad()
+    def condition(self, columns: Sequence[int], values: Any) -> Self | MixtureSameFamily:
+        """Return the distribution of the other columns, given values of some.
+
+        Parameters
+        ----------
+        columns
+            The columns that are known.
+        values
+            Shape ``(columns,)``. A value that is not known is NaN. Some mixtures take rows of values, too.
+
+        Returns
+        -------
+        LatentMixture
+            Over the other columns, in their order; of rows of values a distribution of torch.
+
+        Raises
+        ------
+        UsageError
+            If the columns or the shape of the values make no sense, no column is left, or the values cannot
+            occur.
+        """
+        given = torch.as_tensor(values, dtype=torch.float64, device=self.logits.device)
+        given = given[None] if given.dim() == 0 else given
+        known, others = self._known_and_others(columns, given)
+        if given.dim() != 1:
+            raise UsageError(f"values of shape {tuple(given.shape)}", fix=f"give {len(known)} values")
+        there = (~given.isnan()).nonzero().flatten().tolist()
+        if not there:
+            return self.marginal(others)
+        x = given.new_full((1, self.event_shape[0]), torch.nan)
+        x[0, known] = given
+        joint = self._joint(x)[:, 0]
+        if not bool(joint.isfinite().any()):
+            raise UsageError(f"the values {given.tolist()} cannot occur", fix="give values of the columns")
+        places = [known[place] for place in there]
+        left = [column for column in range(self.event_shape[0]) if column not in set(places)]
+        parts = self.parts.condition(places, given[there])
+        parts = parts.marginal([left.index(column) for column in others])
+        return self._of(others, parts, torch.log_softmax(joint, 0))
+
+    @torch.no_grad()
+    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
+        """Fill in missing cells: with the best guess of each, or with draws from their joint conditional.
+
+        Parameters
+        ----------
+        x
+            Rows with NaN for missing cells, shape ``(n, D)``. Cells that are there are returned as they are.
+        draws
+            How many completed tables to draw. None fills in conditional means of real columns and of
+            counts, and the most probable value of each other cell.
+        seed
+            Of the draws; None for torch's global generator.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n, D)``, or ``(draws, n, D)``.
+
+        Raises
+        ------
+        UsageError
+            If the shape is another, or the number of draws is below 1.
+        """
+        check_event(x, self.event_shape)
+        if x.dim() != 2:
+            raise UsageError(f"rows of shape {tuple(x.shape)}", fix=f"give shape (n, {self.event_shape[0]})")
+        shares = self.responsibilities(x.double())
+        if draws is None:
+            return self.parts.impute(x, shares)
+        if checked_count(draws) < 1:
+            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+        generator = None if seed is None else generator_of(seed)
+        device = x.device if generator is None else torch.device("cpu")
+        uniform = torch.rand(draws, len(x), 1, generator=generator, device=device, dtype=torch.float64)
+        chosen = (uniform >= shares.to(device).cumsum(1)[:, :-1]).sum(-1)
+        rows = self.parts.draw_missing(x.repeat(draws, 1), chosen.flatten(), generator)
+        return rows.view(draws, *x.shape)
+
     @property
     def reparameterised(self) -> bool:
         """Whether the weights are fixed."""
@@ -130,7 +228,7 @@ class LatentMixture(Distribution):
             row_weights = rows.new_ones(len(rows)) if row_weights is None else row_weights
             row_weights = row_weights.masked_fill(rows.isnan().all(1), 0.0)
         log_weights = torch.log_softmax(self.logits.double(), 0)[:, None]
-        passed = self.parts.start(rows, missing)
+        passed = self.parts.e_step(rows, missing)
         count = torch.zeros_like(log_weights[:, 0])
         log_likelihood = rows.new_zeros(())
         weighted = repeat(None) if row_weights is None else self._chunks(row_weights, missing)
@@ -190,18 +288,22 @@ class LatentMixture(Distribution):
         Raises
         ------
         DataError
-            If there are fewer rows than components, or a column has no value or never varies.
+            If there are fewer rows than components, a column has no value, a real one never varies, or a
+            value cannot occur.
         """
         rows = x.double()
-        rows = rows[~rows.isnan().all(1)]
-        if len(rows) < self.components:
+        there = ~rows.isnan().all(1)
+        if int(there.sum()) < self.components:
             raise DataError(
-                f"{len(rows)} rows with a value, to be divided among {self.components} components",
+                f"{int(there.sum())} rows with a value, to be divided among {self.components} components",
                 fix="give more rows, or fewer components",
             )
+        # Rows without a value are kept until here, so that an error counts as the user does.
         self.parts.initialise(rows)
-        shares = initial_responsibilities(rows, self.components, seed, start)
-        self.maximise_assigned(rows, shares)
+        rows = rows[there]
+        shares = initial_responsibilities(self.parts.embedding(rows), self.components, seed, start)
+        alike = torch.full_like(shares, 1.0 / self.components)
+        self.maximise_assigned(rows, torch.lerp(shares, alike, self.parts.shared_at_first))
 
     @torch.no_grad()
     def initialise_assigned(self, x: Tensor, responsibilities: Tensor) -> None:
@@ -232,7 +334,7 @@ class LatentMixture(Distribution):
         if missing:
             # A row without a value says nothing, not even about the weights.
             shares = shares.masked_fill(rows.isnan().all(1), 0.0)
-        passed = self.parts.start(rows, missing)
+        passed = self.parts.e_step(rows, missing)
         # Only sums are wanted, but a pass looks at rows before it adds them.
         for chunk, share in zip(self._chunks(rows, missing), self._chunks(shares.mT, missing), strict=True):
             passed.log_prob(chunk)
@@ -240,13 +342,30 @@ class LatentMixture(Distribution):
         weight = shares.sum()
         self.update(MixtureStatistics(shares.sum(1), passed.statistics(), weight * 0.0, weight))
 
-    def _columns(self, name: str, columns: Sequence[int]) -> list[int]:
+    def _columns(self, columns: Sequence[int]) -> list[int]:
         chosen: list[int] = list(columns) if isinstance(columns, Iterable) else [columns]
         features = self.event_shape[0]
-        check_places(name, chosen, features)
+        check_places("columns", chosen, features)
         if not chosen or len(set(chosen)) < len(chosen):
-            raise UsageError(f"{name} is {columns!r}", fix="name at least one column, and each once")
+            raise UsageError(f"columns is {columns!r}", fix="name at least one column, and each once")
         return chosen
+
+    def _known_and_others(self, columns: Sequence[int], values: Tensor) -> tuple[list[int], list[int]]:
+        known, size = self._columns(columns), self.event_shape[0]
+        others = [column for column in range(size) if column not in set(known)]
+        if values.shape[-1] != len(known) or not others:
+            raise UsageError(
+                f"values of shape {tuple(values.shape)} for {len(known)} of {size} columns",
+                fix="give one value per column named, and leave at least one column out",
+            )
+        return known, others
+
+    @torch.no_grad()
+    def _of(self, columns: Sequence[int], parts: Components, logits: Tensor) -> Self:
+        result = self.blank(columns).to(self.logits)
+        result.parts.load_state_dict(parts.state_dict())
+        result.logits.copy_(logits)
+        return result
 
     def _joint(self, rows: Tensor) -> Tensor:
         return torch.log_softmax(self.logits.to(rows.dtype), 0)[:, None] + self.parts.log_prob(rows)

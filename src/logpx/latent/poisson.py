@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_count
-from logpx.latent.columnwise import ColumnwiseMixture
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.feature_components import LEAST_LOG, FeatureComponents
+from logpx.latent.mixture import LatentMixture
 
 __all__ = ["PoissonComponents", "PoissonMixture"]
 
@@ -99,9 +99,9 @@ class PoissonComponents(FeatureComponents):
         """Return roots, whose variance does not grow with the rate."""
         return x.sqrt()
 
-    def best(self, shares: Tensor) -> Tensor:
+    def best_values(self, responsibilities: Tensor) -> Tensor:
         """Return the mean count."""
-        return shares @ self.expectations().double()
+        return responsibilities @ self.expectations().double()
 
     def draw(self, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw rows of the chosen components, shape ``(n, columns)``."""
@@ -117,7 +117,7 @@ class PoissonComponents(FeatureComponents):
         return self.log_rates.exp()
 
 
-class PoissonMixture(ColumnwiseMixture):
+class PoissonMixture(LatentMixture):
     r"""A mixture of products of Poisson distributions, fitted by EM.
 
     :math:`p(x) = \sum_k \pi_k \prod_j e^{-\lambda_{kj}} \lambda_{kj}^{x_j} / x_j!` for columns of counts. A

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
-from logpx.latent.components import Components, Pass
-from logpx.latent.discrete_statistics import ProductStatistics
-from logpx.latent.imputation import best_cells, drawn_cells, embedded
+from logpx.latent.components import Components, EStep
+from logpx.latent.statistics import ProductStatistics
 
 __all__ = ["ProductComponents"]
 
@@ -58,6 +57,7 @@ class ProductComponents(Components):
             )
         super().__init__(parts[0].components, len(every))
         self.parts = nn.ModuleList(parts)
+        self.shared_at_first = max(part.shared_at_first for part in parts)
         self.columns = listed
 
     def __iter__(self) -> Iterator[tuple[Components, list[int]]]:
@@ -73,10 +73,10 @@ class ProductComponents(Components):
         """Add up the log-densities of the parts, shape ``(K, n)``."""
         return torch.stack([part.log_prob(x[:, own]) for part, own in self]).sum(0)
 
-    def start(self, x: Tensor, missing: bool) -> _ProductPass:
-        """Begin a pass of EM in every part."""
-        return _ProductPass(
-            [(part.start(x[:, own], missing and has_missing(x[:, own])), own) for part, own in self]
+    def e_step(self, x: Tensor, missing: bool) -> _ProductEStep:
+        """Begin an E-step in every part."""
+        return _ProductEStep(
+            [(part.e_step(x[:, own], missing and has_missing(x[:, own])), own) for part, own in self]
         )
 
     def update(self, statistics: ProductStatistics) -> None:
@@ -104,14 +104,26 @@ class ProductComponents(Components):
         """Draw the columns of every part."""
         return self._joined(lambda part, own: part.draw(chosen, generator))
 
-    def select(self, columns: Sequence[int]) -> ProductComponents:
+    def draw_missing(self, x: Tensor, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw the missing cells of every part."""
+        return self._joined(lambda part, own: part.draw_missing(x[:, own], chosen, generator))
+
+    def impute(self, x: Tensor, responsibilities: Tensor) -> Tensor:
+        """Fill in the missing cells of every part."""
+        return self._joined(lambda part, own: part.impute(x[:, own], responsibilities))
+
+    def embedding(self, x: Tensor) -> Tensor:
+        """Return the points of all parts side by side."""
+        return torch.cat([part.embedding(x[:, own]) for part, own in self], 1)
+
+    def marginal(self, columns: Sequence[int]) -> ProductComponents:
         """Return the marginals of the parts that have some of the columns."""
         wanted = list(columns)
         parts, places = [], []
         for part, own in self:
             here = [place for place, column in enumerate(wanted) if column in own]
             if here:
-                parts.append(part.select([own.index(wanted[place]) for place in here]))
+                parts.append(part.marginal([own.index(wanted[place]) for place in here]))
                 places.append(here)
         return ProductComponents(parts, places)
 
@@ -146,8 +158,8 @@ class ProductComponents(Components):
         return joined[:, order.to(joined.device)]
 
 
-class _ProductPass:
-    def __init__(self, passes: Sequence[tuple[Pass, list[int]]]) -> None:
+class _ProductEStep:
+    def __init__(self, passes: Sequence[tuple[EStep, list[int]]]) -> None:
         self._passes = passes
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -175,18 +187,3 @@ def _columns_named(own: list[int]) -> Iterator[None]:
         if isinstance(error.column, int):
             error.column = own[error.column]
         raise
-
-
-@best_cells.register
-def _(parts: ProductComponents, x: Tensor, shares: Tensor) -> Tensor:
-    return parts._joined(lambda part, own: best_cells(part, x[:, own], shares))
-
-
-@drawn_cells.register
-def _(parts: ProductComponents, x: Tensor, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
-    return parts._joined(lambda part, own: drawn_cells(part, x[:, own], chosen, generator))
-
-
-@embedded.register
-def _(parts: ProductComponents, x: Tensor) -> Tensor:
-    return torch.cat([embedded(part, x[:, own]) for part, own in parts], 1)

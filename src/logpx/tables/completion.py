@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -11,12 +11,17 @@ from torch import Tensor
 from logpx.distributions import Distribution, Mixture
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
-from logpx.latent import VAE
 from logpx.tables.columns.labels import Labels
 from logpx.tables.density import TableDensity
-from logpx.tables.label_guesses import with_label_guesses
 
 __all__ = ["completed_rows"]
+
+
+class _Imputes(Protocol):
+    """What a model that allows missing cells can do."""
+
+    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
+        """Fill in missing cells, with the best guess of each or with draws from their joint conditional."""
 
 
 def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None = None) -> Tensor:
@@ -66,13 +71,8 @@ def _members(density: Distribution) -> Iterator[TableDensity]:
 
 def _completed(member: TableDensity, x: Tensor, seed: int | None) -> Tensor:
     y, _ = member.in_model_units(x)
-    model: Any = member.model
-    if seed is not None:
-        filled = model.impute(y, draws=1, seed=seed)[0]
-    else:
-        filled = model.impute(y)
-        if isinstance(model, VAE):
-            filled = with_label_guesses(model, y, filled, member.levels)
+    model = cast(_Imputes, member.model)
+    filled = model.impute(y) if seed is None else model.impute(y, draws=1, seed=seed)[0]
     return torch.where(x.isnan(), member.columns.inverse(filled, snap=False), x)
 
 

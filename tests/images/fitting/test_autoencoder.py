@@ -26,7 +26,7 @@ def test_fit_learns_and_survives_a_folder(tmp_path: Path):
     result = fit_images(x, "vae", max_steps=400, learning_rate=1e-2, batch_size=64)
     model = result.model
     assert (model.kind, result.family) == ("lower bound", "vae")
-    assert isinstance(model.flow.observation, DiscretisedLogisticLikelihood)
+    assert isinstance(model.flow.likelihood_family, DiscretisedLogisticLikelihood)
     assert model.flow.latent == 32
     assert "latent" in result.notes[0]
     images = open_images(x[:200])
@@ -54,7 +54,7 @@ def test_same_seed_same_model(digits: np.ndarray):
 
 def test_two_levels_are_truth_values(digits: np.ndarray):
     result = fit_images((digits > 7).astype(np.uint8), "vae", levels=2, latent=3, max_steps=20)
-    assert isinstance(result.model.flow.observation, BernoulliLikelihood)
+    assert isinstance(result.model.flow.likelihood_family, BernoulliLikelihood)
     assert result.model.flow.latent == 3
     assert 0.0 < result.bits_per_dimension < 1.2
     assert set(result.model.sample(20, seed=0).unique().tolist()) == {0, 1}

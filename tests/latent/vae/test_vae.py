@@ -106,7 +106,7 @@ def test_a_linear_vae_reaches_the_maximum_of_ppca(ppca: ProbabilisticPCA, object
     x = rows() / 2.0
     vae.initialise(x)
     vae.units.spread.fill_(1.0)
-    vae.observation.spread.fill_(1.0)
+    vae.likelihood_family.spread.fill_(1.0)
     optimiser = torch.optim.Adam(vae.parameters(), lr=0.02)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 2500)
     vae.train()
@@ -205,10 +205,10 @@ def test_missing_cells_are_integrated_out(ppca: ProbabilisticPCA):
     bound = torch.logsumexp(log_weights, 0) - math.log(20_000)
     assert (bound - exact).abs().max() < 0.2
     assert (bound - exact).mean().abs() < 0.02
-    filled = vae.impute(holes, samples=5000)
+    filled = vae.impute(holes, importance_draws=5000)
     torch.testing.assert_close(filled[~holes.isnan()], x[~holes.isnan()])
     assert (filled - ppca.impute(holes)).abs().max() < 0.3
-    drawn = vae.impute(holes, draws=3, samples=500)
+    drawn = vae.impute(holes, draws=3, importance_draws=500)
     assert drawn.shape == (3, 60, FEATURES)
     assert not drawn.isnan().any()
 
@@ -344,7 +344,7 @@ def test_a_masked_encoder_tells_a_missing_cell_from_the_mean():
     for masked in (False, True):
         torch.manual_seed(1)
         vae = VAE(NormalLikelihood(FEATURES, ScalePerValue(FEATURES)), LATENT, hidden=(32,), masked=masked)
-        logpx.fit(vae, holes, max_steps=600, seed=0, progress=False)
+        logpx.fit(vae, holes, max_steps=1500, seed=0, progress=False)
         bounds[masked] = vae.log_prob_lower(holes, draws=1).log_prob.mean().item()
         assert not vae.log_prob(torch.full((3, FEATURES), torch.nan)).any()
     assert bounds[True] > bounds[False] + 0.02

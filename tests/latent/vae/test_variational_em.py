@@ -106,7 +106,7 @@ def test_an_e_step_moves_the_encoder_alone_and_an_m_step_all_the_rest():
             name for name, parameter in vae.named_parameters() if not torch.equal(parameter, before[name])
         }
         moved.append({name.split(".")[0] for name in changed})
-    assert moved == [{"encoder"}, {"encoder"}, {"decoder", "observation"}] * 2
+    assert moved == [{"encoder"}, {"encoder"}, {"decoder", "likelihood_family"}] * 2
 
 
 def test_without_e_steps_all_move():

@@ -1,10 +1,13 @@
 """Likelihoods p(x given z): what a decoder's numbers mean."""
 
-from logpx.distributions.likelihoods.base import Cells, Likelihood
+from logpx.distributions.likelihoods.base import CellDistribution, Likelihood
 from logpx.distributions.likelihoods.binary import BernoulliLikelihood, ContinuousBernoulliLikelihood
 from logpx.distributions.likelihoods.counts import NegativeBinomialLikelihood, PoissonLikelihood
-from logpx.distributions.likelihoods.levels import CategoricalLikelihood, DiscretisedLogisticLikelihood
-from logpx.distributions.likelihoods.logistic import DiscretisedLogistic
+from logpx.distributions.likelihoods.levels import (
+    CategoricalLikelihood,
+    DiscretisedLogistic,
+    DiscretisedLogisticLikelihood,
+)
 from logpx.distributions.likelihoods.mixed import ProductLikelihood
 from logpx.distributions.likelihoods.real import NormalLikelihood, StudentTLikelihood
 from logpx.distributions.likelihoods.scales import (
@@ -18,7 +21,7 @@ from logpx.distributions.likelihoods.scales import (
 __all__ = [
     "BernoulliLikelihood",
     "CategoricalLikelihood",
-    "Cells",
+    "CellDistribution",
     "ContinuousBernoulliLikelihood",
     "DecodedScale",
     "DiscretisedLogistic",

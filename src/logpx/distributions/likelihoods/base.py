@@ -15,10 +15,10 @@ from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
 from logpx.transforms.base import as_event_shape
 
-__all__ = ["Cells", "Likelihood", "WrappedCells"]
+__all__ = ["CellDistribution", "Likelihood", "WrappedCells"]
 
 
-class Cells(ABC):
+class CellDistribution(ABC):
     """Cells that are independent given z: what a likelihood returns. It is used like a distribution of torch.
 
     A missing cell, NaN, is integrated out: it adds nothing to log_prob.
@@ -47,13 +47,28 @@ class Cells(ABC):
     def mean(self) -> Tensor:
         """The mean of x, shape ``(*batch, *event_shape)``; of labels the most probable code."""
 
+    def best_guess(self, weights: Tensor) -> Tensor:
+        """Return the best guess of every cell where the first dimension of the batch is mixed over.
+
+        Parameters
+        ----------
+        weights
+            Shape ``(K, n)`` for a batch of that shape; they sum to 1 over K.
+
+        Returns
+        -------
+        Tensor
+            Means, and of labels the most probable code: a mean of codes is none. Shape ``(n, *event_shape)``.
+        """
+        return torch.einsum("kn,kn...->n...", weights, self.mean)
+
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x given z) in nats, shape ``(*batch,)``: the sum over the cells that are there."""
         cells = self.log_prob_of_cells(x)
         return cells.sum(tuple(range(-len(self.event_shape), 0)))
 
 
-class WrappedCells(Cells):
+class WrappedCells(CellDistribution):
     """The cells of one of torch's distributions.
 
     Parameters
@@ -124,7 +139,7 @@ class Likelihood(Configured, nn.Module, ABC):
         """How many numbers the decoder has to give altogether."""
         return self.numbers * math.prod(self.event_shape)
 
-    def forward(self, raw: Tensor) -> Cells:
+    def forward(self, raw: Tensor) -> CellDistribution:
         """Return p(x given z).
 
         Parameters
@@ -146,7 +161,7 @@ class Likelihood(Configured, nn.Module, ABC):
         parts = raw.reshape(*raw.shape[:-1], self.numbers, *self.event_shape)
         return self.cells(*parts.unbind(-1 - len(self.event_shape)))
 
-    def cells(self, *parameters: Tensor) -> Cells:
+    def cells(self, *parameters: Tensor) -> CellDistribution:
         """Return the cells for `numbers` parameters, each of shape ``(*batch, *event_shape)``."""
         return WrappedCells(self.event_shape, self.base(*parameters))
 

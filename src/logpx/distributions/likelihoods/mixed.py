@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from logpx.distributions.likelihoods.base import Cells, Likelihood
+from logpx.distributions.likelihoods.base import CellDistribution, Likelihood
 from logpx.errors import DataError, UsageError
 
 __all__ = ["ProductLikelihood"]
@@ -64,7 +64,7 @@ class ProductLikelihood(Likelihood):
     def _each(self) -> list[Likelihood]:
         return [cast(Likelihood, part) for part in self.parts]
 
-    def forward(self, raw: Tensor) -> Cells:
+    def forward(self, raw: Tensor) -> CellDistribution:
         """Return p(x given z); see `Likelihood.forward`."""
         if not raw.dim() or raw.shape[-1] != self.outputs:
             raise UsageError(
@@ -73,7 +73,9 @@ class ProductLikelihood(Likelihood):
                 fix=f"let the last layer of the decoder return {self.outputs} numbers per row",
             )
         own = torch.split(raw, [part.outputs for part in self._each], -1)
-        return _Joined([part(part_raw) for part, part_raw in zip(self._each, own, strict=True)], self.columns)
+        return _JoinedCells(
+            [part(part_raw) for part, part_raw in zip(self._each, own, strict=True)], self.columns
+        )
 
     def possible(self, x: Tensor) -> Tensor:
         """Return which cells their parts can produce."""
@@ -93,8 +95,8 @@ class ProductLikelihood(Likelihood):
                 raise
 
 
-class _Joined(Cells):
-    def __init__(self, parts: Sequence[Cells], columns: Sequence[list[int]]) -> None:
+class _JoinedCells(CellDistribution):
+    def __init__(self, parts: Sequence[CellDistribution], columns: Sequence[list[int]]) -> None:
         super().__init__((sum(len(own) for own in columns),))
         self._parts, self._columns = parts, columns
         self._order = torch.tensor([column for own in columns for column in own]).argsort()
@@ -109,6 +111,9 @@ class _Joined(Cells):
     @property
     def mean(self) -> Tensor:
         return self._joined([part.mean for part in self._parts])
+
+    def best_guess(self, weights: Tensor) -> Tensor:
+        return self._joined([part.best_guess(weights) for part in self._parts])
 
     def _joined(self, values: list[Tensor]) -> Tensor:
         return torch.cat(values, -1)[..., self._order.to(values[0].device)]

@@ -1,7 +1,6 @@
 """The variational autoencoder, its priors, posteriors and objectives."""
 
-from logpx.latent.vae.diagnostics import LatentReport, latent_report
-from logpx.latent.vae.gap import InferenceGap, inference_gap
+from logpx.latent.vae.diagnostics import InferenceGap, LatentReport, inference_gap, latent_report
 from logpx.latent.vae.hierarchy import HierarchicalPosterior, HierarchicalPrior
 from logpx.latent.vae.model import VAE
 from logpx.latent.vae.objectives import (
@@ -13,7 +12,7 @@ from logpx.latent.vae.objectives import (
     Objective,
     StickingTheLandingBound,
 )
-from logpx.latent.vae.posteriors import DiagonalPosterior, FlowPosterior, FullPosterior, Posterior
+from logpx.latent.vae.posteriors import DiagonalPosterior, FlowPosterior, FullPosterior, VariationalPosterior
 from logpx.latent.vae.priors import LearnedPrior, Prior, StandardPrior, VampPrior
 
 __all__ = [
@@ -32,11 +31,11 @@ __all__ = [
     "LearnedPrior",
     "MultipleImportanceWeightedBound",
     "Objective",
-    "Posterior",
     "Prior",
     "StandardPrior",
     "StickingTheLandingBound",
     "VampPrior",
+    "VariationalPosterior",
     "inference_gap",
     "latent_report",
 ]

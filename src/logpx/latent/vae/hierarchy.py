@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
-from logpx.latent.vae.posteriors import Posterior, diagonal
+from logpx.latent.vae.posteriors import VariationalPosterior, diagonal
 from logpx.latent.vae.priors import Encode, Prior
 from logpx.nets import MLP
 
@@ -61,7 +61,7 @@ class HierarchicalPrior(Prior):
         return _Layered(self.latents, [*below, lambda above: top])
 
 
-class HierarchicalPosterior(Posterior):
+class HierarchicalPosterior(VariationalPosterior):
     r"""Normal distributions from the top down:
     :math:`q(z \mid x) = q(z_L \mid x) \prod_{l < L} q(z_l \mid z_{l+1}, x)`.
 

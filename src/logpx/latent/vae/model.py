@@ -12,17 +12,15 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count, check_instance
 from logpx.distributions import Distribution, LowerBound
-from logpx.distributions.likelihoods import Cells, Likelihood
+from logpx.distributions.likelihoods import CellDistribution, Likelihood
 from logpx.distributions.missing import has_missing
 from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import iwae, iwae_error
-from logpx.latent.vae.imputation import filled
-from logpx.latent.vae.networks import called
+from logpx.latent.vae.networks import EncoderUnits, called
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
-from logpx.latent.vae.posteriors import DiagonalPosterior, Posterior
+from logpx.latent.vae.posteriors import DiagonalPosterior, VariationalPosterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
-from logpx.latent.vae.units import EncoderUnits
 from logpx.nets import MLP
 
 __all__ = ["VAE"]
@@ -55,7 +53,7 @@ class VAE(Distribution):
     prior
         A `Prior`; standard normal by default.
     posterior
-        A `Posterior`; independent normal distributions by default.
+        A `VariationalPosterior`; independent normal distributions by default.
     objective
         What training climbs; the evidence lower bound by default.
     draws
@@ -99,9 +97,10 @@ class VAE(Distribution):
         latent: int,
         hidden: Sequence[int] = (256,),
         encoder: nn.Module | None = None,
+        *,
         decoder: nn.Module | None = None,
         prior: Prior | None = None,
-        posterior: Posterior | None = None,
+        posterior: VariationalPosterior | None = None,
         objective: Objective | None = None,
         draws: int = 16,
         e_steps: int = 0,
@@ -114,29 +113,31 @@ class VAE(Distribution):
         check_count("draws", draws)
         check_count("e_steps", e_steps, least=0)
         super().__init__(likelihood.event_shape, context)
-        self.observation, self.latent, self.draws, self.flatten = likelihood, latent, draws, flatten
+        self.likelihood_family, self.latent, self.draws, self.flatten = likelihood, latent, draws, flatten
         self.e_steps, self.masked = e_steps, masked
-        self.approximation = DiagonalPosterior(latent) if posterior is None else posterior
-        self.beforehand = StandardPrior(latent) if prior is None else prior
+        self.posterior_family = DiagonalPosterior(latent) if posterior is None else posterior
+        self.prior_family = StandardPrior(latent) if prior is None else prior
         self.objective = EvidenceLowerBound() if objective is None else objective
-        check_instance("posterior", self.approximation, Posterior, f"DiagonalPosterior({latent})")
-        check_instance("prior", self.beforehand, Prior, f"StandardPrior({latent})")
+        check_instance(
+            "posterior", self.posterior_family, VariationalPosterior, f"DiagonalPosterior({latent})"
+        )
+        check_instance("prior", self.prior_family, Prior, f"StandardPrior({latent})")
         check_instance("objective", self.objective, Objective, "EvidenceLowerBound()")
-        for name, part in (("posterior", self.approximation), ("prior", self.beforehand)):
+        for name, part in (("posterior", self.posterior_family), ("prior", self.prior_family)):
             if getattr(part, "latent", latent) != latent:
                 raise UsageError(
                     f"a {name} of {part.latent} latent dimensions, where there are {latent}",
                     fix="give one of as many",
                 )
-        if context and isinstance(self.beforehand, VampPrior):
+        if context and isinstance(self.prior_family, VampPrior):
             raise UsageError(
                 "the inputs of a VampPrior have no context, which the encoder needs",
                 fix="take StandardPrior or LearnedPrior",
             )
-        self.visible = latent if self.beforehand.visible is None else self.beforehand.visible
+        self.visible = latent if self.prior_family.visible is None else self.prior_family.visible
         features = math.prod(self.event_shape)
         self.encoder = (
-            MLP(features * (1 + masked), self.approximation.outputs, tuple(hidden), context, damped=False)
+            MLP(features * (1 + masked), self.posterior_family.outputs, tuple(hidden), context, damped=False)
             if encoder is None
             else encoder
         )
@@ -157,7 +158,7 @@ class VAE(Distribution):
         """Return the encoder's parameters in an E-step, all others in an M-step; None for all together."""
         if not self.e_steps:
             return None
-        encoders = [*self.encoder.parameters(), *self.approximation.parameters()]
+        encoders = [*self.encoder.parameters(), *self.posterior_family.parameters()]
         if step % (self.e_steps + 1) == self.e_steps:
             own = {id(parameter) for parameter in encoders}
             encoders = [parameter for parameter in self.parameters() if id(parameter) not in own]
@@ -172,17 +173,17 @@ class VAE(Distribution):
         DataError
             If the likelihood cannot produce a value.
         """
-        self.observation.check(x)
+        self.likelihood_family.check(x)
         self.units.initialise(x)
-        self.observation.initialise(self.units.centre, self.units.spread)
-        begin = getattr(self.beforehand, "initialise", None)
+        self.likelihood_family.initialise(self.units.centre, self.units.spread)
+        begin = getattr(self.prior_family, "initialise", None)
         if begin is not None:
             begin(x)
 
     @property
     def prior(self) -> Any:
         """p(z), in the manner of torch."""
-        return self.beforehand(self.posterior, self._like())
+        return self.prior_family(self.posterior, self._like())
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the encoder's numbers, which the posterior takes, shape ``(*rows, posterior.outputs)``."""
@@ -196,15 +197,15 @@ class VAE(Distribution):
 
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
         """Return q(z given x), in the manner of torch, for x of shape ``(*rows, *event_shape)``."""
-        return self.approximation(self.encode(x, context))
+        return self.posterior_family(self.encode(x, context))
 
-    def likelihood(self, z: Tensor, context: Tensor | None = None) -> Cells:
+    def likelihood(self, z: Tensor, context: Tensor | None = None) -> CellDistribution:
         """Return p(x given z) for z of shape ``(*rows, latent)``."""
         z = z[..., : self.visible]
         own = None if context is None else context.expand(*z.shape[:-1], -1)
         raw = called("decoder", self.decoder, z, own)
         flat = raw.flatten(z.dim() - 1) if raw.dim() > z.dim() else raw
-        cells: Cells = self.observation(flat)
+        cells: CellDistribution = self.likelihood_family(flat)
         return cells
 
     def log_weights(
@@ -229,9 +230,9 @@ class VAE(Distribution):
         self, raw: Tensor, x: Tensor, draws: int, context: Tensor | None = None, frozen: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Return the same for given numbers of the encoder, shape ``(n, posterior.outputs)``."""
-        q = self.approximation(raw)
+        q = self.posterior_family(raw)
         z = q.rsample((draws,))
-        density = self.approximation.frozen(raw) if frozen else q
+        density = self.posterior_family.frozen(raw) if frozen else q
         return self.log_weights_at(density, z, x, context), z
 
     def log_weights_at(self, q: Any, z: Tensor, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -290,7 +291,7 @@ class VAE(Distribution):
         for start in range(0, len(x), _BLOCK_ROWS):
             own = None if context is None else context[start : start + _BLOCK_ROWS]
             rows = x[start : start + _BLOCK_ROWS]
-            most = max(1, _BLOCK_NUMBERS // (len(rows) * max(self.observation.outputs, 1)))
+            most = max(1, _BLOCK_NUMBERS // (len(rows) * max(self.likelihood_family.outputs, 1)))
             with seeded(seed, (first + start) // _BLOCK_ROWS, x.device):
                 parts = [self.log_weights(rows, min(most, draws - k), own)[0] for k in range(0, draws, most)]
             log_weights = torch.cat(parts)
@@ -319,19 +320,22 @@ class VAE(Distribution):
                     blocks.append(self.likelihood(z, own).sample())
         return torch.cat(blocks)[:n] if blocks else self._like().new_zeros(0, *self.event_shape)
 
-    def impute(self, x: Tensor, draws: int | None = None, samples: int = 100, seed: int = 0) -> Tensor:
-        """Fill in missing cells by importance sampling: with their means, or with draws.
+    @torch.no_grad()
+    def impute(
+        self, x: Tensor, draws: int | None = None, seed: int | None = 0, importance_draws: int = 100
+    ) -> Tensor:
+        """Fill in missing cells by importance sampling: with the best guess of each, or with draws.
 
         Parameters
         ----------
         x
             Shape ``(n, *event_shape)``; NaN is missing.
         draws
-            How many completed tables to draw; None for conditional means.
-        samples
-            Draws of z per row; the more, the nearer to the exact conditional distribution.
+            How many completed tables to draw. None fills in conditional means, and the most probable label.
         seed
-            Of the draws.
+            Of all draws; None for torch's global generator.
+        importance_draws
+            Draws of z per row; the more, the nearer to the exact conditional distribution.
 
         Returns
         -------
@@ -342,5 +346,21 @@ class VAE(Distribution):
         ----------
         Mattei and Frellsen 2019, MIWAE, section 3.3.
         """
-        check_count("samples", samples)
-        return filled(self, x, draws, samples, seed)
+        check_count("importance_draws", importance_draws)
+        if draws is not None:
+            check_count("draws", draws)
+        if not len(x):
+            return x if draws is None else x.expand(draws, *x.shape)
+        parts = []
+        for block, rows in enumerate(torch.split(x, _BLOCK_ROWS)):
+            with nullcontext() if seed is None else seeded(seed, block, x.device):
+                log_weights, z = self.log_weights(rows, importance_draws)
+                weights = torch.softmax(log_weights, 0)
+                if draws is None:
+                    found = self.likelihood(z).best_guess(weights)
+                else:
+                    chosen = torch.multinomial(weights.mT, draws, replacement=True).mT
+                    own = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))
+                    found = self.likelihood(own).sample()
+            parts.append(torch.where(rows.isnan(), found, rows))
+        return torch.cat(parts, 0 if draws is None else 1)

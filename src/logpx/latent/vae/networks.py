@@ -1,13 +1,18 @@
-"""Calls of encoder and decoder, which may be anybody's modules."""
+"""How encoder and decoder, which may be anybody's modules, are called, and the units of the encoder."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from logpx.errors import UsageError
 
-__all__ = ["called"]
+__all__ = ["EncoderUnits", "called"]
+
+_LEAST_SCALE = 1e-6
+_FURTHEST = 15.0
 
 
 def called(name: str, net: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
@@ -31,3 +36,43 @@ def called(name: str, net: nn.Module, x: Tensor, context: Tensor | None) -> Tens
     if not isinstance(raw, Tensor):
         raise UsageError(f"the {name} returns a {type(raw).__name__}", fix="return a tensor")
     return raw
+
+
+class EncoderUnits(nn.Module):
+    """Values less their mean, divided by their deviation: of training rows, cell by cell.
+
+    What is missing (NaN) looks like the mean, and no outlier drives all of the encoder.
+
+    Parameters
+    ----------
+    event_shape
+        The shape of x.
+
+    Examples
+    --------
+    >>> EncoderUnits(2)(torch.tensor([[1.0, float("nan")]]))
+    tensor([[1., 0.]])
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, event_shape: int | Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(event_shape))
+        self.register_buffer("spread", torch.ones(event_shape))
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor) -> None:
+        """Set mean and deviation from rows, shape ``(n, *event_shape)``; a constant cell keeps its unit."""
+        there = ~x.isnan()
+        count = there.sum(0).clamp_min(1)
+        centre = x.nan_to_num(nan=0.0).sum(0) / count
+        spread = (torch.where(there, x - centre, 0.0).square().sum(0) / count).sqrt()
+        self.centre.copy_(centre)
+        self.spread.copy_(torch.where(spread > _LEAST_SCALE * centre.abs(), spread, 1.0).clamp_min(1e-30))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return rows in these units, in a tensor of their own."""
+        units = (x - self.centre).div_(self.spread)
+        return units.nan_to_num_(nan=0.0).clamp_(-_FURTHEST, _FURTHEST)

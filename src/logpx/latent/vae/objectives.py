@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,10 +14,8 @@ from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.latent.log_weights import ciwae, dreg, iwae, miwae, stl
 
-if TYPE_CHECKING:
-    from logpx.latent.vae.model import VAE
-
 __all__ = [
+    "AmortisedModel",
     "CombinedImportanceWeightedBound",
     "DoublyReparameterised",
     "EvidenceLowerBound",
@@ -28,11 +26,33 @@ __all__ = [
 ]
 
 
+class AmortisedModel(Protocol):
+    """What an objective needs of a model: its three distributions, and the log-weights of draws of z."""
+
+    @property
+    def prior(self) -> Any:
+        """p(z), in the manner of torch."""
+
+    def likelihood(self, z: Tensor, context: Tensor | None = None) -> Any:
+        """Return p(x given z)."""
+
+    def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
+        """Return q(z given x), in the manner of torch."""
+
+    def log_weights(
+        self, x: Tensor, draws: int, context: Tensor | None = None, frozen: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return log p(x, z) − log q(z given x) of draws from q, shape ``(draws, n)``, and the draws."""
+
+    def log_weights_at(self, q: Any, z: Tensor, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p(x, z) − log q(z) of given z, shape ``(draws, n)``."""
+
+
 class Objective(Configured, ABC):
     """A bound of log p(x) of every row, to be maximised."""
 
     @abstractmethod
-    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+    def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the bound in nats, with the gradient that training follows.
 
         Parameters
@@ -80,7 +100,7 @@ class EvidenceLowerBound(Objective):
                 raise UsageError(f"{name} is {value}", fix="give 0 or more")
         self.draws, self.beta, self.warm_up, self.free_bits = draws, beta, warm_up, free_bits
 
-    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+    def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the bound, or what training climbs in its place."""
         q, p = model.posterior(x, context), model.prior
         # Tensors without a leading dimension of draws save a tenth of a step.
@@ -111,7 +131,7 @@ class StickingTheLandingBound(Objective):
         check_count("draws", draws)
         self.draws = draws
 
-    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+    def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the mean of the log-weights, with the parameters of q frozen inside log q."""
         return stl(model.log_weights(x, self.draws, context, frozen=True)[0])
 
@@ -139,7 +159,7 @@ class ImportanceWeightedBound(Objective):
             check_count("followed", followed)
         self.draws, self.followed = draws, followed
 
-    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+    def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the bound."""
         if self.followed is None:
             return iwae(model.log_weights(x, self.draws, context)[0])
@@ -173,7 +193,7 @@ class MultipleImportanceWeightedBound(Objective):
         check_count("draws", draws)
         self.groups, self.draws = groups, draws
 
-    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+    def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the bound."""
         return miwae(model.log_weights(x, self.groups * self.draws, context)[0], self.groups)
 
@@ -200,7 +220,7 @@ class CombinedImportanceWeightedBound(Objective):
         check_count("draws", draws)
         self.share, self.draws = share, draws
 
-    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+    def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the bound."""
         return ciwae(model.log_weights(x, self.draws, context)[0], self.share)
 
@@ -222,7 +242,7 @@ class DoublyReparameterised(Objective):
         check_count("draws", draws)
         self.draws = draws
 
-    def rows(self, model: VAE, x: Tensor, context: Tensor | None, step: int) -> Tensor:
+    def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
         """Return the bound."""
         return dreg(*model.log_weights(x, self.draws, context, frozen=True))
 

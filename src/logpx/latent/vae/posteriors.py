@@ -16,12 +16,12 @@ from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.transforms import Transform
 
-__all__ = ["DiagonalPosterior", "FlowPosterior", "FullPosterior", "Posterior", "diagonal"]
+__all__ = ["DiagonalPosterior", "FlowPosterior", "FullPosterior", "VariationalPosterior", "diagonal"]
 
 _LEAST_LOG_SCALE, _MOST_LOG_SCALE = math.log(1e-5), math.log(1e3)
 
 
-class Posterior(nn.Module, Configured, ABC):
+class VariationalPosterior(nn.Module, Configured, ABC):
     """A family of distributions of z.
 
     Parameters
@@ -72,7 +72,7 @@ class Posterior(nn.Module, Configured, ABC):
         return self.forward(raw.detach())
 
 
-class DiagonalPosterior(Posterior):
+class DiagonalPosterior(VariationalPosterior):
     """Independent normal distributions.
 
     Examples
@@ -90,7 +90,7 @@ class DiagonalPosterior(Posterior):
         return diagonal(raw)
 
 
-class FullPosterior(Posterior):
+class FullPosterior(VariationalPosterior):
     """A normal distribution with a full covariance, from its Cholesky factor.
 
     Examples
@@ -115,7 +115,7 @@ class FullPosterior(Posterior):
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
 
 
-class FlowPosterior(Posterior):
+class FlowPosterior(VariationalPosterior):
     """A normal distribution that a transform bends, with numbers of the encoder as its context.
 
     Parameters

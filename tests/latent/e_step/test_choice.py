@@ -5,18 +5,18 @@ import pytest
 import torch
 
 from logpx.latent import COVARIANCES
-from logpx.latent.moments import Parameters, moments_for
-from logpx.latent.moments.direct import DirectDeviations
-from logpx.latent.moments.filled import FilledRows
-from logpx.latent.moments.missing import MissingCells
-from logpx.latent.moments.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
+from logpx.latent.e_step import NormalParameters, normal_e_step
+from logpx.latent.e_step.direct import DirectDeviations
+from logpx.latent.e_step.filled import FilledRows
+from logpx.latent.e_step.missing import MissingCells
+from logpx.latent.e_step.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
 
 
 def far(parameters):
     """Return parameters whose first component is too far away for expanded squares."""
     means = parameters.means.clone()
     means[0] += 1e6
-    return Parameters(means, parameters.covariance, parameters.centre, parameters.scale)
+    return NormalParameters(means, parameters.covariance, parameters.centre, parameters.scale)
 
 
 @pytest.mark.parametrize("kind", COVARIANCES)
@@ -25,10 +25,10 @@ def test_each_kind_has_its_way(kind, make_parameters):
     covariance = parameters.covariance
     fast = PooledFeatures if covariance.tied else PackedFeatures
     fast = DiagonalFeatures if covariance.diagonal else fast
-    assert type(moments_for(parameters, missing=False)) is fast
-    assert type(moments_for(far(parameters), missing=False)) is DirectDeviations
+    assert type(normal_e_step(parameters, missing=False)) is fast
+    assert type(normal_e_step(far(parameters), missing=False)) is DirectDeviations
     holes = DiagonalFeatures if covariance.diagonal else FilledRows
-    assert type(moments_for(parameters, missing=True)) is holes
+    assert type(normal_e_step(parameters, missing=True)) is holes
 
 
 @pytest.mark.parametrize("almost", [1e-2, 1e-4])
@@ -40,7 +40,7 @@ def test_cells_that_others_almost_determine_are_filled_in_exactly(almost, make_p
     way = FilledRows if almost > 1e-3 else MissingCells
     x = torch.randn(40, 3, dtype=torch.float64)
     x[:20, 1:] = torch.nan
-    passed = moments_for(parameters, missing=True)
+    passed = normal_e_step(parameters, missing=True)
     assert type(passed) is way
     found = passed.log_prob(x)
     np.testing.assert_allclose(found[:, :20], densities(parameters, x)[:, :20], rtol=1e-9)
@@ -60,15 +60,15 @@ def test_the_condition_does_not_depend_on_units(make_parameters):
     covariance = parameters.covariance
     covariance.lowers *= units[:, None]
     covariance.log_diagonals += units.log()
-    moved = Parameters(
+    moved = NormalParameters(
         parameters.means * units, covariance, parameters.centre * units, parameters.scale * units
     )
     assert moved.well_conditioned()
 
 
 def test_many_features_are_not_multiplied_out(make_parameters):
-    assert type(moments_for(make_parameters("full", features=65), missing=False)) is DirectDeviations
-    assert type(moments_for(make_parameters("tied", features=65), missing=False)) is PooledFeatures
+    assert type(normal_e_step(make_parameters("full", features=65), missing=False)) is DirectDeviations
+    assert type(normal_e_step(make_parameters("tied", features=65), missing=False)) is PooledFeatures
 
 
 @pytest.mark.parametrize("kind", COVARIANCES)
@@ -86,7 +86,7 @@ def test_what_is_chosen_is_exact_at_the_rows_of_a_component(
                 values + np.log(narrow) * (2 if "noise" in name else 1) if scales else values * narrow
             )
     means = distance * parameters.means
-    parameters = Parameters(means, covariance, torch.zeros(3).double(), torch.ones(3).double())
+    parameters = NormalParameters(means, covariance, torch.zeros(3).double(), torch.ones(3).double())
     x = means[0] + covariance.spread(torch.zeros(20).long(), torch.randn(20, 3, dtype=torch.float64))
-    found = moments_for(parameters, missing=False).log_prob(x)[0]
+    found = normal_e_step(parameters, missing=False).log_prob(x)[0]
     np.testing.assert_allclose(found, densities(parameters, x)[0], rtol=0, atol=2e-8)

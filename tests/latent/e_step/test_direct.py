@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from logpx.latent import COVARIANCES
-from logpx.latent.moments.direct import DirectDeviations
+from logpx.latent.e_step.direct import DirectDeviations
 
 KINDS = pytest.mark.parametrize("kind", COVARIANCES)
 

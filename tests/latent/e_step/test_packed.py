@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from logpx.latent.moments.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
+from logpx.latent.e_step.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
 
 CASES = pytest.mark.parametrize(
     ("moments", "kind"),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from logpx.latent.covariances.diagonal import DiagonalCovariance
-from logpx.latent.moments.base import Moments, Parameters
+from logpx.latent.e_step.base import NormalEStep, NormalParameters
 from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["DirectDeviations"]
@@ -14,7 +14,7 @@ __all__ = ["DirectDeviations"]
 _TINY = torch.finfo(torch.float64).tiny
 
 
-class DirectDeviations(Moments):
+class DirectDeviations(NormalEStep):
     """Sums of deviations from the current means, for any kind of covariance.
 
     Parameters
@@ -23,7 +23,7 @@ class DirectDeviations(Moments):
         Where the densities are taken.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         self._total: GaussianStatistics | None = None
         self._deviations = parameters.means.new_empty(0)

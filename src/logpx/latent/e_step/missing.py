@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from logpx.latent.moments.base import Moments, Parameters
+from logpx.latent.e_step.base import NormalEStep, NormalParameters
 from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["Conditionals", "Group", "MissingCells", "grouped", "numbered"]
@@ -173,7 +173,7 @@ class Conditionals:
         return covariances
 
 
-class MissingCells(Moments):
+class MissingCells(NormalEStep):
     """Rows with missing cells under covariances that are not diagonal: exact, pattern by pattern.
 
     The E-step fills in conditional means and adds conditional covariances (Little and Rubin 2002, section
@@ -185,7 +185,7 @@ class MissingCells(Moments):
         Where the densities are taken.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         components = len(parameters.means)
         self._matrices = parameters.covariance.matrices().expand(components, -1, -1)

@@ -1,4 +1,4 @@
-"""Marginals, conditionals and missing cells of mixtures of all kinds, by Bayes' rule."""
+"""Marginals, conditionals and missing cells of mixtures of all kinds, by Bayes' rule and enumeration."""
 
 import pytest
 import torch
@@ -128,6 +128,8 @@ def test_what_makes_no_sense():
     for columns, values in (([0], [1.0, 2.0]), ([0, 1, 2, 3], [0.0] * 4), ([0, 0], [1.0, 1.0]), ([4], [0.0])):
         with pytest.raises(UsageError):
             mixture.condition(columns, values)
+    with pytest.raises(UsageError, match="give 1 values"):
+        mixture.condition([0], [[0.0], [1.0]])
     with pytest.raises(UsageError, match="cannot occur"):
         mixture.condition([0], [3.0])
     with pytest.raises(UsageError):

@@ -1,4 +1,4 @@
-"""Parameters of normal distributions of every kind, and the statistics that numpy finds."""
+"""NormalParameters of normal distributions of every kind, and the statistics that numpy finds."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 
 from logpx.latent import COVARIANCES
 from logpx.latent.covariances import covariance_named
-from logpx.latent.moments import Parameters
+from logpx.latent.e_step import NormalParameters
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def make_parameters():
         means = shift + torch.randn(components, features, dtype=torch.float64)
         centre = means.mean(0) + 0.1
         scale = torch.linspace(0.5, 2.0, features, dtype=torch.float64)
-        return Parameters(means, covariance.requires_grad_(False), centre, scale)
+        return NormalParameters(means, covariance.requires_grad_(False), centre, scale)
 
     return make
 

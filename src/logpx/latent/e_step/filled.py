@@ -9,8 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from logpx.latent.moments.base import Moments, Parameters
-from logpx.latent.moments.missing import numbered
+from logpx.latent.e_step.base import NormalEStep, NormalParameters
+from logpx.latent.e_step.missing import numbered
 from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["FilledRows"]
@@ -41,7 +41,7 @@ class _Block:
     covariances: Tensor
 
 
-class FilledRows(Moments):
+class FilledRows(NormalEStep):
     r"""Exact sums over rows with missing cells m under covariances that are not diagonal.
 
     Of the precision :math:`\Lambda` only the block :math:`\Lambda_{mm}` has to be inverted: it gives the
@@ -56,7 +56,7 @@ class FilledRows(Moments):
         Where the densities are taken.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         components, features = parameters.means.shape
         precisions, log_determinants = parameters.covariance.precisions()

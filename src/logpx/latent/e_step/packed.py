@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from logpx.latent.moments.base import Moments, Parameters
+from logpx.latent.e_step.base import NormalEStep, NormalParameters
 from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["DiagonalFeatures", "PackedFeatures", "PooledFeatures"]
@@ -15,7 +15,7 @@ __all__ = ["DiagonalFeatures", "PackedFeatures", "PooledFeatures"]
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
-class PackedFeatures(Moments):
+class PackedFeatures(NormalEStep):
     """Full covariances: every log-density is linear in the products of a row's features.
 
     Of the D² products only the D (D + 1) / 2 different ones are formed, for many rows at once: those of each
@@ -27,7 +27,7 @@ class PackedFeatures(Moments):
         Where the densities are taken.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         precisions, log_determinants = parameters.covariance.precisions()
         scaled = precisions * parameters.scale * parameters.scale[:, None]
@@ -93,7 +93,7 @@ def _pairs_in_a_circle(features: int, device: torch.device) -> Tensor:
     return torch.stack([first % features, (first % features + first // features) % features])
 
 
-class PooledFeatures(Moments):
+class PooledFeatures(NormalEStep):
     """One full covariance for all components: rows are whitened once, and their squares are summed once.
 
     Parameters
@@ -102,7 +102,7 @@ class PooledFeatures(Moments):
         Where the densities are taken.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         precisions, log_determinants = parameters.covariance.precisions()
         scaled = precisions[0] * parameters.scale * parameters.scale[:, None]
@@ -137,7 +137,7 @@ class PooledFeatures(Moments):
         return self._from_scaled_sums(self._count[:, None], self._first, self._second[None])
 
 
-class DiagonalFeatures(Moments):
+class DiagonalFeatures(NormalEStep):
     """Diagonal covariances: features are the squares and the values, and which cells are there.
 
     A missing cell (NaN) drops out of densities and sums, which is exact here.
@@ -150,7 +150,7 @@ class DiagonalFeatures(Moments):
         Whether cells are missing.
     """
 
-    def __init__(self, parameters: Parameters, missing: bool = True) -> None:
+    def __init__(self, parameters: NormalParameters, missing: bool = True) -> None:
         super().__init__(parameters)
         precisions, _ = parameters.covariance.precisions()
         means = parameters.scaled_means

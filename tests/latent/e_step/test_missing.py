@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logpx.latent.moments import missing
-from logpx.latent.moments.direct import DirectDeviations
-from logpx.latent.moments.filled import FilledRows
-from logpx.latent.moments.missing import Conditionals, MissingCells, grouped
+from logpx.latent.e_step import missing
+from logpx.latent.e_step.direct import DirectDeviations
+from logpx.latent.e_step.filled import FilledRows
+from logpx.latent.e_step.missing import Conditionals, MissingCells, grouped
 
 WAYS = pytest.mark.parametrize("way", [FilledRows, MissingCells])
 NOT_DIAGONAL = pytest.mark.parametrize("kind", ["full", "tied", "low_rank", "tied_principal"])

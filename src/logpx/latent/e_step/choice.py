@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from logpx.latent.moments.base import Moments, Parameters
-from logpx.latent.moments.direct import DirectDeviations
-from logpx.latent.moments.filled import FilledRows
-from logpx.latent.moments.missing import MissingCells
-from logpx.latent.moments.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
+from logpx.latent.e_step.base import NormalEStep, NormalParameters
+from logpx.latent.e_step.direct import DirectDeviations
+from logpx.latent.e_step.filled import FilledRows
+from logpx.latent.e_step.missing import MissingCells
+from logpx.latent.e_step.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
 
-__all__ = ["moments_for"]
+__all__ = ["normal_e_step"]
 
 # With more features the products of all pairs are more work than the deviations from every mean.
 _MOST_FEATURES = 64
 
 
-def moments_for(parameters: Parameters, missing: bool) -> Moments:
+def normal_e_step(parameters: NormalParameters, missing: bool) -> NormalEStep:
     """Return the fastest way of summing that is exact.
 
     Parameters

@@ -11,15 +11,15 @@ from torch import Tensor
 from logpx.latent.covariances import Covariance
 from logpx.latent.statistics import GaussianStatistics
 
-__all__ = ["Moments", "Parameters"]
+__all__ = ["NormalEStep", "NormalParameters"]
 
 _TINY = torch.finfo(torch.float64).tiny
 _WORST_CONDITION = 1e7
 
 
 @dataclass(frozen=True)
-class Parameters:
-    """Parameters of K normal distributions in float64, and the units in which sums are taken.
+class NormalParameters:
+    """NormalParameters of K normal distributions in float64, and the units in which sums are taken.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Parameters:
         return bool((sizes < _WORST_CONDITION).all())
 
 
-class Moments(ABC):
+class NormalEStep(ABC):
     """One pass over rows, chunk by chunk: `log_prob` of a chunk, then `add` with its responsibilities.
 
     Parameters
@@ -70,7 +70,7 @@ class Moments(ABC):
         Where the densities are taken.
     """
 
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: NormalParameters) -> None:
         self.parameters = parameters
 
     @abstractmethod
