@@ -1,12 +1,18 @@
-"""Sphinx configuration: builds offline; a reference to a logpx name that does not exist is an error."""
+"""Sphinx configuration: what it builds needs no network, and what it cannot resolve or render is an error."""
 
 import importlib
 import pkgutil
+import re
 
 from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.math import get_node_equation_number
+from sphinx.writers.html5 import HTML5Translator
 
 import logpx
 
@@ -19,6 +25,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sp
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"logpx {release}"
+html_static_path = ["static"]
+html_css_files = ["mathml.css"]
+html_math_renderer = "mathml"
 
 # Single backticks in a docstring link to the object where it can be imported, and are italics otherwise.
 default_role = "autolink"
@@ -31,6 +40,8 @@ napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 myst_heading_anchors = 3
+myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_update_mathjax = False
 
 # Names of other projects cannot be looked up offline, and prose types ("array of shape (n, d)") are no names.
 nitpick_ignore_regex = [("py:.*", r"(?!logpx\b).*")]
@@ -75,5 +86,42 @@ def resolve_by_public_name(
     return contents if exists(target) else None
 
 
+def mathml(self: HTML5Translator, node: nodes.math | nodes.math_block) -> str:
+    """Return the formula as MathML, which browsers set by themselves; warn where there is no way."""
+    display = isinstance(node, nodes.math_block)
+    # The converter aligns lines at the top level by itself, and knows the environment inside as "aligned".
+    tex = re.sub(r"\\(begin|end)\{(align|equation|gather)\*?\}", "", node.astext()).strip()
+    tex = re.sub(r"\\(begin|end)\{split\}", r"\\\1{aligned}", tex)
+    tex = re.sub(r"\n\s*\n", r" \\\\ ", tex)
+    try:
+        converted = tex2mathml(tex, as_block=display)
+    except MathError as error:
+        logging.getLogger(__name__).warning("cannot render %r: %s", node.astext(), error, location=node)
+        return f"<code>{self.encode(node.astext())}</code>"
+    # Bars and slashes stand without space, as in TeX, and the double bar does not grow.
+    converted = re.sub(r"<mo([^>]*)>([|/])</mo>", r'<mo\1 lspace="0" rspace="0">\2</mo>', converted)
+    converted = converted.replace("<mo>‖</mo>", '<mo stretchy="false">‖</mo>')
+    # The thin space of TeX on either side of a named function: "D log p", but "log (1 + x)" and "(log p".
+    thin, name = '<mspace width="0.1667em"></mspace>', r"(?=<mi[^>]*>\w+</mi>\s*<mo>&ApplyFunction;)"
+    converted = re.sub(rf"(</m(?:i|n|sub|sup|frac)>|>\)</mo>)\s*{name}", rf"\1{thin}", converted)
+    return re.sub(r"(<mo>&ApplyFunction;</mo>)(?!\s*<mo[^>]*>[(\[])", rf"\1{thin}", converted)
+
+
+def visit_math(self: HTML5Translator, node: nodes.math) -> None:
+    self.body.append(f'<span class="math">{mathml(self, node)}</span>')
+    raise nodes.SkipNode
+
+
+def visit_displayed_math(self: HTML5Translator, node: nodes.math_block) -> None:
+    self.body.append(self.starttag(node, "div", CLASS="math"))
+    if node["number"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, "Link to this equation")
+        self.body.append("</span>")
+    self.body.append(f"{mathml(self, node)}</div>\n")
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     app.connect("missing-reference", resolve_by_public_name)
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_displayed_math, None))

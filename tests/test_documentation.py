@@ -1,6 +1,10 @@
 """The Python examples of the README and of the guides run, and what the documents point at exists."""
 
+import os
 import re
+import subprocess
+import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,143 @@ def test_every_room_has_a_reference_page():
     pages = {page.stem for page in (ROOT / "docs/api").glob("*.md")}
     functions = {"fit", "load", "save", "__version__", "evidence", "posterior"}
     assert pages == {*logpx.__all__, "index", "logpx", "configuration"} - functions
+
+
+OUTSIDE = re.compile(r"^(?:https?:)?//")
+RAW_TEX = re.compile(r"\$\$|\\[(\[]|\\[A-Za-z]+")
+FORMULAS = r"""
+# Formulas
+
+Inline $\sigma^2 = \frac{1}{2} \log |\det W|$, displayed
+
+$$
+p(x) = \sum_k \pi_k \, p_k(x)
+$$ (density)
+
+as {eq}`density` says, and by lines
+
+\begin{align}
+a &= b + c \\
+  &= d
+\end{align}
+
+```{eval-rst}
+Text :math:`\xi \in [0, 1)^D`, and displayed
+
+.. math:: \log p(x) \ge E_q \left[ \log \frac{p(x, z)}{q(z)} \right]
+
+.. math::
+
+   e = f
+
+   \begin{split}
+   g &= h \\ &= i
+   \end{split}
+```
+"""
+
+
+class Page(HTMLParser):
+    """What a browser would show of a page as running text, and what it would fetch."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]):
+        values = {name: value or "" for name, value in attrs}
+        self.tags.append(tag)
+        if tag in {"pre", "code", "script", "style", "annotation"}:
+            self.open.append(tag)
+        names = {"src", "srcset", "data", "poster"}
+        if tag == "link" and values.get("rel") not in {"index", "search", "next", "prev", "canonical"}:
+            names.add("href")
+        self.fetched += [values[name] for name in names if name in values]
+
+    def handle_endtag(self, tag: str):
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+    def handle_data(self, data: str):
+        if "style" in self.open:
+            self.fetched += styled(data)
+        elif not self.open:
+            self.text += data
+
+
+def styled(css: str) -> list[str]:
+    """Return the addresses that a style sheet fetches."""
+    return re.findall(r"(?:url\(|@import)\s*[\"']?([^\"')\s;]+)", css)
+
+
+def build(source: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    for needed in ("furo", "myst_parser", "sphinx"):
+        pytest.importorskip(needed)
+    command = [sys.executable, *["-m", "sphinx", "-q", "-E", "-b", "html", "-c"]]
+    command += [str(ROOT / "docs"), *options, str(source), str(output)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def check_offline_and_set(folder: Path, with_formulas: set[str]):
+    """Hold that no page shows TeX, that some show formulas, and that all is fetched from the folder."""
+    pages = {path.relative_to(folder).as_posix(): Page(path) for path in folder.rglob("*.html")}
+    raw = {name: RAW_TEX.findall(page.text) for name, page in pages.items()}
+    assert {name: found for name, found in raw.items() if found} == {}
+    assert with_formulas <= {name for name, page in pages.items() if "math" in page.tags}
+    fetched = [address for page in pages.values() for address in page.fetched]
+    assert any("mathml.css" in address for address in fetched)
+    for sheet in folder.rglob("*.css"):
+        fetched += styled(sheet.read_text(encoding="utf-8"))
+    assert [address for address in fetched if OUTSIDE.match(address)] == []
+
+
+def guides_with_formulas() -> set[str]:
+    texts = {page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")}
+    return {f"{name}.html" for name, text in texts.items() if "$$" in text}
+
+
+def test_formulas_become_mathml(tmp_path: Path):
+    (tmp_path / "index.md").write_text(FORMULAS, encoding="utf-8")
+    result = build(tmp_path, tmp_path / "html", "-W", "-n")
+    assert result.returncode == 0, result.stderr
+    check_offline_and_set(tmp_path / "html", {"index.html"})
+    page = (tmp_path / "html/index.html").read_text(encoding="utf-8")
+    formulas = re.findall(r"<math.*?</math>", page, re.DOTALL)
+    assert [re.sub(r"<[^>]*>|\s|&ApplyFunction;", "", formula) for formula in formulas] == [
+        "σ2=12log|detW|",
+        "p(x)=∑kπkpk(x)",
+        "a=b+c=d",
+        "ξ∈[0,1)D",
+        "logp(x)≥Eq[logp(x,z)q(z)]",
+        "e=fg=h=i",
+    ]
+    assert [formula.count("<mtr>") for formula in formulas] == [0, 0, 2, 0, 0, 4]
+    assert page.count('class="eqno"') == 2
+
+
+def test_a_formula_that_cannot_be_rendered_fails_the_build(tmp_path: Path):
+    (tmp_path / "index.md").write_text("# Page\n\nText\n\n$$\n\\nosuchcommand{x}\n$$\n", encoding="utf-8")
+    result = build(tmp_path, tmp_path / "html", "-W")
+    assert result.returncode != 0
+    assert re.search(r"index\.md:5: WARNING: cannot render .*nosuchcommand", result.stderr)
+
+
+def test_guides_show_their_formulas_and_fetch_nothing(tmp_path: Path):
+    for page in (ROOT / "docs").glob("*.md"):
+        (tmp_path / page.name).write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+    result = build(tmp_path, tmp_path / "html")
+    assert result.returncode == 0, result.stderr
+    assert "cannot render" not in result.stderr
+    check_offline_and_set(tmp_path / "html", guides_with_formulas())
+
+
+@pytest.mark.slow
+def test_documentation_builds_without_a_warning_and_fetches_nothing(tmp_path: Path):
+    result = build(ROOT / "docs", tmp_path, "-W", "-n", "--keep-going")
+    assert result.returncode == 0, result.stderr
+    check_offline_and_set(tmp_path, guides_with_formulas() | {"api/transforms.html", "api/inference.html"})

@@ -15,7 +15,7 @@ __all__ = ["ComposedFunction"]
 
 
 class ComposedFunction(Univariate):
-    r""":math:`z = f_n(\dots f_1(x))`, each function with its own parameters.
+    r""":math:`z = f_n(\ldots f_1(x))`, each function with its own parameters.
 
     Parameters
     ----------
