@@ -126,6 +126,7 @@ from logpx.transforms import (
     Standardize,
     SumOfSquaresFunction,
     Tanh,
+    TriangularAffine,
     Wrap,
 )
 
@@ -212,6 +213,7 @@ MODELS = {
     "Logit": lambda: flow(Logit(3)),
     "Sigmoid": lambda: flow(Inverse(Sigmoid(3))),
     "Softplus": lambda: flow(Inverse(Softplus(3))),
+    "TriangularAffine": lambda: flow(TriangularAffine(3)),
     "Tanh": lambda: flow(Inverse(Tanh(3))),
     "AffineFunction": lambda: flow(Coupling(3, AffineFunction(), hidden=(8,))),
     "ShiftFunction": lambda: flow(Coupling(3, ShiftFunction(), net=ResidualMLP(1, 2, width=8))),
