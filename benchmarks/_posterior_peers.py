@@ -16,7 +16,7 @@ from pyro.infer.autoguide import AutoMultivariateNormal, AutoNormalizingFlow, in
 from pyro.optim import ClippedAdam
 
 from logpx.inference.pareto import k_hat, k_hat_limit, smoothed
-from logpx.posteriors.parameters import Parameters
+from logpx.posteriors.target.parameters import Parameters
 
 STEPS, PARTICLES, RATE, DRAWS = 10_000, 256, 1e-2, 10_000
 

@@ -15,9 +15,9 @@ from logpx.posteriors import (
     Trust,
     posterior,
 )
-from logpx.posteriors.methods import explore
-from logpx.posteriors.proper import check_proper
-from logpx.posteriors.target import Target
+from logpx.posteriors.approximations.methods import explore
+from logpx.posteriors.target.propriety import check_proper
+from logpx.posteriors.target.target import Target
 
 BAD = [
     (lambda x: x.sum(-1) * torch.nan, 2, "nan"),

@@ -12,7 +12,15 @@ from scipy.stats import dirichlet_multinomial, invwishart, norm
 from torch import Tensor
 from torch.distributions import Dirichlet, LKJCholesky, MultivariateNormal, Normal
 
-from logpx.posteriors import CorrelationCholesky, Covariance, Ordered, Posterior, Simplex, Trust, posterior
+from logpx.posteriors import (
+    CorrelationCholesky,
+    CovarianceMatrix,
+    Ordered,
+    Posterior,
+    Simplex,
+    Trust,
+    posterior,
+)
 
 DRAWS = 50_000
 
@@ -130,7 +138,7 @@ class TestCovariance:
             + multigammaln(0.5 * after, size)
             - multigammaln(0.5 * degrees, size)
         )
-        found = posterior(log_density, parameters={"covariance": Covariance(size)}, draws=DRAWS)
+        found = posterior(log_density, parameters={"covariance": CovarianceMatrix(size)}, draws=DRAWS)
         mean = total / (after - size - 1.0)
         # Of entry (i, j), with m = degrees - size - 1:
         # ((m + 2) mean_ij² + m mean_ii mean_jj) / ((m + 1) (m - 2)).

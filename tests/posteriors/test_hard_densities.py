@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from scipy.stats import halfcauchy, multivariate_normal
 
 from logpx.posteriors import Descent, FlowFit, Posterior, Trust, densities, posterior
-from logpx.posteriors.families import flow_of
+from logpx.posteriors.approximations.families import flow_of
 
 # Steps end a fit, not seconds: results do not depend on how busy the machine is.
 SHORT = FlowFit(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from logpx.posteriors.parameters import Parameters
+from logpx.posteriors.target.parameters import Parameters
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -130,6 +130,7 @@ from logpx.transforms import (
     SumOfSquaresFunction,
     Tanh,
     Transform,
+    TriangularAffine,
     Wrap,
 )
 
@@ -216,6 +217,7 @@ MODELS = {
     "Logit": lambda: flow(Logit(3)),
     "Sigmoid": lambda: flow(Inverse(Sigmoid(3))),
     "Softplus": lambda: flow(Inverse(Softplus(3))),
+    "TriangularAffine": lambda: flow(TriangularAffine(3)),
     "Tanh": lambda: flow(Inverse(Tanh(3))),
     "AffineFunction": lambda: flow(Coupling(3, AffineFunction(), hidden=(8,))),
     "ShiftFunction": lambda: flow(Coupling(3, ShiftFunction(), net=ResidualMLP(1, 2, width=8))),

@@ -48,6 +48,7 @@ from logpx.transforms import (
     SumOfSquaresFunction,
     Tanh,
     Transform,
+    TriangularAffine,
     Wrap,
 )
 
@@ -198,6 +199,7 @@ CASES = {
     "standardize a matrix": Case(lambda: Standardize((2, 2))),
     "sigmoid": Case(lambda: Sigmoid(3), inverse_at=UNIT, onto_reals=False),
     "logit": Case(lambda: Logit(3), torch.sigmoid, forward_at=UNIT, onto_reals=False),
+    "triangular affine": Case(lambda: TriangularAffine(4), float32=1e-4),
     "tanh": Case(lambda: Tanh(3), inverse_at=SYMMETRIC, onto_reals=False),
     "standardize, given for some": Case(lambda: Standardize(3, given={1: (0.5, 2.0)})),
     "wrap": Case(lambda: Wrap(3, (0, 2), PERIOD), around, onto_reals=False),

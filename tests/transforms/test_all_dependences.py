@@ -20,6 +20,7 @@ from logpx.transforms import (
     PermutationMatrix,
     Reverse,
     Squeezed,
+    TriangularAffine,
 )
 from logpx.transforms.squeezed import squeeze
 
@@ -87,6 +88,8 @@ def permitted(transform, direction):
             of_context[order] = inner_of_context
         case Autoregressive():
             pattern, of_context = torch.ones(size, size).tril(), torch.ones(size)
+        case TriangularAffine():
+            pattern = torch.ones(size, size).tril()
         case MintLayer():
             # Three convolutions, one after the other.
             one = of_convolution(transform.image_shape, transform.first.kernel // 2, transform.reverse)

@@ -1,11 +1,18 @@
 """Posteriors from an unnormalised log-density, with a verdict on their quality."""
 
 from logpx.posteriors import densities
+from logpx.posteriors.approximations.methods import FlowFit, FullRank, Laplace, LowRank, MeanField, Method
+from logpx.posteriors.approximations.reverse_kl import Descent
 from logpx.posteriors.comparison import BayesFactor, compare
-from logpx.posteriors.constraints import (
+from logpx.posteriors.diagnostics.divergences import Divergences
+from logpx.posteriors.diagnostics.summaries import Summary
+from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust
+from logpx.posteriors.find import Mode, find_mode, posterior
+from logpx.posteriors.posterior import Posterior
+from logpx.posteriors.target.constraints import (
     Constraint,
     CorrelationCholesky,
-    Covariance,
+    CovarianceMatrix,
     Interval,
     Ordered,
     Positive,
@@ -13,21 +20,14 @@ from logpx.posteriors.constraints import (
     Simplex,
     Stacked,
 )
-from logpx.posteriors.descent import Descent
-from logpx.posteriors.diagnosis import Diagnosis, Trust
-from logpx.posteriors.divergences import Divergences
-from logpx.posteriors.find import Mode, find_mode, posterior
-from logpx.posteriors.joint import FactorisedJoint
-from logpx.posteriors.methods import FlowFit, FullRank, Laplace, LowRank, MeanField, Method
-from logpx.posteriors.parameters import Parameters
-from logpx.posteriors.posterior import Posterior
-from logpx.posteriors.summaries import Summary
+from logpx.posteriors.target.factorised import FactorisedJoint
+from logpx.posteriors.target.parameters import Parameters
 
 __all__ = [
     "BayesFactor",
     "Constraint",
     "CorrelationCholesky",
-    "Covariance",
+    "CovarianceMatrix",
     "Descent",
     "Diagnosis",
     "Divergences",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from logpx.posteriors.diagnosis import Trust
+from logpx.posteriors.diagnostics.verdict import Trust
 from logpx.posteriors.posterior import Posterior
 
 __all__ = ["BayesFactor", "compare"]

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
-from logpx.posteriors.constraints import Constraint, Interval, Positive, Real
+from logpx.posteriors.target.constraints import Constraint, Interval, Positive, Real
 
 __all__ = [
     "Problem",

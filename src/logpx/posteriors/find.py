@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError, UsageError
-from logpx.posteriors.constraints import Constraint
-from logpx.posteriors.curvature import polish
-from logpx.posteriors.diagnosis import Trust
-from logpx.posteriors.joint import FactorisedJoint, FactorisedTarget
-from logpx.posteriors.methods import METHODS, Method, explore, with_limits
-from logpx.posteriors.parameters import Parameters
+from logpx.posteriors.approximations.methods import METHODS, Method, explore, with_limits
+from logpx.posteriors.diagnostics.verdict import Trust
 from logpx.posteriors.posterior import Posterior
-from logpx.posteriors.proper import check_proper
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.constraints import Constraint
+from logpx.posteriors.target.curvature import polish
+from logpx.posteriors.target.factorised import FactorisedJoint, FactorisedTarget
+from logpx.posteriors.target.parameters import Parameters
+from logpx.posteriors.target.propriety import check_proper
+from logpx.posteriors.target.target import Target
 from logpx.suggestions import suggestion
 
 __all__ = ["Mode", "find_mode", "posterior"]

@@ -15,13 +15,14 @@ from torch import Tensor
 from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.posteriors.curvature import log_mass
-from logpx.posteriors.diagnosis import Diagnosis, Trust, Weighted, diagnose, weigh, weigh_enough
-from logpx.posteriors.divergences import Divergences, compare_with_draws
-from logpx.posteriors.forward import likeliest
-from logpx.posteriors.summaries import Summary, named_columns, summarise
-from logpx.posteriors.target import Target
-from logpx.posteriors.wandering import share_that_leaves
+from logpx.posteriors.approximations.forward_kl import likeliest
+from logpx.posteriors.diagnostics.divergences import Divergences, compare_with_draws
+from logpx.posteriors.diagnostics.importance import Weighted, weigh
+from logpx.posteriors.diagnostics.markov_chain_check import share_that_leaves
+from logpx.posteriors.diagnostics.summaries import Summary, named_columns, summarise
+from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust, diagnose, weigh_enough
+from logpx.posteriors.target.curvature import log_mass
+from logpx.posteriors.target.target import Target
 
 __all__ = ["Posterior"]
 

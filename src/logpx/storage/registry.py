@@ -56,6 +56,7 @@ _CLASSES: tuple[type[Any], ...] = (
     transforms.Standardize,
     transforms.SumOfSquaresFunction,
     transforms.Tanh,
+    transforms.TriangularAffine,
     nets.ConvolutionalDecoder,
     nets.ConvolutionalEncoder,
     nets.ConvolutionalResNet,

@@ -18,6 +18,7 @@ from logpx.transforms.linear import (
     PermutationMatrix,
     PLUMatrix,
     QRMatrix,
+    TriangularAffine,
 )
 from logpx.transforms.mint import MintLayer
 from logpx.transforms.multiscale import MultiScale
@@ -82,6 +83,7 @@ __all__ = [
     "SumOfSquaresFunction",
     "Tanh",
     "Transform",
+    "TriangularAffine",
     "Univariate",
     "Wrap",
     "monotone_inverse",

@@ -10,6 +10,7 @@ from logpx.transforms.linear.matrix import Matrix
 from logpx.transforms.linear.permutation import PermutationMatrix
 from logpx.transforms.linear.plu import PLUMatrix
 from logpx.transforms.linear.qr import QRMatrix
+from logpx.transforms.linear.triangular_affine import TriangularAffine
 
 __all__ = [
     "AutoregressiveConvolution",
@@ -22,4 +23,5 @@ __all__ = [
     "PLUMatrix",
     "PermutationMatrix",
     "QRMatrix",
+    "TriangularAffine",
 ]

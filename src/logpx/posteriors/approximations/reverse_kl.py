@@ -12,7 +12,7 @@ import torch
 from logpx.errors import DivergedError
 from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.target import Estimate, Target
+from logpx.posteriors.target.target import Estimate, Target
 
 __all__ = ["Descent", "minimise"]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Bridge", "bridge"]
+__all__ = ["BridgeEstimate", "bridge_sampling"]
 
 _HALVINGS = 200
 _MARGIN = 50.0
 
 
 @dataclass(frozen=True)
-class Bridge:
+class BridgeEstimate:
     """An estimate of a log-evidence, with what every draw has to do with its error.
 
     Attributes
@@ -31,7 +31,7 @@ class Bridge:
     of_posterior: Tensor
 
 
-def bridge(proposal: Tensor, posterior: Tensor) -> Bridge:
+def bridge_sampling(proposal: Tensor, posterior: Tensor) -> BridgeEstimate:
     r"""Estimate the log-evidence by bridge sampling, which mass that the approximation misses does not bias.
 
     With log-weights :math:`l = \log \tilde p - \log q`, of n draws of q and m of p, it is the c at which
@@ -52,13 +52,15 @@ def bridge(proposal: Tensor, posterior: Tensor) -> Bridge:
 
     Examples
     --------
-    >>> round(bridge(torch.full((10,), 2.5), torch.full((20,), 2.5)).log_evidence, 6)
+    >>> round(bridge_sampling(torch.full((10,), 2.5), torch.full((20,), 2.5)).log_evidence, 6)
     2.5
     """
     ratio = math.log(len(posterior) / len(proposal))
     sides = [part[part.isfinite()] for part in (proposal.double(), posterior.double())]
     if not all(len(side) for side in sides):
-        return Bridge(math.nan, torch.full_like(proposal, torch.nan), torch.full_like(posterior, torch.nan))
+        return BridgeEstimate(
+            math.nan, torch.full_like(proposal, torch.nan), torch.full_like(posterior, torch.nan)
+        )
     both = torch.cat(sides)
     low, high = float(both.min()) - _MARGIN, float(both.max()) + _MARGIN
     for _ in range(_HALVINGS):
@@ -70,4 +72,4 @@ def bridge(proposal: Tensor, posterior: Tensor) -> Bridge:
         low, high = (middle, high) if float(surplus) > 0.0 else (low, middle)
     shift = ratio - low
     upper, lower = torch.sigmoid(proposal + shift), torch.sigmoid(-posterior - shift)
-    return Bridge(low, upper / upper.mean() - 1.0, 1.0 - lower / lower.mean())
+    return BridgeEstimate(low, upper / upper.mean() - 1.0, 1.0 - lower / lower.mean())

@@ -11,13 +11,13 @@ from logpx import flows
 from logpx.distributions import DiagonalNormal, Flow, FullNormal, StandardNormal
 from logpx.errors import UsageError
 from logpx.posteriors import Positive, Posterior, densities, posterior
-from logpx.posteriors.bridge import bridge
-from logpx.posteriors.divergences import compare_with_draws
-from logpx.posteriors.families import flow_of
+from logpx.posteriors.approximations.families import flow_of
+from logpx.posteriors.diagnostics.bridge_sampling import bridge_sampling
+from logpx.posteriors.diagnostics.divergences import compare_with_draws
+from logpx.posteriors.diagnostics.noise_space import noise_space
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.noise_space import noise_space
-from logpx.posteriors.parameters import Parameters
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.parameters import Parameters
+from logpx.posteriors.target.target import Target
 
 LOG_Z = 1.7
 
@@ -149,11 +149,11 @@ class TestBridge:
         q = Normal(-8.0, 1.1)
         proposed, drawn = q.loc + q.scale * randn(20_000), randn(20_000, seed=1)
         drawn = drawn + torch.where(torch.arange(20_000) % 10 < 3, -8.0, 8.0)
-        found = bridge(*(weights.log_prob(x) + LOG_Z - q.log_prob(x) for x in (proposed, drawn)))
+        found = bridge_sampling(*(weights.log_prob(x) + LOG_Z - q.log_prob(x) for x in (proposed, drawn)))
         assert found.log_evidence == pytest.approx(LOG_Z, abs=0.05)
 
     def test_sides_that_do_not_meet_give_no_number(self):
-        assert math.isnan(bridge(torch.full((5,), -torch.inf), torch.zeros(5)).log_evidence)
+        assert math.isnan(bridge_sampling(torch.full((5,), -torch.inf), torch.zeros(5)).log_evidence)
 
 
 class TestPosterior:

@@ -12,8 +12,8 @@ from torch import Tensor
 from logpx.distributions import DiagonalNormal, Distribution, FullNormal, StandardNormal
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
+from logpx.posteriors.approximations.heavy_tails import SphericalT
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.tails import SphericalT
 from logpx.training import fit
 
 __all__ = ["Likeliest", "likeliest"]

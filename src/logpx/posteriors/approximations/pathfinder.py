@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError
-from logpx.posteriors.curvature import inverse_curvature
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.curvature import inverse_curvature
+from logpx.posteriors.target.target import Target
 
 __all__ = ["Ascent", "Guess", "climb"]
 

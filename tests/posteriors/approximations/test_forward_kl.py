@@ -9,11 +9,11 @@ from torch.distributions import MultivariateNormal
 from logpx.distributions import DiagonalNormal, FullNormal, StandardNormal
 from logpx.errors import UsageError
 from logpx.posteriors import Descent, FlowFit, Posterior, Real, Trust, densities, posterior
-from logpx.posteriors.families import LowRankNormal, flow_of
-from logpx.posteriors.forward import likeliest
+from logpx.posteriors.approximations.families import LowRankNormal, flow_of
+from logpx.posteriors.approximations.forward_kl import likeliest
+from logpx.posteriors.approximations.heavy_tails import SphericalT
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.tails import SphericalT
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.target import Target
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError
-from logpx.posteriors.curvature import hessian
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.curvature import hessian
+from logpx.posteriors.target.target import Target
 
 __all__ = ["check_proper"]
 

@@ -3,9 +3,9 @@
 import torch
 
 from logpx.distributions import StandardNormal
-from logpx.posteriors.diagnosis import weigh
-from logpx.posteriors.target import Target
-from logpx.posteriors.wandering import share_that_leaves
+from logpx.posteriors.diagnostics.importance import weigh
+from logpx.posteriors.diagnostics.markov_chain_check import share_that_leaves
+from logpx.posteriors.target.target import Target
 
 
 def left(log_density, size: int = 2) -> float:

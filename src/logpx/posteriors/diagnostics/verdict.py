@@ -1,4 +1,4 @@
-"""Whether to believe an approximate posterior: the importance weights of its draws, in numbers and words."""
+"""The verdict on an approximate posterior: what its importance weights say, in numbers and words."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
-from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.errors import DivergedError, UsageError
-from logpx.inference.pareto import k_hat, k_hat_limit, smoothed
+from logpx.inference.pareto import k_hat, k_hat_limit
 from logpx.latent.log_weights import effective_sample_size, iwae, iwae_error
-from logpx.posteriors.target import Target
+from logpx.posteriors.diagnostics.importance import Weighted, weigh
+from logpx.posteriors.target.target import Target
 
-__all__ = ["Diagnosis", "Trust", "Weighted", "diagnose", "weigh", "weigh_enough"]
+__all__ = ["Diagnosis", "Trust", "diagnose", "weigh_enough"]
 
-_CHUNK = 4096
 _TURNS = 2
-_MOST_UNDEFINED = 0.01
 # KL(q || p) in nats up to which draws can be taken as they are: means are then off by less than 0.15
 # standard deviations.
 _CLOSE = 0.01
@@ -36,42 +33,7 @@ class Trust(Enum):
     DO_NOT = "do not trust"
 
 
-@dataclass(frozen=True)
-class Weighted:
-    """Draws from q, with their importance weights.
-
-    Attributes
-    ----------
-    u : Tensor
-        Unconstrained draws, shape ``(S, d)``.
-    log_weights : Tensor
-        log p(u) − log q(u) in nats, shape ``(S,)``; minus infinity where p is 0.
-    undefined : str or None
-        At how many draws the log-density is not a number, in words.
-    """
-
-    u: Tensor
-    log_weights: Tensor
-    undefined: str | None = None
-
-    @property
-    def smoothed(self) -> Tensor:
-        """Pareto-smoothed weights that sum to 1, shape ``(S,)``."""
-        return torch.softmax(smoothed(self.log_weights), 0)
-
-    @property
-    def mcse(self) -> float:
-        """The largest Monte Carlo standard error of a mean or a deviation, in standard deviations."""
-        weights, squared = self.smoothed, self.smoothed.square()
-        centred = self.u - weights @ self.u
-        variances = weights @ centred.square()
-        of_means = (squared @ centred.square()) / variances
-        of_deviations = (squared @ (centred.square() - variances).square()) / (2.0 * variances).square()
-        worst = float(torch.cat([of_means, of_deviations]).max())
-        return math.sqrt(worst) if math.isfinite(worst) else math.inf
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """Numbers about an approximation q of p = p̃ / Z.
 
@@ -151,39 +113,26 @@ class Diagnosis:
         return f"do not trust: {why}; {numbers}"
 
 
-@torch.no_grad()
-def weigh(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
-    """Draw from q and weigh the draws.
-
-    A few draws at which the log-density is no number count as impossible, and are told of.
-
-    Raises
-    ------
-    UsageError
-        If the log-density of more draws is not a number; a point is named.
-    DivergedError
-        If that of a draw is plus infinity; the point is named.
-    """
-    u, log_q = q.sample_with_log_prob(draws, seed=seed)
-    values = torch.cat([target.log_prob(part) for part in torch.split(u.double(), _CHUNK)])
-    infinite, undefined = values == torch.inf, values.isnan()
-    if bool(infinite.any()):
-        raise DivergedError(
-            f"log_density is inf at {_first(target, u, infinite)}",
-            fix="make it finite for every point of the parameters' range",
-        )
-    note = None
-    if bool(undefined.any()):
-        count = int(undefined.sum())
-        note = f"log_density is nan at {count:,} of {draws:,} draws, first at {_first(target, u, undefined)}"
-        if count > _MOST_UNDEFINED * draws:
-            raise UsageError(note, fix="make it a number, or minus infinity, for every point of the range")
-        values = values.masked_fill(undefined, -torch.inf)
-    return Weighted(u.double(), values - log_q.double(), note)
-
-
-def _first(target: Target, u: Tensor, wrong: Tensor) -> str:
-    return target.describe(u[int(wrong.nonzero()[0])].double())
+def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
+    """Return what the weights say."""
+    w = weighted.log_weights
+    finite = w[w.isfinite()]
+    count = len(w)
+    elbo = float(w.mean())
+    error = float(w.std()) / math.sqrt(count) if len(finite) == count else math.inf
+    return Diagnosis(
+        elbo=elbo,
+        elbo_error=error,
+        log_evidence=float(iwae(w)),
+        log_evidence_error=float(iwae_error(w)),
+        k_hat=float(k_hat(w[:, None])[0]),
+        limit=k_hat_limit(count),
+        ess=float(effective_sample_size(w)),
+        mcse=weighted.mcse,
+        draws=count,
+        missed=missed,
+        undefined=weighted.undefined,
+    )
 
 
 def weigh_enough(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
@@ -200,25 +149,3 @@ def weigh_enough(q: Distribution, target: Target, draws: int, seed: int) -> Weig
             weighted.undefined or more.undefined,
         )
     return weighted
-
-
-def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
-    """Return what the weights say."""
-    w = weighted.log_weights
-    finite = w[w.isfinite()]
-    count = len(w)
-    elbo = float(w.mean())
-    error = float(w.std()) / math.sqrt(count) if len(finite) == count else math.inf
-    return Diagnosis(
-        elbo,
-        error,
-        float(iwae(w)),
-        float(iwae_error(w)),
-        float(k_hat(w[:, None])[0]),
-        k_hat_limit(count),
-        float(effective_sample_size(w)),
-        weighted.mcse,
-        count,
-        missed,
-        weighted.undefined,
-    )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import UsageError
-from logpx.posteriors.constraints import Constraint
+from logpx.posteriors.target.constraints import Constraint
 
 __all__ = ["Parameters"]
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, Flow, FullNormal, Mixture, StandardNormal
 from logpx.distributions.seeding import draw_rows
-from logpx.posteriors.diagnosis import Diagnosis, diagnose, weigh
+from logpx.posteriors.diagnostics.importance import weigh
+from logpx.posteriors.diagnostics.verdict import Diagnosis, diagnose
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.target import Target
 
 __all__ = ["DRAWS", "SphericalT", "widened"]
 

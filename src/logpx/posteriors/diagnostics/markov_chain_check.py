@@ -7,8 +7,8 @@ import math
 import torch
 
 from logpx.distributions import Distribution
-from logpx.posteriors.diagnosis import Weighted
-from logpx.posteriors.target import Target
+from logpx.posteriors.diagnostics.importance import Weighted
+from logpx.posteriors.target.target import Target
 
 __all__ = ["share_that_leaves"]
 

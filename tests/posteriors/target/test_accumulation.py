@@ -2,7 +2,7 @@
 
 import torch
 
-from logpx.posteriors.accumulation import accumulated
+from logpx.posteriors.target.accumulation import accumulated
 
 
 def parts():

@@ -15,13 +15,13 @@ from torch import Tensor
 from logpx.arguments import check_count
 from logpx.distributions import Distribution, Mixture, StandardNormal
 from logpx.errors import DivergedError
-from logpx.posteriors.ascent import Ascent, Guess, climb
-from logpx.posteriors.curvature import log_mass, polish, precision_factor
-from logpx.posteriors.descent import Descent, minimise
-from logpx.posteriors.families import LowRankNormal, flow_of, full_rank, mean_field
+from logpx.posteriors.approximations.families import LowRankNormal, flow_of, full_rank, mean_field
+from logpx.posteriors.approximations.heavy_tails import DRAWS, widened
+from logpx.posteriors.approximations.pathfinder import Ascent, Guess, climb
+from logpx.posteriors.approximations.reverse_kl import Descent, minimise
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.tails import DRAWS, widened
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.curvature import log_mass, polish, precision_factor
+from logpx.posteriors.target.target import Target
 
 __all__ = ["METHODS", "FlowFit", "Found", "FullRank", "Laplace", "LowRank", "MeanField", "Method", "explore"]
 

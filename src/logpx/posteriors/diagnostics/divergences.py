@@ -10,9 +10,9 @@ from torch import Tensor
 
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
-from logpx.posteriors.bridge import bridge
-from logpx.posteriors.noise_space import noise_space
-from logpx.posteriors.target import Target
+from logpx.posteriors.diagnostics.bridge_sampling import bridge_sampling
+from logpx.posteriors.diagnostics.noise_space import noise_space
+from logpx.posteriors.target.target import Target
 
 __all__ = ["Divergences", "compare_with_draws"]
 
@@ -21,7 +21,7 @@ _FEWEST = 20
 _NOTABLE = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Divergences:
     """How far q is from the posterior p, by draws of both; all in nats.
 
@@ -134,20 +134,20 @@ def compare_with_draws(q: Distribution, target: Target, proposed: Tensor, u: Ten
     noise, back = space.back(u)
     again, out = space.out(noise)
     in_noise = target.log_prob(again.double()) + out - space.base.log_prob(noise).double()
-    meeting = bridge(proposed, weights)
+    meeting = bridge_sampling(proposed, weights)
     elbo, upper = float(proposed.mean()), float(weights.mean())
     return Divergences(
-        meeting.log_evidence - elbo,
-        _error(meeting.of_proposal - proposed, meeting.of_posterior),
-        upper - meeting.log_evidence,
-        _error(meeting.of_proposal, weights - meeting.of_posterior),
-        upper - elbo,
-        _error(proposed, weights),
-        meeting.log_evidence,
-        _error(meeting.of_proposal, meeting.of_posterior),
-        float((weights > proposed.max()).double().mean()),
-        float(in_noise.mean()) - meeting.log_evidence,
-        float(torch.maximum((in_noise - weights).abs(), (out + back).abs()).max()),
+        reverse=meeting.log_evidence - elbo,
+        reverse_error=_error(meeting.of_proposal - proposed, meeting.of_posterior),
+        forward=upper - meeting.log_evidence,
+        forward_error=_error(meeting.of_proposal, weights - meeting.of_posterior),
+        jeffreys=upper - elbo,
+        jeffreys_error=_error(proposed, weights),
+        log_evidence=meeting.log_evidence,
+        log_evidence_error=_error(meeting.of_proposal, meeting.of_posterior),
+        beyond=float((weights > proposed.max()).double().mean()),
+        forward_in_noise=float(in_noise.mean()) - meeting.log_evidence,
+        disagreement=float(torch.maximum((in_noise - weights).abs(), (out + back).abs()).max()),
     )
 
 

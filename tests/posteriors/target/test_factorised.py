@@ -18,14 +18,15 @@ from logpx.posteriors import (
     find_mode,
     posterior,
 )
-from logpx.posteriors.curvature import hessian
-from logpx.posteriors.descent import minimise
-from logpx.posteriors.diagnosis import diagnose, weigh
-from logpx.posteriors.families import full_rank
-from logpx.posteriors.joint import FactorisedTarget
+from logpx.posteriors.approximations.families import full_rank
+from logpx.posteriors.approximations.reverse_kl import minimise
+from logpx.posteriors.diagnostics.importance import weigh
+from logpx.posteriors.diagnostics.verdict import diagnose
 from logpx.posteriors.moved import Moved
-from logpx.posteriors.parameters import Parameters
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.curvature import hessian
+from logpx.posteriors.target.factorised import FactorisedTarget
+from logpx.posteriors.target.parameters import Parameters
+from logpx.posteriors.target.target import Target
 
 NOISE, WIDTH = 0.7, 2.0
 
@@ -68,7 +69,7 @@ PARAMETERS = {"m": Real(3), "s": Positive()}
 
 def named(at_once: int = 2**17, rows: int = 101, batch_size: int = 10) -> FactorisedTarget:
     x, y = regression(rows)
-    joint = FactorisedJoint(named_prior, named_likelihood, {"x": x, "y": y}, batch_size, at_once)
+    joint = FactorisedJoint(named_prior, named_likelihood, {"x": x, "y": y}, batch_size, at_once=at_once)
     return FactorisedTarget(joint, parameters=Parameters(PARAMETERS))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError
-from logpx.posteriors.target import Target
+from logpx.posteriors.target.target import Target
 
 __all__ = ["hessian", "inverse_curvature", "log_mass", "polish", "precision_factor"]
 

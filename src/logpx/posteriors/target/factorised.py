@@ -13,9 +13,9 @@ from torch.distributions import Distribution
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
-from logpx.posteriors.accumulation import accumulated
-from logpx.posteriors.calling import over_points, validating
-from logpx.posteriors.target import Estimate, Target
+from logpx.posteriors.target.accumulation import accumulated
+from logpx.posteriors.target.target import Estimate, Target
+from logpx.posteriors.target.vectorisation import over_points, validating
 
 __all__ = ["FactorisedJoint", "FactorisedTarget"]
 
@@ -76,6 +76,7 @@ class FactorisedJoint:
         log_likelihood: Callable[[Any, Any], Tensor],
         data: Any,
         batch_size: int = 512,
+        *,
         at_once: int = 2**17,
     ) -> None:
         check_count("batch_size", batch_size)

@@ -8,7 +8,7 @@ import torch
 from logpx.errors import UsageError
 from logpx.posteriors import (
     CorrelationCholesky,
-    Covariance,
+    CovarianceMatrix,
     Interval,
     Ordered,
     Parameters,
@@ -30,8 +30,8 @@ ALL = [
     Simplex(5),
     CorrelationCholesky(2),
     CorrelationCholesky(4),
-    Covariance(1),
-    Covariance(3),
+    CovarianceMatrix(1),
+    CovarianceMatrix(3),
     Stacked(Simplex(3), 2),
     Stacked(Stacked(Positive(2), 2), 3),
 ]
@@ -45,7 +45,7 @@ def free_entries(constraint, x: torch.Tensor) -> torch.Tensor:
         return x[:-1]
     if isinstance(constraint, CorrelationCholesky):
         return x[tuple(torch.tril_indices(*x.shape, -1))]
-    if isinstance(constraint, Covariance):
+    if isinstance(constraint, CovarianceMatrix):
         return x[tuple(torch.tril_indices(*x.shape))]
     return x.flatten()
 
@@ -78,7 +78,7 @@ def test_values_keep_to_it(constraint):
         "Ordered": lambda: (x.diff(dim=1) > 0.0).all(),
         "Simplex": lambda: (x >= 0.0).all() & ((x.sum(-1) - 1.0).abs() < 1e-9).all(),
         "CorrelationCholesky": lambda: ((x @ x.mT).diagonal(dim1=1, dim2=2) - 1.0).abs().max() < 1e-9,
-        "Covariance": lambda: (x == x.mT).all(),
+        "CovarianceMatrix": lambda: (x == x.mT).all(),
         "Real": lambda: torch.tensor(True),
     }
     assert bool(kept[type(constraint).__name__]())

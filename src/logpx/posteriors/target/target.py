@@ -11,8 +11,8 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
-from logpx.posteriors.calling import over_points, validating
-from logpx.posteriors.parameters import Parameters
+from logpx.posteriors.target.parameters import Parameters
+from logpx.posteriors.target.vectorisation import over_points, validating
 
 __all__ = ["Estimate", "Target"]
 

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from logpx.posteriors.diagnosis import Diagnosis
+from logpx.posteriors.diagnostics.verdict import Diagnosis
 
 __all__ = ["Row", "Summary", "named_columns", "summarise"]
 
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One number among the parameters.
 
@@ -102,5 +102,13 @@ def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
             low, middle, high = column[order][at].tolist()
             index = f"[{', '.join(str(number) for number in place)}]" if values.dim() > 1 else ""
             error = math.sqrt(float(present.square() @ (column - mean).square()))
-            rows.append(Row(f"{name}{index}", mean, deviation, (low, middle, high), error))
+            rows.append(
+                Row(
+                    name=f"{name}{index}",
+                    mean=mean,
+                    standard_deviation=deviation,
+                    quantiles=(low, middle, high),
+                    mcse=error,
+                )
+            )
     return Summary(rows, diagnosis.verdict)

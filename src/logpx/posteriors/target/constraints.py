@@ -18,7 +18,7 @@ from logpx.errors import UsageError
 __all__ = [
     "Constraint",
     "CorrelationCholesky",
-    "Covariance",
+    "CovarianceMatrix",
     "Interval",
     "Ordered",
     "Positive",
@@ -70,7 +70,7 @@ class Constraint(ABC):
         return f"{type(self).__name__}({self.shape})"
 
 
-class _Elementwise(Constraint):
+class _EntrywiseConstraint(Constraint):
     """Every entry by itself, through one of torch's maps."""
 
     map: Any
@@ -87,7 +87,7 @@ class _Elementwise(Constraint):
         return u
 
 
-class Real(_Elementwise):
+class Real(_EntrywiseConstraint):
     """Any real number.
 
     Examples
@@ -103,7 +103,7 @@ class Real(_Elementwise):
         return u.reshape(len(u), *self.shape), u.new_zeros(len(u))
 
 
-class Positive(_Elementwise):
+class Positive(_EntrywiseConstraint):
     """Numbers above 0, by the exponential function.
 
     Examples
@@ -120,7 +120,7 @@ class Positive(_Elementwise):
         return x.reshape(len(u), *self.shape), u.sum(-1)
 
 
-class Interval(_Elementwise):
+class Interval(_EntrywiseConstraint):
     """Numbers between two bounds, by the logistic function.
 
     Parameters
@@ -243,7 +243,7 @@ class CorrelationCholesky(Constraint):
         return u
 
 
-class Covariance(Constraint):
+class CovarianceMatrix(Constraint):
     """Symmetric positive definite matrices, by their Cholesky factors with the diagonal's logarithm.
 
     Parameters
@@ -253,7 +253,7 @@ class Covariance(Constraint):
 
     Examples
     --------
-    >>> Covariance(2).constrain(torch.zeros(1, 3))[0]
+    >>> CovarianceMatrix(2).constrain(torch.zeros(1, 3))[0]
     tensor([[[1., 0.],
              [0., 1.]]])
     """

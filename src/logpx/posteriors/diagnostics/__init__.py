@@ -1,0 +1,1 @@
+"""How good an approximation is: importance weights, the verdict on them, and draws from elsewhere."""
