@@ -84,9 +84,9 @@ from logpx.nets import (
     ResidualMLP,
 )
 from logpx.storage import REGISTRY, load, save
-from logpx.tables import Column, Columns, Kind, Schema, TableDensity, TableModel, scales
+from logpx.tables import Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
-from logpx.tables.scales import Asinh, Cells, Log, QuantileSpline, Scale, Standard
+from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Scale, Standard
 from logpx.transforms import (
     ActNorm,
     Affine,
@@ -219,11 +219,11 @@ MODELS = {
     "MADE": lambda: MADE(3, parameters=2, hidden=(8,)),
     "Standard": lambda: Standard.fit(ROWS),
     "Log": lambda: Log.fit(ROWS, bound=2.0, mirrored=True),
-    "scales.Logit": lambda: scales.Logit.fit(ROWS, lower=-0.5, upper=1.5),
+    "scales.LogOdds": lambda: scales.LogOdds.fit(ROWS, lower=-0.5, upper=1.5),
     "Asinh": lambda: Asinh.fit(ROWS),
     "QuantileSpline": lambda: QuantileSpline.fit(ROWS),
     "Codes": lambda: scales.Codes(),
-    "Cells": lambda: Cells.fit(ROWS.round(decimals=1), step=0.1),
+    "CellHistogram": lambda: CellHistogram.fit(ROWS.round(decimals=1), step=0.1),
     "ComposedFunction": lambda: flow(
         Coupling(3, ComposedFunction([AffineFunction(), RationalQuadraticFunction(4)]), hidden=(8,))
     ),
@@ -262,7 +262,7 @@ def table_model() -> TableModel:
         ],
         rows=10**12,
     )
-    columns = Columns.fit(rows, Supports.of(schema.modelled).supports)
+    columns = ColumnScales.fit(rows, Supports.of(schema.modelled).supports)
     density = TableDensity(columns, RealNVP(2, layers=2, hidden=(8,)))
     return TableModel(
         schema, Mixture([density, density], [0.25, 0.75]), {"simple": TableDensity(columns, FullNormal(2))}
@@ -280,7 +280,7 @@ def table_of_labels() -> TableModel:
         ]
     )
     rows = torch.stack([ROWS, torch.arange(400) % 3], 1)
-    columns = Columns.fit(rows.numpy(), Supports.of(schema.modelled).supports)
+    columns = ColumnScales.fit(rows.numpy(), Supports.of(schema.modelled).supports)
     density = TableDensity(columns, MixedMixture(2, ["normal", 3]))
     return TableModel(schema, density, {"simple": TableDensity(columns, MixedMixture(1, ["normal", 3]))})
 

@@ -12,7 +12,7 @@ from logpx.distributions.likelihoods import FixedScale, NormalLikelihood
 from logpx.errors import UsageError
 from logpx.latent import VAE
 from logpx.latent.log_weights import iwae, iwae_error
-from logpx.tables import Columns, TableDensity, TableModel, infer_schema, open_table
+from logpx.tables import ColumnScales, TableDensity, TableModel, infer_schema, open_table
 from logpx.tables.bounds import Effort, LogOfMean, MeanOfLogs
 from logpx.tables.columns.supports import Supports
 
@@ -35,7 +35,7 @@ def linear_vae() -> VAE:
 def model_of(frame: pd.DataFrame, inside) -> TableModel:
     schema = infer_schema(open_table(frame))
     supports = Supports.of(schema.modelled).supports
-    columns = Columns.standard(frame.to_numpy(dtype=float), supports)
+    columns = ColumnScales.standard(frame.to_numpy(dtype=float), supports)
     density = TableDensity(columns, inside)
     return TableModel(schema, density, {"itself": density}).eval()
 

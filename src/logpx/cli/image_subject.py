@@ -38,13 +38,13 @@ class ImageSubject(Subject):
     def check(self, request: FitRequest) -> None:
         """Refuse the options of tables, unknown models, and options that the model does not take."""
         from logpx.images.fitting.families import image_family_named
-        from logpx.images.fitting.family import ImageWishes
+        from logpx.images.fitting.family import ImageOptions
 
         for name in ("columns", "schema", "components"):
             if getattr(request, name):
                 raise UsageError(f"--{name} is for tables, not for images", fix=f"leave --{name} out")
         image_family_named(request.model).check(
-            ImageWishes(dequantisation=request.dequantisation, latent=request.latent)
+            ImageOptions(dequantisation=request.dequantisation, latent=request.latent)
         )
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:

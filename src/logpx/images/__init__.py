@@ -4,7 +4,7 @@ from logpx.images.baselines import FlatNormal, PixelHistogram, UniformLevels
 from logpx.images.dequantisation import Dequantisation, NoDequantisation, UniformDequantisation
 from logpx.images.evaluation import ImageComparison, ImageEvaluation, ScoredImages
 from logpx.images.fitting.families import IMAGE_FAMILIES
-from logpx.images.fitting.family import FlowFamily, ImageFamily
+from logpx.images.fitting.family import ImageFamily, ImageFlowFamily
 from logpx.images.fitting.fit import ImageFitResult, fit_images
 from logpx.images.model import ImageModel
 from logpx.images.noise import Noise
@@ -21,13 +21,13 @@ __all__ = [
     "IMAGE_FAMILIES",
     "Dequantisation",
     "FlatNormal",
-    "FlowFamily",
     "IdentityPixels",
     "ImageBatch",
     "ImageComparison",
     "ImageEvaluation",
     "ImageFamily",
     "ImageFitResult",
+    "ImageFlowFamily",
     "ImageModel",
     "Images",
     "LinearPixels",

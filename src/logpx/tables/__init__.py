@@ -1,7 +1,7 @@
 """Tables: reading, schema, the way between columns and tensors, and the model of a table."""
 
 from logpx.tables.clusters import ClusteredBatch
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.density import TableDensity
@@ -10,7 +10,7 @@ from logpx.tables.fitting.families import FAMILIES
 from logpx.tables.fitting.fit import TableFitResult, fit_table
 from logpx.tables.model import ScoredBatch, TableModel
 from logpx.tables.reading.sources import open_table
-from logpx.tables.reading.table import Batch, Matrices, Table
+from logpx.tables.reading.table import Matrices, Table, TableBatch
 from logpx.tables.schema.inference import infer_schema
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix
@@ -20,10 +20,9 @@ from logpx.tables.writing.writer import TableWriter, open_writer
 
 __all__ = [
     "FAMILIES",
-    "Batch",
     "ClusteredBatch",
     "Column",
-    "Columns",
+    "ColumnScales",
     "Comparison",
     "Evaluation",
     "Kind",
@@ -33,6 +32,7 @@ __all__ = [
     "ScoredBatch",
     "Support",
     "Table",
+    "TableBatch",
     "TableDensity",
     "TableFitResult",
     "TableModel",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.latent import LatentMixture
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.density import TableDensity
 
 __all__ = ["ClusteredBatch", "mixture_of"]
@@ -44,7 +44,7 @@ class ClusteredBatch:
         return highest
 
 
-def mixture_of(density: Distribution) -> tuple[Columns, LatentMixture]:
+def mixture_of(density: Distribution) -> tuple[ColumnScales, LatentMixture]:
     """Return the mixture of a table model, and the maps of the columns that it is about.
 
     Raises

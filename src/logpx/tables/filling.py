@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import torch
 
 from logpx.errors import DataError, UsageError
-from logpx.tables.cells import stored
+from logpx.tables.arrow_columns import arrow_array
 from logpx.tables.completion import completed_rows
-from logpx.tables.reading.table import Batch, Table
+from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix, whole_table
 from logpx.tables.schema.schema import Column
@@ -60,7 +60,7 @@ def filled_batches(model: TableModel, table: Table, draws: int | None, seed: int
             yield pa.RecordBatch.from_arrays([cells[name] for name in form.names], schema=form)
 
 
-def _filled(model: TableModel, batch: Batch, draw: int | None, seed: int) -> dict[str, pa.Array]:
+def _filled(model: TableModel, batch: TableBatch, draw: int | None, seed: int) -> dict[str, pa.Array]:
     x = torch.from_numpy(to_matrix(batch, model.schema, missing=True, unknown=True)).to(model.device)
     gone = x.isnan()
     holes = gone.any(1)
@@ -76,7 +76,7 @@ def _filled(model: TableModel, batch: Batch, draw: int | None, seed: int) -> dic
         own, mask = _as(cells[column.name], form, column, batch), gone[:, index].numpy(force=True)
         if mask.any():
             values = np.where(mask, x[:, index].numpy(force=True), 0.0)
-            own = pc.if_else(pa.array(mask), stored(values, column, form), own)
+            own = pc.if_else(pa.array(mask), arrow_array(values, column, form), own)
         cells[column.name] = own
     for column in model.schema.columns:
         if column.kind is Kind.CONSTANT and column.name in cells:
@@ -85,7 +85,7 @@ def _filled(model: TableModel, batch: Batch, draw: int | None, seed: int) -> dic
     return cells
 
 
-def _as(cells: pa.Array, form: pa.DataType, column: Column, batch: Batch) -> pa.Array:
+def _as(cells: pa.Array, form: pa.DataType, column: Column, batch: TableBatch) -> pa.Array:
     """Return cells in the form in which they are written; only whole numbers can fail to have it."""
     if cells.type == form:
         return cells

@@ -17,8 +17,8 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_count, checked_seed, derived_seed
 from logpx.errors import UsageError
+from logpx.tables.arrow_columns import arrow_array, arrow_type
 from logpx.tables.bounds import Effort
-from logpx.tables.cells import stored, stored_type
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
 from logpx.tables.evaluation import Evaluation, Tally
@@ -180,7 +180,8 @@ class TableModel(Configured, nn.Module):
             x = self.supports.snap(torch.cat(blocks)[:wanted]).numpy(force=True)
             forms = self.arrow_schema.types
             arrays = [
-                stored(x[:, index], column, forms[index]) for index, column in enumerate(self.schema.modelled)
+                arrow_array(x[:, index], column, forms[index])
+                for index, column in enumerate(self.schema.modelled)
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
 
@@ -192,7 +193,7 @@ class TableModel(Configured, nn.Module):
     def arrow_schema(self) -> pa.Schema:
         """Names and types of sampled columns."""
         pairs = zip(self.schema.modelled, self.supports.supports, strict=True)
-        return pa.schema([(column.name, stored_type(column, support)) for column, support in pairs])
+        return pa.schema([(column.name, arrow_type(column, support)) for column, support in pairs])
 
     def impute(self, rows: Any, draws: int | None = None, seed: int = 0) -> pa.Table:
         """Return a table with its missing cells filled in; see `impute_table`."""

@@ -12,7 +12,7 @@ from logpx import fit, load
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DataError, UsageError
 from logpx.flows import RealNVP
-from logpx.images import IMAGE_FAMILIES, FlowFamily, fit_images, open_images, write_images
+from logpx.images import IMAGE_FAMILIES, ImageFlowFamily, fit_images, open_images, write_images
 from logpx.images.fitting.families import image_family_named
 from logpx.images.fitting.rows import divide_images
 from logpx.storage import save
@@ -25,14 +25,14 @@ def small(shape: tuple[int, int, int], classes: int) -> Flow:
 
 @pytest.fixture(autouse=True)
 def quick_families(monkeypatch: pytest.MonkeyPatch):
-    affine = FlowFamily(
+    affine = ImageFlowFamily(
         name="affine",
         build=lambda shape, classes: Flow(StandardNormal(shape), Affine(shape)),
         learning_rate=0.03,
     )
     monkeypatch.setitem(IMAGE_FAMILIES, "affine", affine)
     monkeypatch.setitem(
-        IMAGE_FAMILIES, "small", FlowFamily(name="small", build=small, learning_rate=3e-3, batch_size=64)
+        IMAGE_FAMILIES, "small", ImageFlowFamily(name="small", build=small, learning_rate=3e-3, batch_size=64)
     )
 
 

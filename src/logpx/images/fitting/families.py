@@ -5,8 +5,8 @@ from __future__ import annotations
 from logpx import flows
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
-from logpx.images.fitting.autoencoder import AutoencoderFamily
-from logpx.images.fitting.family import FlowFamily, ImageFamily
+from logpx.images.fitting.autoencoder import ImageAutoencoderFamily
+from logpx.images.fitting.family import ImageFamily, ImageFlowFamily
 from logpx.suggestions import suggestion
 
 __all__ = ["IMAGE_FAMILIES", "image_family_named"]
@@ -27,18 +27,18 @@ def _mint_net(shape: Shape, classes: int) -> Distribution:
 
 
 _FAMILIES: tuple[ImageFamily, ...] = (
-    FlowFamily(
+    ImageFlowFamily(
         name="realnvp",
         summary="multi-scale affine couplings on checkerboards and channels",
         build=_real_nvp,
     ),
-    FlowFamily(
+    ImageFlowFamily(
         name="glow", summary="actnorm, 1×1 convolutions and affine couplings, multi-scale", build=_glow
     ),
-    FlowFamily(
+    ImageFlowFamily(
         name="mintnet", summary="masked convolutions; any size, samples by iteration", build=_mint_net
     ),
-    AutoencoderFamily(
+    ImageAutoencoderFamily(
         name="vae", summary="variational autoencoder of whole levels; any size", learning_rate=3e-3
     ),
 )

@@ -15,7 +15,7 @@ from logpx.images.preprocessing import LogitPixels
 from logpx.images.reading.images import Images
 from logpx.images.variational import VariationalDequantisation
 
-__all__ = ["DEQUANTISATIONS", "FlowFamily", "ImageFamily", "ImageWishes"]
+__all__ = ["DEQUANTISATIONS", "ImageFamily", "ImageFlowFamily", "ImageOptions"]
 
 Shape = tuple[int, int, int]
 
@@ -30,7 +30,7 @@ DEQUANTISATIONS: Mapping[str, Callable[[Shape, int], Dequantisation]] = {
 
 
 @dataclass(frozen=True)
-class ImageWishes:
+class ImageOptions:
     """What the caller asked of a model of images; None leaves the choice to the family.
 
     Attributes
@@ -68,7 +68,7 @@ class ImageFamily(ABC):
     note: ClassVar[str]
 
     @abstractmethod
-    def check(self, wishes: ImageWishes) -> None:
+    def check(self, options: ImageOptions) -> None:
         """Refuse what the family does not know, before anything is read.
 
         Raises
@@ -78,7 +78,7 @@ class ImageFamily(ABC):
         """
 
     @abstractmethod
-    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+    def model(self, images: Images, classes: Sequence[str] | None, options: ImageOptions) -> ImageModel:
         """Return an untrained model for some images.
 
         Parameters
@@ -87,7 +87,7 @@ class ImageFamily(ABC):
             The images: their shape and levels.
         classes
             The names of the classes to be conditioned on.
-        wishes
+        options
             What was asked for.
 
         Raises
@@ -98,7 +98,7 @@ class ImageFamily(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowFamily(ImageFamily):
+class ImageFlowFamily(ImageFamily):
     """A kind of flow, with noise over one level.
 
     Attributes
@@ -110,20 +110,20 @@ class FlowFamily(ImageFamily):
     build: Callable[[Shape, int], Distribution]
     note: ClassVar[str] = "log p is a lower bound: noise over one level was added to every pixel"
 
-    def check(self, wishes: ImageWishes) -> None:
+    def check(self, options: ImageOptions) -> None:
         """Refuse latent dimensions, and unknown noise."""
-        if wishes.latent is not None:
+        if options.latent is not None:
             raise UsageError(
                 f"{self.name} has as many latent dimensions as an image has",
                 fix="leave latent out, or fit vae",
             )
-        if wishes.dequantisation not in (None, *DEQUANTISATIONS):
+        if options.dequantisation not in (None, *DEQUANTISATIONS):
             raise UsageError(
-                f"there is no dequantisation {wishes.dequantisation!r}",
+                f"there is no dequantisation {options.dequantisation!r}",
                 fix=f"choose {' or '.join(DEQUANTISATIONS)}",
             )
 
-    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+    def model(self, images: Images, classes: Sequence[str] | None, options: ImageOptions) -> ImageModel:
         """Return a flow of noisy images on the real line."""
         shape, levels = images.event_shape, images.levels
         try:
@@ -133,6 +133,6 @@ class FlowFamily(ImageFamily):
             error.file = images.file
             error.fix = f"{error.fix}, or fit mintnet or vae, which take any size"
             raise
-        alpha = _ALPHA[shape[0]] if wishes.alpha is None else wishes.alpha
-        noise = DEQUANTISATIONS[wishes.dequantisation or "uniform"](shape, levels)
+        alpha = _ALPHA[shape[0]] if options.alpha is None else options.alpha
+        noise = DEQUANTISATIONS[options.dequantisation or "uniform"](shape, levels)
         return ImageModel(flow, levels, noise, LogitPixels(shape, levels, alpha), classes)

@@ -13,7 +13,7 @@ from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.images.fitting.baselines import fit_baselines
 from logpx.images.fitting.families import image_family_named
-from logpx.images.fitting.family import ImageFamily, ImageWishes
+from logpx.images.fitting.family import ImageFamily, ImageOptions
 from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
@@ -156,8 +156,8 @@ def fit_images(
     if max_time is not None and not max_time > 0.0:
         raise UsageError(f"max_time is {max_time}", fix="give a number of seconds above 0")
     where = usable_device(device)
-    family, wishes = image_family_named(model), ImageWishes(dequantisation, alpha, latent)
-    family.check(wishes)
+    family, options = image_family_named(model), ImageOptions(dequantisation, alpha, latent)
+    family.check(options)
     images = open_images(source, labels=labels, levels=levels, data=data)
     classes = _classes(images, conditional)
     others = None
@@ -167,7 +167,7 @@ def fit_images(
     shape = images.event_shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**64)
-        fitted = family.model(images, classes, wishes)
+        fitted = family.model(images, classes, options)
     divided = divide_images(images, others, len(classes or ()), seed)
     baselines = fit_baselines(divided.training, shape, images.levels)
     held = 0 if divided.validation is None else len(divided.validation)

@@ -9,9 +9,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from logpx.tables.columns.dequantisation import dequantise, uniforms
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
+from logpx.tables.dequantisation import dequantise, uniforms
 
 __all__ = ["Supports"]
 

@@ -18,7 +18,7 @@ from logpx.distributions.likelihoods import (
 from logpx.latent import VAE, EvidenceLowerBound
 from logpx.tables.fitting.family import Budget, Family, hidden_for, train
 
-__all__ = ["AutoencoderFamily", "likelihood_of"]
+__all__ = ["TableAutoencoderFamily", "likelihood_of"]
 
 _MOST_LATENT = 8
 _WARM_UP_STEPS = 500
@@ -50,7 +50,7 @@ def likelihood_of(kinds: Sequence[str | int]) -> Likelihood:
     return parts[0] if len(parts) == 1 else ProductLikelihood(parts, columns)
 
 
-class AutoencoderFamily(Family):
+class TableAutoencoderFamily(Family):
     """A variational autoencoder of a size that suits the table, trained by gradient descent.
 
     Its log p is a lower bound. Cells are independent given z; a missing one is integrated out.

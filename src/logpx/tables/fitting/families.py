@@ -12,16 +12,16 @@ from logpx import flows
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.suggestions import suggestion
-from logpx.tables.fitting.autoencoder import AutoencoderFamily
+from logpx.tables.fitting.autoencoder import TableAutoencoderFamily
 from logpx.tables.fitting.family import Budget, Family, hidden_for, train
 from logpx.tables.fitting.mixtures import GaussianFamily, MixtureFamily
 from logpx.tables.fitting.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
 
-__all__ = ["AUTOMATIC", "FAMILIES", "FlowFamily", "family_named"]
+__all__ = ["AUTOMATIC", "FAMILIES", "TableFlowFamily", "family_named"]
 
 
 @dataclass(frozen=True)
-class FlowFamily(Family):
+class TableFlowFamily(Family):
     """A named flow of a size that suits the table, trained by gradient descent."""
 
     name: str
@@ -50,12 +50,14 @@ FAMILIES: dict[str, Family] = {
         PrincipalFamily(),
         FactorFamily(),
         MixtureOfPPCAFamily(),
-        FlowFamily("nice", "additive coupling flow", lambda n, d: flows.NICE(d, hidden=hidden_for(n))),
-        FlowFamily("realnvp", "affine coupling flow", lambda n, d: flows.RealNVP(d, 8, hidden_for(n))),
-        FlowFamily("maf", "masked autoregressive flow", lambda n, d: flows.MAF(d, hidden=hidden_for(n))),
-        FlowFamily("iaf", "inverse autoregressive flow", lambda n, d: flows.IAF(d, hidden=hidden_for(n))),
-        FlowFamily("nsf", "autoregressive neural spline flow", _nsf, least_features=1),
-        AutoencoderFamily(),
+        TableFlowFamily("nice", "additive coupling flow", lambda n, d: flows.NICE(d, hidden=hidden_for(n))),
+        TableFlowFamily("realnvp", "affine coupling flow", lambda n, d: flows.RealNVP(d, 8, hidden_for(n))),
+        TableFlowFamily("maf", "masked autoregressive flow", lambda n, d: flows.MAF(d, hidden=hidden_for(n))),
+        TableFlowFamily(
+            "iaf", "inverse autoregressive flow", lambda n, d: flows.IAF(d, hidden=hidden_for(n))
+        ),
+        TableFlowFamily("nsf", "autoregressive neural spline flow", _nsf, least_features=1),
+        TableAutoencoderFamily(),
     )
 }
 

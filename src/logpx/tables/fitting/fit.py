@@ -24,7 +24,7 @@ from logpx.tables.fitting.requirements import (
 )
 from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, divide, read_rows
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import Record
+from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.model import TableModel
 from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
@@ -45,7 +45,7 @@ class TableFitResult:
     ----------
     model : TableModel
         The model.
-    candidates : list of Record
+    candidates : list of CandidateRecord
         Every model that was tried, failed ones too, with the validation likelihood.
     rows, train_rows, validation_rows : int
         Rows of the table, and rows used to fit and to choose.
@@ -61,7 +61,7 @@ class TableFitResult:
     """
 
     model: TableModel
-    candidates: list[Record]
+    candidates: list[CandidateRecord]
     rows: int
     train_rows: int
     validation_rows: int
@@ -71,7 +71,7 @@ class TableFitResult:
     scales: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def chosen(self) -> Record:
+    def chosen(self) -> CandidateRecord:
         """The candidate that became the model."""
         return next(record for record in self.candidates if record.chosen)
 

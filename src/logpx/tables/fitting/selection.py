@@ -12,7 +12,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
 
-__all__ = ["Candidate", "Record", "choose", "stack"]
+__all__ = ["Candidate", "CandidateRecord", "choose", "stack"]
 
 _WORTHWHILE = 0.005
 _LEAST_SHARE = 0.01
@@ -20,7 +20,7 @@ _ROWS_TO_STACK = 50
 
 
 @dataclass(frozen=True)
-class Record:
+class CandidateRecord:
     """What became of one candidate.
 
     Attributes
@@ -55,7 +55,7 @@ class Candidate:
     Attributes
     ----------
     model, scales, seconds
-        As in `Record`.
+        As in `CandidateRecord`.
     density : Distribution
         A density of dequantised rows in table units.
     log_prob : Tensor
@@ -80,10 +80,10 @@ class Candidate:
         mean = float(self.log_prob.mean())
         return mean if not math.isnan(mean) else -math.inf
 
-    def record(self, chosen: bool = False) -> Record:
+    def record(self, chosen: bool = False) -> CandidateRecord:
         """Return the summary of the candidate."""
         error = float(self.log_prob.std()) / math.sqrt(len(self.log_prob)) if len(self.log_prob) > 1 else None
-        return Record(self.model, self.scales, self.score, error, self.seconds, chosen, self.note)
+        return CandidateRecord(self.model, self.scales, self.score, error, self.seconds, chosen, self.note)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON values."""

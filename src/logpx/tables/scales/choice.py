@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from logpx.errors import DataError
-from logpx.tables.columns.dequantisation import dequantise, uniforms
+from logpx.tables.dequantisation import dequantise, uniforms
 from logpx.tables.scales.asinh import Asinh
-from logpx.tables.scales.cells import Cells
+from logpx.tables.scales.cell_histogram import CellHistogram
 from logpx.tables.scales.log import Log
-from logpx.tables.scales.logit import Logit
+from logpx.tables.scales.log_odds import LogOdds
 from logpx.tables.scales.quantile_spline import QuantileSpline
 from logpx.tables.scales.sample import Array, Sample
 from logpx.tables.scales.scale import Scale
@@ -107,7 +107,7 @@ def candidates(
     upper = upper if upper is not None and sample.values[-1] < upper else None
     bounded: dict[str, Callable[..., Scale]] = {}
     if lower is not None and upper is not None:
-        bounded["Logit"] = partial(Logit.fit, lower=lower, upper=upper)
+        bounded["LogOdds"] = partial(LogOdds.fit, lower=lower, upper=upper)
     elif lower is not None:
         bounded["Log"] = partial(Log.fit, bound=lower)
     elif upper is not None:
@@ -120,7 +120,7 @@ def candidates(
     }
     if step is None or offset is None:
         return simple | splines
-    cells: dict[str, Fit] = {"Cells": partial(Cells.fit, step=step, offset=offset)}
+    cells: dict[str, Fit] = {"CellHistogram": partial(CellHistogram.fit, step=step, offset=offset)}
     distinct = np.count_nonzero(np.diff(np.floor((sample.values - offset) / step + 0.5))) + 1
     return simple | cells | splines if distinct <= _FEW_CELLS else simple | splines | cells
 

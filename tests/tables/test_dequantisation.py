@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from logpx.errors import UsageError
-from logpx.tables.columns.dequantisation import dequantise, quantise, uniforms
+from logpx.tables.dequantisation import dequantise, quantise, uniforms
 
 
 @given(st.integers(0, 20_000), st.integers(0, 9_000), st.integers(1, 3))

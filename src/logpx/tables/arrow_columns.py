@@ -1,4 +1,4 @@
-"""The cells of modelled columns as they are written: whole numbers, numbers or labels."""
+"""Modelled columns as Arrow columns: whole numbers, numbers or labels."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from logpx.tables.columns.support import Support
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Column
 
-__all__ = ["stored", "stored_type"]
+__all__ = ["arrow_array", "arrow_type"]
 
 _LARGEST_INTEGER = 2.0**63 - 1024
 
 
-def stored_type(column: Column, support: Support) -> pa.DataType:
+def arrow_type(column: Column, support: Support) -> pa.DataType:
     """Return how a column is written: whole numbers where it holds them, labels as text, else float64."""
     if column.levels is not None:
         return pa.string()
     return pa.int64() if column.kind is Kind.INTEGER and support.whole else pa.float64()
 
 
-def stored(values: npt.NDArray[np.float64], column: Column, form: pa.DataType) -> pa.Array:
+def arrow_array(values: npt.NDArray[np.float64], column: Column, form: pa.DataType) -> pa.Array:
     """Return model values of a column as its cells: on the grid, within the bounds, codes as their labels."""
     if column.levels is not None:
         return pa.array(column.levels).take(pa.array(values.astype(np.int64)))

@@ -13,12 +13,12 @@ from logpx.tables.scales.histogram import Histogram
 from logpx.tables.scales.sample import Sample
 from logpx.tables.scales.scale import LIMIT, Scale
 
-__all__ = ["Cells"]
+__all__ = ["CellHistogram"]
 
 _LOG_NORMALISER = 0.5 * math.log(2 * math.pi)
 
 
-class Cells(Scale):
+class CellHistogram(Scale):
     """Map the distribution function of the grid's cells, linear inside each cell, to normal quantiles.
 
     Dequantised values (uniform over one step around each grid point) become exactly standard normal, so
@@ -33,7 +33,7 @@ class Cells(Scale):
     Examples
     --------
     >>> values = [0.0] * 10 + [1.0] * 3 + [3.0] * 7
-    >>> scale = Cells.fit(values, step=1.0)
+    >>> scale = CellHistogram.fit(values, step=1.0)
     >>> y, log_derivative = scale(torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64))
     >>> bool((y[1:] > y[:-1]).all())
     True

@@ -11,17 +11,17 @@ from torch import Tensor
 from logpx.tables.scales.sample import Sample
 from logpx.tables.scales.scale import LIMIT, Scale
 
-__all__ = ["Logit"]
+__all__ = ["LogOdds"]
 
 _FLOAT = torch.finfo(torch.float64)
 
 
-class Logit(Scale):
+class LogOdds(Scale):
     """Take log((x - lower) / (upper - x)).
 
     Examples
     --------
-    >>> scale = Logit.fit([0.2, 0.5, 0.8], lower=0.0, upper=1.0)
+    >>> scale = LogOdds.fit([0.2, 0.5, 0.8], lower=0.0, upper=1.0)
     >>> y, log_derivative = scale(torch.tensor([0.5, 1.0], dtype=torch.float64))
     >>> bool(y[0].abs() < 1e-12), log_derivative[1].item()
     (True, -inf)

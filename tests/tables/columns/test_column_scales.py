@@ -7,12 +7,12 @@ import torch
 
 from logpx.configuration import build, class_name, describe
 from logpx.errors import DataError, UsageError
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import SCALES, Log, Standard
 
-REGISTRY = {**SCALES, class_name(Columns): Columns, class_name(Support): Support}
+REGISTRY = {**SCALES, class_name(ColumnScales): ColumnScales, class_name(Support): Support}
 SUPPORTS = [Support(), Support(lower=0.0), Support(lower=0.0, step=1.0), Support(lower=0.0, upper=1.0)]
 
 
@@ -29,7 +29,7 @@ def table(rows=3000, seed=0):
 
 @pytest.fixture(scope="module")
 def columns():
-    return Columns.fit(table(), SUPPORTS, seed=1)
+    return ColumnScales.fit(table(), SUPPORTS, seed=1)
 
 
 def test_rows_are_mapped_column_by_column(columns):
@@ -64,7 +64,7 @@ def test_round_trip_snaps_to_the_grid(columns):
     torch.testing.assert_close(back, x, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", [Columns.fit, Columns.standard], ids=["chosen", "standard"])
+@pytest.mark.parametrize("kind", [ColumnScales.fit, ColumnScales.standard], ids=["chosen", "standard"])
 def test_whatever_a_model_samples_lies_in_the_support(kind):
     columns = kind(table(), SUPPORTS)
     y = torch.randn(2000, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 10
@@ -92,7 +92,7 @@ def test_no_rows(columns):
 
 def test_outside_a_support_the_log_abs_det_is_minus_infinity():
     scale = Log.fit(table()[:, 1], bound=0.0)
-    y, ladj = Columns([scale], [Support(lower=0.0)])(torch.tensor([[-1.0], [0.0], [1.0]]))
+    y, ladj = ColumnScales([scale], [Support(lower=0.0)])(torch.tensor([[-1.0], [0.0], [1.0]]))
     assert torch.isfinite(y).all()
     assert ladj[:2].tolist() == [-math.inf, -math.inf]
     assert math.isfinite(ladj[2])
@@ -101,7 +101,7 @@ def test_outside_a_support_the_log_abs_det_is_minus_infinity():
 def test_standard_columns_keep_linear_relations():
     x = np.random.default_rng(0).standard_t(2, (4000, 2))
     x = np.column_stack([x, 3 * x[:, 0] - 2 * x[:, 1] + 7])
-    columns = Columns.standard(x, [Support()] * 3)
+    columns = ColumnScales.standard(x, [Support()] * 3)
     y, ladj = columns(torch.from_numpy(x))
     assert all(isinstance(scale, Standard) for scale in columns.scales)
     np.testing.assert_allclose(y.numpy(), (x - x.mean(0)) / x.std(0), rtol=1e-9, atol=1e-9)
@@ -110,11 +110,11 @@ def test_standard_columns_keep_linear_relations():
 
 def test_standard_columns_leave_the_line_only_far_beyond_the_training_range():
     x = np.random.default_rng(0).normal(size=(1000, 1))
-    y, _ = Columns.standard(x, [Support()])(torch.tensor([[1e9]]))
+    y, _ = ColumnScales.standard(x, [Support()])(torch.tensor([[1e9]]))
     assert 6 < y.item() < 50
 
 
-@pytest.mark.parametrize("kind", [Columns.fit, Columns.standard], ids=["chosen", "standard"])
+@pytest.mark.parametrize("kind", [ColumnScales.fit, ColumnScales.standard], ids=["chosen", "standard"])
 def test_rebuilt_from_json_and_state_without_data(kind):
     columns = kind(table(), SUPPORTS)
     description = json.loads(json.dumps(describe(columns), allow_nan=False))
@@ -131,7 +131,7 @@ def test_rebuilt_from_json_and_state_without_data(kind):
 def test_the_report_names_what_was_chosen_and_why(columns):
     report = columns.report(["a", "b", "c", "d"])
     assert [entry["column"] for entry in report] == ["a", "b", "c", "d"]
-    assert [entry["scale"] for entry in report[1:]] == ["Log", "Cells", "Logit"]
+    assert [entry["scale"] for entry in report[1:]] == ["Log", "CellHistogram", "LogOdds"]
     assert report[1]["held_out"]["Log"] > report[1]["held_out"]["Standard"] + 0.3
 
 
@@ -139,17 +139,17 @@ def test_errors_name_the_column():
     x = table(50)
     x[:, 1] = 4.0
     with pytest.raises(DataError, match="column 'price'"):
-        Columns.fit(x, SUPPORTS, names=["t", "price", "n", "share"])
+        ColumnScales.fit(x, SUPPORTS, names=["t", "price", "n", "share"])
     x[3, 1] = math.inf
     with pytest.raises(DataError, match="row 4, column 'price'"):
-        Columns.standard(x, SUPPORTS, names=["t", "price", "n", "share"])
+        ColumnScales.standard(x, SUPPORTS, names=["t", "price", "n", "share"])
 
 
 def test_missing_cells_stay_missing_and_change_no_slope():
     x = table(200)
     gone = np.random.default_rng(0).random(x.shape) < 0.2
     holes = np.where(gone, np.nan, x)
-    columns = Columns.fit(holes, SUPPORTS)
+    columns = ColumnScales.fit(holes, SUPPORTS)
     y, ladj = columns(torch.from_numpy(holes))
     np.testing.assert_array_equal(y.isnan(), gone)
     full, _ = columns(torch.from_numpy(x))
@@ -164,6 +164,6 @@ def test_missing_cells_stay_missing_and_change_no_slope():
 
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(DataError):
-        Columns.fit(table(), SUPPORTS[:2])
+        ColumnScales.fit(table(), SUPPORTS[:2])
     with pytest.raises(UsageError):
-        Columns([Standard()], [])
+        ColumnScales([Standard()], [])

@@ -17,13 +17,13 @@ from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Scale
 
-__all__ = ["Columns"]
+__all__ = ["ColumnScales"]
 
 # Small enough for a column's temporaries to stay in cache, large enough to hide the cost of a call.
 _ROWS_AT_ONCE = 16384
 
 
-class Columns(nn.Module, Configured):
+class ColumnScales(nn.Module, Configured):
     """One scale per modelled column, with its support and grid.
 
     Parameters
@@ -38,7 +38,7 @@ class Columns(nn.Module, Configured):
     Examples
     --------
     >>> x = np.random.default_rng(0).lognormal(0.0, 1.0, (500, 2))
-    >>> columns = Columns.fit(x, [Support(lower=0.0), Support(lower=0.0)])
+    >>> columns = ColumnScales.fit(x, [Support(lower=0.0), Support(lower=0.0)])
     >>> y, ladj = columns(torch.from_numpy(x))
     >>> y.shape, ladj.shape, bool((columns.inverse(y) - torch.from_numpy(x)).abs().max() < 1e-9)
     (torch.Size([500, 2]), torch.Size([500]), True)
