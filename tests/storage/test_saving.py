@@ -12,7 +12,7 @@ from torch import nn
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DivergedError, ResourceError, UsageError
 from logpx.flows import NICE, RealNVP
-from logpx.storage import check_target, filesystem, load, save
+from logpx.storage import FORMAT_VERSION, check_target, filesystem, load, save
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
 from logpx.tables.scales import Standard
@@ -24,7 +24,7 @@ def test_folder_holds_the_documented_files(tmp_path: Path):
     names = {"config.json", "metrics.json", "model.safetensors", "README.md", "manifest.json"}
     assert {path.name for path in (tmp_path / "model").iterdir()} == names
     config = json.loads((tmp_path / "model/config.json").read_text())
-    assert config["format_version"] == 1
+    assert config["format_version"] == FORMAT_VERSION
     assert config["model"]["features"] == 2
 
 

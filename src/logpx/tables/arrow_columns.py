@@ -7,15 +7,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from logpx.tables.columns.support import Support
+from logpx.tables.columns.supports import Supports
 from logpx.tables.schema.kinds import Kind
-from logpx.tables.schema.schema import Column
+from logpx.tables.schema.schema import Column, Schema
 
-__all__ = ["arrow_array", "arrow_type"]
+__all__ = ["arrow_array", "arrow_schema"]
 
 _LARGEST_INTEGER = 2.0**63 - 1024
 
 
-def arrow_type(column: Column, support: Support) -> pa.DataType:
+def arrow_schema(schema: Schema, supports: Supports) -> pa.Schema:
+    """Return names and types of the modelled columns of a table."""
+    pairs = zip(schema.modelled, supports.supports, strict=True)
+    return pa.schema([(column.name, _type(column, support)) for column, support in pairs])
+
+
+def _type(column: Column, support: Support) -> pa.DataType:
     """Return how a column is written: whole numbers where it holds them, labels as text, else float64."""
     if column.levels is not None:
         return pa.string()

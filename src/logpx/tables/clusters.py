@@ -12,6 +12,7 @@ from logpx.errors import UsageError
 from logpx.latent import LatentMixture
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.density import TableDensity
+from logpx.tables.families.families import FAMILIES
 
 __all__ = ["ClusteredBatch", "mixture_of"]
 
@@ -53,8 +54,9 @@ def mixture_of(density: Distribution) -> tuple[ColumnScales, LatentMixture]:
         If the model is no mixture.
     """
     if not isinstance(density, TableDensity) or not isinstance(density.model, LatentMixture):
+        mixtures = FAMILIES.fix(lambda family: "components" in family.options)
         raise UsageError(
             "the model is no mixture, so there are no clusters",
-            fix="fit one: --model gmm or mppca, perhaps with --components",
+            fix=f"fit one: {mixtures}, perhaps with --components",
         )
     return density.columns, density.model

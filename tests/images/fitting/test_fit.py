@@ -13,7 +13,6 @@ from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DataError, UsageError
 from logpx.flows import RealNVP
 from logpx.images import IMAGE_FAMILIES, ImageFlowFamily, fit_images, open_images, write_images
-from logpx.images.fitting.families import image_family_named
 from logpx.images.fitting.rows import divide_images
 from logpx.storage import save
 from logpx.transforms import Affine
@@ -182,9 +181,9 @@ def test_odd_sizes_are_refused_by_the_flow(digits: np.ndarray):
 
 
 def test_names_of_families():
-    assert image_family_named("auto").name == "realnvp"
+    assert [family.name for family in IMAGE_FAMILIES.named("auto")] == ["realnvp"]
     with pytest.raises(UsageError, match="no model"):
-        image_family_named("zzz")
+        IMAGE_FAMILIES.named("zzz")
 
 
 def test_huge_images_are_compared_with_what_memory_allows():

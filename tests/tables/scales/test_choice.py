@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from logpx.errors import DataError
-from logpx.tables.dequantisation import dequantise, uniforms
+from logpx.scoring import Noise
+from logpx.tables.dequantisation import dequantise
 from logpx.tables.scales import CellHistogram, Log, LogOdds, QuantileSpline, Standard, choose_scale
 
 
@@ -125,7 +126,7 @@ def test_dequantised_cells_give_no_more_than_the_discrete_likelihood():
     values = rng().poisson(2.0, 5000).astype(float)
     scale, _ = choose_scale(values, step=1.0)
     fresh = torch.from_numpy(rng(5).poisson(2.0, 20_000).astype(float))
-    noisy = dequantise(fresh, 1.0, uniforms(3, 0, len(fresh), 1)[:, 0])
+    noisy = dequantise(fresh, 1.0, Noise(3).uniform(len(fresh), (), fresh))
     discrete = stats.poisson(2.0).logpmf(fresh.numpy()).mean()
     assert discrete - 0.01 < nats(scale, noisy).mean().item() < discrete + 0.003
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from logpx.arguments import check_count
 from logpx.distributions.likelihoods import BernoulliLikelihood, DiscretisedLogisticLikelihood, Likelihood
-from logpx.errors import UsageError
 from logpx.images.dequantisation import NoDequantisation
 from logpx.images.fitting.family import ImageFamily, ImageOptions
 from logpx.images.model import ImageModel
@@ -28,18 +27,13 @@ _DRAWS = 8
 class ImageAutoencoderFamily(ImageFamily):
     """A VAE with residual convolutions, and a likelihood of whole levels."""
 
+    any_size: bool = True
     note: ClassVar[str] = "log p is a lower bound: the latent variable is integrated out with draws of it"
+    options: ClassVar[frozenset[str]] = frozenset({"latent"})
 
-    def check(self, options: ImageOptions) -> None:
-        """Refuse noise, and numbers of latent dimensions that cannot be meant."""
-        for name in ("dequantisation", "alpha"):
-            if getattr(options, name) is not None:
-                raise UsageError(
-                    f"{name} is {getattr(options, name)!r}, but {self.name} takes whole levels without noise",
-                    fix=f"leave {name} out",
-                )
-        if options.latent is not None:
-            check_count("latent", options.latent)
+    def check(self, option: str, value: Any) -> None:
+        """Refuse numbers of latent dimensions that cannot be meant."""
+        check_count(option, value)
 
     def model(self, images: Images, classes: Sequence[str] | None, options: ImageOptions) -> ImageModel:
         """Return a VAE of whole levels."""

@@ -53,6 +53,7 @@ class Support(Configured):
         upper: float | None = None,
         step: float | None = None,
         offset: float = 0.0,
+        *,
         uniform: bool = True,
         rounding: float = 0.0,
     ) -> None:

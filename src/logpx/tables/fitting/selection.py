@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ _LEAST_SHARE = 0.01
 _ROWS_TO_STACK = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CandidateRecord:
     """What became of one candidate.
 
@@ -41,14 +40,14 @@ class CandidateRecord:
 
     model: str
     scales: str
-    validation: float | None
-    standard_error: float | None
     seconds: float
+    validation: float | None = None
+    standard_error: float | None = None
     chosen: bool = False
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A fitted density with its log p of every validation row.
 
@@ -83,11 +82,15 @@ class Candidate:
     def record(self, chosen: bool = False) -> CandidateRecord:
         """Return the summary of the candidate."""
         error = float(self.log_prob.std()) / math.sqrt(len(self.log_prob)) if len(self.log_prob) > 1 else None
-        return CandidateRecord(self.model, self.scales, self.score, error, self.seconds, chosen, self.note)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return vars(self.record())
+        return CandidateRecord(
+            model=self.model,
+            scales=self.scales,
+            validation=self.score,
+            standard_error=error,
+            seconds=self.seconds,
+            chosen=chosen,
+            note=self.note,
+        )
 
 
 def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:

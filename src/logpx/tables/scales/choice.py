@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from logpx.errors import DataError
-from logpx.tables.dequantisation import dequantise, uniforms
+from logpx.scoring import Noise
+from logpx.tables.dequantisation import dequantise
 from logpx.tables.scales.asinh import Asinh
 from logpx.tables.scales.cell_histogram import CellHistogram
 from logpx.tables.scales.log import Log
@@ -84,8 +85,8 @@ def choose_scale(
     """
     values = np.array(x, dtype=np.float64).reshape(-1)
     if step is not None:
-        noise = uniforms(seed, 0, len(values), 1)[:, 0]
-        values = dequantise(torch.from_numpy(values), step, noise).numpy()
+        exact = torch.from_numpy(values)
+        values = dequantise(exact, step, Noise(seed).uniform(len(values), (), exact)).numpy()
         lower = None if lower is None else lower - step / 2
         upper = None if upper is None else upper + step / 2
     rng = np.random.default_rng(seed)

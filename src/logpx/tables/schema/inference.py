@@ -10,7 +10,6 @@ import numpy as np
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.grids import detect_grid
 from logpx.tables.schema.kind_rules import KindChoice, choose_kind, fitting_bounds, labelled
@@ -18,6 +17,7 @@ from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.schema import Column, Schema
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
+from logpx.tables.sources import open_table
 
 __all__ = ["infer_schema"]
 
@@ -171,7 +171,7 @@ def _pinned_choice(pinned: Column, summary: ColumnSummary) -> KindChoice:
             f"{contradiction}, so the column is not {kind}", fix="correct the cell, or choose another kind"
         )
     value = summary.minimum if kind is Kind.CONSTANT else None
-    return KindChoice(kind, "chosen by the user", lower, upper, value)
+    return KindChoice(kind, "chosen by the user", lower, upper, value=value)
 
 
 def _pinned_labels(summary: TextSummary) -> KindChoice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class KindChoice:
     reason: str
     lower: float | None = None
     upper: float | None = None
+    _: KW_ONLY
     value: float | str | None = None
     levels: tuple[str, ...] | None = None
 

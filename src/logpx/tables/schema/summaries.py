@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,7 @@ class NumberSummary(ColumnSummary):
         Finite values of rows drawn uniformly at random, in no particular order.
     """
 
+    _: KW_ONLY
     minimum: float = np.inf
     maximum: float = -np.inf
     infinite: int = 0

@@ -13,7 +13,7 @@ from logpx.distributions import Distribution
 from logpx.errors import LogpxError
 from logpx.inference import expectation_maximisation
 from logpx.latent import ConjugatePrior, GaussianMixture, LatentMixture, MixedMixture
-from logpx.tables.fitting.family import Budget, QuickFamily, score_of_size
+from logpx.tables.families.family import Budget, QuickFamily, score_of_size
 
 __all__ = ["GaussianFamily", "MixtureFamily", "one_component"]
 
@@ -72,7 +72,7 @@ class MixtureFamily(QuickFamily):
     summary = "Gaussian mixture; the number of components by validation likelihood or BIC"
     allows_missing = True
     allows_labels = True
-    has_components = True
+    options = frozenset({"components"})
     sizes = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
     most_numbers = 400_000
 

@@ -1,19 +1,15 @@
-"""The formats that a table can be written in."""
+"""What turns rows into bytes of a file."""
 
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
 from typing import IO, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
-from logpx.errors import UsageError
-
-__all__ = ["Encoder", "OpenEncoder", "encoder_for"]
+__all__ = ["Encoder", "OpenEncoder", "compressed", "delimited"]
 
 
 class Encoder(Protocol):
@@ -29,7 +25,9 @@ class Encoder(Protocol):
 OpenEncoder = Callable[[IO[bytes], pa.Schema], Encoder]
 
 
-def _delimited(delimiter: str) -> OpenEncoder:
+def delimited(delimiter: str) -> OpenEncoder:
+    """Return what opens an encoder of delimited text with a header line."""
+
     def open_encoder(stream: IO[bytes], schema: pa.Schema) -> Encoder:
         stream.write((delimiter.join(map(_quoted, schema.names)) + "\n").encode())
         # Of a single column, a missing cell would be an empty line, which no reader counts as a row.
@@ -46,7 +44,9 @@ def _quoted(name: str) -> str:
     return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'
 
 
-def _compressed(inner: OpenEncoder) -> OpenEncoder:
+def compressed(inner: OpenEncoder) -> OpenEncoder:
+    """Return what opens an encoder of the same bytes, compressed with gzip."""
+
     class Compressed:
         def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
             self._stream = gzip.GzipFile(fileobj=stream, mode="wb", mtime=0)
@@ -60,33 +60,3 @@ def _compressed(inner: OpenEncoder) -> OpenEncoder:
             self._stream.close()
 
     return Compressed
-
-
-_ENCODERS: dict[str, OpenEncoder] = {
-    ".parquet": pq.ParquetWriter,
-    ".csv": _delimited(","),
-    ".tsv": _delimited("\t"),
-    ".csv.gz": _compressed(_delimited(",")),
-    ".tsv.gz": _compressed(_delimited("\t")),
-}
-
-
-def encoder_for(path: str | None) -> OpenEncoder:
-    """Return what opens an encoder of the format that a path's extension names; CSV for no path.
-
-    Raises
-    ------
-    UsageError
-        If the extension names no known format.
-    """
-    if path is None:
-        return _ENCODERS[".csv"]
-    name = os.path.basename(path).lower()
-    for extension, encoder in _ENCODERS.items():
-        if name.endswith(extension):
-            return encoder
-    raise UsageError(
-        "the file's extension names no format that can be written",
-        file=path,
-        fix=f"use one of {', '.join(_ENCODERS)}",
-    )

@@ -16,7 +16,7 @@ from logpx.distributions.likelihoods import (
     ScalePerValue,
 )
 from logpx.latent import VAE, EvidenceLowerBound
-from logpx.tables.fitting.family import Budget, Family, hidden_for, train
+from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
 
 __all__ = ["TableAutoencoderFamily", "likelihood_of"]
 
@@ -50,7 +50,7 @@ def likelihood_of(kinds: Sequence[str | int]) -> Likelihood:
     return parts[0] if len(parts) == 1 else ProductLikelihood(parts, columns)
 
 
-class TableAutoencoderFamily(Family):
+class TableAutoencoderFamily(TableFamily):
     """A variational autoencoder of a size that suits the table, trained by gradient descent.
 
     Its log p is a lower bound. Cells are independent given z; a missing one is integrated out.
@@ -60,7 +60,7 @@ class TableAutoencoderFamily(Family):
     summary = "variational autoencoder, whose log p is a lower bound"
     allows_missing = True
     allows_labels = True
-    has_latent = True
+    options = frozenset({"latent"})
     least_latent = 1
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:

@@ -12,17 +12,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from logpx.arguments import check_count
 from logpx.distributions import Distribution
+from logpx.scoring import Family
 from logpx.training import fit
 
-__all__ = ["Budget", "Family", "QuickFamily", "hidden_for", "score_of_size", "train"]
+__all__ = ["Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
 
 _ROWS_TO_VALIDATE = 1000
 # Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
 _BATCH_ROWS = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """What a family may use.
 
@@ -62,40 +64,36 @@ class Budget:
         return time.monotonic() + self.seconds
 
 
-class Family(ABC):
+class TableFamily(Family, ABC):
     """A kind of model of rows in model units.
 
     Attributes
     ----------
-    name : str
-        What ``--model`` calls it.
-    summary : str
-        One phrase for help texts.
+    name, summary, options
+        As in `logpx.scoring.Family`; the options are ``components`` and ``latent``.
     least_features : int
         The fewest columns that it can model.
     allows_missing, allows_labels : bool
         Whether rows may have missing cells, or columns that hold labels.
-    has_components, has_latent : bool
-        Whether the models have components, or latent dimensions, of which there can be more or fewer.
     least_latent : int
         The fewest latent dimensions that a model can have.
     """
 
-    name: str
-    summary: str
     least_features: int = 1
     allows_missing: ClassVar[bool] = False
     allows_labels: ClassVar[bool] = False
-    has_components: ClassVar[bool] = False
-    has_latent: ClassVar[bool] = False
     least_latent: ClassVar[int] = 0
+
+    def check(self, option: str, value: Any) -> None:
+        """Refuse numbers of components or of latent dimensions that make no sense."""
+        check_count(option, value, least=self.least_latent if option == "latent" else 1)
 
     @abstractmethod
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Fit to rows in model units, shape ``(n, d)``, float64; choose sizes by the validation rows."""
 
 
-class QuickFamily(Family):
+class QuickFamily(TableFamily):
     """A family fitted in seconds: tried on every set of column maps, and once chosen fitted to all rows."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ from logpx.distributions import Distribution, Moments
 from logpx.errors import LogpxError
 from logpx.inference import expectation_maximisation
 from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
-from logpx.tables.fitting.family import Budget, QuickFamily, score_of_size
+from logpx.tables.families.family import Budget, QuickFamily, score_of_size
 
 __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
 
@@ -27,7 +27,7 @@ class _SubspaceFamily(QuickFamily):
 
     least_features = 2
     allows_missing = True
-    has_latent = True
+    options = frozenset({"latent"})
     # Where cells are missing, EM takes a part of a long table.
     most_numbers = 400_000
     kind: type[LinearGaussian]
@@ -108,8 +108,7 @@ class MixtureOfPPCAFamily(QuickFamily):
     summary = "mixture of probabilistic PCA; components and dimensions by validation likelihood or BIC"
     least_features = 2
     allows_missing = True
-    has_components = True
-    has_latent = True
+    options = frozenset({"components", "latent"})
     most_numbers = 400_000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:

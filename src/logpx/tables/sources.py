@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from logpx.errors import DataError, UsageError
 from logpx.suggestions import nearest_name
-from logpx.tables.reading.csv_part import CsvPart
+from logpx.tables.formats import TABLE_FORMATS, extension_of, format_read
 from logpx.tables.reading.frame_part import FramePart, frame_columns
-from logpx.tables.reading.parquet_part import ParquetPart
-from logpx.tables.reading.part import Part
 from logpx.tables.reading.table import Table
 
 __all__ = ["open_table"]
 
-_READERS: dict[str, Callable[[str], Part]] = {
-    ".parquet": ParquetPart,
-    ".csv": CsvPart,
-    ".tsv": CsvPart,
-    ".csv.gz": CsvPart,
-    ".tsv.gz": CsvPart,
-    ".csv.bz2": CsvPart,
-    ".tsv.bz2": CsvPart,
-    ".csv.zst": CsvPart,
-    ".tsv.zst": CsvPart,
-}
-_FORMATS = ".parquet, .csv, .tsv, .csv.gz"
+_FORMATS = ", ".join(TABLE_FORMATS)
 
 
 def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
@@ -62,27 +49,11 @@ def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
         table = source
     elif isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
-        table = Table(str(path), [_reader(file)(file) for file in _files(str(path))])
+        table = Table(str(path), [format_read(file).reader(file) for file in _files(str(path))])
     else:
         label, content = frame_columns(source)
         table = Table(label, [FramePart(content)])
     return table if columns is None else table.select(columns)
-
-
-def _extension(path: str) -> str | None:
-    name = os.path.basename(path).lower()
-    return next((extension for extension in _READERS if name.endswith(extension)), None)
-
-
-def _reader(path: str) -> Callable[[str], Part]:
-    extension = _extension(path)
-    if extension is None:
-        raise UsageError(
-            "the file's extension names no known table format",
-            file=path,
-            fix=f"convert or rename the file to one of {_FORMATS}",
-        )
-    return _READERS[extension]
 
 
 def _files(path: str) -> list[str]:
@@ -109,7 +80,7 @@ def _in_folder(path: str) -> list[str]:
         ) from None
     # A leading underscore or dot marks bookkeeping files by the custom of Spark and its relatives.
     files = [os.path.join(path, name) for name in entries if not name.startswith(("_", "."))]
-    tables = [file for file in files if _extension(file) is not None and os.path.isfile(file)]
+    tables = [file for file in files if extension_of(file) is not None and os.path.isfile(file)]
     if not tables:
         found = ", ".join(entries[:5]) or "nothing"
         raise DataError(
@@ -121,7 +92,7 @@ def _in_folder(path: str) -> list[str]:
 
 
 def _of_one_format(files: list[str], path: str) -> list[str]:
-    readers = {_reader(file): file for file in files}
+    readers = {format_read(file).reader: file for file in files}
     if len(readers) > 1:
         one, other = list(readers.values())[:2]
         raise DataError(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from logpx.errors import ResourceError, UsageError
-from logpx.tables.writing.encoders import encoder_for
+from logpx.tables.formats import format_written
 
 __all__ = ["TableWriter", "open_writer"]
 
@@ -30,7 +30,8 @@ class TableWriter:
         self._path = path
         self._overwrite = overwrite
         self._temporary: str | None = None
-        open_encoder = encoder_for(path)
+        # Standard output has no name: what goes there is CSV.
+        open_encoder = format_written(".csv" if path is None else path)
         if path is not None and os.path.isdir(path):
             raise UsageError("the output is a folder", file=path, fix="give the name of a file")
         if path is not None and not overwrite:

@@ -11,7 +11,7 @@ from logpx import load, save
 from logpx.errors import DataError, UsageError
 from logpx.latent import VAE
 from logpx.tables import TableModel, fit_table
-from logpx.tables.fitting.autoencoder import likelihood_of
+from logpx.tables.families.autoencoder import likelihood_of
 
 
 @pytest.fixture(scope="module")

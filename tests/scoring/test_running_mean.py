@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logpx.training.means import RunningMean
+from logpx.scoring.running_mean import RunningMean
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=7), min_size=1, max_size=6))

@@ -10,18 +10,17 @@ from torch import Tensor
 
 from logpx import flows
 from logpx.distributions import Distribution
-from logpx.errors import UsageError
-from logpx.suggestions import suggestion
-from logpx.tables.fitting.autoencoder import TableAutoencoderFamily
-from logpx.tables.fitting.family import Budget, Family, hidden_for, train
-from logpx.tables.fitting.mixtures import GaussianFamily, MixtureFamily
-from logpx.tables.fitting.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
+from logpx.scoring import Families
+from logpx.tables.families.autoencoder import TableAutoencoderFamily
+from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
+from logpx.tables.families.mixtures import GaussianFamily, MixtureFamily
+from logpx.tables.families.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
 
-__all__ = ["AUTOMATIC", "FAMILIES", "TableFlowFamily", "family_named"]
+__all__ = ["FAMILIES", "TableFlowFamily"]
 
 
 @dataclass(frozen=True)
-class TableFlowFamily(Family):
+class TableFlowFamily(TableFamily):
     """A named flow of a size that suits the table, trained by gradient descent."""
 
     name: str
@@ -42,9 +41,9 @@ def _nsf(rows: int, features: int) -> Distribution:
     return flows.NSF(features, autoregressive=True, layers=1 if features == 1 else 3, hidden=hidden_for(rows))
 
 
-FAMILIES: dict[str, Family] = {
-    family.name: family
-    for family in (
+FAMILIES: Families[TableFamily] = Families(
+    "a table",
+    [
         GaussianFamily(),
         MixtureFamily(),
         PrincipalFamily(),
@@ -58,25 +57,6 @@ FAMILIES: dict[str, Family] = {
         ),
         TableFlowFamily("nsf", "autoregressive neural spline flow", _nsf, least_features=1),
         TableAutoencoderFamily(),
-    )
-}
-
-AUTOMATIC: tuple[Family, ...] = tuple(FAMILIES[name] for name in ("gaussian", "gmm", "maf", "nsf"))
-
-
-def family_named(name: str) -> Family:
-    """Return the family of a name.
-
-    Raises
-    ------
-    UsageError
-        Suggesting the nearest name.
-
-    Examples
-    --------
-    >>> family_named("gmm").summary
-    'Gaussian mixture; the number of components by validation likelihood or BIC'
-    """
-    if name not in FAMILIES:
-        raise UsageError(f"there is no model {name!r}", fix=suggestion(name, ["auto", *FAMILIES]))
-    return FAMILIES[name]
+    ],
+    automatic=["gaussian", "gmm", "maf", "nsf"],
+)

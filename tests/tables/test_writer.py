@@ -146,7 +146,7 @@ WRITE = """
 import resource, sys
 import numpy as np
 from logpx.errors import ResourceError
-from logpx.tables.writing.writer import open_writer
+from logpx.tables.writer import open_writer
 path, limit = sys.argv[1], int(sys.argv[2])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
