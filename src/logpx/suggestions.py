@@ -1,11 +1,11 @@
-"""The nearest name, for errors about names that do not exist."""
+"""The nearest name and lists of names, for errors about names that do not exist."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 
-__all__ = ["nearest_name", "suggestion"]
+__all__ = ["alternatives", "nearest_name", "suggestion"]
 
 _SHOWN = 20
 
@@ -35,3 +35,15 @@ def suggestion(name: str, names: Sequence[str]) -> str:
         return f"did you mean {near!r}?"
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     return f"choose among: {shown}"
+
+
+def alternatives(names: Sequence[str]) -> str:
+    """Return names as an English list of which one is to be taken.
+
+    Examples
+    --------
+    >>> alternatives(["gmm", "ppca", "vae"]), alternatives(["vae"])
+    ('gmm, ppca or vae', 'vae')
+    """
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import logpx as package
-from logpx.cli.fit import MODELS
+from logpx.cli.names import TABLE_MODELS
 from logpx.tables import FAMILIES, Schema
 
 
 def test_models_are_those_that_exist():
-    assert list(MODELS) == ["auto", *FAMILIES]
+    assert list(TABLE_MODELS) == ["auto", *FAMILIES]
 
 
 def test_fit_as_a_process(process, tables: Path, tmp_path: Path):

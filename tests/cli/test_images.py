@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 import logpx as package
 from logpx.cli import main
-from logpx.cli.fit import IMAGE_MODELS
+from logpx.cli.names import IMAGE_MODELS
 from logpx.images import IMAGE_FAMILIES, write_images
 
 

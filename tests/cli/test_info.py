@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from logpx.flows import NICE
-from logpx.storage import save
+from logpx.storage import FORMAT_VERSION, save
 
 
 @pytest.mark.slow
@@ -30,7 +30,7 @@ def test_info_as_a_process(process, bound: Path):
 def test_info_as_json(logpx, bound: Path):
     document = logpx("info", bound, "--json").document
     assert document["folder"] == str(bound)
-    assert document["config"]["format_version"] == 1
+    assert document["config"]["format_version"] == FORMAT_VERSION
     assert [column["name"] for column in document["schema"]["columns"]] == ["id", "count", "a", "b"]
     assert document["metrics"]["kind"] == "lower bound"
     scales = {one["column"]: one["scale"] for one in document["metrics"]["scales"]}

@@ -11,13 +11,13 @@ from logpx.images import (
     ImageModel,
     LinearPixels,
     NoDequantisation,
-    Noise,
     PixelHistogram,
     UniformDequantisation,
     VariationalDequantisation,
 )
 from logpx.latent import VAE
 from logpx.nets import ConvolutionalDecoder, ConvolutionalEncoder
+from logpx.scoring import Noise
 from logpx.training import fit
 from logpx.transforms import Affine
 
@@ -142,7 +142,7 @@ def test_without_noise_the_bound_is_that_of_the_distribution():
     for bound in (model.log_prob_lower(x, 20, seed=3), model.log_prob_lower(x, seed=3, exactness=20)):
         torch.testing.assert_close(bound.log_prob, own.log_prob.double(), rtol=1e-6, atol=1e-3)
         torch.testing.assert_close(bound.standard_error, own.standard_error.double(), rtol=1e-2, atol=1e-4)
-    # How many noises there are does not matter: there are none.
+    # How often noise is drawn does not matter: there is none.
     (few,), (many,) = (list(model.score(x.to(torch.uint8), draws=draws)) for draws in (1, 9))
     assert torch.equal(few.bound.log_prob, many.bound.log_prob)
     assert torch.equal(few.bound.log_prob, model.log_prob_lower(x).log_prob)

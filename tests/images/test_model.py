@@ -9,7 +9,8 @@ from scipy.special import logsumexp
 
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DataError, UsageError
-from logpx.images import ImageModel, LinearPixels, LogitPixels, Noise, bits_per_dimension, open_images
+from logpx.images import ImageModel, LinearPixels, LogitPixels, bits_per_dimension, open_images
+from logpx.scoring import Noise
 from logpx.transforms import Affine
 
 

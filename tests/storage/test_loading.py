@@ -18,7 +18,7 @@ import logpx
 from logpx.errors import ModelFolderError, UsageError
 from logpx.flows import MAF, RealNVP
 from logpx.latent import GaussianMixture
-from logpx.storage import load, read_details, save
+from logpx.storage import FORMAT_VERSION, load, read_details, save
 
 
 @pytest.fixture(scope="module")
@@ -196,12 +196,22 @@ def test_foreign_place(tmp_path: Path, make: str):
     refusal(place)
 
 
-@pytest.mark.parametrize("version", [2, 10**30])
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 10**30])
 def test_newer_format_says_to_upgrade(folder: Path, version: int):
     edit_config(folder, format_version=version)
     error = refusal(folder)
     assert "newer" in error.message
     assert "upgrade" in error.fix
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION))
+def test_older_format_says_so_and_what_to_do(folder: Path, version: int):
+    edit_config(folder, format_version=version, logpx_version="0.0.9")
+    error = refusal(folder)
+    assert f"format version {version}, older than the one that this logpx reads ({FORMAT_VERSION})" in str(
+        error
+    )
+    assert "fit the model again, or load it with logpx 0.0.9" in error.fix
 
 
 @pytest.mark.parametrize("version", [None, True, "1", 1.0, 0, -1])

@@ -1,12 +1,14 @@
-"""The registry holds every public class that can be saved, and each survives save and load bit for bit."""
+"""Every public class that can be saved: it survives bit for bit, and its log_prob is what its kind says."""
 
 import importlib
 import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from logpx.configuration import Configured, class_name
 from logpx.distributions import (
@@ -14,6 +16,7 @@ from logpx.distributions import (
     Distribution,
     Flow,
     FullNormal,
+    LowerBound,
     Mixture,
     Product,
     StandardNormal,
@@ -87,9 +90,9 @@ from logpx.nets import (
     ResidualMLP,
 )
 from logpx.storage import REGISTRY, load, save
-from logpx.tables import Column, Columns, Kind, Schema, TableDensity, TableModel, scales
+from logpx.tables import Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
-from logpx.tables.scales import Asinh, Cells, Log, QuantileSpline, Scale, Standard
+from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Scale, Standard
 from logpx.transforms import (
     ActNorm,
     Affine,
@@ -225,11 +228,11 @@ MODELS = {
     "MADE": lambda: MADE(3, parameters=2, hidden=(8,)),
     "Standard": lambda: Standard.fit(ROWS),
     "Log": lambda: Log.fit(ROWS, bound=2.0, mirrored=True),
-    "scales.Logit": lambda: scales.Logit.fit(ROWS, lower=-0.5, upper=1.5),
+    "scales.LogOdds": lambda: scales.LogOdds.fit(ROWS, lower=-0.5, upper=1.5),
     "Asinh": lambda: Asinh.fit(ROWS),
     "QuantileSpline": lambda: QuantileSpline.fit(ROWS),
     "Codes": lambda: scales.Codes(),
-    "Cells": lambda: Cells.fit(ROWS.round(decimals=1), step=0.1),
+    "CellHistogram": lambda: CellHistogram.fit(ROWS.round(decimals=1), step=0.1),
     "ComposedFunction": lambda: flow(
         Coupling(3, ComposedFunction([AffineFunction(), RationalQuadraticFunction(4)]), hidden=(8,))
     ),
@@ -268,7 +271,7 @@ def table_model() -> TableModel:
         ],
         rows=10**12,
     )
-    columns = Columns.fit(rows, Supports.of(schema.modelled).supports)
+    columns = ColumnScales.fit(rows, Supports.of(schema.modelled).supports)
     density = TableDensity(columns, RealNVP(2, layers=2, hidden=(8,)))
     return TableModel(
         schema, Mixture([density, density], [0.25, 0.75]), {"simple": TableDensity(columns, FullNormal(2))}
@@ -286,7 +289,7 @@ def table_of_labels() -> TableModel:
         ]
     )
     rows = torch.stack([ROWS, torch.arange(400) % 3], 1)
-    columns = Columns.fit(rows.numpy(), Supports.of(schema.modelled).supports)
+    columns = ColumnScales.fit(rows.numpy(), Supports.of(schema.modelled).supports)
     density = TableDensity(columns, MixedMixture(2, ["normal", 3]))
     return TableModel(schema, density, {"simple": TableDensity(columns, MixedMixture(1, ["normal", 3]))})
 
@@ -494,3 +497,74 @@ def test_loaded_model_can_be_trained_on(tmp_path: Path):
     gradients = [parameter.grad for parameter in copy.parameters()]
     assert gradients
     assert all(gradient is not None for gradient in gradients)
+
+
+WITH_LOG_PROB = {name: make for name, make in MODELS.items() if hasattr(make(), "log_prob")}
+
+
+def both(model: torch.nn.Module, draws: int) -> tuple[torch.Tensor, LowerBound]:
+    """Return log_prob and log_prob_lower of rows that the model can produce."""
+    if isinstance(model, TableModel):
+        rows = model.sample(50, seed=3)
+        return model.log_prob(rows, draws=draws), model.log_prob_lower(rows, draws=draws)
+    context = torch.full((5, model.context_features), 0.3) if model.context_features else None
+    x = model.sample(5, context, seed=3)
+    return model.log_prob(x, context), model.log_prob_lower(x, draws=draws, context=context)
+
+
+@pytest.mark.parametrize("name", WITH_LOG_PROB)
+def test_log_prob_is_what_kind_says(name: str):
+    model = randomised(WITH_LOG_PROB[name]()).eval()
+    log_prob, bound = both(model, draws=20)
+    assert isinstance(bound, LowerBound)
+    assert log_prob.shape == bound.log_prob.shape == bound.standard_error.shape
+    if model.kind == "exact":
+        torch.testing.assert_close(bound.log_prob, log_prob)
+        assert not bound.standard_error.any()
+    else:
+        assert model.kind == "lower bound"
+        assert bool((bound.standard_error > 0).all())
+        # Of a single draw nothing is known about the error.
+        assert bool(both(model, draws=1)[1].standard_error.isnan().all())
+
+
+def linear_vae() -> tuple[VAE, torch.Tensor, torch.Tensor]:
+    """Return a VAE that is probabilistic PCA, rows, and their log p(x) = log N(x; b, W W^T + s^2 I)."""
+    # Where the columns of W are orthogonal, M = W^T W + s^2 I is diagonal, and so is the posterior
+    # N(M^-1 W^T (x - b), s^2 M^-1).
+    w = torch.tensor([[1.0, 0.0], [0.0, 0.8], [0.5, 0.0]], dtype=torch.float64)
+    b, variance = torch.tensor([0.3, -0.2, 0.0], dtype=torch.float64), 0.49
+    m = (w * w).sum(0) + variance
+    decoder, encoder = torch.nn.Linear(2, 3), torch.nn.Linear(3, 4)
+    model = VAE(NormalLikelihood(3, FixedScale(0.7)), 2, encoder=encoder, decoder=decoder).double().eval()
+    with torch.no_grad():
+        decoder.weight.copy_(w)
+        decoder.bias.copy_(b)
+        encoder.weight.copy_(torch.cat([w.T / m[:, None], torch.zeros(2, 3)]))
+        # Somewhat wrong, so that the bound is loose.
+        encoder.bias.copy_(torch.cat([0.1 - (w.T @ b) / m, 0.5 * (variance / m).log() + 0.2]))
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    covariance = (w @ w.T + variance * torch.eye(3)).numpy()
+    return model, x, torch.from_numpy(stats.multivariate_normal(b.numpy(), covariance).logpdf(x))
+
+
+def images_of_a_normal() -> tuple[ImageModel, torch.Tensor, torch.Tensor]:
+    """Return a normal distribution of dequantised levels, images, and the logarithm of their probability."""
+    shape, levels = (1, 2, 2), 8
+    model = ImageModel(DiagonalNormal(shape), levels, preprocessing=LinearPixels(shape, levels)).eval()
+    x = torch.randint(0, levels, (40, *shape), generator=torch.Generator().manual_seed(0))
+    # Levels 0..8 are [-1, 1] to the flow.
+    edges = [stats.norm.cdf((x.numpy() + end) / 4 - 1) for end in (0.0, 1.0)]
+    return model, x, torch.from_numpy(np.log(edges[1] - edges[0]).sum((1, 2, 3)))
+
+
+@pytest.mark.parametrize("case", [linear_vae, images_of_a_normal])
+def test_a_bound_is_below_the_log_prob_that_is_known_otherwise(case):
+    model, x, truth = case()
+    assert model.kind == "lower bound"
+    loose, tight = (model.log_prob_lower(x, draws=draws) for draws in (64, 2048))
+    for bound in (loose, tight):
+        assert bool((bound.log_prob < truth + 4 * bound.standard_error).all())
+    assert bool(tight.standard_error.mean() < loose.standard_error.mean() / 4)
+    assert tight.log_prob.mean() < truth.mean() + 0.01
+    assert tight.log_prob.mean() > truth.mean() - 0.2

@@ -12,8 +12,8 @@ from torch import nn
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DivergedError, ResourceError, UsageError
 from logpx.flows import NICE, RealNVP
-from logpx.storage import check_target, filesystem, load, save
-from logpx.tables.columns.columns import Columns
+from logpx.storage import FORMAT_VERSION, check_target, filesystem, load, save
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
 from logpx.tables.scales import Standard
 from logpx.transforms import Affine, Chain, Coupling, Transform
@@ -24,7 +24,7 @@ def test_folder_holds_the_documented_files(tmp_path: Path):
     names = {"config.json", "metrics.json", "model.safetensors", "README.md", "manifest.json"}
     assert {path.name for path in (tmp_path / "model").iterdir()} == names
     config = json.loads((tmp_path / "model/config.json").read_text())
-    assert config["format_version"] == 1
+    assert config["format_version"] == FORMAT_VERSION
     assert config["model"]["features"] == 2
 
 
@@ -170,7 +170,7 @@ def test_metrics_are_json_and_not_finite_ones_null(tmp_path: Path):
 
 
 def test_arguments_that_json_lacks(tmp_path: Path):
-    columns = Columns([Standard.fit(torch.tensor([0.0, 1.0]))], [Support()], [{"Standard": -math.inf}])
+    columns = ColumnScales([Standard.fit(torch.tensor([0.0, 1.0]))], [Support()], [{"Standard": -math.inf}])
     save(columns, tmp_path / "model")
     assert load(tmp_path / "model").held_out == [{"Standard": -math.inf}]
     json.loads((tmp_path / "model/config.json").read_text(), parse_constant=pytest.fail)

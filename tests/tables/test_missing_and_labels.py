@@ -52,7 +52,7 @@ def people() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def mixed(people: pd.DataFrame) -> TableModel:
     table = people.drop(columns="group").mask(np.random.default_rng(3).random((2400, 4)) < 0.1)
-    return fit_table(table, "gmm", max_time=6, columns={"children": "integer"}).model
+    return fit_table(table, "gmm", components=3, columns={"children": "integer"}).model
 
 
 def test_log_prob_is_that_of_the_cells_that_are_there(gaussian: TableModel, normal: pd.DataFrame):

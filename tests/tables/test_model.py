@@ -13,7 +13,7 @@ from logpx.configuration import build, describe
 from logpx.distributions import FullNormal, StandardNormal
 from logpx.errors import DataError, UsageError
 from logpx.storage.registry import REGISTRY
-from logpx.tables import Columns, Support, TableDensity, TableModel, infer_schema, open_table
+from logpx.tables import ColumnScales, Support, TableDensity, TableModel, infer_schema, open_table
 from logpx.tables.columns.supports import Supports
 
 
@@ -23,14 +23,14 @@ def _normal_model(frame: object) -> TableModel:
     schema = infer_schema(table)
     supports = Supports.of(schema.modelled).supports
     values = np.column_stack([np.asarray(frame[name], dtype=float) for name in schema.modelled_names])
-    columns = Columns.standard(values, supports)
+    columns = ColumnScales.standard(values, supports)
     normal = FullNormal(len(supports)).double()
     normal.update(normal.statistics(columns(columns_noise(columns, values))[0]))
     density = TableDensity(columns, normal)
     return TableModel(schema, density, {"again": density}).eval()
 
 
-def columns_noise(columns: Columns, values: np.ndarray) -> torch.Tensor:
+def columns_noise(columns: ColumnScales, values: np.ndarray) -> torch.Tensor:
     return Supports(columns.supports).dequantise(torch.from_numpy(values), seed=9)
 
 
@@ -152,7 +152,7 @@ def test_bad_arguments(correlated: pd.DataFrame) -> None:
 
 
 def test_a_row_outside_the_support_is_impossible_and_counted() -> None:
-    columns = Columns.fit(np.random.default_rng(0).lognormal(size=(400, 1)), [Support(lower=0.0)])
+    columns = ColumnScales.fit(np.random.default_rng(0).lognormal(size=(400, 1)), [Support(lower=0.0)])
     schema = infer_schema(open_table({"a": np.random.default_rng(0).lognormal(size=400)}), {"a": "positive"})
     model = TableModel(schema, TableDensity(columns, StandardNormal(1)))
     evaluation = model.evaluate({"a": [1.0, -1.0]})
@@ -164,7 +164,7 @@ def test_a_row_outside_the_support_is_impossible_and_counted() -> None:
 
 def test_whole_numbers_that_overflow_are_the_largest() -> None:
     schema = infer_schema(open_table({"a": [1, 2, 4]}))
-    columns = Columns.standard([[-1e19], [1e19]], Supports.of(schema.modelled).supports)
+    columns = ColumnScales.standard([[-1e19], [1e19]], Supports.of(schema.modelled).supports)
     drawn = TableModel(schema, TableDensity(columns, StandardNormal(1).double())).sample(100, seed=0)["a"]
     values = drawn.to_pylist()
     assert (min(values), max(values)) == (-(2**63) + 1024, 2**63 - 1024)

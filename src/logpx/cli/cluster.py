@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from logpx.cli.folder import load_model, to_stdout
-from logpx.cli.options import Device, Draws, Json, ModelFolder, Overwrite, Quiet, Seed, Source
+from logpx.cli.options import Device, Draws, Json, ModelFolder, Overwrite, Quiet, Seed, Source, WrittenTable
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
 
@@ -17,12 +17,7 @@ __all__ = ["cluster"]
 def cluster(
     model: ModelFolder,
     source: Source,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="A .parquet, .csv or .tsv file; - is CSV on stdout."
-        ),
-    ] = "-",
+    output: WrittenTable = "-",
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write the probability of every cluster.")
     ] = False,
@@ -47,4 +42,5 @@ def cluster(
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the clusters")
     subject, fitted = load_model(model, device)
-    subject.cluster(fitted, probabilities, Request(source, output, seed, draws, overwrite), out)
+    request = Request(source=source, output=output, seed=seed, draws=draws, overwrite=overwrite)
+    subject.cluster(fitted, probabilities, request, out)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from logpx.cli.folder import load_model
-from logpx.cli.options import Data, Device, Exactness, Json, ModelFolder, Quiet, Seed, Source
+from logpx.cli.options import Data, Device, Draws, Exactness, Json, ModelFolder, Quiet, Seed, Source
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
 
@@ -17,9 +13,7 @@ __all__ = ["evaluate"]
 def evaluate(
     model: ModelFolder,
     source: Source,
-    draws: Annotated[
-        int, typer.Option("--draws", min=1, help="Noises to average over where log p is a lower bound.")
-    ] = 1,
+    draws: Draws = 1,
     exactness: Exactness = None,
     data: Data = None,
     seed: Seed = 0,
@@ -41,5 +35,5 @@ def evaluate(
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     subject, fitted = load_model(model, device)
-    request = Request(source, seed=seed, draws=draws, data=data, exactness=exactness)
+    request = Request(source=source, seed=seed, draws=draws, data=data, exactness=exactness)
     subject.evaluate(fitted, request, out)

@@ -7,17 +7,15 @@ from typing import Annotated
 import typer
 
 from logpx.cli.interruption import stop_on_signal
+from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
 from logpx.cli.options import Data, Device, Json, Overwrite, Quiet, Seed, Source
 from logpx.cli.output import Output
 from logpx.cli.subject import FitRequest
 from logpx.cli.subjects import subject_of
 from logpx.cli.values import parse_duration
+from logpx.suggestions import alternatives
 
-__all__ = ["IMAGE_MODELS", "MODELS", "fit"]
-
-#: What --model takes for tables and for images; named here so that --help needs no PyTorch.
-MODELS = ("auto", "gaussian", "gmm", "ppca", "fa", "mppca", "nice", "realnvp", "maf", "iaf", "nsf", "vae")
-IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet", "vae")
+__all__ = ["fit"]
 
 
 def fit(
@@ -31,8 +29,7 @@ def fit(
             "--model",
             "-m",
             metavar="NAME",
-            help=f"Of a table {', '.join(MODELS[:-1])} or {MODELS[-1]}; of images "
-            f"{', '.join(IMAGE_MODELS[1:-1])} or {IMAGE_MODELS[-1]}.",
+            help=f"Of a table {alternatives(TABLE_MODELS)}; of images {alternatives(IMAGE_MODELS[1:])}.",
         ),
     ] = "auto",
     columns: Annotated[
@@ -148,22 +145,22 @@ def fit(
 
         subject = subject_of(source)
         request = FitRequest(
-            source,
-            model,
-            columns,
-            schema,
-            components,
-            latent,
-            time,
-            validation,
-            seed,
-            device,
-            quiet,
-            data,
-            conditional,
-            dequantisation,
-            levels,
-            stop.requested,
+            source=source,
+            model=model,
+            columns=columns,
+            schema=schema,
+            components=components,
+            latent=latent,
+            time=time,
+            validation=validation,
+            seed=seed,
+            device=device,
+            quiet=quiet,
+            data=data,
+            conditional=conditional,
+            dequantisation=dequantisation,
+            levels=levels,
+            should_stop=stop.requested,
         )
         subject.check(request)
         target = check_target(output, overwrite=overwrite)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from logpx.cli.folder import load_model, to_stdout
-from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, Source
+from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, Source, WrittenTable
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
 
@@ -17,12 +17,7 @@ __all__ = ["impute"]
 def impute(
     model: ModelFolder,
     source: Source,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="A .parquet, .csv or .tsv file; - is CSV on stdout."
-        ),
-    ] = "-",
+    output: WrittenTable = "-",
     draws: Annotated[
         int | None,
         typer.Option(
@@ -46,13 +41,13 @@ def impute(
       logpx impute model/ holes.csv -o filled.parquet
       logpx impute model/ holes.csv -o filled.parquet --draws 20
 
-    Cells that are there stay as they are. Every missing cell is filled in from the exact conditional
-    distribution given all other cells of its row: by its mean on the column's own scale, or by the most
-    probable label; with --draws by draws from the joint distribution of all that is missing in the row, so
-    that the spread between the tables is the uncertainty. Fit the model to a table with missing cells, or
-    with --model gmm, gaussian, ppca, fa or mppca.
+    Cells that are there stay as they are. Every missing cell is filled in from its conditional distribution
+    given all other cells of its row: by its mean on the column's own scale, or by the most probable label;
+    with --draws by draws from the joint distribution of all that is missing in the row, so that the spread
+    between the tables is the uncertainty. Of a vae that distribution is approximated by importance sampling,
+    of other models it is exact. Any model of a table with missing cells will do, however it was chosen.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")
     subject, fitted = load_model(model, device)
-    subject.impute(fitted, draws, Request(source, output, seed, overwrite=overwrite), out)
+    subject.impute(fitted, draws, Request(source=source, output=output, seed=seed, overwrite=overwrite), out)

@@ -87,7 +87,7 @@ def raise_on_termination() -> Iterator[None]:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Let the first SIGINT or SIGTERM be a wish, and the second an end."""
+    """Let the first SIGINT or SIGTERM be a request, and the second an end."""
     with _handled_by(Stop(orderly=True)) as stop:
         yield stop
 

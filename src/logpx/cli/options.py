@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from logpx.cli.names import READABLE_TABLES, WRITABLE_TABLES, kinds_of_file
+
 __all__ = [
     "Data",
     "Device",
@@ -17,6 +19,8 @@ __all__ = [
     "Quiet",
     "Seed",
     "Source",
+    "Written",
+    "WrittenTable",
 ]
 
 Source = Annotated[
@@ -24,8 +28,8 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         show_default=False,
-        help="A table: a CSV or Parquet file, a folder of such files, or a quoted glob. Or images: .npy, "
-        ".npz, an idx file, a folder of PNG or JPEG files, or the name of a data set.",
+        help=f"A table: a {kinds_of_file(READABLE_TABLES)} file, a folder of such files, or a quoted glob. "
+        "Or images: .npy, .npz, an idx file, a folder of PNG or JPEG files, or the name of a data set.",
     ),
 ]
 Data = Annotated[
@@ -50,7 +54,25 @@ Draws = Annotated[
     typer.Option(
         "--draws",
         min=1,
-        help="Noises to average over where log p is a lower bound (columns on a grid, images).",
+        help="Draws of noise to average over where log p is a lower bound (columns on a grid, images).",
+    ),
+]
+WrittenTable = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help=f"A {kinds_of_file(WRITABLE_TABLES)} file; - is CSV on stdout.",
+    ),
+]
+Written = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help=f"A {kinds_of_file(WRITABLE_TABLES)} file; - is CSV on stdout. Images: a .png grid, or .npz.",
     ),
 ]
 Exactness = Annotated[
@@ -60,7 +82,7 @@ Exactness = Annotated[
         metavar="K",
         min=1,
         show_default=False,
-        help="Samples to spend on each row or image, say 5000, for a tighter lower bound. Where log p is "
+        help="Draws to spend on each row or image, say 5000, for a tighter lower bound. Where log p is "
         "exact it is ignored.",
     ),
 ]

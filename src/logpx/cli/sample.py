@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from logpx.cli.folder import load_model, to_stdout
-from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed
+from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, Written
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
 from logpx.cli.values import parse_count
@@ -20,15 +20,7 @@ def sample(
     rows: Annotated[
         int, typer.Option("--rows", "-n", metavar="N", parser=parse_count, help="How many rows: 1000, 1e6.")
     ],
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .parquet, .csv or .tsv file; - is CSV on stdout. Images: a .png grid, or .npz.",
-        ),
-    ] = "-",
+    output: Written = "-",
     label: Annotated[
         str | None,
         typer.Option(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from logpx.cli.folder import load_model, to_stdout
 from logpx.cli.options import (
     Data,
@@ -18,6 +14,7 @@ from logpx.cli.options import (
     Quiet,
     Seed,
     Source,
+    WrittenTable,
 )
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
@@ -28,12 +25,7 @@ __all__ = ["score"]
 def score(
     model: ModelFolder,
     source: Source,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="A .parquet, .csv or .tsv file; - is CSV on stdout."
-        ),
-    ] = "-",
+    output: WrittenTable = "-",
     draws: Draws = 8,
     exactness: Exactness = None,
     data: Data = None,
@@ -54,11 +46,20 @@ def score(
 
     The column is called log_prob where the number is exact. Where columns lie on a grid, or the model has no
     exact log p (vae), it is a lower bound: the columns are log_prob_lower and log_prob_se, its standard
-    error. With --exactness K, K samples are spent on each row, and the bound is tighter. Tables of any length
+    error. With --exactness K, K draws are spent on each row, and the bound is tighter. Tables of any length
     are scored in constant memory. Of images, the columns are file, image (its number there),
     log_prob_lower, log_prob_se and bits_per_dimension.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the scores")
     subject, fitted = load_model(model, device)
-    subject.score(fitted, Request(source, output, seed, draws, overwrite, data, exactness), out)
+    request = Request(
+        source=source,
+        output=output,
+        seed=seed,
+        draws=draws,
+        overwrite=overwrite,
+        data=data,
+        exactness=exactness,
+    )
+    subject.score(fitted, request, out)

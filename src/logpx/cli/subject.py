@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from logpx.cli.output import Output
+from logpx.cli.output import Output, nats
 from logpx.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from logpx.scoring import Evaluation, ScoredBatch
 
 __all__ = ["FitRequest", "Fitted", "Request", "Subject"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What every command that uses a model is asked.
 
@@ -26,13 +33,13 @@ class Request:
     seed : int
         Seed of everything random.
     draws : int
-        Noises to average over.
+        Draws of noise to average over.
     overwrite : bool
         Whether the output may be replaced.
     data : str or None
         The folder of data sets.
     exactness : int or None
-        How many samples to spend on each row, for a tighter bound.
+        How many draws to spend on each row, for a tighter bound.
     """
 
     source: str = ""
@@ -44,7 +51,7 @@ class Request:
     exactness: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitRequest:
     """What ``logpx fit`` is asked.
 
@@ -76,8 +83,21 @@ class FitRequest:
     levels: int | None
     should_stop: Callable[[], bool]
 
+    def arguments(self, out: Output) -> dict[str, Any]:
+        """Return what every kind of data passes on to its fit."""
+        return {
+            "latent": self.latent,
+            "validation": self.validation,
+            "max_time": self.time,
+            "seed": self.seed,
+            "report": out.note,
+            "progress": False if self.quiet else None,
+            "should_stop": self.should_stop,
+            "device": self.device,
+        }
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Fitted:
     """What a fit has made.
 
@@ -103,7 +123,24 @@ class Fitted:
 
 
 class Subject(ABC):
-    """A kind of data."""
+    """A kind of data.
+
+    Attributes
+    ----------
+    name : str
+        What it is, in errors.
+    rows : str
+        What its rows are called.
+    foreign : sequence of str
+        The options of ``logpx fit`` that are for another kind of data.
+    foreign_to : str
+        Which.
+    """
+
+    name: ClassVar[str]
+    rows: ClassVar[str]
+    foreign: ClassVar[Sequence[str]]
+    foreign_to: ClassVar[str]
 
     @abstractmethod
     def recognises(self, source: str) -> bool:
@@ -114,16 +151,28 @@ class Subject(ABC):
         """Tell whether a model is one of such data."""
 
     @abstractmethod
-    def check(self, request: FitRequest) -> None:
-        """Raise a `UsageError` for options that do not go together, before anything is read."""
+    def open(self, request: Request) -> Any:
+        """Open the data of a request."""
+
+    @abstractmethod
+    def files(self, source: Any) -> Iterable[str | None]:
+        """Return the files that opened data are read from, as far as there are any."""
+
+    @abstractmethod
+    def check_model(self, request: FitRequest) -> None:
+        """Raise a `UsageError` for an unknown model, or options that it does not take."""
 
     @abstractmethod
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Fit a model."""
 
     @abstractmethod
-    def score(self, model: Any, request: Request, out: Output) -> None:
-        """Write log p of every row."""
+    def score_schema(self, model: Any) -> pa.Schema:
+        """Return names and types of the columns that `score` writes."""
+
+    @abstractmethod
+    def score_columns(self, source: Any, batch: ScoredBatch) -> Mapping[str, Any]:
+        """Return the columns of the scores of a batch."""
 
     @abstractmethod
     def sample(self, model: Any, n: int, labels: str | None, request: Request, out: Output) -> None:
@@ -137,6 +186,89 @@ class Subject(ABC):
         """Write the component of every row, where there are components."""
         raise UsageError("logpx cluster is for models of tables", fix="fit a model to a table")
 
-    @abstractmethod
+    def check(self, request: FitRequest) -> None:
+        """Raise a `UsageError` for options that do not go together, before anything is read."""
+        for name in self.foreign:
+            if getattr(request, name):
+                raise UsageError(
+                    f"--{name} is for {self.foreign_to}, not for {self.name}", fix=f"leave --{name} out"
+                )
+        self.check_model(request)
+
+    def score(self, model: Any, request: Request, out: Output) -> None:
+        """Write log p of every row."""
+        from logpx.scoring import RunningMean
+        from logpx.tables import open_writer
+
+        source = self.open_other(request)
+        schema = self.score_schema(model)
+        mean, lowest = RunningMean(), math.inf
+        with open_writer(request.output, schema, request.overwrite) as writer:
+            scored = model.score(source, seed=request.seed, draws=request.draws, exactness=request.exactness)
+            for batch in scored:
+                writer.write(self.score_columns(source, batch))
+                mean.add(batch.bound.log_prob)
+                lowest = min(lowest, float(batch.bound.log_prob.min()))
+        unit = model.unit
+        value, error = unit.value(mean.value), unit.difference(mean.standard_error)
+        out.note(f"{mean.count:,} {self.rows}, mean {unit.heading(model.kind)}: {nats(value, error)}")
+        out.document(
+            {
+                "output": request.output,
+                "rows": mean.count,
+                "kind": model.kind,
+                "columns": schema.names,
+                unit.key: value,
+                "standard_error": error,
+                unit.worst: unit.value(lowest),
+                "draws": request.draws,
+                "exactness": request.exactness,
+                "seed": request.seed,
+            }
+        )
+
     def evaluate(self, model: Any, request: Request, out: Output) -> None:
         """Print the mean of log p beside baselines."""
+        evaluation = model.evaluate(
+            self.open(request), seed=request.seed, draws=request.draws, exactness=request.exactness
+        )
+        heading = evaluation.unit.heading(evaluation.kind)
+        out.text(f"{evaluation.rows:,} {self.rows}, {heading} (mean ± standard error)")
+        out.table(_comparisons(evaluation))
+        if evaluation.outside:
+            out.note(
+                f"note: {evaluation.outside:,} {self.rows} lie outside the model's support: their log p is "
+                "minus infinity, and part of the mean"
+            )
+        out.document({**evaluation.to_dict(), "unit": evaluation.unit.name, "seed": request.seed})
+
+    def open_other(self, request: Request) -> Any:
+        """Open the data of a request, unless its output would be written over them."""
+        source = self.open(request)
+        if os.path.exists(request.output):
+            for file in self.files(source):
+                if file is not None and os.path.exists(file) and os.path.samefile(file, request.output):
+                    raise UsageError(
+                        f"the output is a file of the {self.rows} that are read",
+                        file=request.output,
+                        fix="choose another name",
+                    )
+        return source
+
+
+def _comparisons(evaluation: Evaluation) -> list[dict[str, str]]:
+    unit = evaluation.unit
+    first = {
+        "model": "this model",
+        unit.column: nats(evaluation.value, evaluation.standard_error),
+        unit.gain: "",
+    }
+    others = [
+        {
+            "model": name,
+            unit.column: nats(other.value, other.standard_error),
+            unit.gain: nats(other.gain, other.gain_standard_error),
+        }
+        for name, other in evaluation.baselines.items()
+    ]
+    return [first, *others]

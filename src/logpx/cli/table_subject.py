@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,21 @@ from logpx.cli.subject import FitRequest, Fitted, Request, Subject
 from logpx.errors import UsageError
 
 if TYPE_CHECKING:
-    from logpx.tables import Evaluation, Schema, Table, TableFitResult, TableModel
+    import pyarrow as pa
+
+    from logpx.scoring import ScoredBatch
+    from logpx.tables import Schema, Table, TableFitResult, TableModel
 
 __all__ = ["TableSubject"]
 
 
 class TableSubject(Subject):
     """CSV and Parquet files; any source that nothing else recognises."""
+
+    name = "a table"
+    rows = "rows"
+    foreign = ("data", "dequantisation", "conditional", "levels")
+    foreign_to = "images"
 
     def recognises(self, source: str) -> bool:
         """Take every source: what is no table is refused with an error of tables."""
@@ -30,15 +37,21 @@ class TableSubject(Subject):
 
         return isinstance(model, TableModel)
 
-    def check(self, request: FitRequest) -> None:
-        """Refuse the options of images, and unknown models."""
-        from logpx.tables.fitting.families import family_named
+    def open(self, request: Request) -> Table:
+        """Open a table."""
+        from logpx.tables import open_table
 
-        for name in ("data", "dequantisation", "conditional", "levels"):
-            if getattr(request, name):
-                raise UsageError(f"--{name} is for images, not for a table", fix=f"leave --{name} out")
-        if request.model != "auto":
-            family_named(request.model)
+        return open_table(request.source)
+
+    def files(self, source: Table) -> Iterable[str | None]:
+        """Return the files of a table."""
+        return [part.file for part in source.parts]
+
+    def check_model(self, request: FitRequest) -> None:
+        """Refuse unknown models, and sizes that the model does not have."""
+        from logpx.tables import FAMILIES
+
+        FAMILIES.check_options(request.model, {"components": request.components, "latent": request.latent})
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Inspect the columns, and fit and choose a model."""
@@ -52,61 +65,29 @@ class TableSubject(Subject):
             request.model,
             schema=schema,
             components=request.components,
-            latent=request.latent,
-            validation=request.validation,
-            max_time=request.time,
-            seed=request.seed,
-            report=out.note,
-            progress=False if request.quiet else None,
-            should_stop=request.should_stop,
-            device=request.device,
+            **request.arguments(out),
         )
         columns = [column.model_dump(mode="json") for column in schema.columns]
         return Fitted(
-            result.model,
-            {"source": request.source, **result.to_dict()},
-            {"schema": columns},
-            [f"note: {note}" for note in result.notes],
-            _summary(result),
+            model=result.model,
+            metrics={"source": request.source, **result.to_dict()},
+            document={"schema": columns},
+            notes=[f"note: {note}" for note in result.notes],
+            summary=_summary(result),
         )
 
-    def score(self, model: TableModel, request: Request, out: Output) -> None:
-        """Write log p of every row of a table."""
-        import torch
+    def score_schema(self, model: TableModel) -> pa.Schema:
+        """Name the column after what the number is: a bound has a standard error."""
+        import pyarrow as pa
 
-        from logpx.tables import open_table, open_writer
-        from logpx.training.means import RunningMean
+        names = ["log_prob"] if model.kind == "exact" else ["log_prob_lower", "log_prob_se"]
+        return pa.schema([(name, pa.float64()) for name in names])
 
-        source = open_table(request.source)
-        _refuse_own_input(source, request.output)
-        exact = model.kind == "exact"
-        names = ["log_prob"] if exact else ["log_prob_lower", "log_prob_se"]
-        mean, lowest = RunningMean(), math.inf
-        with open_writer(request.output, names, request.overwrite) as writer:
-            scored = model.score(source, seed=request.seed, draws=request.draws, exactness=request.exactness)
-            for batch in scored:
-                values = (
-                    [batch.log_prob]
-                    if batch.standard_error is None
-                    else [batch.log_prob, batch.standard_error]
-                )
-                writer.write(dict(zip(names, values, strict=True)))
-                mean.add(torch.from_numpy(batch.log_prob))
-                lowest = min(lowest, float(batch.log_prob.min()))
-        out.note(f"{mean.count:,} rows, mean {names[0]} {nats(mean.value, mean.standard_error)} nats")
-        out.document(
-            {
-                "output": request.output,
-                "rows": mean.count,
-                "kind": model.kind,
-                "columns": names,
-                "mean": mean.value,
-                "standard_error": mean.standard_error,
-                "lowest": lowest,
-                "exactness": request.exactness,
-                "seed": request.seed,
-            }
-        )
+    def score_columns(self, source: Table, batch: ScoredBatch) -> dict[str, Any]:
+        """Return log p, or its bound with the standard error."""
+        if batch.standard_error is None:
+            return {"log_prob": batch.log_prob}
+        return {"log_prob_lower": batch.log_prob, "log_prob_se": batch.standard_error}
 
     def sample(self, model: TableModel, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
@@ -123,10 +104,9 @@ class TableSubject(Subject):
 
     def impute(self, model: TableModel, draws: int | None, request: Request, out: Output) -> None:
         """Write a table with its missing cells filled in."""
-        from logpx.tables import open_table, open_writer
+        from logpx.tables import open_writer
 
-        source = open_table(request.source)
-        _refuse_own_input(source, request.output)
+        source = self.open_other(request)
         form = model.impute_schema(source, draws)
         with open_writer(request.output, form, request.overwrite) as writer:
             for batch in model.impute_table(source, draws, request.seed):
@@ -149,10 +129,9 @@ class TableSubject(Subject):
         import numpy as np
         import pyarrow as pa
 
-        from logpx.tables import open_table, open_writer
+        from logpx.tables import open_writer
 
-        source = open_table(request.source)
-        _refuse_own_input(source, request.output)
+        source = self.open_other(request)
         count = model.clusters
         each = [f"probability_{index}" for index in range(count)] if probabilities else []
         form = pa.schema(
@@ -174,22 +153,6 @@ class TableSubject(Subject):
                 "seed": request.seed,
             }
         )
-
-    def evaluate(self, model: TableModel, request: Request, out: Output) -> None:
-        """Print nats per row beside the baselines."""
-        evaluation = model.evaluate(
-            request.source, seed=request.seed, draws=request.draws, exactness=request.exactness
-        )
-        name = "log p(x)" if evaluation.kind == "exact" else "log p(x), lower bound"
-        out.text(f"{evaluation.rows:,} rows, {name}, nats per row (mean ± standard error)")
-        out.table(_rows(evaluation))
-        if evaluation.outside:
-            out.note(
-                f"note: {evaluation.outside:,} rows lie outside the model's support: their log p is minus "
-                "infinity, and part of the mean"
-            )
-        asked = {"unit": "nats per row", "exactness": request.exactness, "seed": request.seed}
-        out.document({**evaluation.to_dict(), **asked})
 
 
 def _schema(source: Table, columns: str | None, schema: str | None, seed: int) -> Schema:
@@ -213,28 +176,3 @@ def _summary(result: TableFitResult) -> list[str]:
     value = nats(chosen.validation, chosen.standard_error)
     what = f"{chosen.model} on {chosen.scales} scales" + (f" ({chosen.note})" if chosen.note else "")
     return [what, f"mean {name} of {result.validation_rows:,} rows set aside: {value} nats per row"]
-
-
-def _refuse_own_input(table: Table, output: str) -> None:
-    for part in table.parts:
-        if part.file is not None and os.path.exists(output) and os.path.samefile(part.file, output):
-            raise UsageError(
-                "the output is a file of the table that is read", file=output, fix="choose another name"
-            )
-
-
-def _rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    first = {
-        "model": "this model",
-        "log p": nats(evaluation.mean, evaluation.standard_error),
-        "this model is better by": "",
-    }
-    others = [
-        {
-            "model": name,
-            "log p": nats(other.mean, other.standard_error),
-            "this model is better by": nats(other.gain, other.gain_standard_error),
-        }
-        for name, other in evaluation.baselines.items()
-    ]
-    return [first, *others]

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from logpx.configuration import Configured
 from logpx.distributions import Distribution, LowerBound
 from logpx.errors import UsageError
-from logpx.images.noise import Noise
 from logpx.images.preprocessing import IdentityPixels, LogitPixels
-from logpx.latent.log_weights import iwae, iwae_error
+from logpx.scoring import LogOfMean, MeanOfLogs, Noise, Pool
 from logpx.transforms import Transform
 
 __all__ = ["Dequantisation", "NoDequantisation", "UniformDequantisation"]
@@ -85,20 +84,14 @@ class Dequantisation(Configured, nn.Module):
         exactness
             In place of the average, the log of the mean of so many weights: a tighter bound.
         """
-        log_weights = torch.stack(
-            [
-                self.log_weight(density, units, x, context, replace(source, draw=draw))
-                for draw in range(exactness or draws or 1)
-            ]
-        ).double()
-        if exactness is not None:
-            return LowerBound(iwae(log_weights), iwae_error(log_weights))
-        count = len(log_weights)
-        spread = log_weights.std(0) if count > 1 else torch.full_like(log_weights[0], torch.nan)
-        return LowerBound(log_weights.mean(0), spread / count**0.5)
+        pool: Pool = MeanOfLogs() if exactness is None else LogOfMean()
+        for draw in range(exactness or draws or 1):
+            own = replace(source, draw=draw)
+            pool.add_log_weights(self.log_weight(density, units, x, context, own).double())
+        return pool.bound()
 
-    def noises(self, draws: int) -> int | None:
-        """Return over how many noises to average where `draws` are asked for; None where there are none."""
+    def own_draws(self, draws: int) -> int | None:
+        """Return how many draws of noise to average over where `draws` are asked for; None without noise."""
         return draws
 
     def kind(self, density: Distribution) -> str:
@@ -167,7 +160,7 @@ class NoDequantisation(Dequantisation):
         bound = density.log_prob_lower(x, exactness or draws, source.seed or 0, context, source.first)
         return LowerBound(bound.log_prob.double(), bound.standard_error.double())
 
-    def noises(self, draws: int) -> int | None:
+    def own_draws(self, draws: int) -> int | None:
         """Return None: the distribution decides on its draws."""
         return None
 

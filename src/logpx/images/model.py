@@ -14,17 +14,15 @@ from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.images.dequantisation import Dequantisation, UniformDequantisation
-from logpx.images.evaluation import ImageEvaluation, ScoredImages, Tally
-from logpx.images.noise import Noise
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.images.sampling import sample_images
-from logpx.images.units import bits_per_dimension
+from logpx.scoring import BitsPerDimension, Evaluation, Noise, ScoredBatch, Tally, sample_blocks
 from logpx.transforms import Transform
 
 __all__ = ["ImageModel"]
 
 _CHUNK = 256
+_SAMPLED_AT_ONCE = 64
 _START_ROWS = 512
 
 
@@ -74,6 +72,7 @@ class ImageModel(Distribution):
         levels: int = 256,
         dequantisation: Dequantisation | None = None,
         preprocessing: Transform | None = None,
+        *,
         classes: Sequence[str] | None = None,
         baselines: Mapping[str, Distribution] | None = None,
     ) -> None:
@@ -96,6 +95,11 @@ class ImageModel(Distribution):
         self.preprocessing, self.dequantisation = units, noise
         self.classes = None if classes is None else list(classes)
         self.baselines = nn.ModuleDict(dict(baselines or {}))
+
+    @property
+    def unit(self) -> BitsPerDimension:
+        """What evaluations are reported in."""
+        return BitsPerDimension(self.event_shape)
 
     @property
     def kind(self) -> str:
@@ -143,8 +147,8 @@ class ImageModel(Distribution):
         first
             The number of images before these.
         exactness
-            A number K of samples for one importance-weighted bound in place of the average: the log of the
-            mean over K noises, or K draws of a distribution of levels. The more, the nearer to log p(x), in
+            A number K of draws for one importance-weighted bound in place of the average: the log of the
+            mean over K draws of noise, or of a distribution of levels. The more, the nearer to log p(x), in
             memory that hardly grows.
 
         Returns
@@ -193,7 +197,7 @@ class ImageModel(Distribution):
 
     def score(
         self, source: Any, seed: int = 0, draws: int = 8, exactness: int | None = None
-    ) -> Iterator[ScoredImages]:
+    ) -> Iterator[ScoredBatch]:
         """Score images, anything that `open_images` takes, in memory that does not grow with their number.
 
         Parameters
@@ -212,14 +216,15 @@ class ImageModel(Distribution):
         DataError
             If the images have another shape, levels or, for a model of classes, no labels.
         """
+        own = self.dequantisation.own_draws(draws)
         for start, x, context in self._batches(source):
-            bound = self.log_prob_lower(x, self.dequantisation.noises(draws), seed, context, start, exactness)
-            yield ScoredImages(start, bound, bits_per_dimension(bound.log_prob, self.event_shape))
+            bound = self.log_prob_lower(x, own, seed, context, start, exactness=exactness)
+            yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
 
     @torch.no_grad()
     def evaluate(
         self, source: Any, seed: int = 0, draws: int = 1, exactness: int | None = None
-    ) -> ImageEvaluation:
+    ) -> Evaluation:
         """Return the mean bits per dimension of images and its standard error, beside the baselines.
 
         Parameters
@@ -227,11 +232,14 @@ class ImageModel(Distribution):
         source, seed, draws, exactness
             As in `score`.
         """
-        tally = Tally(self.event_shape, cast(Mapping[str, Distribution], self.baselines))
-        noises = self.dequantisation.noises(draws)
+        baselines = cast(Mapping[str, Distribution], self.baselines)
+        tally = Tally(baselines, self.unit)
+        own = self.dequantisation.own_draws(draws)
         for start, x, context in self._batches(source):
-            tally.add(x, self.log_prob_lower(x, noises, seed, context, start, exactness).log_prob)
-        return tally.evaluation(self.kind, noises if exactness is None else None, exactness)
+            bound = self.log_prob_lower(x, own, seed, context, start, exactness=exactness)
+            others = {name: other.log_prob(x).double().cpu() for name, other in baselines.items()}
+            tally.add(bound.log_prob, others)
+        return tally.evaluation(self.kind, own if exactness is None else None, exactness)
 
     @torch.no_grad()
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
@@ -242,9 +250,21 @@ class ImageModel(Distribution):
         """
         n = checked_count(n)
         self.check_context(context, (n,))
-        z = sample_images(self.flow, n, context, seed)
-        y = torch.cat([self.preprocessing.inverse(part)[0] for part in torch.split(z, _CHUNK)]) if n else z
+        blocks = sample_blocks(self.flow, n, _SAMPLED_AT_ONCE, context, seed=seed)
+        parts = [self.preprocessing.inverse(z)[0] for z in blocks]
+        y = torch.cat(parts) if parts else torch.empty(0, *self.event_shape)
         return y.floor().clamp(0, self.levels - 1).to(torch.uint8)
+
+    def beside(self, baselines: Mapping[str, Distribution]) -> ImageModel:
+        """Return a model of the same parts that `evaluate` puts beside simple distributions of the images."""
+        return ImageModel(
+            self.flow,
+            self.levels,
+            self.dequantisation,
+            self.preprocessing,
+            classes=self.classes,
+            baselines=baselines,
+        )
 
     def context_of(self, labels: Tensor | Sequence[int]) -> Tensor:
         """Return labels one-hot, shape ``(n, context_features)``.

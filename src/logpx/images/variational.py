@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from logpx.images.dequantisation import Dequantisation
-from logpx.images.noise import Noise
 from logpx.nets import ConvolutionalResNet
+from logpx.scoring import Noise
 from logpx.transforms import Chain, Checkerboard, Coupling, Logit, Sigmoid
 
 __all__ = ["VariationalDequantisation"]
@@ -90,7 +90,13 @@ class VariationalDequantisation(Dequantisation):
     """
 
     def __init__(
-        self, event_shape: Sequence[int], levels: int = 256, layers: int = 4, width: int = 16, blocks: int = 1
+        self,
+        event_shape: Sequence[int],
+        levels: int = 256,
+        layers: int = 4,
+        width: int = 16,
+        *,
+        blocks: int = 1,
     ) -> None:
         super().__init__()
         shape = tuple(event_shape)

@@ -40,7 +40,7 @@ def read_details(folder: str | os.PathLike[str]) -> Details:
     Raises
     ------
     ModelFolderError
-        If the folder is missing, foreign, corrupt, incomplete or of a newer format; names the file.
+        If the folder is missing, foreign, corrupt, incomplete or of another format version; names the file.
     """
     path = locate(folder)
     read_config(path)

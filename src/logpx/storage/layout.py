@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 FORMAT = "logpx model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 CONFIG = "config.json"
 SCHEMA = "schema.json"
@@ -51,7 +51,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ModelFolderError
-        If the folder is missing, is no model, or has a newer format.
+        If the folder is missing, is no model, or has another format version.
     """
     try:
         is_folder, has_config = folder.is_dir(), (folder / CONFIG).exists()
@@ -74,10 +74,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     version = config.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ModelFolderError(f"the format version is {version!r}", file=file, fix=DAMAGED)
-    if version > FORMAT_VERSION:
+    if version != FORMAT_VERSION:
+        newer, wrote = version > FORMAT_VERSION, config.get("logpx_version")
+        older = f"fit the model again, or load it with logpx {wrote}, which wrote it"
         raise ModelFolderError(
-            f"format version {version}, newer than this logpx reads ({FORMAT_VERSION})",
+            f"format version {version}, {'newer' if newer else 'older'} than the one that this logpx reads "
+            f"({FORMAT_VERSION})",
             file=file,
-            fix="pip install --upgrade logpx",
+            fix="pip install --upgrade logpx" if newer else older,
         )
     return config

@@ -34,7 +34,7 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
     Raises
     ------
     ModelFolderError
-        If the folder is missing, foreign, corrupt, incomplete or of a newer format; names the file.
+        If the folder is missing, foreign, corrupt, incomplete or of another format version; names the file.
     UsageError
         If the device does not exist here.
     """

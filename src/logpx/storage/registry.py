@@ -9,7 +9,7 @@ from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import class_name
 from logpx.distributions import likelihoods
 from logpx.tables import scales
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.density import TableDensity
@@ -129,16 +129,16 @@ _CLASSES: tuple[type[Any], ...] = (
     images.UniformDequantisation,
     images.UniformLevels,
     images.VariationalDequantisation,
-    Columns,
+    ColumnScales,
     Labels,
     Support,
     TableDensity,
     TableModel,
     scales.Asinh,
-    scales.Cells,
+    scales.CellHistogram,
     scales.Codes,
     scales.Log,
-    scales.Logit,
+    scales.LogOdds,
     scales.QuantileSpline,
     scales.Standard,
 )

@@ -1,38 +1,34 @@
 """Tables: reading, schema, the way between columns and tensors, and the model of a table."""
 
 from logpx.tables.clusters import ClusteredBatch
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.density import TableDensity
-from logpx.tables.evaluation import Comparison, Evaluation
-from logpx.tables.fitting.families import FAMILIES
+from logpx.tables.families.families import FAMILIES
 from logpx.tables.fitting.fit import TableFitResult, fit_table
-from logpx.tables.model import ScoredBatch, TableModel
-from logpx.tables.reading.sources import open_table
-from logpx.tables.reading.table import Batch, Matrices, Table
+from logpx.tables.model import TableModel
+from logpx.tables.reading.table import Matrices, Table, TableBatch
 from logpx.tables.schema.inference import infer_schema
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix
 from logpx.tables.schema.overrides import parse_columns
 from logpx.tables.schema.schema import Column, Schema
-from logpx.tables.writing.writer import TableWriter, open_writer
+from logpx.tables.sources import open_table
+from logpx.tables.writer import TableWriter, open_writer
 
 __all__ = [
     "FAMILIES",
-    "Batch",
     "ClusteredBatch",
     "Column",
-    "Columns",
-    "Comparison",
-    "Evaluation",
+    "ColumnScales",
     "Kind",
     "Labels",
     "Matrices",
     "Schema",
-    "ScoredBatch",
     "Support",
     "Table",
+    "TableBatch",
     "TableDensity",
     "TableFitResult",
     "TableModel",

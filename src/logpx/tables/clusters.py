@@ -10,8 +10,9 @@ import numpy.typing as npt
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.latent import LatentMixture
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.density import TableDensity
+from logpx.tables.families.families import FAMILIES
 
 __all__ = ["ClusteredBatch", "mixture_of"]
 
@@ -44,7 +45,7 @@ class ClusteredBatch:
         return highest
 
 
-def mixture_of(density: Distribution) -> tuple[Columns, LatentMixture]:
+def mixture_of(density: Distribution) -> tuple[ColumnScales, LatentMixture]:
     """Return the mixture of a table model, and the maps of the columns that it is about.
 
     Raises
@@ -53,8 +54,9 @@ def mixture_of(density: Distribution) -> tuple[Columns, LatentMixture]:
         If the model is no mixture.
     """
     if not isinstance(density, TableDensity) or not isinstance(density.model, LatentMixture):
+        mixtures = FAMILIES.fix(lambda family: "components" in family.options)
         raise UsageError(
             "the model is no mixture, so there are no clusters",
-            fix="fit one: --model gmm or mppca, perhaps with --components",
+            fix=f"fit one: {mixtures}, perhaps with --components",
         )
     return density.columns, density.model

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 
 __all__ = ["TableDensity"]
@@ -35,13 +35,13 @@ class TableDensity(Distribution):
     Examples
     --------
     >>> from logpx.distributions import StandardNormal
-    >>> from logpx.tables import Columns, Support
-    >>> columns = Columns.standard([[-10.0], [10.0]], [Support()])
+    >>> from logpx.tables import ColumnScales, Support
+    >>> columns = ColumnScales.standard([[-10.0], [10.0]], [Support()])
     >>> TableDensity(columns, StandardNormal(1)).log_prob(torch.zeros(1, 1))
     tensor([-3.2215], dtype=torch.float64)
     """
 
-    def __init__(self, columns: Columns, model: Distribution) -> None:
+    def __init__(self, columns: ColumnScales, model: Distribution) -> None:
         super().__init__(model.event_shape)
         self.columns = columns
         self.model = model

@@ -3,89 +3,126 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
-from logpx.tables.cells import stored
+from logpx.tables.arrow_columns import arrow_array, arrow_schema
+from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows
-from logpx.tables.reading.table import Batch, Table
+from logpx.tables.families.families import FAMILIES
+from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix, whole_table
-from logpx.tables.schema.schema import Column
+from logpx.tables.schema.schema import Column, Schema
 
-if TYPE_CHECKING:
-    from logpx.tables.model import TableModel
-
-__all__ = ["DRAW", "filled_batches", "filled_schema"]
+__all__ = ["DRAW", "Filling"]
 
 DRAW = "draw"
 _BATCH_ROWS = 16384
 
 
-def filled_schema(model: TableModel, table: Table, draws: int | None) -> pa.Schema:
-    """Return names and types of a completed table: those of the table, and the number of the draw.
+class Filling:
+    """What fills in the missing cells of tables.
 
-    Raises
-    ------
-    UsageError
-        If the table has a column of that name.
+    Parameters
+    ----------
+    schema
+        The columns.
+    supports
+        Bounds and grids of those that are modelled.
+    density
+        The distribution of dequantised rows.
     """
-    known = dict(zip(model.schema.modelled_names, model.arrow_schema.types, strict=True))
-    fields = [(name, known.get(name, kind.arrow)) for name, kind in table.types.items()]
-    if draws is None:
-        return pa.schema(fields)
-    if DRAW in table.types:
-        raise UsageError(
-            "the table has a column of the name that the number of the draw is written to",
-            column=DRAW,
-            fix="rename the column",
-        )
-    return pa.schema([(DRAW, pa.int64()), *fields])
 
+    def __init__(self, schema: Schema, supports: Supports, density: Distribution) -> None:
+        self._schema, self._supports, self._density = schema, supports, density
+        self._types = arrow_schema(schema, supports).types
 
-def filled_batches(model: TableModel, table: Table, draws: int | None, seed: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a completed table, or of several that were drawn, one after another."""
-    form = filled_schema(model, table, draws)
-    read = whole_table(table, model.schema)
-    for draw in [None] if draws is None else range(draws):
-        for batch in read.batches(_BATCH_ROWS):
-            cells = _filled(model, batch, draw, seed)
+    def schema(self, table: Table, draws: int | None) -> pa.Schema:
+        """Return names and types of a completed table: those of the table, and the number of the draw.
+
+        Raises
+        ------
+        UsageError
+            If the table has a column of that name.
+        """
+        known = dict(zip(self._schema.modelled_names, self._types, strict=True))
+        fields = [(name, known.get(name, kind.arrow)) for name, kind in table.types.items()]
+        if draws is None:
+            return pa.schema(fields)
+        if DRAW in table.types:
+            raise UsageError(
+                "the table has a column of the name that the number of the draw is written to",
+                column=DRAW,
+                fix="rename the column",
+            )
+        return pa.schema([(DRAW, pa.int64()), *fields])
+
+    def batches(self, table: Table, draws: int | None, seed: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a completed table, or of several that were drawn, one after another.
+
+        Raises
+        ------
+        UsageError
+            If a cell is missing, and the density cannot tell what it was.
+        """
+        form = self.schema(table, draws)
+        read = whole_table(table, self._schema)
+        for draw in [None] if draws is None else range(draws):
+            for batch in read.batches(_BATCH_ROWS):
+                cells = self._filled(batch, draw, seed)
+                if draw is not None:
+                    cells[DRAW] = pa.array(np.full(batch.rows, draw + 1))
+                yield pa.RecordBatch.from_arrays([cells[name] for name in form.names], schema=form)
+
+    def _filled(self, batch: TableBatch, draw: int | None, seed: int) -> dict[str, pa.Array]:
+        x, gone = self._completed(batch, draw, seed)
+        cells = {name: batch.columns.column(name) for name in batch.names}
+        for index, (column, form) in enumerate(zip(self._schema.modelled, self._types, strict=True)):
+            own, mask = _as(cells[column.name], form, column, batch), gone[:, index]
+            if mask.any():
+                values = np.where(mask, x[:, index], 0.0)
+                own = pc.if_else(pa.array(mask), arrow_array(values, column, form), own)
+            cells[column.name] = own
+        for column in self._schema.columns:
+            if column.kind is Kind.CONSTANT and column.name in cells:
+                own = cells[column.name]
+                cells[column.name] = own.fill_null(pa.scalar(column.value).cast(own.type))
+        return cells
+
+    def _completed(
+        self, batch: TableBatch, draw: int | None, seed: int
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Return the numbers of a batch with no cell missing, and which were."""
+        matrix = to_matrix(batch, self._schema, missing=True, unknown=True)
+        x = torch.from_numpy(matrix).to(self._density._like().device)
+        gone = x.isnan()
+        holes = gone.any(1)
+        if bool(holes.any()):
+            self._require_able()
+            known, words = x, None
             if draw is not None:
-                cells[DRAW] = pa.array(np.full(batch.rows, draw + 1))
-            yield pa.RecordBatch.from_arrays([cells[name] for name in form.names], schema=form)
+                known = self._supports.dequantise(x, seed=seed, first_row=batch.start, draw=draw)
+                words = (seed, draw, batch.start)
+            filled = self._supports.snap(completed_rows(self._density, known[holes], words))
+            x[holes] = torch.where(gone[holes], filled, x[holes])
+        return x.numpy(force=True), gone.numpy(force=True)
+
+    def _require_able(self) -> None:
+        if not self._density.allows_missing:
+            raise UsageError(
+                "the model cannot tell what is missing",
+                fix=f"fit one that can: {FAMILIES.fix(lambda family: family.allows_missing)}",
+            )
 
 
-def _filled(model: TableModel, batch: Batch, draw: int | None, seed: int) -> dict[str, pa.Array]:
-    x = torch.from_numpy(to_matrix(batch, model.schema, missing=True, unknown=True)).to(model.device)
-    gone = x.isnan()
-    holes = gone.any(1)
-    if bool(holes.any()):
-        known, words = x, None
-        if draw is not None:
-            known = model.supports.dequantise(x, seed=seed, first_row=batch.start, draw=draw)
-            words = (seed, draw, batch.start)
-        filled = model.supports.snap(completed_rows(model.density, known[holes], words))
-        x[holes] = torch.where(gone[holes], filled, x[holes])
-    cells = {name: batch.columns.column(name) for name in batch.names}
-    for index, (column, form) in enumerate(zip(model.schema.modelled, model.arrow_schema.types, strict=True)):
-        own, mask = _as(cells[column.name], form, column, batch), gone[:, index].numpy(force=True)
-        if mask.any():
-            values = np.where(mask, x[:, index].numpy(force=True), 0.0)
-            own = pc.if_else(pa.array(mask), stored(values, column, form), own)
-        cells[column.name] = own
-    for column in model.schema.columns:
-        if column.kind is Kind.CONSTANT and column.name in cells:
-            own = cells[column.name]
-            cells[column.name] = own.fill_null(pa.scalar(column.value).cast(own.type))
-    return cells
-
-
-def _as(cells: pa.Array, form: pa.DataType, column: Column, batch: Batch) -> pa.Array:
+def _as(cells: pa.Array, form: pa.DataType, column: Column, batch: TableBatch) -> pa.Array:
     """Return cells in the form in which they are written; only whole numbers can fail to have it."""
     if cells.type == form:
         return cells

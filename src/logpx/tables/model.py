@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.distributions import Distribution
-from logpx.distributions.seeding import checked_count, checked_seed, derived_seed
+from logpx.distributions import Distribution, LowerBound
+from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.tables.bounds import Effort
-from logpx.tables.cells import stored, stored_type
+from logpx.scoring import Evaluation, NatsPerRow, ScoredBatch, Tally, sample_blocks
+from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
-from logpx.tables.evaluation import Evaluation, Tally
-from logpx.tables.filling import filled_batches, filled_schema
+from logpx.tables.effort import Effort
+from logpx.tables.filling import Filling
 from logpx.tables.reading.frame_part import with_names
-from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
+from logpx.tables.sources import open_table
 
-__all__ = ["ScoredBatch", "TableModel"]
+__all__ = ["TableModel"]
 
 _BATCH_ROWS = 65536
-_BLOCK_ROWS = 4096
-
-
-@dataclass(frozen=True)
-class ScoredBatch:
-    """The scores of consecutive rows.
-
-    Attributes
-    ----------
-    start : int
-        The number of rows before the batch.
-    log_prob : ndarray of float64
-        Exact log p(x), or its lower bound, in nats; one number per row.
-    standard_error : ndarray of float64 or None
-        Standard error of the bound's estimate; None where log p(x) is exact.
-    """
-
-    start: int
-    log_prob: npt.NDArray[np.float64]
-    standard_error: npt.NDArray[np.float64] | None
 
 
 class TableModel(Configured, nn.Module):
@@ -97,6 +75,11 @@ class TableModel(Configured, nn.Module):
         self.supports = Supports.of(self.schema.modelled)
 
     @property
+    def unit(self) -> NatsPerRow:
+        """What evaluations are reported in."""
+        return NatsPerRow()
+
+    @property
     def kind(self) -> str:
         """What the reported numbers are: ``exact``, or ``lower bound``.
 
@@ -105,15 +88,40 @@ class TableModel(Configured, nn.Module):
         return "lower bound" if self.supports.gridded else self.density.kind
 
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
-        """Return log p of the rows of a table, a frame or an array; see `score` for files larger than memory.
+        """Return log p of the rows of a table, a frame or an array: what `kind` says.
+
+        The first part of `log_prob_lower`, and as well an iterator for tables larger than memory: `score`.
 
         Returns
         -------
         Tensor
             Shape ``(n,)``, float64, in nats: exact, or a lower bound, as `kind` says.
         """
-        scored = [batch.log_prob for batch in self.score(rows, seed, draws, exactness)]
-        return torch.from_numpy(np.concatenate(scored))
+        return self.log_prob_lower(rows, draws, seed, exactness).log_prob
+
+    def log_prob_lower(
+        self, rows: Any, draws: int = 8, seed: int = 0, exactness: int | None = None
+    ) -> LowerBound:
+        """Return a lower bound of log p of the rows with the standard error of its estimate.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`, of which scores fit in memory.
+        draws, seed, exactness
+            As in `score`.
+
+        Returns
+        -------
+        LowerBound
+            In nats, float64. Where `kind` is ``exact``, log p itself and zeros; else the standard error is
+            NaN where a bound is of one draw only.
+        """
+        bounds = [batch.bound for batch in self.score(rows, seed, draws, exactness)]
+        return LowerBound(
+            torch.cat([bound.log_prob for bound in bounds]),
+            torch.cat([bound.standard_error for bound in bounds]),
+        )
 
     @torch.no_grad()
     def score(
@@ -126,13 +134,13 @@ class TableModel(Configured, nn.Module):
         rows
             Anything that `open_table` takes, or a `Table`.
         seed
-            Seed of noises and draws; those of a row depend on the seed and its number alone.
+            Seed of the draws of noise and of z; those of a row depend on the seed and its number alone.
         draws
-            How many noises the bound is averaged over, where columns are on a grid.
+            How many draws of noise the bound is averaged over, where columns are on a grid.
         exactness
-            How many samples to spend on a row, for a tighter bound: draws of z, or noises within the cell of
-            a grid whose probabilities, in place of their logarithms, are averaged, or both. In expectation
-            the bound rises with it to log p. Unused where log p is exact.
+            How many draws to spend on a row, for a tighter bound: of z, or of noise within the cell of a grid
+            whose probabilities, in place of their logarithms, are averaged, or both. In expectation the bound
+            rises with it to log p. Unused where log p is exact.
 
         Raises
         ------
@@ -141,11 +149,11 @@ class TableModel(Configured, nn.Module):
         UsageError
             If draws or exactness is no whole number from 1 on.
         """
-        effort, exact = self._effort(draws, exactness), self.kind == "exact"
+        effort = self._effort(draws, exactness)
         for start, x in self._matrices(rows):
             (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), start)
-            error = None if exact else found.standard_error.numpy(force=True)
-            yield ScoredBatch(start, found.log_prob.numpy(force=True), error)
+            bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
+            yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
 
     @torch.no_grad()
     def evaluate(self, rows: Any, seed: int = 0, draws: int = 1, exactness: int | None = None) -> Evaluation:
@@ -155,13 +163,14 @@ class TableModel(Configured, nn.Module):
         """
         effort = self._effort(draws, exactness)
         baselines: Any = dict(self.baselines.items())
-        tally = Tally(baselines)
+        tally = Tally(baselines, self.unit)
         for start, x in self._matrices(rows):
             densities = [self.density, *baselines.values()]
             found = effort.bounds(densities, self.supports, x, _checked_seed(seed), start)
             own, *others = (bound.log_prob for bound in found)
             tally.add(own, dict(zip(baselines, others, strict=True)))
-        return tally.evaluation(self.kind)
+        averaged = effort.noise_draws if self.supports.gridded and exactness is None else None
+        return tally.evaluation(self.kind, averaged, exactness)
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0) -> pa.Table:
@@ -173,26 +182,20 @@ class TableModel(Configured, nn.Module):
     def sample_table(self, n: int, seed: int = 0) -> Iterator[pa.RecordBatch]:
         """Draw synthetic rows in batches: modelled columns on their grids and within their bounds."""
         n = checked_count(n)
-        seed = _checked_seed(seed)
-        for start in range(0, n, _BATCH_ROWS):
-            wanted = min(_BATCH_ROWS, n - start)
-            blocks = [self._sample_block(start + row, seed) for row in range(0, wanted, _BLOCK_ROWS)]
-            x = self.supports.snap(torch.cat(blocks)[:wanted]).numpy(force=True)
-            forms = self.arrow_schema.types
+        blocks = sample_blocks(self.density, n, BLOCK_ROWS, seed=_checked_seed(seed))
+        forms = self.arrow_schema.types
+        while several := list(itertools.islice(blocks, _BATCH_ROWS // BLOCK_ROWS)):
+            x = self.supports.snap(torch.cat(several)).numpy(force=True)
             arrays = [
-                stored(x[:, index], column, forms[index]) for index, column in enumerate(self.schema.modelled)
+                arrow_array(values, column, form)
+                for values, column, form in zip(x.T, self.schema.modelled, forms, strict=True)
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
-
-    def _sample_block(self, start: int, seed: int) -> Tensor:
-        # Always a whole block: arithmetic on other numbers of rows would round differently.
-        return self.density.sample(_BLOCK_ROWS, seed=derived_seed(seed, start // _BLOCK_ROWS))
 
     @property
     def arrow_schema(self) -> pa.Schema:
         """Names and types of sampled columns."""
-        pairs = zip(self.schema.modelled, self.supports.supports, strict=True)
-        return pa.schema([(column.name, stored_type(column, support)) for column, support in pairs])
+        return arrow_schema(self.schema, self.supports)
 
     def impute(self, rows: Any, draws: int | None = None, seed: int = 0) -> pa.Table:
         """Return a table with its missing cells filled in; see `impute_table`."""
@@ -201,7 +204,7 @@ class TableModel(Configured, nn.Module):
 
     def impute_schema(self, rows: Any, draws: int | None = None) -> pa.Schema:
         """Return names and types of the columns of `impute_table`."""
-        return filled_schema(self, self._checked(rows), draws)
+        return self._filling.schema(self._checked(rows), draws)
 
     @torch.no_grad()
     def impute_table(self, rows: Any, draws: int | None = None, seed: int = 0) -> Iterator[pa.RecordBatch]:
@@ -227,7 +230,7 @@ class TableModel(Configured, nn.Module):
         """
         if draws is not None and checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
-        yield from filled_batches(self, self._checked(rows), draws, _checked_seed(seed))
+        yield from self._filling.batches(self._checked(rows), draws, _checked_seed(seed))
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
@@ -240,7 +243,7 @@ class TableModel(Configured, nn.Module):
         UsageError
             If the model is no mixture.
         """
-        draws = self._effort(draws).noises
+        draws = self._effort(draws).noise_draws
         columns, mixture = mixture_of(self.density)
         for start, x in self._matrices(rows):
             shares = x.new_zeros(len(x), mixture.components)
@@ -258,6 +261,10 @@ class TableModel(Configured, nn.Module):
     def device(self) -> torch.device:
         """Where the model is."""
         return self.density._like().device
+
+    @property
+    def _filling(self) -> Filling:
+        return Filling(self.schema, self.supports, self.density)
 
     def _effort(self, draws: int, exactness: int | None = None) -> Effort:
         exact = self.density.kind == "exact"

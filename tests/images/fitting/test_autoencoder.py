@@ -84,10 +84,14 @@ def test_classes():
 @pytest.mark.parametrize(
     ("model", "options", "text"),
     [
-        ("vae", {"dequantisation": "uniform"}, "dequantisation is 'uniform', but vae takes whole levels"),
-        ("vae", {"alpha": 0.1}, "alpha is 0.1, but vae"),
+        (
+            "vae",
+            {"dequantisation": "uniform"},
+            "dequantisation is 'uniform', which --model vae does not take",
+        ),
+        ("vae", {"alpha": 0.1}, "alpha is 0.1, which --model vae"),
         ("vae", {"latent": 0}, "latent is 0"),
-        ("realnvp", {"latent": 3}, "realnvp has as many latent dimensions as an image has"),
+        ("realnvp", {"latent": 3}, "latent is 3, which --model realnvp does not take"),
     ],
 )
 def test_what_does_not_go_together(model: str, options: dict, text: str, digits: np.ndarray):

@@ -12,8 +12,7 @@ from logpx import fit, load
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DataError, UsageError
 from logpx.flows import RealNVP
-from logpx.images import IMAGE_FAMILIES, FlowFamily, fit_images, open_images, write_images
-from logpx.images.fitting.families import image_family_named
+from logpx.images import IMAGE_FAMILIES, ImageFlowFamily, fit_images, open_images, write_images
 from logpx.images.fitting.rows import divide_images
 from logpx.storage import save
 from logpx.transforms import Affine
@@ -25,14 +24,14 @@ def small(shape: tuple[int, int, int], classes: int) -> Flow:
 
 @pytest.fixture(autouse=True)
 def quick_families(monkeypatch: pytest.MonkeyPatch):
-    affine = FlowFamily(
+    affine = ImageFlowFamily(
         name="affine",
         build=lambda shape, classes: Flow(StandardNormal(shape), Affine(shape)),
         learning_rate=0.03,
     )
     monkeypatch.setitem(IMAGE_FAMILIES, "affine", affine)
     monkeypatch.setitem(
-        IMAGE_FAMILIES, "small", FlowFamily(name="small", build=small, learning_rate=3e-3, batch_size=64)
+        IMAGE_FAMILIES, "small", ImageFlowFamily(name="small", build=small, learning_rate=3e-3, batch_size=64)
     )
 
 
@@ -182,9 +181,9 @@ def test_odd_sizes_are_refused_by_the_flow(digits: np.ndarray):
 
 
 def test_names_of_families():
-    assert image_family_named("auto").name == "realnvp"
+    assert [family.name for family in IMAGE_FAMILIES.named("auto")] == ["realnvp"]
     with pytest.raises(UsageError, match="no model"):
-        image_family_named("zzz")
+        IMAGE_FAMILIES.named("zzz")
 
 
 def test_huge_images_are_compared_with_what_memory_allows():

@@ -13,7 +13,7 @@ from scipy import stats
 import logpx
 from logpx.errors import DataError, UsageError
 from logpx.tables import Schema, fit_table, infer_schema, open_table
-from logpx.tables.fitting.families import FAMILIES
+from logpx.tables.families.families import FAMILIES
 from logpx.tables.fitting.rows import divide, read_rows
 
 

@@ -11,7 +11,9 @@ from logpx.tables.fitting.selection import Candidate, choose, stack
 
 
 def _candidate(name: str, log_prob: torch.Tensor) -> Candidate:
-    return Candidate(name, "standard", StandardNormal(1), log_prob.double(), 1.0)
+    return Candidate(
+        model=name, scales="standard", density=StandardNormal(1), log_prob=log_prob.double(), seconds=1.0
+    )
 
 
 def test_the_highest_validation_likelihood_wins() -> None:

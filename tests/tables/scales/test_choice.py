@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from logpx.errors import DataError
-from logpx.tables.columns.dequantisation import dequantise, uniforms
-from logpx.tables.scales import Cells, Log, Logit, QuantileSpline, Standard, choose_scale
+from logpx.scoring import Noise
+from logpx.tables.dequantisation import dequantise
+from logpx.tables.scales import CellHistogram, Log, LogOdds, QuantileSpline, Standard, choose_scale
 
 
 def rng(seed=0):
@@ -29,11 +30,11 @@ def nats(scale, x):
         (rng().normal(50.0, 3.0, 2000), {"lower": 0.0}, Standard),
         (rng().lognormal(3.0, 1.0, 2000), {"lower": 0.0}, Log),
         (9.0 - rng().lognormal(0.0, 1.0, 2000), {"upper": 9.0}, Log),
-        (1 / (1 + np.exp(-rng().normal(-1.0, 1.5, 5000))), {"lower": 0.0, "upper": 1.0}, Logit),
+        (1 / (1 + np.exp(-rng().normal(-1.0, 1.5, 5000))), {"lower": 0.0, "upper": 1.0}, LogOdds),
         (np.concatenate([rng().normal(0, 1, 1000), rng().normal(20, 2, 1000)]), {}, QuantileSpline),
-        (rng().poisson(2.0, 2000).astype(float), {"step": 1.0, "lower": 0.0}, Cells),
-        (rng().choice([0.0, 0.5, 3.0], 2000), {"step": 0.5}, Cells),
-        (rng().integers(0, 2, 300).astype(float), {"step": 1.0}, Cells),
+        (rng().poisson(2.0, 2000).astype(float), {"step": 1.0, "lower": 0.0}, CellHistogram),
+        (rng().choice([0.0, 0.5, 3.0], 2000), {"step": 0.5}, CellHistogram),
+        (rng().integers(0, 2, 300).astype(float), {"step": 1.0}, CellHistogram),
     ],
     ids=[
         "normal",
@@ -125,7 +126,7 @@ def test_dequantised_cells_give_no_more_than_the_discrete_likelihood():
     values = rng().poisson(2.0, 5000).astype(float)
     scale, _ = choose_scale(values, step=1.0)
     fresh = torch.from_numpy(rng(5).poisson(2.0, 20_000).astype(float))
-    noisy = dequantise(fresh, 1.0, uniforms(3, 0, len(fresh), 1)[:, 0])
+    noisy = dequantise(fresh, 1.0, Noise(3).uniform(len(fresh), (), fresh))
     discrete = stats.poisson(2.0).logpmf(fresh.numpy()).mean()
     assert discrete - 0.01 < nats(scale, noisy).mean().item() < discrete + 0.003
 

@@ -12,7 +12,7 @@ from scipy import integrate
 
 from logpx.configuration import build, describe
 from logpx.errors import DataError
-from logpx.tables.scales import SCALES, Asinh, Cells, Codes, Log, Logit, QuantileSpline, Standard
+from logpx.tables.scales import SCALES, Asinh, CellHistogram, Codes, Log, LogOdds, QuantileSpline, Standard
 
 INF = math.inf
 
@@ -36,7 +36,7 @@ SCALE_CASES = {
     "standard without tails": (Standard.fit(draws().normal(3.0, 2.0, 500), limit=INF), (-INF, INF)),
     "log": (Log.fit(draws().lognormal(0, 1, 500) - 2.0, bound=-2.0), (-2.0, INF)),
     "log mirrored": (Log.fit(5.0 - draws().lognormal(0, 1, 500), bound=5.0, mirrored=True), (-INF, 5.0)),
-    "logit": (Logit.fit(1 + 2 * draws().beta(2, 3, 500), lower=1.0, upper=3.0), (1.0, 3.0)),
+    "logit": (LogOdds.fit(1 + 2 * draws().beta(2, 3, 500), lower=1.0, upper=3.0), (1.0, 3.0)),
     "asinh": (Asinh.fit(draws().standard_t(2, 2000)), (-INF, INF)),
     "asinh of skewed": (Asinh.fit(draws().gamma(2.0, 1.0, 2000)), (-INF, INF)),
     "spline": (QuantileSpline.fit(bimodal()), (-INF, INF)),
@@ -50,12 +50,15 @@ SCALE_CASES = {
         (0.0, INF),
     ),
     "codes": (Codes(), (-INF, INF)),
-    "cells": (Cells.fit(dequantised(draws().poisson(3.0, 1000).astype(float)), step=1.0), (-INF, INF)),
-    "cells with gaps": (
-        Cells.fit(dequantised(draws().choice([0.0, 1.0, 7.0, 30.0], 1000)), step=1.0),
+    "cells": (
+        CellHistogram.fit(dequantised(draws().poisson(3.0, 1000).astype(float)), step=1.0),
         (-INF, INF),
     ),
-    "cells of half steps": (Cells.fit([0.25] * 10 + [0.75] * 20, step=0.5, offset=0.25), (-INF, INF)),
+    "cells with gaps": (
+        CellHistogram.fit(dequantised(draws().choice([0.0, 1.0, 7.0, 30.0], 1000)), step=1.0),
+        (-INF, INF),
+    ),
+    "cells of half steps": (CellHistogram.fit([0.25] * 10 + [0.75] * 20, step=0.5, offset=0.25), (-INF, INF)),
 }
 cases = pytest.mark.parametrize(("scale", "support"), SCALE_CASES.values(), ids=SCALE_CASES)
 
@@ -144,7 +147,7 @@ def test_total_on_knots_and_one_ulp_beside_them(scale, support):
 def breaks(scale):
     """Where the density or its derivative jumps, in the table's units."""
     limits = scale.inverse(torch.tensor([-6.0, 6.0]))[0]
-    if isinstance(scale, Cells):
+    if isinstance(scale, CellHistogram):
         return [scale.edges, limits]
     return [scale.inner.inverse(scale.knots)[0], limits] if isinstance(scale, QuantileSpline) else [limits]
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from logpx.arguments import check_count
 from logpx.distributions.likelihoods import BernoulliLikelihood, DiscretisedLogisticLikelihood, Likelihood
-from logpx.errors import UsageError
 from logpx.images.dequantisation import NoDequantisation
-from logpx.images.fitting.family import ImageFamily, ImageWishes
+from logpx.images.fitting.family import ImageFamily, ImageOptions
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.latent import VAE
 from logpx.nets import ConvolutionalDecoder, ConvolutionalEncoder
 
-__all__ = ["AutoencoderFamily"]
+__all__ = ["ImageAutoencoderFamily"]
 
 _LATENT = 32
 _HIDDEN = (16, 32)
@@ -25,26 +24,21 @@ _DRAWS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutoencoderFamily(ImageFamily):
+class ImageAutoencoderFamily(ImageFamily):
     """A VAE with residual convolutions, and a likelihood of whole levels."""
 
+    any_size: bool = True
     note: ClassVar[str] = "log p is a lower bound: the latent variable is integrated out with draws of it"
+    options: ClassVar[frozenset[str]] = frozenset({"latent"})
 
-    def check(self, wishes: ImageWishes) -> None:
-        """Refuse noise, and numbers of latent dimensions that cannot be meant."""
-        for name in ("dequantisation", "alpha"):
-            if getattr(wishes, name) is not None:
-                raise UsageError(
-                    f"{name} is {getattr(wishes, name)!r}, but {self.name} takes whole levels, without noise",
-                    fix=f"leave {name} out",
-                )
-        if wishes.latent is not None:
-            check_count("latent", wishes.latent)
+    def check(self, option: str, value: Any) -> None:
+        """Refuse numbers of latent dimensions that cannot be meant."""
+        check_count(option, value)
 
-    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+    def model(self, images: Images, classes: Sequence[str] | None, options: ImageOptions) -> ImageModel:
         """Return a VAE of whole levels."""
         shape, levels, context = images.event_shape, images.levels, len(classes or ())
-        latent = _LATENT if wishes.latent is None else wishes.latent
+        latent = _LATENT if options.latent is None else options.latent
         likelihood = _likelihood(shape, levels)
         vae = VAE(
             likelihood,

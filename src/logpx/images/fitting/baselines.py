@@ -12,8 +12,8 @@ from logpx.errors import DataError
 from logpx.images.baselines import FlatNormal, PixelHistogram, UniformLevels
 from logpx.images.fitting.rows import ImageStream
 from logpx.images.model import ImageModel
-from logpx.images.noise import Noise
 from logpx.images.preprocessing import LinearPixels
+from logpx.scoring import Noise
 
 __all__ = ["fit_baselines"]
 

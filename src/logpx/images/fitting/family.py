@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
@@ -14,8 +14,10 @@ from logpx.images.model import ImageModel
 from logpx.images.preprocessing import LogitPixels
 from logpx.images.reading.images import Images
 from logpx.images.variational import VariationalDequantisation
+from logpx.scoring import Family
+from logpx.suggestions import alternatives
 
-__all__ = ["DEQUANTISATIONS", "FlowFamily", "ImageFamily", "ImageWishes"]
+__all__ = ["DEQUANTISATIONS", "ImageFamily", "ImageFlowFamily", "ImageOptions"]
 
 Shape = tuple[int, int, int]
 
@@ -30,7 +32,7 @@ DEQUANTISATIONS: Mapping[str, Callable[[Shape, int], Dequantisation]] = {
 
 
 @dataclass(frozen=True)
-class ImageWishes:
+class ImageOptions:
     """What the caller asked of a model of images; None leaves the choice to the family.
 
     Attributes
@@ -45,17 +47,17 @@ class ImageWishes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFamily(ABC):
+class ImageFamily(Family, ABC):
     """A kind of model of images, and how it is trained.
 
     Attributes
     ----------
-    name : str
-        What ``--model`` calls it.
-    summary : str
-        One phrase for help texts.
+    name, summary, options
+        As in `logpx.scoring.Family`; the options are those of `ImageOptions`.
     learning_rate, batch_size, gradient_clip
         Of `logpx.training.fit`.
+    any_size : bool
+        Whether height and width may be odd.
     note : str
         What the user should know of its log p.
     """
@@ -65,20 +67,11 @@ class ImageFamily(ABC):
     learning_rate: float = 1e-3
     batch_size: int = 128
     gradient_clip: float = 500.0
+    any_size: bool = False
     note: ClassVar[str]
 
     @abstractmethod
-    def check(self, wishes: ImageWishes) -> None:
-        """Refuse what the family does not know, before anything is read.
-
-        Raises
-        ------
-        UsageError
-            Naming it.
-        """
-
-    @abstractmethod
-    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+    def model(self, images: Images, classes: Sequence[str] | None, options: ImageOptions) -> ImageModel:
         """Return an untrained model for some images.
 
         Parameters
@@ -87,7 +80,7 @@ class ImageFamily(ABC):
             The images: their shape and levels.
         classes
             The names of the classes to be conditioned on.
-        wishes
+        options
             What was asked for.
 
         Raises
@@ -98,7 +91,7 @@ class ImageFamily(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowFamily(ImageFamily):
+class ImageFlowFamily(ImageFamily):
     """A kind of flow, with noise over one level.
 
     Attributes
@@ -109,30 +102,19 @@ class FlowFamily(ImageFamily):
 
     build: Callable[[Shape, int], Distribution]
     note: ClassVar[str] = "log p is a lower bound: noise over one level was added to every pixel"
+    options: ClassVar[frozenset[str]] = frozenset({"dequantisation", "alpha"})
 
-    def check(self, wishes: ImageWishes) -> None:
-        """Refuse latent dimensions, and unknown noise."""
-        if wishes.latent is not None:
+    def check(self, option: str, value: Any) -> None:
+        """Refuse unknown noise."""
+        if option == "dequantisation" and value not in DEQUANTISATIONS:
             raise UsageError(
-                f"{self.name} has as many latent dimensions as an image has",
-                fix="leave latent out, or fit vae",
-            )
-        if wishes.dequantisation not in (None, *DEQUANTISATIONS):
-            raise UsageError(
-                f"there is no dequantisation {wishes.dequantisation!r}",
-                fix=f"choose {' or '.join(DEQUANTISATIONS)}",
+                f"there is no dequantisation {value!r}", fix=f"choose {alternatives(list(DEQUANTISATIONS))}"
             )
 
-    def model(self, images: Images, classes: Sequence[str] | None, wishes: ImageWishes) -> ImageModel:
+    def model(self, images: Images, classes: Sequence[str] | None, options: ImageOptions) -> ImageModel:
         """Return a flow of noisy images on the real line."""
         shape, levels = images.event_shape, images.levels
-        try:
-            flow = self.build(shape, len(classes or ()))
-        except UsageError as error:
-            # A flow that does not suit images of this size does not know where they come from.
-            error.file = images.file
-            error.fix = f"{error.fix}, or fit mintnet or vae, which take any size"
-            raise
-        alpha = _ALPHA[shape[0]] if wishes.alpha is None else wishes.alpha
-        noise = DEQUANTISATIONS[wishes.dequantisation or "uniform"](shape, levels)
-        return ImageModel(flow, levels, noise, LogitPixels(shape, levels, alpha), classes)
+        flow = self.build(shape, len(classes or ()))
+        alpha = _ALPHA[shape[0]] if options.alpha is None else options.alpha
+        noise = DEQUANTISATIONS[options.dequantisation or "uniform"](shape, levels)
+        return ImageModel(flow, levels, noise, LogitPixels(shape, levels, alpha), classes=classes)

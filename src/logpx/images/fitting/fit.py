@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -12,13 +11,13 @@ import torch
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.images.fitting.baselines import fit_baselines
-from logpx.images.fitting.families import image_family_named
-from logpx.images.fitting.family import ImageFamily, ImageWishes
+from logpx.images.fitting.families import IMAGE_FAMILIES
+from logpx.images.fitting.family import ImageFamily, ImageOptions
 from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.images.units import bits_per_dimension
+from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.training import FitResult, fit
 from logpx.training.device import usable_device
 
@@ -28,49 +27,46 @@ _DEFAULT_SECONDS = 600.0
 _ENDLESS = 10_000_000
 
 
-@dataclass(frozen=True)
-class ImageFitResult:
+@dataclass(frozen=True, kw_only=True)
+class ImageFitResult(ModelFitResult[ImageModel]):
     """A fitted model of images, and how it came about.
 
     Attributes
     ----------
     model : ImageModel
         The model.
+    rows, train_rows, validation_rows, seconds, seed, notes
+        As in `logpx.scoring.ModelFitResult`.
     training : FitResult
         History and events of the training.
     family : str
         Which model.
-    rows, train_rows, validation_rows : int
-        Images of the source, and images used to fit and to stop by.
-    bits_per_dimension, standard_error : float or None
-        Mean over the validation images with fixed draws (of noise one), and its standard error; None
-        without such images.
-    seconds : float
-        Time taken, the reading included.
-    seed : int
-        The seed.
-    notes : list of str
-        What the user should know.
     """
 
-    model: ImageModel
     training: FitResult
     family: str
-    rows: int
-    train_rows: int
-    validation_rows: int
-    bits_per_dimension: float | None
-    standard_error: float | None
-    seconds: float
-    seed: int
-    notes: list[str] = field(default_factory=list)
+
+    @property
+    def bits_per_dimension(self) -> float | None:
+        """Mean over the validation images, with one draw of noise that is fixed; None without such images."""
+        mean = self.training.best_validation
+        return None if mean is None else self.model.unit.value(mean)
+
+    @property
+    def standard_error(self) -> float | None:
+        """The standard error of that mean; None without validation images."""
+        error = self.training.best_validation_error
+        return None if error is None else self.model.unit.difference(error)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
-        values = {name: value for name, value in vars(self).items() if name not in ("model", "training")}
+        values = super().to_dict()
+        del values["training"]
         channels, height, width = self.model.event_shape
+        last = self.training.history[-1]
         return values | {
-            "kind": self.model.kind,
+            "bits_per_dimension": self.bits_per_dimension,
+            "standard_error": self.standard_error,
             "chosen": {
                 "model": self.family,
                 "validation": self.training.best_validation,
@@ -83,8 +79,8 @@ class ImageFitResult:
                 "levels": self.model.levels,
                 "classes": self.model.classes,
             },
-            "steps": self.training.history[-1].step,
-            "epochs": self.training.history[-1].epoch,
+            "steps": last.step,
+            "epochs": last.epoch,
             "stopped": self.training.stopped.value,
         }
 
@@ -151,34 +147,28 @@ def fit_images(
     UsageError
         If an argument cannot be meant, or the model cannot be built for images of that size.
     """
-    start = time.monotonic()
+    # With a number of steps, and no time, there is no time to end by.
+    endless = max_time is None and max_steps is not None
+    watch = Stopwatch(None if endless else _DEFAULT_SECONDS if max_time is None else max_time)
     seed = checked_seed(seed)
-    if max_time is not None and not max_time > 0.0:
-        raise UsageError(f"max_time is {max_time}", fix="give a number of seconds above 0")
     where = usable_device(device)
-    family, wishes = image_family_named(model), ImageWishes(dequantisation, alpha, latent)
-    family.check(wishes)
+    options = ImageOptions(dequantisation, alpha, latent)
+    IMAGE_FAMILIES.check_options(model, asdict(options))
+    (family,) = IMAGE_FAMILIES.named(model)
     images = open_images(source, labels=labels, levels=levels, data=data)
     classes = _classes(images, conditional)
     others = None
     if validation is not None:
         opened = open_images(validation, data=data)
         others = opened.for_model(images.event_shape, images.levels, classes)
-    shape = images.event_shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**64)
-        fitted = family.model(images, classes, wishes)
+    untrained = _untrained(family, images, classes, options, seed)
     divided = divide_images(images, others, len(classes or ()), seed)
-    baselines = fit_baselines(divided.training, shape, images.levels)
-    held = 0 if divided.validation is None else len(divided.validation)
-    report(f"{images.describe()}; {held:,} to stop by")
-    left = None
-    if max_time is not None or max_steps is None:
-        budget = _DEFAULT_SECONDS if max_time is None else max_time
-        left = max(1e-3, start + budget - time.monotonic())
+    baselines = fit_baselines(divided.training, images.event_shape, images.levels)
+    report(f"{images.describe()}; {divided.validation_rows:,} to stop by")
+    left = watch.left
     rows, context = divided.training.read() if divided.resident else (divided.training, None)
     trained = fit(
-        fitted,
+        untrained,
         rows,
         divided.validation,
         context=context,
@@ -188,19 +178,44 @@ def fit_images(
         learning_rate=learning_rate or family.learning_rate,
         gradient_clip=family.gradient_clip,
         max_steps=max_steps or _ENDLESS,
-        max_time=left,
+        max_time=None if left is None else max(1e-3, left),
         noise=0.0,
         seed=seed,
         progress=progress,
         device=where,
         should_stop=should_stop,
     )
-    fitted.cpu()
-    finished = ImageModel(
-        fitted.flow, images.levels, fitted.dequantisation, fitted.preprocessing, classes, baselines
+    untrained.cpu()
+    return ImageFitResult(
+        model=untrained.beside(baselines).eval(),
+        training=trained,
+        family=family.name,
+        rows=images.count,
+        train_rows=divided.train_rows,
+        validation_rows=divided.validation_rows,
+        seconds=watch.seconds,
+        seed=seed,
+        notes=_notes(family, trained, divided),
     )
-    finished.eval()
-    return _result(finished, trained, family, images, divided, held, time.monotonic() - start, seed)
+
+
+def _untrained(
+    family: ImageFamily,
+    images: Images,
+    classes: list[str] | None,
+    options: ImageOptions,
+    seed: int,
+) -> ImageModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**64)
+        try:
+            return family.model(images, classes, options)
+        except UsageError as error:
+            # A flow that does not suit images of this size does not know where they come from.
+            error.file = images.file
+            able = IMAGE_FAMILIES.fix(lambda other: other.any_size)
+            error.fix = f"{error.fix}, or take {able}, for images of any size"
+            raise
 
 
 def _classes(images: Images, conditional: bool) -> list[str] | None:
@@ -215,35 +230,10 @@ def _classes(images: Images, conditional: bool) -> list[str] | None:
     return images.classes
 
 
-def _result(
-    model: ImageModel,
-    trained: FitResult,
-    family: ImageFamily,
-    images: Images,
-    divided: Divided,
-    held: int,
-    seconds: float,
-    seed: int,
-) -> ImageFitResult:
-    bits = error = None
-    if trained.best_validation is not None and trained.best_validation_error is not None:
-        bits = bits_per_dimension(trained.best_validation, model.event_shape)
-        error = -bits_per_dimension(trained.best_validation_error, model.event_shape)
+def _notes(family: ImageFamily, trained: FitResult, divided: Divided) -> list[str]:
     notes = [family.note]
     if not trained.history[-1].step:
         notes.append("there was no time for a single step: the model is untrained; give it more time")
-    if not held:
+    if not divided.validation_rows:
         notes.append("too few images to set any aside: nothing says how good the model is on others")
-    return ImageFitResult(
-        model,
-        trained,
-        family.name,
-        images.count,
-        divided.train_rows,
-        held,
-        bits,
-        error,
-        seconds,
-        seed,
-        notes,
-    )
+    return notes

@@ -67,7 +67,7 @@ class ImageStream:
         return pixels, one_hot(torch.cat(labels) if labels else None, self._classes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Divided:
     """Images to train on, and images to stop by.
 
@@ -90,6 +90,11 @@ class Divided:
     resident: bool
     validation: Tensor | None
     validation_context: Tensor | None
+
+    @property
+    def validation_rows(self) -> int:
+        """How many images there are to stop by."""
+        return 0 if self.validation is None else len(self.validation)
 
 
 def divide_images(images: Images, validation: Images | None, classes: int, seed: int) -> Divided:
@@ -116,7 +121,13 @@ def divide_images(images: Images, validation: Images | None, classes: int, seed:
         other, rows = ImageStream(validation, held, classes), images.count
     pixels, context = (None, None) if other is None else other.read()
     size = 4 * rows * int(np.prod(images.event_shape))
-    return Divided(training, rows, size <= _MOST_BYTES, pixels, context)
+    return Divided(
+        training=training,
+        train_rows=rows,
+        resident=size <= _MOST_BYTES,
+        validation=pixels,
+        validation_context=context,
+    )
 
 
 def _smallest(count: int, wanted: int, seed: int) -> NDArray[np.bool_]:

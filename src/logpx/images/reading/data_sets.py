@@ -23,7 +23,7 @@ __all__ = ["DATA_SETS", "DataSet", "files_of_data_set", "open_data_set", "split_
 DATA_VARIABLE = "LOGPX_DATA"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataSet:
     """A data set with a name.
 
@@ -99,11 +99,11 @@ def _idx(
         f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
     ]
     return DataSet(
-        name,
-        folders,
-        {"train": ["train-images-idx3-ubyte"], "test": ["t10k-images-idx3-ubyte"]},
-        [RemoteFile(file, [mirror], sum_) for file, sum_ in zip(files, md5, strict=True)],
-        classes,
+        name=name,
+        folders=folders,
+        splits={"train": ["train-images-idx3-ubyte"], "test": ["t10k-images-idx3-ubyte"]},
+        remote=[RemoteFile(file, [mirror], sum_) for file, sum_ in zip(files, md5, strict=True)],
+        classes=classes,
     )
 
 
@@ -146,20 +146,20 @@ DATA_SETS: dict[str, DataSet] = {
             ),
         ),
         DataSet(
-            "cifar10",
-            ("cifar10", "cifar-10-batches-bin", "cifar-10"),
-            {
+            name="cifar10",
+            folders=("cifar10", "cifar-10-batches-bin", "cifar-10"),
+            splits={
                 "train": [f"data_batch_{number}.bin" for number in range(1, 6)],
                 "test": ["test_batch.bin"],
             },
-            [
+            remote=[
                 RemoteFile(
                     "cifar-10-binary.tar.gz",
                     ["https://www.cs.toronto.edu/~kriz/"],
                     "c32a1d4ab5d03f1284b67883e8d87530",
                 )
             ],
-            (
+            classes=(
                 "airplane",
                 "automobile",
                 "bird",

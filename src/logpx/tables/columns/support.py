@@ -9,7 +9,7 @@ from torch import Tensor
 
 from logpx.configuration import Configured
 from logpx.errors import UsageError
-from logpx.tables.columns.dequantisation import quantise
+from logpx.tables.dequantisation import quantise
 from logpx.tables.scales import Scale, Standard, choose_scale
 from logpx.tables.scales.sample import Array
 from logpx.tables.scales.scale import LIMIT
@@ -53,6 +53,7 @@ class Support(Configured):
         upper: float | None = None,
         step: float | None = None,
         offset: float = 0.0,
+        *,
         uniform: bool = True,
         rounding: float = 0.0,
     ) -> None:

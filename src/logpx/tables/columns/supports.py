@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from logpx.tables.columns.dequantisation import dequantise, uniforms
+from logpx.scoring import Noise
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
+from logpx.tables.dequantisation import dequantise
+from logpx.tables.schema.schema import Column
 
 __all__ = ["Supports"]
 
@@ -45,7 +47,7 @@ class Supports:
         self.levels = [support.levels if isinstance(support, Labels) else None for support in self.supports]
 
     @classmethod
-    def of(cls, columns: Iterable[Any]) -> Self:
+    def of(cls, columns: Iterable[Column]) -> Self:
         """Return the supports of columns of a schema; a kind implies what its column does not say."""
         return cls([_support(column) for column in columns])
 
@@ -72,7 +74,7 @@ class Supports:
         if not self.gridded:
             return x
         steps = x.new_tensor([self.supports[index].step for index in self.gridded])
-        noise = uniforms(seed, first_row, len(x), len(self.gridded), draw).to(x.device)
+        noise = Noise(seed, first_row, draw).uniform(len(x), (len(self.gridded),), x)
         columns = torch.tensor(self.gridded, device=x.device)
         return x.index_copy(1, columns, dequantise(x[:, self.gridded], steps, noise))
 
@@ -82,9 +84,9 @@ class Supports:
         return torch.stack(columns, 1) if columns else x.double()
 
 
-def _support(column: Any) -> Support:
+def _support(column: Column) -> Support:
     if column.levels is not None:
         return Labels(len(column.levels))
     lower = column.kind.lower_bound if column.lower is None else column.lower
     step = column.kind.step if column.step is None else column.step
-    return Support(lower, column.upper, step, column.offset, column.uniform, column.rounding)
+    return Support(lower, column.upper, step, column.offset, uniform=column.uniform, rounding=column.rounding)

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
+from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
-from logpx.tables.fitting.families import AUTOMATIC, family_named
-from logpx.tables.fitting.family import Budget
+from logpx.tables.families.families import FAMILIES
+from logpx.tables.families.family import Budget
 from logpx.tables.fitting.requirements import (
     located_in,
     require_enough_rows,
     require_labels_allowed,
-    require_sizes,
-    require_support,
 )
-from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, divide, read_rows
+from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, DividedRows, divided_rows
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import Record
+from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.model import TableModel
-from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.inference import infer_schema
 from logpx.tables.schema.schema import Schema
+from logpx.tables.sources import open_table
 from logpx.training.device import usable_device
 
 __all__ = ["TableFitResult", "fit_table"]
@@ -37,49 +34,34 @@ __all__ = ["TableFitResult", "fit_table"]
 _DEFAULT_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class TableFitResult:
+@dataclass(frozen=True, kw_only=True)
+class TableFitResult(ModelFitResult[TableModel]):
     """A fitted table model, and how it was chosen.
 
     Attributes
     ----------
     model : TableModel
         The model.
-    candidates : list of Record
+    rows, train_rows, validation_rows, seconds, seed, notes
+        As in `logpx.scoring.ModelFitResult`.
+    candidates : list of CandidateRecord
         Every model that was tried, failed ones too, with the validation likelihood.
-    rows, train_rows, validation_rows : int
-        Rows of the table, and rows used to fit and to choose.
-    seconds : float
-        Time taken, the reading of the table included.
-    seed : int
-        The seed.
-    notes : list of str
-        What the user should know.
     scales : list of dict
         For each modelled column the chosen scale, and the held-out nats per row of all scales that were
         compared.
     """
 
-    model: TableModel
-    candidates: list[Record]
-    rows: int
-    train_rows: int
-    validation_rows: int
-    seconds: float
-    seed: int
-    notes: list[str] = field(default_factory=list)
-    scales: list[dict[str, Any]] = field(default_factory=list)
+    candidates: list[CandidateRecord]
+    scales: list[dict[str, Any]]
 
     @property
-    def chosen(self) -> Record:
+    def chosen(self) -> CandidateRecord:
         """The candidate that became the model."""
         return next(record for record in self.candidates if record.chosen)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
-        values = {name: value for name, value in vars(self).items() if name != "model"}
-        return values | {
-            "kind": self.model.kind,
+        return super().to_dict() | {
             "chosen": asdict(self.chosen),
             "candidates": [asdict(record) for record in self.candidates],
         }
@@ -152,15 +134,59 @@ def fit_table(
     >>> result.chosen.model, result.chosen.scales
     ('gaussian', 'chosen')
     """
-    start = time.monotonic()
+    watch = Stopwatch(_DEFAULT_SECONDS if max_time is None else max_time)
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
-    if max_time is not None and not max_time > 0.0:
-        raise UsageError(f"max_time is {max_time}", fix="give a number of seconds above 0")
     where = usable_device(device)
-    families = AUTOMATIC if model == "auto" else (family_named(model),)
-    require_sizes(model, families, components, latent)
-    table = open_table(source)
+    FAMILIES.check_options(model, {"components": components, "latent": latent})
+    families = FAMILIES.named(model)
+    table, other = open_table(source), None if validation is None else open_table(validation)
+    schema = _schema(table, columns, schema, seed)
+    require_labels_allowed(schema, families, table.file)
+    missing = any(family.allows_missing for family in families)
+    read = divided_rows(table, other, schema, seed, missing=missing)
+    training, held_out = read.training, read.held_out
+    report(
+        f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by"
+    )
+    kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
+    budget = Budget(
+        seconds=watch.left or 0.0,
+        rows=len(training),
+        kinds=kinds,
+        components=components,
+        latent=latent,
+        seed=seed,
+        should_stop=should_stop,
+        progress=progress,
+        device=where,
+    )
+    with located_in(table.file):
+        require_enough_rows(len(training), schema)
+        search = Search(schema, training, held_out, budget, report=report)
+    search.run(families)
+    # A model that was asked for by name is that model, not several of them mixed.
+    best = search.best(refit=read.joined, stacked=len(families) > 1)
+    notes = _notes(schema, read)
+    if best.density.kind != "exact":
+        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    return TableFitResult(
+        model=TableModel(schema, best.density, search.baselines).eval(),
+        candidates=[candidate.record() for candidate in search.candidates if candidate is not best]
+        + search.failures
+        + [best.record(chosen=True)],
+        rows=read.count,
+        train_rows=len(training),
+        validation_rows=len(held_out),
+        seconds=watch.seconds,
+        seed=seed,
+        notes=notes,
+        scales=search.maps["chosen"].report(schema.modelled_names),
+    )
+
+
+def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:
+    """Return the schema that was given, or else an inferred one, that fits the table."""
     if schema is None:
         schema = infer_schema(table, columns, seed=seed)
     elif not isinstance(schema, Schema):
@@ -173,53 +199,11 @@ def fit_table(
         )
     schema.check(table.names, table.file)
     schema.require_modelled(table.file)
-    require_labels_allowed(schema, families, table.file)
-    missing = any(family.allows_missing for family in families)
-    rows, count = read_rows(table, schema, seed, missing)
-    require_support(rows, schema, table.file)
-    notes = _notes(schema, rows, count)
-    if validation is None:
-        training, held_out = divide(rows, _fraction(len(rows)))
-    else:
-        held_out_table = validation if isinstance(validation, Table) else open_table(validation)
-        schema.check(held_out_table.names, held_out_table.file)
-        training, held_out = rows, read_rows(held_out_table, schema, seed, missing)[0]
-        require_support(held_out, schema, held_out_table.file)
-    report(f"{count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by")
-    left = start + (_DEFAULT_SECONDS if max_time is None else max_time) - time.monotonic()
-    kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
-    budget = Budget(left, len(training), kinds, components, latent, seed, should_stop, progress, where)
-    with located_in(table.file):
-        require_enough_rows(len(training), schema)
-        search = Search(schema, training, held_out, budget, report)
-    search.run(families)
-    # A model that was asked for by name is that model, not several of them mixed.
-    best = search.best(refit=validation is None and held_out is not training, stacked=model == "auto")
-    fitted = TableModel(schema, best.density, search.baselines)
-    fitted.eval()
-    if best.density.kind != "exact":
-        notes.append(f"log p is a lower bound: {best.model} has no exact one")
-    return TableFitResult(
-        fitted,
-        [candidate.record() for candidate in search.candidates if candidate is not best]
-        + search.failures
-        + [best.record(chosen=True)],
-        count,
-        len(training),
-        len(held_out),
-        time.monotonic() - start,
-        seed,
-        notes,
-        search.maps["chosen"].report(schema.modelled_names),
-    )
+    return schema
 
 
-def _fraction(rows: int) -> float:
-    return min(0.25, max(0.1, 200 / max(rows, 1)))
-
-
-def _notes(schema: Schema, rows: Tensor, count: int) -> list[str]:
-    used = len(rows)
+def _notes(schema: Schema, read: DividedRows) -> list[str]:
+    rows, used, count = read.rows, len(read.rows), read.count
     notes = [
         f"column {column.name!r} is left out: {column.kind.meaning} ({column.reason})"
         for column in schema.columns

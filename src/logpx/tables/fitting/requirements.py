@@ -7,17 +7,16 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from logpx.arguments import check_count
-from logpx.errors import DataError, UsageError
+from logpx.errors import DataError
 from logpx.tables.columns.supports import Supports
-from logpx.tables.fitting.family import Family
+from logpx.tables.families.families import FAMILIES
+from logpx.tables.families.family import TableFamily
 from logpx.tables.schema.schema import Schema
 
 __all__ = [
     "located_in",
     "require_enough_rows",
     "require_labels_allowed",
-    "require_sizes",
     "require_support",
 ]
 
@@ -81,7 +80,7 @@ def require_support(rows: Tensor, schema: Schema, file: object) -> None:
             )
 
 
-def require_labels_allowed(schema: Schema, families: Sequence[Family], file: object) -> None:
+def require_labels_allowed(schema: Schema, families: Sequence[TableFamily], file: object) -> None:
     """Raise if there are labels, and no family that knows what to do with them.
 
     Raises
@@ -95,32 +94,9 @@ def require_labels_allowed(schema: Schema, families: Sequence[Family], file: obj
             f"the column holds labels, which {families[0].name} cannot model",
             file=file,
             column=labelled[0],
-            fix=f"leave it out with --columns {labelled[0]}=drop, or take --model gmm or vae",
+            fix=f"leave it out with --columns {labelled[0]}=drop, or take "
+            + FAMILIES.fix(lambda family: family.allows_labels),
         )
-
-
-def require_sizes(model: str, families: Sequence[Family], components: int | None, latent: int | None) -> None:
-    """Raise if a size is given of a model that has none, or one that makes no sense.
-
-    Raises
-    ------
-    UsageError
-        Naming the size.
-    """
-    if components is not None:
-        check_count("components", components)
-        if model == "auto" or not families[0].has_components:
-            raise UsageError(
-                f"a number of components for --model {model}",
-                fix="take --model gmm or mppca, or leave it out",
-            )
-    if latent is not None:
-        if model == "auto" or not families[0].has_latent:
-            raise UsageError(
-                f"a number of latent dimensions for --model {model}",
-                fix="take --model ppca, fa, mppca or vae, or leave it out",
-            )
-        check_count("latent", latent, least=families[0].least_latent)
 
 
 @contextmanager

@@ -10,11 +10,20 @@ from torch import Tensor
 
 from logpx.errors import DataError
 from logpx.tables.columns.supports import Supports
+from logpx.tables.fitting.requirements import require_support
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 
-__all__ = ["FEWEST_TO_DIVIDE", "TableRows", "divide", "read_rows", "with_noise"]
+__all__ = [
+    "FEWEST_TO_DIVIDE",
+    "DividedRows",
+    "TableRows",
+    "divide",
+    "divided_rows",
+    "read_rows",
+    "with_noise",
+]
 
 FEWEST_TO_DIVIDE = 10
 _MOST_NUMBERS = 40_000_000
@@ -37,6 +46,64 @@ class TableRows:
 
     values: Tensor
     noisy: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class DividedRows:
+    """The rows of a table, those to fit to and those to choose by.
+
+    Attributes
+    ----------
+    rows : Tensor
+        All rows that were read, shape ``(n, d)``, float64.
+    count : int
+        How many rows the table has; perhaps more than were read.
+    training, held_out : Tensor
+        To fit to and to choose by; the same rows where there are too few to set any aside.
+    joined : bool
+        Whether the two are parts of one table, so that what is chosen may be fitted to both.
+    """
+
+    rows: Tensor
+    count: int
+    training: Tensor
+    held_out: Tensor
+    joined: bool
+
+
+def divided_rows(
+    table: Table, validation: Table | None, schema: Schema, seed: int, *, missing: bool = False
+) -> DividedRows:
+    """Read a table, and divide its rows unless there is another table to choose by.
+
+    Raises
+    ------
+    DataError
+        If a cell cannot be read, rows contradict the schema, or there are fewer than two.
+    """
+    rows, count = _supported_rows(table, schema, seed, missing)
+    if validation is None:
+        training, held_out = divide(rows, _fraction(len(rows)))
+    else:
+        schema.check(validation.names, validation.file)
+        training, held_out = rows, _supported_rows(validation, schema, seed, missing)[0]
+    return DividedRows(
+        rows=rows,
+        count=count,
+        training=training,
+        held_out=held_out,
+        joined=validation is None and held_out is not training,
+    )
+
+
+def _supported_rows(table: Table, schema: Schema, seed: int, missing: bool) -> tuple[Tensor, int]:
+    rows, count = read_rows(table, schema, seed, missing)
+    require_support(rows, schema, table.file)
+    return rows, count
+
+
+def _fraction(rows: int) -> float:
+    return min(0.25, max(0.1, 200 / max(rows, 1)))
 
 
 def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) -> tuple[Tensor, int]:

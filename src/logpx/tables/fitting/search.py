@@ -14,14 +14,14 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, FullNormal
 from logpx.errors import DataError, DivergedError, LogpxError
-from logpx.tables.columns.columns import Columns
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import TableDensity
-from logpx.tables.fitting.families import FAMILIES
-from logpx.tables.fitting.family import Budget, Family, QuickFamily
-from logpx.tables.fitting.mixtures import one_component
+from logpx.tables.families.families import FAMILIES
+from logpx.tables.families.family import Budget, QuickFamily, TableFamily
+from logpx.tables.families.mixtures import one_component
 from logpx.tables.fitting.rows import TableRows, with_noise
-from logpx.tables.fitting.selection import Candidate, Record, choose
+from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.schema.schema import Schema
 
 __all__ = ["Search"]
@@ -50,7 +50,7 @@ class Search:
 
     Attributes
     ----------
-    maps : dict of str to Columns
+    maps : dict of str to ColumnScales
         The two sets of column maps.
     baselines : dict of str to Distribution
         The simple models that `TableModel.evaluate` compares with.
@@ -69,6 +69,7 @@ class Search:
         training: Tensor,
         validation: Tensor,
         budget: Budget,
+        *,
         report: Callable[[str], object],
     ) -> None:
         self.names = schema.modelled_names
@@ -78,19 +79,21 @@ class Search:
         supports = noise.supports
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
         self.validation: TableRows = with_noise(validation, noise, (3 * seed + 2) % _SEEDS)
-        chosen = Columns.fit(training.numpy(), supports, seed=seed, names=self.names)
-        standard = Columns.standard(training.numpy(), supports, seed=seed, names=self.names)
+        chosen = ColumnScales.fit(training.numpy(), supports, seed=seed, names=self.names)
+        standard = ColumnScales.standard(training.numpy(), supports, seed=seed, names=self.names)
         self.maps = {"standard": standard, "chosen": chosen}
         self.baselines = self._baselines()
         self.candidates: list[Candidate] = []
-        self.failures: list[Record] = []
+        self.failures: list[CandidateRecord] = []
 
-    def run(self, families: Sequence[Family]) -> None:
+    def run(self, families: Sequence[TableFamily]) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
         able = [family for family in families if self._unsuited(family) is None]
         if not able:
             note = f"needs {self._unsuited(families[0])}"
-            self.failures.append(Record(families[0].name, "chosen", None, None, 0.0, note=note))
+            self.failures.append(
+                CandidateRecord(model=families[0].name, scales="chosen", seconds=0.0, note=note)
+            )
         quick = [family for family in able if isinstance(family, QuickFamily)]
         slow = [family for family in able if family not in quick]
         if len(self.training.values) > _ROWS_PER_SECOND * self._left():
@@ -133,7 +136,7 @@ class Search:
                 family.refit(density.model, torch.cat(parts))
         return best
 
-    def _unsuited(self, family: Family) -> str | None:
+    def _unsuited(self, family: TableFamily) -> str | None:
         """Return what the table would have to be like for a family, None if it is."""
         missing = bool(self.training.values.isnan().any() | self.validation.values.isnan().any())
         if missing and not family.allows_missing:
@@ -182,7 +185,7 @@ class Search:
     def _left(self) -> float:
         return self.deadline - time.monotonic()
 
-    def _try(self, family: Family, scales: str, seconds: float) -> Candidate | None:
+    def _try(self, family: TableFamily, scales: str, seconds: float) -> Candidate | None:
         start = time.monotonic()
         budget = replace(self.budget, seconds=max(seconds, 0.5))
         try:
@@ -196,10 +199,19 @@ class Search:
                     draws = density.log_prob(self.validation.noisy).view(-1, len(self.validation.values))
         except LogpxError as error:
             note = error.message if error.column is None else f"column {error.column!r}: {error.message}"
-            self.failures.append(Record(family.name, scales, None, None, time.monotonic() - start, note=note))
+            seconds = time.monotonic() - start
+            self.failures.append(
+                CandidateRecord(model=family.name, scales=scales, seconds=seconds, note=note)
+            )
             self.report(f"{family.name} on {scales} scales failed: {note}")
             return None
-        candidate = Candidate(family.name, scales, density, draws.mean(0), time.monotonic() - start)
+        candidate = Candidate(
+            model=family.name,
+            scales=scales,
+            density=density,
+            log_prob=draws.mean(0),
+            seconds=time.monotonic() - start,
+        )
         self.candidates.append(candidate)
         self.report(
             f"{family.name} on {scales} scales: {candidate.score:.3f} nats per validation row "

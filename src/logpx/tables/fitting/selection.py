@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
 
-__all__ = ["Candidate", "Record", "choose", "stack"]
+__all__ = ["Candidate", "CandidateRecord", "choose", "stack"]
 
 _WORTHWHILE = 0.005
 _LEAST_SHARE = 0.01
 _ROWS_TO_STACK = 50
 
 
-@dataclass(frozen=True)
-class Record:
+@dataclass(frozen=True, kw_only=True)
+class CandidateRecord:
     """What became of one candidate.
 
     Attributes
@@ -41,21 +40,21 @@ class Record:
 
     model: str
     scales: str
-    validation: float | None
-    standard_error: float | None
     seconds: float
+    validation: float | None = None
+    standard_error: float | None = None
     chosen: bool = False
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A fitted density with its log p of every validation row.
 
     Attributes
     ----------
     model, scales, seconds
-        As in `Record`.
+        As in `CandidateRecord`.
     density : Distribution
         A density of dequantised rows in table units.
     log_prob : Tensor
@@ -80,14 +79,18 @@ class Candidate:
         mean = float(self.log_prob.mean())
         return mean if not math.isnan(mean) else -math.inf
 
-    def record(self, chosen: bool = False) -> Record:
+    def record(self, chosen: bool = False) -> CandidateRecord:
         """Return the summary of the candidate."""
         error = float(self.log_prob.std()) / math.sqrt(len(self.log_prob)) if len(self.log_prob) > 1 else None
-        return Record(self.model, self.scales, self.score, error, self.seconds, chosen, self.note)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return vars(self.record())
+        return CandidateRecord(
+            model=self.model,
+            scales=self.scales,
+            validation=self.score,
+            standard_error=error,
+            seconds=self.seconds,
+            chosen=chosen,
+            note=self.note,
+        )
 
 
 def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:

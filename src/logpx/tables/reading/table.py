@@ -14,11 +14,11 @@ from logpx.suggestions import suggestion
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.part import Part
 
-__all__ = ["Batch", "Matrices", "Table"]
+__all__ = ["Matrices", "Table", "TableBatch"]
 
 
 @dataclass(frozen=True)
-class Batch:
+class TableBatch:
     """Consecutive rows of a table.
 
     Attributes
@@ -150,7 +150,7 @@ class Table:
         """Return the number of rows: from metadata for Parquet, by reading one column for CSV."""
         return sum(part.count_rows() for part in self.parts)
 
-    def batches(self, rows: int = 65536) -> Iterator[Batch]:
+    def batches(self, rows: int = 65536) -> Iterator[TableBatch]:
         """Yield all rows in order, exactly ``rows`` at a time; only the last batch may be shorter.
 
         Raises
@@ -173,11 +173,11 @@ class Table:
                 taken += slice_.num_rows
                 waiting += slice_.num_rows
                 if waiting == rows:
-                    yield Batch(_joined(pending), start, tuple(origins))
+                    yield TableBatch(_joined(pending), start, tuple(origins))
                     start += rows
                     pending, origins, waiting = [], [], 0
         if pending:
-            yield Batch(_joined(pending), start, tuple(origins))
+            yield TableBatch(_joined(pending), start, tuple(origins))
         elif start == 0:
             raise DataError(
                 "the table has no rows", file=self.file, fix="check that the file was written to its end"

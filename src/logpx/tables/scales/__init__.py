@@ -2,11 +2,11 @@
 
 from logpx.configuration import class_name
 from logpx.tables.scales.asinh import Asinh
-from logpx.tables.scales.cells import Cells
+from logpx.tables.scales.cell_histogram import CellHistogram
 from logpx.tables.scales.choice import choose_scale
 from logpx.tables.scales.codes import Codes
 from logpx.tables.scales.log import Log
-from logpx.tables.scales.logit import Logit
+from logpx.tables.scales.log_odds import LogOdds
 from logpx.tables.scales.quantile_spline import QuantileSpline
 from logpx.tables.scales.scale import Scale
 from logpx.tables.scales.standard import Standard
@@ -14,10 +14,10 @@ from logpx.tables.scales.standard import Standard
 __all__ = [
     "SCALES",
     "Asinh",
-    "Cells",
+    "CellHistogram",
     "Codes",
     "Log",
-    "Logit",
+    "LogOdds",
     "QuantileSpline",
     "Scale",
     "Standard",
@@ -25,5 +25,6 @@ __all__ = [
 ]
 
 SCALES: dict[str, type[Scale]] = {
-    class_name(scale): scale for scale in (Standard, Log, Logit, Asinh, QuantileSpline, Cells, Codes)
+    class_name(scale): scale
+    for scale in (Standard, Log, LogOdds, Asinh, QuantileSpline, CellHistogram, Codes)
 }

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from logpx.errors import DataError
-from logpx.tables.columns.dequantisation import dequantise, uniforms
+from logpx.scoring import Noise
+from logpx.tables.dequantisation import dequantise
 from logpx.tables.scales.asinh import Asinh
-from logpx.tables.scales.cells import Cells
+from logpx.tables.scales.cell_histogram import CellHistogram
 from logpx.tables.scales.log import Log
-from logpx.tables.scales.logit import Logit
+from logpx.tables.scales.log_odds import LogOdds
 from logpx.tables.scales.quantile_spline import QuantileSpline
 from logpx.tables.scales.sample import Array, Sample
 from logpx.tables.scales.scale import Scale
@@ -84,8 +85,8 @@ def choose_scale(
     """
     values = np.array(x, dtype=np.float64).reshape(-1)
     if step is not None:
-        noise = uniforms(seed, 0, len(values), 1)[:, 0]
-        values = dequantise(torch.from_numpy(values), step, noise).numpy()
+        exact = torch.from_numpy(values)
+        values = dequantise(exact, step, Noise(seed).uniform(len(values), (), exact)).numpy()
         lower = None if lower is None else lower - step / 2
         upper = None if upper is None else upper + step / 2
     rng = np.random.default_rng(seed)
@@ -107,7 +108,7 @@ def candidates(
     upper = upper if upper is not None and sample.values[-1] < upper else None
     bounded: dict[str, Callable[..., Scale]] = {}
     if lower is not None and upper is not None:
-        bounded["Logit"] = partial(Logit.fit, lower=lower, upper=upper)
+        bounded["LogOdds"] = partial(LogOdds.fit, lower=lower, upper=upper)
     elif lower is not None:
         bounded["Log"] = partial(Log.fit, bound=lower)
     elif upper is not None:
@@ -120,7 +121,7 @@ def candidates(
     }
     if step is None or offset is None:
         return simple | splines
-    cells: dict[str, Fit] = {"Cells": partial(Cells.fit, step=step, offset=offset)}
+    cells: dict[str, Fit] = {"CellHistogram": partial(CellHistogram.fit, step=step, offset=offset)}
     distinct = np.count_nonzero(np.diff(np.floor((sample.values - offset) / step + 0.5))) + 1
     return simple | cells | splines if distinct <= _FEW_CELLS else simple | splines | cells
 

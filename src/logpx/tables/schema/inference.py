@@ -10,14 +10,14 @@ import numpy as np
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.sources import open_table
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.grids import detect_grid
-from logpx.tables.schema.kind_rules import Choice, choose_kind, fitting_bounds, labelled
+from logpx.tables.schema.kind_rules import KindChoice, choose_kind, fitting_bounds, labelled
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.schema import Column, Schema
-from logpx.tables.schema.summaries import NumberSummary, Summary, TextSummary, summarise
+from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
+from logpx.tables.sources import open_table
 
 __all__ = ["infer_schema"]
 
@@ -97,7 +97,9 @@ def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
     return Table(table.name, table.parts, types)
 
 
-def _refuse_text_among_numbers(table: Table, names: Sequence[str], summaries: Mapping[str, Summary]) -> None:
+def _refuse_text_among_numbers(
+    table: Table, names: Sequence[str], summaries: Mapping[str, ColumnSummary]
+) -> None:
     """Raise where text stands in a column that is otherwise numbers: it is looked for again, with its row."""
     for name in names:
         summary = summaries[name]
@@ -106,7 +108,7 @@ def _refuse_text_among_numbers(table: Table, names: Sequence[str], summaries: Ma
                 pass
 
 
-def _column(name: str, summary: Summary | None, pinned: Column | None) -> Column:
+def _column(name: str, summary: ColumnSummary | None, pinned: Column | None) -> Column:
     if summary is None:
         return _UNREAD.model_copy(update={"name": name})
     if pinned is None or not pinned.kind.choosable:
@@ -129,7 +131,7 @@ def _column(name: str, summary: Summary | None, pinned: Column | None) -> Column
     return Column(name=name, kind=choice.kind, missing=summary.missing, value=choice.value, **fields)
 
 
-def _grid_fields(summary: NumberSummary, choice: Choice) -> dict[str, Any]:
+def _grid_fields(summary: NumberSummary, choice: KindChoice) -> dict[str, Any]:
     grid = detect_grid(summary.sample)
     if grid is None:
         return {}
@@ -142,17 +144,17 @@ def _grid_fields(summary: NumberSummary, choice: Choice) -> dict[str, Any]:
     return {**fields, "reason": text}
 
 
-def _pinned_choice(pinned: Column, summary: Summary) -> Choice:
+def _pinned_choice(pinned: Column, summary: ColumnSummary) -> KindChoice:
     kind = pinned.kind
     if kind is Kind.CATEGORICAL and isinstance(summary, TextSummary):
         return _pinned_labels(summary)
     if not kind.modelled and kind is not Kind.CONSTANT:
-        return Choice(kind, "chosen by the user")
+        return KindChoice(kind, "chosen by the user")
     if summary.present == 0:
         raise DataError("no row has a value in this column", fix="leave the column out")
     if not isinstance(summary, NumberSummary):
         if kind is Kind.CONSTANT and isinstance(summary, TextSummary) and len(summary.values) == 1:
-            return Choice(kind, "chosen by the user", value=next(iter(summary.values)))
+            return KindChoice(kind, "chosen by the user", value=next(iter(summary.values)))
         raise DataError(f"the column does not hold numbers, so it is not {kind}", fix="leave the column out")
     lower, upper = pinned.lower, pinned.upper
     if kind is Kind.BOUNDED and lower is None and upper is None:
@@ -169,10 +171,10 @@ def _pinned_choice(pinned: Column, summary: Summary) -> Choice:
             f"{contradiction}, so the column is not {kind}", fix="correct the cell, or choose another kind"
         )
     value = summary.minimum if kind is Kind.CONSTANT else None
-    return Choice(kind, "chosen by the user", lower, upper, value)
+    return KindChoice(kind, "chosen by the user", lower, upper, value=value)
 
 
-def _pinned_labels(summary: TextSummary) -> Choice:
+def _pinned_labels(summary: TextSummary) -> KindChoice:
     if len(summary.values) < 2:
         raise DataError(
             "fewer than two different labels", fix="leave the column out, or add rows in which it varies"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.schema.kinds import Kind
-from logpx.tables.schema.summaries import NumberSummary, Summary, TextSummary
+from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary
 
-__all__ = ["Choice", "choose_kind", "fitting_bounds", "labelled"]
+__all__ = ["KindChoice", "choose_kind", "fitting_bounds", "labelled"]
 
 _IDENTIFIER_NAME = re.compile(
     r"(.*[ _.\-])?(id|uuid|guid)|index|key|unnamed: ?0|__index_level_0__|"
@@ -32,29 +32,30 @@ _BOUNDS = ((0.0, 1.0), (0.0, 100.0))
 
 
 @dataclass(frozen=True)
-class Choice:
+class KindChoice:
     """A kind, the bounds it claims, and why it was chosen."""
 
     kind: Kind
     reason: str
     lower: float | None = None
     upper: float | None = None
+    _: KW_ONLY
     value: float | str | None = None
     levels: tuple[str, ...] | None = None
 
 
-def choose_kind(name: str, summary: Summary) -> Choice:
+def choose_kind(name: str, summary: ColumnSummary) -> KindChoice:
     """Return the kind of a column: the first rule that applies.
 
     Parameters
     ----------
     name : str
         The column's name, which matters for identifiers.
-    summary : Summary
+    summary : ColumnSummary
         What is known of its values.
     """
     if summary.present == 0:
-        return Choice(Kind.EMPTY, "every cell is missing")
+        return KindChoice(Kind.EMPTY, "every cell is missing")
     if isinstance(summary, TextSummary):
         return _labels(name, summary)
     assert isinstance(summary, NumberSummary)
@@ -62,7 +63,7 @@ def choose_kind(name: str, summary: Summary) -> Choice:
         choice = rule(name, summary)
         if choice is not None:
             return choice
-    return Choice(Kind.CONTINUOUS, "numbers with fractions")
+    return KindChoice(Kind.CONTINUOUS, "numbers with fractions")
 
 
 def fitting_bounds(summary: NumberSummary) -> tuple[float, float] | None:
@@ -77,58 +78,60 @@ def _named_like_an_identifier(name: str) -> bool:
     return bool(_IDENTIFIER_NAME.fullmatch(name) or _CAMEL_CASE_ID.fullmatch(name))
 
 
-def _labels(name: str, summary: TextSummary) -> Choice:
+def _labels(name: str, summary: TextSummary) -> KindChoice:
     example = next(iter(summary.values))
     shown = repr(example if len(example) <= 30 else example[:30] + "…")
     if summary.type is ColumnType.TIMESTAMP:
-        return Choice(Kind.TIMESTAMP, f"dates or times, such as {shown}")
+        return KindChoice(Kind.TIMESTAMP, f"dates or times, such as {shown}")
     if summary.type is ColumnType.OTHER:
-        return Choice(Kind.OTHER, f"values of type {example}")
+        return KindChoice(Kind.OTHER, f"values of type {example}")
     if summary.all_seen and len(summary.values) == 1:
-        return Choice(Kind.CONSTANT, f"{_every_row(summary)} {shown}", value=example)
+        return KindChoice(Kind.CONSTANT, f"{_every_row(summary)} {shown}", value=example)
     if not summary.repeats and _named_like_an_identifier(name):
-        return Choice(Kind.IDENTIFIER, "named like an identifier, and no value repeats")
+        return KindChoice(Kind.IDENTIFIER, "named like an identifier, and no value repeats")
     return labelled(summary)
 
 
-def labelled(summary: TextSummary, reason: str = "") -> Choice:
+def labelled(summary: TextSummary, reason: str = "") -> KindChoice:
     """Return the choice of a categorical column, with its levels unless they are too many."""
     levels = tuple(sorted(summary.values))
     if summary.type is ColumnType.BOOLEAN:
         reason = reason or "true or false"
     elif not summary.all_seen or len(levels) > _MOST_LEVELS:
         count = f"{len(levels):,}" if summary.all_seen else f"more than {len(levels):,}"
-        return Choice(Kind.CATEGORICAL, f"{count} different texts, and at most {_MOST_LEVELS:,} are modelled")
+        return KindChoice(
+            Kind.CATEGORICAL, f"{count} different texts, and at most {_MOST_LEVELS:,} are modelled"
+        )
     elif not summary.repeats and len(levels) >= _ROWS_FOR_A_COUNT:
-        return Choice(Kind.CATEGORICAL, "every row has another text")
-    return Choice(Kind.CATEGORICAL, reason or f"{len(levels)} different texts", levels=levels)
+        return KindChoice(Kind.CATEGORICAL, "every row has another text")
+    return KindChoice(Kind.CATEGORICAL, reason or f"{len(levels)} different texts", levels=levels)
 
 
-def _every_row(summary: Summary) -> str:
+def _every_row(summary: ColumnSummary) -> str:
     return "every row that has a value has" if summary.missing else "every row has the value"
 
 
-def _constant(_: str, summary: NumberSummary) -> Choice | None:
+def _constant(_: str, summary: NumberSummary) -> KindChoice | None:
     if summary.infinite or summary.minimum != summary.maximum:
         return None
-    return Choice(Kind.CONSTANT, f"{_every_row(summary)} {summary.minimum:g}", value=summary.minimum)
+    return KindChoice(Kind.CONSTANT, f"{_every_row(summary)} {summary.minimum:g}", value=summary.minimum)
 
 
-def _identifier(name: str, summary: NumberSummary) -> Choice | None:
+def _identifier(name: str, summary: NumberSummary) -> KindChoice | None:
     if not summary.whole or summary.missing or summary.infinite:
         return None
     if summary.counts_from in (0.0, 1.0) and summary.rows >= _ROWS_FOR_A_COUNT:
-        return Choice(Kind.IDENTIFIER, f"counts the rows from {summary.counts_from:g}")
+        return KindChoice(Kind.IDENTIFIER, f"counts the rows from {summary.counts_from:g}")
     if _named_like_an_identifier(name) and len(np.unique(summary.sample)) == len(summary.sample):
-        return Choice(Kind.IDENTIFIER, "whole numbers, named like an identifier, and no value repeats")
+        return KindChoice(Kind.IDENTIFIER, "whole numbers, named like an identifier, and no value repeats")
     return None
 
 
-def _integer(_: str, summary: NumberSummary) -> Choice | None:
-    return Choice(Kind.INTEGER, "whole numbers") if summary.whole else None
+def _integer(_: str, summary: NumberSummary) -> KindChoice | None:
+    return KindChoice(Kind.INTEGER, "whole numbers") if summary.whole else None
 
 
-def _bounded(_: str, summary: NumberSummary) -> Choice | None:
+def _bounded(_: str, summary: NumberSummary) -> KindChoice | None:
     bounds = fitting_bounds(summary)
     if bounds is None or len(summary.sample) < _ROWS_FOR_A_SUPPORT or summary.infinite:
         return None
@@ -139,10 +142,10 @@ def _bounded(_: str, summary: NumberSummary) -> Choice | None:
     at_upper = np.count_nonzero(summary.sample >= upper - margin)
     if min(at_lower, at_upper) < _ROWS_NEAR_A_BOUND:
         return None
-    return Choice(Kind.BOUNDED, f"values fill the range from {lower:g} to {upper:g}", lower, upper)
+    return KindChoice(Kind.BOUNDED, f"values fill the range from {lower:g} to {upper:g}", lower, upper)
 
 
-def _positive(_: str, summary: NumberSummary) -> Choice | None:
+def _positive(_: str, summary: NumberSummary) -> KindChoice | None:
     sample = summary.sample
     if not summary.minimum > 0 or len(sample) < _ROWS_FOR_A_SUPPORT or summary.infinite:
         return None
@@ -152,13 +155,13 @@ def _positive(_: str, summary: NumberSummary) -> Choice | None:
     spread = float(scaled.std())
     skewness = float(((scaled - scaled.mean()) ** 3).mean() / spread**3) if spread > 0 else 0.0
     if decades > _DECADES or (decades > _DECADES_IF_SKEWED and skewness > _SKEWED):
-        return Choice(
+        return KindChoice(
             Kind.POSITIVE, f"all above 0, over {decades:.1f} decades", lower=Kind.POSITIVE.lower_bound
         )
     return None
 
 
-_RULES: tuple[Callable[[str, NumberSummary], Choice | None], ...] = (
+_RULES: tuple[Callable[[str, NumberSummary], KindChoice | None], ...] = (
     _constant,
     _identifier,
     _integer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 __all__ = ["Kind"]
@@ -11,6 +11,7 @@ __all__ = ["Kind"]
 @dataclass(frozen=True)
 class _Traits:
     meaning: str
+    _: KW_ONLY
     modelled: bool = False
     lower_bound: float | None = None
     step: float | None = None

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from logpx.errors import DataError
 from logpx.suggestions import nearest_name
 from logpx.tables.reading.column_types import ColumnType, labels
-from logpx.tables.reading.table import Batch, Table
+from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.schema import Column, Schema
 
 __all__ = ["modelled_part", "to_matrix", "whole_table"]
@@ -40,13 +40,13 @@ def whole_table(table: Table, schema: Schema) -> Table:
 
 
 def to_matrix(
-    batch: Batch, schema: Schema, *, missing: bool = False, unknown: bool = False
+    batch: TableBatch, schema: Schema, *, missing: bool = False, unknown: bool = False
 ) -> npt.NDArray[np.float64]:
     """Return the modelled columns of a batch, in the order of the schema.
 
     Parameters
     ----------
-    batch : Batch
+    batch : TableBatch
         Rows of a table that has at least the modelled columns of the schema.
     schema : Schema
         Which columns are modelled.
@@ -98,7 +98,7 @@ def to_matrix(
     return matrix
 
 
-def _numbers(batch: Batch, column: Column) -> npt.NDArray[np.float64]:
+def _numbers(batch: TableBatch, column: Column) -> npt.NDArray[np.float64]:
     if batch.columns.schema.field(column.name).type != ColumnType.NUMBER.arrow:
         raise DataError(
             "text where numbers were expected",
@@ -109,7 +109,7 @@ def _numbers(batch: Batch, column: Column) -> npt.NDArray[np.float64]:
     return batch.numbers(column.name)
 
 
-def _codes(batch: Batch, column: Column, unknown: bool) -> npt.NDArray[np.float64]:
+def _codes(batch: TableBatch, column: Column, unknown: bool) -> npt.NDArray[np.float64]:
     levels = pa.array(column.levels)
     cells = labels(batch.columns.column(column.name))
     found = pc.index_in(cells, value_set=levels, skip_nulls=True)
@@ -130,7 +130,7 @@ def _codes(batch: Batch, column: Column, unknown: bool) -> npt.NDArray[np.float6
 
 
 def _refuse_first_bad_cell(
-    matrix: npt.NDArray[np.float64], batch: Batch, schema: Schema, missing: bool
+    matrix: npt.NDArray[np.float64], batch: TableBatch, schema: Schema, missing: bool
 ) -> None:
     bad = np.argwhere(np.isinf(matrix) if missing else ~np.isfinite(matrix))
     if not len(bad):

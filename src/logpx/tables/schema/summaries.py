@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from logpx.tables.reading.column_types import ColumnType, labels
 from logpx.tables.reading.csv_header import is_number
 from logpx.tables.reading.table import Table
 
-__all__ = ["NumberSummary", "Summary", "TextSummary", "summarise"]
+__all__ = ["ColumnSummary", "NumberSummary", "TextSummary", "summarise"]
 
 Array = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ _LARGEST_SAMPLE = 1 << 24
 
 
 @dataclass
-class Summary:
+class ColumnSummary:
     """What all columns have.
 
     Attributes
@@ -45,7 +45,7 @@ class Summary:
 
 
 @dataclass
-class NumberSummary(Summary):
+class NumberSummary(ColumnSummary):
     """A column of numbers.
 
     Attributes
@@ -62,6 +62,7 @@ class NumberSummary(Summary):
         Finite values of rows drawn uniformly at random, in no particular order.
     """
 
+    _: KW_ONLY
     minimum: float = np.inf
     maximum: float = -np.inf
     infinite: int = 0
@@ -93,7 +94,7 @@ class NumberSummary(Summary):
 
 
 @dataclass
-class TextSummary(Summary):
+class TextSummary(ColumnSummary):
     """A column of labels, dates or anything else that is not a number.
 
     Attributes
@@ -134,7 +135,7 @@ class TextSummary(Summary):
                 self.values[value] = None
 
 
-def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, Summary], int]:
+def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, ColumnSummary], int]:
     """Summarise every column in one pass over a table.
 
     Parameters
@@ -148,10 +149,10 @@ def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, Summ
 
     Returns
     -------
-    tuple of (dict of str to Summary, int)
+    tuple of (dict of str to ColumnSummary, int)
         The summaries by column, and the number of rows sampled.
     """
-    summaries: dict[str, Summary] = {}
+    summaries: dict[str, ColumnSummary] = {}
     for name, kind in table.types.items():
         summaries[name] = NumberSummary(kind) if kind is ColumnType.NUMBER else TextSummary(kind)
     numbers = [name for name, summary in summaries.items() if isinstance(summary, NumberSummary)]

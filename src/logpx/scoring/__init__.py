@@ -1,0 +1,32 @@
+"""Scoring: what tables and images share, from the noise of a row to the mean of log p beside baselines."""
+
+from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
+from logpx.scoring.evaluation import Comparison, Evaluation, MeanScore, ScoredBatch, Tally
+from logpx.scoring.families import Families, Family
+from logpx.scoring.fit_result import ModelFitResult, Stopwatch
+from logpx.scoring.noise import Noise
+from logpx.scoring.running_mean import RunningMean
+from logpx.scoring.sampling import sample_blocks
+from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
+
+__all__ = [
+    "BitsPerDimension",
+    "Comparison",
+    "Evaluation",
+    "Families",
+    "Family",
+    "LogOfMean",
+    "MeanOfLogs",
+    "MeanScore",
+    "ModelFitResult",
+    "NatsPerRow",
+    "Noise",
+    "Pool",
+    "RunningMean",
+    "ScoredBatch",
+    "Single",
+    "Stopwatch",
+    "Tally",
+    "Unit",
+    "sample_blocks",
+]

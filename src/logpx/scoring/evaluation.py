@@ -1,0 +1,210 @@
+"""How probable rows are under a model, batch by batch, and on average beside baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from logpx.distributions import LowerBound
+from logpx.scoring.running_mean import RunningMean
+from logpx.scoring.units import Unit
+
+__all__ = ["Comparison", "Evaluation", "MeanScore", "ScoredBatch", "Tally"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredBatch:
+    """The scores of consecutive rows, or images.
+
+    Attributes
+    ----------
+    start : int
+        The number of rows before the batch.
+    bound : LowerBound
+        Log p(x) in nats, exact or a lower bound, and its standard error: float64, on the CPU.
+    kind : str
+        ``exact`` or ``lower bound``.
+    unit : Unit
+        What scores are reported in.
+    """
+
+    start: int
+    bound: LowerBound
+    kind: str
+    unit: Unit
+
+    @property
+    def log_prob(self) -> npt.NDArray[np.float64]:
+        """Exact log p(x), or its lower bound, in nats; one number per row."""
+        return np.asarray(self.bound.log_prob)
+
+    @property
+    def standard_error(self) -> npt.NDArray[np.float64] | None:
+        """Standard error of the bound's estimate, in nats; None where log p(x) is exact."""
+        return None if self.kind == "exact" else np.asarray(self.bound.standard_error)
+
+    @property
+    def bits_per_dimension(self) -> Tensor:
+        """What an image costs in bits per dimension, shape ``(n,)``."""
+        return self.unit.bits_per_dimension(self.bound.log_prob)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanScore:
+    """A mean of log p over rows.
+
+    Attributes
+    ----------
+    mean, mean_standard_error : float
+        In nats per row.
+    unit : Unit
+        What it is reported in.
+    """
+
+    mean: float
+    mean_standard_error: float
+    unit: Unit
+
+    @property
+    def value(self) -> float:
+        """The mean in the unit."""
+        return self.unit.value(self.mean)
+
+    @property
+    def standard_error(self) -> float:
+        """The standard error of the mean, in the unit."""
+        return self.unit.difference(self.mean_standard_error)
+
+    @property
+    def bits_per_dimension(self) -> float:
+        """The mean cost of images in bits per dimension; of a lower bound of log p, an upper bound."""
+        return self.unit.bits_per_dimension(self.mean)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mean in the unit, and its standard error, as JSON values."""
+        return {self.unit.key: self.value, "standard_error": self.standard_error}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(MeanScore):
+    """How a baseline does on the same rows.
+
+    Attributes
+    ----------
+    mean, mean_standard_error, unit
+        Of the baseline, as in `Evaluation`.
+    gain, gain_standard_error : float
+        How much better the model is, in the unit, and the standard error of the paired difference.
+    """
+
+    gain: float
+    gain_standard_error: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as JSON values."""
+        return super().to_dict() | {"gain": self.gain, "gain_standard_error": self.gain_standard_error}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(MeanScore):
+    """How probable rows are under a model.
+
+    Attributes
+    ----------
+    mean, mean_standard_error : float
+        Mean of log p(x) in nats per row, exact or a lower bound as `kind` says, and its standard error.
+    unit : Unit
+        What `value`, `standard_error` and the gains are in: nats per row, or bits per dimension of images.
+    kind : str
+        ``exact`` or ``lower bound``.
+    rows : int
+        The number of rows.
+    outside : int
+        Rows outside the model's support, whose log p is minus infinity; they are part of the mean.
+    draws : int or None
+        Draws of noise that the bound of each row was averaged over; None where it was not.
+    exactness : int or None
+        Draws spent on the importance-weighted bound of each row; None where there was no such bound.
+    baselines : mapping of str to Comparison
+        The same rows under simple models.
+    """
+
+    kind: str
+    rows: int
+    outside: int
+    draws: int | None
+    exactness: int | None
+    baselines: Mapping[str, Comparison]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evaluation as JSON values."""
+        names = ("mean", "mean_standard_error", "kind", "rows", "outside", "draws", "exactness")
+        others = {name: other.to_dict() for name, other in self.baselines.items()}
+        return super().to_dict() | {name: getattr(self, name) for name in names} | {"baselines": others}
+
+
+class Tally:
+    """The means of log p under a model and its baselines, taken batch by batch.
+
+    Parameters
+    ----------
+    baselines
+        The names of what the model is compared with.
+    unit
+        What the evaluation is reported in.
+
+    Examples
+    --------
+    >>> from logpx.scoring import NatsPerRow
+    >>> tally = Tally(["simple"], NatsPerRow())
+    >>> tally.add(torch.tensor([-1.0, -3.0]), {"simple": torch.tensor([-2.0, -5.0])})
+    >>> evaluation = tally.evaluation("exact")
+    >>> evaluation.mean, evaluation.standard_error, evaluation.baselines["simple"].gain
+    (-2.0, 1.0, 1.5)
+    """
+
+    def __init__(self, baselines: Iterable[str], unit: Unit) -> None:
+        self._unit = unit
+        self._own, self._outside = RunningMean(), 0
+        self._others = {name: RunningMean() for name in baselines}
+        self._gains = {name: RunningMean() for name in self._others}
+
+    def add(self, log_prob: Tensor, others: Mapping[str, Tensor]) -> None:
+        """Take in log p of the same rows under the model and under each baseline, shape ``(n,)``."""
+        self._own.add(log_prob)
+        self._outside += int(torch.isneginf(log_prob).sum())
+        for name, other in others.items():
+            self._others[name].add(other)
+            # Equally impossible is equally good.
+            self._gains[name].add(torch.where(log_prob == other, 0.0, log_prob - other))
+
+    def evaluation(self, kind: str, draws: int | None = None, exactness: int | None = None) -> Evaluation:
+        """Return the evaluation of all rows so far."""
+        unit, own = self._unit, self._own
+        baselines = {
+            name: Comparison(
+                mean=other.value,
+                mean_standard_error=other.standard_error,
+                unit=unit,
+                gain=unit.difference(self._gains[name].value),
+                gain_standard_error=unit.difference(self._gains[name].standard_error),
+            )
+            for name, other in self._others.items()
+        }
+        return Evaluation(
+            mean=own.value,
+            mean_standard_error=own.standard_error,
+            unit=unit,
+            kind=kind,
+            rows=own.count,
+            outside=self._outside,
+            draws=draws,
+            exactness=exactness,
+            baselines=baselines,
+        )

@@ -1,0 +1,78 @@
+"""Uniform noise of which a row's share depends only on seed, number and draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.distributions.seeding import BLOCK_ROWS, generator_of
+from logpx.errors import UsageError
+
+__all__ = ["Noise"]
+
+# Of a block of rows, whose noise is drawn at once; what few rows of one need is a part of it.
+_NUMBERS = 1 << 15
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Where the noise of consecutive rows, or images, comes from.
+
+    Attributes
+    ----------
+    seed : int or None
+        None for torch's global generator, as in training.
+    first : int
+        The number of rows before these.
+    draw : int
+        Which of several independent draws for the same rows.
+
+    Raises
+    ------
+    UsageError
+        If `first` or `draw` is below 0.
+
+    Examples
+    --------
+    >>> like = torch.empty(0)
+    >>> whole = Noise(0).uniform(100, (1, 2, 2), like)
+    >>> torch.equal(Noise(0, first=40).uniform(20, (1, 2, 2), like), whole[40:60])
+    True
+    """
+
+    seed: int | None = None
+    first: int = 0
+    draw: int = 0
+
+    def __post_init__(self) -> None:
+        if self.first < 0 or self.draw < 0:
+            raise UsageError(
+                f"row {self.first} and draw {self.draw}, which are counted from 0",
+                fix="give numbers of 0 or more",
+            )
+
+    def uniform(self, n: int, event_shape: Sequence[int], like: Tensor) -> Tensor:
+        """Return uniforms in [0, 1), shape ``(n, *event_shape)``, with the dtype and device of `like`."""
+        if self.seed is None:
+            return torch.rand(n, *event_shape, dtype=like.dtype, device=like.device)
+        # On the CPU whatever the device, so that a seed means the same noise everywhere.
+        form: Any = {"dtype": like.dtype, "device": "cpu"}
+        size = _rows_of_a_block(event_shape)
+        blocks = range(self.first // size, -(-(self.first + n) // size))
+        parts = [
+            torch.rand(size, *event_shape, generator=generator_of(self.seed, block, self.draw), **form)
+            for block in blocks
+        ]
+        skipped = self.first - blocks.start * size
+        whole = torch.cat(parts) if parts else torch.empty(0, *event_shape, **form)
+        return whole[skipped : skipped + n].to(like.device)
+
+
+def _rows_of_a_block(event_shape: Sequence[int]) -> int:
+    rows = _NUMBERS // max(1, math.prod(event_shape))
+    return min(BLOCK_ROWS, max(1, rows))

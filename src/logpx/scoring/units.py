@@ -1,0 +1,186 @@
+"""The unit that a mean of log p is reported in; the one place where nats become bits per dimension."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Never, TypeVar
+
+from torch import Tensor
+
+from logpx.errors import UsageError
+
+__all__ = ["BitsPerDimension", "NatsPerRow", "Unit", "bits_per_dimension"]
+
+Number = TypeVar("Number", float, Tensor)
+
+
+def bits_per_dimension(log_prob: Number, event_shape: Sequence[int], step: float = 1.0) -> Number:
+    r"""Return the cost of an image in bits per dimension.
+
+    .. math:: -\frac{\log p(x) + D \log s}{D \log 2}
+
+    for D pixels-times-channels, where a density is per unit of x and s is how far apart two levels are in
+    that unit: 1 for levels 0, 1, 2, ..., 1/256 for the same levels divided by 256, 2/256 on [-1, 1].
+
+    Parameters
+    ----------
+    log_prob
+        Log-probability of an image, or the log-density of a dequantised one, in nats; any shape.
+    event_shape
+        The shape of an image.
+    step
+        The distance of two neighbouring levels in the units of x.
+
+    Returns
+    -------
+    float or Tensor
+        Of the kind and shape of `log_prob`. A mean or a standard error of nats becomes that of bits by the
+        same factor, up to sign.
+
+    Raises
+    ------
+    UsageError
+        If the step is not above 0, or the shape has no dimension.
+
+    References
+    ----------
+    Theis, van den Oord and Bethge 2016, A note on the evaluation of generative models, section 3.1.
+
+    Examples
+    --------
+    A uniform density over 256 levels costs 8 bits per dimension, in whatever units the levels are written.
+
+    >>> bits_per_dimension(-784 * math.log(256.0), (1, 28, 28))
+    8.0
+    >>> bits_per_dimension(0.0, (1, 28, 28), step=1 / 256)
+    8.0
+    """
+    dimensions = math.prod(event_shape)
+    if dimensions < 1:
+        raise UsageError(
+            f"an image of shape {tuple(event_shape)} has no pixel", fix="give its shape (C, H, W)"
+        )
+    if not 0.0 < step < math.inf:
+        raise UsageError(f"a step of {step} between levels", fix="give a positive step")
+    return -(log_prob / dimensions + math.log(step)) / math.log(2.0)
+
+
+class Unit(ABC):
+    """What log p, which is computed in nats, is reported in.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    key : str
+        What documents call a mean in this unit.
+    worst : str
+        What documents call the value of the least probable row.
+    column, gain : str
+        The headings of columns of means, and of gains over baselines.
+    """
+
+    name: ClassVar[str]
+    key: ClassVar[str]
+    worst: ClassVar[str]
+    column: ClassVar[str]
+    gain: ClassVar[str]
+
+    @abstractmethod
+    def value(self, log_prob: Number) -> Number:
+        """Return log p of a row, or a mean of it, in the unit."""
+
+    @abstractmethod
+    def difference(self, nats: Number) -> Number:
+        """Return a gain or a standard error in the unit: positive where the nats are."""
+
+    @abstractmethod
+    def bits_per_dimension(self, log_prob: Number) -> Number:
+        """Return log p of a row in bits per dimension.
+
+        Raises
+        ------
+        UsageError
+            If rows have no dimensions that are alike.
+        """
+
+    @abstractmethod
+    def heading(self, kind: str) -> str:
+        """Return the heading of a report, which says whether the values are exact or a bound."""
+
+
+@dataclass(frozen=True)
+class NatsPerRow(Unit):
+    """Nats, as they are: the more, the better.
+
+    Examples
+    --------
+    >>> NatsPerRow().value(-2.5), NatsPerRow().heading("lower bound")
+    (-2.5, 'log p(x), lower bound, nats per row')
+    """
+
+    name = "nats per row"
+    key = "mean"
+    worst = "lowest"
+    column = "log p"
+    gain = "this model is better by"
+
+    def value(self, log_prob: Number) -> Number:
+        """Return log p as it is."""
+        return log_prob
+
+    def difference(self, nats: Number) -> Number:
+        """Return nats as they are."""
+        return nats
+
+    def bits_per_dimension(self, log_prob: Number) -> Never:
+        """Refuse: the columns of a table are not alike."""
+        raise UsageError("rows of a table have no bits per dimension", fix="read the mean, in nats per row")
+
+    def heading(self, kind: str) -> str:
+        """Return what the values are."""
+        return f"log p(x), {self.name}" if kind == "exact" else f"log p(x), {kind}, {self.name}"
+
+
+@dataclass(frozen=True)
+class BitsPerDimension(Unit):
+    """Bits per pixel and channel: the fewer, the better.
+
+    Parameters
+    ----------
+    event_shape
+        The shape of an image.
+
+    Examples
+    --------
+    >>> unit = BitsPerDimension((1, 28, 28))
+    >>> unit.value(-784 * math.log(256.0)), unit.difference(784 * math.log(2.0)), unit.heading("exact")
+    (8.0, 1.0, 'bits per dimension')
+    """
+
+    event_shape: Sequence[int]
+
+    name = "bits per dimension"
+    key = "bits_per_dimension"
+    worst = "highest"
+    column = name
+    gain = "this model saves"
+
+    def value(self, log_prob: Number) -> Number:
+        """Return the cost of an image."""
+        return bits_per_dimension(log_prob, self.event_shape)
+
+    def difference(self, nats: Number) -> Number:
+        """Return how much less an image costs."""
+        return -bits_per_dimension(nats, self.event_shape)
+
+    def bits_per_dimension(self, log_prob: Number) -> Number:
+        """Return the cost of an image."""
+        return self.value(log_prob)
+
+    def heading(self, kind: str) -> str:
+        """Return what the values are: of a lower bound of log p they are an upper bound of the cost."""
+        return self.name if kind == "exact" else f"{self.name}, upper bound"

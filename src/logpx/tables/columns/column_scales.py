@@ -1,0 +1,209 @@
+"""All modelled columns of a table: table units to model units, with the log abs(det) kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from logpx.configuration import Configured
+from logpx.errors import DataError, UsageError
+from logpx.tables.columns.support import Support
+from logpx.tables.columns.supports import Supports
+from logpx.tables.scales import Scale
+
+__all__ = ["ColumnScales"]
+
+# Small enough for a column's temporaries to stay in cache, large enough to hide the cost of a call.
+_ROWS_AT_ONCE = 16384
+
+
+class ColumnScales(nn.Module, Configured):
+    """One scale per modelled column, with its support and grid.
+
+    Parameters
+    ----------
+    scales : sequence of Scale
+        The map of each column.
+    supports : sequence of Support
+        Bounds and grid of each column, in the table's units.
+    held_out : sequence of dict, optional
+        For each column the held-out nats per row of the scales it was chosen from.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).lognormal(0.0, 1.0, (500, 2))
+    >>> columns = ColumnScales.fit(x, [Support(lower=0.0), Support(lower=0.0)])
+    >>> y, ladj = columns(torch.from_numpy(x))
+    >>> y.shape, ladj.shape, bool((columns.inverse(y) - torch.from_numpy(x)).abs().max() < 1e-9)
+    (torch.Size([500, 2]), torch.Size([500]), True)
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[Scale],
+        supports: Sequence[Support],
+        held_out: Sequence[dict[str, float]] | None = None,
+    ) -> None:
+        super().__init__()
+        if len(scales) != len(supports):
+            raise UsageError(
+                f"{len(scales)} scales and {len(supports)} supports", fix="give one of each per column"
+            )
+        self.scales = nn.ModuleList(scales)
+        self.supports = list(supports)
+        self.held_out = [dict(scores) for scores in held_out or [{}] * len(scales)]
+
+    @classmethod
+    def fit(
+        cls, x: Any, supports: Sequence[Support], *, seed: int = 0, names: Sequence[str] | None = None
+    ) -> Self:
+        """Return columns whose scales are chosen by held-out likelihood.
+
+        Parameters
+        ----------
+        x : array of shape (n, d)
+            Training rows as they are in the table; NaN is missing.
+        supports : sequence of Support
+            Bounds and grid of each column.
+        seed : int
+            Seed of the folds and of the dequantisation.
+        names : sequence of str, optional
+            The columns' names, for errors.
+
+        Raises
+        ------
+        DataError
+            If a value is infinite, or a column has fewer than two distinct values.
+        """
+        values = _matrix(x, supports)
+        scales, held_out = [], []
+        for index, support in enumerate(supports):
+            with _named(names, index):
+                scale, scores = support.chosen_scale(_present(values[:, index]), seed)
+            scales.append(scale)
+            held_out.append(scores)
+        return cls(scales, supports, held_out)
+
+    @classmethod
+    def standard(
+        cls, x: Any, supports: Sequence[Support], *, seed: int = 0, names: Sequence[str] | None = None
+    ) -> Self:
+        """Return columns that are only centred and scaled, so that linear relations stay linear.
+
+        The maps are linear over the training range and a quarter beyond it, at least to 6 standard
+        deviations; only there do the power-law tails of `Scale` begin. The density may leave mass outside a
+        bound.
+
+        Parameters
+        ----------
+        x : array of shape (n, d)
+            Training rows as they are in the table.
+        supports, seed, names
+            As in `fit`.
+        """
+        values = Supports(supports).dequantise(torch.from_numpy(_matrix(x, supports)), seed=seed)
+        scales = []
+        for index, support in enumerate(supports):
+            with _named(names, index):
+                scales.append(support.standard_scale(_present(values[:, index].numpy())))
+        return cls(scales, supports)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return model-space rows and their log abs(det).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, d)
+            Rows in the table's units, columns on a grid dequantised by `Supports`; NaN is missing.
+
+        Returns
+        -------
+        y : Tensor of shape (n, d)
+            float64.
+        ladj : Tensor of shape (n,)
+            float64, of the cells that are not missing; minus infinity where a value is outside the support
+            of its scale.
+        """
+        parts = [self._forward(part) for part in torch.split(x.to(torch.float64), _ROWS_AT_ONCE)]
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat([y for y, _ in parts]), torch.cat([ladj for _, ladj in parts])
+
+    def inverse(self, y: Tensor, *, snap: bool = True) -> Tensor:
+        """Return rows in the table's units, within the columns' bounds.
+
+        Parameters
+        ----------
+        y : Tensor of shape (n, d)
+            Rows in model space.
+        snap : bool
+            Whether columns on a grid are moved to its nearest point.
+        """
+        parts = [self._inverse(part, snap) for part in torch.split(y.to(torch.float64), _ROWS_AT_ONCE)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def report(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Return each column's name, the class of its scale, and the held-out nats of the candidates."""
+        return [
+            {
+                "column": index if names is None else names[index],
+                "scale": type(scale).__name__,
+                "held_out": dict(self.held_out[index]),
+            }
+            for index, scale in enumerate(self.scales)
+        ]
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = torch.empty_like(x)
+        ladj = x.new_zeros(len(x))
+        for index, column in enumerate(x.T.contiguous()):
+            missing = column.isnan()
+            if bool(missing.any()):
+                # Of a missing cell neither the value nor the slope counts; the scale sees its own centre.
+                centre, _ = self.scales[index].inverse(column.new_zeros(1))  # type: ignore[operator]
+                value, log_derivative = self.scales[index](torch.where(missing, centre, column))
+                value, log_derivative = value.masked_fill(missing, torch.nan), log_derivative * ~missing
+            else:
+                value, log_derivative = self.scales[index](column)
+            y[:, index] = value
+            ladj = ladj + log_derivative
+        return y, ladj
+
+    def _inverse(self, y: Tensor, snap: bool) -> Tensor:
+        x = torch.empty_like(y)
+        for index, column in enumerate(y.T.contiguous()):
+            value, _ = self.scales[index].inverse(column)  # type: ignore[operator]
+            support = self.supports[index]
+            x[:, index] = support.snap(value) if snap else support.clip(value)
+        return x
+
+
+def _matrix(x: Any, supports: Sequence[Support]) -> NDArray[np.float64]:
+    values = np.array(x, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(supports):
+        raise DataError(
+            f"data of shape {values.shape}, expected (rows, {len(supports)})",
+            fix="give one support per column",
+        )
+    return values
+
+
+def _present(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    missing = np.isnan(values)
+    return values[~missing] if missing.any() else values
+
+
+@contextmanager
+def _named(names: Sequence[str] | None, index: int) -> Iterator[None]:
+    """Name the column in an error about its values."""
+    try:
+        yield
+    except DataError as error:
+        column = index if names is None else names[index]
+        raise DataError(error.message, row=error.row, column=column, fix=error.fix) from error

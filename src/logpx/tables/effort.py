@@ -1,0 +1,111 @@
+"""What is spent on log p of a row: draws of noise within cells of grids, draws of z, and their pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from logpx.arguments import check_count
+from logpx.distributions import Distribution, LowerBound
+from logpx.distributions.seeding import checked_count, derived_seed
+from logpx.errors import UsageError
+from logpx.scoring import LogOfMean, MeanOfLogs, Pool, Single
+from logpx.tables.columns.supports import Supports
+
+__all__ = ["Effort"]
+
+# Of a model that draws z: so many draws for each draw of noise within a cell, of which there are the more.
+_DRAWS_PER_NOISE = 16
+# Rows that are scored at once where noise is drawn several times for each.
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What is spent on every row.
+
+    Attributes
+    ----------
+    noise_draws : int
+        Draws of noise within the cells of grids.
+    z_draws : int or None
+        Draws of z for each of them, of a model that has z; None leaves their number to the model.
+    together : bool
+        Whether several draws of noise of few rows may be scored at once.
+    pool : type of Pool
+        How the draws of noise are put together.
+
+    Examples
+    --------
+    >>> Effort.of(exact=False, gridded=True, draws=8, exactness=5000)
+    Effort(noise_draws=312, z_draws=16, together=False, pool=<class 'logpx.scoring.bounds.LogOfMean'>)
+    """
+
+    noise_draws: int
+    z_draws: int | None
+    together: bool
+    pool: type[Pool]
+
+    @classmethod
+    def of(cls, exact: bool, gridded: bool, draws: int, exactness: int | None) -> Effort:
+        """Return what suits a model.
+
+        Parameters
+        ----------
+        exact
+            Whether the density's log p is exact, given the noise.
+        gridded
+            Whether a column is on a grid.
+        draws
+            How many draws of noise to average over, unless an exactness is given.
+        exactness
+            How many draws, of noise and of z, to spend on a row.
+
+        Raises
+        ------
+        UsageError
+            If a number is no whole one from 1 on.
+        """
+        if checked_count(draws) < 1:
+            raise UsageError(f"{draws} draws", fix="use at least one draw")
+        if exactness is not None:
+            check_count("exactness", exactness)
+        if not gridded:
+            return cls(1, None if exact else exactness, False, Single)
+        if exactness is None:
+            return cls(draws, None, False, MeanOfLogs)
+        noise_draws = exactness if exact else max(1, exactness // _DRAWS_PER_NOISE)
+        return cls(noise_draws, exactness // noise_draws, exact, LogOfMean)
+
+    def bounds(
+        self, densities: Sequence[Distribution], supports: Supports, x: Tensor, seed: int, start: int
+    ) -> list[LowerBound]:
+        """Return log p of consecutive rows under several densities, all on the same noise.
+
+        Parameters
+        ----------
+        densities
+            Of dequantised rows.
+        supports
+            The grids.
+        x
+            Rows as they are in the table, shape ``(n, d)``.
+        seed
+            Of noise and of z, which depend on it and on the numbers of the rows alone.
+        start
+            The number of the first row, counted from 0.
+        """
+        pools = [self.pool() for _ in densities]
+        at_once = max(1, _ROWS_AT_ONCE // max(len(x), 1)) if self.together else 1
+        for number in range(0, self.noise_draws, at_once):
+            several = range(number, min(number + at_once, self.noise_draws))
+            noisy = torch.cat(
+                [supports.dequantise(x, seed=seed, first_row=start, draw=draw) for draw in several]
+            )
+            for pool, density in zip(pools, densities, strict=True):
+                found = density.log_prob_lower(noisy, self.z_draws, derived_seed(seed, number), first=start)
+                pool.add(LowerBound(*(part.view(len(several), len(x)) for part in found)))
+        return [pool.bound() for pool in pools]

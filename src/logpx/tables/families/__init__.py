@@ -1,0 +1,1 @@
+"""The families of models that a table can be fitted with."""

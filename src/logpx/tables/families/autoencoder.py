@@ -1,0 +1,79 @@
+"""Variational autoencoders of tables, for columns of any kind and with missing cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution
+from logpx.distributions.likelihoods import (
+    CategoricalLikelihood,
+    Likelihood,
+    NormalLikelihood,
+    ProductLikelihood,
+    ScalePerValue,
+)
+from logpx.latent import VAE, EvidenceLowerBound
+from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
+
+__all__ = ["TableAutoencoderFamily", "likelihood_of"]
+
+_MOST_LATENT = 8
+_WARM_UP_STEPS = 500
+
+
+def likelihood_of(kinds: Sequence[str | int]) -> Likelihood:
+    """Return a likelihood of columns: numbers with normal noise, of a trained deviation each, and labels.
+
+    Parameters
+    ----------
+    kinds
+        For each column ``"normal"``, or the number of its labels.
+
+    Examples
+    --------
+    >>> likelihood_of(["normal", 3, "normal"]).outputs
+    5
+    """
+    numbers = [column for column, kind in enumerate(kinds) if kind == "normal"]
+    parts: list[Likelihood] = []
+    columns = []
+    if numbers:
+        parts.append(NormalLikelihood(len(numbers), ScalePerValue(len(numbers))))
+        columns.append(numbers)
+    for column, kind in enumerate(kinds):
+        if isinstance(kind, int):
+            parts.append(CategoricalLikelihood(1, kind))
+            columns.append([column])
+    return parts[0] if len(parts) == 1 else ProductLikelihood(parts, columns)
+
+
+class TableAutoencoderFamily(TableFamily):
+    """A variational autoencoder of a size that suits the table, trained by gradient descent.
+
+    Its log p is a lower bound. Cells are independent given z; a missing one is integrated out.
+    """
+
+    name = "vae"
+    summary = "variational autoencoder, whose log p is a lower bound"
+    allows_missing = True
+    allows_labels = True
+    options = frozenset({"latent"})
+    least_latent = 1
+
+    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+        """Train until the validation bound stops rising or the time is over."""
+        rows, features = budget.rows, training.shape[1]
+        latent = min(_MOST_LATENT, features) if budget.latent is None else budget.latent
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(budget.seed % 2**64)
+            model = VAE(
+                likelihood_of(budget.kinds),
+                latent,
+                hidden_for(rows),
+                objective=EvidenceLowerBound(warm_up=_WARM_UP_STEPS),
+                masked=bool(training.isnan().any()),
+            )
+        return train(model, training, validation, budget)

@@ -1,0 +1,133 @@
+"""The contract of a family of models of rows in model units."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from logpx.arguments import check_count
+from logpx.distributions import Distribution
+from logpx.scoring import Family
+from logpx.training import fit
+
+__all__ = ["Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
+
+_ROWS_TO_VALIDATE = 1000
+# Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
+_BATCH_ROWS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What a family may use.
+
+    Attributes
+    ----------
+    seconds
+        The most seconds to take.
+    rows
+        How many rows of the table the training rows are; of few rows there are several noisy copies.
+    kinds
+        For each column ``"normal"``, or the number of its labels.
+    components, latent
+        How many components and latent dimensions a model shall have; None leaves it to the family.
+    seed
+        Of everything random.
+    should_stop
+        Asked now and then; true ends the work in an orderly way.
+    progress
+        Passed on to `logpx.training.fit`.
+    device
+        Where flows are trained; they come back to the CPU.
+    """
+
+    seconds: float
+    rows: int
+    kinds: Sequence[str | int]
+    components: int | None = None
+    latent: int | None = None
+    seed: int = 0
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+    progress: Any = False
+    device: torch.device = field(default=torch.device("cpu"))
+
+    @property
+    def deadline(self) -> float:
+        """The value of ``time.monotonic()`` at which the budget, if it starts now, ends."""
+        return time.monotonic() + self.seconds
+
+
+class TableFamily(Family, ABC):
+    """A kind of model of rows in model units.
+
+    Attributes
+    ----------
+    name, summary, options
+        As in `logpx.scoring.Family`; the options are ``components`` and ``latent``.
+    least_features : int
+        The fewest columns that it can model.
+    allows_missing, allows_labels : bool
+        Whether rows may have missing cells, or columns that hold labels.
+    least_latent : int
+        The fewest latent dimensions that a model can have.
+    """
+
+    least_features: int = 1
+    allows_missing: ClassVar[bool] = False
+    allows_labels: ClassVar[bool] = False
+    least_latent: ClassVar[int] = 0
+
+    def check(self, option: str, value: Any) -> None:
+        """Refuse numbers of components or of latent dimensions that make no sense."""
+        check_count(option, value, least=self.least_latent if option == "latent" else 1)
+
+    @abstractmethod
+    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+        """Fit to rows in model units, shape ``(n, d)``, float64; choose sizes by the validation rows."""
+
+
+class QuickFamily(TableFamily):
+    """A family fitted in seconds: tried on every set of column maps, and once chosen fitted to all rows."""
+
+    @abstractmethod
+    def refit(self, model: Any, rows: Tensor) -> None:
+        """Fit a chosen model in place to all rows, those that were set aside too."""
+
+
+def hidden_for(rows: int) -> tuple[int, int]:
+    """Return widths of the hidden layers of a network that suit the number of rows of a table."""
+    width = 32 if rows < 2_000 else 64 if rows < 10_000 else 128
+    return width, width
+
+
+def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+    """Train a model of rows in model units until validation stops rising or the time is over."""
+    fit(
+        model,
+        training.float(),
+        validation.float(),
+        max_time=budget.seconds,
+        batch_size=_BATCH_ROWS if budget.rows > 40 * _BATCH_ROWS else None,
+        max_steps=100_000,
+        seed=budget.seed,
+        progress=budget.progress,
+        should_stop=budget.should_stop,
+        device=budget.device,
+    )
+    return model.cpu()
+
+
+def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
+    """Return the validation likelihood, or of few rows BIC, which is then the better guide; per row."""
+    with torch.no_grad():
+        if rows >= _ROWS_TO_VALIDATE:
+            return float(model.log_prob(validation).mean())
+        penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
+        return float(model.log_prob(training).mean()) - penalty

@@ -1,0 +1,160 @@
+"""Families with latent dimensions: probabilistic PCA, factor analysis, and a mixture of the former."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from logpx.distributions import Distribution, Moments
+from logpx.errors import LogpxError
+from logpx.inference import expectation_maximisation
+from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
+from logpx.tables.families.family import Budget, QuickFamily, score_of_size
+
+__all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
+
+# What one more dimension has to gain, in nats per row.
+_WORTHWHILE = 0.005
+_SIZES = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
+
+
+class _SubspaceFamily(QuickFamily):
+    """A linear-Gaussian model; the number of latent dimensions by validation likelihood or BIC."""
+
+    least_features = 2
+    allows_missing = True
+    options = frozenset({"latent"})
+    # Where cells are missing, EM takes a part of a long table.
+    most_numbers = 400_000
+    kind: type[LinearGaussian]
+
+    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+        """Fit each number of latent dimensions, until three in a row are no better."""
+        deadline, features = budget.deadline, training.shape[1]
+        maximise = self._maximiser(training, deadline, budget)
+        best, best_score, worse = None, -math.inf, 0
+        sizes = (0, *(size for size in _SIZES if size < features))
+        for latent in sizes if budget.latent is None else (budget.latent,):
+            if best is not None and (worse == 3 or time.monotonic() > deadline or budget.should_stop()):
+                break
+            model = self.kind(features, latent).double()  # type: ignore[call-arg]
+            maximise(model)
+            score = score_of_size(model, training, validation, budget.rows)
+            worse += 1
+            if best is None or score > best_score + _WORTHWHILE:
+                best, best_score, worse = model, score, 0
+        assert best is not None
+        return best
+
+    def refit(self, model: Any, rows: Tensor) -> None:
+        """Fit again, with as many latent dimensions; where cells are missing, go on with EM."""
+        if bool(rows.isnan().any()):
+            _go_on(model, rows[: self.most_numbers // rows.shape[1]])
+        else:
+            model.update_from_moments(Moments.of(rows, full=True))
+
+    def _maximiser(self, rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], object]:
+        """Return what fits a model to the rows: from their moments, or by EM where cells are missing."""
+        if not bool(rows.isnan().any()):
+            moments = Moments.of(rows, full=True)
+            return lambda model: model.update_from_moments(moments)
+        part = rows[: self.most_numbers // rows.shape[1]]
+
+        def climb(model: LinearGaussian) -> None:
+            model.initialise_components(part)
+            # Plain EM takes hundreds of iterations where the noise of a column goes towards zero.
+            expectation_maximisation(
+                model,
+                lambda: [(part, None)],
+                max_iterations=200,
+                tolerance=1e-5,
+                deadline=deadline,
+                accelerate=True,
+                callback=lambda *_: budget.should_stop(),
+            )
+
+        return climb
+
+
+def _go_on(model: Any, rows: Tensor) -> None:
+    """Fit a fitted model to a few rows more."""
+    expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
+
+
+class PrincipalFamily(_SubspaceFamily):
+    """Probabilistic PCA."""
+
+    name = "ppca"
+    summary = "probabilistic PCA; the number of latent dimensions by validation likelihood or BIC"
+    kind = ProbabilisticPCA
+
+
+class FactorFamily(_SubspaceFamily):
+    """Factor analysis."""
+
+    name = "fa"
+    summary = "factor analysis; the number of factors by validation likelihood or BIC"
+    kind = FactorAnalysis
+
+
+class MixtureOfPPCAFamily(QuickFamily):
+    """A mixture of probabilistic PCA; both sizes by validation likelihood or BIC."""
+
+    name = "mppca"
+    summary = "mixture of probabilistic PCA; components and dimensions by validation likelihood or BIC"
+    least_features = 2
+    allows_missing = True
+    options = frozenset({"components", "latent"})
+    most_numbers = 400_000
+
+    def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+        """Run EM for growing sizes; keep the best."""
+        deadline, features = budget.deadline, training.shape[1]
+        rows = training[: self.most_numbers // features]
+        best: Distribution | None = None
+        error: LogpxError | None = None
+        best_score = -math.inf
+        for components, latent in self._sizes(features, budget):
+            if best is not None and (time.monotonic() > deadline or budget.should_stop()):
+                break
+            prior = ConjugatePrior(covariance_rows=0.1)
+            model = MixtureOfPPCA(components, features, latent, prior).double()
+            try:
+                model.initialise_components(rows, budget.seed)
+                expectation_maximisation(
+                    model,
+                    lambda: [(rows, None)],
+                    max_iterations=100,
+                    tolerance=1e-4,
+                    deadline=deadline if best is not None else None,
+                )
+            except LogpxError as failure:
+                error = failure
+                continue
+            score = score_of_size(model, rows, validation, budget.rows)
+            if score > best_score:
+                best, best_score = model, score
+        if best is None and error is not None and budget.components is not None:
+            raise error
+        return PrincipalFamily().fit(training, validation, budget) if best is None else best
+
+    def refit(self, model: Any, rows: Tensor) -> None:
+        """Go on with EM on all rows, from the parameters that the model has."""
+        if isinstance(model, LinearGaussian):
+            PrincipalFamily().refit(model, rows)
+            return
+        rows = rows[: self.most_numbers // rows.shape[1]]
+        _go_on(model, rows)
+
+    @staticmethod
+    def _sizes(features: int, budget: Budget) -> Iterator[tuple[int, int]]:
+        for components in (1, 2, 4, 8, 16, 32) if budget.components is None else (budget.components,):
+            sizes = [size for size in _SIZES if size < features and size <= 16]
+            for latent in sizes if budget.latent is None else [budget.latent]:
+                given = budget.components is not None and budget.latent is not None
+                if given or components * (latent + 2) * 4 <= budget.rows:
+                    yield components, latent

@@ -1,0 +1,97 @@
+"""The formats of files that tables are read from and written to, by extension."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+
+from logpx.errors import UsageError
+from logpx.suggestions import alternatives
+from logpx.tables.encoders import OpenEncoder, compressed, delimited
+from logpx.tables.reading.csv_part import CsvPart
+from logpx.tables.reading.parquet_part import ParquetPart
+from logpx.tables.reading.part import Part
+
+__all__ = ["TABLE_FORMATS", "TableFormat", "extension_of", "format_read", "format_written"]
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """A format of files.
+
+    Attributes
+    ----------
+    reader : callable
+        From the name of a file to the part of a table that it is.
+    encoder : callable or None
+        What opens an encoder of rows on a stream; None where the format is only read.
+    """
+
+    reader: Callable[[str], Part]
+    encoder: OpenEncoder | None = None
+
+
+TABLE_FORMATS: Mapping[str, TableFormat] = {
+    ".parquet": TableFormat(ParquetPart, pq.ParquetWriter),
+    ".csv": TableFormat(CsvPart, delimited(",")),
+    ".tsv": TableFormat(CsvPart, delimited("\t")),
+    ".csv.gz": TableFormat(CsvPart, compressed(delimited(","))),
+    ".tsv.gz": TableFormat(CsvPart, compressed(delimited("\t"))),
+    ".csv.bz2": TableFormat(CsvPart),
+    ".tsv.bz2": TableFormat(CsvPart),
+    ".csv.zst": TableFormat(CsvPart),
+    ".tsv.zst": TableFormat(CsvPart),
+}
+
+
+def extension_of(path: str) -> str | None:
+    """Return the extension that names a file's format, None if none does.
+
+    Examples
+    --------
+    >>> extension_of("A.CSV.gz"), extension_of("a.txt")
+    ('.csv.gz', None)
+    """
+    name = os.path.basename(path).lower()
+    return next((extension for extension in TABLE_FORMATS if name.endswith(extension)), None)
+
+
+def format_read(path: str) -> TableFormat:
+    """Return the format of a file that is to be read.
+
+    Raises
+    ------
+    UsageError
+        If the extension names no known format.
+    """
+    extension = extension_of(path)
+    if extension is None:
+        raise UsageError(
+            "the file's extension names no known table format",
+            file=path,
+            fix=f"convert or rename the file to one of {', '.join(TABLE_FORMATS)}",
+        )
+    return TABLE_FORMATS[extension]
+
+
+def format_written(path: str) -> OpenEncoder:
+    """Return what opens an encoder of the format of a file that is to be written.
+
+    Raises
+    ------
+    UsageError
+        If the extension names no format that can be written.
+    """
+    extension = extension_of(path)
+    encoder = None if extension is None else TABLE_FORMATS[extension].encoder
+    if encoder is None:
+        able = [name for name, one in TABLE_FORMATS.items() if one.encoder is not None]
+        raise UsageError(
+            "the file's extension names no format that can be written",
+            file=path,
+            fix=f"use {alternatives(able)}",
+        )
+    return encoder

@@ -1,0 +1,112 @@
+"""Opening a table: a path, a folder, a glob pattern, or data in memory."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from logpx.errors import DataError, UsageError
+from logpx.suggestions import nearest_name
+from logpx.tables.formats import TABLE_FORMATS, extension_of, format_read
+from logpx.tables.reading.frame_part import FramePart, frame_columns
+from logpx.tables.reading.table import Table
+
+__all__ = ["open_table"]
+
+_FORMATS = ", ".join(TABLE_FORMATS)
+
+
+def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
+    """Open a table, to be read in batches as often as needed.
+
+    Parameters
+    ----------
+    source : path, array, tensor, dict of arrays, pyarrow.Table or data frame
+        A path is a .parquet, .csv or .tsv file (the latter two perhaps compressed), a folder of such files,
+        or a glob pattern; several files are read in the order of their names and must have the same columns.
+        The columns of an array or tensor are named x0, x1, ...; a pandas or Polars frame is taken as it is.
+    columns : sequence of str, optional
+        The columns to read, in this order. All of them by default.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, format, column or kind of source.
+    DataError
+        If the data cannot be read; names the file and what is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = open_table(np.zeros((5, 3)))
+    >>> table.names, table.count_rows()
+    (['x0', 'x1', 'x2'], 5)
+    """
+    if isinstance(source, Table):
+        table = source
+    elif isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        table = Table(str(path), [format_read(file).reader(file) for file in _files(str(path))])
+    else:
+        label, content = frame_columns(source)
+        table = Table(label, [FramePart(content)])
+    return table if columns is None else table.select(columns)
+
+
+def _files(path: str) -> list[str]:
+    if os.path.isdir(path):
+        return _of_one_format(_in_folder(path), path)
+    if os.path.exists(path):
+        if not os.path.isfile(path):
+            raise UsageError("neither a file nor a folder", file=path, fix=f"give a file of type {_FORMATS}")
+        return [path]
+    if glob.has_magic(path):
+        files = sorted(file for file in glob.glob(path, recursive=True) if os.path.isfile(file))
+        if files:
+            return _of_one_format(files, path)
+        raise UsageError("no file matches this pattern", file=path, fix="check the pattern and the folder")
+    raise UsageError("no such file or folder", file=path, fix=_suggestion(path))
+
+
+def _in_folder(path: str) -> list[str]:
+    try:
+        entries = sorted(os.listdir(path))
+    except OSError as error:
+        raise DataError(
+            f"the folder cannot be read: {error.strerror}", file=path, fix="check its permissions"
+        ) from None
+    # A leading underscore or dot marks bookkeeping files by the custom of Spark and its relatives.
+    files = [os.path.join(path, name) for name in entries if not name.startswith(("_", "."))]
+    tables = [file for file in files if extension_of(file) is not None and os.path.isfile(file)]
+    if not tables:
+        found = ", ".join(entries[:5]) or "nothing"
+        raise DataError(
+            f"the folder holds no table (found: {found})",
+            file=path,
+            fix=f"give a folder with files of type {_FORMATS}",
+        )
+    return tables
+
+
+def _of_one_format(files: list[str], path: str) -> list[str]:
+    readers = {format_read(file).reader: file for file in files}
+    if len(readers) > 1:
+        one, other = list(readers.values())[:2]
+        raise DataError(
+            f"files of different formats, such as {os.path.basename(one)} and {os.path.basename(other)}",
+            file=path,
+            fix="name one format with a pattern, such as folder/*.parquet",
+        )
+    return files
+
+
+def _suggestion(path: str) -> str:
+    folder = Path(path).parent
+    try:
+        near = nearest_name(Path(path).name, [entry.name for entry in folder.iterdir()])
+    except OSError:
+        return f"check the path: there is no folder {str(folder)!r}"
+    return "check the path" if near is None else f"did you mean {str(folder / near)!r}?"

@@ -1,1 +1,0 @@
-"""Writing tables: to a temporary sibling, then renamed."""
