@@ -15,7 +15,7 @@ from logpx.posteriors import (
     Trust,
     posterior,
 )
-from logpx.posteriors.approximations.methods import explore
+from logpx.posteriors.approximations.pathfinder import multi_path
 from logpx.posteriors.target.propriety import check_proper
 from logpx.posteriors.target.target import Target
 
@@ -117,7 +117,7 @@ HEAVY = {
 def test_heavy_tails_with_an_integral_are_none(name: str):
     log_density, dim = HEAVY[name]
     target = Target(log_density, dim)
-    check_proper(target, explore(target, 0)[0].point)
+    check_proper(target, multi_path(target, 0)[0].point)
 
 
 def test_a_function_that_refuses_what_is_far_away_is_none():

@@ -7,16 +7,16 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import halfcauchy, multivariate_normal
 
-from logpx.posteriors import Descent, FlowFit, Posterior, Trust, densities, posterior
+from logpx.posteriors import FlowFit, Posterior, ReverseKL, Trust, densities, posterior
 from logpx.posteriors.approximations.families import flow_of
 
 # Steps end a fit, not seconds: results do not depend on how busy the machine is.
 SHORT = FlowFit(
-    Descent(draws=256, rates=(1e-2,), window=100, max_steps=300, annealing=50, max_time=600.0),
+    ReverseKL(draws=256, rates=(1e-2,), window=100, max_steps=300, annealing=50, max_time=600.0),
     build=partial(flow_of, layers=4),
 )
 LONG = FlowFit(
-    Descent(draws=512, rates=(1e-2, 3e-3), window=150, max_steps=1000, annealing=100, max_time=600.0)
+    ReverseKL(draws=512, rates=(1e-2, 3e-3), window=150, max_steps=1000, annealing=100, max_time=600.0)
 )
 EFFECTS = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 ERRORS = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])

@@ -7,9 +7,9 @@ import torch
 
 from logpx.distributions import Distribution
 from logpx.flows import IAF, NSF
-from logpx.posteriors import Descent, FlowFit, Posterior, Trust, densities, posterior
+from logpx.posteriors import FlowFit, Posterior, ReverseKL, Trust, densities, posterior
 
-QUICK = Descent(draws=128, rates=(1e-2,), window=100, max_steps=300, annealing=50, max_time=600.0)
+QUICK = ReverseKL(draws=128, rates=(1e-2,), window=100, max_steps=300, annealing=50, max_time=600.0)
 
 
 def fitted(build: Callable[[int], Distribution]) -> Posterior:

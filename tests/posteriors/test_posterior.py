@@ -11,12 +11,12 @@ import logpx
 from logpx.errors import UsageError
 from logpx.inference.pareto import k_hat
 from logpx.posteriors import (
-    Descent,
     FullRank,
     Interval,
     Ordered,
     Positive,
     Real,
+    ReverseKL,
     Simplex,
     Trust,
     densities,
@@ -24,7 +24,7 @@ from logpx.posteriors import (
     posterior,
 )
 
-QUICK = Descent(draws=128, rates=(1e-2,), window=60, max_steps=600)
+QUICK = ReverseKL(draws=128, rates=(1e-2,), window=60, max_steps=600)
 
 
 LOG_Z = 3.7
@@ -246,10 +246,10 @@ def test_restarts_keep_the_highest_bound():
     problem = densities.separated_modes(dim=2, distance=8.0, share=0.2)
     bounds = []
     for restarts in (1, 4):
-        descent = Descent(draws=64, rates=(1e-2,), window=40, max_steps=200, restarts=restarts)
-        bounds.append(posterior(**problem.arguments, method=FullRank(descent)).elbo)
+        options = ReverseKL(draws=64, rates=(1e-2,), window=40, max_steps=200, restarts=restarts)
+        bounds.append(posterior(**problem.arguments, method=FullRank(options)).elbo)
     assert bounds[1] >= bounds[0] - 0.01
     # The heavier of two modes far apart has 0.8 of the mass.
     assert bounds[1] == pytest.approx(math.log(0.8), abs=0.1)
     with pytest.raises(UsageError, match="restarts"):
-        posterior(**problem.arguments, method=FullRank(Descent(restarts=0)))
+        posterior(**problem.arguments, method=FullRank(ReverseKL(restarts=0)))

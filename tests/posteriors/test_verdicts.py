@@ -8,18 +8,18 @@ from torch.distributions import Normal
 
 from logpx.errors import DivergedError
 from logpx.posteriors import (
-    Descent,
     FlowFit,
     FullRank,
     LowRank,
     MeanField,
-    Method,
+    PosteriorMethod,
+    ReverseKL,
     Trust,
     densities,
     posterior,
 )
 
-QUICK = Descent(draws=128, rates=(1e-2,), window=60, max_steps=600)
+QUICK = ReverseKL(draws=128, rates=(1e-2,), window=60, max_steps=600)
 
 
 def funnel(x: torch.Tensor) -> torch.Tensor:
@@ -38,7 +38,7 @@ class TestVerdicts:
         [MeanField(QUICK), FullRank(QUICK), pytest.param(LowRank(QUICK), marks=pytest.mark.slow)],
         ids=["mean_field", "full_rank", "low_rank"],
     )
-    def test_a_normal_distribution_of_the_funnel_is_not_trusted(self, method: Method):
+    def test_a_normal_distribution_of_the_funnel_is_not_trusted(self, method: PosteriorMethod):
         assert posterior(funnel, 10, method).diagnosis.trust is Trust.DO_NOT
 
     def test_the_funnel_has_no_mode_to_expand_around(self):
@@ -55,7 +55,7 @@ class TestVerdicts:
         def banana(x):
             return Normal(0.0, 1.0).log_prob(x[:, 0]) + Normal(x[:, 0].square(), 0.5).log_prob(x[:, 1])
 
-        method = FlowFit(Descent(draws=256, rates=(5e-3,), window=60, max_steps=700, annealing=50))
+        method = FlowFit(ReverseKL(draws=256, rates=(5e-3,), window=60, max_steps=700, annealing=50))
         found = posterior(banana, 2, method)
         assert found.k_hat < 0.7
         assert found.log_evidence == pytest.approx(0.0, abs=0.03)

@@ -1,8 +1,17 @@
 """Posteriors from an unnormalised log-density, with a verdict on their quality."""
 
 from logpx.posteriors import densities
-from logpx.posteriors.approximations.methods import FlowFit, FullRank, Laplace, LowRank, MeanField, Method
-from logpx.posteriors.approximations.reverse_kl import Descent
+from logpx.posteriors.approximations.approximation import Approximation
+from logpx.posteriors.approximations.methods import (
+    METHODS,
+    FlowFit,
+    FullRank,
+    Laplace,
+    LowRank,
+    MeanField,
+    PosteriorMethod,
+)
+from logpx.posteriors.approximations.reverse_kl import ReverseKL
 from logpx.posteriors.comparison import BayesFactor, compare
 from logpx.posteriors.diagnostics.divergences import Divergences
 from logpx.posteriors.diagnostics.summaries import Summary
@@ -24,11 +33,12 @@ from logpx.posteriors.target.factorised import FactorisedJoint
 from logpx.posteriors.target.parameters import Parameters
 
 __all__ = [
+    "METHODS",
+    "Approximation",
     "BayesFactor",
     "Constraint",
     "CorrelationCholesky",
     "CovarianceMatrix",
-    "Descent",
     "Diagnosis",
     "Divergences",
     "FactorisedJoint",
@@ -38,13 +48,14 @@ __all__ = [
     "Laplace",
     "LowRank",
     "MeanField",
-    "Method",
     "Mode",
     "Ordered",
     "Parameters",
     "Positive",
     "Posterior",
+    "PosteriorMethod",
     "Real",
+    "ReverseKL",
     "Simplex",
     "Stacked",
     "Summary",

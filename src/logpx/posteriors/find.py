@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError, UsageError
-from logpx.posteriors.approximations.methods import METHODS, Method, explore, with_limits
+from logpx.posteriors.approximations.methods import AUTOMATIC, METHODS, PosteriorMethod
+from logpx.posteriors.approximations.pathfinder import multi_path
 from logpx.posteriors.diagnostics.verdict import Trust
 from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.target.constraints import Constraint
@@ -24,8 +25,7 @@ from logpx.suggestions import suggestion
 
 __all__ = ["Mode", "find_mode", "posterior"]
 
-_CLIMBED = ("laplace", "full_rank", "flow")
-_NAMES = ["auto", "map", *METHODS]
+_MODE_ALONE, _AUTOMATIC = "map", "auto"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def find_mode(
     0.5
     """
     target = _target(log_density, dim, parameters, vectorised)
-    best = explore(target, seed, jacobian)[0]
+    best = multi_path(target, seed, jacobian)[0]
     point = polish(target, best.point, jacobian) if best.converged else best.point
     natural = target.natural(point[None])
     shown = natural[0] if parameters is None else {name: value[0] for name, value in natural.items()}
@@ -96,10 +96,38 @@ def find_mode(
 
 
 @overload
+def posterior(  # type: ignore[overload-overlap]
+    log_density: Callable[[Any], Tensor],
+    dim: int | None,
+    method: Literal["map"],
+    *,
+    parameters: Mapping[str, Constraint] | None = ...,
+    seed: int = ...,
+    draws: int = ...,
+    max_time: float | None = ...,
+    vectorised: bool | None = ...,
+) -> Mode: ...
+
+
+@overload
+def posterior(  # type: ignore[overload-overlap]
+    log_density: Callable[[Any], Tensor],
+    dim: int | None = ...,
+    *,
+    method: Literal["map"],
+    parameters: Mapping[str, Constraint] | None = ...,
+    seed: int = ...,
+    draws: int = ...,
+    max_time: float | None = ...,
+    vectorised: bool | None = ...,
+) -> Mode: ...
+
+
+@overload
 def posterior(
     log_density: Callable[[Any], Tensor],
     dim: int | None = ...,
-    method: Literal["laplace", "mean_field", "full_rank", "low_rank", "flow", "auto"] | Method = ...,
+    method: str | PosteriorMethod = ...,
     *,
     parameters: Mapping[str, Constraint] | None = ...,
     seed: int = ...,
@@ -109,31 +137,17 @@ def posterior(
 ) -> Posterior: ...
 
 
-@overload
-def posterior(
-    log_density: Callable[[Any], Tensor],
-    dim: int | None = ...,
-    method: str | Method = ...,
-    *,
-    parameters: Mapping[str, Constraint] | None = ...,
-    seed: int = ...,
-    draws: int = ...,
-    max_time: float | None = ...,
-    vectorised: bool | None = ...,
-) -> Any: ...
-
-
 def posterior(
     log_density: Callable[[Any], Tensor],
     dim: int | None = None,
-    method: str | Method = "auto",
+    method: str | PosteriorMethod = _AUTOMATIC,
     *,
     parameters: Mapping[str, Constraint] | None = None,
     seed: int = 0,
     draws: int = 10_000,
     max_time: float | None = None,
     vectorised: bool | None = None,
-) -> Any:
+) -> Posterior | Mode:
     r"""Approximate the posterior of a log-density that need not integrate to 1, and say whether to trust it.
 
     Parameters
@@ -145,9 +159,8 @@ def posterior(
     dim
         The number of dimensions, of a function of a vector.
     method
-        ``laplace``, ``mean_field``, ``full_rank``, ``low_rank``, ``flow``, or an object of these classes;
-        ``auto`` goes from cheap to rich until the result can be trusted. ``map`` gives the mode alone, as
-        `find_mode` does.
+        A name of `logpx.posteriors.METHODS`, or a `PosteriorMethod` with options of its own; ``auto`` goes
+        from cheap to rich until the result can be trusted. ``map`` gives the mode alone, as `find_mode` does.
     parameters
         Names and constraints, of a function of a dictionary.
     seed
@@ -179,39 +192,35 @@ def posterior(
     >>> round(found.log_evidence, 6), found.diagnosis.trust.value
     (1.837877, 'trust')
     """
-    if method == "map":
+    if method == _MODE_ALONE:
         return find_mode(log_density, dim, parameters, seed=seed, vectorised=vectorised)
     target = _target(log_density, dim, parameters, vectorised)
-    ways = _ways(method)
+    methods = _methods(method)
     began = time.monotonic()
-    ascents = explore(target, seed)
-    check_proper(target, ascents[0].point)
+    # Where are its modes, and is there an integral at all?
+    paths = multi_path(target, seed)
+    check_proper(target, paths[0].point)
+    modes = [path.point for path in paths if path.converged]
     best: Posterior | None = None
     error: DivergedError | None = None
-    for way in ways:
+    for each in methods:
+        limited = each if max_time is None else each.limited_to(max_time)
         try:
-            found = with_limits(way, max_time).find(target, ascents, seed, draws)
-            modes = [ascent.point for ascent in ascents if ascent.converged]
-            result = Posterior(
-                way.name,
-                found.distribution,
-                target,
-                seed + 1,
-                found.steps,
-                time.monotonic() - began,
-                modes,
-                draws,
-                found.missed,
-                found.bound,
+            approximation = limited.approximate(target, paths, seed, draws)
+            seconds = time.monotonic() - began
+            found = Posterior(
+                each.name, approximation, target, seed=seed + 1, draws=draws, modes=modes, seconds=seconds
             )
+            # Its draws are weighed here.
+            trust = found.diagnosis.trust
         except DivergedError as failure:
             error = failure
             continue
-        if best is None or result.k_hat < best.k_hat:
-            best = result
         # One that is to be trusted goes before one of a lower k-hat that is not.
-        if result.diagnosis.trust is not Trust.DO_NOT:
-            return result
+        if trust is not Trust.DO_NOT:
+            return found
+        if best is None or found.k_hat < best.k_hat:
+            best = found
     if best is None:
         assert error is not None
         raise error
@@ -228,11 +237,13 @@ def _target(
     return kind(log_density, dim, None if parameters is None else Parameters(parameters), vectorised)
 
 
-def _ways(method: str | Method) -> list[Method]:
-    if isinstance(method, Method):
+def _methods(method: str | PosteriorMethod) -> Sequence[PosteriorMethod]:
+    """Return the methods to try in turn."""
+    if isinstance(method, PosteriorMethod):
         return [method]
-    if method == "auto":
-        return [METHODS[name] for name in _CLIMBED]
+    if method == _AUTOMATIC:
+        return AUTOMATIC
     if method not in METHODS:
-        raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), _NAMES))
+        names = [_AUTOMATIC, _MODE_ALONE, *METHODS]
+        raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), names))
     return [METHODS[method]]

@@ -5,30 +5,29 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.posteriors.approximations.forward_kl import likeliest
+from logpx.posteriors.approximations.approximation import Approximation
+from logpx.posteriors.approximations.forward_kl import minimise_forward_kl
 from logpx.posteriors.diagnostics.divergences import Divergences, compare_with_draws
-from logpx.posteriors.diagnostics.importance import Weighted, weigh
+from logpx.posteriors.diagnostics.importance import DRAWS, Weighted, weigh
 from logpx.posteriors.diagnostics.markov_chain_check import share_that_leaves
+from logpx.posteriors.diagnostics.missed_modes import missed_mode
 from logpx.posteriors.diagnostics.summaries import Summary, named_columns, summarise
 from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust, diagnose, weigh_enough
-from logpx.posteriors.target.curvature import log_mass
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Posterior"]
 
-_DRAWS = 10_000
 _POLISHED = ", polished"
-_SHARE_THAT_MATTERS = 0.01
 # Above it log-evidences were too low by a tenth of a nat and more, at funnels and where splines end.
 _SHARE_THAT_LEAVES = 0.02
 
@@ -36,46 +35,74 @@ _SHARE_THAT_LEAVES = 0.02
 class Posterior:
     """An approximation q of the posterior, with the log-density that it approximates.
 
+    Parameters
+    ----------
+    method
+        How it was found.
+    approximation
+        What the method has found.
+    target
+        The log-density.
+    seed
+        Of the draws that are weighed.
+    draws
+        How many these are; up to sixteen times as many where a good fit needs them.
+    modes
+        Modes that were met with, each of shape ``(d,)``.
+    seconds
+        How long it took.
+
     Attributes
     ----------
     method : str
         How it was found.
     distribution : Distribution
         q of the unconstrained vector.
-    diagnosis : Diagnosis
-        All numbers about its quality.
+    target : Target
+        The log-density of that vector.
     steps : int
         Training steps, or 0.
     seconds : float
         How long it took.
     gradient_evaluations : int
-        At how many points the gradient of the log-density was computed.
+        At how many points the gradient of the log-density was computed to find it.
     """
 
     def __init__(
         self,
         method: str,
-        distribution: Distribution,
+        approximation: Approximation,
         target: Target,
-        seed: int,
-        steps: int = 0,
+        *,
+        seed: int = 0,
+        draws: int = DRAWS,
+        modes: Sequence[Tensor] = (),
         seconds: float = 0.0,
-        modes: list[Tensor] | None = None,
-        draws: int = _DRAWS,
-        missed: str | None = None,
-        bound: float = -math.inf,
     ) -> None:
-        self.method, self.distribution, self.target = method, distribution, target
-        self.steps, self.seconds = steps, seconds
-        self._modes, self._count, self._bound = modes or [], draws, bound
+        self.method, self.distribution, self.target = method, approximation.distribution, target
+        self.steps, self.seconds = approximation.steps, seconds
         self.gradient_evaluations = target.evaluations
-        self.weighted: Weighted = weigh_enough(distribution, target, draws, seed)
-        self.diagnosis: Diagnosis = diagnose(self.weighted)
-        missed = missed or self._missed(self._modes)
-        if missed is None and self.diagnosis.trust is not Trust.DO_NOT:
-            missed = self._left(seed)
-        if missed is not None:
-            self.diagnosis = diagnose(self.weighted, missed)
+        self._approximation, self._seed, self._count, self._modes = approximation, seed, draws, modes
+
+    @cached_property
+    def weighted(self) -> Weighted:
+        """Draws from q with their importance weights; drawn when they are first asked for, and kept.
+
+        Raises
+        ------
+        UsageError
+            If the log-density of many draws is not a number; a point is named.
+        DivergedError
+            If that of a draw is plus infinity; the point is named.
+        """
+        return weigh_enough(self.distribution, self.target, self._count, self._seed)
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """All numbers about its quality, by `weighted` draws and where they go along a Markov chain."""
+        found = diagnose(self.weighted)
+        missed = self._approximation.missed or self._missed(found)
+        return found if missed is None else diagnose(self.weighted, missed)
 
     @property
     def k_hat(self) -> float:
@@ -94,8 +121,8 @@ class Posterior:
 
     @property
     def elbo(self) -> float:
-        """A lower bound of the same, in nats: of q, or of what was fitted before tails were widened."""
-        return max(self.diagnosis.elbo, self._bound)
+        """A lower bound of the same, in nats: of q, or of what it was before its tails were made heavier."""
+        return max(self.diagnosis.elbo, self._approximation.bound)
 
     @property
     def verdict(self) -> str:
@@ -221,18 +248,17 @@ class Posterior:
         """
         began = time.monotonic()
         u = self.target.unconstrained(draws)
-        found = likeliest(self.distribution, u, seed, max_time, max_steps)
+        found = minimise_forward_kl(self.distribution, u, seed, max_time, max_steps)
         if not found.gain > 0.0:
             return self
         return Posterior(
             f"{self.method.removesuffix(_POLISHED)}{_POLISHED}",
-            found.distribution,
+            Approximation(found.distribution, steps=self.steps + found.steps),
             self.target,
-            seed + 1,
-            self.steps + found.steps,
-            self.seconds + time.monotonic() - began,
-            self._modes,
-            self._count,
+            seed=seed + 1,
+            draws=self._count,
+            modes=self._modes,
+            seconds=self.seconds + time.monotonic() - began,
         )
 
     def divergences(self, draws: Any) -> Divergences:
@@ -305,20 +331,15 @@ class Posterior:
             chosen = torch.multinomial(self.weighted.smoothed, n, replacement=True, generator=generator)
             return self.weighted.u[chosen]
 
-    def _left(self, seed: int) -> str | None:
-        share = share_that_leaves(self.weighted, self.distribution, self.target, seed)
+    def _missed(self, found: Diagnosis) -> str | None:
+        """Return what q leaves out, in words: a mode, or where draws go when they wander."""
+        parts = (self.weighted, self.distribution, self.target)
+        mode = missed_mode(*parts, self._modes, found.log_evidence)
+        if mode is not None:
+            return f"it misses a mode at {self.target.describe(mode)}"
+        if found.trust is Trust.DO_NOT:
+            return None
+        share = share_that_leaves(*parts, self._seed)
         if share < _SHARE_THAT_LEAVES:
             return None
         return f"{share:.0%} of its draws, when they wander, end where it has next to none"
-
-    @torch.no_grad()
-    def _missed(self, modes: list[Tensor]) -> str | None:
-        """Return where a mode that matters has far more weight than any draw, which no draw would tell."""
-        highest = float(self.weighted.log_weights.max())
-        for mode in modes:
-            weight = float(self.target.log_prob(mode[None])[0] - self.distribution.log_prob(mode[None])[0])
-            if weight > highest + math.log(len(self.weighted.u)):
-                share = log_mass(self.target, mode) - self.log_evidence
-                if share > math.log(_SHARE_THAT_MATTERS):
-                    return f"it misses a mode at {self.target.describe(mode)}"
-        return None

@@ -8,14 +8,13 @@ import torch
 from torch.distributions import MixtureSameFamily, MultivariateNormal, Normal, kl_divergence
 
 from logpx import flows
-from logpx.distributions import DiagonalNormal, Flow, FullNormal, StandardNormal
+from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
-from logpx.posteriors import Positive, Posterior, densities, posterior
-from logpx.posteriors.approximations.families import flow_of
+from logpx.posteriors import Approximation, Positive, Posterior, densities, posterior
+from logpx.posteriors.approximations.families import flow_of, full_rank, mean_field, normal, units_of
 from logpx.posteriors.diagnostics.bridge_sampling import bridge_sampling
 from logpx.posteriors.diagnostics.divergences import compare_with_draws
 from logpx.posteriors.diagnostics.noise_space import noise_space
-from logpx.posteriors.moved import Moved
 from logpx.posteriors.target.parameters import Parameters
 from logpx.posteriors.target.target import Target
 
@@ -36,16 +35,16 @@ def normals() -> tuple[MultivariateNormal, MultivariateNormal]:
     return p, q
 
 
-def as_moved(q: MultivariateNormal) -> Moved:
-    return Moved(StandardNormal(2).double(), q.mean, q.scale_tril)
+def as_flow(q: MultivariateNormal) -> Flow:
+    return normal(q.mean, q.scale_tril)
 
 
 def compared(p, q, n: int = 40_000):
     target = Target(lambda x: p.log_prob(x) + LOG_Z, 2)
-    moved = as_moved(q)
-    u, log_q = moved.sample_with_log_prob(n, seed=1)
+    flow = as_flow(q)
+    u, log_q = flow.sample_with_log_prob(n, seed=1)
     draws = p.mean + randn(n, 2, seed=2) @ p.scale_tril.mT
-    return compare_with_draws(moved, target, target.log_prob(u) - log_q, draws)
+    return compare_with_draws(flow, target, target.log_prob(u) - log_q, draws)
 
 
 class TestNormals:
@@ -83,18 +82,18 @@ class TestNormals:
         target = Target(p.log_prob, 2)
         proposed = torch.zeros(1000).double()
         proposed[3] = -1e7
-        found = compare_with_draws(as_moved(p), target, proposed, p.mean + randn(1000, 2) @ p.scale_tril.mT)
+        found = compare_with_draws(as_flow(p), target, proposed, p.mean + randn(1000, 2) @ p.scale_tril.mT)
         assert found.too_wide
 
     def test_errors_allow_for_the_correlation_of_a_chain(self):
         p, q = normals()
         target = Target(lambda x: p.log_prob(x), 2)
-        moved = as_moved(q)
-        u, log_q = moved.sample_with_log_prob(4000, seed=1)
+        flow = as_flow(q)
+        u, log_q = flow.sample_with_log_prob(4000, seed=1)
         proposed = target.log_prob(u) - log_q
         draws = p.mean + randn(500, 2, seed=3) @ p.scale_tril.mT
-        alone = compare_with_draws(moved, target, proposed, draws)
-        copies = compare_with_draws(moved, target, proposed, draws.repeat_interleave(16, 0))
+        alone = compare_with_draws(flow, target, proposed, draws)
+        copies = compare_with_draws(flow, target, proposed, draws.repeat_interleave(16, 0))
         assert copies.jeffreys == pytest.approx(alone.jeffreys, abs=0.01)
         assert copies.jeffreys_error == pytest.approx(alone.jeffreys_error, rel=0.3)
 
@@ -104,8 +103,8 @@ class TestDuality:
         "inside",
         [
             StandardNormal(3),
-            FullNormal(3),
-            DiagonalNormal(3),
+            full_rank(3),
+            mean_field(3),
             flow_of(3),
             flows.NSF(3, layers=2, hidden=(8,)),
         ],
@@ -116,7 +115,9 @@ class TestDuality:
         with torch.no_grad():
             for index, parameter in enumerate(inside.parameters()):
                 parameter.add_(0.2 * randn(*parameter.shape, seed=index))
-        q = Moved(inside, torch.tensor([1.0, 2.0, 3.0]), torch.eye(3) + 0.3 * torch.ones(3, 3).tril())
+        q = Flow(
+            inside, units_of(torch.tensor([1.0, 2.0, 3.0]), torch.eye(3) + 0.3 * torch.ones(3, 3).tril())
+        )
         target = Target(lambda x: Normal(1.0, 2.0).log_prob(x).sum(-1), 3)
         u, log_q = q.sample_with_log_prob(500, seed=0)
         proposed = (target.log_prob(u) - log_q).detach()
@@ -134,7 +135,7 @@ class TestDuality:
         transform = flow.transform
         honest = transform.inverse
         transform.inverse = lambda z, context=None: (honest(z)[0], honest(z)[1] + 0.1)
-        q = Moved(Wrong(flow.base, transform), torch.zeros(2), torch.eye(2))
+        q = Flow(Wrong(flow.base, transform), units_of(torch.zeros(2), torch.eye(2)))
         target = Target(lambda x: Normal(0.0, 1.0).log_prob(x).sum(-1), 2)
         found = compare_with_draws(q, target, torch.zeros(50).double(), randn(50, 2))
         assert found.disagreement == pytest.approx(0.1, abs=1e-9)
@@ -159,8 +160,8 @@ class TestBridge:
 class TestPosterior:
     def test_a_missed_mode_is_near_in_one_direction_and_far_in_the_other(self):
         target = Target(densities.separated_modes(2, 12.0, share=0.5).log_density, 2)
-        mode = Moved(StandardNormal(2).double(), torch.tensor([-6.0, 0.0]), torch.eye(2))
-        found = Posterior("laplace", mode, target, seed=1)
+        mode = normal(torch.tensor([-6.0, 0.0]), torch.eye(2))
+        found = Posterior("laplace", Approximation(mode), target, seed=1)
         draws = randn(10_000, 2, seed=5)
         draws[:, 0] += torch.where(torch.arange(10_000) % 2 == 0, -6.0, 6.0)
         seen = found.divergences(draws)
@@ -182,10 +183,10 @@ class TestPosterior:
 def test_infinite_weights_are_no_error():
     p, q = normals()
     target = Target(lambda x: torch.where(x[:, 0] > 0.0, p.log_prob(x), -torch.inf), 2)
-    moved = as_moved(q)
-    u, log_q = moved.sample_with_log_prob(1000, seed=1)
+    flow = as_flow(q)
+    u, log_q = flow.sample_with_log_prob(1000, seed=1)
     draws = u[u[:, 0] > 0.0]
-    found = compare_with_draws(moved, target, target.log_prob(u) - log_q, draws)
+    found = compare_with_draws(flow, target, target.log_prob(u) - log_q, draws)
     assert found.reverse == math.inf
     assert math.isfinite(found.forward)
     assert found.too_wide

@@ -6,23 +6,23 @@ import pytest
 import torch
 from torch.distributions import Gamma, Normal
 
+from logpx.distributions import Flow
 from logpx.errors import UsageError
 from logpx.posteriors import (
-    Descent,
     FactorisedJoint,
     FullRank,
     MeanField,
     Positive,
     Real,
+    ReverseKL,
     Trust,
     find_mode,
     posterior,
 )
-from logpx.posteriors.approximations.families import full_rank
-from logpx.posteriors.approximations.reverse_kl import minimise
+from logpx.posteriors.approximations.families import full_rank, units_of
+from logpx.posteriors.approximations.reverse_kl import minimise_reverse_kl
 from logpx.posteriors.diagnostics.importance import weigh
 from logpx.posteriors.diagnostics.verdict import diagnose
-from logpx.posteriors.moved import Moved
 from logpx.posteriors.target.curvature import hessian
 from logpx.posteriors.target.factorised import FactorisedTarget
 from logpx.posteriors.target.parameters import Parameters
@@ -182,8 +182,10 @@ class TestPosteriors:
         target = FactorisedTarget(FactorisedJoint(log_prior, log_likelihood, data, batch_size=256), 3)
         deviations = covariance.diagonal().sqrt()
         # From half a standard deviation away, and without correlations.
-        q = Moved(full_rank(3), mean + 0.5 * deviations, deviations.diag())
-        steps = minimise(q, target, Descent(draws=128))
+        units = units_of(mean + 0.5 * deviations, deviations.diag())
+        family = full_rank(3)
+        steps = minimise_reverse_kl(family, units, target, ReverseKL(draws=128))
+        q = Flow(family, units)
         assert steps < 2000
         with torch.no_grad():
             draws = q.sample(50_000, seed=1)
@@ -202,7 +204,7 @@ class TestPosteriors:
             y,
             256,
         )
-        found = posterior(joint, 1, MeanField(Descent(draws=64)), draws=1000)
+        found = posterior(joint, 1, MeanField(ReverseKL(draws=64)), draws=1000)
         precision = len(y) + 1.0 / 25.0
         draws = found.sample(50_000)
         assert float(draws.mean() - y.sum() / precision) * math.sqrt(precision) == pytest.approx(
@@ -213,7 +215,7 @@ class TestPosteriors:
 
     def test_seeds_repeat_the_batches(self):
         joint = FactorisedJoint(log_prior, log_likelihood, regression(200), batch_size=20)
-        method = FullRank(Descent(draws=32, rates=(1e-2,), window=20, max_steps=40))
+        method = FullRank(ReverseKL(draws=32, rates=(1e-2,), window=20, max_steps=40))
         first, second, other = (posterior(joint, 3, method, draws=500, seed=seed) for seed in (3, 3, 4))
         assert torch.equal(first.sample(5), second.sample(5))
         assert not torch.equal(first.sample(5), other.sample(5))

@@ -1,7 +1,8 @@
-"""Distributions to fit by reverse KL, in units in which the start is about standard normal."""
+"""Distributions that approximate a posterior: noise, and maps of it to the units of the posterior."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,20 +10,37 @@ import torch
 from torch import Tensor, nn
 
 from logpx import flows
-from logpx.distributions import DiagonalNormal, Distribution, FullNormal
+from logpx.distributions import Distribution, Flow, StandardNormal
 from logpx.distributions.seeding import draw_rows
+from logpx.transforms import Affine, TriangularAffine
 
-__all__ = ["LowRankNormal", "flow_of", "full_rank", "mean_field"]
+__all__ = ["LowRankNormal", "SphericalT", "flow_of", "full_rank", "mean_field", "normal", "units_of"]
 
 
-def mean_field(size: int) -> Distribution:
+def units_of(shift: Tensor, factor: Tensor) -> TriangularAffine:
+    """Return a fixed map from a posterior to units in which it is about standard normal, in float64.
+
+    Parameters
+    ----------
+    shift, factor
+        Its mean ``(d,)``, and the Cholesky factor of its covariance ``(d, d)``, about.
+    """
+    return TriangularAffine.of(shift.double(), factor.double()).requires_grad_(False)
+
+
+def normal(mean: Tensor, factor: Tensor) -> Flow:
+    """Return the normal distribution with a mean ``(d,)`` and a Cholesky factor ``(d, d)``, fixed."""
+    return Flow(StandardNormal(len(mean)).double(), units_of(mean, factor))
+
+
+def mean_field(size: int) -> Flow:
     """Return a normal distribution with independent dimensions, standard at the start."""
-    return DiagonalNormal(size).double()
+    return Flow(StandardNormal(size), Affine(size)).double()
 
 
-def full_rank(size: int) -> Distribution:
+def full_rank(size: int) -> Flow:
     """Return a normal distribution with a full covariance, standard at the start."""
-    return FullNormal(size).double()
+    return Flow(StandardNormal(size), TriangularAffine(size)).double()
 
 
 class LowRankNormal(Distribution):
@@ -67,6 +85,56 @@ class LowRankNormal(Distribution):
             return drawn
 
         return draw_rows(n, seed, self.mean, draw)
+
+
+class SphericalT(Distribution):
+    r"""Student's t distribution of a vector, equally likely in all directions.
+
+    Parameters
+    ----------
+    size
+        The number of dimensions d.
+    degrees
+        Degrees of freedom.
+    scale
+        What a draw of unit scale is multiplied by.
+
+    References
+    ----------
+    Kotz and Nadarajah 2004, Multivariate t distributions and their applications.
+
+    Examples
+    --------
+    >>> SphericalT(2, degrees=2.0).log_prob(torch.zeros(1, 2)).exp()  # 1 / (2 π)
+    tensor([0.1592])
+    """
+
+    degrees: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int, degrees: float, scale: float = 1.0) -> None:
+        super().__init__(size)
+        self.register_buffer("degrees", torch.tensor(degrees))
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return the log-density in nats, shape ``(n,)``."""
+        size, degrees = self.event_shape[0], self.degrees
+        constant = torch.lgamma(0.5 * (degrees + size)) - torch.lgamma(0.5 * degrees)
+        constant = constant - 0.5 * size * (degrees * math.pi).log() - size * self.scale.log()
+        return constant - 0.5 * (degrees + size) * torch.log1p((x / self.scale).square().sum(-1) / degrees)
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows, shape ``(n, d)``."""
+        size, degrees = self.event_shape[0], self.degrees
+
+        def draw(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+            noise = torch.randn(rows, size, generator=generator, device=device, dtype=degrees.dtype)
+            half = (0.5 * degrees).expand(rows, 1).contiguous()
+            spread = torch._standard_gamma(half, generator=generator) / half
+            return self.scale * noise / spread.sqrt()
+
+        return draw_rows(n, seed, degrees, draw)
 
 
 def flow_of(size: int, layers: int = 8, hidden: tuple[int, ...] = (32, 32)) -> Distribution:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import singledispatch
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from logpx.distributions import DiagonalNormal, Distribution, FullNormal, StandardNormal
+from logpx.distributions import DiagonalNormal, Distribution, Flow, StandardNormal
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.posteriors.approximations.heavy_tails import SphericalT
-from logpx.posteriors.moved import Moved
+from logpx.posteriors.approximations.families import SphericalT, normal, units_of
 from logpx.training import fit
+from logpx.transforms import Affine, Transform, TriangularAffine
 
-__all__ = ["Likeliest", "likeliest"]
+__all__ = ["ForwardKLFit", "minimise_forward_kl"]
 
 _HELD_OUT = 0.2
 _PER_DIMENSION = 10
@@ -25,7 +26,7 @@ _ROUNDS = 50
 
 
 @dataclass(frozen=True)
-class Likeliest:
+class ForwardKLFit:
     """What maximum likelihood of draws has made of a distribution.
 
     Attributes
@@ -44,9 +45,9 @@ class Likeliest:
     steps: int
 
 
-def likeliest(
+def minimise_forward_kl(
     q: Distribution, u: Tensor, seed: int = 0, max_time: float | None = None, max_steps: int | None = None
-) -> Likeliest:
+) -> ForwardKLFit:
     r"""Fit a distribution to draws, from where it is, by the lowest forward divergence.
 
     .. math:: KL(p \| q) = E_p[\log p(u) - \log q(u)]
@@ -58,7 +59,7 @@ def likeliest(
     Parameters
     ----------
     q
-        The distribution, which is left as it is.
+        The distribution, in float64, which is left as it is.
     u
         Draws, shape ``(n, d)``, finite.
     seed
@@ -76,72 +77,75 @@ def likeliest(
     Examples
     --------
     >>> u = 3.0 + 2.0 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)).double()
-    >>> q = Moved(StandardNormal(1).double(), torch.zeros(1), torch.eye(1))
-    >>> found = likeliest(q, u)
-    >>> found.gain > 4.0, found.distribution.factor.round(decimals=1)
+    >>> found = minimise_forward_kl(normal(torch.zeros(1), torch.eye(1)), u)
+    >>> found.gain > 4.0, found.distribution.transform.factor.round(decimals=1)
     (True, tensor([[2.]], dtype=torch.float64))
     """
     train, held_out = _divided(u, checked_seed(seed))
-    moved = q if isinstance(q, Moved) else Moved(q, u.new_zeros(u.shape[1]), torch.eye(u.shape[1]).to(u))
-    found, steps = _fitted(moved.inside, moved, train, _Effort(held_out, seed, max_time, max_steps))
+    closed_form = _closed_form_of(q)
+    found: Distribution
+    if closed_form is not None:
+        found, steps = closed_form(q, train), 0
+    else:
+        found = copy.deepcopy(q)
+        result = fit(
+            found,
+            train,
+            held_out,
+            noise=0.0,
+            seed=seed,
+            max_time=max_time,
+            max_steps=max_steps,
+            progress=False,
+        )
+        steps = result.history[-1].step
     with torch.no_grad():
         gain = float((found.log_prob(held_out) - q.log_prob(held_out)).mean())
-    return Likeliest(found, gain, steps) if gain > 0.0 else Likeliest(q, 0.0, steps)
+    return ForwardKLFit(found, gain, steps) if gain > 0.0 else ForwardKLFit(q, 0.0, steps)
 
 
-@dataclass(frozen=True)
-class _Effort:
-    """What a descent stops on."""
-
-    held_out: Tensor
-    seed: int
-    max_time: float | None
-    max_steps: int | None
+def _moments(q: Flow, u: Tensor) -> Flow:
+    """Return the normal distribution with the mean and the covariance of draws."""
+    return normal(u.mean(0), _factor(u - u.mean(0)))
 
 
-@singledispatch
-def _fitted(inside: Distribution, q: Moved, u: Tensor, effort: _Effort) -> tuple[Moved, int]:
-    """Return the likeliest of the family that q is of, and the training steps: here by gradients."""
-    size = u.shape[1]
-    # In a wrapper: a flow that has been trained is not to take the scale of its first rows again.
-    model = Moved(copy.deepcopy(inside), u.new_zeros(size), torch.eye(size).to(u))
-    result = fit(
-        model,
-        q.within(u),
-        q.within(effort.held_out),
-        noise=0.0,
-        seed=effort.seed,
-        max_time=effort.max_time,
-        max_steps=effort.max_steps,
-        progress=False,
-    )
-    return Moved(model.inside, q.shift, q.factor), result.history[-1].step
+@torch.no_grad()
+def _expectation_maximisation(q: Any, u: Tensor) -> Flow:
+    """Return the likeliest t distribution of the same degrees, or normal distribution if that is likelier.
 
-
-@_fitted.register(StandardNormal)
-@_fitted.register(FullNormal)
-def _normal(inside: StandardNormal | FullNormal, q: Moved, u: Tensor, effort: _Effort) -> tuple[Moved, int]:
-    return Moved(StandardNormal(u.shape[1]).double(), u.mean(0), _factor(u - u.mean(0))), 0
-
-
-@_fitted.register
-def _t(inside: SphericalT, q: Moved, u: Tensor, effort: _Effort) -> tuple[Moved, int]:
-    # By EM: Liu and Rubin 1995, ML estimation of the t distribution, with its degrees of freedom fixed.
-    degrees, size = float(inside.degrees), u.shape[1]
-    normal = Moved(StandardNormal(size).double(), u.mean(0), _factor(u - u.mean(0)))
-    found = Moved(inside, normal.shift, normal.factor)
+    References
+    ----------
+    Liu and Rubin 1995, ML estimation of the t distribution.
+    """
+    degrees, size = float(q.base.degrees), u.shape[1]
+    gaussian = _moments(q, u)
+    noise, units = SphericalT(size, degrees).double(), gaussian.transform
     for _ in range(_ROUNDS):
-        weights = (degrees + size) / (degrees + found.within(u).double().square().sum(1))
+        weights = (degrees + size) / (degrees + units.forward(u)[0].square().sum(1))
         mean = weights @ u / weights.sum()
-        found = Moved(inside, mean, _factor(weights.sqrt()[:, None] * (u - mean)))
-    return max(found, normal, key=lambda each: float(each.log_prob(u).mean())), 0
+        units = units_of(mean, _factor(weights.sqrt()[:, None] * (u - mean)))
+    return max(Flow(noise, units), gaussian, key=lambda each: float(each.log_prob(u).mean()))
 
 
-@_fitted.register
-def _independent(inside: DiagonalNormal, q: Moved, u: Tensor, effort: _Effort) -> tuple[Moved, int]:
-    found = copy.deepcopy(inside)
-    found.update(found.statistics(q.within(u)))
-    return Moved(found, q.shift, q.factor), 0
+def _independent_moments(q: Flow, u: Tensor) -> Flow:
+    """Return the normal distribution with the means and the variances of draws."""
+    moments = DiagonalNormal(u.shape[1]).double()
+    moments.update(moments.statistics(u))
+    affine = Affine(u.shape[1]).double()
+    affine.load_state_dict({"shift": moments.mean, "log_scale": moments.log_scale})
+    return Flow(q.base, affine.requires_grad_(False))
+
+
+# By the kinds of noise and of its map to draws.
+_CLOSED_FORMS: dict[tuple[type[Distribution], type[Transform]], Callable[[Any, Tensor], Flow]] = {
+    (StandardNormal, TriangularAffine): _moments,
+    (StandardNormal, Affine): _independent_moments,
+    (SphericalT, TriangularAffine): _expectation_maximisation,
+}
+
+
+def _closed_form_of(q: Distribution) -> Callable[[Any, Tensor], Flow] | None:
+    return _CLOSED_FORMS.get((type(q.base), type(q.transform))) if isinstance(q, Flow) else None
 
 
 def _factor(centred: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The ways to a posterior, from the cheapest to the richest."""
+"""Ways to an approximation, from the cheapest to the richest: a new one is a class and a place in METHODS."""
 
 from __future__ import annotations
 
@@ -7,54 +7,50 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
-from logpx.distributions import Distribution, Mixture, StandardNormal
+from logpx.distributions import Distribution, Flow, Mixture
 from logpx.errors import DivergedError
-from logpx.posteriors.approximations.families import LowRankNormal, flow_of, full_rank, mean_field
-from logpx.posteriors.approximations.heavy_tails import DRAWS, widened
-from logpx.posteriors.approximations.pathfinder import Ascent, Guess, climb
-from logpx.posteriors.approximations.reverse_kl import Descent, minimise
-from logpx.posteriors.moved import Moved
+from logpx.posteriors.approximations.approximation import Approximation
+from logpx.posteriors.approximations.families import (
+    LowRankNormal,
+    SphericalT,
+    flow_of,
+    full_rank,
+    mean_field,
+    normal,
+    units_of,
+)
+from logpx.posteriors.approximations.heavy_tails import heavy_noises, with_heavier_tails
+from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
+from logpx.posteriors.approximations.reverse_kl import ReverseKL, minimise_reverse_kl
+from logpx.posteriors.diagnostics.importance import DRAWS
 from logpx.posteriors.target.curvature import log_mass, polish, precision_factor
 from logpx.posteriors.target.target import Target
+from logpx.transforms import Affine, TriangularAffine
 
-__all__ = ["METHODS", "FlowFit", "Found", "FullRank", "Laplace", "LowRank", "MeanField", "Method", "explore"]
+__all__ = [
+    "AUTOMATIC",
+    "METHODS",
+    "FlowFit",
+    "FullRank",
+    "Laplace",
+    "LowRank",
+    "MeanField",
+    "PosteriorMethod",
+]
 
-_STARTS = 8
 _DRAWS = 1000
 # In deviations; and in nats below the heaviest mode.
 _APART = 0.1
 _LEAST_SHARE = math.log(1e-4)
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a method has found.
-
-    Attributes
-    ----------
-    distribution : Distribution
-        Of the unconstrained vector.
-    missed : str or None
-        What it leaves out, in words.
-    bound : float
-        An evidence lower bound, in nats.
-    steps : int
-        Of training.
-    """
-
-    distribution: Distribution
-    missed: str | None = None
-    bound: float = -math.inf
-    steps: int = 0
-
-
-class Method(ABC):
+class PosteriorMethod(ABC):
     """A way to a posterior.
 
     Attributes
@@ -66,14 +62,34 @@ class Method(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def find(self, target: Target, ascents: list[Ascent], seed: int, draws: int = DRAWS) -> Found:
-        """Approximate a log-density whose surroundings have been climbed, the best ascent first.
+    def approximate(
+        self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
+    ) -> Approximation:
+        """Approximate a log-density.
 
-        So many draws compare tails.
+        Parameters
+        ----------
+        target
+            The log-density.
+        paths
+            Where Pathfinder's paths to its modes have ended, the highest mode first.
+        seed
+            Of everything random.
+        draws
+            How many draws compare tails.
+
+        Raises
+        ------
+        DivergedError
+            If the log-density has not what the method needs.
         """
 
+    def limited_to(self, max_time: float) -> PosteriorMethod:
+        """Return the method with a limit in seconds; itself, where it does not train."""
+        return self
 
-class Laplace(Method):
+
+class Laplace(PosteriorMethod):
     """The normal distribution with the mode and the curvature of the log-density.
 
     Where several modes were met that matter, a mixture of one for each, weighted by their masses; and where
@@ -86,7 +102,9 @@ class Laplace(Method):
 
     name = "laplace"
 
-    def find(self, target: Target, ascents: list[Ascent], seed: int, draws: int = DRAWS) -> Found:
+    def approximate(
+        self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
+    ) -> Approximation:
         """Expand around the highest mode, and around others.
 
         Raises
@@ -94,89 +112,127 @@ class Laplace(Method):
         DivergedError
             If the curvature at the highest is not that of a mode; the eigenvalue is named.
         """
-        modes = [_expansion(target, ascents[0])]
-        for ascent in ascents[1:]:
+        modes = [_expansion(target, paths[0])]
+        for path in paths[1:]:
             with suppress(DivergedError):
-                other = _expansion(target, ascent)
-                if ascent.converged and all(mode.is_apart_from(other) for mode in modes):
+                other = _expansion(target, path)
+                if path.converged and all(mode.is_apart_from(other) for mode in modes):
                     modes.append(other)
         highest = max(mode.log_mass for mode in modes)
         modes = [mode for mode in modes if mode.log_mass > highest + _LEAST_SHARE]
-        normals = [mode.normal for mode in modes]
-        if len(modes) == 1:
-            return Found(*widened(normals[0], target, seed, draws))
-        mixture = Mixture(normals, [math.exp(mode.log_mass - highest) for mode in modes]).double()
-        return Found(*widened(mixture, target, seed, draws))
+        q: Distribution = modes[0].normal
+        if len(modes) > 1:
+            masses = [math.exp(mode.log_mass - highest) for mode in modes]
+            q = Mixture([mode.normal for mode in modes], masses).double()
+        return with_heavier_tails(q, heavy_noises(target.size, of_curvature=True), target, seed, draws)
 
 
 @dataclass(frozen=True)
-class _Gradual(Method):
-    """A family fitted by reverse KL from the best normal distribution that climbing has met.
+class _ByReverseKL(PosteriorMethod):
+    """A family fitted by reverse KL, from the best normal distribution along Pathfinder's paths.
 
-    Of a normal distribution with a full covariance, and of a flow, tails that are too thin are widened.
+    Parameters
+    ----------
+    options
+        How it is fitted.
     """
 
-    descent: Descent = field(default_factory=Descent)
+    options: ReverseKL = field(default_factory=ReverseKL)
 
-    def find(self, target: Target, ascents: list[Ascent], seed: int, draws: int = DRAWS) -> Found:
-        """Fit it, from as many starts as are wished, and keep the highest bound."""
-        check_count("restarts", self.descent.restarts)
-        starts = _starts(target, ascents)
-        best, best_bound, steps = None, -math.inf, 0
-        for index in range(self.descent.restarts):
+    def approximate(
+        self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
+    ) -> Approximation:
+        """Fit it, from as many starts as are wished, keep the highest bound, and make thin tails heavier."""
+        check_count("restarts", self.options.restarts)
+        starts = _starts(target, paths)
+        best: Distribution | None = None
+        best_bound, steps = -math.inf, 0
+        for index in range(self.options.restarts):
             start = starts[index % len(starts)]
+            units = self.units(start.mean, start.factor)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed + index)
                 family = self.family(target.size)
-            q = Moved(family, start.mean, self.units(start.factor))
-            steps += minimise(q, target, self.descent, seed + index)
+            steps += minimise_reverse_kl(family, units, target, self.options, seed + index)
+            q = self.in_units(family.double(), units)
             bound = _bound(q, target, _DRAWS, seed)
             if best is None or bound > best_bound:
                 best, best_bound = q, bound
         assert best is not None
-        return Found(*widened(best, target, seed, draws), steps)
+        found = with_heavier_tails(best, self.noises(target.size), target, seed, draws)
+        return replace(found, steps=steps)
+
+    def limited_to(self, max_time: float) -> PosteriorMethod:
+        """Return the method with a limit of each fit, in seconds."""
+        return replace(self, options=replace(self.options, max_time=max_time))
 
     @abstractmethod
     def family(self, size: int) -> Distribution:
         """Return the distribution to fit, about standard normal at first."""
 
-    def units(self, factor: Tensor) -> Tensor:
-        """Return the units in which it starts, from the factor of the start's covariance."""
-        return factor
+    def units(self, mean: Tensor, factor: Tensor) -> TriangularAffine:
+        """Return the units in which it starts, from mean and Cholesky factor of the start's covariance."""
+        return units_of(mean, factor)
+
+    def in_units(self, family: Any, units: TriangularAffine) -> Distribution:
+        """Return the fitted distribution of the vector itself."""
+        return Flow(family, units)
+
+    def noises(self, size: int) -> list[SphericalT]:
+        """Return what may take the place of its noise where tails are too thin."""
+        return heavy_noises(size)
 
 
-class MeanField(_Gradual):
-    """A normal distribution with independent dimensions."""
+class MeanField(_ByReverseKL):
+    """A normal distribution with independent dimensions, whatever its tails."""
 
     name = "mean_field"
 
-    def family(self, size: int) -> Distribution:
+    def family(self, size: int) -> Flow:
         """Return it."""
         return mean_field(size)
 
-    def units(self, factor: Tensor) -> Tensor:
+    def units(self, mean: Tensor, factor: Tensor) -> TriangularAffine:
         """Return conditional deviations, which are those of the best independent approximation."""
         precision = torch.cholesky_inverse(factor)
-        return precision.diagonal().rsqrt().diag()
+        return units_of(mean, precision.diagonal().rsqrt().diag())
+
+    @torch.no_grad()
+    def in_units(self, family: Any, units: TriangularAffine) -> Flow:
+        """Return the product of the two diagonal maps as one."""
+        inner = family.transform
+        mean = units.inverse(inner.shift)[0]
+        affine = Affine(len(mean)).double()
+        affine.load_state_dict({"shift": mean, "log_scale": inner.log_scale + units.log_diagonal})
+        return Flow(family.base, affine.requires_grad_(False))
+
+    def noises(self, size: int) -> list[SphericalT]:
+        """Return none."""
+        return []
 
 
-class FullRank(_Gradual):
-    """A normal distribution with a full covariance."""
+class FullRank(_ByReverseKL):
+    """A normal distribution with a full covariance, with the tails of Student's t where it needs them."""
 
     name = "full_rank"
 
-    def family(self, size: int) -> Distribution:
+    def family(self, size: int) -> Flow:
         """Return it."""
         return full_rank(size)
 
+    @torch.no_grad()
+    def in_units(self, family: Any, units: TriangularAffine) -> Flow:
+        """Return the product of the two triangular maps as one."""
+        return normal(units.inverse(family.transform.shift)[0], units.factor @ family.transform.factor)
+
 
 @dataclass(frozen=True)
-class LowRank(_Gradual):
-    """A normal distribution with a covariance of low rank plus a diagonal one.
+class LowRank(_ByReverseKL):
+    """A normal distribution with a covariance of low rank plus a diagonal one, whatever its tails.
 
     Parameters
     ----------
-    descent
+    options
         How it is fitted.
     rank
         The rank.
@@ -190,18 +246,18 @@ class LowRank(_Gradual):
         check_count("rank", self.rank)
         return LowRankNormal(size, min(self.rank, size))
 
-    def units(self, factor: Tensor) -> Tensor:
+    def units(self, mean: Tensor, factor: Tensor) -> TriangularAffine:
         """Return deviations, each dimension its own."""
-        return factor.square().sum(1).sqrt().diag()
+        return units_of(mean, factor.square().sum(1).sqrt().diag())
 
 
 @dataclass(frozen=True)
-class FlowFit(_Gradual):
+class FlowFit(_ByReverseKL):
     """A normalizing flow, RealNVP unless another is given.
 
     Parameters
     ----------
-    descent
+    options
         How it is fitted.
     build
         From the number of dimensions to the flow.
@@ -212,8 +268,8 @@ class FlowFit(_Gradual):
     """
 
     name: ClassVar[str] = "flow"
-    descent: Descent = field(
-        default_factory=lambda: Descent(draws=512, rates=(1e-2, 3e-3, 1e-3), window=150, annealing=100)
+    options: ReverseKL = field(
+        default_factory=lambda: ReverseKL(draws=512, rates=(1e-2, 3e-3, 1e-3), window=150, annealing=100)
     )
     build: Callable[[int], Distribution] = flow_of
 
@@ -222,37 +278,12 @@ class FlowFit(_Gradual):
         return self.build(size)
 
 
-METHODS: dict[str, Method] = {
+METHODS: dict[str, PosteriorMethod] = {
     method.name: method for method in (Laplace(), MeanField(), FullRank(), LowRank(), FlowFit())
 }
 
-
-def explore(target: Target, seed: int, jacobian: bool = True, starts: int = _STARTS) -> list[Ascent]:
-    """Climb from several points; the highest mode comes first, the others after it.
-
-    Raises
-    ------
-    DivergedError
-        If every start fails; the first error is raised.
-    """
-    first = target.start(seed)
-    generator = torch.Generator().manual_seed(seed)
-    near = torch.randn(starts - 1, target.size, generator=generator, dtype=torch.float64)
-    points = torch.cat([first[None], first + 2.0 * near])
-    with torch.no_grad():
-        points = points[target.log_prob(points).isfinite()]
-    ends = climb(target, points, jacobian, seed)
-    found = [end for end in ends if isinstance(end, Ascent)]
-    if not found:
-        raise next(end for end in ends if isinstance(end, DivergedError))
-    return sorted(found, key=lambda ascent: (not ascent.converged, -ascent.value))
-
-
-def with_limits(method: Method, max_time: float | None) -> Method:
-    """Return a method with another limit of time."""
-    if max_time is None or not isinstance(method, _Gradual):
-        return method
-    return replace(method, descent=replace(method.descent, max_time=max_time))
+# From cheap to rich: what is tried one after the other until a result can be trusted.
+AUTOMATIC: tuple[PosteriorMethod, ...] = (Laplace(), FullRank(), FlowFit())
 
 
 @dataclass(frozen=True)
@@ -264,31 +295,31 @@ class _Expansion:
     log_mass: float
 
     @property
-    def normal(self) -> Moved:
-        return Moved(StandardNormal(len(self.mode)).double(), self.mode, self.factor)
+    def normal(self) -> Flow:
+        return normal(self.mode, self.factor)
 
     def is_apart_from(self, other: _Expansion) -> bool:
         step = torch.linalg.solve_triangular(self.factor, (other.mode - self.mode)[:, None], upper=False)
         return float(step.norm()) > _APART
 
 
-def _expansion(target: Target, ascent: Ascent) -> _Expansion:
-    mode = polish(target, ascent.point)
+def _expansion(target: Target, path: OptimiserPath) -> _Expansion:
+    mode = polish(target, path.point)
     precision = precision_factor(target, mode)
     inverse = torch.linalg.inv(precision)
     factor = torch.linalg.cholesky(inverse.mT @ inverse)
     return _Expansion(mode, factor, log_mass(target, mode, precision))
 
 
-def _starts(target: Target, ascents: list[Ascent]) -> list[Guess]:
+def _starts(target: Target, paths: list[OptimiserPath]) -> list[LocalNormal]:
     """Return normal distributions to start from, the best first."""
-    guesses = [ascent.guess for ascent in ascents]
-    if ascents[0].converged:
+    found = [path.best for path in paths]
+    if paths[0].converged:
         with suppress(DivergedError):
-            laplace = _expansion(target, ascents[0])
+            laplace = _expansion(target, paths[0])
             bound = _bound(laplace.normal, target, 64, 0)
-            guesses.append(Guess(laplace.mode, laplace.factor, bound))
-    return sorted(guesses, key=lambda guess: guess.elbo, reverse=True)
+            found.append(LocalNormal(laplace.mode, laplace.factor, bound))
+    return sorted(found, key=lambda each: each.elbo, reverse=True)
 
 
 @torch.no_grad()

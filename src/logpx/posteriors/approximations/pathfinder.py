@@ -1,4 +1,9 @@
-"""The way up to a mode, and the normal distribution along it that fits best."""
+"""Pathfinder: paths of a quasi-Newton optimiser to the modes, and the best normal distribution along each.
+
+Zhang, Carpenter, Gelman and Vehtari 2022, Pathfinder: parallel quasi-Newton variational inference,
+https://arxiv.org/abs/2108.03782. Comments name its algorithms. Other than there the inverse Hessian is
+a whole matrix, updated by BFGS in place of L-BFGS, and a path knows whether it has come to a mode.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from logpx.errors import DivergedError
 from logpx.posteriors.target.curvature import inverse_curvature
 from logpx.posteriors.target.target import Target
 
-__all__ = ["Ascent", "Guess", "climb"]
+__all__ = ["LocalNormal", "OptimiserPath", "multi_path"]
 
 _ITERATIONS = 500
 _HALVINGS = 30
@@ -22,14 +27,15 @@ _HALVINGS = 30
 _TOLERANCE = 1e-7
 _PROMISE = 1e-6
 _DRAWS = 16
+_PATHS = 8
 _PATIENCE = 2
 _FAR = 1e10
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True)
-class Guess:
-    """A normal distribution to start from.
+class LocalNormal:
+    """A normal distribution at a point of a path.
 
     Attributes
     ----------
@@ -47,8 +53,8 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Ascent:
-    """Where climbing ended.
+class OptimiserPath:
+    """Where a path of the optimiser has ended.
 
     Attributes
     ----------
@@ -58,63 +64,66 @@ class Ascent:
         The log-density there, in nats.
     converged : bool
         Whether the slope has vanished.
-    guess : Guess
-        The best normal distribution on the way: of a density without a mode, too.
+    best : LocalNormal
+        The normal distribution along it with the highest bound: of a density without a mode, too.
     """
 
     point: Tensor
     value: float
     converged: bool
-    guess: Guess
+    best: LocalNormal
 
 
-def climb(
-    target: Target, starts: Tensor, jacobian: bool = True, seed: int = 0
-) -> list[Ascent | DivergedError]:
-    """Climb by the method of Broyden, Fletcher, Goldfarb and Shanno, and guess from its curvature.
+def multi_path(target: Target, seed: int, jacobian: bool = True, paths: int = _PATHS) -> list[OptimiserPath]:
+    """Follow paths from several points (algorithm 2); the highest mode comes first, the others after it.
 
-    All starts climb side by side, so that a function of many points is called once for a step of all of them.
+    Raises
+    ------
+    DivergedError
+        If every path fails; the first error is raised.
+    """
+    first = target.start(seed)
+    generator = torch.Generator().manual_seed(seed)
+    near = torch.randn(paths - 1, target.size, generator=generator, dtype=torch.float64)
+    points = torch.cat([first[None], first + 2.0 * near])
+    with torch.no_grad():
+        points = points[target.log_prob(points).isfinite()]
+    ends = _side_by_side(target, points, jacobian, seed)
+    found = [end for end in ends if isinstance(end, OptimiserPath)]
+    if not found:
+        raise next(end for end in ends if isinstance(end, DivergedError))
+    return sorted(found, key=lambda path: (not path.converged, -path.value))
 
-    Parameters
-    ----------
-    target
-        The log-density.
-    starts
-        Shape ``(k, d)``, where it is finite.
-    jacobian
-        Whether the log abs(det) of the parameters' map belongs to what is climbed.
-    seed
-        Of the draws that compare guesses.
+
+def _side_by_side(
+    target: Target, starts: Tensor, jacobian: bool, seed: int
+) -> list[OptimiserPath | DivergedError]:
+    """Follow paths from points ``(k, d)``, so that a step of all of them is one call of the function.
 
     Returns
     -------
     list
-        Where each start ended, but for those that take much longer than half of them; or an error, if the
+        Where each path ended, but for those that take much longer than half of them; or an error, if the
         log-density is not a number somewhere on the way, or rises without end; the point is named.
-
-    References
-    ----------
-    Zhang, Carpenter, Gelman and Vehtari 2022, Pathfinder: parallel quasi-Newton variational inference (the
-    guesses).
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(_DRAWS, starts.shape[1], generator=generator, dtype=torch.float64)
-    climbs = [_climb(target, start.detach().double().clone(), jacobian, noise) for start in starts]
-    ended: list[Ascent | DivergedError | None] = [None] * len(climbs)
-    answers: dict[int, _Answer | None] = dict.fromkeys(range(len(climbs)))
+    walks = [_single_path(target, start.detach().double().clone(), jacobian, noise) for start in starts]
+    ended: list[OptimiserPath | DivergedError | None] = [None] * len(walks)
+    answers: dict[int, _Answer | None] = dict.fromkeys(range(len(walks)))
     rounds, limit = 0, math.inf
     while answers and rounds < limit:
         rounds += 1
         asked: dict[int, _Question] = {}
         for index, answer in answers.items():
             try:
-                asked[index] = next(climbs[index]) if answer is None else climbs[index].send(answer)
+                asked[index] = next(walks[index]) if answer is None else walks[index].send(answer)
             except StopIteration as stop:
                 ended[index] = stop.value
             except DivergedError as error:
                 ended[index] = error
         answers = dict(_answers(target, asked, jacobian))
-        if limit == math.inf and 2 * sum(isinstance(end, Ascent) for end in ended) >= len(climbs):
+        if limit == math.inf and 2 * sum(isinstance(end, OptimiserPath) for end in ended) >= len(walks):
             # Starts far out may take much longer than the rest: these are given up.
             limit = _PATIENCE * rounds
     return [end for end in ended if end is not None]
@@ -122,14 +131,14 @@ def climb(
 
 @dataclass(frozen=True)
 class _Question:
-    """Points ``(n, d)`` whose log-density a climb has to know, and whether the gradient, too."""
+    """Points ``(n, d)`` whose log-density a path has to know, and whether the gradient, too."""
 
     points: Tensor
     gradient: bool = False
 
 
 _Answer = tuple[Tensor, Tensor]
-_Steps = Generator[_Question, _Answer, Ascent]
+_Steps = Generator[_Question, _Answer, OptimiserPath]
 
 
 def _answers(target: Target, asked: dict[int, _Question], jacobian: bool) -> Iterator[tuple[int, _Answer]]:
@@ -150,10 +159,11 @@ def _answers(target: Target, asked: dict[int, _Question], jacobian: bool) -> Ite
         )
 
 
-def _climb(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -> _Steps:
+def _single_path(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -> _Steps:
+    """Follow one path, and keep the best normal distribution along it (algorithm 1)."""
     value, slope = _checked(target, point, (yield _Question(point[None], gradient=True)))
     inverse = torch.eye(len(point), dtype=torch.float64) / max(1.0, float(slope.norm()))
-    best: Guess | None = None
+    best: LocalNormal | None = None
     converged = False
     for iteration in range(_ITERATIONS):
         direction = inverse @ slope
@@ -162,7 +172,7 @@ def _climb(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -> _Ste
             inverse, direction = torch.eye(len(point), dtype=torch.float64), slope
             promised = float(slope @ slope)
         if promised < _TOLERANCE:
-            # Along directions that were never taken the guessed curvature may be far too high: look at the
+            # Along directions that were never taken the estimated curvature may be far too high: look at the
             # true one, and go on where that promises more.
             inverse, top = inverse_curvature(target, point, jacobian)
             direction = inverse @ slope
@@ -183,17 +193,19 @@ def _climb(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -> _Ste
         point = reached
         value, slope = _checked(target, point, answer)
         inverse = _updated(inverse, point - before, old - slope, first=iteration == 0)
-        guess = yield from _guess(point, slope, inverse, noise)
-        if guess is not None and (best is None or guess.elbo > best.elbo):
-            best = guess
+        here = yield from _local_normal(point, slope, inverse, noise)
+        if here is not None and (best is None or here.elbo > best.elbo):
+            best = here
         if float(point.abs().max()) > _FAR:
             raise DivergedError(
                 f"log_density rises without end: it is {value:.4g} at {target.describe(point)}",
                 fix="is it improper, or its sign wrong? bound the parameters, or give them a prior",
             )
     if best is None:
-        best = (yield from _guess(point, slope, inverse, noise)) or Guess(point, inverse, -math.inf)
-    return Ascent(point, value, converged, best)
+        best = (yield from _local_normal(point, slope, inverse, noise)) or LocalNormal(
+            point, inverse, -math.inf
+        )
+    return OptimiserPath(point, value, converged, best)
 
 
 def _checked(target: Target, point: Tensor, answer: _Answer) -> tuple[float, Tensor]:
@@ -228,6 +240,7 @@ def _shorter(
 
 
 def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: bool) -> Tensor:
+    """Return the estimate of the inverse Hessian after a step (in place of algorithm 3)."""
     curvature = step @ change
     if not curvature > 1e-12 * step.norm() * change.norm():
         # No curvature to learn from: go further.
@@ -239,14 +252,16 @@ def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: bool) -> Tens
     return updated
 
 
-def _guess(
+def _local_normal(
     point: Tensor, slope: Tensor, inverse: Tensor, noise: Tensor
-) -> Generator[_Question, _Answer, Guess | None]:
+) -> Generator[_Question, _Answer, LocalNormal | None]:
+    """Return the normal distribution of the estimated curvature at a point; None where there is none."""
     factor, failed = torch.linalg.cholesky_ex(0.5 * (inverse + inverse.mT))
     if int(failed) or not bool(factor.isfinite().all()):
         return None
+    # Its mean is a step of Newton's method away (algorithm 4), and its bound a mean over draws (algorithm 7).
     mean = point + inverse @ slope
     values, _ = yield _Question(mean + noise @ factor.mT)
     entropy = 0.5 * len(point) * (1.0 + _LOG_TWO_PI) + float(factor.diagonal().log().sum())
     elbo = float(values.mean()) + entropy
-    return Guess(mean, factor, elbo) if math.isfinite(elbo) else None
+    return LocalNormal(mean, factor, elbo) if math.isfinite(elbo) else None

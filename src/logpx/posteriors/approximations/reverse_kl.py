@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 import torch
 
+from logpx.distributions import Distribution
 from logpx.errors import DivergedError
 from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
-from logpx.posteriors.moved import Moved
 from logpx.posteriors.target.target import Estimate, Target
+from logpx.transforms import TriangularAffine
 
-__all__ = ["Descent", "minimise"]
+__all__ = ["ReverseKL", "minimise_reverse_kl"]
 
 _TRIAL_STEPS = 40
 _LEAST_DECAYS = 4
@@ -23,9 +24,9 @@ _CLIP = 100.0
 _LEAST_WEIGHT = 0.3
 
 
-@dataclass(frozen=True)
-class Descent:
-    """How a distribution is fitted.
+@dataclass(frozen=True, kw_only=True)
+class ReverseKL:
+    """How a distribution is fitted by reverse KL.
 
     Attributes
     ----------
@@ -42,8 +43,8 @@ class Descent:
     annealing : int
         Steps in which the log-density's weight rises to 1, so that q finds more than the nearest mode.
     restarts : int
-        How many fits are made, from the best normal distributions that climbing has met, to keep the highest
-        bound; each takes up to the most steps and seconds.
+        How many fits are made, from the best normal distributions along Pathfinder's paths, to keep the
+        highest bound; each takes up to the most steps and seconds.
     estimator : GradientEstimator
         Of the gradient.
     """
@@ -58,11 +59,26 @@ class Descent:
     estimator: GradientEstimator = field(default_factory=PathGradient)
 
 
-def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
-    """Fit q in place; return the number of steps.
+def minimise_reverse_kl(
+    q: Distribution, units: TriangularAffine, target: Target, options: ReverseKL, seed: int = 0
+) -> int:
+    """Fit q in place to a log-density seen in other units; return the number of steps.
 
     The learning rate falls whenever the bound, averaged over a window of steps, has not risen by more than
     its Monte Carlo error; the weights are averaged over the last windows.
+
+    Parameters
+    ----------
+    q
+        A distribution of v, about standard normal at first, in a precision of its own.
+    units
+        From the unconstrained vector u to v, in float64.
+    target
+        The log-density of u.
+    options
+        How it is fitted.
+    seed
+        Of the draws.
 
     Raises
     ------
@@ -75,24 +91,24 @@ def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
     on flow VI; Dhaka et al. 2020, Robust, accurate stochastic optimization for variational inference.
     """
     began = time.monotonic()
+    bound = _Bound(q, units, target, options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        estimate = target.estimates_near(q.shift)
-        rate = _best_rate(q, target, estimate, descent)
-        optimiser = torch.optim.Adam(q.parameters(), lr=rate)
+        estimate = target.estimates_near(units.shift)
+        optimiser = torch.optim.Adam(q.parameters(), lr=bound.best_rate(estimate))
         average = [parameter.detach().clone() for parameter in q.parameters()]
         bounds: list[float] = []
         previous: tuple[float, float] | None = None
         decays = 0
-        for step in range(descent.max_steps):
-            rise = min(1.0, (step + 1) / descent.annealing) if descent.annealing else 1.0
+        for step in range(options.max_steps):
+            rise = min(1.0, (step + 1) / options.annealing) if options.annealing else 1.0
             weight = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * rise
-            bounds.append(_step(q, target, estimate, descent, optimiser, weight))
+            bounds.append(bound.climb(estimate, optimiser, weight))
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 mean.lerp_(parameter.detach(), 0.02)
-            if time.monotonic() - began > descent.max_time:
+            if time.monotonic() - began > options.max_time:
                 break
-            if weight < 1.0 or len(bounds) < descent.window:
+            if weight < 1.0 or len(bounds) < options.window:
                 continue
             values = torch.tensor(bounds, dtype=torch.float64)
             bounds.clear()
@@ -105,56 +121,61 @@ def minimise(q: Moved, target: Target, descent: Descent, seed: int = 0) -> int:
                     break
             previous = found
             with torch.no_grad():
-                estimate = target.estimates_near(q.sample(descent.draws, seed=seed).mean(0))
+                v = q.sample(options.draws, seed=seed).double()
+                estimate = target.estimates_near(units.inverse(v)[0].mean(0))
         with torch.no_grad():
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 parameter.copy_(mean)
     return step + 1
 
 
-def _step(
-    q: Moved,
-    target: Target,
-    estimate: Estimate,
-    descent: Descent,
-    optimiser: torch.optim.Optimizer,
-    weight: float,
-) -> float:
-    u, log_q = descent.estimator.draw(q, descent.draws)
-    value, slope = estimate(u)
-    good = value.isfinite() & slope.isfinite().all(1)
-    if int(good.sum()) < (1.0 - _MOST_LOST) * len(u):
-        bad = int((~good).nonzero()[0])
-        raise DivergedError(
-            f"log_density or its gradient is not finite at {len(u) - int(good.sum())} of {len(u)} draws, "
-            f"first at {target.describe(u[bad].detach())}",
-            fix="make it finite for every point of the parameters' range; bound them with Positive() or "
-            "Interval() where the density ends",
-        )
-    # The gradient of the log-density reaches q through the draws alone.
-    along = (slope[good] * u[good]).sum(1)
-    loss = (log_q[good] - weight * along).mean()
-    optimiser.zero_grad()
-    torch.autograd.backward(loss)
-    # A draw far out may have a slope that single precision does not hold: such a step is left out.
-    if math.isfinite(float(torch.nn.utils.clip_grad_norm_(list(q.parameters()), _CLIP))):
-        optimiser.step()
-    return float((value[good] - log_q[good].detach()).mean())
+@dataclass(frozen=True)
+class _Bound:
+    """The evidence lower bound of a distribution in units of its own, and steps that raise it."""
 
+    q: Distribution
+    units: TriangularAffine
+    target: Target
+    options: ReverseKL
 
-def _best_rate(q: Moved, target: Target, estimate: Estimate, descent: Descent) -> float:
-    """Return the learning rate that leads furthest in a few steps, and leave q as it was."""
-    start = copy.deepcopy(q.state_dict())
-    best, best_bound = descent.rates[-1], -math.inf
-    for rate in descent.rates if len(descent.rates) > 1 else ():
-        optimiser = torch.optim.Adam(q.parameters(), lr=rate)
-        try:
-            bounds = [_step(q, target, estimate, descent, optimiser, 1.0) for _ in range(_TRIAL_STEPS)]
-        except DivergedError:
-            bounds = [-math.inf]
-        q.load_state_dict(start)
-        late = bounds[-_TRIAL_STEPS // 4 :]
-        bound = sum(late) / len(late)
-        if bound > best_bound:
-            best, best_bound = rate, bound
-    return best
+    def climb(self, estimate: Estimate, optimiser: torch.optim.Optimizer, weight: float) -> float:
+        """Take a step, with a weight of the log-density; return the bound before it, in nats."""
+        v, log_q = self.options.estimator.draw(self.q, self.options.draws)
+        u, ladj = self.units.inverse(v.double())
+        value, slope = estimate(u)
+        good = value.isfinite() & slope.isfinite().all(1)
+        if int(good.sum()) < (1.0 - _MOST_LOST) * len(u):
+            bad = int((~good).nonzero()[0])
+            raise DivergedError(
+                f"log_density or its gradient is not finite at {len(u) - int(good.sum())} of {len(u)} draws, "
+                f"first at {self.target.describe(u[bad].detach())}",
+                fix="make it finite for every point of the parameters' range; bound them with Positive() or "
+                "Interval() where the density ends",
+            )
+        # The gradient of the log-density reaches q through the draws alone.
+        along = (slope[good] * u[good]).sum(1)
+        loss = (log_q[good] - weight * along).mean()
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        # A draw far out may have a slope that single precision does not hold: such a step is left out.
+        if math.isfinite(float(torch.nn.utils.clip_grad_norm_(list(self.q.parameters()), _CLIP))):
+            optimiser.step()
+        return float((value + ladj - log_q.detach())[good].mean())
+
+    def best_rate(self, estimate: Estimate) -> float:
+        """Return the learning rate that leads furthest in a few steps, and leave q as it was."""
+        rates = self.options.rates
+        start = copy.deepcopy(self.q.state_dict())
+        best, best_bound = rates[-1], -math.inf
+        for rate in rates if len(rates) > 1 else ():
+            optimiser = torch.optim.Adam(self.q.parameters(), lr=rate)
+            try:
+                bounds = [self.climb(estimate, optimiser, 1.0) for _ in range(_TRIAL_STEPS)]
+            except DivergedError:
+                bounds = [-math.inf]
+            self.q.load_state_dict(start)
+            late = bounds[-_TRIAL_STEPS // 4 :]
+            bound = sum(late) / len(late)
+            if bound > best_bound:
+                best, best_bound = rate, bound
+        return best

@@ -129,11 +129,11 @@ def compare_with_draws(q: Distribution, target: Target, proposed: Tensor, u: Ten
             f"log_density is {float(density[bad])} at draw {bad + 1}, {target.describe(u[bad])}",
             fix="give draws of this posterior",
         )
-    weights = density - q.log_prob(u).double()
+    weights = density - q.log_prob(u)
     space = noise_space(q)
-    noise, back = space.back(u)
-    again, out = space.out(noise)
-    in_noise = target.log_prob(again.double()) + out - space.base.log_prob(noise).double()
+    noise, back = space.forward(u)
+    again, out = space.inverse(noise)
+    in_noise = target.log_prob(again) + out - space.base.log_prob(noise)
     meeting = bridge_sampling(proposed, weights)
     elbo, upper = float(proposed.mean()), float(weights.mean())
     return Divergences(

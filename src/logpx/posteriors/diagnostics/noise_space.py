@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import singledispatch
-from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from logpx.distributions import DiagonalNormal, Distribution, Flow, FullNormal, StandardNormal
-from logpx.posteriors.moved import Moved
+from logpx.distributions import Distribution, Flow
+from logpx.transforms import Transform
 
-__all__ = ["NoiseSpace", "noise_space"]
-
-
-class _Map(Protocol):
-    """What a `Transform` is: a map with its inverse, both with their log abs(det)."""
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]: ...
+__all__ = ["NoiseSpace", "noise_space", "with_noise"]
 
 
 @dataclass(frozen=True)
@@ -32,74 +21,50 @@ class NoiseSpace:
     ----------
     base : Distribution
         Of the noise.
-    maps : sequence
+    transforms : sequence of Transform
         From draws towards noise, in this order.
     """
 
     base: Distribution
-    maps: Sequence[_Map] = ()
+    transforms: Sequence[Transform] = ()
 
-    def back(self, u: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Return the noise of draws ``(n, d)``, and the log abs(det) of the map to it, shape ``(n,)``."""
         total = u.new_zeros(len(u))
-        for each in self.maps:
-            u, ladj = each.forward(u)
+        for transform in self.transforms:
+            u, ladj = transform.forward(u)
             total = total + ladj
         return u, total
 
-    def out(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the draws of noise ``(n, d)``, and the log abs(det) of the map to them, shape ``(n,)``."""
-        total = torch.zeros(len(z), dtype=torch.float64)
-        for each in reversed(self.maps):
-            z, ladj = each.inverse(z)
+        total = z.new_zeros(len(z))
+        for transform in reversed(self.transforms):
+            z, ladj = transform.inverse(z)
             total = total + ladj
         return z, total
 
 
-@singledispatch
 def noise_space(q: Distribution) -> NoiseSpace:
-    """Return the noise and the maps of a distribution; one that is no map of another is its own noise.
+    """Return the noise and the maps of a flow, of flows too; what is no flow is its own noise.
 
     Examples
     --------
-    >>> space = noise_space(FullNormal(2))
-    >>> type(space.base).__name__, len(space.maps)
-    ('StandardNormal', 1)
+    >>> from logpx.distributions import StandardNormal
+    >>> from logpx.transforms import Affine, Reverse
+    >>> space = noise_space(Flow(Flow(StandardNormal(2), Affine(2)), Reverse(2)))
+    >>> type(space.base).__name__, len(space.transforms)
+    ('StandardNormal', 2)
     """
-    return NoiseSpace(q)
+    transforms = []
+    while isinstance(q, Flow):
+        transforms.append(q.transform)
+        q = q.base
+    return NoiseSpace(q, transforms)
 
 
-@noise_space.register
-def _moved(q: Moved) -> NoiseSpace:
-    inner = noise_space(q.inside)
-    return NoiseSpace(inner.base, (_Units(q), *inner.maps))
-
-
-@noise_space.register
-def _flow(q: Flow) -> NoiseSpace:
-    inner = noise_space(q.base)
-    return NoiseSpace(inner.base, (q.transform, *inner.maps))
-
-
-@noise_space.register
-def _full(q: FullNormal) -> NoiseSpace:
-    return noise_space(Moved(StandardNormal(len(q.mean)).double(), q.mean.detach(), q.cholesky.detach()))
-
-
-@noise_space.register
-def _diagonal(q: DiagonalNormal) -> NoiseSpace:
-    factor = q.log_scale.detach().exp().diag()
-    return noise_space(Moved(StandardNormal(len(q.mean)).double(), q.mean.detach(), factor))
-
-
-@dataclass(frozen=True)
-class _Units:
-    """The change of units of a `Moved` distribution."""
-
-    moved: Moved
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.moved.within(x), -self.moved.ladj.expand(len(x))
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return self.moved.outside(z), self.moved.ladj.expand(len(z))
+def with_noise(q: Distribution, noise: Distribution) -> Distribution:
+    """Return the same maps of another noise."""
+    for transform in reversed(noise_space(q).transforms):
+        noise = Flow(noise, transform)
+    return noise
