@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 
 import logpx as package
-from logpx.cli.names import TABLE_MODELS
-from logpx.tables import FAMILIES, Schema
-
-
-def test_models_are_those_that_exist():
-    assert list(TABLE_MODELS) == ["auto", *FAMILIES]
+from logpx.tables import Schema
 
 
 def test_fit_as_a_process(process, tables: Path, tmp_path: Path):

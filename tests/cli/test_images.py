@@ -16,8 +16,7 @@ from sklearn.datasets import load_digits
 
 import logpx as package
 from logpx.cli import main
-from logpx.cli.names import IMAGE_MODELS
-from logpx.images import IMAGE_FAMILIES, write_images
+from logpx.images import write_images
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +39,6 @@ def model(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["fit", images / "digits.npz", "-o", folder, "--time", "4s", "-q"]
     assert main([str(word) for word in words]) == 0
     return folder
-
-
-def test_models_are_those_that_exist():
-    assert list(IMAGE_MODELS) == ["auto", *IMAGE_FAMILIES]
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ class ImageSubject(Subject):
 
     name = "images"
     rows = "images"
+    read = "the images that are read"
     foreign = ("columns", "schema", "components")
     foreign_to = "tables"
 

@@ -131,6 +131,8 @@ class Subject(ABC):
         What it is, in errors.
     rows : str
         What its rows are called.
+    read : str
+        What is read, in errors.
     foreign : sequence of str
         The options of ``logpx fit`` that are for another kind of data.
     foreign_to : str
@@ -139,6 +141,7 @@ class Subject(ABC):
 
     name: ClassVar[str]
     rows: ClassVar[str]
+    read: ClassVar[str]
     foreign: ClassVar[Sequence[str]]
     foreign_to: ClassVar[str]
 
@@ -249,7 +252,7 @@ class Subject(ABC):
             for file in self.files(source):
                 if file is not None and os.path.exists(file) and os.path.samefile(file, request.output):
                     raise UsageError(
-                        f"the output is a file of the {self.rows} that are read",
+                        f"the output is a file of {self.read}",
                         file=request.output,
                         fix="choose another name",
                     )

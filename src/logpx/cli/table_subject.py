@@ -24,6 +24,7 @@ class TableSubject(Subject):
 
     name = "a table"
     rows = "rows"
+    read = "the table that is read"
     foreign = ("data", "dequantisation", "conditional", "levels")
     foreign_to = "images"
 

@@ -1,0 +1,16 @@
+"""Names that help texts list are those of the families and formats that there are."""
+
+from logpx.cli.names import IMAGE_MODELS, READABLE_TABLES, TABLE_MODELS, WRITABLE_TABLES
+from logpx.images import IMAGE_FAMILIES
+from logpx.tables import FAMILIES
+from logpx.tables.formats import TABLE_FORMATS
+
+
+def test_models_are_those_of_the_families():
+    assert list(TABLE_MODELS) == ["auto", *FAMILIES]
+    assert list(IMAGE_MODELS) == ["auto", *IMAGE_FAMILIES]
+
+
+def test_extensions_are_those_of_the_formats():
+    assert list(READABLE_TABLES) == list(TABLE_FORMATS)
+    assert list(WRITABLE_TABLES) == [name for name, one in TABLE_FORMATS.items() if one.encoder is not None]
