@@ -268,6 +268,18 @@ def test_warm_start_goes_on():
         parts.set_params(n_components=2).fit(x)
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
+    own, numpys = {"n_components": 2, "n_init": 2, "max_iter": 7, "verbose_interval": 3}, {}
+    for name, value in own.items():
+        numpys[name] = np.int64(value)
+    x = clusters(60)
+    one, other = (GaussianMixture(random_state=0, tol=0.0, **each) for each in (own, numpys))
+    with pytest.warns(ConvergenceWarning):
+        np.testing.assert_array_equal(one.fit(x).means_, other.fit(x).means_)
+    logpx.save(other.model_, tmp_path / "model")
+    assert torch.equal(logpx.load(tmp_path / "model").means, other.model_.means)
+
+
 def test_too_few_iterations_are_a_warning():
     with pytest.warns(ConvergenceWarning, match="did not converge"):
         GaussianMixture(3, random_state=0, max_iter=1).fit(clusters(apart=1.0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import numbers
+import time
 import warnings
 from typing import Any
 
@@ -15,16 +17,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from logpx import latent
 from logpx.arguments import check_count
-from logpx.errors import UsageError
+from logpx.errors import DivergedError, UsageError
 from logpx.estimators.base import DensityEstimator
-from logpx.estimators.covariance_types import covariance_type_named
-from logpx.estimators.mixture_em import Run
-from logpx.estimators.mixture_fit import check_settings, fit_mixture
-from logpx.estimators.mixture_start import Start
+from logpx.estimators.covariance_types import CovarianceType, covariance_type_named
+from logpx.estimators.mixture_start import MixtureStart
+from logpx.inference import expectation_maximisation
 
 __all__ = ["GaussianMixture"]
 
 _MOST_SEED = np.iinfo(np.int32).max
+# What rounding needs where reg_covar is less: no covariance that means anything comes near it.
+_LEAST_RELATIVE_VARIANCE = 1e-14
 _Numbers = NDArray[np.float64]
 
 
@@ -172,7 +175,7 @@ class GaussianMixture(DensityEstimator):
         DivergedError
             If the log-likelihood is not finite from any start.
         """
-        check_settings(self)
+        kind = self._checked_covariance_type()
         rows, weights = self._rows_to_fit(X, sample_weight)
         if len(rows) < self.n_components:
             raise UsageError(
@@ -180,8 +183,57 @@ class GaussianMixture(DensityEstimator):
                 f"n_samples = {len(rows)}",
                 fix="give more rows, or fewer components",
             )
-        last = getattr(self, "model_", None) if self.warm_start else None
-        self._set_fitted(*fit_mixture(self, Start(rows, weights, self.n_components, self.init_params), last))
+        start = MixtureStart(rows, weights, self.n_components, self.init_params)
+        model = self._new_model(kind, start)
+        going_on = self.warm_start and hasattr(self, "model_")
+        if going_on:
+            _copy_parameters(self.model_, model)
+        random = check_random_state(self.random_state)
+        batches = [(torch.tensor(rows), None if weights is None else torch.tensor(weights))]
+        best: tuple[Any, ...] | None = None
+        failure: DivergedError | None = None
+        for number in range(1 if going_on or self.n_components == 1 else self.n_init):
+            watch = _Watch(self.tol, self.verbose, self.verbose_interval)
+            watch.begin(number)
+            if not going_on:
+                self._set_start(kind, model, start, random)
+            try:
+                # Its own rule of when to stop looks further ahead than that of scikit-learn.
+                result = expectation_maximisation(
+                    model,
+                    lambda: batches,
+                    max_iterations=self.max_iter,
+                    tolerance=-math.inf,
+                    callback=watch,
+                )
+            except DivergedError as error:
+                failure = error
+                continue
+            watch.end()
+            quality = not model.collapsed(result.statistics), result.penalised
+            if best is None or quality > best[0]:
+                state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+                best = quality, result, watch.converged, state
+        if best is None:
+            assert failure is not None
+            raise failure
+        _, result, self.converged_, state = best
+        model.load_state_dict(state)
+        self.model_ = model.eval()
+        self.n_iter_, self.lower_bounds_ = len(result.history) - 1, result.history[1:]
+        self.lower_bound_ = result.log_likelihood
+        self.weights_ = model.weights.numpy(force=True)
+        self.means_ = model.means.numpy(force=True).copy()
+        self.covariances_ = kind.covariances(model)
+        self.precisions_cholesky_ = kind.precision_factors(model)
+        self.precisions_ = kind.precisions(self.precisions_cholesky_)
+        if not self.converged_ and self.max_iter > 0:
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase "
+                "max_iter, tol, or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
     def fit_predict(
@@ -251,20 +303,96 @@ class GaussianMixture(DensityEstimator):
             [self.model_.impute(x).numpy(force=True) for x in self._blocks(self._rows_like_fitted(X))]
         )
 
-    def _set_fitted(self, model: latent.GaussianMixture, run: Run) -> None:
+    def _checked_covariance_type(self) -> CovarianceType:
+        """Return the covariance type; refuse the first parameter that makes no sense."""
         kind = covariance_type_named(self.covariance_type)
-        self.model_ = model.eval()
-        self.weights_ = model.weights.numpy(force=True)
-        self.means_ = model.means.numpy(force=True).copy()
-        self.covariances_ = kind.covariances(model)
-        self.precisions_cholesky_ = kind.precision_factors(model)
-        self.precisions_ = kind.precisions(self.precisions_cholesky_)
-        self.converged_, self.n_iter_ = run.converged, len(run.objectives)
-        self.lower_bound_, self.lower_bounds_ = run.log_likelihood, run.objectives
-        if not run.converged and self.max_iter > 0:
-            warnings.warn(
-                "Best performing initialization did not converge. Try different init parameters, or increase "
-                "max_iter, tol, or check for degenerate data.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        for name, least in (("n_components", 1), ("n_init", 1), ("max_iter", 0), ("verbose_interval", 1)):
+            check_count(name, getattr(self, name), least)
+        for name in ("tol", "reg_covar"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or not 0.0 <= float(value) < math.inf:
+                raise UsageError(f"{name} is {value!r}", fix="give a number, 0 or more")
+        return kind
+
+    def _new_model(self, kind: CovarianceType, start: MixtureStart) -> latent.GaussianMixture:
+        floor = float(self.reg_covar)
+        model = latent.GaussianMixture(
+            self.n_components, len(start.means), kind.covariance, prior=self.prior, floor=floor
+        ).double()
+        if self.prior is not None:
+            weights = None if start.weights is None else torch.tensor(start.weights)
+            model.parts.initialise(torch.tensor(start.rows), weights)
+        least = torch.tensor(_LEAST_RELATIVE_VARIANCE * start.variances).clamp_min(floor)
+        model.parts.set_floors(torch.tensor(start.means), least)
+        return model
+
+    @torch.no_grad()
+    def _set_start(
+        self,
+        kind: CovarianceType,
+        model: latent.GaussianMixture,
+        start: MixtureStart,
+        random: np.random.RandomState,
+    ) -> None:
+        if any(value is None for value in (self.weights_init, self.means_init, self.precisions_init)):
+            start.give(model, random)
+        if self.weights_init is not None:
+            weights = _given("weights_init", self.weights_init, (model.components,))
+            if bool((weights < 0.0).any()) or not math.isclose(weights.sum(), 1.0, abs_tol=1e-6):
+                raise UsageError("weights_init are no probabilities", fix="let them sum to 1")
+            model.logits.copy_(torch.tensor(weights).log().clamp_min(-700.0))
+        if self.means_init is not None:
+            means = _given("means_init", self.means_init, tuple(model.means.shape))
+            model.means.copy_(torch.tensor(means))
+        if self.precisions_init is not None:
+            kind.set_precisions(model, self.precisions_init)
+
+
+class _Watch:
+    """Ends EM when the objective changes by less than a tolerance, and prints how far it is."""
+
+    def __init__(self, tolerance: float, verbose: int, interval: int) -> None:
+        self._tolerance, self._verbose, self._interval = tolerance, verbose, interval
+        self.converged = False
+        self._last = -math.inf
+        self._began = time.monotonic()
+
+    def begin(self, number: int) -> None:
+        if self._verbose:
+            print(f"Initialization {number}")
+
+    def __call__(self, iteration: int, objective: float) -> bool:
+        change, self._last = objective - self._last, objective
+        self.converged = abs(change) < self._tolerance
+        if self._verbose and iteration and iteration % self._interval == 0:
+            print(f"  Iteration {iteration}{self._details(f'change {change:.5f}')}")
+        return self.converged
+
+    def end(self) -> None:
+        if self._verbose:
+            verb = "converged" if self.converged else "did not converge"
+            print(f"Initialization {verb}.{self._details(f'lower bound {self._last:.5f}')}")
+
+    def _details(self, text: str) -> str:
+        if self._verbose < 2:
+            return ""
+        return f"\t time {time.monotonic() - self._began:.5f} s\t {text}"
+
+
+@torch.no_grad()
+def _copy_parameters(last: latent.GaussianMixture, model: latent.GaussianMixture) -> None:
+    ours, theirs = dict(model.named_parameters()), dict(last.named_parameters())
+    if {name: value.shape for name, value in ours.items()} != {n: value.shape for n, value in theirs.items()}:
+        raise UsageError(
+            "warm_start from a fit with other components, columns or covariances",
+            fix="fit a new estimator, or set warm_start=False",
+        )
+    for name, value in ours.items():
+        value.copy_(theirs[name])
+
+
+def _given(name: str, values: Any, shape: tuple[int, ...]) -> _Numbers:
+    given = np.asarray(values, dtype=np.float64)
+    if given.shape != shape or not np.isfinite(given).all():
+        raise UsageError(f"{name} of shape {given.shape}", fix=f"give finite numbers of shape {shape}")
+    return given

@@ -72,7 +72,7 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
         if size is None:
             size = self._size_by_bic(rows, weights)
         check_count("n_components", size, least=1, most=features - 1)
-        model = self.kind(features, int(size)).double()  # type: ignore[call-arg]
+        model = self.kind(features, size).double()  # type: ignore[call-arg]
         fit(model, rows, weights=weights, progress=False)
         self.model_ = model
         self.n_components_ = int(size)

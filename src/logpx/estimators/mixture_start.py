@@ -13,7 +13,7 @@ from logpx.latent import STARTS, GaussianMixture
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.suggestions import suggestion
 
-__all__ = ["INIT_PARAMS", "Start", "start_mixture"]
+__all__ = ["INIT_PARAMS", "MixtureStart"]
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", *(s for s in STARTS if s != "random"))
 
@@ -21,8 +21,8 @@ _MOST_SEED = np.iinfo(np.int32).max
 _Numbers = NDArray[np.float64]
 
 
-class Start:
-    """Assigns rows to components.
+class MixtureStart:
+    """Rows, their moments, and their assignment to components.
 
     Parameters
     ----------
@@ -58,6 +58,18 @@ class Start:
         self.filled = np.where(missing, self.means, rows) if missing.any() else rows
         self.rows, self.weights, self.components, self.init_params = rows, weights, components, init_params
 
+    @torch.no_grad()
+    def give(self, model: GaussianMixture, random: np.random.RandomState) -> None:
+        """Give a mixture the parameters that fit the responsibilities to begin with."""
+        weights = np.ones(len(self.rows)) if self.weights is None else self.weights
+        empty = np.isnan(self.rows).all(1)
+        shares = torch.tensor(self.responsibilities(random) * np.where(empty, 0.0, weights))
+        if self.filled is not self.rows:
+            # Missing cells are filled in from the components as they are: first all are the same.
+            alike = shares.sum(0, keepdim=True).expand(model.components, -1) / model.components
+            model.maximise_assigned(torch.tensor(self.filled), alike)
+        model.maximise_assigned(torch.tensor(self.rows), shares)
+
     def responsibilities(self, random: np.random.RandomState) -> _Numbers:
         """Return p(component given row) to begin with, shape ``(K, n)``."""
         count, components = len(self.rows), self.components
@@ -86,16 +98,3 @@ class Start:
             shares = None if weights is None else weights / weights.sum()
             centres = x[random.choice(len(x), self.components, replace=False, p=shares)]
         return np.asarray(pairwise_distances_argmin(x, centres))
-
-
-@torch.no_grad()
-def start_mixture(model: GaussianMixture, start: Start, shares: _Numbers) -> None:
-    """Give a mixture the parameters that fit given responsibilities, of shape ``(K, n)``."""
-    weights = np.ones(len(start.rows)) if start.weights is None else start.weights
-    empty = np.isnan(start.rows).all(1)
-    weighted = torch.tensor(shares * np.where(empty, 0.0, weights))
-    if start.filled is not start.rows:
-        # Missing cells are filled in from the components as they are: first all are the same.
-        alike = weighted.sum(0, keepdim=True).expand(model.components, -1) / model.components
-        model.maximise_assigned(torch.tensor(start.filled), alike)
-    model.maximise_assigned(torch.tensor(start.rows), weighted)

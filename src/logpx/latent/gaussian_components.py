@@ -169,8 +169,7 @@ class GaussianComponents(Components):
                 column=int(constant.nonzero()[0].item()),
                 fix="leave the column out",
             )
-        self.centre.copy_(centre)
-        self.scale.copy_(variance.sqrt())
+        self.set_units(centre, variance.sqrt())
         pairs = present.double().mT @ shares
         # The product of a pair of columns that no row has together is 0 anyway.
         covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
@@ -190,6 +189,31 @@ class GaussianComponents(Components):
             self.prior_covariance.copy_(self._given("covariance", prior.covariance, 2))
             return
         self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
+
+    @torch.no_grad()
+    def set_units(self, centre: Tensor, scale: Tensor) -> None:
+        """Let sums be taken of (x - centre) / scale, and `floors` be relative to the scale's square.
+
+        Parameters
+        ----------
+        centre, scale
+            Shape ``(D,)``.
+        """
+        self.centre.copy_(centre)
+        self.scale.copy_(scale)
+
+    def set_floors(self, centre: Tensor, floors: Tensor) -> None:
+        """Let the least variances be absolute ones, whatever those of the data.
+
+        Parameters
+        ----------
+        centre
+            What sums are taken about, shape ``(D,)``.
+        floors
+            The least variance of every feature, shape ``(D,)``; 0 leaves what rounding needs in units of 1.
+        """
+        unit = max(self.floor, _LEAST_FLOOR)
+        self.set_units(centre, torch.where(floors > 0.0, floors / unit, 1.0).sqrt())
 
     def _given(self, name: str, values: Any, dimensions: int) -> Tensor:
         given = torch.tensor(values, dtype=torch.float64, device=self.means.device)

@@ -74,6 +74,7 @@ class GaussianMixture(LatentMixture):
         features: int,
         covariance: str = "full",
         rank: int | None = None,
+        *,
         prior: ConjugatePrior | None = None,
         floor: float = 1e-6,
     ) -> None:

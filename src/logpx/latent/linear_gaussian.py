@@ -66,7 +66,7 @@ class LinearGaussian(Distribution):
     @property
     def noise_variances(self) -> Tensor:
         """The variances of the noise, shape ``(D,)``."""
-        return self.covariance.noises()[0]
+        return self.covariance.noise_variances()[0]
 
     @property
     def free_parameters(self) -> int:
@@ -182,8 +182,7 @@ class LinearGaussian(Distribution):
                 fix="leave the column out",
             )
         parts = self.normal.parts
-        parts.centre.copy_(moments.mean)
-        parts.scale.copy_(variance.sqrt())
+        parts.set_units(moments.mean, variance.sqrt())
         parts.means.copy_(moments.mean[None])
         self._maximise(covariance[None], parts.floors)
         penalty = self.covariance.penalty(covariance[None]).item()

@@ -12,14 +12,16 @@ from logpx.transforms.base import check_event
 __all__ = ["linear_posterior"]
 
 
-def linear_posterior(loadings: Tensor, noises: Tensor, mean: Tensor, x: Tensor) -> MultivariateNormal:
+def linear_posterior(
+    loadings: Tensor, noise_variances: Tensor, mean: Tensor, x: Tensor
+) -> MultivariateNormal:
     """Return p(z given x) of x = W z + mean + noise, z standard normal.
 
     Parameters
     ----------
     loadings
         W, shape ``(D, q)``.
-    noises
+    noise_variances
         The variances of the noise, shape ``(D,)``.
     mean
         Shape ``(D,)``.
@@ -39,9 +41,9 @@ def linear_posterior(loadings: Tensor, noises: Tensor, mean: Tensor, x: Tensor) 
     """
     check_event(x, tuple(mean.shape))
     dtype, x = x.dtype, x.double()
-    loadings, noises, mean = loadings.double(), noises.double(), mean.double()
+    loadings, noise_variances, mean = loadings.double(), noise_variances.double(), mean.double()
     latent = loadings.shape[1]
-    scaled = loadings / noises[:, None]
+    scaled = loadings / noise_variances[:, None]
     identity = torch.eye(latent, dtype=x.dtype, device=x.device)
     missing = x.isnan()
     if not bool(missing.any()):

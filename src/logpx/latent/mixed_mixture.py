@@ -75,6 +75,7 @@ class MixedMixture(LatentMixture):
         kinds: Sequence[str | int],
         covariance: str = "full",
         rank: int | None = None,
+        *,
         prior: ConjugatePrior | None = None,
         floor: float = 1e-6,
     ) -> None:

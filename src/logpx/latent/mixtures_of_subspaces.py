@@ -27,7 +27,7 @@ class _MixtureOfSubspaces(GaussianMixture):
     @property
     def noise_variances(self) -> Tensor:
         """The variances of the noise, shape ``(K, D)``."""
-        return self._low_rank().noises()
+        return self._low_rank().noise_variances()
 
     def latent_posterior(self, x: Tensor) -> MixtureSameFamily:
         """Return the distribution of the latent vector given x, a mixture over the components, of torch.
@@ -38,8 +38,10 @@ class _MixtureOfSubspaces(GaussianMixture):
             Shape ``(n, D)``; NaN for missing cells.
         """
         each = [
-            linear_posterior(loadings, noises, mean, x)
-            for loadings, noises, mean in zip(self.loadings, self.noise_variances, self.means, strict=True)
+            linear_posterior(loadings, noise_variances, mean, x)
+            for loadings, noise_variances, mean in zip(
+                self.loadings, self.noise_variances, self.means, strict=True
+            )
         ]
         means = torch.stack([part.mean for part in each], -2)
         factors = torch.stack([part.scale_tril for part in each], -3)
@@ -81,10 +83,11 @@ class MixtureOfPPCA(_MixtureOfSubspaces):
         components: int,
         features: int,
         latent: int,
+        *,
         prior: ConjugatePrior | None = None,
         floor: float = 1e-6,
     ) -> None:
-        super().__init__(components, features, "principal", latent, prior, floor)
+        super().__init__(components, features, "principal", latent, prior=prior, floor=floor)
         self.latent = latent
 
 
@@ -117,8 +120,9 @@ class MixtureOfFactorAnalysers(_MixtureOfSubspaces):
         components: int,
         features: int,
         latent: int,
+        *,
         prior: ConjugatePrior | None = None,
         floor: float = 1e-6,
     ) -> None:
-        super().__init__(components, features, "low_rank", latent, prior, floor)
+        super().__init__(components, features, "low_rank", latent, prior=prior, floor=floor)
         self.latent = latent

@@ -57,6 +57,7 @@ class ConjugatePrior(Configured):
         weight_rows: float = 0.0,
         mean_rows: float = 0.0,
         covariance_rows: float = 0.0,
+        *,
         mean: Sequence[float] | None = None,
         covariance: Sequence[Sequence[float]] | None = None,
     ) -> None:

@@ -92,7 +92,7 @@ def test_density_where_factors_are_far_larger_than_the_noise(kind):
     covariance = kind(1, 6, 2).double()
     with torch.no_grad():
         covariance.loadings.normal_(0.0, 1e3)
-        covariance.log_noises.fill_(-6.0)
+        covariance.log_noise_variances.fill_(-6.0)
     latent, noise = torch.randn(1, 50, 2).double(), torch.randn(1, 50, 6).double()
     deviations = latent @ covariance.loadings.detach().mT + noise * np.exp(-3.0)
     # By eigenvalues, of which those of the noise are known: a dense inverse would lose digits.

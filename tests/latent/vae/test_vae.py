@@ -3,8 +3,10 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 from torch import nn
 
 import logpx
@@ -21,11 +23,13 @@ from logpx.inference import evidence
 from logpx.latent import FactorAnalysis, ProbabilisticPCA
 from logpx.latent.vae import (
     VAE,
+    CombinedImportanceWeightedBound,
     DiagonalPosterior,
     DoublyReparameterised,
     EvidenceLowerBound,
     FullPosterior,
     ImportanceWeightedBound,
+    MultipleImportanceWeightedBound,
     StickingTheLandingBound,
     VampPrior,
     latent_report,
@@ -79,6 +83,27 @@ def test_with_the_exact_encoder_the_bound_is_log_p(ppca: ProbabilisticPCA):
     torch.testing.assert_close(found.value, ppca.log_prob(x).detach(), rtol=0, atol=1e-9)
     with pytest.raises(UsageError, match="not exact"):
         evidence(vae, x, "exact")
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        StickingTheLandingBound(3),
+        ImportanceWeightedBound(4),
+        ImportanceWeightedBound(6, followed=2),
+        MultipleImportanceWeightedBound(2, 3),
+        CombinedImportanceWeightedBound(0.3, 4),
+        DoublyReparameterised(4),
+    ],
+    ids=lambda objective: type(objective).__name__,
+)
+def test_with_the_exact_encoder_every_objective_is_the_normal_density_of_scipy(ppca, objective):
+    vae = as_ppca(ppca, objective=objective).train()
+    x = rows(50, seed=1).double()
+    loadings, noise = ppca.loadings.numpy(force=True), ppca.noise_variance.item()
+    covariance = loadings @ loadings.T + noise * np.eye(FEATURES)
+    exact = multivariate_normal(ppca.mean.numpy(force=True), covariance).logpdf(x.numpy())
+    np.testing.assert_allclose(vae.log_prob(x).numpy(force=True), exact, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize(

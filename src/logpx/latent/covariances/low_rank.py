@@ -48,35 +48,35 @@ class LowRankCovariance(Covariance):
             )
         self.rank = int(rank)
         self.loadings = nn.Parameter(torch.zeros(self.blocks, features, rank))
-        self.log_noises = nn.Parameter(torch.zeros(self.blocks, self._noises()))
+        self.log_noise_variances = nn.Parameter(torch.zeros(self.blocks, self._noise_count()))
 
     @abstractmethod
-    def _noises(self) -> int:
+    def _noise_count(self) -> int:
         """Return how many noise variances a block has."""
 
     @property
     def free_parameters(self) -> int:
-        """Loadings without rotations, D q - q (q - 1) / 2, and noises; at most D (D + 1) / 2."""
+        """Loadings without rotations, D q - q (q - 1) / 2, and noise variances; at most D (D + 1) / 2."""
         loadings = self.features * self.rank - self.rank * (self.rank - 1) // 2
-        return self.blocks * min(loadings + self._noises(), self.features * (self.features + 1) // 2)
+        return self.blocks * min(loadings + self._noise_count(), self.features * (self.features + 1) // 2)
 
     def feasible(self, floor: Tensor) -> bool:
         """Return whether no noise variance is below the floor."""
-        least = floor if self._noises() > 1 else floor.amin()
-        return bool((self.log_noises.detach().double().exp() >= least * ALMOST).all())
+        least = floor if self._noise_count() > 1 else floor.amin()
+        return bool((self.log_noise_variances.detach().double().exp() >= least * ALMOST).all())
 
-    def noises(self) -> Tensor:
+    def noise_variances(self) -> Tensor:
         """Return the noise variances, shape ``(blocks, D)``."""
-        return self.log_noises.exp().expand(self.blocks, self.features)
+        return self.log_noise_variances.exp().expand(self.blocks, self.features)
 
     def matrices(self) -> Tensor:
         """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
-        loadings, noises = self.loadings.double(), self.log_noises.double().exp()
-        return loadings @ loadings.mT + torch.diag_embed(noises.expand(self.blocks, self.features))
+        loadings, noise_variances = self.loadings.double(), self.log_noise_variances.double().exp()
+        return loadings @ loadings.mT + torch.diag_embed(noise_variances.expand(self.blocks, self.features))
 
     def _woodbury(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """Return A = Ψ^(-1/2) W, the factor L of I + AᵀA, and log|Σ|."""
-        logarithms = self.log_noises.to(dtype).expand(self.blocks, self.features)
+        logarithms = self.log_noise_variances.to(dtype).expand(self.blocks, self.features)
         scaled = self.loadings.to(dtype) * torch.exp(-0.5 * logarithms).unsqueeze(-1)
         inner = scaled.mT @ scaled + torch.eye(self.rank, dtype=dtype, device=scaled.device)
         factor = torch.linalg.cholesky(inner)
@@ -86,7 +86,7 @@ class LowRankCovariance(Covariance):
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverses and the log-determinants, in float64."""
         scaled, factor, log_determinant = self._woodbury(torch.float64)
-        inverse_roots = torch.exp(-0.5 * self.log_noises.double()).expand(self.blocks, self.features)
+        inverse_roots = torch.exp(-0.5 * self.log_noise_variances.double()).expand(self.blocks, self.features)
         half = torch.linalg.solve_triangular(factor, scaled.mT, upper=False)
         identity = torch.eye(self.features, dtype=half.dtype, device=half.device)
         inner = identity - half.mT @ half
@@ -95,8 +95,8 @@ class LowRankCovariance(Covariance):
     def log_normal(self, deviations: Tensor) -> Tensor:
         """Return the log-density of deviations, shape ``(K, n)``."""
         scaled, factor, log_determinant = self._woodbury(deviations.dtype)
-        noises = self.log_noises.to(deviations.dtype).expand(self.blocks, self.features)
-        e = deviations * torch.exp(-0.5 * noises).unsqueeze(-2)
+        log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
+        e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
         # With u the latent mean, the squared distance is |e - A u|² + |u|²: sums of squares, nothing cancels.
         u = torch.cholesky_solve((e @ scaled).mT, factor.expand(len(e), -1, -1)).mT
         rest = e - u @ scaled.mT
@@ -115,11 +115,13 @@ class LowRankCovariance(Covariance):
         precisions, log_determinant = self.precisions()
         return log_determinant + (precisions * scatter.double()).sum((1, 2))
 
-    def _set(self, rows: Tensor, loadings: Tensor, noises: Tensor) -> None:
+    def _set(self, rows: Tensor, loadings: Tensor, noise_variances: Tensor) -> None:
         empty = (rows <= NO_ROWS).any(-1)
-        lost = empty | ~torch.isfinite(loadings).flatten(1).all(1) | ~torch.isfinite(noises).all(1)
+        lost = empty | ~torch.isfinite(loadings).flatten(1).all(1) | ~torch.isfinite(noise_variances).all(1)
         self.loadings.copy_(torch.where(lost[:, None, None], self.loadings, loadings))
-        self.log_noises.copy_(torch.where(lost[:, None], self.log_noises, noises.log()))
+        self.log_noise_variances.copy_(
+            torch.where(lost[:, None], self.log_noise_variances, noise_variances.log())
+        )
 
 
 class PrincipalCovariance(LowRankCovariance):
@@ -140,7 +142,7 @@ class PrincipalCovariance(LowRankCovariance):
     10
     """
 
-    def _noises(self) -> int:
+    def _noise_count(self) -> int:
         return 1
 
     @torch.no_grad()
@@ -148,17 +150,17 @@ class PrincipalCovariance(LowRankCovariance):
         """Take the leading eigenvectors; the noise is the mean of the other eigenvalues."""
         values, vectors = torch.linalg.eigh(torch.nan_to_num(averages, posinf=0.0, neginf=0.0))
         rest = self.features - self.rank
-        noises = values[:, :rest].mean(-1, keepdim=True).maximum(floor.amin())
-        excess = (values[:, rest:] - noises).clamp_min(0.0).sqrt()
+        noise_variances = values[:, :rest].mean(-1, keepdim=True).maximum(floor.amin())
+        excess = (values[:, rest:] - noise_variances).clamp_min(0.0).sqrt()
         loadings = _canonical((vectors[:, :, rest:] * excess.unsqueeze(-2)).flip(-1))
-        self._set(rows, loadings, noises)
+        self._set(rows, loadings, noise_variances)
 
 
 class FactorCovariance(LowRankCovariance):
     r"""Factor analysis: :math:`\Sigma = W W^\top + \mathrm{diag}(\psi)`.
 
-    The M-step has no closed form. It alternates the best loadings for given noises, by an eigenvalue
-    decomposition, with the noises' EM step; each of the two raises the likelihood.
+    The M-step has no closed form. It alternates the best loadings for given noise variances, by an
+    eigenvalue decomposition, with the EM step of these; each of the two raises the likelihood.
 
     Parameters
     ----------
@@ -178,7 +180,7 @@ class FactorCovariance(LowRankCovariance):
     """
 
     def __init__(
-        self, components: int, features: int, rank: int, tied: bool = False, steps: int = _STEPS
+        self, components: int, features: int, rank: int, tied: bool = False, *, steps: int = _STEPS
     ) -> None:
         super().__init__(components, features, rank, tied)
         self.steps = steps
@@ -186,22 +188,22 @@ class FactorCovariance(LowRankCovariance):
 
     started: Tensor
 
-    def _noises(self) -> int:
+    def _noise_count(self) -> int:
         return self.features
 
     @torch.no_grad()
     def update(self, averages: Tensor, rows: Tensor, floor: Tensor) -> None:
-        """Alternate loadings and noises, from the noises that there are."""
+        """Alternate loadings and noise variances, from the variances that there are."""
         averages = torch.nan_to_num(averages, posinf=0.0, neginf=0.0)
         variances = averages.diagonal(dim1=-2, dim2=-1)
-        noises = self.log_noises.double().exp() if bool(self.started) else 0.5 * variances
-        noises = noises.maximum(floor)
-        loadings = self._best_loadings(averages, noises)
+        noise_variances = self.log_noise_variances.double().exp() if bool(self.started) else 0.5 * variances
+        noise_variances = noise_variances.maximum(floor)
+        loadings = self._best_loadings(averages, noise_variances)
         for _ in range(self.steps):
-            # The EM step of the noises: what the factors leave unexplained, at these loadings.
-            noises = (variances - loadings.square().sum(-1)).maximum(floor)
-            loadings = self._best_loadings(averages, noises)
-        self._set(rows, _canonical(loadings), noises)
+            # The EM step of the noise variances: what the factors leave unexplained, at these loadings.
+            noise_variances = (variances - loadings.square().sum(-1)).maximum(floor)
+            loadings = self._best_loadings(averages, noise_variances)
+        self._set(rows, _canonical(loadings), noise_variances)
         self.started.fill_(True)
 
     def forget(self) -> None:
@@ -212,14 +214,14 @@ class FactorCovariance(LowRankCovariance):
     def maximise(self, averages: Tensor, floor: Tensor) -> None:
         """Maximise the likelihood for one average scatter of shape ``(1, D, D)``, until it stands still.
 
-        Newton steps in the logarithms of the noises, with Jöreskog's approximation of the second derivatives;
-        an EM step where such a step would not raise the likelihood.
+        Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the second
+        derivatives; an EM step where such a step would not raise the likelihood.
         """
         variances = averages.diagonal(dim1=-2, dim2=-1)
-        # Noises from the diagonal of the inverse: no factor can explain more of a feature.
+        # Noise from the diagonal of the inverse: no factor can explain more of a feature.
         ridge = torch.diag_embed(1e-9 * variances)
-        noises = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
-        logarithms, least = noises.clamp_min(floor).log(), floor.log()
+        noise_variances = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
+        logarithms, least = noise_variances.clamp_min(floor).log(), floor.log()
         profile = _Profile(averages, logarithms, self.rank)
         for _ in range(_MOST_STEPS):
             step = profile.newton_step().clamp(-2.0, 2.0)
@@ -235,12 +237,12 @@ class FactorCovariance(LowRankCovariance):
         self._set(torch.ones_like(variances[:, :1]), _canonical(profile.loadings()), logarithms.exp())
         self.started.fill_(True)
 
-    def _best_loadings(self, averages: Tensor, noises: Tensor) -> Tensor:
-        return _Profile(averages, noises.log(), self.rank).loadings()
+    def _best_loadings(self, averages: Tensor, noise_variances: Tensor) -> Tensor:
+        return _Profile(averages, noise_variances.log(), self.rank).loadings()
 
 
 class _Profile:
-    """The likelihood of noises with the best loadings for them, by the eigenvalues of the scaled scatter.
+    """The likelihood of noise variances with the best loadings for them, by the scaled scatter's eigenvalues.
 
     Parameters
     ----------

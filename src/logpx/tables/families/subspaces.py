@@ -122,7 +122,7 @@ class MixtureOfPPCAFamily(QuickFamily):
             if best is not None and (time.monotonic() > deadline or budget.should_stop()):
                 break
             prior = ConjugatePrior(covariance_rows=0.1)
-            model = MixtureOfPPCA(components, features, latent, prior).double()
+            model = MixtureOfPPCA(components, features, latent, prior=prior).double()
             try:
                 model.initialise_components(rows, budget.seed)
                 expectation_maximisation(
