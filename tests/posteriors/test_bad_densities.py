@@ -8,6 +8,7 @@ from torch.distributions import Beta, Dirichlet, Gamma, MultivariateNormal, Norm
 
 from logpx.errors import DivergedError, LogpxError, UsageError
 from logpx.posteriors import (
+    METHODS,
     Interval,
     Positive,
     Real,
@@ -15,7 +16,7 @@ from logpx.posteriors import (
     Trust,
     posterior,
 )
-from logpx.posteriors.approximations.pathfinder import multi_path
+from logpx.posteriors.approximations.pathfinder import multi_path_pathfinder
 from logpx.posteriors.target.propriety import check_proper
 from logpx.posteriors.target.target import Target
 
@@ -51,6 +52,8 @@ def test_arguments_are_checked():
 
     with pytest.raises(UsageError, match="no method 'laplce'"):
         posterior(log_density, 2, "laplce")
+    with pytest.raises(UsageError, match=", ".join(["auto", "map", *METHODS])):
+        posterior(log_density, 2, "?")
     with pytest.raises(UsageError, match="dim and parameters"):
         posterior(log_density)
     with pytest.raises(UsageError, match="dim"):
@@ -117,7 +120,7 @@ HEAVY = {
 def test_heavy_tails_with_an_integral_are_none(name: str):
     log_density, dim = HEAVY[name]
     target = Target(log_density, dim)
-    check_proper(target, multi_path(target, 0)[0].point)
+    check_proper(target, multi_path_pathfinder(target, 0)[0].point)
 
 
 def test_a_function_that_refuses_what_is_far_away_is_none():

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Bernoulli, MultivariateNormal, Normal
 
 from logpx.errors import UsageError
-from logpx.posteriors import Trust, compare, densities, posterior
+from logpx.posteriors import FullRank, ReverseKL, Trust, compare, densities, posterior
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,19 @@ def test_the_lattice_field_has_the_neighbours_of_a_torus():
 
 @pytest.mark.parametrize("centred", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_normal_distribution_of_eight_schools_is_right_or_not_trusted(centred: bool):
-    found = posterior(**densities.eight_schools(centred).arguments, method="full_rank", max_time=15)
+    # Steps end the fit, not seconds: results do not depend on how busy the machine is.
+    method = FullRank(ReverseKL(max_steps=700, max_time=600.0))
+    found = posterior(**densities.eight_schools(centred).arguments, method=method)
     summary = found.summary()
     # By quadrature over the spread: means 4.3968 and 3.5977, deviations 3.3177 and 3.2200.
-    right = (
-        abs(summary["mean"].mean - 4.3968) < 0.1 * 3.3177
-        and abs(summary["spread"].mean - 3.5977) < 0.1 * 3.22
-    )
-    assert right or found.diagnosis.trust is Trust.DO_NOT
-    assert not (centred and found.diagnosis.trust is Trust.TRUST)
+    off = max(abs(summary["mean"].mean - 4.3968) / 3.3177, abs(summary["spread"].mean - 3.5977) / 3.22)
+    if centred:
+        # The centred form is a funnel.
+        assert off > 0.2
+        assert found.diagnosis.trust is Trust.DO_NOT
+    else:
+        assert off < 0.1
+        assert found.diagnosis.trust is not Trust.DO_NOT
 
 
 def test_two_models_are_compared_by_their_evidence():

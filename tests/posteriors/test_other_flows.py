@@ -50,5 +50,6 @@ def test_it_bends_into_a_banana(build: Callable[[int], Distribution]):
 
 def test_splines_that_end_within_the_posterior_are_not_trusted():
     found = fitted(lambda size: NSF(size, layers=2, hidden=(16, 16)))
-    if found.diagnosis.trust is not Trust.DO_NOT:
-        is_right(found, resampled=True)
+    # A part of the mass of 1 lies beyond them.
+    assert found.log_evidence < -0.1
+    assert found.diagnosis.trust is Trust.DO_NOT

@@ -8,13 +8,16 @@ import torch
 from torch.distributions import Beta, Exponential, Gamma, LogNormal, Normal
 
 import logpx
+from logpx.distributions import StandardNormal
 from logpx.errors import UsageError
 from logpx.inference.pareto import k_hat
 from logpx.posteriors import (
+    Approximation,
     FullRank,
     Interval,
     Ordered,
     Positive,
+    Posterior,
     Real,
     ReverseKL,
     Simplex,
@@ -23,6 +26,7 @@ from logpx.posteriors import (
     find_mode,
     posterior,
 )
+from logpx.posteriors.target.target import Target
 
 QUICK = ReverseKL(draws=128, rates=(1e-2,), window=60, max_steps=600)
 
@@ -253,3 +257,21 @@ def test_restarts_keep_the_highest_bound():
     assert bounds[1] == pytest.approx(math.log(0.8), abs=0.1)
     with pytest.raises(UsageError, match="restarts"):
         posterior(**problem.arguments, method=FullRank(ReverseKL(restarts=0)))
+
+
+def test_nothing_is_drawn_before_it_is_asked_for_and_then_once():
+    calls = []
+
+    class Counted(StandardNormal):
+        def sample_with_log_prob(self, n, context=None, seed=None):
+            calls.append(n)
+            return super().sample_with_log_prob(n, context, seed)
+
+    target = Target(lambda x: -0.5 * x.square().sum(-1), 2)
+    found = Posterior("by hand", Approximation(Counted(2).double()), target, seed=1, draws=1000)
+    found.sample(10)
+    assert calls == []
+    assert found.diagnosis.trust is Trust.TRUST
+    assert found.log_evidence == pytest.approx(math.log(2.0 * math.pi), abs=1e-9)
+    found.summary()
+    assert calls == [1000]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from logpx.errors import DivergedError, UsageError
 from logpx.posteriors.approximations.methods import AUTOMATIC, METHODS, PosteriorMethod
-from logpx.posteriors.approximations.pathfinder import multi_path
+from logpx.posteriors.approximations.pathfinder import multi_path_pathfinder
 from logpx.posteriors.diagnostics.verdict import Trust
 from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.target.constraints import Constraint
@@ -85,7 +85,7 @@ def find_mode(
     0.5
     """
     target = _target(log_density, dim, parameters, vectorised)
-    best = multi_path(target, seed, jacobian)[0]
+    best = multi_path_pathfinder(target, seed, jacobian)[0]
     point = polish(target, best.point, jacobian) if best.converged else best.point
     natural = target.natural(point[None])
     shown = natural[0] if parameters is None else {name: value[0] for name, value in natural.items()}
@@ -198,7 +198,7 @@ def posterior(
     methods = _methods(method)
     began = time.monotonic()
     # Where are its modes, and is there an integral at all?
-    paths = multi_path(target, seed)
+    paths = multi_path_pathfinder(target, seed)
     check_proper(target, paths[0].point)
     modes = [path.point for path in paths if path.converged]
     best: Posterior | None = None

@@ -19,7 +19,7 @@ from logpx.errors import DivergedError
 from logpx.posteriors.target.curvature import inverse_curvature
 from logpx.posteriors.target.target import Target
 
-__all__ = ["LocalNormal", "OptimiserPath", "multi_path"]
+__all__ = ["LocalNormal", "OptimiserPath", "multi_path_pathfinder"]
 
 _ITERATIONS = 500
 _HALVINGS = 30
@@ -74,7 +74,9 @@ class OptimiserPath:
     best: LocalNormal
 
 
-def multi_path(target: Target, seed: int, jacobian: bool = True, paths: int = _PATHS) -> list[OptimiserPath]:
+def multi_path_pathfinder(
+    target: Target, seed: int, jacobian: bool = True, paths: int = _PATHS
+) -> list[OptimiserPath]:
     """Follow paths from several points (algorithm 2); the highest mode comes first, the others after it.
 
     Raises

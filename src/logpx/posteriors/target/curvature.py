@@ -89,8 +89,8 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
             f"there is no mode to expand around: the smallest eigenvalue of minus the Hessian is "
             f"{float(values[0]):.3g} at {target.describe(point)}, along ({direction}"
             f"{', ...' if len(vectors) > 6 else ''})",
-            fix="the density is flat, or still rises there: give the parameters a proper prior, or take "
-            "method='full_rank' or 'flow', which need no mode",
+            fix="the density is flat, or still rises there: give the parameters a proper prior, or take a "
+            "method of logpx.posteriors.METHODS other than Laplace's, which alone needs a mode",
         )
     result: Tensor = factor
     return result
