@@ -83,7 +83,7 @@ class Distribution(Configured, nn.Module):
         self.context_features = context
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return log p(x), or log p(x given context), in nats.
+        """Return log p(x), or log p(x given context), in nats: exact, or a lower bound, as `kind` says.
 
         Parameters
         ----------

@@ -107,7 +107,7 @@ class ImageModel(Distribution):
         return self.dequantisation.kind(self.flow)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the lower bound with one draw of noise, in nats, shape ``(n,)``; see `log_prob_lower`.
+        """Return log p(x), or its bound with one draw of noise, as `kind` says: in nats, shape ``(n,)``.
 
         This is what training maximises. The noise is fresh in training mode, from torch's global generator,
         and fixed in evaluation mode, where image i always gets the same.

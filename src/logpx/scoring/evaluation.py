@@ -93,12 +93,10 @@ class MeanScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(MeanScore):
-    """How a baseline does on the same rows.
+    """How a baseline does on the same rows: a `MeanScore`, and the gain of the model over it.
 
     Attributes
     ----------
-    mean, mean_standard_error, unit
-        Of the baseline, as in `Evaluation`.
     gain, gain_standard_error : float
         How much better the model is, in the unit, and the standard error of the paired difference.
     """
@@ -113,14 +111,10 @@ class Comparison(MeanScore):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(MeanScore):
-    """How probable rows are under a model.
+    """How probable rows are under a model: a `MeanScore`, beside those of baselines.
 
     Attributes
     ----------
-    mean, mean_standard_error : float
-        Mean of log p(x) in nats per row, exact or a lower bound as `kind` says, and its standard error.
-    unit : Unit
-        What `value`, `standard_error` and the gains are in: nats per row, or bits per dimension of images.
     kind : str
         ``exact`` or ``lower bound``.
     rows : int

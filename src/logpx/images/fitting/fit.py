@@ -29,14 +29,10 @@ _ENDLESS = 10_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFitResult(ModelFitResult[ImageModel]):
-    """A fitted model of images, and how it came about.
+    """A fitted model of images, and how it came about: a `logpx.scoring.ModelFitResult`, and more.
 
     Attributes
     ----------
-    model : ImageModel
-        The model.
-    rows, train_rows, validation_rows, seconds, seed, notes
-        As in `logpx.scoring.ModelFitResult`.
     training : FitResult
         History and events of the training.
     family : str

@@ -36,14 +36,10 @@ _DEFAULT_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class TableFitResult(ModelFitResult[TableModel]):
-    """A fitted table model, and how it was chosen.
+    """A fitted table model, and how it was chosen: a `logpx.scoring.ModelFitResult`, and more.
 
     Attributes
     ----------
-    model : TableModel
-        The model.
-    rows, train_rows, validation_rows, seconds, seed, notes
-        As in `logpx.scoring.ModelFitResult`.
     candidates : list of CandidateRecord
         Every model that was tried, failed ones too, with the validation likelihood.
     scales : list of dict

@@ -149,12 +149,12 @@ def _pinned_choice(pinned: Column, summary: ColumnSummary) -> KindChoice:
     if kind is Kind.CATEGORICAL and isinstance(summary, TextSummary):
         return _pinned_labels(summary)
     if not kind.modelled and kind is not Kind.CONSTANT:
-        return KindChoice(kind, "chosen by the user")
+        return KindChoice(kind=kind, reason="chosen by the user")
     if summary.present == 0:
         raise DataError("no row has a value in this column", fix="leave the column out")
     if not isinstance(summary, NumberSummary):
         if kind is Kind.CONSTANT and isinstance(summary, TextSummary) and len(summary.values) == 1:
-            return KindChoice(kind, "chosen by the user", value=next(iter(summary.values)))
+            return KindChoice(kind=kind, reason="chosen by the user", value=next(iter(summary.values)))
         raise DataError(f"the column does not hold numbers, so it is not {kind}", fix="leave the column out")
     lower, upper = pinned.lower, pinned.upper
     if kind is Kind.BOUNDED and lower is None and upper is None:
@@ -165,13 +165,13 @@ def _pinned_choice(pinned: Column, summary: ColumnSummary) -> KindChoice:
                 fix="give the bounds, as in --columns name=bounded:0:10",
             )
     lower = kind.lower_bound if lower is None else lower
-    contradiction = _CONTRADICTIONS[kind](summary) or _outside(summary, lower, upper)
+    contradiction = _CONTRADICTIONS[kind](summary) or _outside(summary, lower=lower, upper=upper)
     if contradiction:
         raise DataError(
             f"{contradiction}, so the column is not {kind}", fix="correct the cell, or choose another kind"
         )
     value = summary.minimum if kind is Kind.CONSTANT else None
-    return KindChoice(kind, "chosen by the user", lower, upper, value=value)
+    return KindChoice(kind=kind, reason="chosen by the user", lower=lower, upper=upper, value=value)
 
 
 def _pinned_labels(summary: TextSummary) -> KindChoice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,7 +31,7 @@ _SKEWED = 2.0
 _BOUNDS = ((0.0, 1.0), (0.0, 100.0))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KindChoice:
     """A kind, the bounds it claims, and why it was chosen."""
 
@@ -39,7 +39,6 @@ class KindChoice:
     reason: str
     lower: float | None = None
     upper: float | None = None
-    _: KW_ONLY
     value: float | str | None = None
     levels: tuple[str, ...] | None = None
 
@@ -55,7 +54,7 @@ def choose_kind(name: str, summary: ColumnSummary) -> KindChoice:
         What is known of its values.
     """
     if summary.present == 0:
-        return KindChoice(Kind.EMPTY, "every cell is missing")
+        return KindChoice(kind=Kind.EMPTY, reason="every cell is missing")
     if isinstance(summary, TextSummary):
         return _labels(name, summary)
     assert isinstance(summary, NumberSummary)
@@ -63,7 +62,7 @@ def choose_kind(name: str, summary: ColumnSummary) -> KindChoice:
         choice = rule(name, summary)
         if choice is not None:
             return choice
-    return KindChoice(Kind.CONTINUOUS, "numbers with fractions")
+    return KindChoice(kind=Kind.CONTINUOUS, reason="numbers with fractions")
 
 
 def fitting_bounds(summary: NumberSummary) -> tuple[float, float] | None:
@@ -82,13 +81,13 @@ def _labels(name: str, summary: TextSummary) -> KindChoice:
     example = next(iter(summary.values))
     shown = repr(example if len(example) <= 30 else example[:30] + "…")
     if summary.type is ColumnType.TIMESTAMP:
-        return KindChoice(Kind.TIMESTAMP, f"dates or times, such as {shown}")
+        return KindChoice(kind=Kind.TIMESTAMP, reason=f"dates or times, such as {shown}")
     if summary.type is ColumnType.OTHER:
-        return KindChoice(Kind.OTHER, f"values of type {example}")
+        return KindChoice(kind=Kind.OTHER, reason=f"values of type {example}")
     if summary.all_seen and len(summary.values) == 1:
-        return KindChoice(Kind.CONSTANT, f"{_every_row(summary)} {shown}", value=example)
+        return KindChoice(kind=Kind.CONSTANT, reason=f"{_every_row(summary)} {shown}", value=example)
     if not summary.repeats and _named_like_an_identifier(name):
-        return KindChoice(Kind.IDENTIFIER, "named like an identifier, and no value repeats")
+        return KindChoice(kind=Kind.IDENTIFIER, reason="named like an identifier, and no value repeats")
     return labelled(summary)
 
 
@@ -100,11 +99,12 @@ def labelled(summary: TextSummary, reason: str = "") -> KindChoice:
     elif not summary.all_seen or len(levels) > _MOST_LEVELS:
         count = f"{len(levels):,}" if summary.all_seen else f"more than {len(levels):,}"
         return KindChoice(
-            Kind.CATEGORICAL, f"{count} different texts, and at most {_MOST_LEVELS:,} are modelled"
+            kind=Kind.CATEGORICAL,
+            reason=f"{count} different texts, and at most {_MOST_LEVELS:,} are modelled",
         )
     elif not summary.repeats and len(levels) >= _ROWS_FOR_A_COUNT:
-        return KindChoice(Kind.CATEGORICAL, "every row has another text")
-    return KindChoice(Kind.CATEGORICAL, reason or f"{len(levels)} different texts", levels=levels)
+        return KindChoice(kind=Kind.CATEGORICAL, reason="every row has another text")
+    return KindChoice(kind=Kind.CATEGORICAL, reason=reason or f"{len(levels)} different texts", levels=levels)
 
 
 def _every_row(summary: ColumnSummary) -> str:
@@ -114,21 +114,25 @@ def _every_row(summary: ColumnSummary) -> str:
 def _constant(_: str, summary: NumberSummary) -> KindChoice | None:
     if summary.infinite or summary.minimum != summary.maximum:
         return None
-    return KindChoice(Kind.CONSTANT, f"{_every_row(summary)} {summary.minimum:g}", value=summary.minimum)
+    return KindChoice(
+        kind=Kind.CONSTANT, reason=f"{_every_row(summary)} {summary.minimum:g}", value=summary.minimum
+    )
 
 
 def _identifier(name: str, summary: NumberSummary) -> KindChoice | None:
     if not summary.whole or summary.missing or summary.infinite:
         return None
     if summary.counts_from in (0.0, 1.0) and summary.rows >= _ROWS_FOR_A_COUNT:
-        return KindChoice(Kind.IDENTIFIER, f"counts the rows from {summary.counts_from:g}")
+        return KindChoice(kind=Kind.IDENTIFIER, reason=f"counts the rows from {summary.counts_from:g}")
     if _named_like_an_identifier(name) and len(np.unique(summary.sample)) == len(summary.sample):
-        return KindChoice(Kind.IDENTIFIER, "whole numbers, named like an identifier, and no value repeats")
+        return KindChoice(
+            kind=Kind.IDENTIFIER, reason="whole numbers, named like an identifier, and no value repeats"
+        )
     return None
 
 
 def _integer(_: str, summary: NumberSummary) -> KindChoice | None:
-    return KindChoice(Kind.INTEGER, "whole numbers") if summary.whole else None
+    return KindChoice(kind=Kind.INTEGER, reason="whole numbers") if summary.whole else None
 
 
 def _bounded(_: str, summary: NumberSummary) -> KindChoice | None:
@@ -142,7 +146,12 @@ def _bounded(_: str, summary: NumberSummary) -> KindChoice | None:
     at_upper = np.count_nonzero(summary.sample >= upper - margin)
     if min(at_lower, at_upper) < _ROWS_NEAR_A_BOUND:
         return None
-    return KindChoice(Kind.BOUNDED, f"values fill the range from {lower:g} to {upper:g}", lower, upper)
+    return KindChoice(
+        kind=Kind.BOUNDED,
+        reason=f"values fill the range from {lower:g} to {upper:g}",
+        lower=lower,
+        upper=upper,
+    )
 
 
 def _positive(_: str, summary: NumberSummary) -> KindChoice | None:
@@ -156,7 +165,9 @@ def _positive(_: str, summary: NumberSummary) -> KindChoice | None:
     skewness = float(((scaled - scaled.mean()) ** 3).mean() / spread**3) if spread > 0 else 0.0
     if decades > _DECADES or (decades > _DECADES_IF_SKEWED and skewness > _SKEWED):
         return KindChoice(
-            Kind.POSITIVE, f"all above 0, over {decades:.1f} decades", lower=Kind.POSITIVE.lower_bound
+            kind=Kind.POSITIVE,
+            reason=f"all above 0, over {decades:.1f} decades",
+            lower=Kind.POSITIVE.lower_bound,
         )
     return None
 

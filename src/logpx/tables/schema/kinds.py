@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = ["Kind"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Traits:
     meaning: str
-    _: KW_ONLY
     modelled: bool = False
     lower_bound: float | None = None
     step: float | None = None
@@ -90,17 +89,23 @@ class Kind(StrEnum):
 
 
 _TRAITS = {
-    Kind.CONTINUOUS: _Traits("any real number", modelled=True),
-    Kind.POSITIVE: _Traits("numbers above 0", modelled=True, lower_bound=0.0),
-    Kind.BOUNDED: _Traits("numbers between two known bounds", modelled=True),
-    Kind.INTEGER: _Traits("whole numbers", modelled=True, step=1.0),
-    Kind.CONSTANT: _Traits("one value wherever there is one"),
-    Kind.IDENTIFIER: _Traits("names the row"),
-    Kind.DROP: _Traits("left out on request"),
-    Kind.CATEGORICAL: _Traits("one of several labels", modelled=True),
-    Kind.TIMESTAMP: _Traits("dates or times", refusal="a column of dates or times cannot be modelled yet"),
-    Kind.EMPTY: _Traits("no value in any row", refusal="no row has a value in this column", choosable=False),
+    Kind.CONTINUOUS: _Traits(meaning="any real number", modelled=True),
+    Kind.POSITIVE: _Traits(meaning="numbers above 0", modelled=True, lower_bound=0.0),
+    Kind.BOUNDED: _Traits(meaning="numbers between two known bounds", modelled=True),
+    Kind.INTEGER: _Traits(meaning="whole numbers", modelled=True, step=1.0),
+    Kind.CONSTANT: _Traits(meaning="one value wherever there is one"),
+    Kind.IDENTIFIER: _Traits(meaning="names the row"),
+    Kind.DROP: _Traits(meaning="left out on request"),
+    Kind.CATEGORICAL: _Traits(meaning="one of several labels", modelled=True),
+    Kind.TIMESTAMP: _Traits(
+        meaning="dates or times", refusal="a column of dates or times cannot be modelled yet"
+    ),
+    Kind.EMPTY: _Traits(
+        meaning="no value in any row", refusal="no row has a value in this column", choosable=False
+    ),
     Kind.OTHER: _Traits(
-        "neither numbers nor text", refusal="a column of this type cannot be modelled", choosable=False
+        meaning="neither numbers nor text",
+        refusal="a column of this type cannot be modelled",
+        choosable=False,
     ),
 }

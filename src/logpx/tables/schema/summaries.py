@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class ColumnSummary:
         return self.rows - self.missing
 
 
-@dataclass
+@dataclass(kw_only=True)
 class NumberSummary(ColumnSummary):
     """A column of numbers.
 
@@ -62,7 +62,6 @@ class NumberSummary(ColumnSummary):
         Finite values of rows drawn uniformly at random, in no particular order.
     """
 
-    _: KW_ONLY
     minimum: float = np.inf
     maximum: float = -np.inf
     infinite: int = 0
