@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logpx.latent import GaussianStatistics, MixtureStatistics
+from logpx.latent import DiscreteStatistics, GaussianStatistics, MixtureStatistics, ProductStatistics
 
 FORMS = pytest.mark.parametrize(("diagonal", "tied"), [(d, t) for d in (False, True) for t in (False, True)])
 
@@ -83,3 +83,18 @@ def test_those_of_a_mixture_add_and_scale():
     for name in ("count", "log_likelihood", "weight"):
         torch.testing.assert_close(getattr(twice, name), getattr(sum_of_two, name))
     close(twice.parts, sum_of_two.parts)
+
+
+def test_sums_of_features_add_up():
+    one, other = torch.rand(2, 3), torch.rand(2, 3)
+    total = DiscreteStatistics(one) + DiscreteStatistics(other) * 2.0
+    torch.testing.assert_close(total.sums, one + 2.0 * other)
+
+
+def test_products_do_not_mix_parts():
+    one = ProductStatistics((DiscreteStatistics(torch.ones(1, 1)), DiscreteStatistics(torch.zeros(1, 2))))
+    total = one + one * 3.0
+    assert total.parts[0].sums.item() == 4.0
+    assert total.parts[1].sums.tolist() == [[0.0, 0.0]]
+    with pytest.raises(ValueError, match="zip"):
+        one + ProductStatistics(one.parts[:1])
