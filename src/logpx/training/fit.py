@@ -22,7 +22,7 @@ from logpx.training.procedure import Procedure, procedure_for
 from logpx.training.progress import reporter_for
 from logpx.training.result import FitResult
 from logpx.training.survey import collect
-from logpx.training.task import Task
+from logpx.training.task import Outcome, Task
 
 __all__ = ["fit"]
 
@@ -204,8 +204,12 @@ def fit(
             outcome = procedure.run(task)
         finally:
             model.eval()
+    return _result(task, outcome)
+
+
+def _result(task: Task, outcome: Outcome) -> FitResult:
     return FitResult(
-        model=model,
+        model=task.model,
         history=task.history.records,
         events=task.history.events,
         best_validation=outcome.best_validation,
@@ -215,7 +219,7 @@ def fit(
         train_rows=outcome.train_rows,
         validation_rows=outcome.validation_rows,
         seconds=task.seconds(),
-        seed=seed,
+        seed=task.seed,
     )
 
 
