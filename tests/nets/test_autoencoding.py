@@ -43,7 +43,7 @@ def test_shapes(shape, rows, hidden):
         c = torch.randn(*rows, context) if context else None
         encoder = ConvolutionalEncoder(shape, 6, hidden, context)
         assert encoder(torch.randn(*rows, *shape), c).shape == (*rows, 6)
-        decoder = ConvolutionalDecoder(3, shape, 2, hidden, context)
+        decoder = ConvolutionalDecoder(3, shape, 2, hidden, context=context)
         assert decoder(torch.randn(*rows, 3), c).shape == (*rows, 2 * shape[0], *shape[1:])
 
 

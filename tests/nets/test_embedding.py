@@ -22,7 +22,7 @@ def test_cosine_and_sine_of_the_angles():
 @pytest.mark.parametrize("context", [0, 2])
 def test_a_masked_net_sees_angles_of_features_before_and_no_other(circular, context):
     torch.manual_seed(0)
-    net = MADE(4, 3, (9, 9), context, "tanh", CircularEmbedding(4, circular)).double()
+    net = MADE(4, 3, (9, 9), context, activation="tanh", embedding=CircularEmbedding(4, circular)).double()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.normal_(0.0, 0.5)

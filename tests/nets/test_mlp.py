@@ -7,9 +7,11 @@ from logpx.errors import UsageError
 from logpx.nets import ACTIVATIONS, MLP, ResidualMLP
 
 NETS = {
-    "plain": lambda context, activation="relu": MLP(3, 4, (8, 1), context, activation),
-    "linear": lambda context, activation="relu": MLP(3, 4, (), context, activation),
-    "residual": lambda context, activation="relu": ResidualMLP(3, 4, 8, 2, context, activation),
+    "plain": lambda context, activation="relu": MLP(3, 4, (8, 1), context, activation=activation),
+    "linear": lambda context, activation="relu": MLP(3, 4, (), context, activation=activation),
+    "residual": lambda context, activation="relu": ResidualMLP(
+        3, 4, 8, 2, context=context, activation=activation
+    ),
 }
 
 

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from logpx.training.plan import Wishes, plan_for
+from logpx.training.plan import TrainingOptions, plan_for
 
 
 def test_learning_rate_rises_then_falls_to_zero():
-    plan = plan_for(10_000, Wishes(learning_rate=1.0, max_steps=1000))
+    plan = plan_for(10_000, TrainingOptions(learning_rate=1.0, max_steps=1000))
     rates = [plan.rate(step, 0.0) for step in range(1001)]
     top = rates.index(max(rates))
     assert rates[:top] == sorted(rates[:top])
@@ -17,7 +17,7 @@ def test_learning_rate_rises_then_falls_to_zero():
 
 
 def test_progress_is_that_of_steps_or_time_whichever_is_further():
-    plan = plan_for(10_000, Wishes(max_steps=1000, max_time=10.0))
+    plan = plan_for(10_000, TrainingOptions(max_steps=1000, max_time=10.0))
     assert plan.progress(500, 1.0) == 0.5
     assert plan.progress(100, 8.0) == 0.8
     assert plan.progress(5000, 0.0) == 1.0
@@ -26,7 +26,7 @@ def test_progress_is_that_of_steps_or_time_whichever_is_further():
 
 @pytest.mark.parametrize("rows", [2, 9, 15, 100, 3000, 10**5, 10**8])
 def test_defaults_are_possible_for_every_size(rows):
-    plan = plan_for(rows, Wishes())
+    plan = plan_for(rows, TrainingOptions())
     assert 1 <= plan.batch_size <= min(rows, 1024)
     assert plan.steps_per_epoch == rows // plan.batch_size
     assert 1 <= plan.evaluate_every <= 500
@@ -35,7 +35,19 @@ def test_defaults_are_possible_for_every_size(rows):
 
 
 def test_wishes_are_granted():
-    plan = plan_for(1000, Wishes(64, 0.5, 0.25, None, 3, 1000, 9.0, 7))
+    plan = plan_for(
+        1000,
+        TrainingOptions(
+            batch_size=64,
+            learning_rate=0.5,
+            weight_decay=0.25,
+            gradient_clip=None,
+            max_epochs=3,
+            max_steps=1000,
+            max_time=9.0,
+            patience=7,
+        ),
+    )
     assert (plan.batch_size, plan.learning_rate, plan.weight_decay, plan.gradient_clip) == (
         64,
         0.5,
@@ -43,12 +55,12 @@ def test_wishes_are_granted():
         None,
     )
     assert (plan.max_steps, plan.max_time, plan.patience) == (3 * (1000 // 64), 9.0, 7)
-    assert plan_for(1000, Wishes(batch_size=10_000)).batch_size == 1000
-    assert plan_for(1000, Wishes(weight_decay=0.0)).weight_decay == 0.0
+    assert plan_for(1000, TrainingOptions(batch_size=10_000)).batch_size == 1000
+    assert plan_for(1000, TrainingOptions(weight_decay=0.0)).weight_decay == 0.0
 
 
 def test_warm_up_follows_the_time_where_time_is_what_ends_training():
-    plan = plan_for(1500, Wishes(learning_rate=1.0, max_steps=10_000_000, max_time=4.0))
+    plan = plan_for(1500, TrainingOptions(learning_rate=1.0, max_steps=10_000_000, max_time=4.0))
     rates = [plan.rate(step, step * 4.0 / 80) for step in range(81)]
     assert max(rates) > 0.95
     assert rates[0] <= 0.05
@@ -58,8 +70,8 @@ def test_warm_up_follows_the_time_where_time_is_what_ends_training():
 def test_warm_up_is_of_steps_where_steps_end_training_first():
     # Even where time comes as close as it can to governing, the steps alone decide.
     for steps in (30, 1000, 100_000):
-        plan = plan_for(1500, Wishes(learning_rate=1.0, max_steps=steps))
-        timed = plan_for(1500, Wishes(learning_rate=1.0, max_steps=steps, max_time=10.0))
+        plan = plan_for(1500, TrainingOptions(learning_rate=1.0, max_steps=steps))
+        timed = plan_for(1500, TrainingOptions(learning_rate=1.0, max_steps=steps, max_time=10.0))
         tried = range(0, steps, max(1, steps // 500))
         assert [timed.rate(step, 10.0 * step / steps) for step in tried] == pytest.approx(
             [plan.rate(step, 0.0) for step in tried]

@@ -3,10 +3,10 @@ import sys
 
 import pytest
 
-from logpx.training.history import Record
+from logpx.training.history import HistoryRecord
 from logpx.training.progress import Bar, Call, Lines, Reporter, reporter_for
 
-RECORD = Record(epoch=3, step=70, seconds=1.5, train=-1.25, validation=-1.5, validation_error=0.01)
+RECORD = HistoryRecord(epoch=3, step=70, seconds=1.5, train=-1.25, validation=-1.5, validation_error=0.01)
 
 
 class Terminal(io.StringIO):
@@ -40,7 +40,7 @@ def test_function_gets_every_record():
 def test_lines_are_rare_but_the_last_is_printed(capsys):
     with Lines(interval=1000.0) as lines:
         for step in range(5):
-            lines.record(Record(epoch=0, step=step, seconds=0.0))
+            lines.record(HistoryRecord(epoch=0, step=step, seconds=0.0))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == ["epoch 0, step 0, 0.0 s", "epoch 0, step 4, 0.0 s"]

@@ -9,6 +9,7 @@ from itertools import groupby
 from logpx.arguments import check_number, check_places
 from logpx.distributions import Distribution, Product, StandardNormal, Uniform
 from logpx.errors import UsageError
+from logpx.flows.layers import Functions
 from logpx.nets import CircularEmbedding
 from logpx.transforms import (
     AffineFunction,
@@ -97,11 +98,8 @@ class Circular(Domain):
         return Uniform(features, -0.5 * self.period, 0.5 * self.period)
 
 
-class Domains:
-    """The domains of all features of a spline flow.
-
-    Layers reorder the features, so that everything is asked for by an order: the numbers of the features as
-    they stand before a layer.
+class Domains(Functions):
+    """The domains of all features of a spline flow, each with the spline that suits it.
 
     Parameters
     ----------
@@ -130,6 +128,7 @@ class Domains:
         bins: int,
         bound: float,
         circular: Sequence[int],
+        *,
         period: float,
         bounded: Mapping[int, Sequence[float]],
         affine: bool = False,

@@ -71,6 +71,7 @@ class Glow(Flow):
         levels: int | None = None,
         steps: int = 8,
         hidden: Sequence[int] = (64, 64),
+        *,
         context: int = 0,
         recompute: bool = False,
     ) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 
+import torch
+
 from logpx.arguments import check_count
+from logpx.nets import MADE, MLP, CircularEmbedding, Embedded
 from logpx.transforms import (
     Autoregressive,
     Chain,
     Coupling,
-    Inverse,
+    Halves,
     Permutation,
     Reverse,
     ReversibleChain,
@@ -19,13 +22,15 @@ from logpx.transforms import (
     Univariate,
 )
 from logpx.transforms.base import as_features
+from logpx.transforms.permutation import drawn_order
 
 __all__ = [
+    "Functions",
+    "OneFunction",
     "autoregressive_layers",
     "chain_of",
     "check_layers",
     "coupling_layers",
-    "inverse_autoregressive",
     "standardized",
     "warn_if_gaussian",
 ]
@@ -46,43 +51,105 @@ def standardized(features: int, layers: Iterable[Transform], recompute: bool = F
     return chain_of([Standardize(features), *layers], recompute)
 
 
+class Functions:
+    """Which function maps which features, and what conditioners see of them.
+
+    Layers reorder the features, so that everything is asked for by an order: the numbers of the features as
+    they stand before a layer.
+    """
+
+    def univariate(self, order: Sequence[int]) -> Univariate:
+        """Return the function of features in an order."""
+        raise NotImplementedError
+
+    def embedding(self, order: Sequence[int]) -> CircularEmbedding | None:
+        """Return what conditioners see of features in an order; None where that is their values."""
+        return None
+
+
+class OneFunction(Functions):
+    """One and the same function for all features, which are real numbers."""
+
+    def __init__(self, univariate: Univariate) -> None:
+        self._univariate = univariate
+
+    def univariate(self, order: Sequence[int]) -> Univariate:
+        """Return the function."""
+        return self._univariate
+
+
 def coupling_layers(
-    features: int, layers: int, univariate: Univariate, hidden: Sequence[int], context: int
-) -> list[Transform]:
-    """Return coupling layers that take turns in which part they map, with a reordering after each pair."""
+    features: int, layers: int, functions: Functions, hidden: Sequence[int], context: int
+) -> tuple[list[Transform], list[int]]:
+    """Return coupling layers that take turns in which part they map, with a reordering after each pair.
+
+    Returns
+    -------
+    list of Transform
+        The layers.
+    list of int
+        The numbers of the features in the order in which they leave the layers.
+    """
     check_layers(layers)
-    features = as_features(features)
+    order = list(range(as_features(features)))
     stack: list[Transform] = []
     for index in range(layers):
-        if index and index % 2 == 0 and features > 2:
-            stack.append(Permutation(features, seed=index))
-        flip = index % 2 == 1 and features > 1
-        stack.append(Coupling(features, univariate, hidden, context, flip=flip))
-    return stack
+        if index and index % 2 == 0 and len(order) > 2:
+            drawn = drawn_order(len(order), seed=index)
+            order = [order[place] for place in drawn]
+            stack.append(Permutation(len(order), drawn))
+        partition = Halves(len(order), flip=index % 2 == 1 and len(order) > 1)
+        stack.append(_coupling(functions, order, partition, hidden, context))
+    return stack, order
+
+
+def _coupling(
+    functions: Functions, order: Sequence[int], partition: Halves, hidden: Sequence[int], context: int
+) -> Coupling:
+    kept, mapped = (part.tolist() for part in partition.split(torch.tensor(order, device="cpu")))
+    univariate, embedding = functions.univariate(mapped), functions.embedding(kept)
+    net = None
+    if embedding is not None:
+        outputs = len(mapped) * univariate.parameters
+        net = Embedded(embedding, MLP(len(embedding.owners), outputs, hidden, context))
+    return Coupling(None, univariate, hidden, context, net=net, partition=partition)
 
 
 def autoregressive_layers(
     features: int,
     layers: int,
-    univariate: Univariate,
+    functions: Functions,
     hidden: Sequence[int],
     context: int,
     turn: Callable[[Transform], Transform] = lambda layer: layer,
-) -> list[Transform]:
-    """Return autoregressive layers with the order of the features reversed in between."""
+) -> tuple[list[Transform], list[int]]:
+    """Return autoregressive layers with the order of the features reversed in between.
+
+    Parameters
+    ----------
+    turn
+        What is done with each layer.
+
+    Returns
+    -------
+    list of Transform
+        The layers.
+    list of int
+        The numbers of the features in the order in which they leave the layers.
+    """
     check_layers(layers)
-    features = as_features(features)
+    order = list(range(as_features(features)))
     stack: list[Transform] = []
     for index in range(layers):
         if index:
-            stack.append(Reverse(features))
-        stack.append(turn(Autoregressive(features, univariate, hidden, context)))
-    return stack
-
-
-def inverse_autoregressive(layer: Transform) -> Transform:
-    """Turn a layer around, so that sampling is the cheap direction."""
-    return Inverse(layer)
+            order.reverse()
+            stack.append(Reverse(len(order)))
+        univariate, embedding = functions.univariate(order), functions.embedding(order)
+        net = None
+        if embedding is not None:
+            net = MADE(len(order), univariate.parameters, hidden, context, embedding=embedding)
+        stack.append(turn(Autoregressive(len(order), univariate, hidden, context, net=net)))
+    return stack, order
 
 
 def warn_if_gaussian(name: str, features: int) -> None:

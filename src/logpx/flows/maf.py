@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from logpx.distributions import Flow, StandardNormal
-from logpx.flows.layers import autoregressive_layers, inverse_autoregressive, standardized, warn_if_gaussian
-from logpx.transforms import AffineFunction
+from logpx.flows.layers import OneFunction, autoregressive_layers, standardized, warn_if_gaussian
+from logpx.transforms import AffineFunction, Inverse
 
 __all__ = ["IAF", "MAF"]
 
@@ -39,7 +39,7 @@ class MAF(Flow):
     def __init__(
         self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0
     ) -> None:
-        stack = autoregressive_layers(features, layers, AffineFunction(), hidden, context)
+        stack, _ = autoregressive_layers(features, layers, OneFunction(AffineFunction()), hidden, context)
         warn_if_gaussian("MAF", features)
         super().__init__(StandardNormal(features), standardized(features, stack))
 
@@ -72,8 +72,8 @@ class IAF(Flow):
     def __init__(
         self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0
     ) -> None:
-        stack = autoregressive_layers(
-            features, layers, AffineFunction(), hidden, context, inverse_autoregressive
+        stack, _ = autoregressive_layers(
+            features, layers, OneFunction(AffineFunction()), hidden, context, turn=Inverse
         )
         warn_if_gaussian("IAF", features)
         super().__init__(StandardNormal(features), standardized(features, stack))

@@ -48,6 +48,7 @@ class MintNet(Flow):
         layers: int = 6,
         hidden: int = 16,
         kernel: int = 3,
+        *,
         context: int = 0,
     ) -> None:
         check_layers(layers)

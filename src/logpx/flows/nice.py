@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from logpx.distributions import Flow, StandardNormal
-from logpx.flows.layers import coupling_layers, standardized, warn_if_gaussian
+from logpx.flows.layers import OneFunction, coupling_layers, standardized, warn_if_gaussian
 from logpx.transforms import Affine, ShiftFunction
 
 __all__ = ["NICE"]
@@ -44,9 +44,10 @@ class NICE(Flow):
         layers: int = 6,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
+        *,
         recompute: bool = False,
     ) -> None:
-        stack = coupling_layers(features, layers, ShiftFunction(), hidden, context)
+        stack, _ = coupling_layers(features, layers, OneFunction(ShiftFunction()), hidden, context)
         warn_if_gaussian("NICE", features)
         stack.append(Affine(features))
         super().__init__(StandardNormal(features), standardized(features, stack, recompute))

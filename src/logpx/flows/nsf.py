@@ -11,8 +11,7 @@ from logpx.arguments import check_instance
 from logpx.distributions import Flow
 from logpx.errors import DataError, UsageError
 from logpx.flows.domains import Domains
-from logpx.flows.layers import chain_of, check_layers
-from logpx.flows.spline_layers import autoregressive_spline_layers, coupling_spline_layers
+from logpx.flows.layers import autoregressive_layers, chain_of, coupling_layers
 from logpx.transforms.base import as_features
 
 __all__ = ["NSF"]
@@ -80,6 +79,7 @@ class NSF(Flow):
         autoregressive: bool = False,
         layers: int = 4,
         bins: int = 8,
+        *,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
         bound: float = 5.0,
@@ -89,7 +89,6 @@ class NSF(Flow):
         affine: bool = False,
         recompute: bool = False,
     ) -> None:
-        check_layers(layers)
         features = as_features(features)
         if recompute and autoregressive:
             raise UsageError(
@@ -99,10 +98,11 @@ class NSF(Flow):
             )
         if bounded is not None:
             check_instance("bounded", bounded, Mapping, "{0: (0.0, 1.0)}")
-        domains = Domains(features, bins, bound, circular, period, bounded or {}, affine)
-        build = autoregressive_spline_layers if autoregressive else coupling_spline_layers
-        order = list(range(features))
-        stack = build(domains, order, layers, hidden, context)
+        domains = Domains(
+            features, bins, bound, circular, period=period, bounded=bounded or {}, affine=affine
+        )
+        build = autoregressive_layers if autoregressive else coupling_layers
+        stack, order = build(features, layers, domains, hidden, context)
         super().__init__(domains.base(order), chain_of([*domains.front(), *stack], recompute))
         self.bounded = {int(feature): tuple(ends) for feature, ends in (bounded or {}).items()}
 

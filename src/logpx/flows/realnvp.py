@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
 from logpx.flows.images import alternating, checked_levels
-from logpx.flows.layers import chain_of, check_layers, coupling_layers, standardized, warn_if_gaussian
+from logpx.flows.layers import (
+    OneFunction,
+    chain_of,
+    check_layers,
+    coupling_layers,
+    standardized,
+    warn_if_gaussian,
+)
 from logpx.transforms import (
     ActNorm,
     AffineFunction,
@@ -74,6 +81,7 @@ class RealNVP(Flow):
         layers: int = 6,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
+        *,
         levels: int | None = None,
         recompute: bool = False,
     ) -> None:
@@ -88,7 +96,7 @@ class RealNVP(Flow):
                 "levels belong to images, not to vectors",
                 fix="leave them out, or give (channels, height, width)",
             )
-        stack = coupling_layers(features, layers, AffineFunction(), hidden, context)
+        stack, _ = coupling_layers(features, layers, OneFunction(AffineFunction()), hidden, context)
         warn_if_gaussian("RealNVP", features)
         super().__init__(StandardNormal(features), standardized(features, stack, recompute))
 

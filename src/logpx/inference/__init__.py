@@ -15,7 +15,7 @@ from logpx.inference.marginal_likelihood import (
     evidence,
     simulated_sandwich,
 )
-from logpx.inference.model_choice import Choice, ChoiceRow, choose_mixture, criteria_of
+from logpx.inference.model_choice import ChoiceRow, MixtureChoice, choose_mixture, criteria_of
 from logpx.inference.objectives import (
     GradientEstimator,
     LogDensity,
@@ -45,7 +45,6 @@ __all__ = [
     "DIMENSION_CRITERIA",
     "METHODS",
     "AnnealedImportanceSampling",
-    "Choice",
     "ChoiceRow",
     "DimensionChoice",
     "DimensionRow",
@@ -55,6 +54,7 @@ __all__ = [
     "GradientEstimator",
     "LatentVariableModel",
     "LogDensity",
+    "MixtureChoice",
     "MixtureModel",
     "PathGradient",
     "Restarts",

@@ -23,7 +23,7 @@ DIMENSION_CRITERIA = ("bic", "aic", "cross_validation", "log_evidence")
 _SMALLER_IS_BETTER = ("bic", "aic")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DimensionRow:
     """One number of latent dimensions that was tried.
 
@@ -192,12 +192,12 @@ def _row(model: LinearGaussian, rows: Tensor, latent: int, scores: Tensor | None
         tiny = torch.finfo(values.dtype).tiny
         evidence = principal_log_evidence(values.clamp_min(tiny).cpu(), latent, len(rows))
     return DimensionRow(
-        latent,
-        total,
-        free,
-        free * math.log(len(rows)) - 2.0 * total,
-        2.0 * free - 2.0 * total,
-        mean,
-        error,
-        evidence,
+        latent=latent,
+        log_likelihood=total,
+        free_parameters=free,
+        bic=free * math.log(len(rows)) - 2.0 * total,
+        aic=2.0 * free - 2.0 * total,
+        cross_validation=mean,
+        cross_validation_error=error,
+        log_evidence=evidence,
     )

@@ -38,7 +38,7 @@ class EMModel(Protocol):
         """Log-density of the prior at the parameters, up to a constant."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class EMResult:
     """What happened in a run of EM.
 

@@ -15,13 +15,13 @@ from logpx.errors import DataError, LogpxError, UsageError
 from logpx.inference.restarts import expectation_maximisation_from
 from logpx.latent import COVARIANCES, GaussianMixture, LatentMixture
 
-__all__ = ["CRITERIA", "Choice", "ChoiceRow", "choose_mixture", "criteria_of"]
+__all__ = ["CRITERIA", "ChoiceRow", "MixtureChoice", "choose_mixture", "criteria_of"]
 
 CRITERIA = ("bic", "aic", "icl", "held_out")
 _BLOCK_ROWS = 65_536
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChoiceRow:
     """One model that was tried.
 
@@ -55,7 +55,7 @@ class ChoiceRow:
 
 
 @dataclass(frozen=True)
-class Choice:
+class MixtureChoice:
     """The table of all models that were tried, and the winner.
 
     Attributes
@@ -128,7 +128,7 @@ def choose_mixture(
     seed: int = 0,
     should_stop: Callable[[], bool] = lambda: False,
     **options: Any,
-) -> Choice:
+) -> MixtureChoice:
     """Fit Gaussian mixtures of several sizes, kinds and starts, and choose one.
 
     Parameters
@@ -157,7 +157,7 @@ def choose_mixture(
 
     Returns
     -------
-    Choice
+    MixtureChoice
 
     Raises
     ------
@@ -211,7 +211,7 @@ def choose_mixture(
     table = sorted(
         (row for row, _ in tried), key=lambda row: -math.inf if row.note else quality(row), reverse=True
     )
-    return Choice(winner, best, table, criterion)
+    return MixtureChoice(winner, best, table, criterion)
 
 
 def _try(
@@ -236,7 +236,17 @@ def _try(
     except LogpxError as error:
         nan = math.nan
         note = error.message
-        return ChoiceRow(size, kind, name, nan, model.free_parameters, nan, nan, nan, note=note), None
+        return ChoiceRow(
+            components=size,
+            covariance=kind,
+            start=name,
+            log_likelihood=nan,
+            free_parameters=model.free_parameters,
+            bic=nan,
+            aic=nan,
+            icl=nan,
+            note=note,
+        ), None
     found = criteria_of(model, rows)
     mean = error_of_mean = math.nan
     if aside is not None:
@@ -245,16 +255,16 @@ def _try(
         mean, error_of_mean = float(values.mean()), float(values.std() / math.sqrt(len(values)))
     note = ", ".join(outcome.collapsed[:2])
     row = ChoiceRow(
-        size,
-        kind,
-        name,
-        found["log_likelihood"],
-        model.free_parameters,
-        found["bic"],
-        found["aic"],
-        found["icl"],
-        mean,
-        error_of_mean,
-        note,
+        components=size,
+        covariance=kind,
+        start=name,
+        log_likelihood=found["log_likelihood"],
+        free_parameters=model.free_parameters,
+        bic=found["bic"],
+        aic=found["aic"],
+        icl=found["icl"],
+        held_out=mean,
+        held_out_error=error_of_mean,
+        note=note,
     )
     return row, model

@@ -83,6 +83,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
         out_features: int,
         hidden: Sequence[int] = (32, 64),
         context: int = 0,
+        *,
         activation: str = "relu",
     ) -> None:
         super().__init__()
@@ -174,6 +175,7 @@ class ConvolutionalDecoder(Configured, nn.Module):
         event_shape: Sequence[int],
         numbers: int = 1,
         hidden: Sequence[int] = (64, 32),
+        *,
         context: int = 0,
         activation: str = "relu",
     ) -> None:

@@ -66,7 +66,7 @@ class ContextConvolution(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, context: int = 0, zero: bool = False, stride: int = 1
+        self, in_channels: int, out_channels: int, context: int = 0, zero: bool = False, *, stride: int = 1
     ) -> None:
         super().__init__()
         check_count("in_channels", in_channels)
@@ -134,6 +134,7 @@ class ConvolutionalResNet(Configured, nn.Module):
         out_channels: int,
         width: int = 32,
         blocks: int = 2,
+        *,
         context: int = 0,
         activation: str = "relu",
     ) -> None:

@@ -74,6 +74,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         parameters: int,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
+        *,
         activation: str = "relu",
         embedding: CircularEmbedding | None = None,
     ) -> None:

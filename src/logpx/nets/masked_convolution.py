@@ -59,6 +59,7 @@ class MaskedConvolution(nn.Module):
         in_groups: int,
         out_groups: int,
         kernel: int = 3,
+        *,
         context: int = 0,
         reverse: bool = False,
         scale: float = 1.0,

@@ -54,6 +54,7 @@ class MLP(Configured, nn.Module):
         out_features: int,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
+        *,
         activation: str = "relu",
         damped: bool = True,
     ) -> None:
@@ -110,6 +111,7 @@ class ResidualMLP(Configured, nn.Module):
         out_features: int,
         width: int = 64,
         blocks: int = 2,
+        *,
         context: int = 0,
         activation: str = "relu",
     ) -> None:

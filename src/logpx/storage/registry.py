@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from logpx import distributions, flows, images, latent, nets, transforms
-from logpx.configuration import class_name
+from logpx.configuration import Configured, class_name
 from logpx.distributions import likelihoods
 from logpx.tables import scales
 from logpx.tables.columns.column_scales import ColumnScales
@@ -17,50 +17,22 @@ from logpx.tables.model import TableModel
 
 __all__ = ["REGISTRY"]
 
+# What others inherit, and no object is an instance of directly.
+_CONTRACTS = (transforms.Matrix, transforms.Partition, transforms.Transform, transforms.Univariate)
+
+
+def _public(room: ModuleType) -> list[type[Any]]:
+    """Return the classes of a room's list of names whose objects can be described, but for contracts."""
+    named = (getattr(room, name) for name in room.__all__)
+    classes = [value for value in named if isinstance(value, type) and issubclass(value, Configured)]
+    return [kind for kind in classes if kind not in _CONTRACTS]
+
+
 _CLASSES: tuple[type[Any], ...] = (
-    transforms.ActNorm,
-    transforms.Affine,
-    transforms.AffineFunction,
-    transforms.Autoregressive,
-    transforms.AutoregressiveConvolution,
-    transforms.Chain,
-    transforms.Channels,
-    transforms.Checkerboard,
-    transforms.Convolution1x1,
-    transforms.BoundedRationalQuadraticFunction,
-    transforms.CircularRationalQuadraticFunction,
-    transforms.ComposedFunction,
-    transforms.Coupling,
-    transforms.DenseMatrix,
-    transforms.EmergingConvolution,
-    transforms.Exp,
-    transforms.Halves,
-    transforms.HouseholderMatrix,
-    transforms.Inverse,
-    transforms.Linear,
-    transforms.Logit,
-    transforms.MultiScale,
-    transforms.PLUMatrix,
-    transforms.MintLayer,
-    transforms.PerFeatureFunction,
-    transforms.Permutation,
-    transforms.PermutationMatrix,
-    transforms.QRMatrix,
-    transforms.RationalQuadraticFunction,
-    transforms.Reverse,
-    transforms.ReversibleChain,
-    transforms.ShiftFunction,
-    transforms.Sigmoid,
-    transforms.Softplus,
-    transforms.Squeezed,
-    transforms.Standardize,
-    transforms.SumOfSquaresFunction,
-    transforms.Tanh,
-    transforms.TriangularAffine,
+    *_public(transforms),
     nets.ConvolutionalDecoder,
     nets.ConvolutionalEncoder,
     nets.ConvolutionalResNet,
-    transforms.Wrap,
     nets.MADE,
     nets.MLP,
     nets.ResidualMLP,

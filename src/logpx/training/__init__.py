@@ -1,7 +1,7 @@
 """Training: batches, the gradient loop, early stopping, roll-back, history."""
 
 from logpx.training.fit import fit
-from logpx.training.history import Event, Record, StopReason
+from logpx.training.history import Event, HistoryRecord, StopReason
 from logpx.training.procedure import ClosedForm, GradientDescent, Procedure, procedure_for
 from logpx.training.result import FitResult
 
@@ -10,8 +10,8 @@ __all__ = [
     "Event",
     "FitResult",
     "GradientDescent",
+    "HistoryRecord",
     "Procedure",
-    "Record",
     "StopReason",
     "fit",
     "procedure_for",

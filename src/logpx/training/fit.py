@@ -12,16 +12,17 @@ from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
+from logpx.training.batches import Batch
 from logpx.training.device import usable_device
-from logpx.training.history import Record
+from logpx.training.history import HistoryRecord
 from logpx.training.intake import Intake, Source, open_source
 from logpx.training.maximum_a_posteriori import LogPrior, checked_log_prior
-from logpx.training.plan import Wishes
+from logpx.training.plan import TrainingOptions
 from logpx.training.procedure import Procedure, procedure_for
 from logpx.training.progress import reporter_for
 from logpx.training.result import FitResult
 from logpx.training.survey import collect
-from logpx.training.task import Task
+from logpx.training.task import Outcome, Task
 
 __all__ = ["fit"]
 
@@ -51,7 +52,7 @@ def fit(
     start: str | None = None,
     tolerance: float | None = None,
     seed: int = 0,
-    progress: bool | Callable[[Record], object] | None = None,
+    progress: bool | Callable[[HistoryRecord], object] | None = None,
     device: torch.device | str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> FitResult:
@@ -118,7 +119,7 @@ def fit(
         was.
     progress
         None: a bar if stderr is a terminal. True: a bar there, plain lines elsewhere. False: nothing. A
-        function: called with every `Record`.
+        function: called with every `HistoryRecord`.
     device
         Where to compute, and where the model is left; by default where it is.
     should_stop
@@ -157,19 +158,19 @@ def fit(
             f"the model is a {type(model).__name__}, where a distribution was expected",
             fix="pass a model of logpx, or one of your own that inherits logpx.distributions.Distribution",
         )
-    wishes = Wishes(
-        batch_size,
-        learning_rate,
-        weight_decay,
-        gradient_clip,
-        max_epochs,
-        max_steps,
-        max_time,
-        patience,
-        noise,
-        restarts,
-        start,
-        tolerance,
+    options = TrainingOptions(
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        gradient_clip=gradient_clip,
+        max_epochs=max_epochs,
+        max_steps=max_steps,
+        max_time=max_time,
+        patience=patience,
+        noise=noise,
+        restarts=restarts,
+        start=start,
+        tolerance=tolerance,
     )
     procedure = procedure_for(model)
     if not procedure.climbs_from_starts and (restarts, start, tolerance) != (None, None, None):
@@ -181,25 +182,34 @@ def fit(
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
-    held_out = None
-    if validation is not None:
-        parts = open_source(validation, intake, validation_context, None, "validation data").read()
-        held_out = collect(parts, "validation data")
-    elif validation_context is not None:
-        raise UsageError("validation_context without validation", fix="pass validation too, or neither")
+    held_out = _held_out(validation, validation_context, intake)
     where = _device_of(model) if device is None else usable_device(device)
     model.to(where)
     if held_out is not None:
         held_out = held_out.to(where)
     reporter = reporter_for(progress)
-    task = Task(model, source, held_out, validation_fraction, wishes, seed, where, reporter, should_stop)
+    task = Task(
+        model=model,
+        source=source,
+        validation=held_out,
+        fraction=validation_fraction,
+        options=options,
+        seed=seed,
+        device=where,
+        reporter=reporter,
+        should_stop=should_stop,
+    )
     with _private_randomness(where, seed), _named_columns(source), reporter:
         try:
             outcome = procedure.run(task)
         finally:
             model.eval()
+    return _result(task, outcome)
+
+
+def _result(task: Task, outcome: Outcome) -> FitResult:
     return FitResult(
-        model=model,
+        model=task.model,
         history=task.history.records,
         events=task.history.events,
         best_validation=outcome.best_validation,
@@ -209,7 +219,17 @@ def fit(
         train_rows=outcome.train_rows,
         validation_rows=outcome.validation_rows,
         seconds=task.seconds(),
-        seed=seed,
+        seed=task.seed,
+    )
+
+
+def _held_out(validation: Any, context: Any, intake: Intake) -> Batch | None:
+    if validation is None:
+        if context is not None:
+            raise UsageError("validation_context without validation", fix="pass validation too, or neither")
+        return None
+    return collect(
+        open_source(validation, intake, context, None, "validation data").read(), "validation data"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Event", "History", "Record", "StopReason"]
+__all__ = ["Event", "History", "HistoryRecord", "StopReason"]
 
 
 class StopReason(StrEnum):
@@ -23,8 +23,8 @@ class StopReason(StrEnum):
     NOTHING_TO_TRAIN = "nothing to train"
 
 
-@dataclass(frozen=True)
-class Record:
+@dataclass(frozen=True, kw_only=True)
+class HistoryRecord:
     """The state of training at one evaluation; likelihoods are means in nats per row.
 
     Parameters
@@ -104,11 +104,11 @@ class History:
         Called with every record.
     """
 
-    tell: Callable[[Record], None] = lambda record: None
-    records: list[Record] = field(default_factory=list)
+    tell: Callable[[HistoryRecord], None] = lambda record: None
+    records: list[HistoryRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: HistoryRecord) -> None:
         """Keep a record and tell of it."""
         self.records.append(record)
         self.tell(record)
@@ -120,7 +120,7 @@ class History:
 
 def plain(value: Any) -> Any:
     """Return dataclasses and lists of them as JSON values; a number that is not finite becomes None."""
-    if isinstance(value, (Record, Event)):
+    if isinstance(value, (HistoryRecord, Event)):
         return {name: plain(item) for name, item in asdict(value).items()}
     if isinstance(value, list):
         return [plain(item) for item in value]

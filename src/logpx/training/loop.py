@@ -13,7 +13,7 @@ from logpx.training.averaging import Snapshot, WeightAverage
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
 from logpx.training.guard import Guard
-from logpx.training.history import Record, StopReason
+from logpx.training.history import HistoryRecord, StopReason
 from logpx.training.maximum_a_posteriori import LogPrior
 from logpx.training.noise import TrainingNoise
 from logpx.training.plan import Plan
@@ -57,6 +57,7 @@ class _Descent:
         plan: Plan,
         rows: Survey,
         parameters: list[nn.Parameter],
+        *,
         log_prior: LogPrior | None,
     ) -> None:
         self.task, self.plan, self.rows, self.parameters = task, plan, rows, parameters
@@ -147,7 +148,7 @@ class _Descent:
         self.evaluated_at = self.step
         self.evaluation_seconds = self.task.seconds() - began
         self.task.history.add(
-            Record(
+            HistoryRecord(
                 epoch=self.epoch,
                 step=self.step,
                 seconds=self.task.seconds(),
@@ -240,8 +241,12 @@ def descend(task: Task, plan: Plan, rows: Survey, log_prior: LogPrior | None = N
     validation_rows = 0 if rows.validation is None else len(rows.validation)
     parameters = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
     if not parameters:
-        return Outcome(StopReason.NOTHING_TO_TRAIN, rows.training.count, validation_rows)
-    descent = _Descent(task, plan, rows, parameters, log_prior)
+        return Outcome(
+            stopped=StopReason.NOTHING_TO_TRAIN,
+            train_rows=rows.training.count,
+            validation_rows=validation_rows,
+        )
+    descent = _Descent(task, plan, rows, parameters, log_prior=log_prior)
     task.model.train()
     try:
         reason = descent.run()
@@ -251,10 +256,10 @@ def descend(task: Task, plan: Plan, rows: Survey, log_prior: LogPrior | None = N
         task.model.eval()
     score = descent.best.score
     return Outcome(
-        reason,
-        rows.training.count,
-        validation_rows,
-        None if score is None else score.mean,
-        None if score is None else score.error,
-        descent.best.epoch,
+        stopped=reason,
+        train_rows=rows.training.count,
+        validation_rows=validation_rows,
+        best_validation=None if score is None else score.mean,
+        best_validation_error=None if score is None else score.error,
+        best_epoch=descent.best.epoch,
     )

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from logpx.arguments import check_count
 from logpx.errors import UsageError
 
-__all__ = ["Plan", "Wishes", "plan_for"]
+__all__ = ["Plan", "TrainingOptions", "plan_for"]
 
 # How many times the warm-up goes into the budget.
 _WARM_UPS = 20
 
 
-@dataclass(frozen=True)
-class Wishes:
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
     """What the caller asked for; None leaves the choice to `plan_for`.
 
     Parameters
@@ -54,7 +54,7 @@ class Wishes:
                 raise UsageError(f"{name} is {value}, where 0 or more was expected", fix=f"raise {name}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A complete set of choices for gradient descent.
 
@@ -122,43 +122,43 @@ class Plan:
         return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress(step, seconds)))
 
 
-def plan_for(rows: int, wishes: Wishes) -> Plan:
-    """Return the plan for a number of training rows, with the caller's wishes in place of defaults.
+def plan_for(rows: int, options: TrainingOptions) -> Plan:
+    """Return the plan for a number of training rows, with the caller's options in place of defaults.
 
     Examples
     --------
     >>> for rows in (15, 900, 9_000, 900_000):
-    ...     plan = plan_for(rows, Wishes())
+    ...     plan = plan_for(rows, TrainingOptions())
     ...     print(plan.batch_size, plan.max_steps, plan.evaluate_every, round(plan.noise, 3))
     15 349 25 0.25
     32 2700 28 0.1
     256 8538 35 0.032
     1024 10000 500 0.0
     """
-    batch_size = wishes.batch_size or min(1024, max(32, 2 ** round(math.log2(max(1, rows) / 40))))
+    batch_size = options.batch_size or min(1024, max(32, 2 ** round(math.log2(max(1, rows) / 40))))
     batch_size = min(batch_size, rows)
     steps_per_epoch = max(1, rows // batch_size)
-    max_steps = _steps(rows, steps_per_epoch, wishes)
+    max_steps = _steps(rows, steps_per_epoch, options)
     return Plan(
         batch_size=batch_size,
-        learning_rate=wishes.learning_rate or 5e-3,
-        weight_decay=1e-4 if wishes.weight_decay is None else wishes.weight_decay,
-        gradient_clip=wishes.gradient_clip,
+        learning_rate=options.learning_rate or 5e-3,
+        weight_decay=1e-4 if options.weight_decay is None else options.weight_decay,
+        gradient_clip=options.gradient_clip,
         max_steps=max_steps,
-        max_time=wishes.max_time,
-        patience=wishes.patience or 30,
+        max_time=options.max_time,
+        patience=options.patience or 30,
         evaluate_every=max(1, min(max(steps_per_epoch, 25), 500)),
         steps_per_epoch=steps_per_epoch,
         warm_up=max(1, min(200, max_steps // _WARM_UPS)),
         average_decay=0.998,
-        noise=_noise(rows) if wishes.noise is None else wishes.noise,
+        noise=_noise(rows) if options.noise is None else options.noise,
     )
 
 
-def _steps(rows: int, steps_per_epoch: int, wishes: Wishes) -> int:
-    asked = [] if wishes.max_steps is None else [wishes.max_steps]
-    if wishes.max_epochs is not None:
-        asked.append(round(wishes.max_epochs * steps_per_epoch))
+def _steps(rows: int, steps_per_epoch: int, options: TrainingOptions) -> int:
+    asked = [] if options.max_steps is None else [options.max_steps]
+    if options.max_epochs is not None:
+        asked.append(round(options.max_epochs * steps_per_epoch))
     if asked:
         return min(asked)
     if rows < 10:

@@ -17,7 +17,7 @@ from logpx.inference import expectation_maximisation_from
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, evaluate
-from logpx.training.history import Record, StopReason
+from logpx.training.history import HistoryRecord, StopReason
 from logpx.training.loop import descend
 from logpx.training.maximum_a_posteriori import LogPrior, climb_posterior
 from logpx.training.plan import plan_for
@@ -94,10 +94,10 @@ class GradientDescent(Procedure):
         if initialise is not None:
             with torch.no_grad():
                 initialise(rows.start.x, rows.start.context)
-        wishes = task.wishes
-        if wishes.noise is None and not task.model.gains_from_noise:
-            wishes = replace(wishes, noise=0.0)
-        return descend(task, plan_for(rows.training.count, wishes), rows, self._log_prior)
+        options = task.options
+        if options.noise is None and not task.model.gains_from_noise:
+            options = replace(options, noise=0.0)
+        return descend(task, plan_for(rows.training.count, options), rows, self._log_prior)
 
 
 class MaximumAPosteriori(Procedure):
@@ -230,8 +230,8 @@ class ExpectationMaximisation(Procedure):
             If every start ends with a component that has shrunk onto a few rows.
         """
         rows = task.divide(by_default=False)
-        wishes = task.wishes
-        most = _EM_ITERATIONS if wishes.max_epochs is None else round(wishes.max_epochs)
+        options = task.options
+        most = _EM_ITERATIONS if options.max_epochs is None else round(options.max_epochs)
         dtype = next(self._model.parameters()).dtype
         self._model.double()
         try:
@@ -240,13 +240,13 @@ class ExpectationMaximisation(Procedure):
                 lambda: ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS)),
                 rows.start.x,
                 seed=task.seed,
-                restarts=_RESTARTS if wishes.restarts is None else wishes.restarts,
-                start=wishes.start,
+                restarts=_RESTARTS if options.restarts is None else options.restarts,
+                start=options.start,
                 should_stop=task.should_stop,
                 max_iterations=most,
-                tolerance=_TOLERANCE if wishes.tolerance is None else wishes.tolerance,
+                tolerance=_TOLERANCE if options.tolerance is None else options.tolerance,
                 accelerate=self._accelerate,
-                deadline=None if wishes.max_time is None else task.began + wishes.max_time,
+                deadline=None if options.max_time is None else task.began + options.max_time,
             )
         finally:
             self._model.to(dtype)
@@ -291,8 +291,24 @@ def _scored(
         score = evaluate(task.model, MemoryRows(validation).blocks(EVALUATION_ROWS))
         mean, error = score.mean, score.error
     # Whole passes take the place of steps.
-    task.history.add(Record(epochs, epochs, task.seconds(), train, mean, error))
-    return Outcome(reason, rows, 0 if validation is None else len(validation), mean, error, epochs)
+    task.history.add(
+        HistoryRecord(
+            epoch=epochs,
+            step=epochs,
+            seconds=task.seconds(),
+            train=train,
+            validation=mean,
+            validation_error=error,
+        )
+    )
+    return Outcome(
+        stopped=reason,
+        train_rows=rows,
+        validation_rows=0 if validation is None else len(validation),
+        best_validation=mean,
+        best_validation_error=error,
+        best_epoch=epochs,
+    )
 
 
 @functools.singledispatch

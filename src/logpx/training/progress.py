@@ -11,7 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from logpx.training.history import Record
+from logpx.training.history import HistoryRecord
 
 __all__ = ["Bar", "Call", "Lines", "Reporter", "reporter_for"]
 
@@ -30,7 +30,7 @@ class Reporter:
     def advance(self, fraction: float) -> None:
         """Note the used fraction of the budget, from 0 to 1; called after every step."""
 
-    def record(self, record: Record) -> None:
+    def record(self, record: HistoryRecord) -> None:
         """Note a record."""
 
 
@@ -40,13 +40,13 @@ class Call(Reporter):
     Parameters
     ----------
     function
-        Called with each `Record`.
+        Called with each `HistoryRecord`.
     """
 
-    def __init__(self, function: Callable[[Record], object]) -> None:
+    def __init__(self, function: Callable[[HistoryRecord], object]) -> None:
         self._function = function
 
-    def record(self, record: Record) -> None:
+    def record(self, record: HistoryRecord) -> None:
         """Call the function."""
         self._function(record)
 
@@ -63,9 +63,9 @@ class Lines(Reporter):
     def __init__(self, interval: float = 5.0) -> None:
         self._interval = interval
         self._last = -float("inf")
-        self._waiting: Record | None = None
+        self._waiting: HistoryRecord | None = None
 
-    def record(self, record: Record) -> None:
+    def record(self, record: HistoryRecord) -> None:
         """Print the record if the last line is old enough."""
         now = time.monotonic()
         self._waiting = record
@@ -121,12 +121,12 @@ class Bar(Reporter):
             self._shown = part
             self._progress.update(self._task, completed=part)
 
-    def record(self, record: Record) -> None:
+    def record(self, record: HistoryRecord) -> None:
         """Show the record beside the bar."""
         self._progress.update(self._task, description=str(record))
 
 
-def reporter_for(progress: bool | Callable[[Record], object] | None) -> Reporter:
+def reporter_for(progress: bool | Callable[[HistoryRecord], object] | None) -> Reporter:
     """Return the reporter that the argument `progress` of `fit` asks for.
 
     Parameters

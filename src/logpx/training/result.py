@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from logpx.distributions import Distribution
-from logpx.training.history import Event, Record, StopReason, format_nats, plain
+from logpx.training.history import Event, HistoryRecord, StopReason, format_nats, plain
 
 __all__ = ["FitResult"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class FitResult:
     """A fitted model and how it came about.
 
@@ -39,7 +39,7 @@ class FitResult:
     """
 
     model: Distribution
-    history: list[Record]
+    history: list[HistoryRecord]
     events: list[Event]
     best_validation: float | None
     best_validation_error: float | None

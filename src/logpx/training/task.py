@@ -12,14 +12,14 @@ from logpx.distributions import Distribution
 from logpx.training.batches import Batch
 from logpx.training.history import History, StopReason
 from logpx.training.intake import Source
-from logpx.training.plan import Wishes
+from logpx.training.plan import TrainingOptions
 from logpx.training.progress import Reporter
 from logpx.training.survey import Survey, survey
 
 __all__ = ["Outcome", "Task"]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Task:
     """A model to fit, and all that belongs to one fit of it.
 
@@ -33,7 +33,7 @@ class Task:
         The caller's validation rows, or None.
     fraction
         The fraction of rows to set aside that was asked for, or None.
-    wishes
+    options
         The caller's choices for gradient descent.
     seed
         The seed of everything random.
@@ -49,7 +49,7 @@ class Task:
     source: Source
     validation: Batch | None = None
     fraction: float | None = None
-    wishes: Wishes = field(default_factory=Wishes)
+    options: TrainingOptions = field(default_factory=TrainingOptions)
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Reporter)
@@ -79,7 +79,7 @@ class Task:
         return Survey(divided.training, validation, divided.start, divided.mean_weight)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a procedure ended.
 

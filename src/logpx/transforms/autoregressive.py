@@ -66,6 +66,7 @@ class Autoregressive(Transform):
         univariate: Univariate | None = None,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
+        *,
         activation: str = "relu",
         net: nn.Module | None = None,
     ) -> None:
@@ -74,7 +75,7 @@ class Autoregressive(Transform):
         self.univariate = AffineFunction() if univariate is None else univariate
         check_instance("univariate", self.univariate, Univariate, "AffineFunction()")
         if net is None:
-            net = MADE(features, self.univariate.parameters, hidden, context, activation)
+            net = MADE(features, self.univariate.parameters, hidden, context, activation=activation)
         check_instance("net", net, nn.Module, "MADE(3, 2)")
         self.net = net
 

@@ -66,6 +66,7 @@ class Coupling(Transform):
         univariate: Univariate | None = None,
         hidden: Sequence[int] = (64, 64),
         context: int = 0,
+        *,
         flip: bool = False,
         net: nn.Module | None = None,
         partition: Partition | None = None,

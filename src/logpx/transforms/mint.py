@@ -66,6 +66,7 @@ class MintLayer(Transform):
         hidden: int = 16,
         kernel: int = 3,
         context: int = 0,
+        *,
         reverse: bool = False,
     ) -> None:
         super().__init__(event_shape, context)
@@ -81,9 +82,11 @@ class MintLayer(Transform):
         channels, kernel = self.image_shape[0], 1 if vector else kernel
         self.hidden, self.reverse = hidden, reverse
         self.log_scale = nn.Parameter(torch.zeros(channels))
-        self.first = MaskedConvolution(channels, 1, hidden, kernel, context, reverse)
+        self.first = MaskedConvolution(channels, 1, hidden, kernel, context=context, reverse=reverse)
         self.second = MaskedConvolution(channels, hidden, hidden, kernel, reverse=reverse)
-        self.third = MaskedConvolution(channels, hidden, 1, kernel, context, reverse, scale=0.01)
+        self.third = MaskedConvolution(
+            channels, hidden, 1, kernel, context=context, reverse=reverse, scale=0.01
+        )
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the convolutions."""

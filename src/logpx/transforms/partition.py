@@ -103,7 +103,7 @@ class _ImagePartition(Partition):
         """Return a `logpx.nets.ConvolutionalResNet` with one block per entry of `hidden`."""
         width, blocks = equal_widths(hidden)
         return ConvolutionalResNet(
-            self.kept_shape[0], self.moved_shape[0] * parameters, width, blocks, context
+            self.kept_shape[0], self.moved_shape[0] * parameters, width, blocks, context=context
         )
 
     def arrange(self, outputs: Tensor, parameters: int) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from logpx.transforms.univariate import rational_quadratic
+from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 
 
 def test_formula_in_one_bin():

@@ -44,7 +44,7 @@ class ImageAutoencoderFamily(ImageFamily):
             likelihood,
             latent,
             encoder=ConvolutionalEncoder(shape, 2 * latent, _HIDDEN, context),
-            decoder=ConvolutionalDecoder(latent, shape, likelihood.numbers, _HIDDEN[::-1], context),
+            decoder=ConvolutionalDecoder(latent, shape, likelihood.numbers, _HIDDEN[::-1], context=context),
             draws=_DRAWS,
             context=context,
             flatten=False,

@@ -4,9 +4,9 @@ from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampl
 from logpx.inference.marginal_likelihood.estimate import METHODS, evidence, simulated_sandwich
 from logpx.inference.marginal_likelihood.methods import (
     Elbo,
+    EvidenceMethod,
     Exact,
     ImportanceWeighted,
-    Method,
     MonteCarlo,
 )
 from logpx.inference.marginal_likelihood.model import LatentVariableModel
@@ -17,10 +17,10 @@ __all__ = [
     "AnnealedImportanceSampling",
     "Elbo",
     "Evidence",
+    "EvidenceMethod",
     "Exact",
     "ImportanceWeighted",
     "LatentVariableModel",
-    "Method",
     "MonteCarlo",
     "evidence",
     "simulated_sandwich",

@@ -10,7 +10,7 @@ from torch import Tensor
 from logpx.arguments import check_count, check_number
 from logpx.errors import UsageError
 from logpx.inference.marginal_likelihood.hamiltonian import Chains
-from logpx.inference.marginal_likelihood.methods import Method, from_weights
+from logpx.inference.marginal_likelihood.methods import EvidenceMethod, from_weights
 from logpx.inference.marginal_likelihood.result import Evidence
 
 __all__ = ["AnnealedImportanceSampling"]
@@ -20,7 +20,7 @@ _PILOT_CHAINS = 8
 _SIGMOID_WIDTH = 4.0
 
 
-class AnnealedImportanceSampling(Method):
+class AnnealedImportanceSampling(EvidenceMethod):
     r"""Chains from the prior to the posterior, through :math:`p(z) p(x \mid z)^{\beta}` with β from 0 to 1.
 
     Each chain gives a weight whose mean is p(x), whatever the number of temperatures; with more of them the
@@ -98,14 +98,14 @@ class AnnealedImportanceSampling(Method):
         found = from_weights(-log_weights, "upper bound", self.name)
         corrected = None if found.corrected is None else -found.corrected
         return Evidence(
-            -found.value,
-            "upper bound",
-            self.name,
-            samples,
-            found.standard_error,
-            found.effective_sample_size,
-            found.k_hat,
-            corrected,
+            value=-found.value,
+            kind="upper bound",
+            method=self.name,
+            samples=samples,
+            standard_error=found.standard_error,
+            effective_sample_size=found.effective_sample_size,
+            k_hat=found.k_hat,
+            corrected=corrected,
         )
 
     def _forwards(self, chains: Chains, samples: int) -> Tensor:

@@ -12,13 +12,19 @@ from logpx.arguments import check_count
 from logpx.distributions.seeding import seeded
 from logpx.errors import DataError, UsageError
 from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampling
-from logpx.inference.marginal_likelihood.methods import Elbo, Exact, ImportanceWeighted, Method, MonteCarlo
+from logpx.inference.marginal_likelihood.methods import (
+    Elbo,
+    EvidenceMethod,
+    Exact,
+    ImportanceWeighted,
+    MonteCarlo,
+)
 from logpx.inference.marginal_likelihood.result import Evidence
 from logpx.suggestions import suggestion
 
 __all__ = ["METHODS", "evidence", "simulated_sandwich"]
 
-METHODS: dict[str, Callable[[], Method]] = {
+METHODS: dict[str, Callable[[], EvidenceMethod]] = {
     method.name: method
     for method in (Exact, MonteCarlo, Elbo, ImportanceWeighted, AnnealedImportanceSampling)
 }
@@ -27,7 +33,9 @@ _BLOCK_ROWS = 64
 
 
 @torch.no_grad()
-def evidence(model: Any, x: Any, method: str | Method = "iwae", samples: int = 64, seed: int = 0) -> Evidence:
+def evidence(
+    model: Any, x: Any, method: str | EvidenceMethod = "iwae", samples: int = 64, seed: int = 0
+) -> Evidence:
     """Return log p(x) of every row, exact, bounded or estimated, and say which.
 
     Parameters
@@ -139,8 +147,8 @@ def simulated_sandwich(
         return x, chosen.of_block(model, x, samples), chosen.upper_bound(model, x, z, samples)
 
 
-def _method(method: str | Method) -> Method:
-    if isinstance(method, Method):
+def _method(method: str | EvidenceMethod) -> EvidenceMethod:
+    if isinstance(method, EvidenceMethod):
         return method
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), list(METHODS)))
@@ -170,14 +178,14 @@ def _rows(model: Any, x: Any) -> Tensor:
 
 def _first(part: Evidence, rows: int) -> Evidence:
     return Evidence(
-        part.value[:rows],
-        part.kind,
-        part.method,
-        part.samples,
-        part.standard_error[:rows],
-        part.effective_sample_size[:rows],
-        part.k_hat[:rows],
-        None if part.corrected is None else part.corrected[:rows],
+        value=part.value[:rows],
+        kind=part.kind,
+        method=part.method,
+        samples=part.samples,
+        standard_error=part.standard_error[:rows],
+        effective_sample_size=part.effective_sample_size[:rows],
+        k_hat=part.k_hat[:rows],
+        corrected=None if part.corrected is None else part.corrected[:rows],
     )
 
 
@@ -185,12 +193,12 @@ def _joined(parts: list[Evidence]) -> Evidence:
     first = parts[0]
     corrected = [part.corrected for part in parts if part.corrected is not None]
     return Evidence(
-        torch.cat([part.value for part in parts]),
-        first.kind,
-        first.method,
-        first.samples,
-        torch.cat([part.standard_error for part in parts]),
-        torch.cat([part.effective_sample_size for part in parts]),
-        torch.cat([part.k_hat for part in parts]),
-        torch.cat(corrected) if corrected else None,
+        value=torch.cat([part.value for part in parts]),
+        kind=first.kind,
+        method=first.method,
+        samples=first.samples,
+        standard_error=torch.cat([part.standard_error for part in parts]),
+        effective_sample_size=torch.cat([part.effective_sample_size for part in parts]),
+        k_hat=torch.cat([part.k_hat for part in parts]),
+        corrected=torch.cat(corrected) if corrected else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +15,7 @@ __all__ = ["Chains", "State"]
 _SHORTEST, _LONGEST = 0.4, 1.2
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Where chains are: z of shape ``(K, n, q)``, both log-densities ``(K, n)``, and their gradients."""
 
     z: Tensor
@@ -37,17 +37,8 @@ class State:
         return State(
             *(
                 torch.where(accepted if new.dim() == accepted.dim() else accepted.unsqueeze(-1), new, old)
-                for new, old in zip(self._parts(), other._parts(), strict=True)
+                for new, old in zip(self, other, strict=True)
             )
-        )
-
-    def _parts(self) -> tuple[Tensor, ...]:
-        return (
-            self.z,
-            self.log_prior,
-            self.log_likelihood,
-            self.prior_gradient,
-            self.likelihood_gradient,
         )
 
 

@@ -14,13 +14,13 @@ from logpx.inference.marginal_likelihood.result import Evidence
 from logpx.inference.pareto import k_hat
 from logpx.latent import log_weights as weights
 
-__all__ = ["Elbo", "Exact", "ImportanceWeighted", "Method", "MonteCarlo", "from_weights"]
+__all__ = ["Elbo", "EvidenceMethod", "Exact", "ImportanceWeighted", "MonteCarlo", "from_weights"]
 
 # How many numbers of z and x together the draws of one step may have.
 _NUMBERS_AT_ONCE = 2_000_000
 
 
-class Method(ABC):
+class EvidenceMethod(ABC):
     """A way to log p(x).
 
     Attributes
@@ -48,7 +48,7 @@ class Method(ABC):
                 )
 
 
-class Exact(Method):
+class Exact(EvidenceMethod):
     """The model's own log p(x), where that is exact."""
 
     name = "exact"
@@ -67,10 +67,18 @@ class Exact(Method):
         """Ask the model."""
         value = model.log_prob(x).double()
         zero = torch.zeros_like(value)
-        return Evidence(value, self.kind, self.name, 0, zero, zero + torch.inf, zero - torch.inf)
+        return Evidence(
+            value=value,
+            kind=self.kind,
+            method=self.name,
+            samples=0,
+            standard_error=zero,
+            effective_sample_size=zero + torch.inf,
+            k_hat=zero - torch.inf,
+        )
 
 
-class _Importance(Method):
+class _Importance(EvidenceMethod):
     kind = "lower bound"
 
     def of_block(self, model: Any, x: Tensor, samples: int) -> Evidence:
@@ -130,25 +138,25 @@ class Elbo(ImportanceWeighted):
         found = from_weights(log_weights, self.kind, self.name)
         spread = log_weights.std(0) if samples > 1 else torch.full_like(log_weights[0], torch.nan)
         return Evidence(
-            weights.elbo(log_weights),
-            self.kind,
-            self.name,
-            samples,
-            spread / samples**0.5,
-            found.effective_sample_size,
-            found.k_hat,
+            value=weights.elbo(log_weights),
+            kind=self.kind,
+            method=self.name,
+            samples=samples,
+            standard_error=spread / samples**0.5,
+            effective_sample_size=found.effective_sample_size,
+            k_hat=found.k_hat,
         )
 
 
 def from_weights(log_weights: Tensor, kind: str, method: str) -> Evidence:
     """Return the log of the mean of weights ``(K, n)``, with all that they say about it."""
     return Evidence(
-        weights.iwae(log_weights),
-        kind,
-        method,
-        len(log_weights),
-        weights.iwae_error(log_weights),
-        weights.effective_sample_size(log_weights),
-        k_hat(log_weights),
-        weights.jackknife(log_weights),
+        value=weights.iwae(log_weights),
+        kind=kind,
+        method=method,
+        samples=len(log_weights),
+        standard_error=weights.iwae_error(log_weights),
+        effective_sample_size=weights.effective_sample_size(log_weights),
+        k_hat=k_hat(log_weights),
+        corrected=weights.jackknife(log_weights),
     )

@@ -13,7 +13,7 @@ from logpx.inference.pareto import k_hat_limit
 __all__ = ["Evidence"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """log p(x) of every row, exact, bounded or estimated.
 

@@ -14,7 +14,7 @@ from logpx.tables.scales.asinh import Asinh
 from logpx.tables.scales.knots import quantile_knots
 from logpx.tables.scales.sample import Array, Sample
 from logpx.tables.scales.scale import LIMIT, Scale
-from logpx.transforms.univariate import rational_quadratic
+from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 
 __all__ = ["QuantileSpline"]
 

@@ -5,7 +5,6 @@ from logpx.transforms.univariate.base import Univariate
 from logpx.transforms.univariate.composed import ComposedFunction
 from logpx.transforms.univariate.monotone_inverse import monotone_inverse
 from logpx.transforms.univariate.per_feature import PerFeatureFunction
-from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 from logpx.transforms.univariate.splines import (
     BoundedRationalQuadraticFunction,
     CircularRationalQuadraticFunction,
@@ -24,5 +23,4 @@ __all__ = [
     "SumOfSquaresFunction",
     "Univariate",
     "monotone_inverse",
-    "rational_quadratic",
 ]
