@@ -7,6 +7,7 @@ from scipy.stats import kstest, multivariate_t, t
 from torch.distributions import MultivariateNormal
 
 from logpx.distributions import Flow, Mixture
+from logpx.errors import DivergedError
 from logpx.posteriors import FullRank, MeanField
 from logpx.posteriors.approximations.families import SphericalT, full_rank, mean_field, normal, units_of
 from logpx.posteriors.diagnostics.noise_space import noise_space, with_noise
@@ -57,3 +58,9 @@ def test_a_fixed_normal_distribution_is_that_of_torch():
     x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0)).double()
     truth = MultivariateNormal(SHIFT, scale_tril=FACTOR)
     torch.testing.assert_close(normal(SHIFT, FACTOR).log_prob(x), truth.log_prob(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [torch.eye(2) * torch.nan, torch.eye(2) * torch.inf, torch.zeros(2, 2)])
+def test_units_without_a_size_are_refused(factor: torch.Tensor):
+    with pytest.raises(DivergedError, match="no normal distribution to start from"):
+        units_of(torch.zeros(2), factor)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from logpx import flows
 from logpx.distributions import Distribution, Flow, StandardNormal
 from logpx.distributions.seeding import draw_rows
+from logpx.errors import DivergedError
 from logpx.transforms import Affine, TriangularAffine
 
 __all__ = ["LowRankNormal", "SphericalT", "flow_of", "full_rank", "mean_field", "normal", "units_of"]
@@ -24,7 +25,17 @@ def units_of(shift: Tensor, factor: Tensor) -> TriangularAffine:
     ----------
     shift, factor
         Its mean ``(d,)``, and the Cholesky factor of its covariance ``(d, d)``, about.
+
+    Raises
+    ------
+    DivergedError
+        If they are not finite, or a deviation is 0.
     """
+    if not bool(shift.isfinite().all() & factor.isfinite().all() & (factor.diagonal() > 0.0).all()):
+        raise DivergedError(
+            "there is no normal distribution to start from: a mean or a deviation is not finite, or is 0",
+            fix="is the density improper, or its unit far from 1? bound the parameters, or change units",
+        )
     return TriangularAffine.of(shift.double(), factor.double()).requires_grad_(False)
 
 
