@@ -55,6 +55,7 @@ class Glow(Flow):
     References
     ----------
     Kingma and Dhariwal 2018, Glow: Generative flow with invertible 1×1 convolutions.
+    https://arxiv.org/abs/1807.03039
 
     Examples
     --------

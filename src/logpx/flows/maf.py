@@ -28,6 +28,7 @@ class MAF(Flow):
     References
     ----------
     Papamakarios, Pavlakou and Murray 2017, Masked Autoregressive Flow for Density Estimation.
+    https://arxiv.org/abs/1705.07057
 
     Examples
     --------
@@ -61,6 +62,7 @@ class IAF(Flow):
     References
     ----------
     Kingma et al. 2016, Improved Variational Inference with Inverse Autoregressive Flow.
+    https://arxiv.org/abs/1606.04934
 
     Examples
     --------

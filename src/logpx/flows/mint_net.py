@@ -34,6 +34,7 @@ class MintNet(Flow):
     References
     ----------
     Song, Meng and Ermon 2019, MintNet: Building Invertible Neural Networks with Masked Convolutions.
+    https://arxiv.org/abs/1907.07945
 
     Examples
     --------

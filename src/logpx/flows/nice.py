@@ -31,6 +31,7 @@ class NICE(Flow):
     References
     ----------
     Dinh, Krueger and Bengio 2014, NICE: Non-linear Independent Components Estimation.
+    https://arxiv.org/abs/1410.8516
 
     Examples
     --------

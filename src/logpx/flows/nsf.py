@@ -62,6 +62,8 @@ class NSF(Flow):
     References
     ----------
     Durkan et al. 2019, Neural Spline Flows; Rezende et al. 2020, Normalizing Flows on Tori and Spheres.
+    https://arxiv.org/abs/1906.04032
+    https://arxiv.org/abs/2002.02428
 
     Examples
     --------

@@ -64,6 +64,7 @@ class RealNVP(Flow):
     ----------
     Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP; for images figure 4, with
     activation normalization in place of batch normalization.
+    https://arxiv.org/abs/1605.08803
 
     Examples
     --------

@@ -60,6 +60,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
     References
     ----------
     Germain et al. 2015, MADE: Masked Autoencoder for Distribution Estimation.
+    https://arxiv.org/abs/1502.03509
 
     Examples
     --------

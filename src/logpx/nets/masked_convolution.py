@@ -42,6 +42,7 @@ class MaskedConvolution(nn.Module):
     References
     ----------
     Song, Meng and Ermon 2019, MintNet: Building Invertible Neural Networks with Masked Convolutions.
+    https://arxiv.org/abs/1907.07945
 
     Examples
     --------

@@ -115,6 +115,7 @@ class Plan:
         References
         ----------
         Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts, equation 5.
+        https://arxiv.org/abs/1608.03983
         """
         # As warm_up is at most a twentieth of the steps too, time matters only where it, not steps, is short.
         of_time = 0.0 if self.max_time is None else seconds / self.max_time

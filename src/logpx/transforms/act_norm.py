@@ -31,6 +31,7 @@ class ActNorm(Transform):
     References
     ----------
     Kingma and Dhariwal 2018, Glow: generative flow with invertible 1×1 convolutions, section 3.1.
+    https://arxiv.org/abs/1807.03039
 
     Examples
     --------

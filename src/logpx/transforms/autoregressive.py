@@ -50,6 +50,7 @@ class Autoregressive(Transform):
     ----------
     Papamakarios, Pavlakou and Murray 2017, Masked Autoregressive Flow for Density Estimation,
     equations 3 to 7.
+    https://arxiv.org/abs/1705.07057
 
     Examples
     --------

@@ -50,6 +50,7 @@ class Coupling(Transform):
     References
     ----------
     Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP, equations 4 to 8.
+    https://arxiv.org/abs/1605.08803
 
     Examples
     --------

@@ -78,6 +78,7 @@ def solve(
     ----------
     Song, Meng and Ermon 2019, MintNet, section 3.3; Song et al. 2021, Accelerating Feedforward Computation
     via Parallel Nonlinear Equation Solving, section 3.
+    https://arxiv.org/abs/1907.07945
 
     Examples
     --------

@@ -50,6 +50,7 @@ class MintLayer(Transform):
     ----------
     Song, Meng and Ermon 2019, MintNet: Building Invertible Neural Networks with Masked Convolutions,
     equation 4.
+    https://arxiv.org/abs/1907.07945
 
     Examples
     --------

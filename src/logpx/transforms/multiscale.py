@@ -48,6 +48,8 @@ class MultiScale(Transform):
     ----------
     Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP, section 3.6; the learned prior
     is that of Kingma and Dhariwal 2018, Glow.
+    https://arxiv.org/abs/1605.08803
+    https://arxiv.org/abs/1807.03039
 
     Examples
     --------

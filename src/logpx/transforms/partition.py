@@ -130,6 +130,7 @@ class Channels(_ImagePartition):
     References
     ----------
     Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP, figure 3 (right).
+    https://arxiv.org/abs/1605.08803
 
     Examples
     --------
@@ -178,6 +179,7 @@ class Checkerboard(_ImagePartition):
     References
     ----------
     Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP, figure 3 (left).
+    https://arxiv.org/abs/1605.08803
 
     Examples
     --------

@@ -110,6 +110,7 @@ class ReversibleChain(Chain):
     References
     ----------
     Gomez et al. 2017, The Reversible Residual Network: backpropagation without storing activations.
+    https://arxiv.org/abs/1707.04585
 
     Examples
     --------

@@ -99,6 +99,7 @@ class Squeezed(Transform):
     References
     ----------
     Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP, section 3.6.
+    https://arxiv.org/abs/1605.08803
 
     Examples
     --------

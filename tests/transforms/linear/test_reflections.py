@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from logpx.transforms.linear.reflections import reflect
+from logpx.transforms.linear.householder import reflect
 
 
 def one_after_the_other(vectors):

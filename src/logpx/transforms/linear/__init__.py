@@ -1,12 +1,10 @@
 """Invertible matrices, and the linear maps of vectors and of images that are made of them."""
 
-from logpx.transforms.linear.autoregressive_convolution import AutoregressiveConvolution
+from logpx.transforms.linear.autoregressive_convolution import AutoregressiveConvolution, EmergingConvolution
 from logpx.transforms.linear.convolution1x1 import Convolution1x1
-from logpx.transforms.linear.dense import DenseMatrix
-from logpx.transforms.linear.emerging import EmergingConvolution
 from logpx.transforms.linear.householder import HouseholderMatrix
 from logpx.transforms.linear.linear import Linear
-from logpx.transforms.linear.matrix import Matrix
+from logpx.transforms.linear.matrix import DenseMatrix, Matrix
 from logpx.transforms.linear.permutation import PermutationMatrix
 from logpx.transforms.linear.plu import PLUMatrix
 from logpx.transforms.linear.qr import QRMatrix

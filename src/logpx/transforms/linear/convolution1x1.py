@@ -9,9 +9,8 @@ from torch import Tensor
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform
-from logpx.transforms.linear.matrix import Matrix
+from logpx.transforms.linear.matrix import Matrix, full_precision
 from logpx.transforms.linear.plu import PLUMatrix
-from logpx.transforms.linear.precision import full_precision
 
 __all__ = ["Convolution1x1", "check_image_shape", "check_size"]
 
@@ -69,6 +68,7 @@ class Convolution1x1(Transform):
     References
     ----------
     Kingma and Dhariwal 2018, Glow: generative flow with invertible 1×1 convolutions, section 3.2.
+    https://arxiv.org/abs/1807.03039
 
     Examples
     --------

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from logpx.transforms.base import Transform
 from logpx.transforms.linear.convolution1x1 import check_size
-from logpx.transforms.linear.matrix import Matrix
+from logpx.transforms.linear.matrix import Matrix, full_precision
 from logpx.transforms.linear.plu import PLUMatrix
-from logpx.transforms.linear.precision import full_precision
 
 __all__ = ["Linear"]
 

@@ -1,6 +1,8 @@
-"""The contract of every invertible matrix, whatever its factors."""
+"""The contract of every invertible matrix, whatever its factors, and the one that has none."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,25 @@ from torch import Tensor, nn
 from logpx.arguments import check_count
 from logpx.configuration import Configured
 
-__all__ = ["Matrix", "random_orthogonal"]
+__all__ = ["DenseMatrix", "Matrix", "full_precision", "random_orthogonal"]
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which matrix products are of the dtype of their factors, autocast or not.
+
+    What autocast rounds in a conditioner changes which map a layer is. Rounding the mapped data itself would
+    make the map and its inverse disagree.
+
+    Examples
+    --------
+    >>> x = torch.eye(2)
+    >>> with torch.autocast("cpu", torch.bfloat16):
+    ...     with full_precision(x):
+    ...         (x @ x).dtype
+    torch.float32
+    """
+    # Tensors without numbers know no autocast.
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def random_orthogonal(n: int) -> Tensor:
@@ -95,3 +115,47 @@ class Matrix(Configured, nn.Module):
     def extra_repr(self) -> str:
         """Show the size."""
         return f"n={self.n}"
+
+
+class DenseMatrix(Matrix):
+    """All n² entries trained freely; the determinant costs O(n³) at every call.
+
+    Nothing keeps it from becoming singular in training. It starts well-conditioned.
+
+    Parameters
+    ----------
+    n
+        The number of rows and of columns.
+    identity
+        Start as the identity instead of as a random rotation.
+
+    Examples
+    --------
+    >>> matrix = DenseMatrix(3)
+    >>> columns = torch.randn(3, 10)
+    >>> torch.allclose(matrix.solve(matrix.multiply(columns)), columns, atol=1e-5)
+    True
+    """
+
+    def __init__(self, n: int, identity: bool = False) -> None:
+        super().__init__(n)
+        self.weight = nn.Parameter(torch.eye(n) if identity else random_orthogonal(n))
+
+    def dense(self) -> Tensor:
+        """Return the trained entries, shape ``(n, n)``."""
+        return self.weight
+
+    def apply_factors(self, columns: Tensor) -> Tensor:
+        """Return W times the columns."""
+        return self.weight @ columns
+
+    def solve(self, columns: Tensor) -> Tensor:
+        """Solve for all columns with one decomposition."""
+        # Without the check for singularity, which would wait for the device.
+        solution: Tensor = torch.linalg.solve_ex(self.weight, columns)[0]
+        return solution
+
+    def log_abs_det(self) -> Tensor:
+        """Return the log absolute determinant, by a decomposition of its own."""
+        log_abs_det: Tensor = torch.linalg.slogdet(self.weight)[1]
+        return log_abs_det

@@ -30,6 +30,7 @@ class PLUMatrix(Matrix):
     References
     ----------
     Kingma and Dhariwal 2018, Glow: generative flow with invertible 1×1 convolutions, section 3.2.
+    https://arxiv.org/abs/1807.03039
 
     Examples
     --------

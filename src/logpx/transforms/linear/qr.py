@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from logpx.transforms.linear.householder import reflect
 from logpx.transforms.linear.matrix import Matrix
-from logpx.transforms.linear.reflections import reflect
 
 __all__ = ["QRMatrix"]
 
@@ -33,6 +33,7 @@ class QRMatrix(Matrix):
     ----------
     Hoogeboom, van den Berg and Welling 2019, Emerging convolutions for generative normalizing flows,
     section 3.4. Stewart 1980, The efficient generation of random orthogonal matrices, section 3 (the start).
+    https://arxiv.org/abs/1901.11137
 
     Examples
     --------

@@ -2,9 +2,8 @@
 
 from logpx.transforms.univariate.affine import AffineFunction, ShiftFunction
 from logpx.transforms.univariate.base import Univariate
-from logpx.transforms.univariate.composed import ComposedFunction
+from logpx.transforms.univariate.combined import ComposedFunction, PerFeatureFunction
 from logpx.transforms.univariate.monotone_inverse import monotone_inverse
-from logpx.transforms.univariate.per_feature import PerFeatureFunction
 from logpx.transforms.univariate.splines import (
     BoundedRationalQuadraticFunction,
     CircularRationalQuadraticFunction,

@@ -17,6 +17,7 @@ class ShiftFunction(Univariate):
     References
     ----------
     Dinh, Krueger and Bengio 2014, NICE: Non-linear Independent Components Estimation.
+    https://arxiv.org/abs/1410.8516
 
     Examples
     --------

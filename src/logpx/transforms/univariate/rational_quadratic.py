@@ -109,6 +109,7 @@ def rational_quadratic(
     References
     ----------
     Gregory and Delbourgo 1982; Durkan et al. 2019, Neural Spline Flows, equations 4 to 8.
+    https://arxiv.org/abs/1906.04032
 
     Examples
     --------

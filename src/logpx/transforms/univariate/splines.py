@@ -87,6 +87,7 @@ class RationalQuadraticFunction(Univariate):
     References
     ----------
     Durkan et al. 2019, Neural Spline Flows.
+    https://arxiv.org/abs/1906.04032
 
     Examples
     --------
@@ -188,6 +189,7 @@ class CircularRationalQuadraticFunction(Univariate):
     References
     ----------
     Rezende et al. 2020, Normalizing Flows on Tori and Spheres, section 2.1.3.
+    https://arxiv.org/abs/2002.02428
 
     Examples
     --------

@@ -41,6 +41,7 @@ class SumOfSquaresFunction(Univariate):
     References
     ----------
     Jaini, Selby and Yu 2019, Sum-of-Squares Polynomial Flow, equation 9.
+    https://arxiv.org/abs/1905.02325
 
     Examples
     --------
