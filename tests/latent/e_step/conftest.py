@@ -1,4 +1,4 @@
-"""NormalParameters of normal distributions of every kind, and the statistics that numpy finds."""
+"""Parameters of normal distributions of every kind, and the statistics that numpy finds."""
 
 import numpy as np
 import pytest

@@ -19,7 +19,7 @@ _WORST_CONDITION = 1e7
 
 @dataclass(frozen=True)
 class NormalParameters:
-    """NormalParameters of K normal distributions in float64, and the units in which sums are taken.
+    """Parameters of K normal distributions in float64, and the units in which sums are taken.
 
     Parameters
     ----------
