@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.grids import detect_grid
-from logpx.tables.schema.kind_rules import KindChoice, choose_kind, fitting_bounds, labelled
+from logpx.tables.schema.kind_rules import KindChoice, choose_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.schema import Column, Schema
@@ -114,7 +114,7 @@ def _column(name: str, summary: ColumnSummary | None, pinned: Column | None) -> 
     if pinned is None or not pinned.kind.choosable:
         choice = choose_kind(name, summary)
     else:
-        choice = _pinned_choice(pinned, summary)
+        choice = pinned_kind(pinned, summary)
     fields: dict[str, Any] = {"lower": choice.lower, "upper": choice.upper, "reason": choice.reason}
     fields["levels"] = None if choice.levels is None else list(choice.levels)
     if isinstance(summary, NumberSummary):
@@ -142,60 +142,3 @@ def _grid_fields(summary: NumberSummary, choice: KindChoice) -> dict[str, Any]:
     text = f"{choice.reason}; values {where}"
     fields = {"step": grid.step, "offset": grid.offset, "uniform": grid.uniform, "rounding": grid.rounding}
     return {**fields, "reason": text}
-
-
-def _pinned_choice(pinned: Column, summary: ColumnSummary) -> KindChoice:
-    kind = pinned.kind
-    if kind is Kind.CATEGORICAL and isinstance(summary, TextSummary):
-        return _pinned_labels(summary)
-    if not kind.modelled and kind is not Kind.CONSTANT:
-        return KindChoice(kind=kind, reason="chosen by the user")
-    if summary.present == 0:
-        raise DataError("no row has a value in this column", fix="leave the column out")
-    if not isinstance(summary, NumberSummary):
-        if kind is Kind.CONSTANT and isinstance(summary, TextSummary) and len(summary.values) == 1:
-            return KindChoice(kind=kind, reason="chosen by the user", value=next(iter(summary.values)))
-        raise DataError(f"the column does not hold numbers, so it is not {kind}", fix="leave the column out")
-    lower, upper = pinned.lower, pinned.upper
-    if kind is Kind.BOUNDED and lower is None and upper is None:
-        lower, upper = fitting_bounds(summary) or (None, None)
-        if lower is None:
-            raise DataError(
-                f"values from {summary.minimum:g} to {summary.maximum:g} fit neither [0, 1] nor [0, 100]",
-                fix="give the bounds, as in --columns name=bounded:0:10",
-            )
-    lower = kind.lower_bound if lower is None else lower
-    contradiction = _CONTRADICTIONS[kind](summary) or _outside(summary, lower=lower, upper=upper)
-    if contradiction:
-        raise DataError(
-            f"{contradiction}, so the column is not {kind}", fix="correct the cell, or choose another kind"
-        )
-    value = summary.minimum if kind is Kind.CONSTANT else None
-    return KindChoice(kind=kind, reason="chosen by the user", lower=lower, upper=upper, value=value)
-
-
-def _pinned_labels(summary: TextSummary) -> KindChoice:
-    if len(summary.values) < 2:
-        raise DataError(
-            "fewer than two different labels", fix="leave the column out, or add rows in which it varies"
-        )
-    return labelled(summary, "chosen by the user")
-
-
-def _outside(summary: NumberSummary, lower: float | None, upper: float | None) -> str | None:
-    if lower is not None and summary.minimum < lower:
-        return f"the smallest value is {summary.minimum:g}"
-    if upper is not None and summary.maximum > upper:
-        return f"the largest value is {summary.maximum:g}"
-    return None
-
-
-_CONTRADICTIONS: dict[Kind, Callable[[NumberSummary], str | None]] = {
-    Kind.CONTINUOUS: lambda summary: None,
-    Kind.BOUNDED: lambda summary: None,
-    Kind.POSITIVE: lambda summary: (
-        None if summary.minimum > 0 else f"the smallest value is {summary.minimum:g}"
-    ),
-    Kind.INTEGER: lambda summary: None if summary.whole else "some values have fractions",
-    Kind.CONSTANT: lambda summary: None if summary.minimum == summary.maximum else "its values differ",
-}

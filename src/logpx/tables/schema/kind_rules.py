@@ -1,4 +1,4 @@
-"""How the kind of a column follows from what its values look like; careful where a kind claims a support."""
+"""The kind of a column: from what its values look like, or as a user gave it where its values allow it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from logpx.errors import DataError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.schema import Column
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary
 
-__all__ = ["KindChoice", "choose_kind", "fitting_bounds", "labelled"]
+__all__ = ["KindChoice", "choose_kind", "pinned_kind"]
 
 _IDENTIFIER_NAME = re.compile(
     r"(.*[ _.\-])?(id|uuid|guid)|index|key|unnamed: ?0|__index_level_0__|"
@@ -65,7 +67,7 @@ def choose_kind(name: str, summary: ColumnSummary) -> KindChoice:
     return KindChoice(kind=Kind.CONTINUOUS, reason="numbers with fractions")
 
 
-def fitting_bounds(summary: NumberSummary) -> tuple[float, float] | None:
+def _fitting_bounds(summary: NumberSummary) -> tuple[float, float] | None:
     """Return the first of [0, 1] and [0, 100] that holds all values, or None."""
     for lower, upper in _BOUNDS:
         if lower <= summary.minimum and summary.maximum <= upper:
@@ -88,10 +90,10 @@ def _labels(name: str, summary: TextSummary) -> KindChoice:
         return KindChoice(kind=Kind.CONSTANT, reason=f"{_every_row(summary)} {shown}", value=example)
     if not summary.repeats and _named_like_an_identifier(name):
         return KindChoice(kind=Kind.IDENTIFIER, reason="named like an identifier, and no value repeats")
-    return labelled(summary)
+    return _labelled(summary)
 
 
-def labelled(summary: TextSummary, reason: str = "") -> KindChoice:
+def _labelled(summary: TextSummary, reason: str = "") -> KindChoice:
     """Return the choice of a categorical column, with its levels unless they are too many."""
     levels = tuple(sorted(summary.values))
     if summary.type is ColumnType.BOOLEAN:
@@ -136,7 +138,7 @@ def _integer(_: str, summary: NumberSummary) -> KindChoice | None:
 
 
 def _bounded(_: str, summary: NumberSummary) -> KindChoice | None:
-    bounds = fitting_bounds(summary)
+    bounds = _fitting_bounds(summary)
     if bounds is None or len(summary.sample) < _ROWS_FOR_A_SUPPORT or summary.infinite:
         return None
     lower, upper = bounds
@@ -179,3 +181,74 @@ _RULES: tuple[Callable[[str, NumberSummary], KindChoice | None], ...] = (
     _bounded,
     _positive,
 )
+
+
+def pinned_kind(pinned: Column, summary: ColumnSummary) -> KindChoice:
+    """Return the kind that a user gave a column, with the bounds or labels that its values call for.
+
+    Parameters
+    ----------
+    pinned : Column
+        The kind, and perhaps bounds.
+    summary : ColumnSummary
+        What is known of the column's values.
+
+    Raises
+    ------
+    DataError
+        If the values contradict the kind.
+    """
+    kind = pinned.kind
+    if kind is Kind.CATEGORICAL and isinstance(summary, TextSummary):
+        return _pinned_labels(summary)
+    if not kind.modelled and kind is not Kind.CONSTANT:
+        return KindChoice(kind=kind, reason="chosen by the user")
+    if summary.present == 0:
+        raise DataError("no row has a value in this column", fix="leave the column out")
+    if not isinstance(summary, NumberSummary):
+        if kind is Kind.CONSTANT and isinstance(summary, TextSummary) and len(summary.values) == 1:
+            return KindChoice(kind=kind, reason="chosen by the user", value=next(iter(summary.values)))
+        raise DataError(f"the column does not hold numbers, so it is not {kind}", fix="leave the column out")
+    lower, upper = pinned.lower, pinned.upper
+    if kind is Kind.BOUNDED and lower is None and upper is None:
+        lower, upper = _fitting_bounds(summary) or (None, None)
+        if lower is None:
+            raise DataError(
+                f"values from {summary.minimum:g} to {summary.maximum:g} fit neither [0, 1] nor [0, 100]",
+                fix="give the bounds, as in --columns name=bounded:0:10",
+            )
+    lower = kind.lower_bound if lower is None else lower
+    contradiction = _CONTRADICTIONS[kind](summary) or _outside(summary, lower=lower, upper=upper)
+    if contradiction:
+        raise DataError(
+            f"{contradiction}, so the column is not {kind}", fix="correct the cell, or choose another kind"
+        )
+    value = summary.minimum if kind is Kind.CONSTANT else None
+    return KindChoice(kind=kind, reason="chosen by the user", lower=lower, upper=upper, value=value)
+
+
+def _pinned_labels(summary: TextSummary) -> KindChoice:
+    if len(summary.values) < 2:
+        raise DataError(
+            "fewer than two different labels", fix="leave the column out, or add rows in which it varies"
+        )
+    return _labelled(summary, "chosen by the user")
+
+
+def _outside(summary: NumberSummary, lower: float | None, upper: float | None) -> str | None:
+    if lower is not None and summary.minimum < lower:
+        return f"the smallest value is {summary.minimum:g}"
+    if upper is not None and summary.maximum > upper:
+        return f"the largest value is {summary.maximum:g}"
+    return None
+
+
+_CONTRADICTIONS: dict[Kind, Callable[[NumberSummary], str | None]] = {
+    Kind.CONTINUOUS: lambda summary: None,
+    Kind.BOUNDED: lambda summary: None,
+    Kind.POSITIVE: lambda summary: (
+        None if summary.minimum > 0 else f"the smallest value is {summary.minimum:g}"
+    ),
+    Kind.INTEGER: lambda summary: None if summary.whole else "some values have fractions",
+    Kind.CONSTANT: lambda summary: None if summary.minimum == summary.maximum else "its values differ",
+}
