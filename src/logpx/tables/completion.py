@@ -13,6 +13,7 @@ from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
 from logpx.tables.columns.labels import Labels
 from logpx.tables.density import TableDensity
+from logpx.tables.families.families import FAMILIES
 
 __all__ = ["completed_rows"]
 
@@ -64,7 +65,7 @@ def _members(density: Distribution) -> Iterator[TableDensity]:
         if not isinstance(member, TableDensity) or not member.allows_missing:
             raise UsageError(
                 "the model cannot tell what is missing",
-                fix="fit one that can: --model gmm, gaussian, ppca, fa, mppca or vae",
+                fix=f"fit one that can: {FAMILIES.fix(lambda family: family.allows_missing)}",
             )
         yield member
 

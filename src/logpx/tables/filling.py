@@ -15,7 +15,6 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows
-from logpx.tables.families.families import FAMILIES
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix, whole_table
@@ -105,7 +104,6 @@ class Filling:
         gone = x.isnan()
         holes = gone.any(1)
         if bool(holes.any()):
-            self._require_able()
             known, words = x, None
             if draw is not None:
                 known = self._supports.dequantise(x, seed=seed, first_row=batch.start, draw=draw)
@@ -113,13 +111,6 @@ class Filling:
             filled = self._supports.snap(completed_rows(self._density, known[holes], words))
             x[holes] = torch.where(gone[holes], filled, x[holes])
         return x.numpy(force=True), gone.numpy(force=True)
-
-    def _require_able(self) -> None:
-        if not self._density.allows_missing:
-            raise UsageError(
-                "the model cannot tell what is missing",
-                fix=f"fit one that can: {FAMILIES.fix(lambda family: family.allows_missing)}",
-            )
 
 
 def _as(cells: pa.Array, form: pa.DataType, column: Column, batch: TableBatch) -> pa.Array:
