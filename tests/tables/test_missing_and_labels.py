@@ -101,19 +101,21 @@ def test_draws_have_the_spread_of_what_is_unknown(gaussian: TableModel, normal: 
     assert not np.allclose(drawn.small, gaussian.impute(rows, draws=60, seed=2).to_pandas().small)
 
 
-def test_auto_takes_what_allows_missing_cells(holes: pd.DataFrame):
-    result = fit_table(holes, max_time=3)
+def test_auto_takes_what_allows_missing_cells(holes: pd.DataFrame, steps):
+    result = fit_table(holes[:800], **steps(20))
     tried = {name for record in result.candidates for name in record.model.split(" + ")}
     assert tried == {"gaussian", "gmm"}
     assert any("missing in large, small" in note for note in result.notes)
     assert math.isfinite(result.model.evaluate(holes).mean)
 
 
-@pytest.mark.parametrize("model", ["ppca", "fa", "mppca"])
-def test_models_of_subspaces_know_missing_cells(holes: pd.DataFrame, model: str):
+@pytest.mark.parametrize(
+    ("model", "sizes"), [("ppca", {}), ("fa", {}), ("mppca", {"components": 2, "latent": 1})]
+)
+def test_models_of_subspaces_know_missing_cells(holes: pd.DataFrame, model: str, sizes: dict, steps):
     few = holes[:800]
     wide = few.assign(third=few.large * 0.3 + np.random.default_rng(5).normal(0.0, 30.0, len(few)))
-    fitted = fit_table(wide, model, max_time=2).model
+    fitted = fit_table(wide, model, **sizes, **steps(20)).model
     filled = fitted.impute(wide).to_pandas()
     assert not filled.isna().any().any()
     assert math.isfinite(fitted.evaluate(wide).mean)
@@ -123,13 +125,13 @@ def test_a_flow_names_the_missing_cell(holes: pd.DataFrame, tmp_path):
     holes[:300].to_csv(tmp_path / "holes.csv", index=False)
     row = int(np.flatnonzero(holes[:300].isna().any(axis=1))[0]) + 1
     with pytest.raises(DataError, match="missing cell") as error:
-        fit_table(tmp_path / "holes.csv", "nsf", max_time=1)
+        fit_table(tmp_path / "holes.csv", "nsf")
     assert error.value.row == row
     assert "--model gmm" in str(error.value)
 
 
 def test_a_model_of_complete_rows_scores_rows_with_holes(normal: pd.DataFrame, holes: pd.DataFrame):
-    model = fit_table(normal, "gmm", max_time=5).model
+    model = fit_table(normal, "gmm").model
     evaluation = model.evaluate(holes)
     assert math.isfinite(evaluation.mean)
     assert math.isfinite(evaluation.baselines["independent marginals"].mean)
@@ -183,7 +185,7 @@ def test_filled_cells_keep_to_grids_and_types(mixed: TableModel, people: pd.Data
 
 def test_clusters_are_the_groups(people: pd.DataFrame):
     table = people.drop(columns="group")
-    model = fit_table(table, "gmm", components=3, max_time=6, columns={"children": "integer"}).model
+    model = fit_table(table, "gmm", components=3, columns={"children": "integer"}).model
     batches = list(model.cluster(table))
     clusters = np.concatenate([batch.cluster for batch in batches])
     assert model.clusters == 3
@@ -301,7 +303,7 @@ def test_an_infinite_value_is_named(holes: pd.DataFrame):
 def test_a_column_that_follows_from_others_is_named(holes: pd.DataFrame):
     twice = holes.assign(twice=2.0 * holes.large + 1.0)
     with pytest.raises(DataError, match="linear combination") as error:
-        fit_table(twice, "gmm", max_time=5)
+        fit_table(twice, "gmm")
     assert error.value.column in ("large", "twice")
 
 
