@@ -1,4 +1,4 @@
-"""The few names that reach across rooms: fit, evidence, posterior, save, load."""
+"""The few functions that serve the whole package: fit, evidence, posterior, save, load."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def fit(model: str, data: Any, validation: Any = None, **options: Any) -> TableF
 def fit(
     model: Distribution | str, data: Any, validation: Any = None, **options: Any
 ) -> FitResult | TableFitResult | ImageFitResult:
-    """Fit a model to data by its own procedure, or choose and fit one to a table.
+    """Fit a model to data by its own procedure, or choose and fit one for a table or for images.
 
     Parameters
     ----------
     model
         A model, which is fitted in place to the rows of an array; or the name of a kind of model (``"auto"``
-        for the best), of which one is made for a table or for images.
+        for the best), to be built for a table or for images.
     data
-        For a model: an array, tensor, frame or stream of rows, see `logpx.training.fit`. For a name: a table,
-        that is a path, frame or array, see `logpx.tables.fit_table`; or images, that is an array of three
-        or four axes, a file or folder of them, see `logpx.images.fit_images`.
+        For a model: an array, tensor, frame or stream of rows, see `logpx.training.fit`. For a name: a table
+        (a path, frame or array), see `logpx.tables.fit_table`; or images (an array with three or four axes,
+        or a file or folder), see `logpx.images.fit_images`.
     validation
-        Rows to stop on and to choose by. By default a part of the data is set aside.
+        Rows for early stopping and for the choice. By default a part of the data is set aside.
     **options
-        Those of `logpx.training.fit` (``max_epochs``, ``max_time``, ``context``, ``seed``, ...) or of
+        Options of `logpx.training.fit` (``max_epochs``, ``max_time``, ``context``, ``seed``, ...), of
         `logpx.tables.fit_table` (``columns``, ``schema``, ``max_time``, ``seed``, ...) or of
         `logpx.images.fit_images`.
 

@@ -22,7 +22,7 @@ class LogpxError(Exception):
     message
         What was found and what was expected, in one sentence.
     file, row, column
-        Where, as far as it is known. Rows count from 1 and do not count the header line.
+        Where, if known. Rows are counted from 1, without the header line.
     fix
         What the user can do about it.
 
@@ -69,7 +69,7 @@ class LogpxError(Exception):
 
 
 class UsageError(LogpxError, ValueError):
-    """An argument or option that cannot be meant (exit code 2)."""
+    """An invalid argument or option (exit code 2)."""
 
     exit_code = 2
 
@@ -89,7 +89,7 @@ class MissingExtraError(UsageError, ImportError):
         super().__init__(f"{package} is not installed", fix=f"pip install 'logpx[{extra}]'")
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
-        # An exception is otherwise copied, to another process too, by calling its class with the message.
+        # By default an exception is copied, also to another process, by calling its class with the message.
         return type(self), (self.package, self.extra)
 
 
@@ -100,7 +100,7 @@ class DataError(LogpxError, ValueError):
 
 
 class ModelFolderError(LogpxError, ValueError):
-    """A model folder that is missing, foreign, corrupt or of another format version (exit code 4)."""
+    """A model folder that is missing, foreign, corrupt or in another format version (exit code 4)."""
 
     exit_code = 4
 
@@ -112,7 +112,7 @@ class DivergedError(LogpxError, ArithmeticError):
 
 
 class NotConvergedError(LogpxError, ArithmeticError):
-    """An iteration did not reach its tolerance, so that there is no answer to give (exit code 5)."""
+    """An iteration did not reach its tolerance, so there is no answer (exit code 5)."""
 
     exit_code = 5
 

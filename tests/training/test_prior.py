@@ -115,8 +115,8 @@ BAD = [
     (lambda model: model.mean, "the prior returned shape"),
     (lambda model: 0.0, "the prior returned float"),
     (lambda model: (model.mean * math.inf).sum().detach(), "the log-prior is nan"),
-    (lambda model: torch.tensor(1.0), "does not depend on any parameter"),
-    (ConjugatePrior(mean_rows=1.0), "is of Gaussian mixtures"),
+    (lambda model: torch.tensor(1.0), "does not depend on any trained parameter"),
+    (ConjugatePrior(mean_rows=1.0), "is for Gaussian mixtures"),
 ]
 
 

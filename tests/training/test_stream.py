@@ -54,5 +54,5 @@ def test_blocks_in_order():
 @pytest.mark.parametrize("visit", ["shuffled", "blocks"])
 def test_a_source_that_changes_is_refused(visit):
     stream = StreamRows(lambda: iter(parts_of(20, 10)), 30)
-    with pytest.raises(DataError, match="gave 30 rows when it was read first, and 20 now"):
+    with pytest.raises(DataError, match="gave 30 rows at first, and 20 now"):
         list(stream.shuffled(5, 0, 0) if visit == "shuffled" else stream.blocks(5))

@@ -1,4 +1,4 @@
-"""How many latent dimensions: one call over sizes, by BIC, AIC, Minka's evidence or cross-validation."""
+"""The choice of the number of latent dimensions, by BIC, AIC, Minka's evidence or cross-validation."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _SMALLER_IS_BETTER = ("bic", "aic")
 
 @dataclass(frozen=True, kw_only=True)
 class DimensionRow:
-    """One number of latent dimensions that was tried.
+    """The result for one number of latent dimensions.
 
     Attributes
     ----------
     latent : int
-        The number.
+        The number of latent dimensions.
     log_likelihood : float
         Summed over the rows, in nats.
     free_parameters : int
-        Numbers that can vary independently.
+        The number of free parameters.
     bic, aic : float
         Smaller is better.
     cross_validation, cross_validation_error : float
-        Mean log-likelihood of every row under the model fitted without its fold, and its standard error, in
-        nats per row; NaN where there was no cross-validation.
+        Mean log-likelihood of each row under the model fitted without its fold, and its standard error, in
+        nats per row; NaN without cross-validation.
     log_evidence : float
-        Minka's approximation, in nats; NaN where there is none: of factor analysis, 0 dimensions, or rows
-        with missing cells.
+        Minka's approximation, in nats; NaN where it is not defined: for factor analysis, 0 dimensions, or
+        rows with missing cells.
     """
 
     latent: int
@@ -57,18 +57,18 @@ class DimensionRow:
 
 @dataclass(frozen=True)
 class DimensionChoice:
-    """The table of all sizes that were tried, and the winner.
+    """All sizes tried, and the winner.
 
     Attributes
     ----------
     model : logpx.latent.LinearGaussian
         The winner, fitted to all rows.
     row : DimensionRow
-        The winner's line of the table.
+        The winner's row in the table.
     table : list of DimensionRow
-        In the order in which they were tried.
+        All rows, in the order tried.
     criterion : str
-        What decided.
+        The criterion that decided.
     """
 
     model: LinearGaussian
@@ -97,19 +97,18 @@ def choose_dimension(
     latent
         The numbers to try; all from 0 to D - 1 by default.
     criterion
-        ``bic`` or ``aic``, of which the smallest wins; ``cross_validation`` or ``log_evidence``, of which the
-        largest does.
+        ``bic`` or ``aic``: the smallest wins; ``cross_validation`` or ``log_evidence``: the largest wins.
     folds
-        Of the cross-validation, which is run only where it decides.
+        The number of folds of the cross-validation, which is run only where it decides.
     seed
         Of the division into folds.
 
     Raises
     ------
     UsageError
-        If there is no such criterion or class, nothing to try, or a number makes no sense.
+        If the criterion or class is unknown, there is nothing to try, or a number is invalid.
     DataError
-        If the rows are no table of numbers, or fewer than the folds.
+        If the rows are not a table of numbers, or fewer than the folds.
 
     References
     ----------
@@ -132,7 +131,7 @@ def choose_dimension(
     check_count("folds", folds, least=2)
     rows = torch.as_tensor(x, dtype=torch.float64)
     if rows.dim() != 2 or bool(torch.isinf(rows).any()):
-        raise DataError("rows that are no finite table", fix="give a matrix of numbers, NaN where missing")
+        raise DataError("x is not a table of finite numbers", fix="give a matrix, with NaN for missing cells")
     rows = rows[~rows.isnan().all(1)]
     if len(rows) < folds:
         raise DataError(f"{len(rows)} rows with a value", fix=f"give at least one for each of {folds} folds")
@@ -156,7 +155,7 @@ def choose_dimension(
     if quality(best) == -math.inf:
         raise UsageError(
             f"{criterion} is not defined for any of the models",
-            fix="it is for probabilistic PCA of complete rows; choose another criterion",
+            fix="it needs probabilistic PCA and complete rows; choose another criterion",
         )
     return DimensionChoice(winner, best, [row for row, _ in tried], criterion)
 

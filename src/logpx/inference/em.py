@@ -1,4 +1,4 @@
-"""Expectation maximisation, one algorithm for every model that has it."""
+"""Expectation maximisation: one algorithm for every model that supports it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Batches = Callable[[], Iterable[tuple[Tensor, Tensor | None]]]
 
 # Rounding of sums over many rows; anything more is a fall.
 _ROUNDING = 1e-9
-# So many iterations without a jump in between have to agree that accelerated EM has converged.
+# How many iterations in a row without a jump have to agree that accelerated EM has converged.
 _PLAIN = 4
 
 
 @runtime_checkable
 class EMModel(Protocol):
-    """What EM needs of a model: statistics that add up, an update from them, and the log-prior."""
+    """What EM needs from a model: statistics that can be added, an update from them, and a log-prior."""
 
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> Any:
         """E-step: expected sufficient statistics of rows, with their ``log_likelihood`` and ``weight``."""
 
     def update(self, statistics: Any) -> None:
-        """M-step."""
+        """M-step: set the parameters from the statistics."""
 
     def log_prior(self) -> Tensor:
         """Log-density of the prior at the parameters, up to a constant."""
@@ -40,21 +40,21 @@ class EMModel(Protocol):
 
 @dataclass(kw_only=True)
 class EMResult:
-    """What happened in a run of EM.
+    """The result of a run of EM.
 
     Attributes
     ----------
     log_likelihood : float
-        Weighted mean of log p(x) over the rows, at the parameters that the model now has, in nats.
+        Weighted mean of log p(x) over the rows, at the model's present parameters, in nats.
     history : list of float
-        The penalised mean log-likelihood before each M-step; never falls.
+        The penalised mean log-likelihood before each M-step; it never falls.
     converged : bool
-        Whether the gain still to come fell below the tolerance.
+        Whether the remaining gain fell below the tolerance.
     largest_fall : float
-        By how much the penalised mean log-likelihood fell at most from one iteration to the next, beyond
-        rounding; 0 unless the model's M-step does not maximise what its E-step says.
+        The largest fall of the penalised mean log-likelihood from one iteration to the next, beyond
+        rounding; 0 unless the model's M-step fails to maximise the expectation of its E-step.
     statistics : object
-        Those of the last E-step, at the parameters that the model now has.
+        The statistics of the last E-step, at the model's present parameters.
     """
 
     log_likelihood: float = float("-inf")
@@ -80,34 +80,35 @@ def expectation_maximisation(
     accelerate: bool = False,
     callback: Callable[[int, float], bool | None] | None = None,
 ) -> EMResult:
-    r"""Alternate E- and M-steps until hardly any gain is still to come.
+    r"""Alternate E- and M-steps until hardly any gain remains.
 
     Gains shrink by a nearly constant factor r, so that after a gain g about :math:`g\,r / (1 - r)` is left
-    (Aitken 1926; Böhning et al. 1994). EM ends when that, and g itself, are less than the tolerance times the
-    larger of 1 and the mean log-likelihood per row; accelerated, after four iterations without a jump.
+    (Aitken 1926; Böhning et al. 1994). EM ends when that and g itself are less than the tolerance times the
+    larger of 1 and the absolute mean log-likelihood per row; accelerated EM also needs four iterations in a
+    row without a jump.
 
     Parameters
     ----------
     model
-        Fitted in place, from the parameters that it has.
+        Fitted in place, starting from its parameters.
     batches
         Called once per iteration; yields (rows, weights or None). One batch or many give the same result.
     max_iterations
         The most iterations.
     tolerance
-        Relative, per row; below 0 all iterations are made.
+        Relative, per row; below 0, all iterations are run.
     deadline
         A value of ``time.monotonic()`` after which no iteration starts.
     accelerate
-        Extrapolate the parameters of a torch module after every second iteration (SQUAREM). What does not
-        raise the likelihood is taken back, so that it stays monotone.
+        Extrapolate the parameters of a torch module after every second iteration (SQUAREM). A jump that does
+        not raise the likelihood is undone, so that EM stays monotone.
     callback
-        Called with the iteration and the penalised mean log-likelihood; true ends EM.
+        Called with the iteration and the penalised mean log-likelihood; returning true ends EM.
 
     Returns
     -------
     EMResult
-        Its log-likelihood is that of the parameters returned, not of those before the last M-step.
+        Its log-likelihood is that of the final parameters, not of those before the last M-step.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def expectation_maximisation(
         scale = max(1.0, abs(penalised))
         if gain < -_ROUNDING * scale:
             result.largest_fall = max(result.largest_fall, -gain)
-        # Only gains of EM itself tell of those to come, and the first after a jump mend its errors.
+        # Only gains of plain EM predict the next ones, and the first after a jump repairs its errors.
         plain = 0 if jumped else plain + 1
         small = (_to_come(last, gain) if plain > 1 else gain) < tolerance * scale
         if extrapolation is not None:
@@ -174,7 +175,7 @@ def _e_step(model: EMModel, batches: Batches) -> tuple[Any, float]:
 
 
 def _to_come(last: float, gain: float) -> float:
-    """Return how much likelihood is still to come after two gains, and no less than the last gain."""
+    """Return the likelihood still to gain, predicted from two gains, and no less than the last one."""
     if not math.isfinite(gain) or gain <= 0.0:
         return gain
     if not math.isfinite(last) or gain >= last:

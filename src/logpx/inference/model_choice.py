@@ -1,4 +1,4 @@
-"""Model choice: criteria, and one call over components, covariances and starts."""
+"""Model choice: criteria, and one call that tries components, covariances and starts."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _BLOCK_ROWS = 65_536
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceRow:
-    """One model that was tried.
+    """The result for one model.
 
     Attributes
     ----------
     components, covariance, start
-        What was tried.
+        The model's choices.
     log_likelihood : float
         Summed over the rows, in nats.
     free_parameters : int
-        Numbers that can vary independently.
+        The number of free parameters.
     bic, aic, icl : float
-        As `criteria_of` defines them; smaller is better. NaN where the fit was refused.
+        As defined by `criteria_of`; smaller is better. NaN if the fit failed.
     held_out, held_out_error : float
-        Mean log-likelihood of rows set aside and its standard error, in nats per row; NaN without such rows.
+        Mean log-likelihood of the held-out rows and its standard error, in nats per row; NaN without any.
     note : str
-        Why the fit was refused, or nothing.
+        Why the fit was refused, or empty.
     """
 
     components: int
@@ -56,18 +56,18 @@ class ChoiceRow:
 
 @dataclass(frozen=True)
 class MixtureChoice:
-    """The table of all models that were tried, and the winner.
+    """All models tried, and the winner.
 
     Attributes
     ----------
     model : logpx.latent.GaussianMixture
-        The winner, fitted to the rows that it was given.
+        The winner, fitted to the rows that are not held out.
     row : ChoiceRow
-        The winner's line of the table.
+        The winner's row in the table.
     table : list of ChoiceRow
-        The best first.
+        All rows, the best first.
     criterion : str
-        What decided.
+        The criterion that decided.
     """
 
     model: GaussianMixture
@@ -82,7 +82,7 @@ def criteria_of(model: LatentMixture, x: Tensor, weights: Tensor | None = None) 
     With L the log-likelihood summed over the rows, p the number of free parameters and n the sum of the rows'
     weights: :math:`\mathrm{BIC} = p \log n - 2 L`, :math:`\mathrm{AIC} = 2 p - 2 L`, and
     :math:`\mathrm{ICL} = \mathrm{BIC} - 2 \sum_i \log \max_k p(k | x_i)`, the definition of the R package
-    mclust with its sign turned.
+    mclust with the opposite sign.
 
     Parameters
     ----------
@@ -138,22 +138,22 @@ def choose_mixture(
     components
         The numbers of components to try.
     covariances
-        The kinds of covariance to try, of `logpx.latent.COVARIANCES`.
+        The kinds of covariance to try, from `logpx.latent.COVARIANCES`.
     starts
-        The kinds of start to try, of `logpx.latent.STARTS`; None is a mix of all. BIC depends on the start:
-        from a poor one a good model loses.
+        The kinds of start to try, from `logpx.latent.STARTS`; None is a mix of all. BIC depends on the start:
+        a good model loses from a poor one.
     criterion
-        ``bic``, ``aic`` or ``icl``, of which the smallest wins; or ``held_out``, of which the largest does.
+        ``bic``, ``aic`` or ``icl``: the smallest wins; or ``held_out``: the largest wins.
     held_out
-        Rows set aside for ``held_out``; by default every fifth row.
+        Held-out rows for ``held_out``; by default every fifth row.
     rank
-        The number of latent dimensions of the kinds that have one.
+        The number of latent dimensions, for the kinds that have one.
     restarts, seed
         As in `expectation_maximisation_from`.
     should_stop
-        Asked between fits; true ends the search.
+        Called between fits; returning true ends the search.
     **options
-        Those of `expectation_maximisation`.
+        Options of `expectation_maximisation`.
 
     Returns
     -------
@@ -162,9 +162,9 @@ def choose_mixture(
     Raises
     ------
     UsageError
-        If there is no such criterion, or nothing to try.
+        If the criterion is unknown, or there is nothing to try.
     DataError
-        If no fit is possible, with the reason of the first.
+        If no model can be fitted; the reason of the first is given.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def choose_mixture(
         raise UsageError(f"there is no criterion {criterion!r}", fix=f"choose among: {', '.join(CRITERIA)}")
     rows = torch.as_tensor(x, dtype=torch.float64)
     if rows.dim() != 2 or bool(torch.isinf(rows).any()):
-        raise DataError("rows that are no finite table", fix="give a matrix of numbers, NaN where missing")
+        raise DataError("x is not a table of finite numbers", fix="give a matrix, with NaN for missing cells")
     aside = None
     if held_out is not None:
         aside = torch.as_tensor(held_out, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Online EM: an M-step after every batch, on a running average of statistics."""
+"""Online EM: an M-step after every batch, from a running average of statistics."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ def online_expectation_maximisation(
 ) -> EMResult:
     r"""Update a model after every batch, from statistics averaged over the batches so far.
 
-    The statistics of batch t, per row, enter with the weight :math:`\gamma_t = (t + d)^{-\alpha}`, those
-    before with :math:`1 - \gamma_t`; the first batch has the weight 1. Unlike EM over all rows it is not
-    monotone, but it has come far after one pass over a long table.
+    The statistics of batch t, per row, have the weight :math:`\gamma_t = (t + d)^{-\alpha}` and the average
+    before them :math:`1 - \gamma_t`; the first batch has the weight 1. Unlike EM over all rows this is not
+    monotone, but one pass over a long table gets far.
 
     Parameters
     ----------
     model
-        Fitted in place, from the parameters that it has.
+        Fitted in place, starting from its parameters.
     batches
         Called once per pass; yields (rows, weights or None). A batch should have many more rows than there
         are components.
     passes
-        How often all batches are visited.
+        The number of passes over all batches.
     exponent
-        α, above 0.5 and at most 1, for which the average converges.
+        α, above 0.5 and at most 1, so that the average converges.
     delay
         d, 0 or more: how slowly the first batches are forgotten.
     deadline
-        A value of ``time.monotonic()`` after which no batch is looked at.
+        A value of ``time.monotonic()`` after which no batch is used.
 
     Returns
     -------
     EMResult
-        Its history holds the mean log-likelihood of each batch before it was learnt from, in nats per row.
+        Its history holds the mean log-likelihood of each batch before its update, in nats per row.
 
     Raises
     ------
     UsageError
-        If the exponent, the delay or the number of passes makes no sense.
+        If the exponent, the delay or the number of passes is out of range.
     DivergedError
         If there are no rows, or the log-likelihood is not finite.
 
@@ -103,7 +103,7 @@ def online_expectation_maximisation(
             seen += weight
             part = part * (1.0 / weight)
             average = part if average is None else average * (1.0 - step) + part * step
-            # A prior counts rows: those of one pass, or those seen where the first is not over.
+            # A prior is weighed against rows: those of a whole pass, or those seen so far in the first one.
             model.update(average * (whole if number else seen))
         whole = seen
     if average is None:

@@ -1,4 +1,4 @@
-"""Whether importance weights can be trusted: the shape of their largest ones."""
+"""Whether importance weights can be trusted: the tail shape of the largest weights."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _FEWEST = 5
 def k_hat(log_weights: Tensor) -> Tensor:
     r"""Return the shape k of a generalised Pareto distribution fitted to the largest weights.
 
-    The weights have finite moments up to 1/k. Below `k_hat_limit` estimates can be trusted; above, they miss
-    rare large weights. Weights that are all equal, as those of an exact posterior are, give minus infinity:
-    there is no tail.
+    The weights have finite moments up to 1/k. Below `k_hat_limit`, estimates can be trusted; above, they miss
+    rare large weights. If all weights are equal, as for an exact posterior, there is no tail, and k is minus
+    infinity.
 
     Parameters
     ----------
     log_weights
-        Shape ``(K, ...)``; plus and minus a constant, which does not matter.
+        Shape ``(K, ...)``, up to an additive constant.
 
     Returns
     -------
     Tensor
-        Shape ``(...)``, float64; NaN with fewer than five weights in the tail, that is fewer than 25 draws.
+        Shape ``(...)``, float64; NaN if the tail has fewer than five weights, that is below 25 draws.
 
     References
     ----------
@@ -49,7 +49,7 @@ def k_hat(log_weights: Tensor) -> Tensor:
 
 
 def k_hat_limit(draws: int) -> float:
-    """Return what `k_hat` has to be below for so many draws to be enough: 0.7, and less for few.
+    """Return the limit below which `k_hat` must be for a number of draws: 0.7, and less for few draws.
 
     Examples
     --------
@@ -60,9 +60,9 @@ def k_hat_limit(draws: int) -> float:
 
 
 def smoothed(log_weights: Tensor) -> Tensor:
-    """Return log-weights whose largest are replaced by the quantiles of the fitted distribution, in order.
+    """Return log-weights with the largest replaced by quantiles of the fitted distribution, in order.
 
-    None grows beyond the largest, and they stay as they are where there is no tail to fit.
+    None exceeds the largest original weight; without a tail to fit, all stay as they are.
 
     Parameters
     ----------
@@ -109,14 +109,14 @@ def _shape(log_weights: Tensor) -> Tensor:
     values = values - values[-1]
     threshold = values[-tail - 1].exp()
     excess = values[-tail:].exp() - threshold
-    # Equal up to rounding, which is that of the log-weights themselves: there is no tail.
+    # All equal up to the rounding of the log-weights themselves: there is no tail.
     if not bool(excess[-1] > rounding):
         return -log_weights.new_tensor(math.inf)
     return _pareto(excess)[0]
 
 
 def _pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
-    """Return shape and scale by Zhang and Stephens's estimate, the shape with a weak prior at 0.5."""
+    """Return shape and scale by the estimate of Zhang and Stephens; the shape has a weak prior at 0.5."""
     count = len(excess)
     points = 30 + int(math.sqrt(count))
     grid = torch.arange(1, points + 1, dtype=excess.dtype, device=excess.device)

@@ -1,4 +1,4 @@
-"""EM from several starts: the likelihood of a mixture has many maxima, and some that mean nothing."""
+"""EM from several starts: the likelihood of a mixture has many maxima, some of them meaningless."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from logpx.inference.em import Batches, EMModel, EMResult, expectation_maximisat
 
 __all__ = ["MixtureModel", "Restarts", "expectation_maximisation_from"]
 
-# Starts are compared on at most so many rows, after so many iterations.
+# Starts are compared on at most this many rows, after this many iterations.
 _ROWS_TO_COMPARE = 20_000
 _ITERATIONS_TO_COMPARE = 30
-# With so few numbers all starts are run to the end.
+# Up to this many numbers (values times components), all starts run to the end.
 _FEW_NUMBERS = 200_000
 _FINALISTS = 2
 
 
 class MixtureModel(EMModel, Protocol):
-    """What restarts need of a model besides EM."""
+    """What restarts need from a model besides EM."""
 
     components: int
 
     def initialise_components(self, x: Tensor, seed: int = 0, start: str | None = None) -> None:
-        """Start EM; different seeds give different starts."""
+        """Set the parameters that EM starts from; different seeds give different starts."""
 
     def collapsed(self, statistics: Any) -> list[str]:
-        """Return what is wrong with components that have shrunk onto a few rows."""
+        """Describe each component that has shrunk onto a few rows."""
 
     def state_dict(self) -> Any:
         """Return the state."""
@@ -42,18 +42,18 @@ class MixtureModel(EMModel, Protocol):
 
 @dataclass
 class Restarts:
-    """What became of several starts.
+    """The result of EM from several starts.
 
     Attributes
     ----------
     result : EMResult
         The run whose parameters the model now has.
     tried : int
-        How many starts there were.
+        The number of starts.
     refused : list of str
-        For each start whose likelihood comes from a component on a few rows: which.
+        For each start with components that collapsed onto a few rows, these components.
     collapsed : list of str
-        The same of the run that was chosen: empty unless every start was refused.
+        The collapsed components of the chosen run: empty unless every start was refused.
     """
 
     result: EMResult
@@ -74,10 +74,10 @@ def expectation_maximisation_from(
     should_stop: Callable[[], bool] = lambda: False,
     **options: Any,
 ) -> Restarts:
-    """Run EM from several starts, and keep the best that has not collapsed onto a few rows.
+    """Run EM from several starts, and keep the best without a component collapsed onto a few rows.
 
-    Few rows: every start runs to convergence. Many rows: the starts are compared after a few iterations on a
-    sample (Biernacki, Celeux and Govaert 2003), and the best two run to convergence on all rows.
+    With few rows, every start runs to convergence. With many, the starts are compared after a few iterations
+    on a sample (Biernacki, Celeux and Govaert 2003), and the best two run to convergence on all rows.
 
     Parameters
     ----------
@@ -86,17 +86,17 @@ def expectation_maximisation_from(
     batches
         As in `expectation_maximisation`.
     start_rows
-        Rows, or a random sample of them, that the starts are found in; shape ``(n, D)``.
+        Rows, or a random sample of them, to find the starts in; shape ``(n, D)``.
     seed
-        The first start; the others have the numbers that follow.
+        Of the first start; the others have the integers that follow.
     restarts
-        How many starts; of one component there is only one.
+        The number of starts; with one component there is only one.
     start
         One of `logpx.latent.STARTS` for all of them; None takes each in turn.
     should_stop
-        Asked between runs; true ends with the best so far.
+        Called between runs; returning true ends with the best so far.
     **options
-        Those of `expectation_maximisation`.
+        Options of `expectation_maximisation`.
     """
     tried = 1 if model.components == 1 else max(1, restarts)
     small = start_rows.numel() * model.components <= _FEW_NUMBERS

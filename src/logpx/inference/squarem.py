@@ -1,4 +1,4 @@
-"""Extrapolation of a fixed-point iteration, with a way back."""
+"""Extrapolation of a fixed-point iteration that can be undone."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class Extrapolation:
     """Squared extrapolation of EM (SQUAREM, scheme S3).
 
     From three successive parameter vectors it jumps along their first and second differences. Parameters of
-    logpx models are free of constraints, so that every jump lands on a model.
+    logpx models are unconstrained, so every jump gives a valid model.
 
     Parameters
     ----------
     model
-        A torch module whose parameters are the state of the iteration. If it has a method ``feasible``, there
-        is no jump to where that is false: beyond a limit of the M-step the likelihood may be higher.
+        A torch module whose parameters are the state of the iteration. If it has a method ``feasible``, jumps
+        to where that returns false are undone: beyond a limit of the M-step the likelihood may be higher.
 
     Attributes
     ----------
     pending : bool
-        Whether the parameters are those of a jump that has not been judged.
+        Whether the parameters come from a jump that has not been judged yet.
     resting : bool
-        Whether to make no jump for now.
+        Whether to make no jumps for now.
 
     References
     ----------
@@ -44,7 +44,7 @@ class Extrapolation:
         self.pending = self.resting = False
 
     def step(self) -> None:
-        """Note the parameters after an M-step; after the second one, jump."""
+        """Record the parameters after an M-step; after the second one, jump."""
         self._points = [self._now()] if self.resting else [*self._points, self._now()]
         if len(self._points) < 3:
             return
@@ -65,7 +65,7 @@ class Extrapolation:
         self._longest = max(self._longest, 4.0)
 
     def judge(self, worse: bool) -> None:
-        """Keep the jump and allow longer ones, or take it back and allow only shorter ones."""
+        """Keep the jump and allow longer ones, or undo it and allow only shorter ones."""
         self.pending = False
         if worse:
             self._put(self._points[-1])

@@ -18,7 +18,7 @@ class BayesFactor:
     Attributes
     ----------
     log_factor : float
-        The difference of log-evidences, in nats: above 0 the first explains them better.
+        The difference of the log-evidences, in nats: above 0 the first model explains the data better.
     error : float
         Its standard error.
     trusted : bool
@@ -30,10 +30,10 @@ class BayesFactor:
     trusted: bool
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Return the result in words."""
         side = "first" if self.log_factor > 0.0 else "second"
         if not self.trusted:
-            verdict = "do not trust: one of the two posteriors is not to be trusted"
+            verdict = "do not trust: one of the two posteriors cannot be trusted"
         elif abs(self.log_factor) < 2.0 * self.error:
             verdict = "undecided within twice the error"
         else:
@@ -42,9 +42,9 @@ class BayesFactor:
 
 
 def compare(first: Posterior, second: Posterior) -> BayesFactor:
-    """Return the log of the Bayes factor of two models of the same data.
+    """Return the log Bayes factor of two models of the same data.
 
-    Both log-densities must be complete: priors that integrate to 1, and the likelihood with its constants.
+    Both log-densities must be complete: the priors integrate to 1, and the likelihoods keep their constants.
 
     Examples
     --------

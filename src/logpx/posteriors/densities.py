@@ -1,4 +1,4 @@
-"""Log-densities to try methods on: each a `Problem`, with what is known about it."""
+"""Log-densities to try methods on, each a `Problem` with its log-evidence where that is known."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Problem:
     Attributes
     ----------
     log_density : callable
-        Of many points.
+        The function, which takes many points.
     dim : int or None
-        The number of dimensions, of a function of a vector.
+        The number of dimensions, if it is a function of a vector.
     parameters : mapping or None
-        Names and constraints, of a function of a dictionary.
+        Names and constraints, if it is a function of a dictionary.
     log_evidence : float or None
         The log of its integral in nats, where it is known.
     """
@@ -55,14 +55,14 @@ class Problem:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `posterior` takes."""
+        """The arguments of `posterior`."""
         if self.parameters is None:
             return {"log_density": self.log_density, "dim": self.dim}
         return {"log_density": self.log_density, "parameters": self.parameters}
 
 
 def funnel(dim: int = 10, scale: float = 3.0) -> Problem:
-    """Return Neal's funnel: v ~ N(0, scale²), and all else N(0, exp(v)); it integrates to 1.
+    """Return Neal's funnel: v ~ N(0, scale²), all others ~ N(0, exp(v)); it integrates to 1.
 
     References
     ----------
@@ -99,7 +99,7 @@ def banana(bend: float = 1.0, width: float = 0.5) -> Problem:
 
 
 def separated_modes(dim: int = 2, distance: float = 8.0, share: float = 0.3) -> Problem:
-    """Return two standard normal distributions that far apart, the first with the share given.
+    """Return two standard normal distributions at a distance; `share` is the weight of the first.
 
     Examples
     --------
@@ -118,13 +118,13 @@ def separated_modes(dim: int = 2, distance: float = 8.0, share: float = 0.3) -> 
 
 
 def eight_schools(centred: bool = False) -> Problem:
-    """Return the effects of coaching in eight schools, which share a mean and a spread.
+    """Return the effects of coaching in eight schools, with a common mean and spread.
 
     Parameters
     ----------
     centred
-        Whether the effects themselves are the parameters, with a funnel where the spread is small; otherwise
-        they are mean + spread × raw.
+        Whether the parameters are the effects themselves, with a funnel where the spread is small; otherwise
+        the effects are mean + spread × raw.
 
     References
     ----------
@@ -154,14 +154,14 @@ def eight_schools(centred: bool = False) -> Problem:
 
 
 def logistic_regression(x: Tensor, y: Tensor, scale: float = 2.5) -> Problem:
-    """Return the coefficients of a logistic regression with normal priors; x brings its own column of ones.
+    """Return the coefficients of a logistic regression with normal priors; x contains any column of ones.
 
     Parameters
     ----------
     x, y
-        Shape ``(n, d)``, and truth values ``(n,)``.
+        Features, shape ``(n, d)``, and labels 0 or 1, shape ``(n,)``.
     scale
-        The deviation of the prior.
+        The standard deviation of the prior.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def garch(y: Tensor, first: float = 1.0) -> Problem:
     y
         Returns, shape ``(T,)``.
     first
-        The deviation s₁.
+        The initial standard deviation s₁.
 
     References
     ----------
@@ -207,7 +207,7 @@ def garch(y: Tensor, first: float = 1.0) -> Problem:
 
     def log_density(theta: Mapping[str, Tensor]) -> Tensor:
         mean, level, shock = theta["mean"], theta["level"], theta["shock"]
-        # What is left of 1 after the shock is shared: uniform on the triangle.
+        # `remaining` is a share of 1 − shock: uniform on the triangle.
         persistence = theta["remaining"] * (1.0 - shock)
         off = series - mean[:, None]
         variances = [torch.full_like(mean, first * first)]
@@ -222,7 +222,7 @@ def garch(y: Tensor, first: float = 1.0) -> Problem:
 
 
 def gaussian_process_regression(x: Tensor, y: Tensor) -> Problem:
-    """Return length, amplitude and noise of a Gaussian process, the function itself integrated out.
+    """Return length, amplitude and noise of a Gaussian process, with the function integrated out.
 
     Parameters
     ----------
@@ -259,14 +259,14 @@ def gaussian_process_regression(x: Tensor, y: Tensor) -> Problem:
 def lattice_field(side: int = 4, mass: float = -4.0, coupling: float = 8.0) -> Problem:
     r"""Return a scalar field with the action :math:`\sum (\nabla \phi)^2 + m \phi^2 + \lambda \phi^4`.
 
-    It lives on a square lattice with periodic edges.
+    It lives on a square lattice with periodic boundaries.
 
     Parameters
     ----------
     side
         Sites along an edge.
     mass, coupling
-        m and λ, in units of the lattice; with m below 0 the field has two signs.
+        m and λ, in lattice units; with m below 0 the field takes two signs.
 
     References
     ----------
@@ -290,6 +290,6 @@ def lattice_field(side: int = 4, mass: float = -4.0, coupling: float = 8.0) -> P
 
 
 def _normal(off: Tensor, scale: float | Tensor = 1.0) -> Tensor:
-    """Return the log-density of a normal distribution with the mean 0."""
+    """Return the log-density of a normal distribution with mean 0."""
     log_scale = scale.log() if isinstance(scale, Tensor) else math.log(scale)
     return -0.5 * (off / scale).square() - log_scale - 0.5 * _LOG_TWO_PI

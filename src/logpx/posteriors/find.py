@@ -1,4 +1,4 @@
-"""From a log-density to a posterior: the front of the room."""
+"""From a log-density to its posterior or its mode."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Mode:
     Attributes
     ----------
     point : Tensor or dict of Tensor
-        Shape ``(dim,)``; of named parameters each of its own shape.
+        Shape ``(dim,)``; for named parameters, one tensor each.
     log_density : float
         The log-density there, in nats.
     jacobian : bool
-        Whether the density is that of the unconstrained vector (with the log abs(det) of the map), or that of
-        the parameters in their own units.
+        Whether the density is that of the unconstrained vector (with the log abs(det) of the map) rather than
+        that of the parameters in their own units.
     converged : bool
-        Whether the slope has vanished.
+        Whether the gradient vanished.
     """
 
     point: Any
@@ -59,22 +59,22 @@ def find_mode(
     seed: int = 0,
     vectorised: bool | None = None,
 ) -> Mode:
-    """Return the maximum a posteriori estimate: the highest point from several starts.
+    """Return the maximum a posteriori estimate: the highest point found from several starts.
 
-    It depends on the units: the mode of a density of σ is not the exponential of that of log σ.
+    It depends on the units: the mode of the density of σ is not the exponential of that of log σ.
 
     Parameters
     ----------
     log_density, dim, parameters, seed, vectorised
-        As of `posterior`.
+        As in `posterior`.
     jacobian
-        False for the mode of the density of the parameters as they are given; True for that of the density of
-        the unconstrained vector, around which Laplace's method expands.
+        False for the mode of the density of the parameters in their own units; True for that of the
+        unconstrained vector, around which Laplace's method expands.
 
     Raises
     ------
     DivergedError
-        If the log-density rises without end, or is not a number; the point is named.
+        If the log-density rises without end, or is NaN; the point is named.
 
     Examples
     --------
@@ -153,37 +153,37 @@ def posterior(
     Parameters
     ----------
     log_density
-        A differentiable function in torch: of points ``(n, dim)``, or of a dictionary of parameters
-        ``(n, *shape)``, returning ``(n,)``, in nats; or the same for one point. It is called with float64.
-        Of many rows of data, a `FactorisedJoint`.
+        A differentiable function in torch, of points ``(n, dim)`` or of a dictionary of parameters
+        ``(n, *shape)``, which returns ``(n,)`` in nats; or the same for one point. It is called with float64.
+        For many rows of data, a `FactorisedJoint`.
     dim
-        The number of dimensions, of a function of a vector.
+        The number of dimensions, if it is a function of a vector.
     method
-        A name of `logpx.posteriors.METHODS`, or a `PosteriorMethod` with options of its own; ``auto`` goes
-        from cheap to rich until the result can be trusted. ``map`` gives the mode alone, as `find_mode` does.
+        A name in `logpx.posteriors.METHODS`, or a `PosteriorMethod` with its own options; ``auto`` goes from
+        cheap to rich until the result can be trusted. ``map`` gives only the mode, as `find_mode` does.
     parameters
-        Names and constraints, of a function of a dictionary.
+        Names and constraints, if it is a function of a dictionary.
     seed
         Of everything random.
     draws
-        How many draws the diagnosis weighs; up to sixteen times as many where a good fit needs them.
+        How many draws the diagnosis weights; up to sixteen times as many where a good fit needs them.
     max_time
         The most seconds of a fit by gradient descent.
     vectorised
-        Whether the function takes many points; None finds out.
+        Whether the function takes many points; None finds out by trying.
 
     Returns
     -------
     Posterior or Mode
-        With ``sample``, ``log_prob``, ``log_evidence``, ``k_hat``, ``ess``, ``verdict``, ``summary``; of
-        ``map`` the mode.
+        With ``sample``, ``log_prob``, ``log_evidence``, ``k_hat``, ``ess``, ``verdict``, ``summary``; for
+        ``map``, the mode.
 
     Raises
     ------
     UsageError
         If the function does not return one number per point, with a gradient; the point is named.
     DivergedError
-        If the log-density rises without end, does not fall in a direction, or is not finite where it has to
+        If the log-density rises without end, does not fall in some direction, or is not finite where it must
         be; the point is named.
 
     Examples
@@ -197,7 +197,7 @@ def posterior(
     target = _target(log_density, dim, parameters, vectorised)
     methods = _methods(method)
     began = time.monotonic()
-    # Where are its modes, and is there an integral at all?
+    # Where are its modes, and is its integral finite at all?
     paths = multi_path_pathfinder(target, seed)
     check_proper(target, paths[0].point)
     modes = [path.point for path in paths if path.converged]
@@ -211,12 +211,12 @@ def posterior(
             found = Posterior(
                 each.name, approximation, target, seed=seed + 1, draws=draws, modes=modes, seconds=seconds
             )
-            # Its draws are weighed here.
+            # The draws are weighted here.
             trust = found.diagnosis.trust
         except DivergedError as failure:
             error = failure
             continue
-        # One that is to be trusted goes before one of a lower k-hat that is not.
+        # A result that can be trusted beats one with a lower k-hat that cannot.
         if trust is not Trust.DO_NOT:
             return found
         if best is None or found.k_hat < best.k_hat:

@@ -1,4 +1,4 @@
-"""A posterior that has been found: draws, density, evidence, and how far to trust them."""
+"""The approximate posterior: its draws, density and evidence, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from logpx.posteriors.target.target import Target
 __all__ = ["Posterior"]
 
 _POLISHED = ", polished"
-# Above it log-evidences were too low by a tenth of a nat and more, at funnels and where splines end.
+# Above it, log-evidences were too low by a tenth of a nat or more, for funnels and where splines end.
 _SHARE_THAT_LEAVES = 0.02
 
 
@@ -38,34 +38,34 @@ class Posterior:
     Parameters
     ----------
     method
-        How it was found.
+        The name of the method.
     approximation
-        What the method has found.
+        The method's result.
     target
         The log-density.
     seed
-        Of the draws that are weighed.
+        Of the weighted draws.
     draws
-        How many these are; up to sixteen times as many where a good fit needs them.
+        How many draws to weight; up to sixteen times as many where a good fit needs them.
     modes
-        Modes that were met with, each of shape ``(d,)``.
+        The modes found, each of shape ``(d,)``.
     seconds
-        How long it took.
+        How long the method took.
 
     Attributes
     ----------
     method : str
-        How it was found.
+        The name of the method.
     distribution : Distribution
-        q of the unconstrained vector.
+        q over the unconstrained vector.
     target : Target
         The log-density of that vector.
     steps : int
-        Training steps, or 0.
+        Training steps; 0 without training.
     seconds : float
-        How long it took.
+        How long the method took.
     gradient_evaluations : int
-        At how many points the gradient of the log-density was computed to find it.
+        At how many points the method computed the gradient of the log-density.
     """
 
     def __init__(
@@ -86,27 +86,27 @@ class Posterior:
 
     @cached_property
     def weighted(self) -> Weighted:
-        """Draws from q with their importance weights; drawn when they are first asked for, and kept.
+        """Draws from q with their importance weights; computed on first use, and kept.
 
         Raises
         ------
         UsageError
-            If the log-density of many draws is not a number; a point is named.
+            If the log-density is NaN at many draws; a point is named.
         DivergedError
-            If that of a draw is plus infinity; the point is named.
+            If it is plus infinity at a draw; the point is named.
         """
         return weigh_enough(self.distribution, self.target, self._count, self._seed)
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """All numbers about its quality, by `weighted` draws and where they go along a Markov chain."""
+        """All numbers about its quality, from `weighted` draws and where a Markov chain takes them."""
         found = diagnose(self.weighted)
         missed = self._approximation.missed or self._missed(found)
         return found if missed is None else diagnose(self.weighted, missed)
 
     @property
     def k_hat(self) -> float:
-        """The shape of the tail of the importance weights: below 0.7 they can be trusted."""
+        """The tail shape of the importance weights: below 0.7 they can be trusted."""
         return self.diagnosis.k_hat
 
     @property
@@ -121,12 +121,12 @@ class Posterior:
 
     @property
     def elbo(self) -> float:
-        """A lower bound of the same, in nats: of q, or of what it was before its tails were made heavier."""
+        """A lower bound of the log-evidence, in nats, from q or from the fit before heavier tails."""
         return max(self.diagnosis.elbo, self._approximation.bound)
 
     @property
     def verdict(self) -> str:
-        """Whether to trust it, in a sentence."""
+        """Whether to trust it, in one sentence."""
         return self.diagnosis.verdict
 
     def sample(self, n: int, seed: int = 0, resampled: bool = False) -> Any:
@@ -139,23 +139,23 @@ class Posterior:
         seed
             Of the draws.
         resampled
-            Whether draws are taken from a pool by their Pareto-smoothed importance weights, which is right
-            wherever k-hat is good; the pool is as large as the diagnosis.
+            Whether to resample the draws of the diagnosis by their Pareto-smoothed importance weights, which
+            is right wherever k-hat is good.
 
         Returns
         -------
         Tensor or dict of Tensor
-            Shape ``(n, dim)``; of named parameters each of shape ``(n, *shape)``. Float64.
+            Shape ``(n, dim)``; for named parameters, each of shape ``(n, *shape)``. Float64.
         """
         return self.target.natural(self._draws(checked_count(n), seed, resampled))
 
     def log_prob(self, theta: Any) -> Tensor:
-        """Return log q in nats, shape ``(n,)``: per unit of the parameters in their own units.
+        """Return log q in nats, shape ``(n,)``, as a density of the parameters in their own units.
 
         Parameters
         ----------
         theta
-            What `sample` returns.
+            Points in the form that `sample` returns.
         """
         parameters = self.target.parameters
         with torch.no_grad():
@@ -171,12 +171,12 @@ class Posterior:
     def upper_bound(self, draws: Any) -> tuple[float, float]:
         """Return an upper bound of the log-evidence from exact draws, and its standard error.
 
-        E_p[log p̃ − log q] ≥ log Z: draws from MCMC serve, as far as they are exact.
+        E_p[log p̃ − log q] ≥ log Z. Draws from MCMC will do, as far as they are exact.
 
         Parameters
         ----------
         draws
-            In the form that `sample` returns.
+            Draws in the form that `sample` returns.
         """
         u = self.target.unconstrained(draws)
         with torch.no_grad():
@@ -184,7 +184,7 @@ class Posterior:
         return float(values.mean()), float(values.std()) / math.sqrt(len(values))
 
     def metropolis(self, n: int, seed: int = 0) -> tuple[Any, float]:
-        """Return draws of a Markov chain that proposes from q: exact in the limit, and the acceptance rate.
+        """Return draws of a Markov chain that proposes from q, exact in the limit, and its acceptance rate.
 
         Parameters
         ----------
@@ -211,16 +211,16 @@ class Posterior:
     def polished(
         self, draws: Any, seed: int = 0, max_time: float | None = 60.0, max_steps: int | None = None
     ) -> Posterior:
-        """Return an approximation fitted further, by maximum likelihood of draws from the posterior.
+        """Return an approximation fitted further by maximum likelihood, to draws from the posterior.
 
-        Draws show what q misses, which its own draws cannot. A fifth of them is held out to stop on; where
-        the fit makes these no likelier, this posterior itself is returned. The draws of `metropolis` serve:
-        of the proposals of what they have polished, more are accepted.
+        Such draws show what q misses; its own draws cannot. A fifth of them is held out for stopping; if the
+        fit makes these no likelier, this posterior itself is returned. The draws of `metropolis` will do: the
+        polished posterior has a higher acceptance rate.
 
         Parameters
         ----------
         draws
-            In the form that `sample` returns: exact ones, or of MCMC.
+            Draws in the form that `sample` returns, exact or from MCMC.
         seed
             Of the fit, and of the new diagnosis.
         max_time
@@ -262,17 +262,17 @@ class Posterior:
         )
 
     def divergences(self, draws: Any) -> Divergences:
-        """Return the KL divergences from draws of the posterior in both directions, each with its error.
+        """Estimate the KL divergences in both directions from draws of the posterior, each with its error.
 
         Parameters
         ----------
         draws
-            In the form that `sample` returns, at least 20: exact ones, or of MCMC, in the order of the chain.
+            At least 20 draws in the form that `sample` returns, exact or from MCMC in the order of the chain.
 
         Raises
         ------
         UsageError
-            If draws have the wrong shape, are too few, or have no density.
+            If draws have the wrong shape, are too few, or their log-density is not finite.
 
         Examples
         --------
@@ -285,12 +285,12 @@ class Posterior:
         return compare_with_draws(self.distribution, self.target, self.weighted.log_weights, u)
 
     def summary(self, resampled: bool = True) -> Summary:
-        """Return mean, standard deviation, quantiles and Monte Carlo standard error of every parameter.
+        """Return mean, standard deviation, quantiles and Monte Carlo standard error of each parameter.
 
         Parameters
         ----------
         resampled
-            Whether draws are weighted by importance, as they should be wherever k-hat is good.
+            Whether to use importance weights, as is right wherever k-hat is good.
         """
         count = len(self.weighted.u)
         weights = self.weighted.smoothed if resampled else torch.full((count,), 1.0 / count).double()
@@ -316,7 +316,7 @@ class Posterior:
         return arviz.from_dict(chains)
 
     def __repr__(self) -> str:
-        """Say what it is and whether to trust it."""
+        """Show what it is and whether to trust it."""
         found = self.diagnosis
         return (
             f"Posterior by {self.method}: log evidence {found.log_evidence:.3f} ± "
@@ -332,7 +332,7 @@ class Posterior:
             return self.weighted.u[chosen]
 
     def _missed(self, found: Diagnosis) -> str | None:
-        """Return what q leaves out, in words: a mode, or where draws go when they wander."""
+        """Return what q leaves out, in words: a mode, or places to which a Markov chain takes its draws."""
         parts = (self.weighted, self.distribution, self.target)
         mode = missed_mode(*parts, self._modes, found.log_evidence)
         if mode is not None:
@@ -342,4 +342,4 @@ class Posterior:
         share = share_that_leaves(*parts, self._seed)
         if share < _SHARE_THAT_LEAVES:
             return None
-        return f"{share:.0%} of its draws, when they wander, end where it has next to none"
+        return f"a Markov chain takes {share:.0%} of its draws to where it has almost none"

@@ -1,4 +1,4 @@
-"""The moving average of the weights along the training path, which generalises better than its last point."""
+"""The moving average of the weights during training, which generalises better than the last weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Snapshot", "WeightAverage"]
 
 
 class Snapshot:
-    """A copy of tensors that can be put back.
+    """A copy of tensors that can be restored.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ class Snapshot:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the tensors as they are now."""
+        """Copy the present values of the tensors."""
         for copy, live in zip(self._copies, self._live, strict=True):
             copy.copy_(live)
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Put the copied values back."""
+        """Restore the copied values."""
         for copy, live in zip(self._copies, self._live, strict=True):
             live.copy_(copy)
 
@@ -49,7 +49,7 @@ class Snapshot:
 class WeightAverage:
     r"""Exponential moving average of parameters.
 
-    :math:`\bar\theta \leftarrow \beta \bar\theta + (1-\beta) \theta` after every step. In the beginning
+    :math:`\bar\theta \leftarrow \beta \bar\theta + (1-\beta) \theta` after every step. At first
     :math:`\beta` is smaller, (1 + t) / (10 + t), so that the start is soon forgotten.
 
     Parameters
@@ -85,14 +85,14 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move the average towards the parameters as they are now."""
+        """Move the average towards the present parameters."""
         self._steps += 1
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
         torch._foreach_lerp_(self.values, tuple(self._live), 1.0 - decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the model have the averaged parameters for a while."""
+        """Give the model the averaged parameters within the context."""
         raw = Snapshot(self._live)
         with torch.no_grad():
             for live, value in zip(self._live, self.values, strict=True):

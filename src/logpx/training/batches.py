@@ -23,7 +23,7 @@ class Batch:
     x
         Shape ``(n, *event_shape)``.
     rows
-        The rows' numbers in the data, counted from 0; shape ``(n,)``.
+        The rows' indices in the data, counted from 0; shape ``(n,)``.
     context
         Shape ``(n, context_features)``, or None.
     weights
@@ -47,7 +47,7 @@ class Batch:
         return self._each(lambda t: t[start:stop])
 
     def where(self, keep: Tensor) -> Batch:
-        """Return the rows for which a boolean of shape ``(n,)`` holds, in order."""
+        """Return the rows at which a boolean mask of shape ``(n,)`` is true, in order."""
         return self if bool(keep.all()) else self.take(keep.nonzero().flatten())
 
     def to(self, device: torch.device) -> Batch:
@@ -65,7 +65,7 @@ class Batch:
 
     @staticmethod
     def concatenate(parts: Sequence[Batch]) -> Batch:
-        """Return the rows of all parts, which have the same fields, one after another."""
+        """Return the rows of all parts, one after another; all parts must have the same fields."""
         if len(parts) == 1:
             return parts[0]
         first = parts[0]
@@ -78,7 +78,7 @@ class Batch:
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """Return a generator that is a pure function of seed and epoch, and leaves torch's own alone.
+    """Return a generator that depends only on seed and epoch, and leaves torch's global one alone.
 
     Examples
     --------
@@ -90,14 +90,14 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
 
 
 class Rows(ABC):
-    """Rows that can be visited again and again: shuffled for training, or in order.
+    """Rows that can be visited repeatedly: shuffled for training, or in order.
 
     Attributes
     ----------
     count : int
         The number of rows.
     resident : bool
-        Whether another visit costs no reading.
+        Whether the rows are in memory, so that another visit needs no reading.
     """
 
     count: int
@@ -105,9 +105,9 @@ class Rows(ABC):
 
     @abstractmethod
     def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        """Yield batches of one epoch, in an order that depends on seed and epoch alone.
+        """Yield batches of one epoch, in an order that depends only on seed and epoch.
 
-        All have `size` rows, or all rows if there are fewer; what is left over at the end is dropped.
+        Each has `size` rows, or all rows if there are fewer; an incomplete batch at the end is dropped.
         """
 
     @abstractmethod
@@ -116,12 +116,12 @@ class Rows(ABC):
 
 
 class MemoryRows(Rows):
-    """Rows that lie in memory, on the device on which they are used.
+    """Rows in memory, on the device where they are used.
 
     Parameters
     ----------
     batch
-        All of them.
+        All rows.
 
     Examples
     --------
@@ -139,13 +139,13 @@ class MemoryRows(Rows):
         self.count = len(batch)
 
     def shuffled(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
-        """Yield batches gathered in the order of a permutation of all rows."""
+        """Yield batches in the order of a random permutation of all rows."""
         size = min(size, self.count)
         order = torch.randperm(self.count, generator=epoch_generator(seed, epoch)).to(self.batch.x.device)
         for start in range(0, self.count - size + 1, size):
             yield self.batch.take(order[start : start + size])
 
     def blocks(self, size: int) -> Iterator[Batch]:
-        """Yield slices, without a copy."""
+        """Yield slices without copying."""
         for start in range(0, self.count, size):
             yield self.batch.slice(start, start + size)

@@ -1,4 +1,4 @@
-"""Which layer of a model first returns a number that is not finite."""
+"""The layer of a model that first returns a non-finite number."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["broken_layer"]
 
 
 def broken_layer(model: nn.Module, call: Callable[[], object]) -> str | None:
-    """Return name and class of the first layer that turns finite numbers into others; None if none does.
+    """Return name and class of the first layer that maps finite to non-finite numbers, or None.
 
     Parameters
     ----------
     model
         The model.
     call
-        Runs it.
+        Runs the model.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From arrays and frames to checked tensors: what cannot be modelled is refused with its row and column."""
+"""From arrays and frames to checked tensors; errors name the row and column that cannot be modelled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMPY_OF = {torch.float64: np.dtype(np.float64)}
 
 
 def is_table(data: object) -> bool:
-    """Tell whether an object is rows by itself (tensor, array, frame, nested list), not a stream of batches.
+    """Return whether an object holds rows itself (tensor, array, frame, nested list) or is a stream.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def _frame(data: Any) -> Any:
 
 
 def column_names(data: Any) -> list[str] | None:
-    """Return the names of a frame's columns, or None where there are none.
+    """Return the column names of a frame, or None for other data.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def _columns_of(frame: nw.DataFrame[Any]) -> tuple[NDArray[Any], list[str]]:
     for column, name in zip(frame.iter_columns(), frame.columns, strict=True):
         if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
             raise DataError(
-                f"numbers were expected, and the column holds {column.dtype}",
+                f"the column holds {column.dtype}, where numbers were expected",
                 column=name,
                 fix="leave the column out, or fit a table: logpx.tables knows kinds of columns",
             )
@@ -86,7 +86,7 @@ def _array_of(data: Any, what: str) -> tuple[NDArray[Any] | Tensor, list[str] | 
         values, names = _columns_of(frame.to_frame())
         return values[:, 0], names
     if isinstance(data, np.ma.MaskedArray):
-        # What is masked is missing, whatever number stands there.
+        # Masked cells are missing, whatever number they hold.
         data = np.ma.filled(data.astype(np.float64), np.nan)
     try:
         array = np.asarray(data)
@@ -124,20 +124,20 @@ def as_rows(
     data
         A tensor, an array, a pandas, Polars or Arrow frame, or a nested list.
     event_shape
-        What one row must look like. For one feature, data without a column dimension will do.
+        The shape of one row. For one feature, data without a column dimension will do.
     dtype
-        A floating dtype; the conversion is made once, here.
+        A floating dtype; this is the only conversion.
     what
-        How messages call the data.
+        The name of the data in messages.
     start
-        The number of the first row, counted from 0, where the data are a part of something longer.
+        The index of the first row, counted from 0, if the data are a part of something longer.
     missing
-        Whether cells may be missing, that is NaN.
+        Whether cells may be missing (NaN).
 
     Raises
     ------
     DataError
-        If there are no numbers, the wrong number of columns or dimensions, or a value that is not finite.
+        If the data are not numbers, have the wrong number of columns or dimensions, or are not finite.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def as_rows(
             fix="build the model for these data, or select the columns that it was built for",
         )
     rows = _to_dtype(values, dtype)
-    # The sum is finite only if every value is, and needs no temporary; that it overflowed is ruled out next.
+    # The sum needs no temporary and is finite only if every value is; the mask rules out mere overflow.
     if not math.isfinite(rows.sum().item()):
         bad = torch.isinf(rows) if missing else ~torch.isfinite(rows)
         if bool(bad.any()):
@@ -202,7 +202,7 @@ def as_weights(weights: Any, rows: int, dtype: torch.dtype, start: int = 0) -> T
     Raises
     ------
     DataError
-        Naming the first row whose weight is not.
+        If a weight is not; the first such row is named.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The device to compute on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["usable_device"]
 
 
 def usable_device(name: str | torch.device) -> torch.device:
-    """Return the device of a name, after trying it.
+    """Return the device with a name after checking that it can be used.
 
     Raises
     ------
     UsageError
-        If there is no such device here.
+        If it cannot.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def usable_device(name: str | torch.device) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device).item()  # "meta" makes tensors, and has no numbers
+        torch.zeros(1, device=device).item()  # the device "meta" makes tensors without values
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(

@@ -21,7 +21,7 @@ EVALUATION_ROWS = 4096
 
 @dataclass(frozen=True)
 class Score:
-    """A mean over rows in nats.
+    """A mean log-likelihood over rows, in nats.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class Score:
     error
         Its standard error; infinite for a single row.
     bad_row
-        The number, counted from 0, of the first row whose log-likelihood is not finite; None if all are.
+        The index, counted from 0, of the first row whose log-likelihood is not finite; None if all are.
     bad_layer
-        The layer of the model that first returned a number that is not finite for that row, if one did.
+        The layer of the model that first returned a non-finite number for that row, if any.
     """
 
     mean: float

@@ -56,74 +56,75 @@ def fit(
     device: torch.device | str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> FitResult:
-    """Fit a model in place by maximum likelihood, with the procedure that is its own.
+    """Fit a model in place by maximum likelihood, with its own procedure.
 
     Normal distributions are fitted in closed form, mixtures of them by EM, everything else by gradient
     descent: AdamW with a warm-up and a cosine decay, clipped gradients, averaged weights, and early stopping
-    on rows that are set aside. Without any option, the choices depend on the number of rows.
+    on rows that are set aside. Defaults depend on the number of rows.
 
     Parameters
     ----------
     model
-        Its weights are the start. It is left in evaluation mode, at its best state.
+        The model; the fit starts from its weights, and leaves it in evaluation mode, at its best state.
     data
         A tensor, a NumPy array, a pandas, Polars or Arrow frame of numeric columns; or a stream: an object
-        that can be iterated over again and again, and yields batches of those kinds, or (batch, context) or
+        that can be iterated over repeatedly, and yields batches of those types, or (batch, context) or
         (batch, context, weights) tuples. A stream is read once before training and once per epoch, and may be
         larger than memory.
     validation
-        Rows to stop on, in any of these forms, kept in memory. By default a part of the data is set aside.
+        Rows for early stopping, in any of these forms, kept in memory. By default a part of the data is set
+        aside.
     context
         Shape ``(n, context_features)``, for a conditional model and data in memory.
     weights
         Shape ``(n,)``, at least 0: a row of weight 2 counts like two rows. For data in memory.
     prior
-        Of the model's parameters, for maximum a posteriori: a function from the model to the log-density of
-        its parameters in nats, with a gradient; it counts once for all rows. Of a `GaussianMixture` also a
-        `logpx.latent.ConjugatePrior`, with which EM stays EM. Models with a procedure of their own are fitted
-        by maximum likelihood first. Reported likelihoods are without the prior.
+        A prior of the model's parameters, for a maximum a posteriori fit: a function from the model to the
+        log-density of its parameters in nats, with a gradient; it counts once for all rows. A
+        `GaussianMixture` also takes a `logpx.latent.ConjugatePrior`, which keeps the fit within EM. Models
+        with their own procedure are first fitted by maximum likelihood. Reported likelihoods exclude the
+        prior.
     validation_context
         The context of `validation`.
     validation_fraction
-        The fraction of rows to set aside, by a hash of the row's number, at most 50,000 rows. By default a
-        tenth, more of small data, none of fewer than ten rows or where the procedure stops by itself. 0
-        trains on all.
+        The fraction of rows to set aside, chosen by a hash of the row's index; at most 50,000 rows. By
+        default a tenth, more of small data, none of fewer than ten rows or if the procedure needs no early
+        stopping. 0 trains on all rows.
     batch_size
         Rows per step.
     learning_rate
-        The highest one.
+        The highest learning rate.
     weight_decay
         Of AdamW; biases and scales are never decayed.
     gradient_clip
-        The longest gradient norm; None for no clipping.
+        The largest gradient norm; None for no clipping.
     max_epochs, max_steps
         The planned length, over which the learning rate falls to 0. For EM an epoch is an iteration.
     max_time
-        The most seconds to take; the learning rate falls to 0 towards it. It shortens training, and never
-        lengthens it.
+        The most seconds; the learning rate falls to 0 by then. The limit only ever shortens training.
     patience
-        How many evaluations without a better validation likelihood end the training. There is about one per
-        epoch: at least 25 and at most 500 steps lie between two.
+        How many evaluations without a better validation likelihood end training. There is about one per
+        epoch, with at least 25 and at most 500 steps in between.
     noise
-        How much normal noise is added to training rows at first, relative to a column's spread; it falls to
-        0. By default only small data get any: up to 0.25 for the smallest.
+        The initial level of normal noise on training rows, relative to a column's spread; it falls to 0. By
+        default only small data get noise, up to 0.25 for the smallest.
     restarts
-        How many starts EM makes, 6 by default; the best that does not end on a few rows is kept.
+        The number of starts of EM, 6 by default; the best that has not collapsed onto a few rows is kept.
     start
-        Of mixtures: one of `logpx.latent.STARTS` for every start of EM; by default each in turn.
+        For mixtures, one of `logpx.latent.STARTS` for all starts of EM; by default each in turn.
     tolerance
         When EM ends; see `logpx.inference.expectation_maximisation`.
     seed
         Of the division of the rows and their order. The same seed gives the same weights, bit for bit, on one
-        CPU with the same number of threads (unless `max_time` cut in). Torch's global generator is left as it
-        was.
+        CPU with the same number of threads (unless `max_time` ended training). Torch's global generator is
+        left unchanged.
     progress
         None: a bar if stderr is a terminal. True: a bar there, plain lines elsewhere. False: nothing. A
-        function: called with every `HistoryRecord`.
+        function: called with each `HistoryRecord`.
     device
-        Where to compute, and where the model is left; by default where it is.
+        Where to compute, and where the model is left; by default where it already is.
     should_stop
-        Asked before each step; true ends the training in an orderly way.
+        Called before each step; returning true ends training in an orderly way.
 
     Returns
     -------
@@ -136,7 +137,7 @@ def fit(
         If a value is not finite, a column never varies, there are too few rows, or their shape is wrong; with
         row (counted from 1) and column.
     DivergedError
-        If training does not stay finite, after three roll-backs to a good state.
+        If training does not stay finite even after three roll-backs to a good state.
     UsageError
         If arguments do not go together.
 
@@ -156,7 +157,7 @@ def fit(
     if not isinstance(model, Distribution):
         raise UsageError(
             f"the model is a {type(model).__name__}, where a distribution was expected",
-            fix="pass a model of logpx, or one of your own that inherits logpx.distributions.Distribution",
+            fix="pass a model of logpx, or your own subclass of logpx.distributions.Distribution",
         )
     options = TrainingOptions(
         batch_size=batch_size,
@@ -175,7 +176,7 @@ def fit(
     procedure = procedure_for(model)
     if not procedure.climbs_from_starts and (restarts, start, tolerance) != (None, None, None):
         raise UsageError(
-            f"restarts, start and tolerance are of EM, and a {type(model).__name__} is not fitted by it",
+            f"restarts, start and tolerance are for EM, and a {type(model).__name__} is not fitted by EM",
             fix="leave them out",
         )
     procedure = _with_prior(procedure, model, prior)
@@ -242,7 +243,7 @@ def _with_prior(
         return procedure.with_prior(checked_log_prior(prior, model))
     if not isinstance(model, GaussianMixture):
         raise UsageError(
-            f"a ConjugatePrior is of Gaussian mixtures, and the model is a {type(model).__name__}",
+            f"a ConjugatePrior is for Gaussian mixtures, and the model is a {type(model).__name__}",
             fix="give a function from the model to the log-density of its parameters",
         )
     model.take_prior(prior)
@@ -255,7 +256,7 @@ def _device_of(model: Distribution) -> torch.device:
 
 @contextmanager
 def _private_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    # Models that draw noise in log_prob use the global generator: it is seeded for them, and put back.
+    # Models that draw noise in log_prob use the global generator: seed it, and restore it afterwards.
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed % _SEEDS)
@@ -264,7 +265,7 @@ def _private_randomness(device: torch.device, seed: int) -> Iterator[None]:
 
 @contextmanager
 def _named_columns(source: Source) -> Iterator[None]:
-    """Give the errors of models, which know columns by number, the names that the data have."""
+    """Put the data's column names into errors of models, which know columns only by index."""
     try:
         yield
     except DataError as error:

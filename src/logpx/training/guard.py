@@ -1,4 +1,4 @@
-"""Keeping training finite: bad steps are skipped, and when they persist training goes back and slows down."""
+"""Keeping training finite: bad steps are skipped; if they persist, training rolls back and slows down."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["Guard"]
 
 
 class Guard:
-    """Counts the steps whose loss or gradient is not finite, and decides what follows.
+    """Counts the steps whose loss or gradient is not finite, and decides what to do.
 
     Parameters
     ----------
     model
-        Whose parameters a message may name.
+        The model, whose parameters a message may name.
     column
-        Returns what messages call a column.
+        Returns a column's name in messages.
     consecutive
-        How many bad steps in a row call for a roll-back.
+        How many bad steps in a row cause a roll-back.
     budget
-        How many roll-backs are tried.
+        The most roll-backs.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Guard:
         self._in_a_row.clear()
 
     def bad(self, batch: Batch, log_prob: Tensor) -> bool:
-        """Note a step that was skipped; return whether training has to go back.
+        """Note a skipped step; return whether training has to roll back.
 
         Raises
         ------
         DivergedError
-            If that has been tried too often, naming the row and column or the parameter to blame.
+            If there were too many roll-backs; the row and column, or the parameter, to blame is named.
         """
         self.skipped += 1
         finite = torch.isfinite(log_prob.detach())
@@ -76,12 +76,12 @@ class Guard:
         return True
 
     def lost(self, score: Score) -> None:
-        """Note that the validation likelihood, finite before, is not any more.
+        """Note that the validation likelihood, finite before, is no longer finite.
 
         Raises
         ------
         DivergedError
-            If that, or a row of bad steps, has happened too often.
+            If there were too many roll-backs.
         """
         if self.roll_backs == self._budget:
             raise self.diverged_on_validation(score)
@@ -99,11 +99,11 @@ class Guard:
 
     @property
     def blocked(self) -> int:
-        """How many rows are left out since a roll-back."""
+        """How many rows roll-backs have excluded."""
         return 0 if self._blocked is None else len(set(self._blocked.tolist()))
 
     def no_row_left(self) -> DivergedError:
-        """Return the error for training rows that have all been left out."""
+        """Return the error for the case that all training rows have been excluded."""
         return DivergedError(
             f"no training row is left: none had a finite log-density and gradient{_blamed(self.layer)}",
             fix="rescale the data, use model.double(), or check the model's log_prob",
@@ -120,7 +120,7 @@ class Guard:
         if not bool(finite.all()):
             position = int((~finite).nonzero()[0].item())
             flat = batch.x.flatten(1)
-            # The column in which the row lies furthest out, as measured by the batch around it.
+            # The column in which the row is most extreme, relative to the batch.
             spread = (flat - flat.median(0).values).abs()
             furthest = int((spread[position] / spread.median(0).values.clamp_min(1e-30)).argmax().item())
             layer = self._layer(batch, finite)

@@ -30,19 +30,19 @@ class HistoryRecord:
     Parameters
     ----------
     epoch
-        Passes over the training rows that are complete.
+        Completed passes over the training rows.
     step
-        Steps done.
+        Completed steps.
     seconds
-        Since the beginning.
+        Seconds since the start.
     train
         Mean log-likelihood of the training rows since the last record, at each step's weights, or None.
     validation, validation_error
         Mean log-likelihood of the validation rows at the averaged weights, and its standard error, or None.
     learning_rate
-        Of the last step.
+        The learning rate of the last step.
     gradient_norm
-        The largest since the last record, before clipping.
+        The largest gradient norm since the last record, before clipping.
     """
 
     epoch: int
@@ -55,7 +55,7 @@ class HistoryRecord:
     gradient_norm: float | None = None
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return one readable line."""
         parts = [f"epoch {self.epoch}", f"step {self.step}"]
         if self.train is not None:
             parts.append(f"train {self.train:.3f}")
@@ -82,11 +82,11 @@ class Event:
     Parameters
     ----------
     step
-        When.
+        The step at which it happened.
     kind
         One of ``"skipped"``, ``"roll-back"``, ``"early stop"``, ``"time"``, ``"requested"``.
     message
-        What, in a sentence.
+        What happened, in one sentence.
     """
 
     step: int
@@ -96,12 +96,12 @@ class Event:
 
 @dataclass
 class History:
-    """Records and events in order, and who is told of a record as it is made.
+    """Records and events in order, and a function that receives each new record.
 
     Parameters
     ----------
     tell
-        Called with every record.
+        Called with each record.
     """
 
     tell: Callable[[HistoryRecord], None] = lambda record: None
@@ -109,7 +109,7 @@ class History:
     events: list[Event] = field(default_factory=list)
 
     def add(self, record: HistoryRecord) -> None:
-        """Keep a record and tell of it."""
+        """Keep a record and pass it on."""
         self.records.append(record)
         self.tell(record)
 
@@ -119,7 +119,7 @@ class History:
 
 
 def plain(value: Any) -> Any:
-    """Return dataclasses and lists of them as JSON values; a number that is not finite becomes None."""
+    """Return dataclasses and lists of them as JSON values; a non-finite number becomes None."""
     if isinstance(value, (HistoryRecord, Event)):
         return {name: plain(item) for name, item in asdict(value).items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""From whatever the caller has to rows that can be visited again and again."""
+"""From the caller's data to checked rows that can be read repeatedly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Intake", "Source", "open_source"]
 
 @dataclass(frozen=True)
 class Intake:
-    """What rows must be like for a model.
+    """The requirements of a model on its rows.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ class Intake:
 
     @classmethod
     def of(cls, model: Distribution) -> Intake:
-        """Return what a model takes."""
+        """Return the requirements of a model."""
         dtypes = (t.dtype for t in (*model.parameters(), *model.buffers()) if t.is_floating_point())
         dtype = next(dtypes, torch.get_default_dtype())
         return cls(model.event_shape, model.context_features, dtype, model.allows_missing)
 
     def batch(self, x: Any, context: Any, weights: Any, what: str, start: int = 0) -> Batch:
-        """Return checked rows, of which those with weight 0 are left out."""
+        """Return checked rows, without those of weight 0."""
         rows = as_rows(x, self.event_shape, self.dtype, what, start, self.missing)
         if (context is None) != (self.context_features == 0):
             raise UsageError(
@@ -69,16 +69,16 @@ class Intake:
 
 
 class Source:
-    """Checked batches of the caller's data, again and again.
+    """Checked batches of the caller's data, which can be read repeatedly.
 
     Parameters
     ----------
     data
         A re-iterable object that yields batches, or (batch, context) or (batch, context, weights) tuples.
     intake
-        What the rows must be like.
+        The requirements on the rows.
     what
-        How messages call the data.
+        The name of the data in messages.
     """
 
     resident = False
@@ -87,11 +87,11 @@ class Source:
         self._data, self._intake, self._what = data, intake, what
 
     def column(self, index: int) -> str | int:
-        """Return how messages call a column: by its number, counted from 0, unless the data name it."""
+        """Return a column's name in messages: its index, counted from 0, unless the data name it."""
         return index
 
     def read(self) -> Iterator[Batch]:
-        """Yield the batches that hold any rows."""
+        """Yield the batches that contain rows."""
         start = 0
         for item in self._data:
             x, context, weights = _parts(item)
@@ -119,7 +119,7 @@ def _parts(item: Any) -> tuple[Any, Any, Any]:
     if isinstance(item, (tuple, list)) and not is_table(item):
         if not 1 <= len(item) <= 3:
             raise UsageError(
-                f"the stream yields tuples of {len(item)}",
+                f"the stream yields tuples of {len(item)} items",
                 fix="yield a batch, (batch, context) or (batch, context, weights)",
             )
         x, context, weights = (*item, None, None)[:3]
@@ -133,7 +133,7 @@ def open_source(data: Any, intake: Intake, context: Any, weights: Any, what: str
     Raises
     ------
     DataError
-        If the rows in memory cannot be modelled as they are.
+        If rows in memory cannot be modelled as they are.
     UsageError
         If the object is neither rows nor a stream that can be read twice.
     """
@@ -152,7 +152,7 @@ def open_source(data: Any, intake: Intake, context: Any, weights: Any, what: str
     if iter(data) is data:
         raise UsageError(
             f"the {what} are an iterator, which can be read only once",
-            fix="pass an object whose __iter__ starts anew, such as a list of batches or a DataLoader",
+            fix="pass an object whose __iter__ starts afresh, such as a list of batches or a DataLoader",
         )
     if context is not None or weights is not None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Maximum likelihood by gradient descent: the one loop for every model without a procedure of its own."""
+"""Maximum likelihood by gradient descent: the one loop for every model without its own procedure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EXPLANATIONS = {
 
 
 class _Best:
-    """The best state seen on validation rows; without any, the latest."""
+    """The best state on the validation rows; without such rows, the latest."""
 
     def __init__(self, state: Sequence[Tensor]) -> None:
         self._snapshot = Snapshot(state)
@@ -49,7 +49,7 @@ class _Best:
 
 
 class _Descent:
-    """One training run: the pieces, and the state between steps."""
+    """One training run: its parts, and the state between steps."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class _Descent:
         )
         self.state = [*parameters, *task.model.buffers()]
         self.average = WeightAverage(parameters, plan.average_decay)
-        # Its scales come from sorting every column, which is not to be paid where there is no noise.
+        # Its scales need every column sorted, a cost to avoid without noise.
         self.noise = TrainingNoise(rows.start.x, task.seed) if plan.noise > 0.0 else None
         self.guard = Guard(task.model, task.source.column)
         self.best = _Best(self.state)
@@ -90,11 +90,11 @@ class _Descent:
         log_prob = self.task.model.log_prob(batch.x, batch.context)
         if batch.weights is None:
             return log_prob, -log_prob.mean()
-        # Divided by the mean weight of all rows, not of the batch, which keeps the gradient unbiased.
+        # Dividing by the mean weight of all rows, not of the batch, keeps the gradient unbiased.
         return log_prob, -(log_prob * batch.weights).mean() / self.rows.mean_weight
 
     def penalty(self, log_prior: LogPrior) -> Tensor:
-        """Return the share of a row in the log-prior."""
+        """Return the log-prior's share per row."""
         return log_prior(self.task.model) / (self.rows.training.count * self.rows.mean_weight)
 
     def advance(self, batch: Batch) -> None:
@@ -111,7 +111,7 @@ class _Descent:
         torch.autograd.backward(penalised, inputs=self.task.model.trained_in(self.step))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = get_total_norm(gradients)
-        # The one synchronisation of a step.
+        # The only synchronisation of a step.
         loss_value, norm_value = torch.stack([loss.detach(), norm]).tolist()
         self.step += 1
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
@@ -163,7 +163,7 @@ class _Descent:
         self.largest_norm = 0.0
 
     def validate(self) -> Score | None:
-        """Score the model as it is on the validation rows."""
+        """Score the model as it now is on the validation rows."""
         return (
             None
             if self.validation is None
@@ -171,7 +171,7 @@ class _Descent:
         )
 
     def batches(self) -> Iterator[Batch]:
-        """Yield training batches epoch after epoch, without the rows that the guard has taken out."""
+        """Yield training batches epoch after epoch, without the rows that the guard has blocked."""
         while True:
             empty = True
             for batch in self.rows.training.shuffled(self.plan.batch_size, self.task.seed, self.epoch):
@@ -195,7 +195,7 @@ class _Descent:
         return StopReason.REQUESTED if self.task.should_stop() else None
 
     def finish(self, reason: StopReason) -> None:
-        """Score the last state too, and note what was out of the ordinary."""
+        """Score the last state too, and note anything unusual."""
         if self.evaluated_at < self.step:
             self.evaluate()
         if self.validation is not None and self.best.score is None:
@@ -227,11 +227,10 @@ class _Descent:
 
 
 def descend(task: Task, plan: Plan, rows: Survey, log_prior: LogPrior | None = None) -> Outcome:
-    """Train the model of a task in place, and leave it at the best state seen.
+    """Train the model of a task in place, and leave it at its best state.
 
-    A log-prior of the parameters, in nats, counts once for all rows; likelihoods are reported without it.
-
-    That holds however training ends: an interruption (KeyboardInterrupt) too leaves the best state so far.
+    However training ends, even by a KeyboardInterrupt, the model is left at the best state so far. A
+    log-prior of the parameters, in nats, counts once for all rows; reported likelihoods exclude it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Fits with a prior: what is climbed is the log-likelihood plus the log-prior of the parameters."""
+"""Fits with a prior, which maximise the log-likelihood plus the log-prior of the parameters."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SLOPE = 1e-7
 
 
 def checked_log_prior(log_prior: LogPrior, model: Distribution) -> LogPrior:
-    """Return a log-prior that gives one finite number with a gradient at a model's present parameters.
+    """Return a log-prior after checking that it gives one finite number with a gradient for a model.
 
     Raises
     ------
     UsageError
-        If it does not.
+        If it does not at the model's present parameters.
     """
     if not callable(log_prior):
         raise UsageError(
@@ -47,7 +47,7 @@ def checked_log_prior(log_prior: LogPrior, model: Distribution) -> LogPrior:
         )
     if not value.requires_grad:
         raise UsageError(
-            "the log-prior does not depend on any parameter that is trained",
+            "the log-prior does not depend on any trained parameter",
             fix="compute it with torch from the model's own parameters",
         )
     return lambda given: log_prior(given).reshape(())
@@ -56,25 +56,25 @@ def checked_log_prior(log_prior: LogPrior, model: Distribution) -> LogPrior:
 def climb_posterior(
     model: Distribution, blocks: Callable[[], Iterable[Batch]], rows: float, log_prior: LogPrior
 ) -> bool:
-    """Maximise log-likelihood plus log-prior over all rows at once; return whether the slope has vanished.
+    """Maximise log-likelihood plus log-prior over all rows at once; return whether the gradient vanished.
 
-    By the limited-memory method of Broyden, Fletcher, Goldfarb and Shanno, from the parameters as they are.
+    Uses the limited-memory method of Broyden, Fletcher, Goldfarb and Shanno, from the present parameters.
 
     Parameters
     ----------
     model
         Fitted in place.
     blocks
-        Yields all rows, again and again.
+        Returns an iterator over all rows each time it is called.
     rows
-        Their total weight.
+        The total weight of the rows.
     log_prior
-        In nats.
+        The log-prior, in nats.
 
     Raises
     ------
     DivergedError
-        If the sum does not stay finite; the parameters are then those of the start.
+        If the sum does not stay finite; the parameters are then restored to the start.
 
     References
     ----------
@@ -113,7 +113,7 @@ def climb_posterior(
         _restore(parameters, start)
         raise DivergedError(
             "the log-likelihood plus the log-prior does not stay finite",
-            fix="give a prior that is finite for all parameters, and proper where the data say nothing",
+            fix="give a prior that is finite for all parameters, and proper where the data are uninformative",
         )
     optimiser.zero_grad()
     return slope < math.sqrt(_SLOPE)

@@ -1,4 +1,4 @@
-"""Noise on the training rows of small data, so that a flexible density does not close around single rows."""
+"""Noise on the training rows of small data, which keeps a flexible density from fitting single rows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["TrainingNoise"]
 
 
 class TrainingNoise:
-    """Adds normal noise in proportion to the columns' interquartile ranges, and reflects it at their ends.
+    """Adds normal noise in proportion to the columns' interquartile ranges, reflected at the columns' ends.
 
-    Missing cells stay missing. The rows stay inside the range of the data, and so inside the domain of a
-    bounded model. Its level falls to 0 during training, as noise that stays would blur what is narrow: the
-    validation rows decide when it is best.
+    Missing cells stay missing. The rows stay within the range of the data, and so within the support of a
+    bounded model. The level falls to 0 during training, as lasting noise would blur narrow structure; the
+    validation rows decide which state is best.
 
     Parameters
     ----------
     rows
         Training rows, shape ``(n, *event_shape)``.
     seed
-        The noise of an epoch depends on seed and epoch alone.
+        The noise of an epoch depends only on seed and epoch.
 
     References
     ----------
@@ -45,7 +45,7 @@ class TrainingNoise:
         last = ((~rows.isnan()).sum(0, keepdim=True) - 1).clamp_min(0)
         quarter = last // 4
         lower, upper = ordered.gather(0, quarter)[0], ordered.gather(0, last - quarter)[0]
-        # A column with a spike in its middle has no scale that noise could have: it is left alone.
+        # A column with a spike in its middle has interquartile range 0, and gets no noise.
         self._scale = (upper - lower) / self._INTERQUARTILE_RANGE
         self._low, self._high = ordered[0], ordered.gather(0, last)[0]
         self._seed = seed
@@ -53,13 +53,13 @@ class TrainingNoise:
         self._generator = torch.Generator()
 
     def add(self, batch: Batch, epoch: int, level: float) -> Batch:
-        """Return the batch with noise of a level, which is relative to the spread of a column."""
+        """Return the batch with noise; the level is relative to the spread of a column."""
         if level <= 0.0:
             return batch
         if epoch != self._epoch:
-            # Another stream of numbers than that of the epoch's order.
+            # A different random stream from that of the epoch's order.
             self._epoch, self._generator = epoch, epoch_generator(self._seed, -1 - epoch)
-        # On the CPU whatever the device, so that a seed means the same noise everywhere.
+        # Always on the CPU, so that a seed gives the same noise on every device.
         noise = torch.randn(batch.x.shape, generator=self._generator, dtype=batch.x.dtype).to(batch.x.device)
         x = torch.addcmul(batch.x, noise, self._scale, value=level)
         x = torch.where(x > self._high, 2.0 * self._high - x, x)

@@ -1,4 +1,4 @@
-"""How long and how fast to train: the defaults for a data size, and the learning rate along the way."""
+"""How long and how fast to train: defaults for the number of rows, and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from logpx.errors import UsageError
 
 __all__ = ["Plan", "TrainingOptions", "plan_for"]
 
-# How many times the warm-up goes into the budget.
+# The ratio of the budget to the warm-up.
 _WARM_UPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What the caller asked for; None leaves the choice to `plan_for`.
+    """The caller's options; None leaves the choice to `plan_for`.
 
     Parameters
     ----------
     batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience, noise
         As in `logpx.training.fit`.
     restarts, start, tolerance
-        As in `logpx.training.fit`; of EM alone.
+        As in `logpx.training.fit`; only for EM.
     """
 
     batch_size: int | None = None
@@ -61,13 +61,13 @@ class Plan:
     Parameters
     ----------
     batch_size
-        Rows in one step.
+        Rows per step.
     learning_rate
-        The highest one, reached after the warm-up.
+        The highest learning rate, reached after the warm-up.
     weight_decay
-        Of AdamW, on matrices alone.
+        Of AdamW, on matrices only.
     gradient_clip
-        The longest gradient norm, or None.
+        The largest gradient norm, or None.
     max_steps
         The planned number of steps.
     max_time
@@ -77,13 +77,13 @@ class Plan:
     noise
         The level of the training noise at the start.
     patience
-        How many evaluations without a better validation likelihood end the training.
+        How many evaluations without a better validation likelihood end training.
     evaluate_every
         Steps between evaluations.
     steps_per_epoch
         Steps in one pass over the training rows.
     warm_up
-        Steps over which the learning rate rises, or a twentieth of the time where that is over earlier.
+        Steps over which the learning rate rises; it is fully risen after a twentieth of the time at latest.
     """
 
     batch_size: int
@@ -104,27 +104,27 @@ class Plan:
         return self.noise * (1.0 - self.progress(step, seconds)) ** 2
 
     def progress(self, step: int, seconds: float) -> float:
-        """Return how much of the budget is used, of steps or of time, whichever is further; from 0 to 1."""
+        """Return the used fraction of the budget of steps or time, whichever is larger, from 0 to 1."""
         of_steps = step / max(1, self.max_steps)
         of_time = 0.0 if self.max_time is None else seconds / self.max_time
         return min(1.0, max(of_steps, of_time))
 
     def rate(self, step: int, seconds: float) -> float:
-        """Return the learning rate of a step: a linear warm-up times a half cosine down to 0.
+        """Return the learning rate at a step: a linear warm-up times half a cosine down to 0.
 
         References
         ----------
         Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts, equation 5.
         https://arxiv.org/abs/1608.03983
         """
-        # As warm_up is at most a twentieth of the steps too, time matters only where it, not steps, is short.
+        # warm_up is at most a twentieth of the steps, so time only matters where it runs out before them.
         of_time = 0.0 if self.max_time is None else seconds / self.max_time
         rise = min(1.0, max((step + 1) / self.warm_up, _WARM_UPS * of_time))
         return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress(step, seconds)))
 
 
 def plan_for(rows: int, options: TrainingOptions) -> Plan:
-    """Return the plan for a number of training rows, with the caller's options in place of defaults.
+    """Return the plan for a number of training rows; the caller's options override the defaults.
 
     Examples
     --------

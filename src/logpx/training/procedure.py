@@ -1,4 +1,4 @@
-"""Each model's own way of being fitted."""
+"""The procedures by which models are fitted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TOLERANCE = 1e-6
 
 
 class HasStatistics(Protocol):
-    """A model that maximum likelihood fits from sufficient statistics."""
+    """A model whose maximum likelihood fit needs only sufficient statistics."""
 
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> Any:
         """Return the statistics of rows; those of different rows add up."""
@@ -52,12 +52,12 @@ class HasStatistics(Protocol):
 
 
 class Procedure(ABC):
-    """A way of fitting a model.
+    """A procedure that fits a model.
 
     Attributes
     ----------
     climbs_from_starts : bool
-        Whether it is EM, which starts anew several times.
+        Whether it is EM, which runs from several starts.
     """
 
     climbs_from_starts: bool = False
@@ -67,7 +67,7 @@ class Procedure(ABC):
         """Fit the model of the task in place."""
 
     def with_prior(self, log_prior: LogPrior) -> Procedure:
-        """Return how the model is fitted where its parameters have a prior."""
+        """Return the procedure for a model whose parameters have a prior."""
         return MaximumAPosteriori(self, log_prior)
 
 
@@ -77,7 +77,7 @@ class GradientDescent(Procedure):
     Parameters
     ----------
     log_prior
-        Of the parameters, in nats, which is added to the log-likelihood; None adds nothing.
+        The log-prior of the parameters in nats, added to the log-likelihood; None for no prior.
     """
 
     def __init__(self, log_prior: LogPrior | None = None) -> None:
@@ -101,14 +101,14 @@ class GradientDescent(Procedure):
 
 
 class MaximumAPosteriori(Procedure):
-    """The model's own procedure, and from there up the log-likelihood plus the log-prior of all rows.
+    """The model's own procedure, then a climb of the log-likelihood of all rows plus the log-prior.
 
     Parameters
     ----------
     likelihood
         The procedure that finds the start.
     log_prior
-        Of the parameters, in nats.
+        The log-prior of the parameters, in nats.
     """
 
     def __init__(self, likelihood: Procedure, log_prior: LogPrior) -> None:
@@ -138,12 +138,12 @@ class MaximumAPosteriori(Procedure):
 class ClosedForm(Procedure):
     """Maximum likelihood from sufficient statistics, in one pass over the rows.
 
-    All rows are used, unless a validation fraction was asked for: there is nothing to stop early.
+    All rows are used unless the caller gives a validation fraction: there is nothing to stop early.
 
     Parameters
     ----------
     model
-        The model, whose statistics are added up.
+        The model that provides the statistics.
     """
 
     def __init__(self, model: HasStatistics) -> None:
@@ -166,13 +166,13 @@ class ClosedForm(Procedure):
         if total is None:
             raise DataError("there are no rows", fix="pass two or more; rows of weight 0 do not count")
         self._model.update(total)
-        # Scoring a stream would mean to read it once more.
+        # Scoring a stream would mean reading it once more.
         train = _train_score(task) if task.source.resident else None
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
 
 
 class LinearGaussianProcedure(Procedure):
-    """Maximum likelihood from mean and covariance; by EM where cells are missing.
+    """Maximum likelihood from mean and covariance, or by EM if cells are missing.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ class LinearGaussianProcedure(Procedure):
 
 
 class ExpectationMaximisation(Procedure):
-    """EM from several starts until the likelihood hardly rises any more, in double precision.
+    """EM from several starts in double precision, until the likelihood hardly rises.
 
     Parameters
     ----------
@@ -254,8 +254,8 @@ class ExpectationMaximisation(Procedure):
         iterations = len(result.history) - 1
         if outcome.collapsed:
             raise DivergedError(
-                f"every start ended in a likelihood without meaning: {', '.join(outcome.collapsed[:3])}",
-                fix="take fewer components, covariance='tied', or a prior: "
+                f"every start ended in a meaningless likelihood: {', '.join(outcome.collapsed[:3])}",
+                fix="use fewer components, covariance='tied', or a prior: "
                 "prior=latent.ConjugatePrior(covariance_rows=1)",
             )
         if outcome.refused:
@@ -290,7 +290,7 @@ def _scored(
     if validation is not None:
         score = evaluate(task.model, MemoryRows(validation).blocks(EVALUATION_ROWS))
         mean, error = score.mean, score.error
-    # Whole passes take the place of steps.
+    # Passes count as steps.
     task.history.add(
         HistoryRecord(
             epoch=epochs,
@@ -313,7 +313,7 @@ def _scored(
 
 @functools.singledispatch
 def procedure_for(model: nn.Module) -> Procedure:
-    """Return how a model is fitted: by gradient descent unless its class is registered otherwise.
+    """Return the procedure for a model: gradient descent unless its class is registered otherwise.
 
     Register your own class with ``procedure_for.register``.
 

@@ -17,7 +17,7 @@ __all__ = ["Bar", "Call", "Lines", "Reporter", "reporter_for"]
 
 
 class Reporter:
-    """Is told how far training has come and of every record; says nothing."""
+    """Receives the progress of training and each record, and shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -28,14 +28,14 @@ class Reporter:
         return None
 
     def advance(self, fraction: float) -> None:
-        """Note the used fraction of the budget, from 0 to 1; called after every step."""
+        """Receive the used fraction of the budget, from 0 to 1; called after every step."""
 
     def record(self, record: HistoryRecord) -> None:
-        """Note a record."""
+        """Receive a record."""
 
 
 class Call(Reporter):
-    """Passes every record to a function.
+    """Passes each record to a function.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Call(Reporter):
 
 
 class Lines(Reporter):
-    """Prints a line to stderr, at most one in some seconds.
+    """Prints records to stderr, at most one per interval.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Lines(Reporter):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Print the last record, if it has not been."""
+        """Print the last record, if it is still waiting."""
         self._print()
 
     def _print(self) -> None:
@@ -111,11 +111,11 @@ class Bar(Reporter):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
     def advance(self, fraction: float) -> None:
-        """Move the bar where the move can be seen."""
+        """Move the bar if the move would be visible."""
         part = int(fraction * self._PARTS)
         if part != self._shown:
             self._shown = part

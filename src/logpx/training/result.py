@@ -1,4 +1,4 @@
-"""What `fit` returns."""
+"""The result of `fit`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["FitResult"]
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class FitResult:
-    """A fitted model and how it came about.
+    """A fitted model, and how the fit went.
 
     Parameters
     ----------
     model
-        The model that was given, fitted, in evaluation mode, with its best weights.
+        The caller's model, fitted, in evaluation mode, with its best weights.
     history
         One record per evaluation.
     events
-        What was out of the ordinary: skipped steps, roll-backs, an early end.
+        Anything unusual: skipped steps, roll-backs, an early end.
     best_validation, best_validation_error
         Mean log-likelihood of the validation rows in nats and its standard error; None without such rows. As
-        the weights were chosen by it, it is a little optimistic: report the likelihood of a test set.
+        it chose the weights, it is a little optimistic: report the likelihood of a test set.
     best_epoch
-        After how many passes over the training rows the weights were at their best.
+        The number of passes over the training rows after which the weights were best.
     stopped
         Why the fit ended.
     train_rows, validation_rows
@@ -35,7 +35,7 @@ class FitResult:
     seconds
         How long it took.
     seed
-        The seed it was made with.
+        The seed of the fit.
     """
 
     model: Distribution

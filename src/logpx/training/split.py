@@ -1,4 +1,4 @@
-"""Which rows are set aside for validation: a pure function of the seed and the row's number."""
+"""The choice of validation rows: a pure function of the seed and the row's index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from logpx.errors import UsageError
 
 __all__ = ["MOST_VALIDATION_ROWS", "row_keys", "validation_count"]
 
-# Their mean has a standard error of 0.5 % of one row's spread: more rows choose no better.
+# Their mean has a standard error of 0.5 % of one row's spread: more rows would not choose better.
 MOST_VALIDATION_ROWS = 50_000
 
 _FEWEST_ROWS_TO_SPLIT = 10
@@ -24,7 +24,7 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def row_keys(rows: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
-    """Return a pseudo-random number for every row number; different rows have different ones.
+    """Return a pseudo-random key for each row index; different rows have different keys.
 
     The rows with the smallest keys are the validation rows, so that a stream and an array of the same
     rows are split alike, however the stream is cut into batches.
@@ -32,7 +32,7 @@ def row_keys(rows: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
     Parameters
     ----------
     rows
-        Row numbers, counted from 0.
+        Row indices, counted from 0.
     seed
         Any integer.
 
@@ -54,8 +54,8 @@ def row_keys(rows: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
 def validation_count(rows: int, fraction: float | None) -> int:
     """Return how many of the rows are set aside.
 
-    By default a tenth, but of small data up to a quarter, as a handful of rows could not tell a better
-    model from a worse one; none below ten rows. Never more than `MOST_VALIDATION_ROWS`.
+    By default a tenth, but up to a quarter of small data, as a handful of rows cannot tell a better model
+    from a worse one; none below ten rows. Never more than `MOST_VALIDATION_ROWS`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rows that are read anew in every epoch, so that data may be larger than memory."""
+"""Rows that are read again in every epoch, so that data may be larger than memory."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _BUFFER_BYTES = 128 * 2**20
 class StreamRows(Rows):
     """Rows of a source that yields the same batches every time it is read.
 
-    A buffer shuffles: it is filled, and a random half of it is used before it is filled up again. Where all
-    rows fit into the buffer, the order is that of `MemoryRows`, bit for bit. Otherwise neighbours in the
-    source stay roughly together, so that a source sorted by some column is better shuffled once on disk.
+    Rows are shuffled in a buffer: once it is full, a random half of it is used before it is refilled. If all
+    rows fit into the buffer, the order is exactly that of `MemoryRows`. Otherwise neighbours in the source
+    stay roughly together, so a source sorted by some column should first be shuffled on disk.
 
     Parameters
     ----------
     read
         Returns a fresh iterator over the batches.
     count
-        How many rows one reading gives.
+        The number of rows of one reading.
     device
         Where batches are wanted.
     buffer_rows
@@ -62,7 +62,7 @@ class StreamRows(Rows):
         Raises
         ------
         DataError
-            If the source has another number of rows than before.
+            If the number of rows in the source has changed.
         """
         size = min(size, self.count)
         generator = epoch_generator(seed, epoch)
@@ -104,6 +104,6 @@ class StreamRows(Rows):
     def _check(self, seen: int) -> None:
         if seen != self.count:
             raise DataError(
-                f"the source gave {self.count} rows when it was read first, and {seen} now",
+                f"the source gave {self.count} rows at first, and {seen} now",
                 fix="pass an object that yields the same rows every time it is iterated over",
             )

@@ -1,4 +1,4 @@
-"""One look at all rows before training: how many there are, which are set aside, which start the model."""
+"""One pass over all rows before training: how many there are, which to set aside, which start the model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from logpx.training.stream import StreamRows
 
 __all__ = ["START_ROWS", "Survey", "collect", "survey"]
 
-# Data-dependent statistics of a model (means, scales) are taken from at most this many rows.
+# Data-dependent statistics of a model (means, scales) are computed from at most this many rows.
 START_ROWS = 131_072
 _MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The rows, divided.
+    """The rows, divided into training and validation.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Survey:
     validation
         The rows set aside, or None.
     start
-        Training rows for data-dependent statistics, weighted by repetition.
+        Training rows for data-dependent statistics, repeated according to their weights.
     mean_weight
         The mean weight of the training rows.
     """
@@ -64,7 +64,7 @@ class _Smallest:
         keys = np.concatenate([keys for keys, _ in self._parts])
         batch = Batch.concatenate([batch for _, batch in self._parts])
         if len(keys) > count:
-            # Kept in the order of the rows: the result must not depend on how the source is cut.
+            # Keep the order of the rows: the result must not depend on how the source is batched.
             chosen = np.sort(np.argpartition(keys, count)[:count])
             keys, batch = keys[chosen], batch.take(torch.from_numpy(chosen))
         self._parts, self._count = [(keys, batch)], len(batch)
@@ -72,7 +72,7 @@ class _Smallest:
 
 
 class _Totals:
-    """Count, weight and range of the rows seen."""
+    """Count, total weight and range of the rows read so far."""
 
     def __init__(self) -> None:
         self.count, self.weight = 0, 0.0
@@ -131,13 +131,13 @@ def survey(
     source
         The rows.
     fraction
-        The validation fraction; None for the default of `validation_count`, 0 to set no row aside.
+        The validation fraction; None for the default of `validation_count`, 0 for no validation rows.
     seed
         The seed of the division.
     device
         Where rows in memory are kept.
     constants
-        Whether a column may be the same in every row, because the model spreads it itself.
+        Whether a column may be constant, because the model spreads it itself.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def survey(
     assert largest is not None
     aside = min(validation_count(totals.count, fraction), smallest.most)
     remaining = totals.count - aside
-    # The keys of validation rows are the smallest, so that the rows with the largest keys are training rows.
+    # Validation rows have the smallest keys, so the rows with the largest keys are training rows.
     _, start = largest.rows(min(largest.most, remaining))
     validation, threshold, weight = None, None, totals.weight
     if aside:
@@ -189,7 +189,7 @@ def _training_rows(
 
 
 def _repeated(batch: Batch) -> Batch:
-    """Return rows repeated in proportion to their weights (systematic resampling, without random numbers)."""
+    """Return rows repeated in proportion to their weights, by systematic resampling without randomness."""
     if batch.weights is None:
         return batch
     edges = batch.weights.double().cumsum(0)

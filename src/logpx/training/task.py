@@ -1,4 +1,4 @@
-"""What a procedure is given, and what it answers."""
+"""The input of a procedure, and its outcome."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ __all__ = ["Outcome", "Task"]
 
 @dataclass(kw_only=True)
 class Task:
-    """A model to fit, and all that belongs to one fit of it.
+    """A model to fit, and everything that belongs to one fit of it.
 
     Parameters
     ----------
     model
-        Fitted in place.
+        The model, fitted in place.
     source
-        The training rows as the caller gave them.
+        The training rows as given by the caller.
     validation
         The caller's validation rows, or None.
     fraction
-        The fraction of rows to set aside that was asked for, or None.
+        The caller's fraction of rows to set aside, or None.
     options
-        The caller's choices for gradient descent.
+        The caller's options of the fit.
     seed
         The seed of everything random.
     device
         Where to compute.
     reporter
-        Is told how far the fit is.
+        Shows the progress of the fit.
     should_stop
-        Asked before each step.
+        Called before each step; returning true ends the fit.
     """
 
     model: Distribution
@@ -70,7 +70,7 @@ class Task:
         Parameters
         ----------
         by_default
-            Whether rows are set aside where the caller neither gave validation rows nor a fraction.
+            Whether to set rows aside if the caller gave neither validation rows nor a fraction.
         """
         aside = self.validation is None and (by_default or self.fraction is not None)
         fraction = self.fraction if aside else 0.0
@@ -86,13 +86,13 @@ class Outcome:
     Parameters
     ----------
     stopped
-        Why.
+        Why the fit ended.
     train_rows, validation_rows
         How many rows were used.
     best_validation, best_validation_error
         Mean log-likelihood of the validation rows in nats and its standard error; None without such rows.
     best_epoch
-        After how many passes over the training rows the model was at its best.
+        The number of passes over the training rows after which the model was best.
     """
 
     stopped: StopReason

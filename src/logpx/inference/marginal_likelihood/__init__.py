@@ -1,4 +1,4 @@
-"""Every way to a number for log p(x): exact, a bound, or an estimate, and said which."""
+"""All methods for log p(x): exact values, bounds and estimates, each labelled as such."""
 
 from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampling
 from logpx.inference.marginal_likelihood.estimate import METHODS, evidence, simulated_sandwich

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: from the prior to the posterior by small steps, and back."""
+"""Annealed importance sampling: from the prior to the posterior in small steps, and back."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _SIGMOID_WIDTH = 4.0
 class AnnealedImportanceSampling(EvidenceMethod):
     r"""Chains from the prior to the posterior, through :math:`p(z) p(x \mid z)^{\beta}` with β from 0 to 1.
 
-    Each chain gives a weight whose mean is p(x), whatever the number of temperatures; with more of them the
-    weights spread less, and the log of their mean is a tight lower bound. Transitions are Hamiltonian. Their
-    steps, and the temperatures, are adapted by pilot chains, which are then thrown away, so that those which
-    count are valid.
+    Each chain gives a weight whose mean is p(x), whatever the number of temperatures; with more temperatures
+    the weights spread less, and the log of their mean is a tighter lower bound. Transitions are Hamiltonian.
+    Pilot chains adapt their step sizes and the temperatures, and are then discarded, so that the final chains
+    are valid.
 
-    Backwards, from exact draws of the posterior, the same chains give an upper bound; such draws are at hand
+    Run backwards from exact draws of the posterior, the same chains give an upper bound; such draws are known
     for rows that the model itself has drawn: see `simulated_sandwich`.
 
     Parameters
     ----------
     temperatures
-        How many steps β makes.
+        The number of steps of β.
     leapfrog
-        Gradient evaluations of each transition.
+        Leapfrog steps, and so gradient evaluations, per transition.
     step
-        The first step of the leapfrogs, before adaptation, in units of the prior.
+        The initial leapfrog step size, before adaptation, in units of the prior.
 
     References
     ----------
@@ -57,17 +57,17 @@ class AnnealedImportanceSampling(EvidenceMethod):
         self.temperatures, self.leapfrog, self.step = temperatures, leapfrog, step
 
     def check(self, model: Any) -> None:
-        """Refuse what is no latent-variable model, or has a latent variable without gradients."""
+        """Refuse a model without latent variables, or with discrete ones."""
         for name in ("prior", "likelihood"):
             if not hasattr(model, name):
                 raise UsageError(
                     f"ais is for latent-variable models, and a {type(model).__name__} has no {name}",
-                    fix="take method='exact' where log_prob is exact, as that of a flow is",
+                    fix="use method='exact' if log_prob is exact, as that of a flow is",
                 )
         if not getattr(model.prior, "has_rsample", False):
             raise UsageError(
-                f"the latent variable of a {type(model).__name__} is discrete, and ais follows gradients",
-                fix="take method='exact'",
+                f"the latent variable of a {type(model).__name__} is discrete, but ais needs gradients",
+                fix="use method='exact'",
             )
 
     def of_block(self, model: Any, x: Tensor, samples: int) -> Evidence:
@@ -75,7 +75,7 @@ class AnnealedImportanceSampling(EvidenceMethod):
         return from_weights(self._forwards(Chains(model, x, self.leapfrog), samples), self.kind, self.name)
 
     def upper_bound(self, model: Any, x: Tensor, z: Tensor, samples: int) -> Evidence:
-        """Return upper bounds of log p(x), from chains that start in exact posterior draws and go backwards.
+        """Return upper bounds of log p(x), from chains that run backwards from exact posterior draws.
 
         Parameters
         ----------
@@ -119,9 +119,9 @@ class AnnealedImportanceSampling(EvidenceMethod):
         return log_weights
 
     def _adapted(self, chains: Chains) -> tuple[Tensor, Tensor]:
-        """Return temperatures ``(T + 1,)`` and steps ``(T, n)``, of each and every row, by pilot chains.
+        """Return temperatures ``(T + 1,)`` and step sizes ``(T, n)``, one per row, adapted by pilot chains.
 
-        Temperatures are spaced so that the log-likelihood spreads equally over each interval.
+        Temperatures are spaced so that each interval has the same share of the log-likelihood's spread.
         """
         schedule = self._sigmoid(chains.x)
         step = torch.full((len(chains.x),), self.step, dtype=torch.float64, device=chains.x.device)
@@ -149,6 +149,6 @@ class AnnealedImportanceSampling(EvidenceMethod):
 
 
 def _spread(log_likelihood: Tensor) -> Tensor:
-    """Return the standard deviation over chains, the root mean square over rows."""
+    """Return the standard deviation over chains, as its root mean square over rows."""
     variance = log_likelihood.double().var(0)
     return variance[variance.isfinite()].mean().nan_to_num(nan=1.0).clamp_min(1e-12).sqrt()

@@ -1,4 +1,4 @@
-"""log p(x) of any model by any method, and the sandwich that checks them."""
+"""log p(x) of any model by any method, and the two bounds that check annealed importance sampling."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ _BLOCK_ROWS = 64
 def evidence(
     model: Any, x: Any, method: str | EvidenceMethod = "iwae", samples: int = 64, seed: int = 0
 ) -> Evidence:
-    """Return log p(x) of every row, exact, bounded or estimated, and say which.
+    """Return log p(x) of each row, exact, bounded or estimated, and say which.
 
     Parameters
     ----------
     model
-        A model with ``log_prob``; or for all methods but ``exact`` one with ``prior``, ``likelihood(z)`` and
-        ``posterior(x)``, which return distributions of torch.
+        A model with ``log_prob``; for all methods but ``exact``, one with ``prior``, ``likelihood(z)`` and
+        ``posterior(x)`` that are distributions like torch's.
     x
         Rows, shape ``(n, D)``.
     method
         ``exact``; ``monte_carlo``, the mean over draws from the prior, whose error grows exponentially with
-        the latent dimensions; ``elbo`` and ``iwae``, bounds by draws from the model's posterior; ``ais``,
+        the latent dimensions; ``elbo`` and ``iwae``, bounds from draws of the model's posterior; ``ais``,
         annealed importance sampling; or an object: ``AnnealedImportanceSampling(temperatures=5000)``.
     samples
         Draws, or chains, per row.
     seed
-        Of the draws. The result of a row depends on its place in the table, and not on how many follow.
+        Of the draws. A row's result depends on its place in the table, but not on how many rows follow.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def evidence(
     Raises
     ------
     UsageError
-        If there is no such method, or it is not for this model.
+        If the method is unknown, or not for this model.
     DataError
         If the rows are not finite or there are none.
 
@@ -97,24 +97,24 @@ def simulated_sandwich(
     seed: int = 0,
     method: AnnealedImportanceSampling | None = None,
 ) -> tuple[Tensor, Evidence, Evidence]:
-    """Draw rows from a model, and return them with a lower and an upper bound of their log p(x).
+    """Draw rows from a model, and return them with lower and upper bounds of their log p(x).
 
-    Of rows that the model draws an exact posterior draw is known: the z that they come from. The gap between
-    the bounds tells how well annealed importance sampling does on this model; on other rows there is the
-    lower bound alone.
+    For rows drawn from the model an exact posterior draw is known: the z they were generated from. The gap
+    between the bounds shows how well annealed importance sampling does on this model; other rows have only
+    the lower bound.
 
     Parameters
     ----------
     model
         With ``prior`` and ``likelihood(z)``.
     rows
-        How many rows to draw.
+        The number of rows to draw.
     samples
         Chains per row and direction.
     seed
         Of everything random.
     method
-        Its temperatures and transitions.
+        The method, with its temperatures and transitions.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def _rows(model: Any, x: Any) -> Tensor:
             "a value that is missing or not finite",
             row=row + 1,
             column=column,
-            fix="correct the cell; for missing cells take log_prob of a model that integrates them out",
+            fix="correct the cell; for missing cells use log_prob of a model that integrates them out",
         )
     return rows
 

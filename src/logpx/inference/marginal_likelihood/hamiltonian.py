@@ -16,7 +16,7 @@ _SHORTEST, _LONGEST = 0.4, 1.2
 
 
 class State(NamedTuple):
-    """Where chains are: z of shape ``(K, n, q)``, both log-densities ``(K, n)``, and their gradients."""
+    """The state of chains: z of shape ``(K, n, q)``, both log-densities ``(K, n)``, and their gradients."""
 
     z: Tensor
     log_prior: Tensor
@@ -33,7 +33,7 @@ class State(NamedTuple):
         return self.prior_gradient + temperature * self.likelihood_gradient
 
     def where(self, accepted: Tensor, other: State) -> State:
-        """Return this state where it was accepted, else the other."""
+        """Return this state where it was accepted, otherwise the other."""
         return State(
             *(
                 torch.where(accepted if new.dim() == accepted.dim() else accepted.unsqueeze(-1), new, old)
@@ -49,11 +49,11 @@ class Chains:
     Parameters
     ----------
     model
-        Its prior and likelihood.
+        The model, with its prior and likelihood.
     x
         Rows, shape ``(n, D)``.
     leapfrog
-        Steps of each transition.
+        Leapfrog steps per transition.
     """
 
     model: LatentVariableModel
@@ -72,29 +72,29 @@ class Chains:
         return State(*(part.detach() for part in parts))
 
     def start(self, chains: int) -> State:
-        """Return chains that start in the prior."""
+        """Return the state of chains started from prior draws."""
         return self.at(self.model.prior.sample((chains, len(self.x))))
 
     def move(self, state: State, temperature: Tensor, step: Tensor) -> tuple[State, Tensor]:
-        """Make a transition that leaves the density at a temperature as it is.
+        """Make a transition that leaves the density at a temperature invariant.
 
         Parameters
         ----------
         state
-            Where the chains are.
+            The present state.
         temperature
             A number in [0, 1].
         step
-            The step of the leapfrogs for every row, shape ``(n,)``.
+            The leapfrog step size of each row, shape ``(n,)``.
 
         Returns
         -------
         state : State
-            Where they go.
+            The next state.
         acceptance : Tensor
-            The probability that the proposal had, shape ``(K, n)``.
+            The acceptance probability of the proposal, shape ``(K, n)``.
         """
-        # Steps of random lengths: trajectories of one length can come back to where they start.
+        # Random step sizes: trajectories of a fixed length can return to where they started.
         jitter = torch.rand_like(state.log_prior) * (_LONGEST - _SHORTEST) + _SHORTEST
         step = (step.to(state.z) * jitter).unsqueeze(-1)
         momentum = torch.randn_like(state.z)
@@ -106,6 +106,6 @@ class Chains:
             last = index == self.leapfrog - 1
             momentum = momentum + (0.5 if last else 1.0) * step * proposal.gradient(temperature)
         change = proposal.log_density(temperature) - 0.5 * momentum.square().sum(-1) - energy
-        # A trajectory that has left the finite numbers goes nowhere.
+        # A trajectory that is no longer finite is rejected.
         acceptance = change.nan_to_num(nan=-torch.inf).clamp_max(0.0).exp()
         return proposal.where(torch.rand_like(acceptance) < acceptance, state), acceptance

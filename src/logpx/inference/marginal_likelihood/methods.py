@@ -1,4 +1,4 @@
-"""The methods by name: each an object that turns a block of rows into what is known of their log p."""
+"""The methods: each an object that computes the evidence of a block of rows."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from logpx.latent import log_weights as weights
 
 __all__ = ["Elbo", "EvidenceMethod", "Exact", "ImportanceWeighted", "MonteCarlo", "from_weights"]
 
-# How many numbers of z and x together the draws of one step may have.
+# The most numbers that the draws of one step may take.
 _NUMBERS_AT_ONCE = 2_000_000
 
 
 class EvidenceMethod(ABC):
-    """A way to log p(x).
+    """A method that computes log p(x).
 
     Attributes
     ----------
     name : str
-        What `evidence` calls it.
+        Its name in `evidence`.
     kind : str
-        What its values are.
+        What its values are: exact, a bound or an estimate.
     """
 
     name: ClassVar[str]
@@ -44,7 +44,7 @@ class EvidenceMethod(ABC):
             if not hasattr(model, name):
                 raise UsageError(
                     f"{self.name} is for latent-variable models, and a {type(model).__name__} has no {name}",
-                    fix="take method='exact' where log_prob is exact, as that of a flow is",
+                    fix="use method='exact' if log_prob is exact, as that of a flow is",
                 )
 
 
@@ -55,16 +55,16 @@ class Exact(EvidenceMethod):
     kind = "exact"
 
     def check(self, model: Any) -> None:
-        """Refuse a model whose log_prob is no exact number."""
+        """Refuse a model whose log_prob is not exact."""
         kind = getattr(model, "kind", "exact")
         if not hasattr(model, "log_prob") or kind != "exact":
             raise UsageError(
                 f"log p(x) of a {type(model).__name__} is not exact",
-                fix="take a bound: method='iwae', 'ais' or 'elbo'",
+                fix="use a bound: method='iwae', 'ais' or 'elbo'",
             )
 
     def of_block(self, model: Any, x: Tensor, samples: int) -> Evidence:
-        """Ask the model."""
+        """Return the model's own log_prob."""
         value = model.log_prob(x).double()
         zero = torch.zeros_like(value)
         return Evidence(
@@ -100,7 +100,7 @@ class _Importance(EvidenceMethod):
         return ()
 
     def summary(self, log_weights: Tensor, samples: int) -> Evidence:
-        """Return what log-weights of shape ``(K, n)`` say."""
+        """Return the evidence from log-weights of shape ``(K, n)``."""
         return from_weights(log_weights, self.kind, self.name)
 
 
@@ -149,7 +149,7 @@ class Elbo(ImportanceWeighted):
 
 
 def from_weights(log_weights: Tensor, kind: str, method: str) -> Evidence:
-    """Return the log of the mean of weights ``(K, n)``, with all that they say about it."""
+    """Return the log of the mean of weights ``(K, n)``, with its diagnostics."""
     return Evidence(
         value=weights.iwae(log_weights),
         kind=kind,

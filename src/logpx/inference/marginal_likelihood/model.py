@@ -1,4 +1,4 @@
-"""What the estimators need of a latent-variable model."""
+"""What the estimators need from a latent-variable model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LatentVariableModel", "log_joint", "without_nan"]
 
 
 class LatentVariableModel(Protocol):
-    """A model with a latent variable z: three distributions of torch, or of the same manner."""
+    """A model with a latent variable z: three distributions of torch, or like them."""
 
     @property
     def prior(self) -> Any:
@@ -32,5 +32,5 @@ def log_joint(model: LatentVariableModel, x: Tensor, z: Tensor) -> Tensor:
 
 
 def without_nan(values: Tensor) -> Tensor:
-    """Return log-weights with minus infinity in place of NaN: infinity minus infinity is no weight."""
+    """Return log-weights with minus infinity instead of NaN, which comes from infinity minus infinity."""
     return torch.where(values.isnan(), -torch.inf, values)

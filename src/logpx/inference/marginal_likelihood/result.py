@@ -1,4 +1,4 @@
-"""What an estimate of log p(x) says about itself."""
+"""log p(x) with its kind, error and diagnostics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Evidence"]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """log p(x) of every row, exact, bounded or estimated.
+    """log p(x) of each row, exact, bounded or estimated.
 
     Attributes
     ----------
@@ -25,17 +25,17 @@ class Evidence:
         ``exact``; ``lower bound`` or ``upper bound``, which hold in expectation over the draws; or
         ``estimate``.
     method : str
-        How it was found.
+        The name of the method.
     samples : int
-        Draws, or chains, per row; 0 where it is exact.
+        Draws, or chains, per row; 0 for exact values.
     standard_error : Tensor
-        Of the value, from the spread of the draws, shape ``(n,)``; 0 where it is exact.
+        Of the value, from the spread of the draws, shape ``(n,)``; 0 for exact values.
     effective_sample_size : Tensor
-        How many equal weights would say as much, shape ``(n,)``.
+        How many equal weights would be as precise, shape ``(n,)``.
     k_hat : Tensor
-        The shape of the tail of the weights, shape ``(n,)``; see `logpx.inference.k_hat`.
+        The tail shape of the weights, shape ``(n,)``; see `logpx.inference.k_hat`.
     corrected : Tensor or None
-        The value with its bias removed by the jackknife, which is an estimate and no bound.
+        The value with its bias reduced by the jackknife: an estimate, not a bound.
     """
 
     value: Tensor
@@ -54,18 +54,18 @@ class Evidence:
 
     @property
     def mean_error(self) -> float:
-        """The standard error of the mean for these very rows: that of the draws alone."""
+        """The standard error of the mean over these rows, from the draws alone."""
         return float(self.standard_error.square().sum().sqrt()) / max(1, len(self.value))
 
     @property
     def reliable(self) -> Tensor:
-        """Where the weights' tail is short enough for as many draws, shape ``(n,)``."""
+        """Whether the weights' tail is short enough for the number of draws, shape ``(n,)``."""
         if not self.samples:
             return torch.ones_like(self.k_hat, dtype=torch.bool)
         return self.k_hat < k_hat_limit(self.samples)
 
     def __str__(self) -> str:
-        """Say the number with its kind: never the one without the other."""
+        """Return the number with its kind, never one without the other."""
         shown = f"{self.mean:.4f}" if not self.samples else f"{self.mean:.4f} ± {self.mean_error:.4f}"
         words = f"log p(x) {shown} nats per row, {self.kind} ({self.method}"
         words += f", {self.samples} draws per row)" if self.samples else ")"

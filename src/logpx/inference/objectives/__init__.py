@@ -1,4 +1,4 @@
-"""Objectives: divergences between a model and a target, each value what its name says."""
+"""Objectives: divergences between a model and a target, each with the value that its name says."""
 
 from logpx.inference.objectives.estimators import (
     GradientEstimator,

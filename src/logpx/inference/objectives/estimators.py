@@ -1,7 +1,7 @@
 r"""Estimators of the gradient of :math:`E_{x \sim q} [\log q(x) - \ldots]`: one value, three gradients.
 
-Where x = g(z; θ), the derivative of log q(x; θ) by θ has two parts: the *path*, through x, and the *score*,
-through the parameters at fixed x. The score's mean is 0, so that it adds nothing but noise.
+Where x = g(z; θ), the derivative of log q(x; θ) with respect to θ has two parts: the *path*, through x, and
+the *score*, through the parameters at fixed x. The score has mean 0, so it only adds noise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["GradientEstimator", "PathGradient", "StickingTheLanding", "TotalGrad
 
 
 class GradientEstimator(Protocol):
-    """Draws from a model with log q(x), whose gradient is the estimator's choice and whose value is not."""
+    """Draws from a model with their log q(x): estimators share its value, and differ in its gradient."""
 
     def draw(
         self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
@@ -29,7 +29,7 @@ class GradientEstimator(Protocol):
 
 @dataclass(frozen=True)
 class TotalGradient:
-    """The derivative of what was computed, path and score together; one pass.
+    """The ordinary gradient, path and score together; one pass.
 
     Examples
     --------
@@ -50,9 +50,9 @@ class TotalGradient:
 class StickingTheLanding:
     r"""The total gradient minus the score: without variance where q is the target.
 
-    Subtracts :math:`\log q(\bar x; \theta)` at draws :math:`\bar x` that are held fixed, and adds its value
-    back. To detach the parameters of a flow's own pass instead would be wrong: they act on the path too. One
-    pass, and one `log_prob`.
+    Subtracts :math:`\log q(\bar x; \theta)` at fixed draws :math:`\bar x`, and adds its value back. Detaching
+    the parameters in a flow's own pass instead would be wrong: they act on the path too. It takes one pass
+    and one `log_prob`.
 
     References
     ----------
@@ -69,7 +69,7 @@ class StickingTheLanding:
     def draw(
         self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw, and take the score out of the gradient."""
+        """Draw, and remove the score from the gradient."""
         x, log_q = model.sample_with_log_prob(n, context, seed)
         if not torch.is_grad_enabled():
             return x, log_q
@@ -79,10 +79,10 @@ class StickingTheLanding:
 
 @dataclass(frozen=True)
 class PathGradient:
-    r"""The path alone: :math:`\nabla_x \log q(x)`, found at fixed parameters, is sent through x.
+    r"""The path alone: :math:`\nabla_x \log q(x)`, computed at fixed parameters, is propagated through x.
 
-    In exact arithmetic the gradient is that of `StickingTheLanding` for the same draws, found without terms
-    that are computed only to cancel: one pass, and the gradient of one `log_prob` by its input alone.
+    In exact arithmetic the gradient is that of `StickingTheLanding` for the same draws, without terms that
+    are computed only to cancel. It takes one pass, and the gradient of one `log_prob` with respect to x.
 
     References
     ----------
@@ -99,7 +99,7 @@ class PathGradient:
     def draw(
         self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw, and let log q depend on the parameters through x alone."""
+        """Draw, and let log q depend on the parameters only through x."""
         x, log_q = model.sample_with_log_prob(n, context, seed)
         if not torch.is_grad_enabled():
             return x, log_q

@@ -1,4 +1,4 @@
-"""Objectives of draws from the target: cross-entropy and forward KL divergence."""
+"""Objectives from draws of the target: cross-entropy and forward KL divergence."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["cross_entropy", "forward_kl"]
 def cross_entropy(model: Distribution, x: Tensor, context: Tensor | None = None) -> Tensor:
     r"""Estimate the cross-entropy :math:`H(\pi, p) = -E_{x \sim \pi} \log p(x)` from draws of pi.
 
-    It is the loss of maximum likelihood, and exceeds :math:`KL(\pi \| p)` by the entropy of pi, which no
-    parameter of the model changes. Densities may exceed 1: it may be negative.
+    It is the loss of maximum likelihood, and exceeds :math:`KL(\pi \| p)` by the entropy of pi, which does
+    not depend on the model. As densities may exceed 1, it may be negative.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def cross_entropy(model: Distribution, x: Tensor, context: Tensor | None = None)
     Returns
     -------
     Tensor
-        The mean of -log p(x), in nats, shape ``()``; infinite where the model gives a draw no density.
+        The mean of -log p(x), in nats, shape ``()``; infinite if the model gives a draw density 0.
 
     Raises
     ------
@@ -65,8 +65,8 @@ def forward_kl(
 
     With `log_density` the value is that estimate. Without it, as for data, :math:`\log \pi` is unknown, and
     the value is the `cross_entropy` :math:`-E \log p(x)`: the divergence plus the entropy of pi. That
-    entropy depends on no parameter, so that either way the gradient is that of the divergence, and the
-    minimum is maximum likelihood.
+    entropy depends on no parameter; either way the gradient is that of the divergence, and the minimum is
+    maximum likelihood.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def forward_kl(
     context
         Shape ``(*rows, context_features)`` or ``(context_features,)``, for the model alone.
     log_normaliser
-        :math:`\log Z` of :math:`\pi = \tilde\pi / Z`; 0 for a density that is normalised.
+        :math:`\log Z` of :math:`\pi = \tilde\pi / Z`; 0 for a normalised density.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def forward_kl(
         As `cross_entropy`.
     UsageError
         If rows or context have the wrong shape, `log_density` does not return one finite number per row, or
-        a normaliser is given without it.
+        a normaliser is given without `log_density`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The objective of draws from the model: the reverse KL divergence from a density known up to a factor."""
+"""The objective from draws of the model: the reverse KL divergence from a density known up to a factor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def reverse_kl(
 ) -> Tensor:
     r"""Estimate :math:`KL(q \| \pi) = E_{x \sim q} [\log q(x) - \log \tilde\pi(x)] + \log Z` from draws of q.
 
-    Of pi no draws are needed, and no normaliser: without :math:`\log Z` the value is the divergence minus
+    It needs neither draws nor the normaliser of pi: without :math:`\log Z` the value is the divergence minus
     :math:`\log Z`, which is the negative ELBO, :math:`\log Z \ge -` value. The minimum may miss modes of pi
     altogether, and neither value nor gradient shows it.
 
@@ -36,18 +36,18 @@ def reverse_kl(
         The distribution q, whose samples are differentiable in its parameters; flows are.
     log_density
         :math:`\log \tilde\pi`, called with draws of shape ``(samples, *event_shape)``; returns shape
-        ``(samples,)``. Gradients reach parameters of its own, too.
+        ``(samples,)``. Gradients reach its own parameters too.
     samples
         The number of draws.
     estimator
         `TotalGradient()` (default), `StickingTheLanding()` or `PathGradient()`: the gradient that `backward`
-        finds. The value is the same for the same draws.
+        computes. The value is the same for the same draws.
     log_normaliser
-        :math:`\log Z` of :math:`\pi = \tilde\pi / Z`; 0 for a density that is normalised.
+        :math:`\log Z` of :math:`\pi = \tilde\pi / Z`; 0 for a normalised density.
     context
         Shape ``(samples, context_features)`` or ``(context_features,)``, for the model alone.
     seed
-        Of the draws. In training, take another one for each step, or None for torch's global generator.
+        Of the draws. In training, use a new one for each step, or None for torch's global generator.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def reverse_kl(
     DivergedError
         If a draw of the model or its log-density is not finite.
     UsageError
-        If `log_density` does not return one finite number per draw (the point is named), a gradient is
-        wanted of a model whose draws do not carry it, or an argument is not what it should be.
+        If `log_density` does not return one finite number per draw (the point is named), the draws of a
+        trained model are not differentiable, or an argument is invalid.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A log-density given as a function, and the errors of what it returns."""
+"""A log-density given as a function, and checks of what it returns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 6
 
 
 def evaluate_log_density(log_density: LogDensity, x: Tensor, rows: torch.Size) -> Tensor:
-    """Return a function's log-density of points, after checking that it is one finite number per point.
+    """Evaluate a log-density at points, and check that it returns one finite number per point.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def evaluate_log_density(log_density: LogDensity, x: Tensor, rows: torch.Size) -
     Raises
     ------
     UsageError
-        If it is no function of a tensor, returns anything but a tensor of the shape `rows` (shape ``(n, 1)``
+        If it is not a function of a tensor, returns anything but a tensor of shape `rows` (shape ``(n, 1)``
         would broadcast into n² numbers), or is not finite at a point, which is named.
 
     Examples
@@ -72,12 +72,12 @@ def evaluate_log_density(log_density: LogDensity, x: Tensor, rows: torch.Size) -
 
 
 def checked_normaliser(log_normaliser: float | Tensor) -> float | Tensor:
-    """Return a log-normaliser: one finite number.
+    """Return a log-normaliser after checking that it is one finite number.
 
     Raises
     ------
     UsageError
-        If it is none.
+        If it is not.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def checked_normaliser(log_normaliser: float | Tensor) -> float | Tensor:
     if not number or not math.isfinite(value):
         raise UsageError(
             f"log_normaliser is {log_normaliser!r}, where one finite number was expected",
-            fix="give log Z in nats, or leave it out where it is unknown",
+            fix="give log Z in nats, or leave it out if it is unknown",
         )
     return log_normaliser
 

@@ -1,1 +1,1 @@
-"""Ways to an approximation, the distributions they fit, and how these are fitted."""
+"""Methods of approximation, the distributions they use, and how these are fitted."""

@@ -12,18 +12,18 @@ __all__ = ["Approximation"]
 
 @dataclass(frozen=True)
 class Approximation:
-    """An approximation q of a posterior, before its draws are weighed.
+    """An approximation q of a posterior, before its draws are weighted.
 
     Attributes
     ----------
     distribution : Distribution
-        q of the unconstrained vector, in float64.
+        q over the unconstrained vector, in float64.
     missed : str or None
-        What it leaves out, in words, as far as that is known already.
+        What q leaves out, in words, if that is already known.
     bound : float
-        An evidence lower bound in nats, of q or of what was fitted before its tails were made heavier.
+        An evidence lower bound in nats, of q or of the fit before its tails were made heavier.
     steps : int
-        Training steps, or 0.
+        Training steps; 0 without training.
     """
 
     distribution: Distribution

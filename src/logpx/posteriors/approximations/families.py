@@ -1,4 +1,4 @@
-"""Distributions that approximate a posterior: noise, and maps of it to the units of the posterior."""
+"""Distributions that approximate a posterior: noise, and maps from it to the posterior's units."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ __all__ = ["LowRankNormal", "SphericalT", "flow_of", "full_rank", "mean_field", 
 
 
 def units_of(shift: Tensor, factor: Tensor) -> TriangularAffine:
-    """Return a fixed map from a posterior to units in which it is about standard normal, in float64.
+    """Return a fixed map from a posterior to units in which it is roughly standard normal, in float64.
 
     Parameters
     ----------
     shift, factor
-        Its mean ``(d,)``, and the Cholesky factor of its covariance ``(d, d)``, about.
+        The posterior's approximate mean ``(d,)``, and the Cholesky factor ``(d, d)`` of its approximate
+        covariance.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def units_of(shift: Tensor, factor: Tensor) -> TriangularAffine:
     if not bool(shift.isfinite().all() & factor.isfinite().all() & (factor.diagonal() > 0.0).all()):
         raise DivergedError(
             "there is no normal distribution to start from: a mean or a deviation is not finite, or is 0",
-            fix="is the density improper, or its unit far from 1? bound the parameters, or change units",
+            fix="is the density improper, or its scale far from 1? bound the parameters, or change units",
         )
     return TriangularAffine.of(shift.double(), factor.double()).requires_grad_(False)
 
@@ -45,12 +46,12 @@ def normal(mean: Tensor, factor: Tensor) -> Flow:
 
 
 def mean_field(size: int) -> Flow:
-    """Return a normal distribution with independent dimensions, standard at the start."""
+    """Return a normal distribution with independent dimensions, initially standard."""
     return Flow(StandardNormal(size), Affine(size)).double()
 
 
 def full_rank(size: int) -> Flow:
-    """Return a normal distribution with a full covariance, standard at the start."""
+    """Return a normal distribution with a full covariance, initially standard."""
     return Flow(StandardNormal(size), TriangularAffine(size)).double()
 
 
@@ -70,7 +71,7 @@ class LowRankNormal(Distribution):
         generator = torch.Generator().manual_seed(0)
         self.mean = nn.Parameter(torch.zeros(size, dtype=torch.float64))
         self.log_scale = nn.Parameter(torch.zeros(size, dtype=torch.float64))
-        # Not zero, where W has no gradient.
+        # Not zero: there W has no gradient.
         self.loadings = nn.Parameter(0.1 * torch.randn(size, rank, generator=generator, dtype=torch.float64))
 
     def _torch(self) -> Any:
@@ -99,7 +100,7 @@ class LowRankNormal(Distribution):
 
 
 class SphericalT(Distribution):
-    r"""Student's t distribution of a vector, equally likely in all directions.
+    r"""Student's t distribution of a vector, the same in all directions.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ class SphericalT(Distribution):
     degrees
         Degrees of freedom.
     scale
-        What a draw of unit scale is multiplied by.
+        The factor that multiplies draws of unit scale.
 
     References
     ----------
@@ -149,7 +150,7 @@ class SphericalT(Distribution):
 
 
 def flow_of(size: int, layers: int = 8, hidden: tuple[int, ...] = (32, 32)) -> Distribution:
-    """Return RealNVP, which starts as the standard normal distribution; for one dimension a spline flow."""
+    """Return RealNVP, initially the standard normal distribution; in one dimension, a spline flow."""
     build: Callable[[], Distribution] = (
         (lambda: flows.NSF(1, autoregressive=True, layers=2, hidden=hidden))
         if size == 1

@@ -1,4 +1,4 @@
-"""Forward KL: an approximation fitted further, by maximum likelihood of draws from the posterior."""
+"""Forward KL: an approximation fitted further by maximum likelihood, to draws from the posterior."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ _ROUNDS = 50
 
 @dataclass(frozen=True)
 class ForwardKLFit:
-    """What maximum likelihood of draws has made of a distribution.
+    """The result of fitting a distribution to draws by maximum likelihood.
 
     Attributes
     ----------
     distribution : Distribution
-        The fitted one; the one given where the draws that were held out are no likelier by it.
+        The fitted distribution; the original one if the held-out draws are no likelier under the fit.
     gain : float
-        By how much the fit has lowered the forward KL divergence on the draws held out, in nats; 0 where
-        it did not.
+        How much the fit lowered the forward KL divergence on the held-out draws, in nats; 0 if it did not.
     steps : int
-        Training steps; 0 where there is a closed form.
+        Training steps; 0 with a closed form.
     """
 
     distribution: Distribution
@@ -48,31 +47,32 @@ class ForwardKLFit:
 def minimise_forward_kl(
     q: Distribution, u: Tensor, seed: int = 0, max_time: float | None = None, max_steps: int | None = None
 ) -> ForwardKLFit:
-    r"""Fit a distribution to draws, from where it is, by the lowest forward divergence.
+    r"""Fit a distribution further to draws, by minimising the forward divergence.
 
     .. math:: KL(p \| q) = E_p[\log p(u) - \log q(u)]
 
-    Only the mean of log q(u) depends on q. A fifth of the draws, copies of one another together, is held out
-    to stop on. Normal distributions get the moments of the others; those that were given the tails of
-    Student's t keep them where draws are likelier with them; all else descends by gradients.
+    Only the mean of log q(u) depends on q. A fifth of the draws is held out for stopping; copies of a draw
+    stay together. Normal distributions take the moments of the other draws; normal distributions with the
+    tails of Student's t keep these where they make the draws likelier; all others are fitted by gradient
+    descent.
 
     Parameters
     ----------
     q
-        The distribution, in float64, which is left as it is.
+        The distribution, in float64; it is not changed.
     u
         Draws, shape ``(n, d)``, finite.
     seed
-        Of the division of draws, and of the descent.
+        Of the split of the draws, and of the descent.
     max_time
         The most seconds.
     max_steps
-        The most training steps; by default as many as suit the number of draws.
+        The most training steps; by default chosen by the number of draws.
 
     Raises
     ------
     UsageError
-        If there are fewer than 10 (d + 1) different draws, or they do not vary.
+        If there are fewer than 10 (d + 1) distinct draws, or they do not vary.
 
     Examples
     --------
@@ -105,13 +105,13 @@ def minimise_forward_kl(
 
 
 def _moments(q: Flow, u: Tensor) -> Flow:
-    """Return the normal distribution with the mean and the covariance of draws."""
+    """Return the normal distribution with the mean and covariance of the draws."""
     return normal(u.mean(0), _factor(u - u.mean(0)))
 
 
 @torch.no_grad()
 def _expectation_maximisation(q: Any, u: Tensor) -> Flow:
-    """Return the likeliest t distribution of the same degrees, or normal distribution if that is likelier.
+    """Return the t distribution of highest likelihood with the same degrees, or the normal if it is likelier.
 
     References
     ----------
@@ -128,7 +128,7 @@ def _expectation_maximisation(q: Any, u: Tensor) -> Flow:
 
 
 def _independent_moments(q: Flow, u: Tensor) -> Flow:
-    """Return the normal distribution with the means and the variances of draws."""
+    """Return the normal distribution with the means and variances of the draws."""
     moments = DiagonalNormal(u.shape[1]).double()
     moments.update(moments.statistics(u))
     affine = Affine(u.shape[1]).double()
@@ -136,7 +136,7 @@ def _independent_moments(q: Flow, u: Tensor) -> Flow:
     return Flow(q.base, affine.requires_grad_(False))
 
 
-# By the kinds of noise and of its map to draws.
+# By the types of the noise and of the map from it to draws.
 _CLOSED_FORMS: dict[tuple[type[Distribution], type[Transform]], Callable[[Any, Tensor], Flow]] = {
     (StandardNormal, TriangularAffine): _moments,
     (StandardNormal, Affine): _independent_moments,
@@ -149,7 +149,7 @@ def _closed_form_of(q: Distribution) -> Callable[[Any, Tensor], Flow] | None:
 
 
 def _factor(centred: Tensor) -> Tensor:
-    """Return the Cholesky factor of the mean square, found in units in which dimensions are alike."""
+    """Return the Cholesky factor of the mean square, computed with all dimensions on the same scale."""
     scale = centred.square().mean(0).sqrt()
     scaled = centred / scale
     factor, failed = torch.linalg.cholesky_ex(scaled.mT @ scaled / len(scaled))
@@ -163,7 +163,7 @@ def _factor(centred: Tensor) -> Tensor:
 
 
 def _divided(u: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the draws to learn from, and those held out; copies, which chains hold, stay together."""
+    """Return the draws to fit to, and those held out; copies of a draw, as in chains, stay together."""
     different, which = torch.unique(u, dim=0, return_inverse=True)
     fewest = _PER_DIMENSION * (u.shape[1] + 1)
     if len(different) < fewest:

@@ -1,4 +1,4 @@
-"""Heavier tails for an approximation: importance weights need a proposal that is nowhere far too thin."""
+"""Heavier tails for an approximation: importance weights need a proposal that is nowhere much too thin."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _NEGLIGIBLE = 1e-3
 
 
 def heavy_noises(size: int, of_curvature: bool = False) -> list[SphericalT]:
-    """Return Student's t distributions to put in the place of standard normal noise, the lightest first.
+    """Return Student's t distributions to replace standard normal noise, those with the lightest tails first.
 
     Parameters
     ----------
     size
         The number of dimensions d.
     of_curvature
-        Whether the noise is that of a normal distribution with the curvature at a mode: a t distribution of
-        that curvature has a larger scale, and is tried too.
+        Whether the noise belongs to a normal distribution with the curvature at a mode: a t distribution of
+        that curvature has a larger scale, and is returned too.
     """
     return [
         SphericalT(size, degrees, scale).double()
@@ -47,28 +47,28 @@ def heavy_noises(size: int, of_curvature: bool = False) -> list[SphericalT]:
 def with_heavier_tails(
     q: Distribution, noises: list[SphericalT], target: Target, seed: int, draws: int
 ) -> Approximation:
-    """Return q, or, where its tails are too thin, q with the noise that suits the weights best.
+    """Return q; if its tails are too thin, q with the noise that gives the best importance weights.
 
-    Tails are too thin where the weights say so, or where heavier ones find more evidence: mass that q never
-    draws does not show in its own weights.
+    Tails are too thin if the weights show it, or if heavier ones find more evidence: mass that q never draws
+    does not show in its own weights.
 
     Parameters
     ----------
     q
-        A fitted distribution; where its noise is not standard normal it stays as it is.
+        A fitted distribution; it stays unchanged unless its noise is standard normal.
     noises
-        What may take the place of the noise, the lightest tails first.
+        Candidates to replace the noise, the lightest tails first.
     target
         The log-density.
     seed
         Of the draws that compare tails.
     draws
-        How many these are.
+        How many draws compare them.
 
     Returns
     -------
     Approximation
-        With what it still leaves out, if so, and the evidence lower bound of q as it was.
+        With what it still leaves out, if anything, and the evidence lower bound of the original q.
 
     References
     ----------
@@ -90,7 +90,7 @@ def with_heavier_tails(
         most = max(every, key=lambda other: other.log_evidence)
         missed = _warning(chosen, most) if _misses(chosen, most) else None
         return Approximation(best, missed, found.elbo)
-    # Of those that are about as precise the first: heavier tails cost evidence lower bound.
+    # The first that is about as precise as the best: heavier tails lower the evidence lower bound.
     least = min(other.mcse for _, other in whole)
     best = next(proposal for proposal, other in whole if other.mcse <= _ABOUT * least)
     return Approximation(best, bound=found.elbo)
@@ -98,7 +98,7 @@ def with_heavier_tails(
 
 def _warning(found: Diagnosis, most: Diagnosis) -> str:
     return (
-        f"it misses mass: wider draws find a log-evidence of {most.log_evidence:.2f} nats, its own "
+        f"it misses mass: wider draws give a log-evidence of {most.log_evidence:.2f} nats, its own only "
         f"{found.log_evidence:.2f}"
     )
 
@@ -107,20 +107,20 @@ def _diagnosed(
     proposals: Iterable[Distribution], target: Target, seed: int, draws: int
 ) -> Iterator[tuple[Distribution, Diagnosis]]:
     for proposal in proposals:
-        # Far out, where only the heaviest tails reach, a log-density may well overflow, or refuse.
+        # Far out, where only the heaviest tails reach, a log-density may well overflow or raise an error.
         with suppress(Exception):
             yield proposal, diagnose(weigh(proposal, target, draws, seed))
 
 
 def _misses(found: Diagnosis, other: Diagnosis) -> bool:
-    """Return whether another proposal meets with mass that draws from this one do not tell of."""
+    """Return whether another proposal finds mass that draws from this one do not show."""
     error = math.hypot(found.log_evidence_error, other.log_evidence_error)
     more = other.log_evidence - found.log_evidence > _ERRORS * error + _NEGLIGIBLE
     return more and other.ess > _FEWEST
 
 
 def _heavier(q: Distribution, noises: list[SphericalT]) -> Iterator[Distribution]:
-    """Yield q with each noise in the place of its own, if that is standard normal."""
+    """Yield q with each noise instead of its own, if that is standard normal."""
     if isinstance(q, Mixture):
         weights = torch.softmax(q.logits.detach(), 0).tolist()
         for parts in zip(*(_heavier(part, noises) for part in q.components), strict=True):

@@ -1,4 +1,4 @@
-"""Ways to an approximation, from the cheapest to the richest: a new one is a class and a place in METHODS."""
+"""Methods of approximation, from the cheapest to the richest; a new one is a class listed in METHODS."""
 
 from __future__ import annotations
 
@@ -45,18 +45,19 @@ __all__ = [
 ]
 
 _DRAWS = 1000
-# In deviations; and in nats below the heaviest mode.
+# In standard deviations.
 _APART = 0.1
+# In nats, relative to the heaviest mode.
 _LEAST_SHARE = math.log(1e-4)
 
 
 class PosteriorMethod(ABC):
-    """A way to a posterior.
+    """A method that approximates a posterior.
 
     Attributes
     ----------
     name : str
-        What ``method=`` calls it.
+        Its name in ``method=``.
     """
 
     name: ClassVar[str]
@@ -72,7 +73,7 @@ class PosteriorMethod(ABC):
         target
             The log-density.
         paths
-            Where Pathfinder's paths to its modes have ended, the highest mode first.
+            The ends of Pathfinder's paths to its modes, the highest mode first.
         seed
             Of everything random.
         draws
@@ -81,19 +82,19 @@ class PosteriorMethod(ABC):
         Raises
         ------
         DivergedError
-            If the log-density has not what the method needs.
+            If the log-density lacks what the method needs.
         """
 
     def limited_to(self, max_time: float) -> PosteriorMethod:
-        """Return the method with a limit in seconds; itself, where it does not train."""
+        """Return the method with a time limit in seconds; itself, if it does not train."""
         return self
 
 
 class Laplace(PosteriorMethod):
-    """The normal distribution with the mode and the curvature of the log-density.
+    """The normal distribution with the mode and curvature of the log-density.
 
-    Where several modes were met that matter, a mixture of one for each, weighted by their masses; and where
-    tails are too thin for importance weights, those of Student's t.
+    If several modes matter, it is a mixture with one component for each, weighted by their masses; if the
+    tails are too thin for importance weights, they become those of Student's t.
 
     References
     ----------
@@ -105,12 +106,12 @@ class Laplace(PosteriorMethod):
     def approximate(
         self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
     ) -> Approximation:
-        """Expand around the highest mode, and around others.
+        """Expand around the highest mode and the others.
 
         Raises
         ------
         DivergedError
-            If the curvature at the highest is not that of a mode; the eigenvalue is named.
+            If the curvature at the highest point is not that of a mode; the eigenvalue is named.
         """
         modes = [_expansion(target, paths[0])]
         for path in paths[1:]:
@@ -142,7 +143,7 @@ class _ByReverseKL(PosteriorMethod):
     def approximate(
         self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
     ) -> Approximation:
-        """Fit it, from as many starts as are wished, keep the highest bound, and make thin tails heavier."""
+        """Fit the family from each start, keep the highest bound, and make thin tails heavier."""
         check_count("restarts", self.options.restarts)
         starts = _starts(target, paths)
         best: Distribution | None = None
@@ -163,43 +164,43 @@ class _ByReverseKL(PosteriorMethod):
         return replace(found, steps=steps)
 
     def limited_to(self, max_time: float) -> PosteriorMethod:
-        """Return the method with a limit of each fit, in seconds."""
+        """Return the method with a time limit for each fit, in seconds."""
         return replace(self, options=replace(self.options, max_time=max_time))
 
     @abstractmethod
     def family(self, size: int) -> Distribution:
-        """Return the distribution to fit, about standard normal at first."""
+        """Return the distribution to fit, initially about standard normal."""
 
     def units(self, mean: Tensor, factor: Tensor) -> TriangularAffine:
-        """Return the units in which it starts, from mean and Cholesky factor of the start's covariance."""
+        """Return the units of the fit, from the start's mean and the Cholesky factor of its covariance."""
         return units_of(mean, factor)
 
     def in_units(self, family: Any, units: TriangularAffine) -> Distribution:
-        """Return the fitted distribution of the vector itself."""
+        """Return the fitted distribution in the units of the unconstrained vector."""
         return Flow(family, units)
 
     def noises(self, size: int) -> list[SphericalT]:
-        """Return what may take the place of its noise where tails are too thin."""
+        """Return the noises that may replace its own where tails are too thin."""
         return heavy_noises(size)
 
 
 class MeanField(_ByReverseKL):
-    """A normal distribution with independent dimensions, whatever its tails."""
+    """A normal distribution with independent dimensions; its tails stay normal."""
 
     name = "mean_field"
 
     def family(self, size: int) -> Flow:
-        """Return it."""
+        """Return the standard normal distribution to fit."""
         return mean_field(size)
 
     def units(self, mean: Tensor, factor: Tensor) -> TriangularAffine:
-        """Return conditional deviations, which are those of the best independent approximation."""
+        """Return the conditional deviations, which the best independent approximation has."""
         precision = torch.cholesky_inverse(factor)
         return units_of(mean, precision.diagonal().rsqrt().diag())
 
     @torch.no_grad()
     def in_units(self, family: Any, units: TriangularAffine) -> Flow:
-        """Return the product of the two diagonal maps as one."""
+        """Return the distribution with the two diagonal maps composed into one."""
         inner = family.transform
         mean = units.inverse(inner.shift)[0]
         affine = Affine(len(mean)).double()
@@ -207,7 +208,7 @@ class MeanField(_ByReverseKL):
         return Flow(family.base, affine.requires_grad_(False))
 
     def noises(self, size: int) -> list[SphericalT]:
-        """Return none."""
+        """Return no noises."""
         return []
 
 
@@ -217,18 +218,18 @@ class FullRank(_ByReverseKL):
     name = "full_rank"
 
     def family(self, size: int) -> Flow:
-        """Return it."""
+        """Return the standard normal distribution to fit."""
         return full_rank(size)
 
     @torch.no_grad()
     def in_units(self, family: Any, units: TriangularAffine) -> Flow:
-        """Return the product of the two triangular maps as one."""
+        """Return the distribution with the two triangular maps composed into one."""
         return normal(units.inverse(family.transform.shift)[0], units.factor @ family.transform.factor)
 
 
 @dataclass(frozen=True)
 class LowRank(_ByReverseKL):
-    """A normal distribution with a covariance of low rank plus a diagonal one, whatever its tails.
+    """A normal distribution with a low-rank plus diagonal covariance; its tails stay normal.
 
     Parameters
     ----------
@@ -242,12 +243,12 @@ class LowRank(_ByReverseKL):
     rank: int = 5
 
     def family(self, size: int) -> Distribution:
-        """Return it."""
+        """Return the normal distribution to fit."""
         check_count("rank", self.rank)
         return LowRankNormal(size, min(self.rank, size))
 
     def units(self, mean: Tensor, factor: Tensor) -> TriangularAffine:
-        """Return deviations, each dimension its own."""
+        """Return the deviation of each dimension."""
         return units_of(mean, factor.square().sum(1).sqrt().diag())
 
 
@@ -260,7 +261,7 @@ class FlowFit(_ByReverseKL):
     options
         How it is fitted.
     build
-        From the number of dimensions to the flow.
+        Returns the flow for a number of dimensions.
 
     References
     ----------
@@ -274,7 +275,7 @@ class FlowFit(_ByReverseKL):
     build: Callable[[int], Distribution] = flow_of
 
     def family(self, size: int) -> Distribution:
-        """Return it."""
+        """Return the flow to fit."""
         return self.build(size)
 
 
@@ -282,7 +283,7 @@ METHODS: dict[str, PosteriorMethod] = {
     method.name: method for method in (Laplace(), MeanField(), FullRank(), LowRank(), FlowFit())
 }
 
-# From cheap to rich: what is tried one after the other until a result can be trusted.
+# From cheap to rich: tried one after another until a result can be trusted.
 AUTOMATIC: tuple[PosteriorMethod, ...] = (Laplace(), FullRank(), FlowFit())
 
 

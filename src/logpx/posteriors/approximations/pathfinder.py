@@ -1,8 +1,8 @@
 """Pathfinder: paths of a quasi-Newton optimiser to the modes, and the best normal distribution along each.
 
 Zhang, Carpenter, Gelman and Vehtari 2022, Pathfinder: parallel quasi-Newton variational inference,
-https://arxiv.org/abs/2108.03782. Comments name its algorithms. Other than there the inverse Hessian is
-a whole matrix, updated by BFGS in place of L-BFGS, and a path knows whether it has come to a mode.
+https://arxiv.org/abs/2108.03782. Comments name its algorithms. Unlike there, the inverse Hessian is a full
+matrix, updated by BFGS instead of L-BFGS, and a path knows whether it has reached a mode.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["LocalNormal", "OptimiserPath", "multi_path_pathfinder"]
 
 _ITERATIONS = 500
 _HALVINGS = 30
-# Not less: densities are computed in single precision in places, as torch's half-Cauchy distribution is.
+# Not less: some densities are partly computed in single precision, such as torch's half-Cauchy.
 _TOLERANCE = 1e-7
 _PROMISE = 1e-6
 _DRAWS = 16
@@ -35,7 +35,7 @@ _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 @dataclass(frozen=True)
 class LocalNormal:
-    """A normal distribution at a point of a path.
+    """A normal distribution fitted at a point of a path.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class LocalNormal:
 
 @dataclass(frozen=True)
 class OptimiserPath:
-    """Where a path of the optimiser has ended.
+    """The end of a path of the optimiser, and the best approximation along it.
 
     Attributes
     ----------
@@ -63,9 +63,9 @@ class OptimiserPath:
     value : float
         The log-density there, in nats.
     converged : bool
-        Whether the slope has vanished.
+        Whether the gradient vanished.
     best : LocalNormal
-        The normal distribution along it with the highest bound: of a density without a mode, too.
+        The normal distribution along the path with the highest bound; it exists even without a mode.
     """
 
     point: Tensor
@@ -77,12 +77,12 @@ class OptimiserPath:
 def multi_path_pathfinder(
     target: Target, seed: int, jacobian: bool = True, paths: int = _PATHS
 ) -> list[OptimiserPath]:
-    """Follow paths from several points (algorithm 2); the highest mode comes first, the others after it.
+    """Follow paths from several points (algorithm 2), and return them with the highest mode first.
 
     Raises
     ------
     DivergedError
-        If every path fails; the first error is raised.
+        If every path fails: the error of the first.
     """
     first = target.start(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -100,13 +100,13 @@ def multi_path_pathfinder(
 def _side_by_side(
     target: Target, starts: Tensor, jacobian: bool, seed: int
 ) -> list[OptimiserPath | DivergedError]:
-    """Follow paths from points ``(k, d)``, so that a step of all of them is one call of the function.
+    """Follow paths from points ``(k, d)`` together, so that a step of them all is one call of the function.
 
     Returns
     -------
     list
-        Where each path ended, but for those that take much longer than half of them; or an error, if the
-        log-density is not a number somewhere on the way, or rises without end; the point is named.
+        The end of each path, except those that take much longer than half of the paths; or an error that
+        names the point, if the log-density is NaN on the way or rises without end.
     """
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(_DRAWS, starts.shape[1], generator=generator, dtype=torch.float64)
@@ -126,14 +126,14 @@ def _side_by_side(
                 ended[index] = error
         answers = dict(_answers(target, asked, jacobian))
         if limit == math.inf and 2 * sum(isinstance(end, OptimiserPath) for end in ended) >= len(walks):
-            # Starts far out may take much longer than the rest: these are given up.
+            # Starts far out may take much longer than the rest: give them up.
             limit = _PATIENCE * rounds
     return [end for end in ended if end is not None]
 
 
 @dataclass(frozen=True)
 class _Question:
-    """Points ``(n, d)`` whose log-density a path has to know, and whether the gradient, too."""
+    """Points ``(n, d)`` at which a path needs the log-density, and whether it also needs the gradient."""
 
     points: Tensor
     gradient: bool = False
@@ -174,15 +174,15 @@ def _single_path(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -
             inverse, direction = torch.eye(len(point), dtype=torch.float64), slope
             promised = float(slope @ slope)
         if promised < _TOLERANCE:
-            # Along directions that were never taken the estimated curvature may be far too high: look at the
-            # true one, and go on where that promises more.
+            # In directions never taken the estimated curvature may be far too high: compute the true one, and
+            # go on if it promises more.
             inverse, top = inverse_curvature(target, point, jacobian)
             direction = inverse @ slope
             promised = float(slope @ direction)
             if promised < _PROMISE:
                 converged = top
                 break
-        # A whole step is the rule.
+        # Usually a full step will do.
         reached, answer = point + direction, (yield _Question((point + direction)[None], gradient=True))
         if not _keeps(answer[0], value, promised, 1.0):
             step = yield from _shorter(point, direction, value, promised)
@@ -201,7 +201,7 @@ def _single_path(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -
         if float(point.abs().max()) > _FAR:
             raise DivergedError(
                 f"log_density rises without end: it is {value:.4g} at {target.describe(point)}",
-                fix="is it improper, or its sign wrong? bound the parameters, or give them a prior",
+                fix="is it improper, or is its sign wrong? bound the parameters, or give them a prior",
             )
     if best is None:
         best = (yield from _local_normal(point, slope, inverse, noise)) or LocalNormal(
@@ -223,7 +223,7 @@ def _checked(target: Target, point: Tensor, answer: _Answer) -> tuple[float, Ten
 
 
 def _keeps(found: Tensor, value: float, promised: float, lengths: Any) -> Tensor:
-    """Return which steps keep a part of their promise."""
+    """Return which steps gain enough of what the gradient promises (Armijo's condition)."""
     kept: Tensor = found >= value + 1e-4 * lengths * promised - 1e-13 * abs(value)
     return kept
 
@@ -231,7 +231,7 @@ def _keeps(found: Tensor, value: float, promised: float, lengths: Any) -> Tensor
 def _shorter(
     point: Tensor, direction: Tensor, value: float, promised: float
 ) -> Generator[_Question, _Answer, float | None]:
-    """Return the longest of halved steps that keeps a part of its promise."""
+    """Return the longest of the halved steps that gains enough."""
     halved = 0.5 ** torch.arange(1, _HALVINGS, dtype=torch.float64)
     for lengths in torch.split(halved, 6):
         found, _ = yield _Question(point + lengths[:, None] * direction)
@@ -242,10 +242,10 @@ def _shorter(
 
 
 def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: bool) -> Tensor:
-    """Return the estimate of the inverse Hessian after a step (in place of algorithm 3)."""
+    """Return the estimate of the inverse Hessian after a step (replaces algorithm 3)."""
     curvature = step @ change
     if not curvature > 1e-12 * step.norm() * change.norm():
-        # No curvature to learn from: go further.
+        # No curvature to learn from: take a longer step.
         return 4.0 * inverse
     if first:
         inverse = torch.eye(len(step), dtype=step.dtype) * (curvature / (change @ change))
@@ -257,11 +257,11 @@ def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: bool) -> Tens
 def _local_normal(
     point: Tensor, slope: Tensor, inverse: Tensor, noise: Tensor
 ) -> Generator[_Question, _Answer, LocalNormal | None]:
-    """Return the normal distribution of the estimated curvature at a point; None where there is none."""
+    """Return the normal distribution with the estimated curvature at a point, or None if there is none."""
     factor, failed = torch.linalg.cholesky_ex(0.5 * (inverse + inverse.mT))
     if int(failed) or not bool(factor.isfinite().all()):
         return None
-    # Its mean is a step of Newton's method away (algorithm 4), and its bound a mean over draws (algorithm 7).
+    # The mean is one Newton step away (algorithm 4), and the bound is a mean over draws (algorithm 7).
     mean = point + inverse @ slope
     values, _ = yield _Question(mean + noise @ factor.mT)
     entropy = 0.5 * len(point) * (1.0 + _LOG_TWO_PI) + float(factor.diagonal().log().sum())

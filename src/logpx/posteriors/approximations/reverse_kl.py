@@ -1,4 +1,4 @@
-"""Reverse KL by stochastic gradients, until the bound no longer rises by more than its noise."""
+"""Reverse KL by stochastic gradients, until the bound rises by no more than its noise."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LEAST_WEIGHT = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class ReverseKL:
-    """How a distribution is fitted by reverse KL.
+    """Options of a fit by reverse KL.
 
     Attributes
     ----------
     draws : int
-        Draws in each step.
+        Draws per step.
     rates : tuple of float
-        Learning rates to try; the best in a short trial is taken.
+        Learning rates to try; the one that does best in a short trial is used.
     window : int
         Steps between comparisons of the bound.
     max_steps : int
@@ -41,12 +41,13 @@ class ReverseKL:
     max_time : float
         The most seconds.
     annealing : int
-        Steps in which the log-density's weight rises to 1, so that q finds more than the nearest mode.
+        Steps during which the weight of the log-density rises to 1, so that q finds more than the nearest
+        mode.
     restarts : int
-        How many fits are made, from the best normal distributions along Pathfinder's paths, to keep the
-        highest bound; each takes up to the most steps and seconds.
+        How many fits to make, from the best normal distributions along Pathfinder's paths; the one with the
+        highest bound is kept. The limits of steps and seconds hold for each.
     estimator : GradientEstimator
-        Of the gradient.
+        The estimator of the gradient.
     """
 
     draws: int = 256
@@ -62,21 +63,21 @@ class ReverseKL:
 def minimise_reverse_kl(
     q: Distribution, units: TriangularAffine, target: Target, options: ReverseKL, seed: int = 0
 ) -> int:
-    """Fit q in place to a log-density seen in other units; return the number of steps.
+    """Fit q in place to a log-density in other units, and return the number of steps.
 
     The learning rate falls whenever the bound, averaged over a window of steps, has not risen by more than
-    its Monte Carlo error; the weights are averaged over the last windows.
+    its Monte Carlo error; the parameters returned are a running average.
 
     Parameters
     ----------
     q
-        A distribution of v, about standard normal at first, in a precision of its own.
+        A distribution of v, initially about standard normal, in any precision.
     units
-        From the unconstrained vector u to v, in float64.
+        The map from the unconstrained vector u to v, in float64.
     target
         The log-density of u.
     options
-        How it is fitted.
+        How to fit it.
     seed
         Of the draws.
 
@@ -131,7 +132,7 @@ def minimise_reverse_kl(
 
 @dataclass(frozen=True)
 class _Bound:
-    """The evidence lower bound of a distribution in units of its own, and steps that raise it."""
+    """The evidence lower bound of a distribution in its own units, and steps that raise it."""
 
     q: Distribution
     units: TriangularAffine
@@ -139,7 +140,7 @@ class _Bound:
     options: ReverseKL
 
     def climb(self, estimate: Estimate, optimiser: torch.optim.Optimizer, weight: float) -> float:
-        """Take a step, with a weight of the log-density; return the bound before it, in nats."""
+        """Take a step with the given weight of the log-density; return the bound before it, in nats."""
         v, log_q = self.options.estimator.draw(self.q, self.options.draws)
         u, ladj = self.units.inverse(v.double())
         value, slope = estimate(u)
@@ -152,18 +153,18 @@ class _Bound:
                 fix="make it finite for every point of the parameters' range; bound them with Positive() or "
                 "Interval() where the density ends",
             )
-        # The gradient of the log-density reaches q through the draws alone.
+        # The gradient of the log-density reaches q only through the draws.
         along = (slope[good] * u[good]).sum(1)
         loss = (log_q[good] - weight * along).mean()
         optimiser.zero_grad()
         torch.autograd.backward(loss)
-        # A draw far out may have a slope that single precision does not hold: such a step is left out.
+        # The gradient at a draw far out may overflow single precision: skip such a step.
         if math.isfinite(float(torch.nn.utils.clip_grad_norm_(list(self.q.parameters()), _CLIP))):
             optimiser.step()
         return float((value + ladj - log_q.detach())[good].mean())
 
     def best_rate(self, estimate: Estimate) -> float:
-        """Return the learning rate that leads furthest in a few steps, and leave q as it was."""
+        """Return the learning rate that gets furthest in a few steps; q is left unchanged."""
         rates = self.options.rates
         start = copy.deepcopy(self.q.state_dict())
         best, best_bound = rates[-1], -math.inf

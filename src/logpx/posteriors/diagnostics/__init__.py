@@ -1,1 +1,1 @@
-"""How good an approximation is: importance weights, the verdict on them, and draws from elsewhere."""
+"""How good an approximation is: importance weights, the verdict on them, and draws from the posterior."""

@@ -1,4 +1,4 @@
-"""The evidence from draws of both sides: of an approximation, and of the posterior itself."""
+"""The evidence from draws of both an approximation and the posterior itself."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MARGIN = 50.0
 
 @dataclass(frozen=True)
 class BridgeEstimate:
-    """An estimate of a log-evidence, with what every draw has to do with its error.
+    """An estimate of a log-evidence, with the influence of each draw on it.
 
     Attributes
     ----------
     log_evidence : float
-        In nats; NaN where the two sides do not meet.
+        In nats; NaN if one side has no finite log-weight.
     of_proposal, of_posterior : Tensor
-        How far each draw moves it, times the number of draws of its side: shapes ``(n,)`` and ``(m,)``.
+        How far each draw moves it, times the number of draws on its side: shapes ``(n,)`` and ``(m,)``.
     """
 
     log_evidence: float
@@ -32,9 +32,9 @@ class BridgeEstimate:
 
 
 def bridge_sampling(proposal: Tensor, posterior: Tensor) -> BridgeEstimate:
-    r"""Estimate the log-evidence by bridge sampling, which mass that the approximation misses does not bias.
+    r"""Estimate the log-evidence by bridge sampling, unbiased by mass that the approximation misses.
 
-    With log-weights :math:`l = \log \tilde p - \log q`, of n draws of q and m of p, it is the c at which
+    With the log-weights :math:`l = \log \tilde p - \log q` of n draws of q and m of p, it is the c with
 
     .. math:: \sum_q \sigma(l - c + \log \tfrac{m}{n}) = \sum_p \sigma(c - l - \log \tfrac{m}{n})
 

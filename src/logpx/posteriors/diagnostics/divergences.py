@@ -1,4 +1,4 @@
-"""The distance of an approximation from draws of the posterior in both directions, and in both spaces."""
+"""The divergence of an approximation from draws of the posterior, in both directions and both spaces."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _NOTABLE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Divergences:
-    """How far q is from the posterior p, by draws of both; all in nats.
+    """How far q is from the posterior p, estimated from draws of both; all in nats.
 
     Attributes
     ----------
     reverse, reverse_error : float
-        KL(q ‖ p) = log Z − ELBO: large where q has mass and p has not.
+        KL(q ‖ p) = log Z − ELBO: large if q has mass where p has none.
     forward, forward_error : float
-        KL(p ‖ q) = upper bound − log Z: large where p has mass and q has not.
+        KL(p ‖ q) = upper bound − log Z: large if p has mass where q has none.
     jeffreys, jeffreys_error : float
-        Their sum, upper bound − ELBO, in which log Z does not occur.
+        Their sum, upper bound − ELBO, which does not involve log Z.
     log_evidence, log_evidence_error : float
-        log Z by bridge sampling, which mass that q misses does not bias.
+        log Z by bridge sampling, unbiased by mass that q misses.
     beyond : float
         The share of the draws of p that weigh more than any draw of q.
     forward_in_noise : float
-        KL(p ‖ q) again, as the reverse divergence between the noise of the draws and the base of q.
+        KL(p ‖ q) again, computed between the noise of the draws and the base of q.
     disagreement : float
-        The largest difference of a draw's weight in the two spaces: the error of q's inverse and of its
-        log abs(det).
+        The largest difference between a draw's weights in the two spaces: the error of q's inverse and of
+        its log abs(det).
     """
 
     reverse: float
@@ -58,17 +58,17 @@ class Divergences:
 
     @property
     def misses(self) -> bool:
-        """Whether q misses a part of the draws: far in the forward direction, and near in the reverse one."""
+        """Whether q misses a part of the draws: far in the forward direction, near in the reverse one."""
         return _far(self.forward, self.forward_error, self.reverse)
 
     @property
     def too_wide(self) -> bool:
-        """Whether q has mass where there are no draws: far in the reverse direction alone."""
+        """Whether q has mass where there are no draws: far in the reverse direction only."""
         return _far(self.reverse, self.reverse_error, self.forward)
 
     @property
     def verdict(self) -> str:
-        """What the directions say, in words."""
+        """What the two directions say, in words."""
         if self.misses:
             return f"q misses a part of the draws: {self.beyond:.0%} of them weigh more than any draw of q"
         if self.too_wide:
@@ -78,7 +78,7 @@ class Divergences:
         return "q and the draws differ in both directions"
 
     def __str__(self) -> str:
-        """Say all of it."""
+        """Return all numbers and the verdict."""
         return (
             f"KL(q ‖ p) {self.reverse:.3f} ± {self.reverse_error:.3f} nats, "
             f"KL(p ‖ q) {self.forward:.3f} ± {self.forward_error:.3f}, "
@@ -89,11 +89,11 @@ class Divergences:
 
 @torch.no_grad()
 def compare_with_draws(q: Distribution, target: Target, proposed: Tensor, u: Tensor) -> Divergences:
-    r"""Estimate the divergences of an approximation from a posterior of which there are draws.
+    r"""Estimate the divergences between an approximation and a posterior from draws of both.
 
-    The maps of q carry draws u to noise z, and the log-density to that of z. With a perfect inverse nothing
-    changes but the names: :math:`KL(p_u \| q_u) = KL(p_z \| q_z)`, where the model is now on the left, and
-    what it is compared with, the base, is fixed.
+    The maps of q carry draws u to noise z, and the log-density with them. With a perfect inverse the
+    divergence stays the same, :math:`KL(p_u \| q_u) = KL(p_z \| q_z)`: in noise space the model is on the
+    left, and the base on the right is fixed.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def compare_with_draws(q: Distribution, target: Target, proposed: Tensor, u: Ten
     proposed
         Log-weights of independent draws from q, shape ``(n,)``.
     u
-        Draws from the posterior, shape ``(m, d)``; in the order of the chain, if they are of one, so that
-        errors allow for its correlation.
+        Draws from the posterior, shape ``(m, d)``; those of a chain in its order, so that errors allow for
+        its autocorrelation.
 
     Raises
     ------
@@ -155,12 +155,12 @@ def _far(one: float, error: float, other: float) -> bool:
     """Return whether one direction is far, and much farther than the other."""
     if one == math.inf:
         return other < math.inf
-    # A mean that a few far draws make has an error as large as itself, and is far all the same.
+    # A mean dominated by a few far draws has an error as large as itself, but is far all the same.
     return one - min(2.0 * error, 0.5 * one) > max(_NOTABLE, 2.0 * other)
 
 
 def _error(proposed: Tensor, drawn: Tensor) -> float:
-    """Return the standard error of the sum of two means: of independent draws, and of a chain."""
+    """Return the standard error of the sum of two means, one over independent draws, one over a chain."""
     length = math.isqrt(len(drawn))
     batches = drawn[: len(drawn) // length * length].view(-1, length).mean(1)
     squared = float(proposed.var()) / len(proposed) + float(batches.var()) / len(batches)

@@ -15,7 +15,7 @@ from logpx.posteriors.target.target import Target
 
 __all__ = ["DRAWS", "Weighted", "weigh"]
 
-# How many draws the diagnosis weighs.
+# How many draws the diagnosis weights.
 DRAWS = 10_000
 _CHUNK = 4096
 _MOST_UNDEFINED = 0.01
@@ -23,7 +23,7 @@ _MOST_UNDEFINED = 0.01
 
 @dataclass(frozen=True)
 class Weighted:
-    """Draws from q, with their importance weights.
+    """Draws from q with their importance weights.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Weighted:
     log_weights : Tensor
         log p(u) − log q(u) in nats, shape ``(S,)``; minus infinity where p is 0.
     undefined : str or None
-        At how many draws the log-density is not a number, in words.
+        At how many draws the log-density is NaN, in words.
     """
 
     u: Tensor
@@ -46,7 +46,7 @@ class Weighted:
 
     @property
     def mcse(self) -> float:
-        """The largest Monte Carlo standard error of a mean or a deviation, in standard deviations."""
+        """The largest Monte Carlo standard error of a mean or deviation, in standard deviations."""
         weights, squared = self.smoothed, self.smoothed.square()
         centred = self.u - weights @ self.u
         variances = weights @ centred.square()
@@ -58,16 +58,16 @@ class Weighted:
 
 @torch.no_grad()
 def weigh(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
-    """Draw from q and weigh the draws.
+    """Draw from q and weight the draws.
 
-    A few draws at which the log-density is no number count as impossible, and are told of.
+    If the log-density is NaN at a few draws, these count as impossible and are reported.
 
     Raises
     ------
     UsageError
-        If the log-density of more draws is not a number; a point is named.
+        If it is NaN at more draws; a point is named.
     DivergedError
-        If that of a draw is plus infinity; the point is named.
+        If it is plus infinity at a draw; the point is named.
     """
     u, log_q = q.sample_with_log_prob(draws, seed=seed)
     values = torch.cat([target.log_prob(part) for part in torch.split(u.double(), _CHUNK)])

@@ -1,4 +1,4 @@
-"""Whether weighted draws stay among themselves when they wander: no weight tells of a place without draws."""
+"""Whether a Markov chain moves weighted draws to places without draws, which no weight shows."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _MARGIN = 0.01
 
 @torch.no_grad()
 def share_that_leaves(weighted: Weighted, q: Distribution, target: Target, seed: int) -> float:
-    """Return the share of draws that a chain of the target takes to where q is thinner than at any draw.
+    """Return the share of draws that a Markov chain takes to where q is thinner than at any draw.
 
     A tenth of the draws, at most a thousand, are resampled by weight and take random steps of several
-    lengths, which leave the target as it is: of draws from the target about as many arrive anywhere as leave.
+    lengths that leave the target invariant: exact draws would arrive anywhere as often as they leave.
 
     Parameters
     ----------
     weighted
         Draws from q with their weights.
     q
-        What they were drawn from.
+        The distribution of the draws.
     target
         The log-density.
     seed
@@ -39,7 +39,7 @@ def share_that_leaves(weighted: Weighted, q: Distribution, target: Target, seed:
     References
     ----------
     Metropolis et al. 1953, Equation of state calculations by fast computing machines; Gorham and Mackey 2015,
-    Measuring sample quality with Stein's method (the idea of letting a chain of the target judge draws).
+    Measuring sample quality with Stein's method (the idea of judging draws by a chain of the target).
     """
     generator = torch.Generator().manual_seed(seed)
     weights = weighted.smoothed

@@ -1,4 +1,4 @@
-"""Modes that an approximation leaves out: its own draws do not tell of them."""
+"""Modes that an approximation misses, which its own draws do not show."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ _SHARE_THAT_MATTERS = 0.01
 def missed_mode(
     weighted: Weighted, q: Distribution, target: Target, modes: Sequence[Tensor], log_evidence: float
 ) -> Tensor | None:
-    """Return a mode ``(d,)`` that matters, where a draw would weigh more than all draws of q do together.
+    """Return a mode ``(d,)`` that matters and where a draw would outweigh all draws of q together, or None.
 
     Parameters
     ----------
     weighted
         Draws from q with their weights.
     q
-        What they were drawn from.
+        The distribution of the draws.
     target
         The log-density.
     modes
         Points ``(d,)``.
     log_evidence
-        The estimate of the draws, in nats: a mode matters with more than a hundredth of it around itself.
+        The estimate from the draws, in nats: a mode matters if more than a hundredth of the evidence lies
+        around it.
     """
     most = float(weighted.log_weights.max()) + math.log(len(weighted.u))
     for mode in modes:

@@ -1,4 +1,4 @@
-"""A distribution seen as a map of noise, and what looks like a posterior on the one side on the other."""
+"""A distribution seen as a map of noise, with draws carried from one side to the other."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["NoiseSpace", "noise_space", "with_noise"]
 
 @dataclass(frozen=True)
 class NoiseSpace:
-    """The noise of a distribution, and the maps that make draws of it.
+    """The noise of a distribution, and the maps between noise and draws.
 
     Attributes
     ----------
     base : Distribution
-        Of the noise.
+        The distribution of the noise.
     transforms : sequence of Transform
         From draws towards noise, in this order.
     """
@@ -29,7 +29,7 @@ class NoiseSpace:
     transforms: Sequence[Transform] = ()
 
     def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the noise of draws ``(n, d)``, and the log abs(det) of the map to it, shape ``(n,)``."""
+        """Return the noise of draws ``(n, d)`` and the log abs(det) of the map to it, shape ``(n,)``."""
         total = u.new_zeros(len(u))
         for transform in self.transforms:
             u, ladj = transform.forward(u)
@@ -37,7 +37,7 @@ class NoiseSpace:
         return u, total
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the draws of noise ``(n, d)``, and the log abs(det) of the map to them, shape ``(n,)``."""
+        """Return the draws that noise ``(n, d)`` gives, and the log abs(det) of the map, shape ``(n,)``."""
         total = z.new_zeros(len(z))
         for transform in reversed(self.transforms):
             z, ladj = transform.inverse(z)
@@ -46,7 +46,7 @@ class NoiseSpace:
 
 
 def noise_space(q: Distribution) -> NoiseSpace:
-    """Return the noise and the maps of a flow, of flows too; what is no flow is its own noise.
+    """Return the noise and the maps of a flow, also of nested flows; another distribution is its own noise.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def noise_space(q: Distribution) -> NoiseSpace:
 
 
 def with_noise(q: Distribution, noise: Distribution) -> Distribution:
-    """Return the same maps of another noise."""
+    """Return the same maps applied to another noise."""
     for transform in reversed(noise_space(q).transforms):
         noise = Flow(noise, transform)
     return noise

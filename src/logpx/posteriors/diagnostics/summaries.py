@@ -1,4 +1,4 @@
-"""What a posterior says about every parameter, as a table."""
+"""A table of the posterior's numbers for each parameter."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One number among the parameters.
+    """The row of one scalar parameter, or of one entry of a larger one.
 
     Attributes
     ----------
     name : str
-        Of the parameter, with its indices.
+        The parameter's name, with its indices.
     mean, standard_deviation : float
-        Of the posterior.
+        The posterior mean and standard deviation.
     quantiles : tuple of float
-        At 5, 50 and 95 percent.
+        The quantiles at 5, 50 and 95 percent.
     mcse : float
         The Monte Carlo standard error of the mean.
     """
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """A table of all parameters; printed, it is one.
+    """A table of all parameters, which prints as one.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Summary:
     verdict: str
 
     def __getitem__(self, name: str) -> Row:
-        """Return the row of a name."""
+        """Return the row with a name."""
         return next(row for row in self.rows if row.name == name)
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Summary:
 
 
 def named_columns(draws: Any) -> dict[str, Tensor]:
-    """Return draws by name; those of a plain vector are called ``x``."""
+    """Return draws by name; a plain vector is called ``x``."""
     return draws if isinstance(draws, dict) else {"x": draws}
 
 
@@ -83,13 +83,13 @@ def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
     draws
         Shape ``(S, dim)``, or a dictionary of shapes ``(S, *shape)``.
     weights
-        Shape ``(S,)``, with the sum 1.
+        Shape ``(S,)``, with sum 1.
     diagnosis
-        Gives the verdict.
+        The source of the verdict.
     """
     rows, present = [], weights[weights > 0.0]
     for name, values in named_columns(draws).items():
-        # Far draws of weight 0 may overflow in their own units.
+        # Far draws with weight 0 may overflow in their own units.
         flat = values.reshape(len(values), -1)[weights > 0.0]
         places = product(*(range(size) for size in values.shape[1:]))
         for column, place in zip(flat.unbind(1), places, strict=True):

@@ -1,4 +1,4 @@
-"""The verdict on an approximate posterior: what its importance weights say, in numbers and words."""
+"""The verdict on an approximate posterior, from its importance weights, in numbers and words."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from logpx.posteriors.target.target import Target
 __all__ = ["Diagnosis", "Trust", "diagnose", "weigh_enough"]
 
 _TURNS = 2
-# KL(q || p) in nats up to which draws can be taken as they are: means are then off by less than 0.15
+# KL(q || p) in nats up to which draws can be used as they are: means are then off by less than 0.15
 # standard deviations.
 _CLOSE = 0.01
 _NOISY = 0.05
-# In standard deviations: with thirty means and deviations the worst is then off by less than 0.1.
+# In standard deviations: the worst of thirty means and deviations is then off by less than 0.1.
 _LARGEST_MCSE = 0.035
 
 
@@ -44,20 +44,20 @@ class Diagnosis:
     log_evidence, log_evidence_error : float
         The log of the mean weight, an estimate of log Z, and its standard error by the delta method.
     k_hat : float
-        The shape of the weights' tail; minus infinity where they are all equal.
+        The tail shape of the weights; minus infinity if they are all equal.
     limit : float
-        What it has to be below for so many draws.
+        The limit below which k-hat has to be for this number of draws.
     ess : float
         The effective sample size of the weights.
     mcse : float
-        The largest Monte Carlo standard error of a mean or a deviation of weighted draws, in units of the
-        posterior's deviation.
+        The largest Monte Carlo standard error of a mean or deviation of the weighted draws, in posterior
+        standard deviations.
     draws : int
-        How many draws there are.
+        The number of draws.
     missed : str or None
         A place of high density that q does not cover, in words.
     undefined : str or None
-        At how many draws the log-density is not a number, in words.
+        At how many draws the log-density is NaN, in words.
     """
 
     elbo: float
@@ -74,17 +74,17 @@ class Diagnosis:
 
     @property
     def divergence(self) -> float:
-        """KL(q ‖ p) in nats, as log Z − ELBO; meaningful where the weights can be trusted."""
+        """KL(q ‖ p) in nats, as log Z − ELBO; meaningful if the weights can be trusted."""
         return self.log_evidence - self.elbo
 
     @property
     def precise(self) -> bool:
-        """Whether there are so many draws that the worst mean or deviation is off by little."""
+        """Whether there are enough draws for every mean and deviation to be precise."""
         return self.mcse < _LARGEST_MCSE
 
     @property
     def trust(self) -> Trust:
-        """Whether to take draws as they are, resampled, or not at all."""
+        """Whether to use draws as they are, resampled, or not at all."""
         if self.missed is not None or not self.k_hat < self.limit or not self.precise:
             return Trust.DO_NOT
         noise = 2.0 * math.hypot(self.elbo_error, self.log_evidence_error)
@@ -93,13 +93,13 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """The same in a sentence."""
+        """The same in one sentence."""
         effective = f"{self.ess:,.0f} effective of {self.draws:,} draws"
         numbers = f"k-hat {self.k_hat:.2f} (limit {self.limit:.2f}), {effective}"
         if self.undefined is not None:
             numbers += f"; {self.undefined}: these count as impossible"
         if self.trust is Trust.TRUST:
-            return f"trust: the draws can be taken as they are; {numbers}"
+            return f"trust: the draws can be used as they are; {numbers}"
         if self.trust is Trust.AFTER_RESAMPLING:
             return (
                 f"trust after resampling: sample(n, resampled=True) is right, plain draws are not; {numbers}"
@@ -107,14 +107,14 @@ class Diagnosis:
         why = self.missed or "importance weights are too uneven to correct the approximation"
         if self.missed is None and self.k_hat < self.limit:
             why = (
-                f"means or deviations are only known to {self.mcse:.1g} deviations: there are too few "
+                f"means or deviations are only known to within {self.mcse:.1g} deviations: there are too few "
                 "effective draws, or tails without a variance"
             )
         return f"do not trust: {why}; {numbers}"
 
 
 def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
-    """Return what the weights say."""
+    """Return the diagnosis of weighted draws."""
     w = weighted.log_weights
     finite = w[w.isfinite()]
     count = len(w)
@@ -136,7 +136,7 @@ def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
 
 
 def weigh_enough(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
-    """Draw and weigh, and draw up to sixteen times as many where that is what a good fit is short of."""
+    """Draw and weight; draw up to sixteen times as many if only their number keeps a good fit imprecise."""
     weighted = weigh(q, target, draws, seed)
     for turn in range(1, _TURNS + 1):
         found = diagnose(weighted)

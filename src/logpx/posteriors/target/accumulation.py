@@ -16,14 +16,14 @@ Part = Callable[..., Tensor]
 
 
 def accumulated(parts: Iterable[Part], *inputs: Tensor) -> Tensor:
-    """Return the sum of functions of the same tensors, which can be differentiated twice.
+    """Return the sum of functions of the same tensors; it can be differentiated twice.
 
-    No graph is kept: a derivative evaluates part after part again.
+    No graph is kept: every derivative evaluates the functions again, one after another.
 
     Parameters
     ----------
     parts
-        Re-iterable functions of the tensors, each of which returns the same shape.
+        The functions, an iterable that can be gone through several times; each returns the same shape.
     inputs
         The tensors.
 
@@ -57,7 +57,7 @@ class _Sum(torch.autograd.Function):
 
 
 class _Slopes(torch.autograd.Function):
-    """The gradient of the weighted sum by its inputs, itself a function of weight and inputs."""
+    """The gradient of the weighted sum with respect to its inputs, as a function of weight and inputs."""
 
     @staticmethod
     def forward(ctx: Any, parts: Iterable[Part], weight: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -89,7 +89,7 @@ class _Slopes(torch.autograd.Function):
 def _differentiated(
     part: Part, weight: Tensor, inputs: Iterable[Tensor], again: bool
 ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-    """Return copies of the inputs, and the gradient by them of a weighted function of theirs."""
+    """Return copies of the inputs, and the gradient of the weighted function with respect to them."""
     with torch.enable_grad():
         copies = [tensor.detach().requires_grad_() for tensor in inputs]
         slopes = torch.autograd.grad(

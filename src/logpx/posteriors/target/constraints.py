@@ -1,4 +1,4 @@
-"""What a parameter may be, and the map to it from unconstrained numbers."""
+"""The values a parameter may take, and the map from unconstrained numbers to them."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ __all__ = [
 
 
 class Constraint(ABC):
-    """A set of values of some shape, and a smooth one-to-one map onto it from all vectors of a length.
+    """A set of values of some shape, and a smooth one-to-one map onto it from unconstrained vectors.
 
     Parameters
     ----------
     shape
-        The shape of the parameter; an integer means a vector, nothing a number.
+        The shape of the parameter; an integer means a vector, the empty default a single number.
 
     Attributes
     ----------
     shape : tuple of int
         The shape of the parameter.
     size : int
-        How many unconstrained numbers there are.
+        The length of the unconstrained vector.
     """
 
     def __init__(self, shape: int | Sequence[int] = ()) -> None:
@@ -52,13 +52,13 @@ class Constraint(ABC):
 
     @abstractmethod
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the parameter and the log abs(det) of the map, of free numbers ``(n, size)``.
+        """Return the parameter and the log abs(det) of the map at unconstrained numbers ``(n, size)``.
 
         Returns
         -------
         tuple of Tensor
-            Shapes ``(n, *shape)`` and ``(n,)``. The determinant is with respect to the degrees of freedom:
-            of a simplex all entries but one, of a matrix those below the diagonal (and on it).
+            Shapes ``(n, *shape)`` and ``(n,)``. The determinant is taken over the degrees of freedom: all
+            entries but one of a simplex, those below the diagonal (and on it) of a matrix.
         """
 
     @abstractmethod
@@ -71,18 +71,18 @@ class Constraint(ABC):
 
 
 class _EntrywiseConstraint(Constraint):
-    """Every entry by itself, through one of torch's maps."""
+    """Each entry mapped separately, by one of torch's transforms."""
 
     map: Any
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Map every entry."""
+        """Map each entry."""
         x = self.map(u)
         ladj: Tensor = self.map.log_abs_det_jacobian(u, x).sum(-1)
         return x.reshape(len(u), *self.shape), ladj
 
     def unconstrain(self, x: Tensor) -> Tensor:
-        """Map every entry back."""
+        """Map each entry back."""
         u: Tensor = self.map.inv(x.reshape(len(x), -1))
         return u
 
@@ -99,12 +99,12 @@ class Real(_EntrywiseConstraint):
     map = maps.identity_transform
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the numbers as they are."""
+        """Return the numbers unchanged."""
         return u.reshape(len(u), *self.shape), u.new_zeros(len(u))
 
 
 class Positive(_EntrywiseConstraint):
-    """Numbers above 0, by the exponential function.
+    """Numbers above 0, through the exponential function.
 
     Examples
     --------
@@ -115,13 +115,13 @@ class Positive(_EntrywiseConstraint):
     map = maps.ExpTransform()
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Take exponentials; not 0, where a density may have a pole, but the least normal number."""
+        """Exponentiate; instead of 0, where a density may have a pole, return the smallest normal number."""
         x = u.exp().clamp_min(torch.finfo(u.dtype).tiny)
         return x.reshape(len(u), *self.shape), u.sum(-1)
 
 
 class Interval(_EntrywiseConstraint):
-    """Numbers between two bounds, by the logistic function.
+    """Numbers between two bounds, through the logistic function.
 
     Parameters
     ----------
@@ -148,12 +148,12 @@ class Interval(_EntrywiseConstraint):
 
 
 class Ordered(Constraint):
-    """Rising numbers: the first, then the logarithms of the differences.
+    """Increasing numbers, through the first of them and the logarithms of the differences.
 
     Parameters
     ----------
     length
-        How many.
+        How many numbers.
 
     Examples
     --------
@@ -166,12 +166,12 @@ class Ordered(Constraint):
         super().__init__(length)
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum up."""
+        """Add up the differences."""
         steps = torch.cat([u[:, :1], u[:, 1:].exp()], 1)
         return steps.cumsum(1), u[:, 1:].sum(1)
 
     def unconstrain(self, x: Tensor) -> Tensor:
-        """Take logarithms of differences."""
+        """Take the logarithms of the differences."""
         return torch.cat([x[:, :1], x.diff(dim=1).log()], 1)
 
 
@@ -181,7 +181,7 @@ class Simplex(Constraint):
     Parameters
     ----------
     length
-        How many; one less are free.
+        How many numbers; one fewer are free.
 
     Examples
     --------
@@ -195,7 +195,7 @@ class Simplex(Constraint):
         self.size = length - 1
 
     def constrain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Break off a share of what is left, again and again: in logarithms, which have no end."""
+        """Break off shares of the rest one after another, in logarithms, which do not underflow."""
         odds = u - self._rest(u)
         off, left = logsigmoid(odds), logsigmoid(-odds)
         log_x = pad(off, (0, 1)) + pad(left.cumsum(1), (1, 0))
@@ -203,7 +203,7 @@ class Simplex(Constraint):
         return x, (log_x[:, :-1] + left).sum(1)
 
     def unconstrain(self, x: Tensor) -> Tensor:
-        """Compare every number with the sum of those after it."""
+        """Compare each number with the sum of those after it."""
         after = x.flip(1).cumsum(1).flip(1)[:, 1:]
         return x[:, :-1].log() - after.log() + self._rest(x)
 
@@ -217,7 +217,7 @@ class CorrelationCholesky(Constraint):
     Parameters
     ----------
     features
-        Rows and columns.
+        The number of rows and columns.
 
     Examples
     --------
@@ -238,18 +238,18 @@ class CorrelationCholesky(Constraint):
         return x, self.map.log_abs_det_jacobian(u, x)
 
     def unconstrain(self, x: Tensor) -> Tensor:
-        """Map the value back."""
+        """Map the factor back."""
         u: Tensor = self.map.inv(x)
         return u
 
 
 class CovarianceMatrix(Constraint):
-    """Symmetric positive definite matrices, by their Cholesky factors with the diagonal's logarithm.
+    """Symmetric positive definite matrices, through their Cholesky factors with a log-diagonal.
 
     Parameters
     ----------
     features
-        Rows and columns.
+        The number of rows and columns.
 
     Examples
     --------
@@ -270,9 +270,9 @@ class CovarianceMatrix(Constraint):
         features = self.shape[0]
         diagonal = self._diagonal.to(u.device)
         factor = u.new_zeros(len(u), *self.shape)
-        # Where once for the exponential itself: an unused one that overflows would spoil the gradient.
+        # The inner where keeps unused exponentials from overflowing, which would spoil the gradient.
         factor[:, self._row, self._column] = torch.where(diagonal, torch.where(diagonal, u, 0.0).exp(), u)
-        # Of L by u: L_ii for each i. Of L Lᵀ by L: 2 L_ii^(D - i), i counted from 0.
+        # From u to L: L_ii for each i. From L to L Lᵀ: 2 L_ii^(D - i), i counted from 0.
         powers = torch.arange(features + 1, 1, -1, dtype=u.dtype, device=u.device)
         ladj = features * math.log(2.0) + (u[:, diagonal] * powers).sum(1)
         return factor @ factor.mT, ladj
@@ -285,14 +285,14 @@ class CovarianceMatrix(Constraint):
 
 
 class Stacked(Constraint):
-    """Several values of one constraint, such as the rows of a matrix of transition probabilities.
+    """Several values with the same constraint, such as the rows of a matrix of transition probabilities.
 
     Parameters
     ----------
     constraint
-        Of each.
+        The constraint of each.
     count
-        How many; they lie along a new first axis.
+        How many values; they lie along a new first axis.
 
     Examples
     --------

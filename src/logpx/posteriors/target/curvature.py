@@ -1,4 +1,4 @@
-"""The curvature at a mode, and Newton's steps to the very top."""
+"""The curvature at a mode, and Newton's method to reach the mode exactly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PROMISE = 1e-13
 def hessian(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
     """Return the second derivatives of the log-density at a point ``(d,)``, shape ``(d, d)``.
 
-    By differentiating twice, or, where the function cannot be, from differences of its gradient.
+    Found by differentiating twice, or by differences of the gradient where that fails.
     """
 
     def value(u: Tensor) -> Tensor:
@@ -44,14 +44,14 @@ def hessian(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
 
 
 def inverse_curvature(target: Target, point: Tensor, jacobian: bool = True) -> tuple[Tensor, bool]:
-    """Return the inverse of the size of the curvature in every direction, and whether it falls in all."""
+    """Return the inverse of the absolute Hessian, and whether the density curves down in all directions."""
     values, vectors = torch.linalg.eigh(hessian(target, point, jacobian))
     size = values.abs().clamp_min(max(1e-12 * float(values.abs().max()), 1e-300))
     return (vectors / size) @ vectors.mT, bool((values < 0.0).all())
 
 
 def polish(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
-    """Return the mode near a point, by Newton's method with halved steps; the point where that fails."""
+    """Return the mode near a point, by Newton's method with step halving; where it fails, how far it got."""
     for _ in range(_NEWTON_STEPS):
         value, slope = target.value_and_gradient(point[None], jacobian)
         factor, failed = torch.linalg.cholesky_ex(-hessian(target, point, jacobian))
@@ -78,7 +78,7 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
     Raises
     ------
     DivergedError
-        If it is not positive definite; the smallest eigenvalue and its direction are named.
+        If minus the Hessian is not positive definite; the smallest eigenvalue and its direction are named.
     """
     precision = -hessian(target, point)
     factor, failed = torch.linalg.cholesky_ex(precision)
@@ -89,8 +89,8 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
             f"there is no mode to expand around: the smallest eigenvalue of minus the Hessian is "
             f"{float(values[0]):.3g} at {target.describe(point)}, along ({direction}"
             f"{', ...' if len(vectors) > 6 else ''})",
-            fix="the density is flat, or still rises there: give the parameters a proper prior, or take a "
-            "method of logpx.posteriors.METHODS other than Laplace's, which alone needs a mode",
+            fix="the density is flat, or still rises there: give the parameters a proper prior, or use "
+            "another method of logpx.posteriors.METHODS: only Laplace's needs a mode",
         )
     result: Tensor = factor
     return result
@@ -100,7 +100,7 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
 def log_mass(target: Target, mode: Tensor, factor: Tensor | None = None) -> float:
     """Return the log of the integral around a mode by Laplace's method; minus infinity without a mode.
 
-    The factor is that of the precision, if it is known already.
+    `factor` is that of the precision, where it is already known.
     """
     if factor is None:
         try:

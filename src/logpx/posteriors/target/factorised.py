@@ -1,4 +1,4 @@
-"""Log-densities that are sums over rows of data: training steps look at a batch, all else at every row."""
+"""Log-densities that are sums over rows of data: training steps use a batch, everything else all rows."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ class FactorisedJoint:
 
     .. math:: \log \tilde p(\theta) = \log p(\theta) + \sum_{i=1}^N \log p(x_i | \theta)
 
-    As the log-density of `posterior` it makes large data cheap: a training step takes a batch of B rows that
-    stands for all N, with N / B times its log-likelihood. Climbing, the curvature, the weights behind the
-    verdict and Markov chains take all rows, in parts, so that memory does not grow with their number.
+    Given to `posterior`, it makes large data cheap: in a training step a batch of B rows stands for all N,
+    its log-likelihood multiplied by N / B. The search for modes, the curvature, the importance weights and
+    Markov chains use all rows, in parts, so that memory does not grow with their number.
 
     Parameters
     ----------
     log_prior
-        From parameters to their log-density, of many points ``(n,)``, or of one, as of `posterior`.
+        From parameters to their log-density, for many points ``(n,)`` or for one, as in `posterior`.
     log_likelihood
-        From parameters and rows of the data, in the form of `data`, to the log-likelihood of every row:
-        for n points and b rows ``(n, b)``; or for one point ``(b,)``. In nats.
+        From parameters and rows of the data, in the form of `data`, to the log-likelihood of each row in
+        nats: ``(n, b)`` for n points and b rows, or ``(b,)`` for one point.
     data
         A tensor, or a tuple or dictionary of tensors, of shape ``(N, ...)`` each.
     batch_size
-        Rows in a training step.
+        Rows per training step.
     at_once
-        The most log-likelihoods (points times rows) that are computed together where all rows are taken.
+        The most log-likelihoods (points times rows) computed together where all rows are used.
 
     Raises
     ------
     UsageError
-        If there are no rows, tensors differ in length, or an argument is not what it should be.
+        If there are no rows, tensors differ in length, or an argument is invalid.
 
     References
     ----------
@@ -93,7 +93,7 @@ class FactorisedJoint:
         self.batch_size, self.at_once = min(batch_size, self.rows), at_once
 
     def __call__(self, theta: Any) -> Tensor:
-        """Return the log-density of many points given all rows, shape ``(n,)``; memory is that of a part."""
+        """Return the log-density of many points given all rows, shape ``(n,)``, in the memory of one part."""
         names, tensors = (
             (tuple(theta), tuple(theta.values())) if isinstance(theta, Mapping) else ((), (theta,))
         )
@@ -104,7 +104,7 @@ class FactorisedJoint:
         def part(start: int) -> Callable[..., Tensor]:
             def evaluate(*values: Tensor) -> Tensor:
                 given = dict(zip(names, values, strict=True)) if names else values[0]
-                # Called again for derivatives, when torch's checks may be in another state.
+                # Derivatives call this again, when torch's checks may be in another state.
                 with validating(wanted):
                     return self._each(given, slice(start, start + length)).sum(1)
 
@@ -115,25 +115,25 @@ class FactorisedJoint:
         return self._prior(theta) + total
 
     def on(self, rows: Tensor) -> Callable[[Any], Tensor]:
-        """Return the log-density in which some rows, given by their numbers, stand for all."""
+        """Return the log-density in which the rows with the given indices stand for all."""
         scale = self.rows / len(rows)
         return lambda theta: self._prior(theta) + scale * self._each(theta, rows).sum(1)
 
     def batch(self) -> Tensor:
-        """Draw the numbers of different rows by torch's global generator, shape ``(batch_size,)``."""
-        # NumPy's way of choosing takes no time in proportion to the number of all rows.
+        """Draw indices of distinct rows with torch's global generator, shape ``(batch_size,)``."""
+        # The time that NumPy's choice takes does not grow with the number of all rows.
         generator = np.random.default_rng(int(torch.randint(2**62, ())))
         return torch.from_numpy(generator.choice(self.rows, self.batch_size, replace=False, shuffle=False))
 
     def over_points(
         self, natural: Callable[[Tensor], Any], size: int, vectorised: bool | None = None
     ) -> FactorisedJoint:
-        """Return the same with functions of many points, found by trying.
+        """Return the same density with functions that take many points; which ones do is found by trying.
 
         Raises
         ------
         UsageError
-            If the log-likelihood has not one number per point and row, or no gradient.
+            If the log-likelihood does not return one number per point and row, or has no gradient.
         """
         found = copy.copy(self)
         few = _taken(self.data, slice(_TRIED))
@@ -185,10 +185,10 @@ class FactorisedTarget(Target):
     _function: FactorisedJoint
 
     def estimates_near(self, point: Tensor) -> Estimate:
-        """Return what estimates log-density and gradient from a new batch each time, without bias.
+        """Return an unbiased estimator of log-density and gradient that uses a new batch each time.
 
-        Rows differ far more in their log-likelihoods than in how these bend: from those of a batch its
-        expansion to first order around the point is taken away, and that of all rows put in its place.
+        Rows differ far more in their log-likelihoods than in the curvature of these, so the first-order
+        expansion of the batch around the point is replaced by that of all rows (a control variate).
         """
         if self._function.batch_size == self._function.rows:
             return self.value_and_gradient
@@ -238,7 +238,7 @@ def _length(data: Any) -> int:
     Raises
     ------
     UsageError
-        If there are none, or tensors differ.
+        If there are none, or tensors differ in length.
     """
     tensors = _tensors(data)
     for value in tensors.values():

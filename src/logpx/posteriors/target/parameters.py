@@ -1,4 +1,4 @@
-"""Named parameters in their natural units, and one unconstrained vector of all of them."""
+"""Named parameters in their natural units, and the one unconstrained vector that holds them all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Parameters:
     Parameters
     ----------
     constraints
-        From names to constraints, which give the shapes.
+        Constraints by name; they give the shapes.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Parameters:
     Raises
     ------
     UsageError
-        If there are none, or a value is no `Constraint`.
+        If there are none, or a value is not a `Constraint`.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class Parameters:
         self.size = sum(constraint.size for constraint in constraints.values())
 
     def constrain(self, u: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the parameters and the log abs(det) of the map, of vectors ``(n, size)``."""
+        """Return the parameters and the log abs(det) of the map at vectors ``(n, size)``."""
         values, total = {}, u.new_zeros(len(u))
         parts = torch.split(u, [constraint.size for constraint in self.constraints.values()], 1)
         for (name, constraint), part in zip(self.constraints.items(), parts, strict=True):
@@ -65,7 +65,7 @@ class Parameters:
         return values, total
 
     def unconstrain(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Return vectors ``(n, size)`` of parameters, each of shape ``(n, *shape)``.
+        """Return the vectors ``(n, size)`` of parameters, each of shape ``(n, *shape)``.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Whether a log-density falls in every direction, without which it has no finite integral."""
+"""Whether a log-density falls in every direction, as it must to have a finite integral."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _DISTANCES = (1.0, 1e4, 1e8, 1e12)
 _ABOUT = 1.05
 _EXACTLY = 1e-4
 _SHOWN = 6
-_IMPROPER = "is it improper, or its sign wrong? bound the parameters, or give them a prior"
+_IMPROPER = "is it improper, or is its sign wrong? bound the parameters, or give them a prior"
 
 
 @torch.no_grad()
 def check_proper(target: Target, point: Tensor) -> None:
-    """Look far out from a point such as a mode, and for a pole close by.
+    """Check a log-density far out from a point such as a mode, and near the point for a pole.
 
-    Along the axes of the curvature the density has to fall; in directions in general position faster than the
-    distance to the power of −d; and around a pole it must not rise as fast. A density that passes may still
-    be improper elsewhere.
+    The density has to fall along the axes of the curvature; in random directions it has to fall faster than
+    the distance to the power of −d, and near a pole it must rise more slowly than that. A density that passes
+    may still be improper elsewhere.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def check_proper(target: Target, point: Tensor) -> None:
     with torch.enable_grad():
         curvature = hessian(target, point)
     if not bool(curvature.isfinite().all()):
-        # On a spike; its surroundings have no scale of their own.
+        # The point is on a spike: the curvature gives no scale.
         curvature = torch.eye(target.size, dtype=point.dtype)
     else:
         _check_pole(target, point)
     values, axes = torch.linalg.eigh(curvature)
     size = values.abs()
     flat = size <= _FLAT * size.max()
-    # Of a flat direction the scale is unknown; a spike's own scale says nothing of its surroundings.
+    # A flat direction has no known scale; that of a spike says nothing about its surroundings.
     scaled = (_DEVIATIONS * size.clamp_min(1e-300).rsqrt()).clamp_min(_AWAY)
     distance = torch.where(flat, _FAR, scaled) * (1.0 + point.abs().max())
     _check_axes(target, point, torch.cat([axes.mT, -axes.mT]), torch.cat([distance, distance]))
@@ -69,7 +69,7 @@ def check_proper(target: Target, point: Tensor) -> None:
 
 
 def _check_axes(target: Target, point: Tensor, directions: Tensor, distance: Tensor) -> None:
-    # Of lines through points in general position: a single one may run along a spike without mass.
+    # Several lines through random points: a single one may run along a spike that has no mass.
     noise = torch.randn(_LINES, len(point), generator=_generator(), dtype=point.dtype)
     near = torch.cat([point[None], point + noise])
     here = target.log_prob(near)
@@ -78,7 +78,7 @@ def _check_axes(target: Target, point: Tensor, directions: Tensor, distance: Ten
         endless = (there == math.inf).any(0)
         if not bool(endless.any()):
             break
-        # Where numbers come to their end, 0 for a small one, a pole may be all that is left of a density.
+        # Near the limits of floating point, where small numbers become 0, a density may turn into a pole.
         distance = torch.where(endless, 0.1 * distance, distance)
         there = _far_out(target, near[:, None] + distance[:, None] * directions)
     still = (there > here[:, None] - math.log(_AWAY)).all(0)
@@ -94,19 +94,19 @@ def _check_axes(target: Target, point: Tensor, directions: Tensor, distance: Ten
 
 def _check_rays(target: Target, point: Tensor, scales: Tensor) -> None:
     # In polar coordinates the integral along almost every ray has to be finite; products of heavy tails fall
-    # slowly along their axes alone.
+    # slowly only along their axes.
     noise = torch.randn(_RAYS, len(point), generator=_generator(), dtype=point.dtype)
     rays = noise @ scales.mT * (1.0 + point.abs().max())
     if bool(point.any()):
-        # And on about the way that the climb has taken, should it have no end.
+        # Also near the direction of the climb, in case it has no end.
         aside = torch.tensor(_ASIDE, dtype=point.dtype)[:, None] * noise[: len(_ASIDE)]
         rays = torch.cat([point + point.norm() * aside, rays])
     distances = torch.tensor(_DISTANCES, dtype=point.dtype)
     far = point + distances[:, None, None] * rays
     values = _far_out(target, far)
     powers = -values.diff(dim=0) / distances.log().diff()[:, None]
-    # A density that has not come to its tails yet changes its power; one that falls fast and then stays where
-    # it is has come to the end of its numbers.
+    # The power of a density still changes before its tails; one that falls fast and then stays constant has
+    # reached the limits of floating point.
     steady = (powers[1] - powers[2]).abs() <= _EXACTLY * target.size
     slow = steady & (powers[0] <= _ABOUT * target.size) & (powers[2] <= (1.0 + _EXACTLY) * target.size)
     if bool(slow.any()):
@@ -120,11 +120,11 @@ def _check_rays(target: Target, point: Tensor, scales: Tensor) -> None:
 
 
 def _far_out(target: Target, points: Tensor) -> Tensor:
-    """Return the log-density at points of shape ``(k, n, d)``; not a number, all of it, if that fails."""
+    """Return the log-density at points of shape ``(k, n, d)``; all NaN if that fails."""
     try:
         return target.log_prob(points.flatten(0, 1)).view(points.shape[:2])
     except Exception:
-        # A solver of equations, say, may refuse what lies that far from the density: that proves nothing.
+        # An equation solver, say, may fail this far from the density: that proves nothing.
         return points.new_full(points.shape[:2], math.nan)
 
 
@@ -143,7 +143,7 @@ def _check_pole(target: Target, point: Tensor) -> None:
     distances = torch.tensor(_NEARBY, dtype=point.dtype) * (1.0 + point.abs().max())
     if not float(steepness * distances[0]) > target.size:
         return
-    # Of −c log r the slope at the distance r from the pole is c / r.
+    # At distance r from the pole the slope of −c log r is c / r.
     _, slopes = target.value_and_gradient(point - distances[:, None] * slopes[0] / steepness)
     powers = slopes.norm(dim=1) * distances
     if float(powers.min()) > _ALMOST * target.size and float(powers.max() / powers.min()) < _ALIKE:
@@ -151,5 +151,5 @@ def _check_pole(target: Target, point: Tensor) -> None:
             f"log_density has a pole near {target.describe(point)}: it rises like {float(powers[0]):.3g} "
             f"times minus the log of the distance, so that its integral over {target.size} dimensions is not "
             "finite",
-            fix="bound it: is a scale allowed to vanish, or a prior missing?",
+            fix="bound it: can a scale become 0, or is a prior missing?",
         )

@@ -1,4 +1,4 @@
-"""The log-density to approximate, over unconstrained vectors: checked, vectorised, counted."""
+"""The log-density to approximate, over unconstrained vectors; checked, vectorised and counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logpx.posteriors.target.vectorisation import over_points, validating
 
 __all__ = ["Estimate", "Target"]
 
-# From points (n, size) to their log-densities and gradients, or estimates of these.
+# Maps points (n, size) to their log-densities and gradients, or to estimates of them.
 Estimate = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 _SHOWN = 6
@@ -24,30 +24,30 @@ _PROBES = 64
 
 
 class Target:
-    r"""A function's log-density of unconstrained vectors, with the log abs(det) of its parameters' map.
+    r"""A user's log-density as a function of unconstrained vectors, with the log abs(det) of the map.
 
     Parameters
     ----------
     log_density
         From parameters to the logarithm of a density that need not integrate to 1: a function of a tensor
         of points ``(n, size)``, or with `parameters` of a dictionary of tensors ``(n, *shape)``, that
-        returns ``(n,)``; or, found by trying, the same for one point without the leading dimension.
+        returns ``(n,)``; or the same for one point without the leading dimension.
     size
         The number of dimensions.
     parameters
-        In its place, names and constraints.
+        Names and constraints, instead of `size`.
     vectorised
-        Whether the function takes many points; None finds out.
+        Whether the function takes many points; None finds out by trying.
 
     Attributes
     ----------
     evaluations : int
-        At how many points the gradient has been asked for, of a batch of the data too.
+        At how many points the gradient was computed, on all rows of data or on a batch.
 
     Raises
     ------
     UsageError
-        If the function does not return one number per point, or nothing can be differentiated.
+        If the function does not return one number per point, or cannot be differentiated.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class Target:
         return value.detach(), slope
 
     def estimates_near(self, point: Tensor) -> Estimate:
-        """Return what gives training steps the log-density and its gradient around a point ``(size,)``.
+        """Return the function that training steps call for log-density and gradient near a point ``(size,)``.
 
-        Here `value_and_gradient` itself; where the data are many, estimates of both without bias.
+        Here this is `value_and_gradient`; with large data it is an unbiased estimator of both.
         """
         return self.value_and_gradient
 
     def natural(self, u: Tensor) -> Any:
-        """Return what the function is given: points, or a dictionary of parameters."""
+        """Return what the user's function takes: points, or a dictionary of parameters."""
         return u if self.parameters is None else self.parameters.constrain(u)[0]
 
     def unconstrained(self, draws: Any) -> Tensor:
@@ -106,7 +106,7 @@ class Target:
         Raises
         ------
         UsageError
-            If there are none, their shape is wrong, or one is not finite or not allowed.
+            If there are no draws, their shape is wrong, or one is not finite or violates its constraint.
         """
         if self.parameters is None:
             u = torch.as_tensor(draws).double()
@@ -135,7 +135,7 @@ class Target:
         Raises
         ------
         UsageError
-            If there is none among zero and many random points.
+            If neither zero nor any of many random points is one.
         """
         generator = torch.Generator().manual_seed(seed)
         near = torch.randn(_PROBES, self.size, generator=generator, dtype=torch.float64)
@@ -166,7 +166,7 @@ class Target:
         try:
             return self._both_at_once(u)
         except LinAlgError:
-            # One matrix without a factor fails all points: it is found, and its density is 0.
+            # One matrix without a Cholesky factor makes the whole batch fail: find it, and give it density 0.
             if len(u) == 1:
                 nothing = 0.0 * u.sum(1)
                 return nothing - torch.inf, nothing
@@ -178,8 +178,8 @@ class Target:
         ladj = u.new_zeros(len(u))
         if self.parameters is not None:
             given, ladj = self.parameters.constrain(u)
-        # Torch's distributions refuse parameters that underflow, far from where the density is: there, what
-        # is not finite is enough to turn back.
+        # Far from the mass, torch's distributions refuse parameters that underflow: a value that is not
+        # finite is enough to turn back there.
         with validating(self._validating):
             value = self._function(given)
         if value.shape != (len(u),):
@@ -195,7 +195,7 @@ class Target:
         return over_points(log_density, "log_density", self.natural, self.size, vectorised)
 
     def _check_gradient(self) -> None:
-        # Off zero, so that what lies outside of the support of a distribution shows.
+        # Away from zero, so that points outside a distribution's support show.
         points = torch.randn(16, self.size, generator=torch.Generator().manual_seed(2)).double()
         natural, _ = self._both(points.requires_grad_())
         if not natural.requires_grad:

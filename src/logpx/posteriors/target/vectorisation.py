@@ -1,4 +1,4 @@
-"""How a user's function is called: with many points or with one, and with or without torch's own checks."""
+"""How a user's function is called: with many points or one, and with or without torch's own checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["over_points", "validating"]
 
 @contextmanager
 def validating(wanted: bool) -> Iterator[None]:
-    """Let torch's distributions check their arguments, or not; never where they would not by themselves."""
+    """Turn the argument checks of torch's distributions off, or leave them as they are."""
     before = Distribution._validate_args
     Distribution.set_default_validate_args(wanted and before)
     try:
@@ -34,28 +34,29 @@ def over_points(
     vectorised: bool | None = None,
     *example: Any,
 ) -> Callable[..., Tensor]:
-    """Return a function of many points: the one given, with its errors named, or its map over points.
+    """Return a function of many points: the one given, with its errors named, or mapped over points.
 
     Parameters
     ----------
     function
-        Of parameters in their own units, and perhaps of more that is the same for all points; for n points it
-        returns ``(n, ...)``, or for one ``(...)``.
+        Takes parameters in their own units, and perhaps further arguments that are the same for all points;
+        returns ``(n, ...)`` for n points, or ``(...)`` for one.
     name
-        What errors call it.
+        The function's name in error messages.
     natural
         From unconstrained vectors ``(n, size)`` to parameters.
     size
         The length of the vector.
     vectorised
-        Whether it takes many points; None finds out.
+        Whether it takes many points; None finds out by trying.
     example
-        The further arguments, to try it on.
+        Further arguments to try it with.
 
     Raises
     ------
     UsageError
-        If it is no function; later, if it returns no tensor, or a distribution refuses its parameters.
+        If it is not a function; later, if it does not return a tensor, or a distribution refuses its
+        parameters.
 
     Examples
     --------
@@ -101,7 +102,7 @@ def over_points(
 
 @contextmanager
 def _refusals_named(name: str) -> Iterator[None]:
-    """Turn a refusal by one of torch's distributions into an error that says what to do."""
+    """Turn an error of torch's distributions about parameters into one that says what to do."""
     try:
         yield
     except ValueError as error:
@@ -125,7 +126,7 @@ def _takes_many(function: Callable[[Any], Tensor], natural: Callable[[Tensor], A
         except UsageError:
             raise
         except Exception:
-            # What fails for many points may be written for one; if not, that call shows the error.
+            # A function that fails for many points may be written for one; if not, that call shows the error.
             return False
         if not values.dim() or len(values) != count:
             return False
