@@ -79,7 +79,7 @@ def test_an_output_that_is_the_input_is_refused(logpx, model: Path, holes: Path)
     for command in ("impute", "cluster"):
         ended = logpx(command, model, holes, "-o", holes, "--overwrite")
         assert ended.status == 2
-        assert "is read" in ended.err
+        assert "being read" in ended.err
     assert holes.read_bytes() == before
 
 

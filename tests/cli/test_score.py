@@ -132,5 +132,5 @@ def test_scores_never_replace_the_table(logpx, exact: Path, tables: Path, tmp_pa
     output = tmp_path / "test.csv"
     ended = logpx("score", exact, tmp_path / table, "-o", output, "--overwrite")
     assert ended.status == 2
-    assert "the table that is read" in ended.err
+    assert "the table being read" in ended.err
     assert output.read_bytes() == content

@@ -66,7 +66,7 @@ def test_file_that_is_too_large_is_not_read(tmp_path: Path):
 
 
 def test_folder_in_the_place_of_a_file(tmp_path: Path):
-    with pytest.raises(ModelFolderError, match="no regular file"):
+    with pytest.raises(ModelFolderError, match="not a regular file"):
         read_bytes(tmp_path)
 
 

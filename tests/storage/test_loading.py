@@ -155,7 +155,7 @@ def test_what_is_no_file_is_named(folder: Path, name: str, make):
     (folder / name).unlink()
     make(folder / name)
     for read in (load, read_details):
-        with pytest.raises(ModelFolderError, match="no regular file") as caught:
+        with pytest.raises(ModelFolderError, match="not a regular file") as caught:
             read(folder)
         assert caught.value.file == str(folder / name)
 
@@ -223,9 +223,9 @@ def test_wrong_type_of_version(folder: Path, version):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (None, "describes no model"),
-        ([], "describes no model"),
-        ({}, "describes no model"),
+        (None, "does not describe a model"),
+        ([], "does not describe a model"),
+        ({}, "does not describe a model"),
         ({"class": "Popen", "args": "ls"}, "unknown class"),
         ({"class": "os.system"}, "unknown class"),
         ({"class": ["RealNVP"]}, "unknown class"),
@@ -233,13 +233,13 @@ def test_wrong_type_of_version(folder: Path, version):
         ({"class": "RealNVP", "features": "three"}, "RealNVP"),
         ({"class": "RealNVP", "features": 3, "layers": 0}, "RealNVP"),
         ({"class": "RealNVP", "features": 3, "colour": "red"}, "RealNVP"),
-        ({"class": "ShiftFunction"}, "no model"),
-        ({"class": "RealNVP", "features": 10**12}, "more than weights"),
-        ({"class": "RealNVP", "features": 3, "layers": 10_000}, "more than weights"),
-        ({"class": "RealNVP", "features": 3, "hidden": [10**9]}, "more than weights"),
+        ({"class": "ShiftFunction"}, "does not describe a model"),
+        ({"class": "RealNVP", "features": 10**12}, "too large for weights"),
+        ({"class": "RealNVP", "features": 3, "layers": 10_000}, "too large for weights"),
+        ({"class": "RealNVP", "features": 3, "hidden": [10**9]}, "too large for weights"),
         ({"class": "RealNVP", "features": 3, "layers": 2, "hidden": [9]}, "shape"),
-        ({"class": "RealNVP", "features": 3, "layers": 3, "hidden": [8]}, "lacking"),
-        ({"class": "RealNVP", "features": 3, "layers": 1, "hidden": [8]}, "not one of the model"),
+        ({"class": "RealNVP", "features": 3, "layers": 3, "hidden": [8]}, "is missing"),
+        ({"class": "RealNVP", "features": 3, "layers": 1, "hidden": [8]}, "does not belong to the model"),
     ],
 )
 def test_forged_description(folder: Path, model, message: str):
@@ -279,7 +279,7 @@ def test_forged_weights_file(folder: Path, content: bytes):
 @pytest.mark.parametrize(
     ("name", "tensor", "message"),
     [
-        ("extra", torch.zeros(1), "not one of the model"),
+        ("extra", torch.zeros(1), "does not belong to the model"),
         ("weight", torch.zeros(1), "shape"),
         ("weight", "int", "holds torch.int64"),
         ("weight", "nan", "not finite"),

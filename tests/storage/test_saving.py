@@ -69,7 +69,7 @@ def test_foreign_folder_is_never_replaced(tmp_path: Path, content: str):
     folder = tmp_path / "place"
     folder.mkdir()
     (folder / "config.json").write_text(content)
-    with pytest.raises(UsageError, match="no logpx model"):
+    with pytest.raises(UsageError, match="not a logpx model"):
         save(NICE(2), folder, overwrite=True)
     assert (folder / "config.json").read_text() == content
 

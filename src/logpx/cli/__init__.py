@@ -1,4 +1,4 @@
-"""The command line: ``logpx fit``, ``score``, ``sample``, ``evaluate`` and ``info``."""
+"""The command line: ``logpx`` fit, score, sample, evaluate, impute, cluster and info."""
 
 from logpx.cli.entry import main
 

@@ -29,7 +29,7 @@ app = typer.Typer(
 
 
 class ReaderGoneError(Exception):
-    """Whoever read stdout has closed it. Typer would end the process on the error that it stands for."""
+    """The reader of stdout has closed it; raised because Typer would end the process on `BrokenPipeError`."""
 
 
 def _version(wanted: bool) -> None:

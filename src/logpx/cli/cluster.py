@@ -35,9 +35,9 @@ def cluster(
       logpx cluster model/ table.csv -o clusters.csv
       logpx cluster model/ table.csv -o clusters.parquet --probabilities
 
-    Clusters are the components of the mixture, numbered from 0. The columns are cluster, the most probable
-    one, and probability, of that cluster given the row; with --probabilities also probability_0,
-    probability_1 and so on. Rows with missing cells are assigned by the cells that are there.
+    Clusters are the components of the mixture, numbered from 0. The columns are cluster (the most probable
+    one) and probability (of that cluster given the row); with --probabilities also probability_0,
+    probability_1 and so on. Rows with missing cells are assigned by the cells that are present.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the clusters")

@@ -1,4 +1,4 @@
-"""Running a command: what the process prints and returns when it does not end well."""
+"""Running a command: what the process prints and returns when it fails."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from logpx.errors import LogpxError, ResourceError, UsageError
 
 __all__ = ["main"]
 
-# Typer carries its own click or uses the installed one: the way to its errors is through a name of Typer.
+# Typer bundles its own click or uses the installed one, so its errors are reached through Typer.
 _COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
 
-# What the system says of an output that takes no more; files of the user have their own errors.
+# System errors of an output that takes no more data; those of the user's files are reported elsewhere.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
@@ -32,12 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments
-        What stands after ``logpx``; those of the process by default.
+        The words after ``logpx``; by default, those of the process.
 
     Returns
     -------
     int
-        0, or a code of ``docs/command-line.md``.
+        0, or one of the codes in ``docs/command-line.md``.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell("interrupted")
         return error.exit_code if isinstance(error, Interrupted) else 130
     except (BrokenPipeError, ReaderGoneError):
-        # Whoever read the output has seen enough.
+        # The reader of the output has seen enough.
         silence_stdout()
         return 0
     except MemoryError:

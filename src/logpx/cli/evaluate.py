@@ -21,7 +21,7 @@ def evaluate(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print the held-out mean of log p(x) beside baselines.
+    """Print the mean of log p(x) on held-out rows, beside baselines.
 
     \b
     Examples:
@@ -29,7 +29,7 @@ def evaluate(
       logpx evaluate model/ test.parquet --json
       logpx evaluate model/ mnist:test --exactness 1000
 
-    Give rows that the model has not seen. Means come with their standard errors, in nats per row or, of
+    Give rows that the model has not seen. Means come with their standard errors, in nats per row or, for
     images, in bits per dimension. The baselines, such as independent marginals and a Gaussian with full
     covariance, were fitted to the same training rows. Differences are paired, row by row.
     """  # noqa: D301 - \b keeps the lines of the examples apart

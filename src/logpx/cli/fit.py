@@ -29,7 +29,7 @@ def fit(
             "--model",
             "-m",
             metavar="NAME",
-            help=f"Of a table {alternatives(TABLE_MODELS)}; of images {alternatives(IMAGE_MODELS[1:])}.",
+            help=f"For tables {alternatives(TABLE_MODELS)}; for images {alternatives(IMAGE_MODELS[1:])}.",
         ),
     ] = "auto",
     columns: Annotated[
@@ -48,7 +48,7 @@ def fit(
             "--schema",
             metavar="FILE",
             show_default=False,
-            help="A complete schema in place of an inferred one, such as the schema.json of another model.",
+            help="A complete schema instead of an inferred one, such as the schema.json of another model.",
         ),
     ] = None,
     components: Annotated[
@@ -58,7 +58,7 @@ def fit(
             metavar="K",
             min=1,
             show_default=False,
-            help="Components of gmm or mppca. By default as many as serve the rows set aside.",
+            help="Components of gmm or mppca. By default, the number that is best on the rows set aside.",
         ),
     ] = None,
     latent: Annotated[
@@ -68,8 +68,8 @@ def fit(
             metavar="Q",
             min=0,
             show_default=False,
-            help="Latent dimensions of ppca, fa or mppca, by default as many as serve the rows set aside; "
-            "or of vae, of a table or of images.",
+            help="Latent dimensions of ppca, fa, mppca or vae (of a table or of images). By default, ppca, "
+            "fa and mppca take the number that is best on the rows set aside.",
         ),
     ] = None,
     time: Annotated[
@@ -88,12 +88,12 @@ def fit(
             "--validation",
             metavar="SOURCE",
             show_default=False,
-            help="Rows to choose the model by. By default some rows of the table are set aside.",
+            help="Rows to choose the model by. By default, some rows of the table are set aside.",
         ),
     ] = None,
     data: Data = None,
     conditional: Annotated[
-        bool, typer.Option("--conditional", help="Images: model p(x given class), from their labels.")
+        bool, typer.Option("--conditional", help="Images: model p(x given class), using the labels.")
     ] = False,
     levels: Annotated[
         int | None,
@@ -103,8 +103,8 @@ def fit(
             min=2,
             max=256,
             show_default=False,
-            help="Images: pixels are 0 to L-1. 256 by default, or for arrays with no value above 63 the "
-            "smallest power of two that holds them.",
+            help="Images: pixels run from 0 to L-1. 256 by default, or for arrays with no value above 63 the "
+            "smallest power of two that fits.",
         ),
     ] = None,
     dequantisation: Annotated[
@@ -113,7 +113,7 @@ def fit(
             "--dequantisation",
             metavar="NAME",
             show_default=False,
-            help="Images: uniform noise, the default, or variational.",
+            help="Images: the noise, uniform (the default) or variational.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -136,7 +136,7 @@ def fit(
     Columns are inspected first: their kinds, bounds and grids are shown, saved in the model folder, and can
     be overridden. With --model auto several models are fitted, and the best on rows set aside is kept.
     Images are arrays (.npy, .npz), idx files, folders of PNG or JPEG files, or mnist, fashion-mnist,
-    cifar10. The first interrupt ends the fit and keeps the best model so far; a second one ends it at once
+    cifar10. The first interrupt stops the fit and keeps the best model so far; a second one stops it at once
     and writes nothing.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)

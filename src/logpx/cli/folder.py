@@ -12,7 +12,7 @@ __all__ = ["load_model", "to_stdout"]
 
 
 def load_model(folder: str, device: str) -> tuple[Subject, Any]:
-    """Load a model of data that commands can read, with what knows such data.
+    """Load a model that the commands can use, with the kind of data that it is a model of.
 
     Raises
     ------
@@ -26,13 +26,13 @@ def load_model(folder: str, device: str) -> tuple[Subject, Any]:
         if subject.knows(model):
             return subject, model
     raise ModelFolderError(
-        f"holds a {type(model).__name__}, not the model of a table or of images",
+        f"holds a {type(model).__name__}, not a model of a table or of images",
         file=folder,
         fix="use it from Python with logpx.load, or fit a table or images with logpx fit",
     )
 
 
 def to_stdout(output: str, as_json: bool, what: str) -> None:
-    """Refuse two answers on one stdout."""
+    """Refuse to print both JSON and data on stdout."""
     if as_json and output == "-":
         raise UsageError(f"--json and {what} cannot both go to stdout", fix="name a file with -o")

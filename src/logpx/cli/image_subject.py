@@ -24,18 +24,18 @@ class ImageSubject(Subject):
 
     name = "images"
     rows = "images"
-    read = "the images that are read"
+    read = "the images being read"
     foreign = ("columns", "schema", "components")
     foreign_to = "tables"
 
     def recognises(self, source: str) -> bool:
-        """Take what one of the formats of images recognises."""
+        """Accept a source that one of the image formats recognises."""
         from logpx.images import holds_images
 
         return holds_images(source)
 
     def knows(self, model: Any) -> bool:
-        """Know an `ImageModel`."""
+        """Tell whether a model is an `ImageModel`."""
         from logpx.images import ImageModel
 
         return isinstance(model, ImageModel)
@@ -47,7 +47,7 @@ class ImageSubject(Subject):
         return open_images(request.source, data=request.data)
 
     def files(self, source: Images) -> Iterable[str | None]:
-        """Return the file or folder of images, and the file of the first."""
+        """Return the file or folder of the images, and the file of the first one."""
         return [source.file, source.place(0).file]
 
     def check_model(self, request: FitRequest) -> None:
@@ -85,7 +85,7 @@ class ImageSubject(Subject):
         )
 
     def score_schema(self, model: ImageModel) -> pa.Schema:
-        """Name file and number of every image beside its scores."""
+        """Return columns for the file and number of every image, and for its scores."""
         import pyarrow as pa
 
         numbers = ("log_prob_lower", "log_prob_se", "bits_per_dimension")
@@ -128,7 +128,7 @@ class ImageSubject(Subject):
 
 
 def _labels(model: ImageModel, n: int, labels: str | None) -> Tensor | None:
-    """Return the class of every image to draw: the one that was asked for, or each in turn."""
+    """Return the class of every image to draw: the requested one, or each in turn."""
     import torch
 
     if labels is None:
@@ -136,5 +136,5 @@ def _labels(model: ImageModel, n: int, labels: str | None) -> Tensor | None:
     names = model.classes or []
     if labels not in names:
         fix = f"choose one of {', '.join(names)}" if names else "leave --label out"
-        raise UsageError(f"the model knows no class {labels!r}", fix=fix)
+        raise UsageError(f"the model has no class {labels!r}", fix=fix)
     return torch.full((n,), names.index(labels))

@@ -24,8 +24,8 @@ def impute(
             "--draws",
             min=1,
             show_default=False,
-            help="Completed tables to draw, one after another, numbered in a column draw. By default one "
-            "table with the best guess of each cell.",
+            help="Completed tables to draw, written one after another and numbered in a column draw. By "
+            "default, one table with the best guess for each cell.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -41,11 +41,11 @@ def impute(
       logpx impute model/ holes.csv -o filled.parquet
       logpx impute model/ holes.csv -o filled.parquet --draws 20
 
-    Cells that are there stay as they are. Every missing cell is filled in from its conditional distribution
-    given all other cells of its row: by its mean on the column's own scale, or by the most probable label;
-    with --draws by draws from the joint distribution of all that is missing in the row, so that the spread
-    between the tables is the uncertainty. Of a vae that distribution is approximated by importance sampling,
-    of other models it is exact. Any model of a table with missing cells will do, however it was chosen.
+    Cells that are present stay as they are. Every missing cell is filled in from its conditional distribution
+    given the other cells of its row: with its mean on the column's own scale, or with the most probable
+    label. With --draws, all missing cells of a row are drawn jointly, and the spread between the tables is
+    the uncertainty. The distribution is exact, except for a vae, where importance sampling approximates it.
+    Any model of a table with missing cells will do, however it was chosen.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")

@@ -22,8 +22,8 @@ def info(model: ModelFolder, as_json: Json = False, quiet: Quiet = False) -> Non
       logpx info model/
       logpx info model/ --json
 
-    Columns with their kinds and scales and why they were chosen, the models that were tried, versions. Every
-    file of the folder is verified.
+    Lists the columns with their kinds and scales and the reasons for them, the models that were tried, and
+    versions. Every file of the folder is verified.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     from logpx.storage import read_details

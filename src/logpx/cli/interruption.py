@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: at once, or in an orderly way with a second signal as the way out."""
+"""SIGINT and SIGTERM: stop at once, or in an orderly way and at once on a second signal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Interrupted", "Stop", "raise_on_termination", "stop_on_signal"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# How long an end, orderly or at once, may take before it is asked for again.
+# How long stopping may take, orderly or not, before the signal is sent again.
 _GRACE_SECONDS = 4.0
 
 
@@ -33,17 +33,17 @@ class Interrupted(BaseException):
 
 
 class Stop:
-    """Whether a signal has asked for an end.
+    """A record of whether a signal has asked the work to stop.
 
     Parameters
     ----------
     orderly
-        Whether the first signal is only noted, for work that can come to an end by itself.
+        Whether the first signal is only recorded, for work that can stop by itself.
 
     Attributes
     ----------
     exit_code : int or None
-        The exit status that the first signal asks for; None before one came.
+        The exit status for the first signal; None before there is one.
     """
 
     def __init__(self, orderly: bool) -> None:
@@ -52,14 +52,14 @@ class Stop:
         self._timer: threading.Timer | None = None
 
     def requested(self) -> bool:
-        """Return whether work should come to its end."""
+        """Return whether the work should stop."""
         return self.exit_code is not None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Note a signal, or raise `Interrupted`.
+        """Record a signal, or raise `Interrupted`.
 
-        Either way the signal is sent again after some seconds: work may not come to its end, and an exception
-        that is raised within a callback or a destructor is lost.
+        Either way the signal is sent again after a few seconds: the work may not stop, and an exception
+        raised within a callback or a destructor is lost.
         """
         if self.exit_code is None:
             self.exit_code = 128 + number
@@ -73,7 +73,7 @@ class Stop:
         tell("stopping; interrupt again to stop at once")
 
     def cancel(self) -> None:
-        """Let the end take its time from here."""
+        """Send no signal again: from here, stopping may take its time."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -87,7 +87,7 @@ def raise_on_termination() -> Iterator[None]:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Let the first SIGINT or SIGTERM be a request, and the second an end."""
+    """Take the first SIGINT or SIGTERM as a request to stop, and stop at once on the second."""
     with _handled_by(Stop(orderly=True)) as stop:
         yield stop
 
@@ -108,7 +108,7 @@ def _handled_by(stop: Stop) -> Iterator[Stop]:
 
 def _send_to_main_thread(number: int) -> None:
     if hasattr(signal, "pthread_kill"):
-        # Only this wakes the main thread up where it waits for the system.
+        # Only this wakes the main thread from a blocking system call.
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:
         signal.raise_signal(number)

@@ -1,4 +1,4 @@
-"""Names that help texts list: here because help has to be instant, and what they name needs PyTorch."""
+"""Names that help texts list: kept here because help has to be instant, and their modules import PyTorch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = [
     "kinds_of_file",
 ]
 
-#: What --model takes for tables and for images.
+#: The values of --model for tables and for images.
 TABLE_MODELS = (
     "auto",
     "gaussian",

@@ -42,11 +42,11 @@ Data = Annotated[
     ),
 ]
 ModelFolder = Annotated[
-    str, typer.Argument(metavar="MODEL", show_default=False, help="A model folder that logpx fit wrote.")
+    str, typer.Argument(metavar="MODEL", show_default=False, help="A model folder written by logpx fit.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for everything random.")]
 Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Draws = Annotated[
@@ -82,7 +82,7 @@ Exactness = Annotated[
         metavar="K",
         min=1,
         show_default=False,
-        help="Draws to spend on each row or image, say 5000, for a tighter lower bound. Where log p is "
-        "exact it is ignored.",
+        help="Draws to spend on each row or image, say 5000, for a tighter lower bound. Ignored where log p "
+        "is exact.",
     ),
 ]

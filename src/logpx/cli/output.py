@@ -68,7 +68,7 @@ class Output:
             _print_table(rows, sys.stdout)
 
     def document(self, document: Mapping[str, Any]) -> None:
-        """Print the answer as one JSON object on stdout, if it is to be JSON; what is not finite is null."""
+        """Print the answer as one JSON object on stdout, if JSON is wanted; numbers not finite are null."""
         if self.as_json:
             from logpx.storage.documents import plain
 
@@ -76,7 +76,7 @@ class Output:
 
 
 def _print_table(rows: Sequence[Mapping[str, str]], stream: IO[str]) -> None:
-    """Print rows of equal keys, without empty columns: by Rich on a terminal, as aligned text elsewhere."""
+    """Print rows with equal keys, without empty columns: by Rich on a terminal, as aligned text elsewhere."""
     names = [name for name in (rows[0] if rows else {}) if any(row[name] for row in rows)]
     if not names:
         return

@@ -27,7 +27,7 @@ def sample(
             "--label",
             metavar="CLASS",
             show_default=False,
-            help="Images of a model of classes: which one to draw; by default each in turn.",
+            help="Images: the class to draw, if the model has classes; by default each in turn.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -45,7 +45,7 @@ def sample(
       logpx sample model/ -n 1e7 -o many.parquet --seed 7
       logpx sample model/ -n 64 -o samples.png
 
-    The first rows do not depend on how many are drawn. Any number of rows is drawn in constant memory.
+    The first rows do not depend on how many are drawn. Memory use does not grow with the number of rows.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")

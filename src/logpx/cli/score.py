@@ -47,7 +47,7 @@ def score(
     The column is called log_prob where the number is exact. Where columns lie on a grid, or the model has no
     exact log p (vae), it is a lower bound: the columns are log_prob_lower and log_prob_se, its standard
     error. With --exactness K, K draws are spent on each row, and the bound is tighter. Tables of any length
-    are scored in constant memory. Of images, the columns are file, image (its number there),
+    are scored in constant memory. For images, the columns are file, image (its number in the file),
     log_prob_lower, log_prob_se and bits_per_dimension.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)

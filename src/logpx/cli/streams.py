@@ -1,4 +1,4 @@
-"""The standard streams: what cannot be printed on stderr, or has no reader there, must not end the work."""
+"""The standard streams: a failure to print on stderr must not end the work."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["optional_stderr", "require_streams", "silence_stdout", "tell"]
 
 
 def require_streams() -> None:
-    """Put something in the place of a stdout or stderr that the caller has closed.
+    """Replace a stdout or stderr that the caller has closed.
 
-    Python leaves None there. Notes are then lost; data are not lost in silence, because what replaces stdout
-    refuses to be written to.
+    Python sets a closed stream to None. Notes are then lost, but data are not lost silently: the replacement
+    of stdout refuses to be written to.
     """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", opener=_reading)  # noqa: SIM115 - for the life of the process
@@ -24,24 +24,24 @@ def require_streams() -> None:
 
 
 def tell(text: str) -> None:
-    """Print a line on stderr, if anybody takes it."""
+    """Print a line on stderr, if possible."""
     with optional_stderr():
         print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def optional_stderr() -> Iterator[None]:
-    """Let what is printed on stderr get lost where stderr is a full disk or a pipe without a reader."""
+    """Ignore failures to print on stderr, such as a full disk or a pipe without a reader."""
     try:
         yield
         sys.stderr.flush()
     except OSError:
-        # What waits in the buffer would fail again, at the latest when Python ends.
+        # What is left in the buffer would fail again, at the latest when Python exits.
         _redirect_to_nowhere(sys.stderr)
 
 
 def silence_stdout() -> None:
-    """Send what is still to be printed on stdout nowhere: Python would fail once more when it flushes."""
+    """Discard what is still to be printed on stdout: Python would fail once more when it flushes."""
     _redirect_to_nowhere(sys.stdout)
 
 

@@ -1,4 +1,4 @@
-"""What a kind of data has to answer, so that one set of commands serves them all."""
+"""What each kind of data has to provide, so that one set of commands serves them all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["FitRequest", "Fitted", "Request", "Subject"]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What every command that uses a model is asked.
+    """The arguments of every command that uses a model.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class FitRequest:
-    """What ``logpx fit`` is asked.
+    """The arguments of ``logpx fit``.
 
     Attributes
     ----------
@@ -61,9 +61,9 @@ class FitRequest:
     dequantisation, levels
         The arguments and options of the command.
     quiet : bool
-        Whether no progress is shown.
+        Whether to show no progress.
     should_stop : callable
-        Asked now and then; true ends the fit with the best model so far.
+        Called now and then; true ends the fit with the best model so far.
     """
 
     source: str
@@ -84,7 +84,7 @@ class FitRequest:
     should_stop: Callable[[], bool]
 
     def arguments(self, out: Output) -> dict[str, Any]:
-        """Return what every kind of data passes on to its fit."""
+        """Return the arguments that every kind of data passes on to its fit."""
         return {
             "latent": self.latent,
             "validation": self.validation,
@@ -99,7 +99,7 @@ class FitRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What a fit has made.
+    """The result of a fit.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Fitted:
     metrics : dict
         What is known about the fit, for the model folder.
     document : dict
-        What only the JSON answer says.
+        What the JSON answer says in addition.
     notes : list of str
         What the user should know.
     summary : list of str
@@ -128,15 +128,15 @@ class Subject(ABC):
     Attributes
     ----------
     name : str
-        What it is, in errors.
+        What errors call it.
     rows : str
         What its rows are called.
     read : str
-        What is read, in errors.
+        What errors call the data being read.
     foreign : sequence of str
         The options of ``logpx fit`` that are for another kind of data.
     foreign_to : str
-        Which.
+        That kind, in errors.
     """
 
     name: ClassVar[str]
@@ -159,7 +159,7 @@ class Subject(ABC):
 
     @abstractmethod
     def files(self, source: Any) -> Iterable[str | None]:
-        """Return the files that opened data are read from, as far as there are any."""
+        """Return the files that opened data are read from, if any."""
 
     @abstractmethod
     def check_model(self, request: FitRequest) -> None:
@@ -171,7 +171,7 @@ class Subject(ABC):
 
     @abstractmethod
     def score_schema(self, model: Any) -> pa.Schema:
-        """Return names and types of the columns that `score` writes."""
+        """Return the names and types of the columns that `score` writes."""
 
     @abstractmethod
     def score_columns(self, source: Any, batch: ScoredBatch) -> Mapping[str, Any]:
@@ -182,11 +182,11 @@ class Subject(ABC):
         """Write new rows."""
 
     def impute(self, model: Any, draws: int | None, request: Request, out: Output) -> None:
-        """Fill in missing cells, where there can be any."""
+        """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
 
     def cluster(self, model: Any, probabilities: bool, request: Request, out: Output) -> None:
-        """Write the component of every row, where there are components."""
+        """Write the component of every row, if the model has components."""
         raise UsageError("logpx cluster is for models of tables", fix="fit a model to a table")
 
     def check(self, request: FitRequest) -> None:
@@ -252,7 +252,7 @@ class Subject(ABC):
             for file in self.files(source):
                 if file is not None and os.path.exists(file) and os.path.samefile(file, request.output):
                     raise UsageError(
-                        f"the output is a file of {self.read}",
+                        f"the output is one of the files of {self.read}",
                         file=request.output,
                         fix="choose another name",
                     )

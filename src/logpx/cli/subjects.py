@@ -12,14 +12,14 @@ from logpx.errors import UsageError
 
 __all__ = ["SUBJECTS", "subject_of"]
 
-# In the order in which they are asked: whatever nobody else recognises is a table.
+# In the order in which they are asked: a source that no other kind recognises is a table.
 SUBJECTS: tuple[Subject, ...] = (ImageSubject(), TableSubject())
 
 
 def subject_of(source: str) -> Subject:
-    """Return what knows the data that a source names."""
+    """Return the kind of data that a source names."""
     if not os.path.lexists(source):
-        # What nobody recognises is a table, but a name without an extension may be a slip of the pen.
+        # An unrecognised source is a table, but a name without an extension may be a misspelt data set.
         from logpx.images import DATA_SETS
 
         near = difflib.get_close_matches(source.lower().partition(":")[0], DATA_SETS, n=1, cutoff=0.75)

@@ -20,20 +20,20 @@ __all__ = ["TableSubject"]
 
 
 class TableSubject(Subject):
-    """CSV and Parquet files; any source that nothing else recognises."""
+    """CSV and Parquet files; any source that no other kind of data recognises."""
 
     name = "a table"
     rows = "rows"
-    read = "the table that is read"
+    read = "the table being read"
     foreign = ("data", "dequantisation", "conditional", "levels")
     foreign_to = "images"
 
     def recognises(self, source: str) -> bool:
-        """Take every source: what is no table is refused with an error of tables."""
+        """Accept every source: one that is not a table is refused when it is opened."""
         return True
 
     def knows(self, model: Any) -> bool:
-        """Know a `TableModel`."""
+        """Tell whether a model is a `TableModel`."""
         from logpx.tables import TableModel
 
         return isinstance(model, TableModel)
@@ -78,7 +78,7 @@ class TableSubject(Subject):
         )
 
     def score_schema(self, model: TableModel) -> pa.Schema:
-        """Name the column after what the number is: a bound has a standard error."""
+        """Return columns named after what the number is: a bound has a standard error."""
         import pyarrow as pa
 
         names = ["log_prob"] if model.kind == "exact" else ["log_prob_lower", "log_prob_se"]

@@ -18,7 +18,7 @@ def parse_duration(text: str) -> float:
     Raises
     ------
     typer.BadParameter
-        If the text is no duration above 0.
+        If the text is not a duration above 0.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def parse_duration(text: str) -> float:
     hours, minutes, seconds = match.groups() if match else (None, None, None)
     total = 3600.0 * float(hours or 0.0) + 60.0 * float(minutes or 0.0) + float(seconds or 0.0)
     if not 0.0 < total < math.inf:
-        raise typer.BadParameter(f"{text!r} is no duration above 0; write 90s, 10m or 1h30m")
+        raise typer.BadParameter(f"{text!r} is not a duration above 0; write 90s, 10m or 1h30m")
     return total
 
 
@@ -39,7 +39,7 @@ def parse_count(text: str) -> int:
     Raises
     ------
     typer.BadParameter
-        If the text is no whole number from 0 on.
+        If the text is not a whole number of 0 or more.
 
     Examples
     --------
@@ -57,5 +57,5 @@ def parse_count(text: str) -> int:
         if number != value:
             number = -1
     if number < 0:
-        raise typer.BadParameter(f"{text!r} is no whole number from 0 on; write 1000 or 1e6")
+        raise typer.BadParameter(f"{text!r} is not a whole number of 0 or more; write 1000 or 1e6")
     return number

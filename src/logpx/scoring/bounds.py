@@ -1,4 +1,4 @@
-"""Estimates of a lower bound of log p(x), put together as they come."""
+"""Estimates of a lower bound of log p(x), combined as they arrive."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["LogOfMean", "MeanOfLogs", "Pool", "Single"]
 
 
 class Pool(ABC):
-    """Takes in estimates of log p of the same rows, in constant memory, and puts them together."""
+    """Combines estimates of log p of the same rows, in constant memory."""
 
     @abstractmethod
     def add(self, estimates: LowerBound) -> None:
-        """Take in estimates of shape ``(k, n)``."""
+        """Add estimates of shape ``(k, n)``."""
 
     def add_log_weights(self, log_weights: Tensor) -> None:
-        """Take in one log-weight of every row, shape ``(n,)``, that knows no error of its own."""
+        """Add one log-weight of every row, shape ``(n,)``, without an error of its own."""
         values = log_weights[None]
         self.add(LowerBound(values, torch.zeros_like(values)))
 
@@ -31,21 +31,21 @@ class Pool(ABC):
 
 
 class Single(Pool):
-    """One estimate, which knows its own error."""
+    """A single estimate, which has its own error."""
 
     def add(self, estimates: LowerBound) -> None:
-        """Keep it."""
+        """Keep the estimate."""
         self._only = LowerBound(estimates.log_prob[0], estimates.standard_error[0])
 
     def bound(self) -> LowerBound:
-        """Return it."""
+        """Return the estimate."""
         return self._only
 
 
 class MeanOfLogs(Pool):
     """The mean of the estimates, which have noise of their own.
 
-    Their spread therefore holds the error of each; of one estimate it is unknown.
+    Their spread therefore includes the error of each; with a single estimate it is unknown.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class MeanOfLogs(Pool):
         self._count = 0
 
     def add(self, estimates: LowerBound) -> None:
-        """Add them up."""
+        """Add to the sums of estimates and of their squares."""
         values = estimates.log_prob
         if not self._count:
             # Squares of differences from the first estimate hardly cancel.
@@ -84,7 +84,7 @@ class MeanOfLogs(Pool):
 class LogOfMean(Pool):
     """The logarithm of the mean of the estimated probabilities, with its error by the delta method.
 
-    It is what `iwae` and `iwae_error` of `logpx.latent.log_weights` are, of estimates that come in parts.
+    The same as `iwae` and `iwae_error` of `logpx.latent.log_weights`, for estimates that arrive in parts.
 
     References
     ----------
@@ -102,7 +102,7 @@ class LogOfMean(Pool):
         self._count = 0
 
     def add(self, estimates: LowerBound) -> None:
-        """Add probabilities and their squares up."""
+        """Add to the sums of probabilities and of their squares."""
         values = estimates.log_prob
         if not self._count:
             self._log_sum = self._log_squares = torch.full_like(values[0], -math.inf)

@@ -1,4 +1,4 @@
-"""How probable rows are under a model, batch by batch, and on average beside baselines."""
+"""How probable rows are under a model: batch by batch, and on average beside baselines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Comparison", "Evaluation", "MeanScore", "ScoredBatch", "Tally"]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredBatch:
-    """The scores of consecutive rows, or images.
+    """The scores of consecutive rows or images.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class ScoredBatch:
 
     @property
     def bits_per_dimension(self) -> Tensor:
-        """What an image costs in bits per dimension, shape ``(n,)``."""
+        """The cost of each image in bits per dimension, shape ``(n,)``."""
         return self.unit.bits_per_dimension(self.bound.log_prob)
 
 
@@ -83,7 +83,7 @@ class MeanScore:
 
     @property
     def bits_per_dimension(self) -> float:
-        """The mean cost of images in bits per dimension; of a lower bound of log p, an upper bound."""
+        """The mean cost of images in bits per dimension; an upper bound if log p is a lower bound."""
         return self.unit.bits_per_dimension(self.mean)
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class MeanScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(MeanScore):
-    """How a baseline does on the same rows: a `MeanScore`, and the gain of the model over it.
+    """How a baseline does on the same rows: a `MeanScore`, with the gain of the model over it.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Comparison(MeanScore):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(MeanScore):
-    """How probable rows are under a model: a `MeanScore`, beside those of baselines.
+    """How probable rows are under a model: a `MeanScore`, with those of baselines.
 
     Attributes
     ----------
@@ -120,13 +120,13 @@ class Evaluation(MeanScore):
     rows : int
         The number of rows.
     outside : int
-        Rows outside the model's support, whose log p is minus infinity; they are part of the mean.
+        The number of rows outside the model's support. They are part of the mean, with log p minus infinity.
     draws : int or None
         Draws of noise that the bound of each row was averaged over; None where it was not.
     exactness : int or None
-        Draws spent on the importance-weighted bound of each row; None where there was no such bound.
+        Draws spent on the importance-weighted bound of each row; None without such a bound.
     baselines : mapping of str to Comparison
-        The same rows under simple models.
+        How simple models do on the same rows.
     """
 
     kind: str
@@ -149,9 +149,9 @@ class Tally:
     Parameters
     ----------
     baselines
-        The names of what the model is compared with.
+        The names of the baselines that the model is compared with.
     unit
-        What the evaluation is reported in.
+        The unit of the evaluation.
 
     Examples
     --------
@@ -170,7 +170,7 @@ class Tally:
         self._gains = {name: RunningMean() for name in self._others}
 
     def add(self, log_prob: Tensor, others: Mapping[str, Tensor]) -> None:
-        """Take in log p of the same rows under the model and under each baseline, shape ``(n,)``."""
+        """Add log p of the same rows under the model and under each baseline, shape ``(n,)``."""
         self._own.add(log_prob)
         self._outside += int(torch.isneginf(log_prob).sum())
         for name, other in others.items():

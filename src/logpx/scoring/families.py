@@ -1,4 +1,4 @@
-"""Families of models, looked up by name, and the options that each of them takes."""
+"""Families of models, looked up by name, and the options that each takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ F = TypeVar("F", bound="Family")
 
 
 class Family:
-    """A kind of model that is fitted to data by its name.
+    """A kind of model, chosen by its name and fitted to data.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Family:
     summary : str
         One phrase for help texts.
     options : set of str
-        The options that it takes, such as ``latent``; each of them may be left to it.
+        The options that it takes, such as ``latent``; all of them may be left out.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Family:
     options: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, option: str, value: Any) -> None:
-        """Refuse a value of one of its options that cannot be meant.
+        """Refuse an invalid value of one of its options.
 
         Raises
         ------
@@ -48,9 +48,9 @@ class Families(dict[str, F]):
     what
         What they are models of, for errors.
     families
-        All of them, in the order in which errors list them.
+        All families, in the order in which errors list them.
     automatic
-        The names of those that ``auto`` stands for.
+        The names of the families that ``auto`` stands for.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Families(dict[str, F]):
         Raises
         ------
         UsageError
-            Suggesting the nearest name.
+            If no family has the name; suggests the nearest one.
         """
         if name == "auto":
             return tuple(self[one] for one in self.automatic)
@@ -84,18 +84,18 @@ class Families(dict[str, F]):
         return (self[name],)
 
     def fix(self, able: Callable[[F], bool]) -> str:
-        """Return which models to take, as ``--model a, b or c``: all that are able to do something."""
+        """Return the models to choose from, as ``--model a, b or c``: all families that are `able`."""
         return f"--model {alternatives([name for name, family in self.items() if able(family)])}"
 
     def check_options(self, name: str, options: Mapping[str, Any]) -> None:
-        """Refuse options that the model of a name does not take, or values that it cannot mean.
+        """Refuse options that the named model does not take, and invalid values.
 
         Parameters
         ----------
         name
-            Of a model, or ``auto``.
+            The name of a model, or ``auto``.
         options
-            By name; None is an option that was not given.
+            Values by name; None for an option that was not given.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What every fit of a model of a table or of images answers, and the time that it may take."""
+"""The result of every fit of a model of a table or of images, and the time that a fit may take."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ModelFitResult(Generic[M]):
     model
         The model.
     rows, train_rows, validation_rows : int
-        Rows, or images, of the source, and those used to fit, and to choose or to stop by.
+        How many rows, or images, the source has, and how many were used to fit, and to choose or stop by.
     seconds : float
-        Time taken, the reading included.
+        Time taken, including reading.
     seed : int
         The seed.
     notes : list of str
@@ -57,12 +57,12 @@ class Stopwatch:
     Parameters
     ----------
     most
-        About how many seconds it may take; None for no end.
+        About how many seconds it may take; None for no limit.
 
     Raises
     ------
     UsageError
-        If that is not above 0.
+        If `most` is not above 0.
 
     Examples
     --------
@@ -77,10 +77,10 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """The seconds since it was made."""
+        """The seconds since the start."""
         return time.monotonic() - self._start
 
     @property
     def left(self) -> float | None:
-        """The seconds until it ends; none or fewer where it has."""
+        """The seconds left, 0 or less once time is up; None without a limit."""
         return None if self._most is None else self._most - self.seconds

@@ -1,4 +1,4 @@
-"""Uniform noise of which a row's share depends only on seed, number and draw."""
+"""Uniform noise: that of a row depends only on the seed, the row's number and the draw."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from logpx.errors import UsageError
 
 __all__ = ["Noise"]
 
-# Of a block of rows, whose noise is drawn at once; what few rows of one need is a part of it.
+# Numbers in a block of rows, whose noise is drawn at once, even if only some of its rows are needed.
 _NUMBERS = 1 << 15
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Where the noise of consecutive rows, or images, comes from.
+    """The source of the noise of consecutive rows or images.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Noise:
     first : int
         The number of rows before these.
     draw : int
-        Which of several independent draws for the same rows.
+        Which of several independent draws for the same rows, counted from 0.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Noise:
     def __post_init__(self) -> None:
         if self.first < 0 or self.draw < 0:
             raise UsageError(
-                f"row {self.first} and draw {self.draw}, which are counted from 0",
+                f"first is {self.first} and draw is {self.draw}, but both are counted from 0",
                 fix="give numbers of 0 or more",
             )
 
@@ -60,7 +60,7 @@ class Noise:
         """Return uniforms in [0, 1), shape ``(n, *event_shape)``, with the dtype and device of `like`."""
         if self.seed is None:
             return torch.rand(n, *event_shape, dtype=like.dtype, device=like.device)
-        # On the CPU whatever the device, so that a seed means the same noise everywhere.
+        # On the CPU whatever the device, so that a seed gives the same noise everywhere.
         form: Any = {"dtype": like.dtype, "device": "cpu"}
         size = _rows_of_a_block(event_shape)
         blocks = range(self.first // size, -(-(self.first + n) // size))

@@ -28,7 +28,7 @@ class RunningMean:
         self._squares = 0.0
 
     def add(self, values: Tensor) -> None:
-        """Take in a batch of finite or infinite numbers, shape ``(n,)``."""
+        """Add a batch of finite or infinite numbers, shape ``(n,)``."""
         n = len(values)
         if not n:
             return

@@ -18,7 +18,7 @@ def sample_blocks(
 ) -> Iterator[Tensor]:
     """Draw from a distribution with memory for one block at a time.
 
-    Whole blocks are drawn, whatever is wanted of them: arithmetic on fewer rows would round differently.
+    Blocks are always drawn whole, because arithmetic on fewer rows would round differently.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def sample_blocks(
     n
         How many rows.
     rows
-        How many of them are in a block.
+        How many rows are in a block.
     context
         Shape ``(n, context_features)`` or ``(context_features,)``.
     seed

@@ -22,23 +22,23 @@ def bits_per_dimension(log_prob: Number, event_shape: Sequence[int], step: float
 
     .. math:: -\frac{\log p(x) + D \log s}{D \log 2}
 
-    for D pixels-times-channels, where a density is per unit of x and s is how far apart two levels are in
-    that unit: 1 for levels 0, 1, 2, ..., 1/256 for the same levels divided by 256, 2/256 on [-1, 1].
+    D is the number of pixels times channels, and s the distance between two levels in the units of x, in
+    which the density is given: 1 for levels 0, 1, 2, ..., 1/256 for levels divided by 256, 2/256 on [-1, 1].
 
     Parameters
     ----------
     log_prob
-        Log-probability of an image, or the log-density of a dequantised one, in nats; any shape.
+        The log-probability of an image, or the log-density of a dequantised one, in nats; any shape.
     event_shape
         The shape of an image.
     step
-        The distance of two neighbouring levels in the units of x.
+        The distance between neighbouring levels in the units of x.
 
     Returns
     -------
     float or Tensor
-        Of the kind and shape of `log_prob`. A mean or a standard error of nats becomes that of bits by the
-        same factor, up to sign.
+        With the type and shape of `log_prob`. Means and standard errors convert by the same factor, up to
+        sign.
 
     Raises
     ------
@@ -69,12 +69,12 @@ def bits_per_dimension(log_prob: Number, event_shape: Sequence[int], step: float
 
 
 class Unit(ABC):
-    """What log p, which is computed in nats, is reported in.
+    """The unit in which log p, computed in nats, is reported.
 
     Attributes
     ----------
     name : str
-        For people.
+        The name that people read.
     key : str
         What documents call a mean in this unit.
     worst : str
@@ -91,11 +91,11 @@ class Unit(ABC):
 
     @abstractmethod
     def value(self, log_prob: Number) -> Number:
-        """Return log p of a row, or a mean of it, in the unit."""
+        """Return log p of a row, or its mean, in the unit."""
 
     @abstractmethod
     def difference(self, nats: Number) -> Number:
-        """Return a gain or a standard error in the unit: positive where the nats are."""
+        """Return a gain or a standard error in the unit; the sign stays that of the nats."""
 
     @abstractmethod
     def bits_per_dimension(self, log_prob: Number) -> Number:
@@ -104,17 +104,17 @@ class Unit(ABC):
         Raises
         ------
         UsageError
-            If rows have no dimensions that are alike.
+            If the dimensions of a row are not alike.
         """
 
     @abstractmethod
     def heading(self, kind: str) -> str:
-        """Return the heading of a report, which says whether the values are exact or a bound."""
+        """Return the heading of a report, saying whether the values are exact or a bound."""
 
 
 @dataclass(frozen=True)
 class NatsPerRow(Unit):
-    """Nats, as they are: the more, the better.
+    """Nats per row: the more, the better.
 
     Examples
     --------
@@ -182,5 +182,5 @@ class BitsPerDimension(Unit):
         return self.value(log_prob)
 
     def heading(self, kind: str) -> str:
-        """Return what the values are: of a lower bound of log p they are an upper bound of the cost."""
+        """Return what the values are: a lower bound of log p gives an upper bound of the cost."""
         return self.name if kind == "exact" else f"{self.name}, upper bound"

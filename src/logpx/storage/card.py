@@ -67,7 +67,7 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
     bits = metrics.get("bits_per_dimension")
     also = ""
     if bits is not None:
-        also = f", that is **{_number(bits)} ± {_number(metrics.get('standard_error'))} bits per dimension**"
+        also = f", or **{_number(bits)} ± {_number(metrics.get('standard_error'))} bits per dimension**"
     name = "lower bound of log p(x)" if metrics.get("kind") == "lower bound" else "log p(x)"
     rows = [
         [label, _number(metrics[key])]
@@ -75,9 +75,9 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
         if metrics.get(key) is not None
     ]
     return (
-        f"## Held-out likelihood\n\nMean {name} of the rows set aside: "
+        f"## Held-out likelihood\n\nMean {name} over the rows set aside: "
         f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error){also}. "
-        "The model was chosen by these rows, so the number is a little optimistic; "
+        "The model was chosen on these rows, so the number is slightly optimistic; "
         "`logpx evaluate` on other rows "
         "is not.\n\n" + _table(["rows", "number"], rows)
     )

@@ -1,4 +1,4 @@
-"""From a model to its description and back to a model without memory."""
+"""From a model to its description, and back to a model that takes no memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["build_skeleton", "check_sizes", "describe_model"]
 
 _UNSAVED = "build the model from logpx classes and plain values, or keep it in your own code"
 
-# Sizes that a model without weights of that size may have.
+# Sizes up to this are allowed even if no weight has that size.
 _SMALL = 10_000
 _DEEPEST = 64
 _MOST_VALUES = 10_000_000
@@ -26,12 +26,12 @@ _FREE = {"seed"}
 
 
 def describe_model(model: nn.Module) -> dict[str, Any]:
-    """Return the description of a model that can be built again from it.
+    """Return a description from which the model can be built again.
 
     Raises
     ------
     UsageError
-        If a part of the model is no logpx class, or the description does not give the same tensors.
+        If a part of the model is not a logpx class, or the description does not give the same tensors.
     """
     description = describe(model)
     if not isinstance(description, dict):
@@ -43,7 +43,7 @@ def describe_model(model: nn.Module) -> dict[str, Any]:
     parts, rebuilt_parts = (one.named_modules(remove_duplicate=False) for one in (model, skeleton))
     for (name, part), (_, rebuilt) in zip(parts, rebuilt_parts, strict=False):
         if type(part) is not type(rebuilt):
-            message = f"the part {name!r} is a {type(part).__name__} that a saved model cannot have"
+            message = f"the part {name!r} is a {type(part).__name__}, which cannot be saved"
             raise UsageError(message, fix=_UNSAVED)
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if shapes != {name: tensor.shape for name, tensor in skeleton.state_dict().items()}:
@@ -62,7 +62,7 @@ def build_skeleton(description: Any) -> nn.Module:
     """
     try:
         with torch.device("meta"), warnings.catch_warnings():
-            # What a class warns about when it is built was said when the model was first built.
+            # Warnings of constructors were shown when the model was first built.
             warnings.simplefilter("ignore")
             model = build(description, REGISTRY)
     except ModelFolderError:
@@ -70,7 +70,7 @@ def build_skeleton(description: Any) -> nn.Module:
     except Exception as error:  # a description from outside can make a constructor fail in any way
         raise ModelFolderError(f"the model cannot be built: {error}") from error
     if not isinstance(model, nn.Module):
-        raise ModelFolderError("the configuration describes no model")
+        raise ModelFolderError("the configuration does not describe a model")
     return model
 
 
@@ -82,7 +82,7 @@ def check_sizes(description: Any, tensors: int, elements: int) -> None:
     description
         The description of the model.
     tensors, elements
-        How many tensors and numbers the weights file holds.
+        The number of tensors, and of numbers in them, in the weights file.
 
     Raises
     ------
@@ -103,7 +103,5 @@ def check_sizes(description: Any, tensors: int, elements: int) -> None:
         elif isinstance(value, int) and name not in _FREE:
             largest = max(_DEEPEST, tensors) if name == "layers" else max(_SMALL, elements)
             if abs(value) > largest:
-                message = (
-                    f"the entry {name!r} is {value}, more than weights of {elements} numbers can belong to"
-                )
+                message = f"the entry {name!r} is {value}, too large for weights of {elements} numbers"
                 raise ModelFolderError(message)

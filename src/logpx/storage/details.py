@@ -35,7 +35,7 @@ class Details:
 
 
 def read_details(folder: str | os.PathLike[str]) -> Details:
-    """Return what a folder says about its model; every file is verified, none is loaded.
+    """Return what a folder says about its model. Every file is verified, but no weights are loaded.
 
     Raises
     ------

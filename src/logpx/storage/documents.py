@@ -42,7 +42,7 @@ def parse_object(content: bytes, file: Path) -> dict[str, Any]:
     Raises
     ------
     ModelFolderError
-        If the content is not JSON, not an object, or has a key twice.
+        If the content is not JSON, is not an object, or repeats a key.
     """
     try:
         document = json.loads(
@@ -61,23 +61,23 @@ def read_bytes(file: Path) -> bytes:
     Raises
     ------
     ModelFolderError
-        If the file is missing, unreadable or too large to be what it should be.
+        If the file is missing, unreadable or implausibly large.
     """
     with reading(file):
         if file.stat().st_size > _LARGEST_DOCUMENT:
-            raise ModelFolderError("too large to be a part of a model folder", file=file, fix=DAMAGED)
+            raise ModelFolderError("too large to be part of a model folder", file=file, fix=DAMAGED)
         return file.read_bytes()
 
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Turn the system's errors while a file is read into a `ModelFolderError`, and refuse what is no file.
+    """Turn system errors while reading a file into a `ModelFolderError`, and refuse what is not a file.
 
-    A named pipe in the place of a file would be waited for without end.
+    Reading a named pipe instead of a file would never end.
     """
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            raise ModelFolderError("this is no regular file", file=file, fix=DAMAGED)
+            raise ModelFolderError("this is not a regular file", file=file, fix=DAMAGED)
         yield
     except FileNotFoundError as error:
         raise ModelFolderError("the file is missing", file=file, fix=DAMAGED) from error
@@ -88,12 +88,12 @@ def reading(file: Path) -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON values, numbers that are not finite as null.
+    """Return a value as JSON values, with null for numbers that are not finite.
 
     Raises
     ------
     UsageError
-        If a part is neither a number, text, list nor mapping.
+        If a part is not a number, text, list or mapping.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def spell_out(value: Any) -> Any:
 
 
 def restore(value: Any) -> Any:
-    """Return what `spell_out` was given."""
+    """Undo `spell_out`."""
     if isinstance(value, dict):
         if set(value) == {"float"} and value["float"] in _NOT_FINITE:
             return float(value["float"])

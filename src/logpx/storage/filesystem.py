@@ -16,7 +16,7 @@ from logpx.errors import ResourceError, UsageError
 
 __all__ = ["find_previous", "install_folder", "restore_interrupted", "translated_errors"]
 
-# A temporary this old belongs to no save that is still running.
+# No save that is still running has left a temporary folder this old.
 _STALE_SECONDS = 3600.0
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -53,10 +53,10 @@ def install_folder(files: Mapping[str, bytes], target: Path, *, replace: bool = 
     files
         Content by file name, in the order of writing.
     target
-        Where the folder goes. What is there already must be a folder that may be replaced.
+        Where the folder goes. Anything already there must be a folder that may be replaced.
     replace
         Whether a folder that is not empty may be replaced; if not, one that another process has just put
-        there stays.
+        there is kept.
 
     Raises
     ------
@@ -80,12 +80,12 @@ def install_folder(files: Mapping[str, bytes], target: Path, *, replace: bool = 
 
 
 def find_previous(target: Path) -> Path | None:
-    """Return the folder that an interrupted replacement of `target` had put aside, if there is one."""
+    """Return the folder that an interrupted replacement of `target` moved aside, if any."""
     return max(_siblings(target, "old"), key=os.path.getmtime, default=None)
 
 
 def restore_interrupted(target: Path) -> None:
-    """Put back what an interrupted replacement left aside, if nothing is at `target`."""
+    """Put back the folder that an interrupted replacement moved aside, if nothing is at `target`."""
     with translated_errors(target):
         previous = None if target.exists() else find_previous(target)
         if previous is not None:
@@ -148,7 +148,7 @@ def _exchange(temporary: Path, target: Path) -> None:
             os.rename(aside, target)
         raise
     if aside is not None:
-        # The new folder is in place: a failure to tidy up is no failure to save.
+        # The new folder is in place: a failure to tidy up is not a failure to save.
         with suppress(OSError):
             _remove_folder(aside)
 
@@ -171,7 +171,7 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove what killed saves of the same target left behind."""
+    """Remove the folders that killed saves of the same target left behind."""
     for path in _siblings(target, "tmp") + _siblings(target, "old"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:

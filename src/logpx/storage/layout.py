@@ -38,7 +38,7 @@ FILES = frozenset({CONFIG, SCHEMA, METRICS, WEIGHTS, CARD, MANIFEST})
 
 
 def locate(folder: str | os.PathLike[str]) -> Path:
-    """Return the folder, or what an interrupted replacement of it has put aside."""
+    """Return the folder, or the one that an interrupted replacement moved aside."""
     path = Path(folder)
     if os.path.exists(path):
         return path
@@ -46,12 +46,12 @@ def locate(folder: str | os.PathLike[str]) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return the configuration of a folder that says that it is a model of a known format.
+    """Return the configuration of a folder that is a model in a known format.
 
     Raises
     ------
     ModelFolderError
-        If the folder is missing, is no model, or has another format version.
+        If the folder is missing, is not a model, or has another format version.
     """
     try:
         is_folder, has_config = folder.is_dir(), (folder / CONFIG).exists()
@@ -60,17 +60,15 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"cannot be read: {error.strerror}", file=folder, fix="check the path"
         ) from error
     if not is_folder:
-        raise ModelFolderError(
-            "no such model folder", file=folder, fix="give the folder that logpx fit wrote"
-        )
+        raise ModelFolderError("no such model folder", file=folder, fix="give a folder that logpx fit wrote")
     file = folder / CONFIG
     if not has_config:
         message = f"not a model folder: it has no {CONFIG}"
-        raise ModelFolderError(message, file=folder, fix="give the folder that logpx fit wrote")
+        raise ModelFolderError(message, file=folder, fix="give a folder that logpx fit wrote")
     config = parse_object(read_bytes(file), file)
     if config.get("format") != FORMAT:
         message = "written by another program, not by logpx"
-        raise ModelFolderError(message, file=file, fix="give the folder that logpx fit wrote")
+        raise ModelFolderError(message, file=file, fix="give a folder that logpx fit wrote")
     version = config.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ModelFolderError(f"the format version is {version!r}", file=file, fix=DAMAGED)

@@ -36,7 +36,7 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
     ModelFolderError
         If the folder is missing, foreign, corrupt, incomplete or of another format version; names the file.
     UsageError
-        If the device does not exist here.
+        If the device does not exist on this machine.
     """
     place = usable_device(device)
     path = locate(folder)
@@ -65,5 +65,5 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
 def _described(path: Path, manifest: Manifest) -> dict[str, Any]:
     description = manifest.read_document(CONFIG).get("model")
     if not isinstance(description, dict):
-        raise ModelFolderError("describes no model", file=path / CONFIG, fix=DAMAGED)
+        raise ModelFolderError("does not describe a model", file=path / CONFIG, fix=DAMAGED)
     return description

@@ -72,7 +72,7 @@ class Manifest:
         return parse_object(content, self._folder / name)
 
     def verify(self, name: str) -> Path:
-        """Return the path of a file whose size and hash are as listed; reads it in constant memory.
+        """Return the path of a file after checking its size and hash, in constant memory.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Manifest:
         if entry is None:
             raise ModelFolderError("the manifest does not list this file", file=path, fix=DAMAGED)
         if entry.get("bytes") != size:
-            message = f"the file has {size} bytes where the manifest says {entry.get('bytes')}"
+            message = f"the file has {size} bytes, but the manifest says {entry.get('bytes')}"
             raise ModelFolderError(message, file=path, fix=DAMAGED)
         if entry.get("sha256") != sha256:
             raise ModelFolderError("the content differs from what was saved", file=path, fix=DAMAGED)

@@ -17,12 +17,12 @@ from logpx.tables.model import TableModel
 
 __all__ = ["REGISTRY"]
 
-# What others inherit, and no object is an instance of directly.
+# Base classes that have no instances of their own.
 _CONTRACTS = (transforms.Matrix, transforms.Partition, transforms.Transform, transforms.Univariate)
 
 
 def _public(room: ModuleType) -> list[type[Any]]:
-    """Return the classes of a room's list of names whose objects can be described, but for contracts."""
+    """Return the public classes of a module whose objects can be described, without base classes."""
     named = (getattr(room, name) for name in room.__all__)
     classes = [value for value in named if isinstance(value, type) and issubclass(value, Configured)]
     return [kind for kind in classes if kind not in _CONTRACTS]
@@ -115,5 +115,5 @@ _CLASSES: tuple[type[Any], ...] = (
     scales.Standard,
 )
 
-# By the name that `logpx.configuration.describe` gives the class.
+# Classes by the name that `logpx.configuration.describe` gives them.
 REGISTRY = MappingProxyType({class_name(kind): kind for kind in _CLASSES})

@@ -1,4 +1,4 @@
-"""Saving a model: every file made in memory first, then the whole folder put in place at once."""
+"""Saving a model: all files are made in memory first, then the folder is put in place as a whole."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def save(
 ) -> None:
     """Write a model to a folder that `load` reads back bit for bit.
 
-    The folder appears whole or not at all: a crash, a full disk or a kill at any moment leaves what was there
-    before, or the new folder.
+    The folder appears whole or not at all: a crash, a full disk or a kill at any moment leaves either what
+    was there before or the new folder.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def save(
     folder
         Where to write. Parents are created.
     overwrite
-        Replace a model that is already there. A folder that is no model, or that holds other files, is never
-        replaced.
+        Whether to replace a model that is already there. A folder that is not a model, or that holds other
+        files, is never replaced.
     metrics
         What is known about the fit, as JSON values; stored in ``metrics.json`` and shown in the model card.
         Numbers that are not finite are stored as null.
@@ -125,7 +125,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         read_config(target)
     except ModelFolderError:
         raise UsageError(
-            "the folder exists and is no logpx model",
+            "the folder exists and is not a logpx model",
             file=target,
             fix="choose another folder, or empty this one",
         ) from None
@@ -145,7 +145,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
 
 
 def _own_parameters(model: nn.Module) -> int:
-    """Count the parameters without those of the baselines, which only stand beside the model."""
+    """Count the parameters of a model without those of its baselines."""
     baselines = getattr(model, "baselines", None)
     others = set(baselines.parameters()) if isinstance(baselines, nn.Module) else set()
     return sum(parameter.numel() for parameter in model.parameters() if parameter not in others)

@@ -39,7 +39,7 @@ def weights_to_bytes(model: nn.Module) -> bytes:
     name = non_finite(model)
     if name is not None:
         raise DivergedError(f"the weight {name!r} is not finite", fix="fit the model again before saving it")
-    # Each tensor on its own: the format knows neither views nor shared storage.
+    # Each tensor on its own: the format has neither views nor shared storage.
     tensors = {
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()
     }
@@ -47,9 +47,9 @@ def weights_to_bytes(model: nn.Module) -> bytes:
 
 
 def non_finite(model: nn.Module) -> str | None:
-    """Return the name of a weight that is no number, or None.
+    """Return the name of a weight that is not finite, or None.
 
-    Infinity is refused in trained weights only: a buffer may hold it as "no limit".
+    Infinity is refused only in trained weights: in a buffer it may mean "no limit".
     """
     trained = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     for name, tensor in model.state_dict().items():
@@ -61,7 +61,7 @@ def non_finite(model: nn.Module) -> str | None:
 
 
 class WeightsFile:
-    """A safetensors file whose header has been read, and nothing else.
+    """A safetensors file of which only the header has been read.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class WeightsFile:
     Raises
     ------
     ModelFolderError
-        If it is no safetensors file, or holds a type that no model has.
+        If it is not a safetensors file, or holds a type that no model has.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,12 +102,12 @@ class WeightsFile:
     def check(self, skeleton: nn.Module) -> None:
         """Raise unless the file holds exactly the tensors of a model, by name, shape and kind of number.
 
-        The precision may differ from the model's: it is the file's that counts.
+        The precision may differ from the model's; that of the file counts.
 
         Raises
         ------
         ModelFolderError
-            Naming the first tensor that is lacking, unknown or different.
+            Naming the first tensor that is missing, unknown or different.
         """
         expected = skeleton.state_dict()
         for name in [*expected, *self._shapes]:
@@ -119,14 +119,14 @@ class WeightsFile:
 
     def _problem(self, name: str, expected: Tensor | None) -> str | None:
         if expected is None:
-            return f"the weight {name!r} is not one of the model that config.json describes"
+            return f"the weight {name!r} does not belong to the model that config.json describes"
         if name not in self._shapes:
-            return f"the weight {name!r} is lacking"
+            return f"the weight {name!r} is missing"
         shape, dtype = self._shapes[name], self._dtypes[name]
         if shape != tuple(expected.shape):
-            return f"the weight {name!r} has shape {shape} where the model has {tuple(expected.shape)}"
+            return f"the weight {name!r} has shape {shape}, but the model has {tuple(expected.shape)}"
         if dtype != expected.dtype and not (dtype.is_floating_point and expected.is_floating_point()):
-            return f"the weight {name!r} holds {dtype} where the model has {expected.dtype}"
+            return f"the weight {name!r} holds {dtype}, but the model has {expected.dtype}"
         return None
 
     def fill(self, skeleton: nn.Module) -> None:
@@ -138,7 +138,7 @@ class WeightsFile:
             If a weight is not finite.
         """
         with safe_open(self._path, framework="pt") as file:
-            # A copy: the tensors of an open file would follow later changes of it.
+            # A copy: the tensors of an open file would follow later changes to it.
             tensors = {name: file.get_tensor(name).clone() for name in self._shapes}
         skeleton.load_state_dict(tensors, assign=True)
         name = non_finite(skeleton)
