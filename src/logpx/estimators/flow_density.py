@@ -149,7 +149,7 @@ class FlowDensity(TrainedDensity):
         Raises
         ------
         ValueError
-            If an argument makes no sense, there are too few rows, or a column never varies.
+            If an argument is invalid, there are too few rows, or a column never varies.
         DivergedError
             If training diverges.
         """

@@ -171,7 +171,7 @@ class GaussianMixture(DensityEstimator):
         Raises
         ------
         ValueError
-            If an argument makes no sense, there are too few rows, or a column has no value.
+            If an argument is invalid, there are too few rows, or a column has no value.
         DivergedError
             If the log-likelihood is not finite from any start.
         """

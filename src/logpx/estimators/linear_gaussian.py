@@ -60,7 +60,7 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
         Raises
         ------
         ValueError
-            If an argument makes no sense, there is one feature or one row, or a column never varies.
+            If an argument is invalid, there is one feature or one row, or a column never varies.
         """
         rows, weights = self._rows_to_fit(X, sample_weight)
         features = rows.shape[1]
