@@ -56,7 +56,7 @@ class GaussianComponents(Components):
 
     @property
     def free_parameters(self) -> int:
-        """Those of the means and the covariances."""
+        """The free parameters of the means and the covariances."""
         return self.means.numel() + self.covariance.free_parameters
 
     @property

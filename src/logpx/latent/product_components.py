@@ -66,7 +66,7 @@ class ProductComponents(Components):
 
     @property
     def free_parameters(self) -> int:
-        """Those of all parts."""
+        """The sum over all parts."""
         return sum(part.free_parameters for part, _ in self)
 
     def log_prob(self, x: Tensor) -> Tensor:
