@@ -16,14 +16,14 @@ __all__ = ["Distribution", "LowerBound", "weakest_kind"]
 
 
 class LowerBound(NamedTuple):
-    """A lower bound of log p(x) of every row, in nats.
+    """A lower bound of log p(x) for every row, in nats.
 
     Attributes
     ----------
     log_prob : Tensor
         The estimate, whose expectation is at most log p(x), shape ``(n,)``.
     standard_error : Tensor
-        Of the estimate, shape ``(n,)``; NaN where it is unknown.
+        The standard error of the estimate, shape ``(n,)``; NaN where it is unknown.
     """
 
     log_prob: Tensor
@@ -31,20 +31,20 @@ class LowerBound(NamedTuple):
 
 
 class Distribution(Configured, nn.Module):
-    """A distribution over events of a fixed shape, perhaps given a context.
+    """A distribution over events of a fixed shape, possibly given a context.
 
     **Events and rows.** One x is an event, of shape `event_shape`: ``(D,)`` is a vector, ``(C, H, W)`` an
-    image. The trailing ``len(event_shape)`` dimensions of a tensor are its event, and all dimensions before
-    them are rows, of which there may be any number, none included. Rows are independent draws of one and the
-    same distribution: `log_prob` gives one number per row, for x of shape ``(*rows, *event_shape)`` the shape
-    ``(*rows,)``, and `sample` as many rows as it is asked for, along one dimension. There is no batch of
-    different distributions in one object; `context` is what makes rows differ.
+    image. The trailing ``len(event_shape)`` dimensions of a tensor are its event; the dimensions before them,
+    any number including none, are rows. Rows are independent draws from the same distribution: `log_prob`
+    gives one number per row, so x of shape ``(*rows, *event_shape)`` gives the shape ``(*rows,)``, and
+    `sample` gives the requested number of rows along one dimension. One object is never a batch of different
+    distributions; only `context` makes rows differ.
 
     **Contexts.** With ``context_features=c`` above 0 a context has the shape ``(*rows, c)``, one per row,
-    or ``(c,)``, the same for all; an unconditional distribution takes None.
+    or ``(c,)``, the same for all rows; an unconditional distribution takes None.
 
     **What the class checks.** `log_prob` and `log_prob_lower` of every subclass refuse rows of another event
-    shape, naming both shapes: a subclass writes the mathematics alone.
+    shape, naming both shapes, so a subclass contains only the mathematics.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ class Distribution(Configured, nn.Module):
     context_features : int
         The number of context features; 0 means unconditional.
     allows_constants : bool
-        Whether a column that never varies may be modelled like any other: because its values are discrete, or
-        because the model spreads them by noise.
+        Whether a column that never varies may be modelled like any other, because its values are discrete or
+        the model spreads them by noise.
     allows_missing : bool
-        Whether a cell may be missing (NaN), and is then integrated out.
+        Whether cells may be missing (NaN) and are then integrated out.
     gains_from_noise : bool
-        Whether training on few rows adds a little noise to them by default. Not where x is discrete, or where
-        the model has a noise of its own that is as wide as the data want it.
+        Whether training on few rows adds a little noise to them by default: not if x is discrete, or if the
+        model has its own noise, as wide as the data require.
     """
 
     allows_constants: ClassVar[bool] = False
@@ -95,12 +95,12 @@ class Distribution(Configured, nn.Module):
         Returns
         -------
         Tensor
-            Shape ``(*rows,)``. A density may exceed 1, so that its logarithm may be positive.
+            Shape ``(*rows,)``. A density may exceed 1, so its logarithm may be positive.
 
         Raises
         ------
         UsageError
-            If `x` is no tensor, or its trailing dimensions are not `event_shape`.
+            If `x` is not a tensor, or its trailing dimensions are not `event_shape`.
         """
         raise NotImplementedError
 
@@ -114,7 +114,7 @@ class Distribution(Configured, nn.Module):
         context
             Shape ``(n, context_features)``, one per row, or ``(context_features,)`` for all.
         seed
-            With a seed, row i depends only on the seed and i, whatever `n`. Without one, torch's global
+            With a seed, row i depends only on the seed and i, whatever `n` is. Without one, torch's global
             generator is used.
 
         Returns
@@ -127,7 +127,7 @@ class Distribution(Configured, nn.Module):
     def sample_with_log_prob(
         self, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw rows together with their log-density, in one pass where the model allows it."""
+        """Draw rows together with their log-density, in one pass if the model allows it."""
         x = self.sample(n, context, seed)
         return x, self.log_prob(x, context)
 
@@ -151,36 +151,36 @@ class Distribution(Configured, nn.Module):
         x
             Shape ``(n, *event_shape)``.
         draws
-            How many draws per row the bound is estimated from; None leaves it to the model.
+            How many draws per row to estimate the bound from; None leaves this to the model.
         seed
-            Of the draws.
+            The seed of the draws.
         context
             Shape ``(n, context_features)`` or ``(context_features,)``.
         first
-            The number of rows before these, so that a table scored in parts gets other numbers in each.
+            The number of rows before these, so that the parts of a table use different random numbers.
 
         Returns
         -------
         LowerBound
-            Where `kind` is ``exact``, log p(x) itself and zeros.
+            If `kind` is ``exact``, log p(x) itself and zeros.
         """
         log_prob = self.log_prob(x, context)
         return LowerBound(log_prob, torch.zeros_like(log_prob))
 
     def trained_in(self, step: int) -> list[nn.Parameter] | None:
-        """Return the parameters that a training step moves, counted from 0; None for all."""
+        """Return the parameters that a training step, counted from 0, moves; None for all."""
         return None
 
     @property
     def reparameterised(self) -> bool:
-        """Whether gradients of draws reach every parameter that they depend on.
+        """Whether gradients of draws reach every parameter that the draws depend on.
 
-        Where the choice of a component is drawn, its trained probabilities get none.
+        The trained probabilities of a randomly chosen component get no gradient.
         """
         return True
 
     def _like(self) -> Tensor:
-        """Return a tensor that has the dtype and device of the model."""
+        """Return a tensor with the model's dtype and device."""
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.is_floating_point():
                 return tensor
@@ -194,7 +194,7 @@ class Distribution(Configured, nn.Module):
         context
             Shape ``(*rows, context_features)`` or ``(context_features,)``.
         rows
-            The shape of the rows that it goes with, if that is known.
+            The shape of the rows that it belongs to, if known.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class Distribution(Configured, nn.Module):
         if given != self.context_features:
             raise UsageError(
                 f"{type(self).__name__} takes {self.context_features} context features, but got {given}",
-                fix="pass a context of that many features, or build the model with context=... to match",
+                fix="pass a context of that size, or build the model with context=... to match",
             )
         if context is None or rows is None:
             return
@@ -214,18 +214,18 @@ class Distribution(Configured, nn.Module):
             mine not in (1, wanted) for mine, wanted in zip(own[::-1], rows[::-1], strict=False)
         ):
             raise UsageError(
-                f"a context of shape {tuple(context.shape)} given for rows of shape {rows}",
+                f"a context of shape {tuple(context.shape)} for rows of shape {rows}",
                 fix="give one context per row, or one of shape (context_features,) for all",
             )
 
     def extra_repr(self) -> str:
-        """Show the event shape, and the context where there is one."""
+        """Show the event shape, and the context if there is one."""
         context = f", context={self.context_features}" if self.context_features else ""
         return f"event_shape={self.event_shape}{context}"
 
 
 def weakest_kind(parts: Iterable[Distribution]) -> str:
-    """Return ``lower bound`` if the log_prob of one of several distributions is one, else ``exact``.
+    """Return ``lower bound`` if any of several distributions has that kind, else ``exact``.
 
     Examples
     --------

@@ -68,7 +68,7 @@ class Flow(Distribution):
     def sample_with_log_prob(
         self, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw rows with their log-density from one and the same evaluation of the transform."""
+        """Draw rows with their log-density, from a single evaluation of the transform."""
         self.check_context(context, (checked_count(n),))
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
         x, ladj = self.transform.inverse(z, context)
@@ -76,7 +76,7 @@ class Flow(Distribution):
 
     @property
     def reparameterised(self) -> bool:
-        """Whether the base is."""
+        """Whether the base is reparameterised."""
         return self.base.reparameterised
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:

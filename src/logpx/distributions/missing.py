@@ -8,9 +8,9 @@ __all__ = ["has_missing"]
 
 
 def has_missing(x: Tensor) -> bool:
-    """Return whether any number is NaN; sooner than by looking at each.
+    """Return whether any number is NaN, faster than by looking at each.
 
-    Infinities of both signs count, too: their sum is no number.
+    Infinities of both signs together also count: their sum is NaN.
 
     Examples
     --------

@@ -41,7 +41,7 @@ class Mixture(Distribution):
         sizes = {component.context_features for component in components if component.context_features}
         if len(sizes) > 1:
             raise UsageError(
-                f"components with contexts of sizes {sorted(sizes)}", fix="build them with one size"
+                f"components with contexts of sizes {sorted(sizes)}", fix="build them with the same size"
             )
         if weights is None:
             weights = [1.0] * len(components)
@@ -62,7 +62,7 @@ class Mixture(Distribution):
 
     @property
     def kind(self) -> str:
-        """``lower bound`` if a component's log_prob is one."""
+        """``lower bound`` if a component's kind is, else ``exact``."""
         return weakest_kind(self.components)
 
     def log_prob_lower(
@@ -86,7 +86,7 @@ class Mixture(Distribution):
         return LowerBound(torch.logsumexp(joint, -1), (shares * errors).square().sum(-1).sqrt())
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw rows, shape ``(n, *event_shape)``: the component of a row at random, then the row from it."""
+        """Draw rows, shape ``(n, *event_shape)``: a random component for each row, then the row from it."""
         self.check_context(context)
         uniform = draw_rows(
             n,
@@ -96,7 +96,7 @@ class Mixture(Distribution):
         )
         edges = torch.softmax(self.logits, 0).cumsum(0)[:-1]
         chosen = (uniform[:, None] >= edges).sum(-1)
-        # Seeds are kept apart so that a component's noise is independent of the choice and of the others.
+        # Separate seeds, so that a component's noise is independent of the choice and of other components.
         seeds = [None if seed is None else seed + 1_000_003 * (k + 1) for k in range(len(self.components))]
         draws = torch.stack(
             [

@@ -1,4 +1,4 @@
-"""Count, mean and scatter as a value: centred, and merged exactly."""
+"""Count, mean and scatter as one value: centred, and merged exactly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 __all__ = ["Moments"]
 
-# Chunks that stay in the cache.
+# Chunks of this size stay in the cache.
 _CHUNK_ROWS = 4096
 
 
@@ -17,8 +17,8 @@ _CHUNK_ROWS = 4096
 class Moments:
     """Weighted count, mean and centred scatter of rows, in float64.
 
-    Two of them add up to the moments of all rows together, so that chunks, weights and processes need
-    nothing else.
+    Two of them add up to the moments of all their rows, which is all that chunks, weights and processes
+    need.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Moments:
     mean
         Shape ``(D,)``.
     scatter
-        The weighted sum of squared deviations from the mean: shape ``(D,)``, or ``(D, D)`` where it is full.
+        The weighted sum of squared deviations from the mean: shape ``(D,)``, or ``(D, D)`` if full.
 
     References
     ----------
@@ -49,7 +49,8 @@ class Moments:
     def of(cls, x: Tensor, weights: Tensor | None = None, full: bool = False) -> Moments:
         """Return the moments of rows of shape ``(n, D)``, with weights of shape ``(n,)`` or 1 each."""
         features = x.shape[1]
-        # Deviations from the mean of the first rows: near enough to the mean of all for nothing to cancel.
+        # Deviations from the mean of the first rows, which is close enough to the overall mean that nothing
+        # cancels.
         shift = x[:_CHUNK_ROWS].double().mean(0) if len(x) else x.new_zeros(features, dtype=torch.float64)
         count, first = shift.new_zeros(()), torch.zeros_like(shift)
         second = shift.new_zeros(features, features) if full else torch.zeros_like(shift)

@@ -42,7 +42,7 @@ def _check_moments(statistics: Moments) -> None:
             column=int(lost.nonzero()[0].item()),
             fix="leave such rows out, or change the column's unit",
         )
-    # Rounding of the mean alone gives a constant column a spread of a few ulp.
+    # Rounding the mean is enough to give a constant column a spread of a few ulp.
     constant = variance <= 1e-28 * statistics.mean**2
     if constant.any():
         raise DataError(
@@ -70,7 +70,7 @@ class StandardNormal(Distribution):
 
     def __init__(self, event_shape: int | Sequence[int]) -> None:
         super().__init__(event_shape)
-        # Carries dtype and device, which a distribution without parameters would not know.
+        # Carries the dtype and device, because there are no parameters to do so.
         self.register_buffer("anchor", torch.zeros(()))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -83,7 +83,7 @@ class StandardNormal(Distribution):
 
 
 class DiagonalNormal(Distribution):
-    """Independent normal distributions with a mean and a standard deviation each.
+    """Independent normal distributions, each with its own mean and standard deviation.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ class FullNormal(Distribution):
         scale = covariance.diagonal().sqrt()
         correlation = covariance / scale / scale[:, None]
         factor, failed_at = torch.linalg.cholesky_ex(correlation)
-        # Rounding leaves a dependent column a pivot of about D ulp instead of 0.
+        # Rounding leaves a dependent column with a pivot of about D ulp instead of 0.
         smallest = factor.diagonal().square()
         dependent = (smallest <= 1e-13 * len(scale)).nonzero().flatten()
         if failed_at or len(dependent):

@@ -1,4 +1,4 @@
-"""Independent blocks of features, each with a distribution of its own."""
+"""Independent blocks of features, each with its own distribution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Product"]
 
 
 class Product(Distribution):
-    """Independent distributions side by side: the first features follow the first of them, and so on.
+    """Independent distributions side by side: the first features follow the first one, and so on.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Product(Distribution):
     Raises
     ------
     UsageError
-        If there are no parts, one is no distribution of vectors, or one takes a context.
+        If there are no parts, or one is not a distribution of vectors, or takes a context.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Product(Distribution):
     def __init__(self, parts: Sequence[Distribution]) -> None:
         if not parts or any(len(part.event_shape) != 1 or part.context_features for part in parts):
             raise UsageError(
-                "a product of distributions of which not all are unconditional distributions of vectors",
+                "a product needs unconditional distributions of vectors",
                 fix="give one distribution or more, such as StandardNormal(2) and Uniform(1)",
             )
         self.sizes = [part.event_shape[0] for part in parts]
@@ -56,7 +56,7 @@ class Product(Distribution):
 
     @property
     def kind(self) -> str:
-        """``lower bound`` if a part's log_prob is one."""
+        """``lower bound`` if a part's kind is, else ``exact``."""
         return weakest_kind(self.parts)
 
     def log_prob_lower(
@@ -85,7 +85,7 @@ class Product(Distribution):
 
 
 def _seed_of_part(seed: int | None, number: int) -> int | None:
-    # With one and the same seed, parts of one kind would draw the same numbers.
+    # With the same seed, parts of the same kind would draw the same numbers.
     if seed is None:
         return None
     return derived_seed(seed, number, 1)

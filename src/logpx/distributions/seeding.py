@@ -1,4 +1,4 @@
-"""Random rows of which each depends only on the seed and its own number."""
+"""Random rows, each of which depends only on the seed and its row number."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BLOCK_ROWS = 4096
 
 
 def checked_count(n: int) -> int:
-    """Return how many rows are asked for.
+    """Return a number of rows, once checked.
 
     Raises
     ------
     UsageError
-        If it is no whole number from 0 on.
+        If it is not a whole number, 0 or more.
 
     Examples
     --------
@@ -47,12 +47,12 @@ def checked_count(n: int) -> int:
 
 
 def checked_seed(seed: int) -> int:
-    """Return a seed.
+    """Return a seed, once checked.
 
     Raises
     ------
     UsageError
-        If it is no whole number.
+        If it is not a whole number.
 
     Examples
     --------
@@ -65,19 +65,19 @@ def checked_seed(seed: int) -> int:
 
 
 def derived_seed(seed: int, *words: int) -> int:
-    """Return a seed of its own for what a seed and some numbers name: a block of rows, a draw, an epoch.
+    """Return a separate seed for what a seed and some numbers identify: a block of rows, a draw, an epoch.
 
     Parameters
     ----------
     seed
         Any whole number.
     words
-        Numbers from 0 on. Others, or as many more of them, give independent streams.
+        Numbers, 0 or more. Different numbers, or more of them, give independent streams.
 
     Raises
     ------
     UsageError
-        If the seed is no whole number.
+        If the seed is not a whole number.
 
     Examples
     --------
@@ -109,14 +109,14 @@ def draw_rows(
     seed
         None for torch's global generator.
     like
-        Gives the device of the result.
+        A tensor on the device of the result.
     draw
         Called as ``draw(rows, generator, device)``; returns that many rows.
 
     Raises
     ------
     UsageError
-        If the number of rows or the seed is no whole number, or the former is below 0.
+        If the number of rows or the seed is not a whole number, or the former is below 0.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def draw_rows(
     if seed is None:
         return draw(n, None, like.device)
     seed = checked_seed(seed)
-    # On the CPU whatever the device, so that a seed means the same rows everywhere.
+    # On the CPU whatever the device, so that a seed gives the same rows everywhere.
     cpu = torch.device("cpu")
     blocks = [draw(BLOCK_ROWS, generator_of(seed, block), cpu) for block in range(-(-n // BLOCK_ROWS))]
     return torch.cat(blocks)[:n].to(like.device) if blocks else draw(0, None, like.device)
@@ -137,16 +137,16 @@ def draw_rows(
 
 @contextmanager
 def seeded(seed: int, block: int, device: torch.device) -> Iterator[None]:
-    """Let torch's global generator draw the numbers of one block of rows, and put it back afterwards.
+    """Let torch's global generator draw the numbers of one block of rows, and restore it afterwards.
 
-    For distributions of torch, which know no other generator.
+    For torch's distributions, which use no other generator.
 
     Parameters
     ----------
     seed, block
-        Together they name the numbers.
+        Together they determine the numbers.
     device
-        Where they are drawn.
+        Where the numbers are drawn.
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

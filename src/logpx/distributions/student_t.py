@@ -17,7 +17,7 @@ __all__ = ["StudentT"]
 
 
 class StudentT(Distribution):
-    """Independent Student's t distributions, whose tails fall like a power.
+    """Independent Student's t distributions, with power-law tails.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ class StudentT(Distribution):
         """Return the log-density in nats, shape ``(*rows,)``."""
         degrees = self.log_degrees.exp()
         z = (x - self.location) * torch.exp(-self.log_scale)
-        # The two log-gammas nearly cancel where there are many degrees of freedom.
+        # The two log-gammas nearly cancel for many degrees of freedom.
         half = 0.5 * degrees.double()
         log_gammas = (torch.lgamma(half + 0.5) - torch.lgamma(half)).to(x.dtype)
         constant = log_gammas - 0.5 * (math.log(math.pi) + self.log_degrees) - self.log_scale
-        # log1p(z^2 / degrees), written so that z^2 neither overflows nor is lost beside 1.
+        # log1p(z^2 / degrees), written so that z^2 neither overflows nor is lost next to 1.
         ratio = z.abs() / degrees.sqrt()
         one = torch.ones_like(ratio)
         small, large = torch.minimum(ratio, one), torch.maximum(ratio, one)

@@ -24,7 +24,7 @@ class Uniform(Distribution):
     event_shape
         The shape of one x.
     lower, upper
-        The ends of every element's interval. Outside it the log-density is minus infinity.
+        The ends of every element's interval, outside which the log-density is minus infinity.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class Uniform(Distribution):
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
         inside = (x >= self.lower) & (x <= self.upper)
-        # Adding 0 x keeps the result attached to x where a gradient is asked for.
+        # Adding 0 x keeps the result attached to x for gradients.
         values = torch.where(inside, 0.0 * x - math.log(self.upper - self.lower), -math.inf)
         return sum_over_event(values, self.event_shape)
 

@@ -1,4 +1,4 @@
-"""What all estimators have in common: checked rows and weights, and scores of a fitted distribution."""
+"""What all estimators share: checks of rows and weights, and scores under a fitted distribution."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Rows = NDArray[np.float64]
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
-    """A density estimator of scikit-learn around a distribution of logpx.
+    """A scikit-learn density estimator around a distribution of logpx.
 
-    A subclass has a ``fit`` that leaves the distribution, in float64 and in the units of the data, as
-    ``model_``. Where it has a parameter ``allow_nan``, this says whether cells may be missing (NaN).
+    A subclass has a ``fit`` that stores the distribution, in float64 and in the units of the data, as
+    ``model_``. Its parameter ``allow_nan``, if it has one, says whether cells may be missing (NaN).
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     n_features_in_: int
 
     def score_samples(self, X: ArrayLike) -> Rows:
-        """Return log p(x) of every row.
+        """Return log p(x) for every row.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _rows_to_fit(
         self, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[Rows, NDArray[np.float64] | None]:
-        """Return rows and weights to fit; a row of weight 0 is left out."""
+        """Return the rows and weights to fit, without rows of weight 0."""
         rows = self._checked(X, reset=True, ensure_min_samples=2)
         weights = self._weights(sample_weight, rows)
         if weights is None or bool((weights > 0.0).all()):
@@ -118,9 +118,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _blocks(self, rows: Rows) -> list[torch.Tensor]:
-        """Return rows as tensors where the model is, in blocks that bound the memory."""
+        """Return rows as tensors on the model's device, in blocks that bound the memory."""
         device = next(self.model_.parameters()).device
-        # A copy: memory that cannot be written to, or is read backwards, has no tensor.
+        # A copy: torch cannot wrap memory that is read-only or has negative strides.
         return [
             torch.tensor(rows[start : start + _BLOCK_ROWS].copy(), device=device)
             for start in range(0, len(rows), _BLOCK_ROWS)
@@ -128,7 +128,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Draws(DensityEstimator):
-    """An estimator that draws rows by a ``random_state`` of its own."""
+    """An estimator that draws rows, with its own ``random_state``."""
 
     random_state: Any
 
@@ -140,7 +140,7 @@ class Draws(DensityEstimator):
         n_samples
             The number of rows.
         random_state
-            None takes that of the estimator.
+            None takes the estimator's own.
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)

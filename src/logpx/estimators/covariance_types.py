@@ -1,4 +1,4 @@
-"""The covariance types of scikit-learn: what each is called in logpx, and the shapes of its numbers."""
+"""The covariance types of scikit-learn: their names in logpx, and the shapes of their arrays."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class CovarianceType:
     covariance
         Its name in `logpx.latent.COVARIANCES`.
     shape
-        From the numbers of components and features to the shape of its numbers.
+        Maps the numbers of components and features to the shape of the type's array.
     chosen
-        From matrices of shape ``(blocks, D, D)`` to these numbers.
+        Maps matrices of shape ``(blocks, D, D)`` to this array.
     diagonal
-        Whether the matrices are.
+        Whether the matrices are diagonal.
     """
 
     covariance: str
@@ -47,24 +47,24 @@ class CovarianceType:
         return self.chosen(_matrices(model).numpy(force=True)).copy()
 
     def precision_factors(self, model: GaussianMixture) -> _Numbers:
-        """Return upper triangular U with U Uᵀ the precision; of diagonal types, roots of the precisions."""
+        """Return upper triangular U with U Uᵀ the precision; for diagonal types, roots of the precisions."""
         factors = torch.linalg.cholesky(_matrices(model))
         identity = torch.eye(factors.shape[-1], dtype=factors.dtype, device=factors.device)
         inverses: Tensor = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
         return self.chosen(inverses.mT.numpy(force=True)).copy()
 
     def precisions(self, factors: _Numbers) -> _Numbers:
-        """Return the precisions of their factors."""
+        """Return the precisions, given their factors."""
         product: _Numbers = np.square(factors) if self.diagonal else factors @ factors.swapaxes(-1, -2)
         return product
 
     def set_precisions(self, model: GaussianMixture, precisions: Any) -> None:
-        """Give the components their precisions; a variance below the floor is raised to it.
+        """Set the precisions of the components; a variance below the floor is raised to it.
 
         Raises
         ------
         UsageError
-            If the shape is another, or a matrix is not symmetric and positive definite.
+            If the shape is wrong, or a matrix is not symmetric and positive definite.
         """
         components, features = model.means.shape
         shape = self.shape(components, features)
@@ -74,7 +74,7 @@ class CovarianceType:
         blocks = model.covariance.blocks
         if self.diagonal:
             wrong = not bool((given > 0.0).all())
-            # One number per block is one for each of its features.
+            # One number per block stands for each of its features.
             each = given if shape[-1:] == (features,) and len(shape) > int(blocks > 1) else given[..., None]
             averages: _Numbers = np.broadcast_to(1.0 / np.where(each > 0.0, each, 1.0), (blocks, features))
         else:
@@ -114,7 +114,7 @@ COVARIANCE_TYPES = MappingProxyType(
 
 
 def covariance_type_named(name: str) -> CovarianceType:
-    """Return a covariance type.
+    """Return the covariance type of that name.
 
     Raises
     ------

@@ -44,25 +44,25 @@ FLOWS = MappingProxyType(_BUILDERS)
 
 
 class FlowDensity(TrainedDensity):
-    """A normalizing flow as density estimator, and as transformer between data and noise.
+    """A normalizing flow as a density estimator, and as a transformer between data and noise.
 
     Parameters
     ----------
     flow
-        ``nsf``, ``autoregressive_nsf``, ``maf``, ``iaf``, ``realnvp`` or ``nice``; or a flow of logpx that
-        has not been fitted, of which every ``fit`` trains a copy. A flow given by name is of data that are
-        standardized in float64; any other is given the data as they are.
+        ``nsf``, ``autoregressive_nsf``, ``maf``, ``iaf``, ``realnvp`` or ``nice``; or an unfitted flow of
+        logpx (every ``fit`` trains a copy). A flow given by name models the data standardized in float64; any
+        other sees the data as they are.
     layers, hidden
-        Of a flow given by name: the number of layers, and the widths of the hidden layers of its
-        conditioners; None for its own defaults.
+        For a flow given by name: the number of layers, and the widths of its conditioners' hidden layers;
+        None for its own defaults.
     max_epochs, max_time, batch_size, learning_rate, validation_fraction, noise
         As in `logpx.fit`; None leaves the choice to it.
     dtype
-        ``float32`` or ``float64``: what training computes in. Scores are computed in float64.
+        ``float32`` or ``float64``, for training. Scores are computed in float64.
     random_state
-        Of the initial weights, the division of the rows, their order, and the samples.
+        For the initial weights, the split of the rows, their order, and the samples.
     device
-        Where to compute, such as ``"cuda"``; None for the CPU, or where a given flow is.
+        Where to compute, such as ``"cuda"``; None for the CPU, or the device of a given flow.
     verbose
         Whether to show progress.
 
@@ -71,9 +71,9 @@ class FlowDensity(TrainedDensity):
     model_ : logpx.distributions.Flow
         The fitted flow in float64, in the units of the data.
     validation_score_ : float or None
-        The mean of log p(x) over the rows that were set aside, in nats; None if none were.
+        The mean of log p(x) over the validation rows, in nats; None if there were none.
     n_epochs_ : int
-        After how many passes over the rows the flow was at its best.
+        The number of passes over the rows after which the flow was best.
     stopped_ : str
         Why training ended.
     n_features_in_ : int
@@ -84,7 +84,7 @@ class FlowDensity(TrainedDensity):
     Notes
     -----
     A row of weight 2 counts like two rows in every expectation. Training visits rows in random batches, so
-    that two such fits agree exactly only with full batches, ``noise=0`` and ``validation_fraction=0``.
+    the two fits agree exactly only with full batches, ``noise=0`` and ``validation_fraction=0``.
 
     Examples
     --------
@@ -149,9 +149,9 @@ class FlowDensity(TrainedDensity):
         Raises
         ------
         ValueError
-            If an argument makes no sense, there are too few rows, or a column never varies.
+            If an argument is invalid, there are too few rows, or a column never varies.
         DivergedError
-            If training does not stay finite.
+            If training diverges.
         """
         dtype = self._torch_dtype()
         rows, weights = self._rows_to_fit(X, sample_weight)
@@ -198,12 +198,12 @@ class FlowDensity(TrainedDensity):
         if isinstance(self.flow, Flow):
             if self.flow.event_shape != (features,) or self.flow.context_features:
                 raise UsageError(
-                    f"the flow is of events of shape {self.flow.event_shape}, with "
-                    f"{self.flow.context_features} context features, and the data have {features} columns",
+                    f"the flow has event shape {self.flow.event_shape} and "
+                    f"{self.flow.context_features} context features, but the data have {features} columns",
                     fix="build the flow for these data, without a context",
                 )
             if self.layers is not None or self.hidden is not None:
-                raise UsageError("layers or hidden of a flow that is given", fix="build the flow with them")
+                raise UsageError("layers or hidden for a flow already built", fix="build the flow with them")
             return copy.deepcopy(self.flow)
         if self.flow not in FLOWS:
             raise UsageError(f"there is no flow {self.flow!r}", fix=suggestion(str(self.flow), list(FLOWS)))

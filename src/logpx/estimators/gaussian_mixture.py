@@ -26,20 +26,20 @@ from logpx.inference import expectation_maximisation
 __all__ = ["GaussianMixture"]
 
 _MOST_SEED = np.iinfo(np.int32).max
-# What rounding needs where reg_covar is less: no covariance that means anything comes near it.
+# A guard against rounding when reg_covar is smaller: no meaningful covariance comes near it.
 _LEAST_RELATIVE_VARIANCE = 1e-14
 _Numbers = NDArray[np.float64]
 
 
 class GaussianMixture(DensityEstimator):
-    r"""Gaussian mixture, in place of ``sklearn.mixture.GaussianMixture``.
+    r"""Gaussian mixture, a replacement for ``sklearn.mixture.GaussianMixture``.
 
-    Parameters, attributes and methods are those of scikit-learn, and besides there are sample weights,
-    missing cells, priors, two more covariance types and more ways to start. What differs:
+    It has scikit-learn's parameters, attributes and methods, and adds sample weights, missing cells, priors,
+    two more covariance types and more ways to start. The differences:
 
     - ``reg_covar`` is the least variance that a component may have in any direction. It is a constraint,
-      under which EM never falls, where scikit-learn adds it to every variance after each M-step.
-    - ``lower_bound_`` is the mean log-likelihood of the parameters returned, not of those before.
+      under which EM never falls; scikit-learn instead adds it to every variance after each M-step.
+    - ``lower_bound_`` is the mean log-likelihood of the returned parameters, not of the ones before.
     - Of several starts (``n_init``), one that ended with a component on a few rows is kept only if all did.
     - Samples come in random order.
 
@@ -51,29 +51,29 @@ class GaussianMixture(DensityEstimator):
         ``full``, ``tied``, ``diag``, ``spherical``, or ``tied_diag`` and ``tied_spherical``: one covariance
         of this kind for all components.
     tol
-        EM ends when the mean log-likelihood changes by less, in nats per row.
+        EM ends when the mean log-likelihood changes by less than this, in nats per row.
     reg_covar
         The least variance of a component in any direction, in the squared units of the data.
     max_iter
-        The most iterations.
+        The maximum number of iterations.
     n_init
-        How many starts; the best result is kept.
+        The number of starts; the best result is kept.
     init_params
         ``kmeans``, ``k-means++``, ``random`` (responsibilities) or ``random_from_data``, or one of
         `logpx.latent.STARTS`, which do not depend on the units of the columns.
     weights_init, means_init, precisions_init
-        Where EM starts, in the shapes of the attributes; what is None comes from `init_params`.
+        Where EM starts, in the shapes of the attributes; any that are None come from `init_params`.
     random_state
-        Of the starts and the samples.
+        For the starts and the samples.
     warm_start
-        Whether ``fit`` goes on from the last fit.
+        Whether ``fit`` continues from the last fit.
     verbose, verbose_interval
-        Whether to print progress, and every how many iterations.
+        Whether to print progress, and after how many iterations each time.
     allow_nan
-        Whether a cell may be missing (NaN): it is integrated out, which is exact where cells are missing at
+        Whether cells may be missing (NaN): they are integrated out, which is exact if they are missing at
         random.
     prior
-        A `logpx.latent.ConjugatePrior`; None is maximum likelihood.
+        A `logpx.latent.ConjugatePrior`; None means maximum likelihood.
 
     Attributes
     ----------
@@ -93,10 +93,10 @@ class GaussianMixture(DensityEstimator):
     lower_bound_ : float
         The mean log-likelihood of the training rows that have a value, in nats; exact.
     lower_bounds_ : list of float
-        The objective after each iteration: the mean log-likelihood, and with a prior its logarithm divided by
+        The objective after each iteration: the mean log-likelihood, plus the log-prior, if any, divided by
         the number of rows.
     model_ : logpx.latent.GaussianMixture
-        The fitted mixture in float64: save it, condition it, take marginals of it.
+        The fitted mixture in float64: save it, condition it, take its marginals.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -171,7 +171,7 @@ class GaussianMixture(DensityEstimator):
         Raises
         ------
         ValueError
-            If an argument makes no sense, there are too few rows, or a column has no value.
+            If an argument is invalid, there are too few rows, or a column has no value.
         DivergedError
             If the log-likelihood is not finite from any start.
         """
@@ -198,7 +198,7 @@ class GaussianMixture(DensityEstimator):
             if not going_on:
                 self._set_start(kind, model, start, random)
             try:
-                # Its own rule of when to stop looks further ahead than that of scikit-learn.
+                # EM's own stopping rule looks further ahead than scikit-learn's.
                 result = expectation_maximisation(
                     model,
                     lambda: batches,
@@ -273,21 +273,21 @@ class GaussianMixture(DensityEstimator):
         return drawn.numpy(force=True), chosen.astype(np.int64)
 
     def aic(self, X: ArrayLike) -> float:
-        """Return Akaike's criterion on rows, -2 log L + 2 m with m free parameters: less is better."""
+        """Return Akaike's criterion on rows, -2 log L + 2 m with m free parameters: lower is better."""
         log_prob = self.score_samples(X)
         return float(-2.0 * log_prob.sum() + 2.0 * self.model_.free_parameters)
 
     def bic(self, X: ArrayLike) -> float:
-        """Return the Bayesian information criterion on n rows, -2 log L + m log n: less is better."""
+        """Return the Bayesian information criterion on n rows, -2 log L + m log n: lower is better."""
         log_prob = self.score_samples(X)
         return float(-2.0 * log_prob.sum() + self.model_.free_parameters * math.log(log_prob.size))
 
     def icl(self, X: ArrayLike) -> float:
-        r"""Return the integrated completed likelihood criterion on rows: less is better.
+        r"""Return the integrated completed likelihood criterion on rows: lower is better.
 
         It is BIC plus twice the entropy of the responsibilities,
-        :math:`\mathrm{BIC} - 2 \sum_{ik} \tau_{ik} \log \tau_{ik}`, so that components which overlap count
-        against a mixture: it chooses a number of clusters, where BIC chooses a number of components.
+        :math:`\mathrm{BIC} - 2 \sum_{ik} \tau_{ik} \log \tau_{ik}`, so that overlapping components count
+        against a mixture: it chooses a number of clusters, whereas BIC chooses a number of components.
 
         References
         ----------
@@ -339,7 +339,7 @@ class GaussianMixture(DensityEstimator):
         if self.weights_init is not None:
             weights = _given("weights_init", self.weights_init, (model.components,))
             if bool((weights < 0.0).any()) or not math.isclose(weights.sum(), 1.0, abs_tol=1e-6):
-                raise UsageError("weights_init are no probabilities", fix="let them sum to 1")
+                raise UsageError("weights_init are not probabilities", fix="let them sum to 1")
             model.logits.copy_(torch.tensor(weights).log().clamp_min(-700.0))
         if self.means_init is not None:
             means = _given("means_init", self.means_init, tuple(model.means.shape))
@@ -349,7 +349,7 @@ class GaussianMixture(DensityEstimator):
 
 
 class _Watch:
-    """Ends EM when the objective changes by less than a tolerance, and prints how far it is."""
+    """Ends EM when the objective changes by less than a tolerance, and prints progress."""
 
     def __init__(self, tolerance: float, verbose: int, interval: int) -> None:
         self._tolerance, self._verbose, self._interval = tolerance, verbose, interval

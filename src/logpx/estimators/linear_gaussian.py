@@ -24,7 +24,7 @@ _Numbers = NDArray[np.float64]
 
 
 class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
-    """A linear-Gaussian model as estimator: `transform` gives the posterior mean of the latent vector."""
+    """A linear-Gaussian model as an estimator: `transform` gives the posterior mean of the latent vector."""
 
     kind: ClassVar[type[latent.LinearGaussian]]
     model_: latent.LinearGaussian
@@ -60,7 +60,7 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
         Raises
         ------
         ValueError
-            If an argument makes no sense, there is one feature or one row, or a column never varies.
+            If an argument is invalid, there is one feature or one row, or a column never varies.
         """
         rows, weights = self._rows_to_fit(X, sample_weight)
         features = rows.shape[1]
@@ -124,7 +124,7 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
         return model.noise_variances.numpy(force=True).copy()
 
     def _size_by_bic(self, rows: _Numbers, weights: _Numbers | None) -> int:
-        # For the choice of the size alone, missing cells are taken to be their column's mean.
+        # Only to choose the size, missing cells are replaced by their column's mean.
         means = np.nanmean(rows, axis=0) if np.isnan(rows).any() else 0.0
         filled = torch.tensor(np.where(np.isnan(rows), means, rows))
         moments = Moments.of(filled, None if weights is None else torch.tensor(weights), full=True)
@@ -139,14 +139,14 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
 
 
 class ProbabilisticPCA(_LinearGaussian):
-    """Probabilistic PCA at the maximum of its likelihood, with missing cells.
+    """Probabilistic PCA fitted by maximum likelihood; cells may be missing.
 
-    Its `score` is never below that of scikit-learn's ``PCA``, whose noise variance is not the maximum's.
+    Its `score` is never below that of scikit-learn's ``PCA``, whose noise variance is not the maximiser.
 
     Parameters
     ----------
     n_components
-        The number of latent dimensions, from 1 and below the number of features; None chooses by BIC.
+        The number of latent dimensions, at least 1 and below the number of features; None chooses by BIC.
     allow_nan
         Whether cells may be missing.
     random_state
@@ -155,7 +155,7 @@ class ProbabilisticPCA(_LinearGaussian):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        The loadings, transposed: not of unit length, as those of ``PCA`` are.
+        The loadings, transposed; unlike those of ``PCA``, not of unit length.
     mean_ : ndarray of shape (n_features,)
         The mean.
     noise_variance_ : float
@@ -179,12 +179,12 @@ class ProbabilisticPCA(_LinearGaussian):
 
 
 class FactorAnalysis(_LinearGaussian):
-    """Factor analysis at the maximum of its likelihood, with missing cells.
+    """Factor analysis fitted by maximum likelihood; cells may be missing.
 
     Parameters
     ----------
     n_components
-        The number of factors, from 1 and below the number of features; None chooses by BIC.
+        The number of factors, at least 1 and below the number of features; None chooses by BIC.
     allow_nan
         Whether cells may be missing.
     random_state
@@ -193,7 +193,7 @@ class FactorAnalysis(_LinearGaussian):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        The loadings, transposed; known up to a rotation only.
+        The loadings, transposed; known only up to a rotation.
     mean_ : ndarray of shape (n_features,)
         The mean.
     noise_variance_ : ndarray of shape (n_features,)

@@ -1,4 +1,4 @@
-"""Where EM of an estimator starts: scikit-learn's ways, in its units and with its random numbers."""
+"""Where an estimator's EM starts: as in scikit-learn, in its units and with its random numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MixtureStart:
     rows
         Shape ``(n, D)``; cells may be missing.
     weights
-        Of the rows, all above 0, or None.
+        The rows' weights, all above 0, or None.
     components
         The number of components.
     init_params
@@ -38,7 +38,7 @@ class MixtureStart:
     Raises
     ------
     UsageError
-        If there is no such way to start.
+        If there is no such start.
     DataError
         If a column has no value.
     """
@@ -60,18 +60,18 @@ class MixtureStart:
 
     @torch.no_grad()
     def give(self, model: GaussianMixture, random: np.random.RandomState) -> None:
-        """Give a mixture the parameters that fit the responsibilities to begin with."""
+        """Set a mixture's parameters to those that fit the initial responsibilities."""
         weights = np.ones(len(self.rows)) if self.weights is None else self.weights
         empty = np.isnan(self.rows).all(1)
         shares = torch.tensor(self.responsibilities(random) * np.where(empty, 0.0, weights))
         if self.filled is not self.rows:
-            # Missing cells are filled in from the components as they are: first all are the same.
+            # Missing cells are filled in from the current components, which are all equal at first.
             alike = shares.sum(0, keepdim=True).expand(model.components, -1) / model.components
             model.maximise_assigned(torch.tensor(self.filled), alike)
         model.maximise_assigned(torch.tensor(self.rows), shares)
 
     def responsibilities(self, random: np.random.RandomState) -> _Numbers:
-        """Return p(component given row) to begin with, shape ``(K, n)``."""
+        """Return the initial p(component given row), shape ``(K, n)``."""
         count, components = len(self.rows), self.components
         if components == 1:
             return np.ones((1, count))

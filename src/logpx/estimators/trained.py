@@ -1,4 +1,4 @@
-"""What estimators trained by gradient descent have in common."""
+"""What estimators trained by gradient descent share."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class TrainedDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws): 
         return result
 
     def _refuse_constants(self, centre: Rows, spread: Rows) -> None:
-        """Refuse a column that never varies, of which the deviation is given."""
-        # Rounding of the mean alone gives a constant column a spread of a few ulp.
+        """Refuse a column that never varies, given the means and deviations of all columns."""
+        # Rounding the mean is enough to give a constant column a spread of a few ulp.
         constant = spread <= 1e-14 * np.abs(centre)
         if constant.any():
             place = int(constant.argmax())

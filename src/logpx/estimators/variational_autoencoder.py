@@ -21,32 +21,32 @@ from logpx.latent.log_weights import iwae
 
 __all__ = ["VariationalAutoencoder"]
 
-# How many rows times draws the decoder sees at once.
+# How many rows times draws are decoded at once.
 _BLOCK = 65_536
 _SEED_OF_DRAWS = 0
 
 
 class VariationalAutoencoder(TrainedDensity):
-    """A variational autoencoder of real numbers as density estimator, and as transformer to latent vectors.
+    """A variational autoencoder of real data as a density estimator, and a transformer to latent vectors.
 
-    Scores are lower bounds of log p(x). The noise of each column has a deviation of its own, trained too.
+    Scores are lower bounds of log p(x). Each column has its own noise deviation, which is trained too.
 
     Parameters
     ----------
     n_components
         The number of latent dimensions.
     hidden
-        Widths of the hidden layers of the encoder; the decoder has them in opposite order.
+        Widths of the encoder's hidden layers; the decoder has them in reverse order.
     max_epochs, max_time, batch_size, learning_rate, validation_fraction
         As in `logpx.fit`; None leaves the choice to it.
     n_draws
-        Draws of the latent vector per row of `score_samples`: the more, the nearer to log p(x).
+        Draws of the latent vector per row in `score_samples`: more draws bring the score nearer to log p(x).
     allow_nan
         Whether cells may be missing (NaN). They are integrated out.
     dtype
-        ``float32`` or ``float64``: what training computes in. Scores are computed in float64.
+        ``float32`` or ``float64``, for training. Scores are computed in float64.
     random_state
-        Of the initial weights, the division of the rows, their order, the draws in training, and the samples.
+        For the initial weights, the split of the rows, their order, the draws in training, and the samples.
     device
         Where to compute, such as ``"cuda"``; None for the CPU.
     verbose
@@ -57,7 +57,7 @@ class VariationalAutoencoder(TrainedDensity):
     model_ : logpx.latent.VAE
         The fitted model in float64, in the units of the data.
     n_epochs_ : int
-        After how many passes over the rows the model was at its best.
+        The number of passes over the rows after which the model was best.
     stopped_ : str
         Why training ended.
     n_features_in_ : int
@@ -112,7 +112,7 @@ class VariationalAutoencoder(TrainedDensity):
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: Any = None) -> VariationalAutoencoder:
-        """Train encoder and decoder by the evidence lower bound.
+        """Train the encoder and the decoder on the evidence lower bound.
 
         Parameters
         ----------
@@ -129,9 +129,9 @@ class VariationalAutoencoder(TrainedDensity):
         Raises
         ------
         ValueError
-            If an argument makes no sense, there are too few rows, or a column never varies.
+            If an argument is invalid, there are too few rows, or a column never varies.
         DivergedError
-            If training does not stay finite.
+            If training diverges.
         """
         dtype = self._torch_dtype()
         check_count("n_components", self.n_components)
@@ -146,16 +146,16 @@ class VariationalAutoencoder(TrainedDensity):
             missing = bool(np.isnan(rows).any())
             model = VAE(likelihood, self.n_components, tuple(self.hidden), masked=missing)
             model = model.to(dtype)
-        # In float64, so that units and offsets of the columns do not matter.
+        # In float64, so that the columns' units and offsets do not matter.
         self._train(model, (rows - centre) / spread, seed)
         self.model_ = _in_units(model.double(), centre, spread).eval()
         return self
 
     def score_samples(self, X: ArrayLike) -> Rows:
-        """Return a lower bound of log p(x) of every row.
+        """Return a lower bound of log p(x) for every row.
 
-        It is the importance-weighted bound. All rows share their `n_draws` draws of noise, so that the score
-        of a row does not depend on the rows around it.
+        It is the importance-weighted bound. All rows share the same `n_draws` draws of noise, so the score of
+        a row does not depend on the other rows.
 
         Parameters
         ----------
@@ -165,7 +165,7 @@ class VariationalAutoencoder(TrainedDensity):
         Returns
         -------
         ndarray of shape (n_samples,)
-            In nats; in expectation at most log p(x), of the cells that are there.
+            In nats; in expectation at most log p(x) of the observed cells.
         """
         return self._log_prob(self._rows_like_fitted(X))
 
@@ -208,11 +208,11 @@ class VariationalAutoencoder(TrainedDensity):
         q = self.model_.posterior(x)
         z = q.mean + q.stddev * noise
         joint = self.model_.prior.log_prob(z) + self.model_.likelihood(z).log_prob(x)
-        # Of a row without a value log p is 0, which needs no estimate.
+        # log p of a row without observed cells is 0 and needs no estimate.
         return iwae(joint - q.log_prob(z)).masked_fill(x.isnan().all(1), 0.0)
 
     def _units(self, rows: Rows) -> tuple[Rows, Rows]:
-        """Return means and deviations of the columns, of the cells that are there."""
+        """Return the means and deviations of the columns' observed cells."""
         there = ~np.isnan(rows)
         count = np.maximum(there.sum(axis=0), 1)
         centre = np.where(there, rows, 0.0).sum(axis=0) / count
@@ -223,7 +223,7 @@ class VariationalAutoencoder(TrainedDensity):
 
 @torch.no_grad()
 def _in_units(model: VAE, centre: Rows, spread: Rows) -> VAE:
-    """Let a model of standardized columns be one of the columns themselves."""
+    """Turn a model of standardized columns into one of the original columns."""
     likelihood = cast(NormalLikelihood, model.likelihood_family)
     for part in (model.units, likelihood):
         own = torch.tensor(spread, device=part.spread.device)

@@ -19,9 +19,9 @@ __all__ = ["BernoulliComponents", "BernoulliMixture"]
 class BernoulliComponents(FeatureComponents):
     """K distributions of columns that are 0 or 1, independent within a component; NaN is missing.
 
-    The features of a row are whether each cell is 1, then whether it is 0. Logits are kept between -700 and
+    The features of a row say whether each cell is 1, then whether it is 0. Logits are kept between -700 and
     700: a value that no row of a component has gets the probability e⁻⁷⁰⁰, which leaves the likelihood of
-    the rows as it is.
+    the rows unchanged.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ class BernoulliComponents(FeatureComponents):
     features
         The number of columns.
     prior_rows
-        How many pseudo-rows each component has beforehand, in which a column is 1 as often as in the data
-        and one row more that is half 0 and half 1.
+        The number of pseudo-rows in each component's prior. In them a column is 1 as often as in the data
+        plus one row that is half 0 and half 1.
 
     Examples
     --------
@@ -64,12 +64,12 @@ class BernoulliComponents(FeatureComponents):
         return (x == 0.0) | (x == 1.0) | x.isnan()
 
     def expected(self, column: int) -> tuple[str, str]:
-        """Return the values and the remedy in words."""
+        """Return the possible values and the remedy, in words."""
         return "0 or 1", "recode the column as 0 and 1, with NaN for missing cells"
 
     @torch.no_grad()
     def maximise(self, sums: Tensor) -> None:
-        """Take the share of ones."""
+        """Set the probabilities to the shares of ones."""
         ones, zeros = sums.chunk(2, 1)
         logits = (ones.log() - zeros.log()).clamp(LEAST_LOG, -LEAST_LOG)
         self.logits.copy_(torch.where(ones + zeros <= NO_ROWS, self.logits, logits))
@@ -103,8 +103,8 @@ class BernoulliMixture(LatentMixture):
     r"""A mixture of products of Bernoulli distributions (latent class analysis of yes and no), fitted by EM.
 
     :math:`p(x) = \sum_k \pi_k \prod_j \theta_{kj}^{x_j} (1 - \theta_{kj})^{1 - x_j}` for columns that are 0
-    or 1. A missing cell is NaN and drops out; another value has log-probability -inf, and is refused in a
-    fit.
+    or 1. A missing cell is NaN and drops out; any other value has log-probability -inf, and a fit refuses
+    it.
 
     Parameters
     ----------
@@ -113,14 +113,14 @@ class BernoulliMixture(LatentMixture):
     features
         The number of columns.
     prior_rows
-        How many pseudo-rows the probabilities of each component have beforehand, at the frequencies of the
-        data; 0 is maximum likelihood, under which a value that a component never had gets e⁻⁷⁰⁰. The weights
-        have none.
+        The number of pseudo-rows in the prior of each component's probabilities, at the frequencies of the
+        data; 0 means maximum likelihood, which gives e⁻⁷⁰⁰ to a value that a component never had. The weights
+        have no prior.
 
     Raises
     ------
     UsageError
-        If a number makes no sense.
+        If a number is invalid.
 
     References
     ----------
@@ -145,9 +145,9 @@ class BernoulliMixture(LatentMixture):
 
     @property
     def probabilities(self) -> Tensor:
-        """How probable 1 is, shape ``(K, columns)``."""
+        """The probabilities of 1, shape ``(K, columns)``."""
         return self.parts.expectations()
 
     def blank(self, columns: Sequence[int]) -> BernoulliMixture:
-        """Return a mixture of some of the columns whose parameters are yet to be set."""
+        """Return a mixture of some of the columns with parameters not yet set."""
         return BernoulliMixture(self.components, len(columns))

@@ -19,9 +19,9 @@ __all__ = ["CategoricalComponents", "CategoricalMixture"]
 class CategoricalComponents(FeatureComponents):
     """K distributions of columns of codes 0, 1, ..., independent within a component; NaN is missing.
 
-    The features of a row are its cells as 0 and 1, one per level, the columns one after the other. A
-    log-probability is kept at -700 or more: a level that no row of a component has gets e⁻⁷⁰⁰, which leaves
-    the likelihood of the rows as it is.
+    The features of a row are its cells as 0 and 1, one per level, column after column. Log-probabilities are
+    kept at -700 or more: a level that no row of a component has gets e⁻⁷⁰⁰, which leaves the likelihood of
+    the rows unchanged.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class CategoricalComponents(FeatureComponents):
     levels
         How many levels each column has.
     prior_rows
-        How many pseudo-rows each component has beforehand, in which levels are as frequent as in the data
-        and one row more that is spread equally.
+        The number of pseudo-rows in each component's prior. In them levels are as frequent as in the data
+        plus one row that is spread equally.
 
     Raises
     ------
     UsageError
-        If there is no column, or one of fewer than two levels.
+        If there is no column, or a column has fewer than two levels.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class CategoricalComponents(FeatureComponents):
         return [torch.softmax(part, 1) for part in torch.split(self.logits, self.levels, 1)]
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return one number per level: whether a cell has it."""
+        """Return one number per level: whether the cell has that level."""
         result = x.new_zeros(len(x), sum(self.levels))
         sizes = self._sizes(x.device)
         codes = x.nan_to_num(nan=0.0).long() + sizes.cumsum(0) - sizes
@@ -80,13 +80,13 @@ class CategoricalComponents(FeatureComponents):
         return ((x >= 0.0) & (x < self._sizes(x.device)) & (x == x.floor())) | x.isnan()
 
     def expected(self, column: int) -> tuple[str, str]:
-        """Return the values and the remedy in words."""
+        """Return the possible values and the remedy, in words."""
         most = self.levels[column] - 1
         return f"a whole number from 0 to {most}", "number the levels from 0, or name more levels"
 
     @torch.no_grad()
     def maximise(self, sums: Tensor) -> None:
-        """Take the shares of the levels."""
+        """Set the probabilities to the shares of the levels."""
         sizes = self._sizes(sums.device)
         column = torch.arange(self.features, device=sums.device).repeat_interleave(sizes)
         count = sums.new_zeros(len(sums), self.features).index_add_(1, column, sums)[:, column]
@@ -139,7 +139,7 @@ class CategoricalMixture(LatentMixture):
     r"""A mixture of products of categorical distributions (latent class analysis), fitted by EM.
 
     :math:`p(x) = \sum_k \pi_k \prod_j \theta_{kj x_j}`, where column j holds codes from 0 to levels[j] - 1. A
-    missing cell is NaN and drops out; another value has log-probability -inf, and is refused in a fit.
+    missing cell is NaN and drops out; any other value has log-probability -inf, and a fit refuses it.
 
     Parameters
     ----------
@@ -148,14 +148,14 @@ class CategoricalMixture(LatentMixture):
     levels
         How many levels each column has.
     prior_rows
-        How many pseudo-rows the probabilities of each component have beforehand, at the frequencies of the
-        data; 0 is maximum likelihood, under which a level that a component never had gets e⁻⁷⁰⁰. The weights
-        have none.
+        The number of pseudo-rows in the prior of each component's probabilities, at the frequencies of the
+        data; 0 means maximum likelihood, which gives e⁻⁷⁰⁰ to a level that a component never had. The weights
+        have no prior.
 
     Raises
     ------
     UsageError
-        If a number makes no sense.
+        If a number is invalid.
 
     References
     ----------
@@ -182,5 +182,5 @@ class CategoricalMixture(LatentMixture):
         return self.parts.probabilities()
 
     def blank(self, columns: Sequence[int]) -> CategoricalMixture:
-        """Return a mixture of some of the columns whose parameters are yet to be set."""
+        """Return a mixture of some of the columns with parameters not yet set."""
         return CategoricalMixture(self.components, [self.parts.levels[column] for column in columns])

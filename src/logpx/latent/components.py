@@ -1,4 +1,4 @@
-"""The contract of what a mixture mixes: K distributions of the same columns."""
+"""The contract of a mixture's components: K distributions of the same columns."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from logpx.arguments import check_count
 
 __all__ = ["Components", "EStep"]
 
-# What stays in the second-level cache or near it.
+# As many as stay in or near the second-level cache.
 _CACHED_NUMBERS = 550_000
 _MOST_ROWS = 8192
 
 
 class EStep(Protocol):
-    """One pass over rows, chunk by chunk: log-densities of a chunk, then its part in the statistics."""
+    """One pass over rows, chunk by chunk: a chunk's log-densities, then its share of the statistics."""
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of rows of shape ``(n, columns)`` under each component: ``(K, n)``."""
 
     def add(self, shares: Tensor) -> None:
-        """Add the rows that were last looked at, weighted by shares of shape ``(K, n)``."""
+        """Add the rows last looked at, weighted by shares of shape ``(K, n)``."""
 
     def statistics(self) -> Any:
-        """Return the statistics of all rows that were added."""
+        """Return the statistics of all rows added."""
 
 
 class Components(nn.Module, ABC):
@@ -44,8 +44,8 @@ class Components(nn.Module, ABC):
     Attributes
     ----------
     shared_at_first : float
-        What share of every row EM gives to all components equally when it starts: above 0 where a value that
-        no row of a component has would otherwise stay impossible in it for good.
+        The share of every row that EM divides equally among all components at the start: above 0 where a
+        value that no row of a component has would otherwise stay impossible in it for good.
     """
 
     shared_at_first: float = 0.0
@@ -67,7 +67,7 @@ class Components(nn.Module, ABC):
         Parameters
         ----------
         missing
-            Whether any cell of them is missing.
+            Whether any of their cells is missing.
         """
         return self._rows_of(self.components + 2 * self.features)
 
@@ -77,14 +77,14 @@ class Components(nn.Module, ABC):
 
     @abstractmethod
     def e_step(self, x: Tensor, missing: bool) -> EStep:
-        """Begin an E-step at the parameters as they are.
+        """Begin an E-step at the current parameters.
 
         Parameters
         ----------
         x
-            All rows of the pass, float64: what is looked at chunk by chunk.
+            All rows of the pass, float64; the pass reads them chunk by chunk.
         missing
-            Whether any cell of them is missing.
+            Whether any of their cells is missing.
         """
 
     @abstractmethod
@@ -112,7 +112,7 @@ class Components(nn.Module, ABC):
         x
             Shape ``(n, columns)``; NaN is missing.
         chosen
-            The component of each row, shape ``(n,)``, on the device of the generator.
+            The component of each row, shape ``(n,)``, on the generator's device.
         generator
             None for torch's global one.
 
@@ -124,7 +124,7 @@ class Components(nn.Module, ABC):
 
     @abstractmethod
     def impute(self, x: Tensor, responsibilities: Tensor) -> Tensor:
-        """Fill in missing cells: by conditional means, or by the most probable of unordered values.
+        """Fill in missing cells with conditional means, or the most probable value where there is no order.
 
         Parameters
         ----------
@@ -145,14 +145,14 @@ class Components(nn.Module, ABC):
 
     @abstractmethod
     def condition(self, columns: Sequence[int], values: Tensor) -> Components:
-        """Return the distributions of the other columns, given values ``(columns,)`` of these."""
+        """Return the distributions of the other columns, given these columns' values ``(columns,)``."""
 
     @abstractmethod
     def expectations(self) -> Tensor:
         """Return the mean of every column under every component, shape ``(K, columns)``."""
 
     def embedding(self, x: Tensor) -> Tensor:
-        """Return rows as points whose distances mean something, NaN where missing: what clusters start in.
+        """Return rows as points for clustering, with meaningful distances; NaN where missing.
 
         Parameters
         ----------
@@ -162,19 +162,19 @@ class Components(nn.Module, ABC):
         Returns
         -------
         Tensor
-            Shape ``(n, numbers)``; the rows as they are, where values are numbers.
+            Shape ``(n, numbers)``; the rows unchanged where values are numbers.
         """
         return x
 
     def feasible(self) -> bool:
-        """Return whether the parameters keep to all limits that the M-step keeps to."""
+        """Return whether the parameters respect all limits that the M-step respects."""
         return True
 
     def collapsed(self, statistics: Any) -> list[str]:
-        """Return what is wrong with components that have shrunk onto a few rows; nothing if all is well."""
+        """Describe each component that has shrunk onto a few rows; return nothing if all is well."""
         return []
 
     @staticmethod
     def _rows_of(numbers: int, most: int = _CACHED_NUMBERS, least: int = 64) -> int:
-        """Return how many rows of so many numbers each have at most `most` together, within reason."""
+        """Return how many rows of so many numbers hold at most `most` in all, within reason."""
         return min(_MOST_ROWS, max(least, most // numbers))

@@ -18,9 +18,9 @@ def principal_log_evidence(eigenvalues: Tensor, latent: int, rows: float) -> flo
     Parameters
     ----------
     eigenvalues
-        Those of the covariance, divided by n and in falling order, shape ``(D,)``; above 0.
+        Of the covariance (divided by n), in decreasing order, shape ``(D,)``; above 0.
     latent
-        The number of latent dimensions q, from 1 and below D.
+        The number of latent dimensions q, at least 1 and below D.
     rows
         The number of rows.
 

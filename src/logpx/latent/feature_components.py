@@ -1,4 +1,4 @@
-"""Components whose log-density is linear in features of a row, column by column independent."""
+"""Components with independent columns, whose log-density is linear in features of a row."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from logpx.latent.statistics import DiscreteStatistics
 
 __all__ = ["LEAST_LOG", "FeatureComponents", "FeatureEStep"]
 
-# No log-probability of one value is less: e^-700 is next to the least number that float64 holds.
+# The least log-probability of a value: e^-700 is close to the smallest number that float64 holds.
 LEAST_LOG = -700.0
 
 
 class FeatureComponents(Components):
     r"""Components with :math:`\log p_k(x) = w_k \cdot f(x) + b(x)`, where a missing cell has no features.
 
-    The density of many rows under all components, and the sums that the M-step needs, are then one matrix
-    product each. Given the component, columns are independent.
+    The densities of many rows under all components are then one matrix product, and so are the sums that the
+    M-step needs. Given the component, columns are independent.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ class FeatureComponents(Components):
     features
         The number of columns.
     prior_rows
-        How many pseudo-rows each component has beforehand: their features are those of the data as a whole.
+        The number of pseudo-rows in each component's prior, with the features of the data as a whole.
     prior_features
         The features of a pseudo-row until `initialise` has seen data, shape ``(F,)``.
 
     Raises
     ------
     UsageError
-        If a number makes no sense.
+        If a number is invalid.
     """
 
     prior_features: Tensor
@@ -69,15 +69,15 @@ class FeatureComponents(Components):
 
     @abstractmethod
     def possible(self, x: Tensor) -> Tensor:
-        """Return whether each cell has a value that can occur; a missing one can."""
+        """Return whether each cell has a value that can occur; missing counts as one."""
 
     @abstractmethod
     def expected(self, column: int) -> tuple[str, str]:
-        """Return which values a column can have, and what to do about others, in words."""
+        """Return in words which values a column can have, and what to do about others."""
 
     @abstractmethod
     def maximise(self, sums: Tensor) -> None:
-        """Set the parameters to the best for sums of features ``(K, F)``; a column without rows stays."""
+        """Set the best parameters for sums of features ``(K, F)``; a column without rows keeps its own."""
 
     @abstractmethod
     def average(self, sums: Tensor, count: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class FeatureComponents(Components):
         Parameters
         ----------
         sums
-            Of the features of all rows, shape ``(F,)``.
+            The summed features of all rows, shape ``(F,)``.
         count
             How many values each column has, shape ``(columns,)``.
         """
@@ -98,12 +98,12 @@ class FeatureComponents(Components):
         Parameters
         ----------
         responsibilities
-            Of the components in each row, shape ``(n, K)``, float64.
+            The components' share of each row, shape ``(n, K)``, float64.
         """
 
     @abstractmethod
     def empty(self, columns: Sequence[int]) -> Self:
-        """Return new components of these columns, without a prior, whose parameters are yet to be set."""
+        """Return new components of these columns, without a prior, with parameters not yet set."""
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density under each component, ``(K, n)``; -inf where a value cannot occur."""
@@ -183,7 +183,7 @@ class FeatureComponents(Components):
         return torch.where(x.isnan(), self.best_values(responsibilities).to(x), x)
 
     def draw_missing(self, x: Tensor, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Draw missing cells, of which the others say nothing within a component."""
+        """Draw missing cells, which within a component are independent of the others."""
         return torch.where(x.isnan(), self.draw(chosen, generator).to(x), x)
 
     @torch.no_grad()
@@ -199,7 +199,7 @@ class FeatureComponents(Components):
         return parameter[:, list(columns)]
 
     def condition(self, columns: Sequence[int], values: Tensor) -> Self:
-        """Return the marginals of the other columns, which these do not change within a component."""
+        """Return the marginals of the other columns: within a component these columns do not affect them."""
         return self.marginal([column for column in range(self.features) if column not in set(columns)])
 
     def extra_repr(self) -> str:
@@ -229,7 +229,7 @@ class FeatureEStep:
         Raises
         ------
         DataError
-            If a value cannot occur: no component could take the row.
+            If a value cannot occur: the row has density 0 under every component.
         """
         self._parts.check(x, self._rows)
         self._rows += len(x)

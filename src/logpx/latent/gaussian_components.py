@@ -18,9 +18,9 @@ from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["GaussianComponents"]
 
-# Without a floor rounding is one.
+# A floor of 0 still leaves this much, for rounding.
 _LEAST_FLOOR = 1e-14
-# Of the matrices of rows with missing cells, each of which may have its own.
+# In the matrices of rows with missing cells, which may all differ.
 _MOST_NUMBERS = 20_000_000
 
 
@@ -34,8 +34,8 @@ class GaussianComponents(Components):
     prior
         A conjugate prior, or None for maximum likelihood.
     floor
-        The least variance in any direction, relative to the variances of the data: the optimum is sought
-        among covariances that keep to it.
+        The least variance in any direction, relative to the variances of the data: EM seeks the optimum
+        among covariances that respect it.
     """
 
     centre: Tensor
@@ -56,7 +56,7 @@ class GaussianComponents(Components):
 
     @property
     def free_parameters(self) -> int:
-        """Those of the means and the covariances."""
+        """The free parameters of the means and the covariances."""
         return self.means.numel() + self.covariance.free_parameters
 
     @property
@@ -65,7 +65,7 @@ class GaussianComponents(Components):
         return max(self.floor, _LEAST_FLOOR) * self.scale.double().square()
 
     def rows_at_once(self, missing: bool) -> int:
-        """Return how many rows have their squares or products in the caches, or share patterns of holes."""
+        """Return how many rows' squares or products fit the caches, or share patterns of missing cells."""
         features = self.features
         if missing and not self.covariance.diagonal:
             return self._rows_of(self.components * features**2, _MOST_NUMBERS, least=1)
@@ -118,7 +118,7 @@ class GaussianComponents(Components):
         rows = rows + prior.covariance_rows
         divisor = rows.clamp_min(NO_ROWS)
         averages = scatter / (divisor if statistics.diagonal else divisor.unsqueeze(-1))
-        # A column that no row of the component has keeps its mean; a component without rows, its covariance.
+        # A column observed in no row of a component keeps its mean; a component without rows, its covariance.
         lost = (count + prior.mean_rows <= NO_ROWS) | ~torch.isfinite(mean)
         self.means.copy_(torch.where(lost, self.means, mean))
         self.covariance.update(averages, rows, self.floors)
@@ -171,13 +171,13 @@ class GaussianComponents(Components):
             )
         self.set_units(centre, variance.sqrt())
         pairs = present.double().mT @ shares
-        # The product of a pair of columns that no row has together is 0 anyway.
+        # The product of two columns never observed together is 0 anyway.
         covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
         # Pairwise complete moments need not be positive definite.
         units = self.scale.double() * self.scale.double()[:, None]
         values, vectors = torch.linalg.eigh(covariance / units)
         covariance = (vectors * values.clamp_min(1e-9)) @ vectors.mT * units
-        # All components as wide as the data, so that the first cells to be filled in are the columns' means.
+        # All components as wide as the data, so that cells are first filled in with the columns' means.
         self.means.copy_(centre.expand_as(self.means))
         own = covariance.diagonal() if self.covariance.diagonal else covariance
         blocks = own.expand(self.covariance.blocks, *own.shape)
@@ -192,7 +192,7 @@ class GaussianComponents(Components):
 
     @torch.no_grad()
     def set_units(self, centre: Tensor, scale: Tensor) -> None:
-        """Let sums be taken of (x - centre) / scale, and `floors` be relative to the scale's square.
+        """Take sums of (x - centre) / scale, and make `floors` relative to the square of the scale.
 
         Parameters
         ----------
@@ -203,12 +203,12 @@ class GaussianComponents(Components):
         self.scale.copy_(scale)
 
     def set_floors(self, centre: Tensor, floors: Tensor) -> None:
-        """Let the least variances be absolute ones, whatever those of the data.
+        """Set absolute least variances, whatever the variances of the data.
 
         Parameters
         ----------
         centre
-            What sums are taken about, shape ``(D,)``.
+            The point that sums are taken about, shape ``(D,)``.
         floors
             The least variance of every feature, shape ``(D,)``; 0 leaves what rounding needs in units of 1.
         """
@@ -238,12 +238,12 @@ class GaussianComponents(Components):
 
     @torch.no_grad()
     def draw_missing(self, x: Tensor, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Draw missing cells of every row from the normal distribution that the others leave them."""
+        """Draw the missing cells of every row from their normal distribution given the others."""
         noise = torch.randn(x.shape, generator=generator, device=chosen.device, dtype=torch.float64)
         noise, chosen = noise.to(x.device), chosen.to(x.device)
         result = torch.cat([x, x[:1]]).double()
         for places, conditionals, means in self._conditionals(x):
-            # What is known has no spread; the 1 on the diagonal is for the factors alone.
+            # Known cells have no spread; the 1 on the diagonal only serves the factorisation.
             known = torch.diag_embed(conditionals.present.double())[:, None]
             factors = torch.linalg.cholesky(conditionals.covariances() + known)
             own = noise[places].masked_fill(conditionals.present[:, None], 0.0)
@@ -254,7 +254,7 @@ class GaussianComponents(Components):
 
     @torch.no_grad()
     def impute(self, x: Tensor, responsibilities: Tensor) -> Tensor:
-        """Fill in missing cells by their conditional means."""
+        """Fill in missing cells with their conditional means."""
         result = torch.cat([x, x[:1]])
         for places, _, means in self._conditionals(x):
             result[places] = (means * responsibilities[places].unsqueeze(-1)).sum(2).to(x)
@@ -262,7 +262,7 @@ class GaussianComponents(Components):
 
     @torch.no_grad()
     def conditionals(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return for every row the distribution of its missing cells under each component, given the others.
+        """Return the distribution of every row's missing cells under each component, given the other cells.
 
         Parameters
         ----------
@@ -272,9 +272,9 @@ class GaussianComponents(Components):
         Returns
         -------
         means : Tensor
-            Shape ``(n, K, D)``; of cells that are there, their value.
+            Shape ``(n, K, D)``; observed cells keep their value.
         covariances : Tensor
-            Shape ``(n, K, D, D)``; 0 in rows and columns of cells that are there.
+            Shape ``(n, K, D, D)``; 0 in rows and columns of observed cells.
         """
         rows, features = x.shape
         means = x.new_empty(rows + 1, self.components, features)
@@ -325,11 +325,11 @@ class GaussianComponents(Components):
         return result
 
     def feasible(self) -> bool:
-        """Return whether the covariances keep to the floor."""
+        """Return whether the covariances respect the floor."""
         return self.covariance.feasible(self.floors)
 
     def collapsed(self, statistics: GaussianStatistics) -> list[str]:
-        """Return the components that have too few rows for a covariance, or have shrunk to the floor."""
+        """Return the components with too few rows for a covariance, or shrunk to the floor."""
         count = statistics.count.amin(-1)
         shrunk = self.covariance.smallest(self.floors) < 1.01
         if self.covariance.tied:

@@ -22,8 +22,8 @@ __all__ = ["GaussianMixture"]
 class GaussianMixture(LatentMixture):
     r""":math:`p(x) = \sum_k \pi_k \, N(x; \mu_k, \Sigma_k)`, fitted by EM.
 
-    A missing cell is NaN: it is integrated out of log p, and in EM it is replaced by its conditional mean and
-    covariance, which is exact where cells are missing at random.
+    A missing cell is NaN: it is integrated out of log p, and EM replaces it by its conditional mean and
+    covariance, which is exact if cells are missing at random.
 
     Parameters
     ----------
@@ -38,16 +38,16 @@ class GaussianMixture(LatentMixture):
     rank
         The number of latent dimensions of ``low_rank`` and ``principal``.
     prior
-        A conjugate prior; None is maximum likelihood.
+        A conjugate prior; None means maximum likelihood.
     floor
-        The least variance of a component in any direction, relative to the variances of the data. The
-        likelihood of a mixture is unbounded without one, and a fit that ends at it is refused if there is
+        The least variance of a component in any direction, relative to the variances of the data. Without
+        one the likelihood of a mixture is unbounded; a fit that ends at the floor is rejected if there is
         another.
 
     Raises
     ------
     UsageError
-        If a number makes no sense, or there is no such covariance.
+        If a number is invalid, or there is no such covariance.
 
     References
     ----------
@@ -87,18 +87,18 @@ class GaussianMixture(LatentMixture):
             self.take_prior(prior)
 
     def take_prior(self, prior: ConjugatePrior) -> None:
-        """Be fitted with a prior from now on.
+        """Use a prior in every later fit.
 
         Raises
         ------
         UsageError
-            If it is not a conjugate one.
+            If it is not a `ConjugatePrior`.
         """
         if not isinstance(prior, ConjugatePrior):
             raise UsageError(f"the prior is {prior!r}", fix="give a logpx.latent.ConjugatePrior")
         self.parts.prior, self.weight_rows = prior, prior.weight_rows
         if "prior" in self._arguments:
-            # So that a saved model keeps it.
+            # A saved model keeps it too.
             self._arguments["prior"] = prior
 
     @property
@@ -117,13 +117,13 @@ class GaussianMixture(LatentMixture):
         return self.parts.matrices().to(self.means.dtype)
 
     def likelihood(self, z: Tensor) -> MultivariateNormal:
-        """Return p(x given z), the normal distributions of components z of shape ``(*rows,)``, of torch."""
+        """Return p(x given z), torch's normal distributions of components z of shape ``(*rows,)``."""
         z = torch.as_tensor(z)
         factors = torch.linalg.cholesky(self.parts.matrices()).to(self.means.dtype)
         return MultivariateNormal(self.means[z], scale_tril=factors[z])
 
     def blank(self, columns: Sequence[int]) -> GaussianMixture:
-        """Return a mixture of some of the columns, with full covariances that are yet to be set."""
+        """Return a mixture of some of the columns, with full covariances not yet set."""
         return GaussianMixture(self.components, len(columns), floor=self.parts.floor)
 
     def condition(self, columns: Sequence[int], values: Any) -> GaussianMixture | MixtureSameFamily:
@@ -132,10 +132,10 @@ class GaussianMixture(LatentMixture):
         Parameters
         ----------
         columns
-            The columns that are known.
+            The known columns.
         values
             Shape ``(columns,)`` for one mixture; or ``(n, columns)`` for n of them, one per row, as torch's
-            ``MixtureSameFamily`` of batch shape ``(n,)``. A value that is not known is NaN.
+            ``MixtureSameFamily`` of batch shape ``(n,)``. NaN means not known.
 
         Returns
         -------
@@ -145,8 +145,8 @@ class GaussianMixture(LatentMixture):
         Raises
         ------
         UsageError
-            If the columns or the shape of the values make no sense, no column is left, or the density of
-            the values is 0.
+            If the columns or the shape of the values are invalid, no column is left, or the density of the
+            values is 0.
         """
         values = torch.as_tensor(values, dtype=self.means.dtype, device=self.means.device)
         if values.dim() != 2:

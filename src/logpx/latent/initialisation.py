@@ -23,7 +23,7 @@ _Assign = Callable[[_Rows, int, np.random.Generator], _Labels]
 
 
 def _k_means(rows: _Rows, components: int, generator: np.random.Generator) -> _Labels:
-    # Imported late: scikit-learn takes as long to import as PyTorch, and every command would wait for it.
+    # Imported late: scikit-learn takes as long to import as PyTorch, and every command would pay for it.
     from sklearn.cluster import KMeans
 
     means = KMeans(components, n_init=1, random_state=int(generator.integers(2**31)))
@@ -60,7 +60,7 @@ def _nearest(rows: _Rows, centres: _Rows) -> _Labels:
     return nearest
 
 
-# What each start does; "whitened" ones first turn the rows so that all directions have one variance.
+# "Whitened" starts first transform the rows so that all directions have the same variance.
 _METHODS: dict[str, tuple[_Assign, bool]] = {
     "k_means": (_k_means, False),
     "whitened_k_means": (_k_means, True),
@@ -89,13 +89,13 @@ def initial_responsibilities(rows: Tensor, components: int, seed: int, start: st
     Parameters
     ----------
     rows
-        Shape ``(n, D)``, float64; missing cells are taken to be the mean of their column.
+        Shape ``(n, D)``, float64; a missing cell is replaced by the mean of its column.
     components
         The number of clusters.
     seed
-        Of the randomness of the start.
+        Seeds the random parts of the start.
     start
-        One of `STARTS`; None takes k-means for seed 0, whitened k-means for 1, and so on around.
+        One of `STARTS`; None takes k-means for seed 0, whitened k-means for 1, and so on in turn.
 
     Returns
     -------

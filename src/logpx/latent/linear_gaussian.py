@@ -27,7 +27,7 @@ class LinearGaussian(Distribution):
     r""":math:`x = W z + \mu + \varepsilon` with :math:`z \sim N(0, I_q)` and independent normal noise.
 
     So :math:`p(x) = N(\mu, W W^\top + \Psi)`. A missing cell is NaN; it is integrated out, and EM treats it
-    exactly. W is known up to a rotation only: compare :math:`W W^\top`, never W.
+    exactly. W is known only up to a rotation: compare :math:`W W^\top`, never W.
 
     Parameters
     ----------
@@ -75,21 +75,21 @@ class LinearGaussian(Distribution):
 
     @property
     def prior(self) -> Independent[Normal]:
-        """p(z): standard normal, of torch."""
+        """p(z), torch's standard normal distribution."""
         zero = torch.zeros_like(self.loadings[0])
         return Independent(Normal(zero, torch.ones_like(zero)), 1)
 
     def likelihood(self, z: Tensor) -> Independent[Normal]:
-        """Return p(x given z) for z of shape ``(*rows, q)``, of torch."""
+        """Return p(x given z) for z of shape ``(*rows, q)``, as a distribution of torch."""
         scale = self.noise_variances.sqrt()
         return Independent(Normal(z @ self.loadings.mT + self.mean, scale), 1)
 
     def posterior(self, x: Tensor) -> MultivariateNormal:
-        r"""Return p(z given x), of torch.
+        r"""Return p(z given x), as a distribution of torch.
 
         With :math:`M = I + W^\top \Psi^{-1} W` (q × q) it is
-        :math:`N(M^{-1} W^\top \Psi^{-1} (x - \mu),\; M^{-1})`; of a row with missing cells, with the rows
-        of W and Ψ of the others.
+        :math:`N(M^{-1} W^\top \Psi^{-1} (x - \mu),\; M^{-1})`; a row with missing cells uses only the rows of
+        W and Ψ of its observed cells.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class LinearGaussian(Distribution):
         return linear_posterior(self.loadings, self.noise_variances, self.mean, x)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the log-density in nats, shape ``(*rows,)``: of the cells that are not missing."""
+        """Return the log-density of the observed cells in nats, shape ``(*rows,)``."""
         return self.normal.log_prob(x)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
@@ -109,7 +109,7 @@ class LinearGaussian(Distribution):
     def reconstruct(self, x: Tensor) -> Tensor:
         r"""Return the orthogonal projection of rows onto the latent plane: the least-squares reconstruction.
 
-        The posterior mean is shrunk towards 0, and W times it is not that projection.
+        W times the posterior mean is not that projection, because the mean is shrunk towards 0.
         """
         w = self.loadings
         centred = x - self.mean
@@ -129,7 +129,7 @@ class LinearGaussian(Distribution):
         return self.normal.impute(x, draws, seed)
 
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> MixtureStatistics:
-        """E-step for rows of which cells may be missing."""
+        """E-step for rows, whose cells may be missing."""
         return self.normal.statistics(x, weights)
 
     def update(self, statistics: MixtureStatistics) -> None:
@@ -141,21 +141,21 @@ class LinearGaussian(Distribution):
         return self.normal.log_prior()
 
     def feasible(self) -> bool:
-        """Return whether the noise keeps to its floor."""
+        """Return whether the noise respects its floor."""
         return self.normal.feasible()
 
     def collapsed(self, statistics: MixtureStatistics) -> list[str]:
-        """Return nothing: a noise variance at its floor is a Heywood case, and no reason to start anew."""
+        """Return nothing: a noise variance at its floor is a Heywood case, not a reason to start again."""
         return []
 
     @torch.no_grad()
     def initialise_components(self, x: Tensor, seed: int = 0, start: str | None = None) -> None:
-        """Start EM from the moments of rows, missing cells taken to be the mean."""
+        """Start EM from the moments of rows, with missing cells replaced by the mean."""
         self.normal.initialise_components(x, seed, start)
 
     @torch.no_grad()
     def update_from_moments(self, moments: Moments) -> float:
-        """Maximise the likelihood of complete rows, which their mean and scatter determine.
+        """Maximise the likelihood of complete rows, which depends only on their mean and scatter.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class LinearGaussian(Distribution):
         lost = ~torch.isfinite(variance) | ~(variance > 1e-28 * moments.mean.square())
         if not bool(moments.count > 0) or bool(lost.any()):
             raise DataError(
-                "every row has the same value, or one that is not finite",
+                "every row has the same value, or a value is not finite",
                 column=int(lost.nonzero()[0].item()) if bool(lost.any()) else None,
                 fix="leave the column out",
             )
@@ -194,7 +194,7 @@ class LinearGaussian(Distribution):
 
 
 class ProbabilisticPCA(LinearGaussian):
-    r"""Probabilistic PCA: :math:`x = W z + \mu + \varepsilon`, the noise of one variance σ².
+    r"""Probabilistic PCA: :math:`x = W z + \mu + \varepsilon`, with noise of one variance σ².
 
     Complete rows are fitted in closed form: with the eigenvalues λ and eigenvectors U of the covariance
     (divided by n), :math:`\sigma^2 = \frac{1}{D - q} \sum_{j > q} \lambda_j` and
@@ -205,12 +205,12 @@ class ProbabilisticPCA(LinearGaussian):
     features
         The number of features D.
     latent
-        The number of latent dimensions q, from 0 and below D.
+        The number of latent dimensions q, at least 0 and below D.
 
     Raises
     ------
     UsageError
-        If the number of latent dimensions makes no sense.
+        If the number of latent dimensions is invalid.
 
     References
     ----------
@@ -240,22 +240,22 @@ class ProbabilisticPCA(LinearGaussian):
 
 
 class FactorAnalysis(LinearGaussian):
-    r"""Factor analysis: :math:`x = W z + \mu + \varepsilon`, every feature with noise of its own variance.
+    r"""Factor analysis: :math:`x = W z + \mu + \varepsilon`, with a noise variance for every feature.
 
-    The likelihood of complete rows depends on their mean and covariance alone: one pass over the rows, then
-    EM on a D × D matrix.
+    The likelihood of complete rows depends on their mean and covariance alone: a fit makes one pass over the
+    rows, then works on a D × D matrix.
 
     Parameters
     ----------
     features
         The number of features D.
     latent
-        The number of factors q, from 0 and below D.
+        The number of factors q, at least 0 and below D.
 
     Raises
     ------
     UsageError
-        If the number of factors makes no sense.
+        If the number of factors is invalid.
 
     References
     ----------

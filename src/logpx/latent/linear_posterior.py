@@ -15,7 +15,7 @@ __all__ = ["linear_posterior"]
 def linear_posterior(
     loadings: Tensor, noise_variances: Tensor, mean: Tensor, x: Tensor
 ) -> MultivariateNormal:
-    """Return p(z given x) of x = W z + mean + noise, z standard normal.
+    """Return p(z given x) for x = W z + mean + noise, with z standard normal.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def linear_posterior(
     Returns
     -------
     MultivariateNormal
-        Of torch, with batch shape ``(*rows,)`` and event shape ``(q,)``.
+        With batch shape ``(*rows,)`` and event shape ``(q,)``.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-r"""What log-weights say: :math:`\log w_k = \log p(x, z_k) - \log q(z_k \mid x)`, for K draws of z from q.
+r"""Bounds from log-weights :math:`\log w_k = \log p(x, z_k) - \log q(z_k \mid x)`, for K draws of z from q.
 
-All functions take log-weights of shape ``(K, ...)`` and return one number for each of the other places. The
-mean of the weights is an unbiased estimate of p(x), whatever q is; its logarithm is one of log p(x) that is
-too low on average, by Jensen's inequality.
+All functions take log-weights of shape ``(K, ...)`` and reduce the first dimension. The mean of the weights
+is an unbiased estimate of p(x), whatever q is; by Jensen's inequality its logarithm is on average too low
+an estimate of log p(x).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def miwae(log_weights: Tensor, groups: int) -> Tensor:
 
 
 def ciwae(log_weights: Tensor, share: float) -> Tensor:
-    """Return a convex combination of `elbo`, with the weight `share`, and `iwae`.
+    """Return a convex combination of `elbo`, with weight `share`, and `iwae`.
 
     References
     ----------
@@ -99,23 +99,23 @@ def ciwae(log_weights: Tensor, share: float) -> Tensor:
     tensor([1.2169])
     """
     if not 0.0 <= share <= 1.0:
-        raise UsageError(f"a share of {share}", fix="give a number from 0 to 1")
+        raise UsageError(f"share is {share}", fix="give a number from 0 to 1")
     return share * elbo(log_weights) + (1.0 - share) * iwae(log_weights)
 
 
 def dreg(log_weights: Tensor, z: Tensor) -> Tensor:
     r"""Return the value of `iwae`, with the doubly reparameterised gradient.
 
-    The gradient with respect to what z does not depend on (the decoder) is that of `iwae`; what flows back
-    through z is weighted with :math:`\tilde w_k^2` and unbiased if the parameters of q are detached inside
-    log q. Its variance does not grow with K.
+    The gradient of everything that z does not depend on (the decoder) is that of `iwae`; the gradient through
+    z is weighted by :math:`\tilde w_k^2`, and unbiased if the parameters of q are detached inside log q. Its
+    variance does not grow with K.
 
     Parameters
     ----------
     log_weights
         Shape ``(K, *batch)``, with the parameters of q detached inside log q(z given x).
     z
-        The draws that they were computed from, shape ``(K, *batch, q)``, reparameterised.
+        The draws behind the log-weights, shape ``(K, *batch, q)``, reparameterised.
 
     References
     ----------
@@ -129,13 +129,13 @@ def dreg(log_weights: Tensor, z: Tensor) -> Tensor:
 
 
 def stl(log_weights: Tensor) -> Tensor:
-    """Return the value of `elbo`, whose gradient sticks the landing: without the score of q.
+    """Return the value of `elbo`, with the sticking-the-landing gradient, which omits the score of q.
 
     Parameters
     ----------
     log_weights
-        Shape ``(K, *batch)``, with the parameters of q detached inside log q(z given x), so that what is left
-        is the path through z. The variance of that gradient vanishes as q becomes exact.
+        Shape ``(K, *batch)``, with the parameters of q detached inside log q(z given x), so that only the
+        path through z is left. The variance of that gradient vanishes as q becomes exact.
 
     References
     ----------
@@ -152,7 +152,7 @@ def stl(log_weights: Tensor) -> Tensor:
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     r"""Return how many equal weights would say as much, between 1 and K: :math:`(\sum w)^2 / \sum w^2`.
 
-    It is blind to what no draw has hit.
+    It cannot see regions that no draw has hit.
 
     References
     ----------
@@ -184,9 +184,9 @@ def iwae_error(log_weights: Tensor) -> Tensor:
 def jackknife(log_weights: Tensor) -> Tensor:
     r"""Return `iwae` with the leading term of its bias removed.
 
-    :math:`K L_K - (K - 1) \, \overline{L_{K-1}}`, where the mean is over leaving out each draw. It is an
-    estimate, no bound, and means something only where no weight dominates: where one does, and for one draw,
-    it is `iwae`.
+    :math:`K L_K - (K - 1) \, \overline{L_{K-1}}`, where the mean leaves out each draw in turn. It is an
+    estimate, not a bound, and meaningful only if no weight dominates: if one does, and for a single draw, it
+    is `iwae`.
 
     References
     ----------

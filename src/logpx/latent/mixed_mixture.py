@@ -1,4 +1,4 @@
-"""Mixtures of rows whose columns are of different kinds."""
+"""Mixtures for rows whose columns are of different kinds."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _KINDS = ("normal", "bernoulli", "poisson")
 
 
 class MixedMixture(LatentMixture):
-    r"""A mixture over rows of real columns, truth values, counts and categories, fitted by EM.
+    r"""A mixture for rows of real columns, truth values, counts and categories, fitted by EM.
 
     Within a component the real columns are jointly normal, and the other columns are independent of them and
-    of one another; it is the components that make columns depend on each other. Where there are real columns,
-    log p is the log of a density in them and of a probability in the others. A missing cell is NaN, and is
-    integrated out; a value that its column cannot have has log-probability -inf, and is refused in a fit.
+    of one another; the components make columns depend on each other. With real columns, log p is the log of a
+    density in them and of a probability in the others. A missing cell is NaN, and is integrated out; a value
+    that its column cannot have has log-probability -inf, and a fit refuses it.
 
     Parameters
     ----------
@@ -36,21 +36,21 @@ class MixedMixture(LatentMixture):
         The number of components K.
     kinds
         For each column ``"normal"``, ``"bernoulli"`` (0 or 1), ``"poisson"`` (0, 1, 2, ...), or the number of
-        levels of a categorical column, of codes from 0.
+        levels of a categorical column with codes from 0.
     covariance
-        Of the real columns: one of `logpx.latent.COVARIANCES`.
+        The covariance of the real columns: one of `logpx.latent.COVARIANCES`.
     rank
         The number of latent dimensions of ``low_rank`` and ``principal``.
     prior
-        A conjugate prior; None is maximum likelihood. Its mean and covariance are about the real columns;
+        A conjugate prior; None means maximum likelihood. Its mean and covariance are for the real columns;
         its ``mean_rows`` are also the pseudo-rows of the probabilities and rates.
     floor
-        The least variance of the real columns in any direction, relative to those of the data.
+        The least variance of the real columns in any direction, relative to the variances of the data.
 
     Raises
     ------
     UsageError
-        If a number makes no sense, or there is no such kind or covariance.
+        If a number is invalid, or there is no such kind or covariance.
 
     References
     ----------
@@ -90,7 +90,7 @@ class MixedMixture(LatentMixture):
         for column, kind in enumerate(kinds):
             places[kind if isinstance(kind, str) else "categorical"].append(column)
         parts: list[Components] = []
-        # Also where there is none of them, so that a covariance that cannot be meant is refused.
+        # Checked even without real columns, so that an invalid covariance is refused.
         normal = covariance_named(covariance, components, max(1, len(places["normal"])), rank)
         if places["normal"]:
             parts.append(GaussianComponents(normal, prior, floor))
@@ -106,8 +106,8 @@ class MixedMixture(LatentMixture):
         self.kinds, self.floor = kinds, floor
 
     def blank(self, columns: Sequence[int]) -> MixedMixture:
-        """Return a mixture of some of the columns whose parameters are yet to be set."""
-        # The covariance of some columns, or given some, need not be of the same kind.
+        """Return a mixture of some of the columns with parameters not yet set."""
+        # The covariance of a marginal or conditional need not be of the same kind.
         return MixedMixture(self.components, [self.kinds[column] for column in columns], floor=self.floor)
 
 

@@ -1,4 +1,4 @@
-"""What all mixtures with exact EM have in common: weights, E-step, M-step, posterior, samples."""
+"""What all mixtures with exact EM share: weights, E-step, M-step, posterior, samples."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _LEAST_SHARE = 1e-280
 class LatentMixture(Distribution):
     r""":math:`p(x) = \sum_k \pi_k \, p_k(x)`, with the component k as the latent variable.
 
-    A missing cell is NaN, and is integrated out: log p is that of the cells that are there, and 0 for a row
-    that has none. Columns can be left out (`marginal`), given (`condition`) and filled in (`impute`).
+    A missing cell is NaN, and is integrated out: log p is that of the observed cells, and 0 for a row
+    without any. Columns can be left out (`marginal`), given (`condition`) and filled in (`impute`).
 
     Parameters
     ----------
     parts
         The components.
     weight_rows
-        How many rows the weight of each component has beforehand.
+        The number of pseudo-rows in the prior of each component's weight.
 
     Attributes
     ----------
@@ -68,11 +68,11 @@ class LatentMixture(Distribution):
 
     @property
     def prior(self) -> Categorical:
-        """p(z): the distribution of the component, of torch."""
+        """p(z), the distribution of the component, as one of torch."""
         return Categorical(logits=self.logits)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the log-density in nats, shape ``(*rows,)``: of the cells that are not missing."""
+        """Return the log-density of the observed cells in nats, shape ``(*rows,)``."""
         rows = x.reshape(-1, x.shape[-1])
         missing = has_missing(rows)
         chunks = self._chunks(rows, missing)
@@ -83,9 +83,9 @@ class LatentMixture(Distribution):
         return found.view(x.shape[:-1])
 
     def posterior(self, x: Tensor) -> Categorical:
-        """Return p(z given x), the distribution of the component of each row, of torch.
+        """Return p(z given x), the distribution of each row's component, as one of torch.
 
-        Rows so far out that the density of every component overflows are shared equally.
+        A row so far out that the density of every component overflows is shared equally.
         """
         check_event(x, self.event_shape)
         least = 0.5 * torch.finfo(x.dtype).min
@@ -100,7 +100,7 @@ class LatentMixture(Distribution):
         return probabilities
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw rows, shape ``(n, D)``, the components in random order."""
+        """Draw rows, shape ``(n, D)``, with components in random order."""
 
         def draw(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
             uniform = torch.rand(rows, 1, generator=generator, device=device, dtype=self.logits.dtype)
@@ -111,7 +111,7 @@ class LatentMixture(Distribution):
 
     @abstractmethod
     def blank(self, columns: Sequence[int]) -> Self:
-        """Return a mixture of some of the columns, in that order, whose parameters are yet to be set."""
+        """Return a mixture of some of the columns, in that order, with parameters not yet set."""
 
     def marginal(self, columns: Sequence[int]) -> Self:
         """Return the distribution of some columns, in that order.
@@ -119,7 +119,7 @@ class LatentMixture(Distribution):
         Raises
         ------
         UsageError
-            If there is no such column, none is named, or one twice.
+            If a column does not exist, none is named, or one is named twice.
         """
         chosen = self._columns(columns)
         return self._of(chosen, self.parts.marginal(chosen), self.logits)
@@ -131,19 +131,19 @@ class LatentMixture(Distribution):
         Parameters
         ----------
         columns
-            The columns that are known.
+            The known columns.
         values
-            Shape ``(columns,)``. A value that is not known is NaN. Some mixtures take rows of values, too.
+            Shape ``(columns,)``; NaN means not known. Some mixtures also take rows of values.
 
         Returns
         -------
         LatentMixture
-            Over the other columns, in their order; of rows of values a distribution of torch.
+            Over the other columns, in their order; for rows of values, a distribution of torch.
 
         Raises
         ------
         UsageError
-            If the columns or the shape of the values make no sense, no column is left, or the values cannot
+            If the columns or the shape of the values are invalid, no column is left, or the values cannot
             occur.
         """
         given = torch.as_tensor(values, dtype=torch.float64, device=self.logits.device)
@@ -172,12 +172,12 @@ class LatentMixture(Distribution):
         Parameters
         ----------
         x
-            Rows with NaN for missing cells, shape ``(n, D)``. Cells that are there are returned as they are.
+            Rows with NaN for missing cells, shape ``(n, D)``. Observed cells are returned unchanged.
         draws
-            How many completed tables to draw. None fills in conditional means of real columns and of
-            counts, and the most probable value of each other cell.
+            The number of completed tables to draw. None fills in conditional means of real columns and of
+            counts, and the most probable value of every other cell.
         seed
-            Of the draws; None for torch's global generator.
+            The seed of the draws; None for torch's global generator.
 
         Returns
         -------
@@ -187,7 +187,7 @@ class LatentMixture(Distribution):
         Raises
         ------
         UsageError
-            If the shape is another, or the number of draws is below 1.
+            If the shape is wrong, or the number of draws is below 1.
         """
         check_event(x, self.event_shape)
         if x.dim() != 2:
@@ -219,7 +219,7 @@ class LatentMixture(Distribution):
             If there are no rows.
         """
         if not len(x):
-            raise UsageError("statistics of no rows", fix="give at least one row")
+            raise UsageError("there are no rows", fix="give at least one row")
         rows = x.double()
         row_weights = None if weights is None else weights.double()
         missing = has_missing(rows)
@@ -235,12 +235,12 @@ class LatentMixture(Distribution):
         for chunk, weight in zip(self._chunks(rows, missing), weighted, strict=False):
             joint = passed.log_prob(chunk).add_(log_weights)
             largest = joint.amax(0)
-            # In steps over what the caches hold: softmax and logsumexp each would begin anew.
+            # Step by step on what the caches hold: softmax and logsumexp would each start afresh.
             shares = joint.sub_(largest).exp_()
             total_share = shares.sum(0)
             shares.mul_(total_share.reciprocal())
             found = total_share.log_().add_(largest)
-            # Denormal numbers, which are nothing here, would take many times as long.
+            # Denormal numbers are negligible here, and would take many times as long.
             functional.threshold(shares, _LEAST_SHARE, 0.0, inplace=True)
             if weight is not None:
                 found *= weight
@@ -265,11 +265,11 @@ class LatentMixture(Distribution):
         return weights + self.parts.log_prior()
 
     def feasible(self) -> bool:
-        """Return whether the parameters keep to all limits that the M-step keeps to."""
+        """Return whether the parameters respect all limits that the M-step respects."""
         return self.parts.feasible()
 
     def collapsed(self, statistics: MixtureStatistics) -> list[str]:
-        """Return what is wrong with components that have shrunk onto a few rows; nothing if all is well."""
+        """Describe each component that has shrunk onto a few rows; return nothing if all is well."""
         return self.parts.collapsed(statistics.parts)
 
     @torch.no_grad()
@@ -283,7 +283,7 @@ class LatentMixture(Distribution):
         seed
             Different seeds give different starts.
         start
-            One of `logpx.latent.STARTS`; None takes each of the best in turn with the seed.
+            One of `logpx.latent.STARTS`; None takes the best ones in turn, by the seed.
 
         Raises
         ------
@@ -295,10 +295,10 @@ class LatentMixture(Distribution):
         there = ~rows.isnan().all(1)
         if int(there.sum()) < self.components:
             raise DataError(
-                f"{int(there.sum())} rows with a value, to be divided among {self.components} components",
+                f"only {int(there.sum())} rows with a value, for {self.components} components",
                 fix="give more rows, or fewer components",
             )
-        # Rows without a value are kept until here, so that an error counts as the user does.
+        # Rows without a value are kept until here, so that errors number the rows as the user does.
         self.parts.initialise(rows)
         rows = rows[there]
         shares = initial_responsibilities(self.parts.embedding(rows), self.components, seed, start)
@@ -307,12 +307,12 @@ class LatentMixture(Distribution):
 
     @torch.no_grad()
     def initialise_assigned(self, x: Tensor, responsibilities: Tensor) -> None:
-        """Start EM from given responsibilities: those of rows ``(n, D)``, of shape ``(n, K)``.
+        """Start EM from given responsibilities, of shape ``(n, K)``, for rows ``(n, D)``.
 
         Raises
         ------
         UsageError
-            If the shape is another, or they are not at least 0 and sum to 1.
+            If the shape is wrong, or they are not at least 0 and sum to 1.
         """
         shares = torch.as_tensor(responsibilities, dtype=torch.float64, device=x.device)
         if shares.shape != (len(x), self.components):
@@ -323,7 +323,7 @@ class LatentMixture(Distribution):
         if not bool((shares >= 0.0).all()) or not torch.allclose(
             shares.sum(1), torch.ones_like(shares[:, 0])
         ):
-            raise UsageError("responsibilities that are no probabilities", fix="let every row sum to 1")
+            raise UsageError("responsibilities are not probabilities", fix="let every row sum to 1")
         self.parts.initialise(x.double())
         self.maximise_assigned(x.double(), shares.mT)
 
@@ -335,7 +335,7 @@ class LatentMixture(Distribution):
             # A row without a value says nothing, not even about the weights.
             shares = shares.masked_fill(rows.isnan().all(1), 0.0)
         passed = self.parts.e_step(rows, missing)
-        # Only sums are wanted, but a pass looks at rows before it adds them.
+        # Only the sums are needed, but a pass computes densities of rows before it adds them.
         for chunk, share in zip(self._chunks(rows, missing), self._chunks(shares.mT, missing), strict=True):
             passed.log_prob(chunk)
             passed.add(share.mT.contiguous())

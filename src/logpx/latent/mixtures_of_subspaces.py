@@ -15,7 +15,7 @@ __all__ = ["MixtureOfFactorAnalysers", "MixtureOfPPCA"]
 
 
 class _MixtureOfSubspaces(GaussianMixture):
-    """A Gaussian mixture whose components have latent vectors of their own."""
+    """A Gaussian mixture whose components each have a latent vector."""
 
     latent: int
 
@@ -30,7 +30,7 @@ class _MixtureOfSubspaces(GaussianMixture):
         return self._low_rank().noise_variances()
 
     def latent_posterior(self, x: Tensor) -> MixtureSameFamily:
-        """Return the distribution of the latent vector given x, a mixture over the components, of torch.
+        """Return the distribution of the latent vector given x, a mixture over the components.
 
         Parameters
         ----------

@@ -14,16 +14,16 @@ from logpx.latent.mixture import LatentMixture
 
 __all__ = ["PoissonComponents", "PoissonMixture"]
 
-# The log-factorials of fewer counts than this are looked up.
+# Log-factorials of counts below this are looked up.
 _TABLED = 4096
 
 
 class PoissonComponents(FeatureComponents):
     """K distributions of columns of counts 0, 1, 2, ..., independent within a component; NaN is missing.
 
-    The features of a row are its counts, then whether each is there. A log-rate is kept at -700 or more: a
-    column that is 0 in all rows of a component gets the rate e⁻⁷⁰⁰, which leaves their likelihood as it is.
-    Densities are computed in float64, because their terms are many times larger than their sum.
+    The features of a row are its counts, then whether each is observed. Log-rates are kept at -700 or more: a
+    column that is 0 in all rows of a component gets the rate e⁻⁷⁰⁰, which leaves their likelihood unchanged.
+    Densities are computed in float64, because their terms are much larger than their sum.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ class PoissonComponents(FeatureComponents):
     features
         The number of columns.
     prior_rows
-        How many pseudo-rows each component has beforehand, with the mean count of the data (of a column
-        without any count: half of one in all rows): a Gamma distribution of the rate.
+        The number of pseudo-rows in each component's prior, a Gamma distribution of the rate. They have the
+        mean count of the data (half a count over all rows, for a column without any).
 
     Examples
     --------
@@ -53,12 +53,12 @@ class PoissonComponents(FeatureComponents):
         return self.log_rates.numel()
 
     def coefficients(self) -> Tensor:
-        """Return the log-rates, then the rates with a minus, in float64: ``(K, 2 columns)``."""
+        """Return the log-rates, then the negated rates, in float64: ``(K, 2 columns)``."""
         log_rates = self.log_rates.double()
         return torch.cat([log_rates, -log_rates.exp()], 1)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the counts, then whether they are there."""
+        """Return the counts, then whether they are observed."""
         missing = x.isnan()
         return torch.cat([x.masked_fill(missing, 0.0), (~missing).to(x.dtype)], 1)
 
@@ -68,7 +68,7 @@ class PoissonComponents(FeatureComponents):
         most = int(counts.max().item()) if counts.numel() else 0
         if most >= _TABLED:
             return -torch.lgamma(counts + 1.0).sum(1)
-        # Looking them up takes a fraction of the time, which would otherwise be that of the whole E-step.
+        # Looked up, because computing them would take as long as the rest of the E-step.
         table = torch.lgamma(torch.arange(1, most + 2, device=x.device, dtype=x.dtype))
         return -table[counts.long()].sum(1)
 
@@ -81,12 +81,12 @@ class PoissonComponents(FeatureComponents):
         return ((x >= 0.0) & (x == x.floor()) & x.isfinite()) | x.isnan()
 
     def expected(self, column: int) -> tuple[str, str]:
-        """Return the values and the remedy in words."""
+        """Return the possible values and the remedy, in words."""
         return "a count (0, 1, 2, ...)", "correct the counts, or take the column to be normal"
 
     @torch.no_grad()
     def maximise(self, sums: Tensor) -> None:
-        """Take the mean counts."""
+        """Set the rates to the mean counts."""
         total, count = sums.chunk(2, 1)
         log_rates = (total.log() - count.log()).clamp_min(LEAST_LOG)
         self.log_rates.copy_(torch.where(count <= NO_ROWS, self.log_rates, log_rates))
@@ -96,7 +96,7 @@ class PoissonComponents(FeatureComponents):
         return torch.cat([sums[: self.features].clamp_min(0.5) / count, torch.ones_like(count)])
 
     def embedding(self, x: Tensor) -> Tensor:
-        """Return roots, whose variance does not grow with the rate."""
+        """Return square roots, whose variance does not grow with the rate."""
         return x.sqrt()
 
     def best_values(self, responsibilities: Tensor) -> Tensor:
@@ -121,8 +121,8 @@ class PoissonMixture(LatentMixture):
     r"""A mixture of products of Poisson distributions, fitted by EM.
 
     :math:`p(x) = \sum_k \pi_k \prod_j e^{-\lambda_{kj}} \lambda_{kj}^{x_j} / x_j!` for columns of counts. A
-    missing cell is NaN and drops out; a value that is no count has log-probability -inf, and is refused in a
-    fit.
+    missing cell is NaN and drops out; a value that is not a count has log-probability -inf, and a fit refuses
+    it.
 
     Parameters
     ----------
@@ -131,14 +131,14 @@ class PoissonMixture(LatentMixture):
     features
         The number of columns.
     prior_rows
-        How many pseudo-rows the rates of each component have beforehand, at the mean count of the data; 0 is
-        maximum likelihood, under which a column that was always 0 in a component gets the rate e⁻⁷⁰⁰. The
-        weights have none.
+        The number of pseudo-rows in the prior of each component's rates, at the mean count of the data; 0
+        means maximum likelihood, which gives the rate e⁻⁷⁰⁰ to a column that was always 0 in a component. The
+        weights have no prior.
 
     Raises
     ------
     UsageError
-        If a number makes no sense.
+        If a number is invalid.
 
     Examples
     --------
@@ -161,5 +161,5 @@ class PoissonMixture(LatentMixture):
         return self.parts.expectations()
 
     def blank(self, columns: Sequence[int]) -> PoissonMixture:
-        """Return a mixture of some of the columns whose parameters are yet to be set."""
+        """Return a mixture of some of the columns with parameters not yet set."""
         return PoissonMixture(self.components, len(columns))

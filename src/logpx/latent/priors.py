@@ -1,4 +1,4 @@
-"""Conjugate priors as rows that were not observed."""
+"""Conjugate priors as pseudo-rows."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class ConjugatePrior(Configured):
        - \tfrac12 \sum_k \left[ m (\mu_k - \mu_0)^\top \Sigma_k^{-1} (\mu_k - \mu_0)
        + c \left( \log |\Sigma_k| + \mathrm{tr}(\Sigma_k^{-1} S_0) \right) \right].
 
-    In the usual parameters the Dirichlet has concentration 1 + w, and the normal-inverse-Wishart has
+    In the usual parametrisation the Dirichlet has concentration 1 + w, and the normal-inverse-Wishart has
     :math:`\kappa = m`, :math:`\Psi = c S_0` and :math:`\nu = c - D - 2`, or :math:`c - D - 1` if m is 0.
 
     Parameters
     ----------
     weight_rows
-        How many rows w each component's weight has beforehand.
+        The number w of pseudo-rows for each component's weight.
     mean_rows
-        How many rows m each mean has beforehand.
+        The number m of pseudo-rows for each mean.
     covariance_rows
-        How many rows c each covariance has beforehand.
+        The number c of pseudo-rows for each covariance.
     mean
-        The prior mean; by default that of the data that EM starts from.
+        The prior mean; by default the mean of the data that EM starts from.
     covariance
         The prior covariance S₀; by default the data's, shrunk by :math:`K^{-2/D}`, so that K components
         together fill its volume.
@@ -73,6 +73,6 @@ class ConjugatePrior(Configured):
         self.covariance = None if covariance is None else [[float(v) for v in row] for row in covariance]
 
     def __repr__(self) -> str:
-        """Return the call that builds it."""
+        """Return the call that builds the prior."""
         given = [f"{name}={value!r}" for name, value in vars(self).items() if name[0] != "_"]
         return f"ConjugatePrior({', '.join(given)})"

@@ -23,9 +23,9 @@ class ProductComponents(Components):
     Parameters
     ----------
     parts
-        Components, of any kind, all equally many.
+        Components of any kind, with the same number K each.
     columns
-        For each part, the columns of a row that it is about, in its order; together all columns, each once.
+        For each part, the columns of a row that it models, in its order; together all columns, each once.
 
     Raises
     ------
@@ -53,7 +53,7 @@ class ProductComponents(Components):
             raise UsageError(
                 f"columns {listed} of parts with {[part.features for part in parts]} columns and "
                 f"{[part.components for part in parts]} components",
-                fix="give parts of equally many components, and name each column of a row once",
+                fix="give parts with the same number of components, and name each column of a row once",
             )
         super().__init__(parts[0].components, len(every))
         self.parts = nn.ModuleList(parts)
@@ -66,7 +66,7 @@ class ProductComponents(Components):
 
     @property
     def free_parameters(self) -> int:
-        """Those of all parts."""
+        """The sum over all parts."""
         return sum(part.free_parameters for part, _ in self)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class ProductComponents(Components):
         Raises
         ------
         DataError
-            If a part cannot be; the column is the one in the whole row.
+            If a part cannot be initialised; the column is counted in the whole row.
         """
         for part, own in self:
             with _columns_named(own):
@@ -148,7 +148,7 @@ class ProductComponents(Components):
         return self._joined(lambda part, own: part.expectations())
 
     def collapsed(self, statistics: ProductStatistics) -> list[str]:
-        """Return what is wrong with components of any part."""
+        """Describe the collapsed components of every part."""
         each = [part.collapsed(own) for (part, _), own in zip(self, statistics.parts, strict=True)]
         return [problem for problems in each for problem in problems]
 

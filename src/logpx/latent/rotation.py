@@ -1,4 +1,4 @@
-"""Rotations of loadings towards simple structure."""
+"""Rotations of loadings towards a simple structure."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Rotation:
     matrix
         Shape ``(q, q)``.
     correlations
-        Those of the rotated factors, shape ``(q, q)``; the identity if the rotation is orthogonal. With them,
-        ``loadings @ correlations @ loadings.mT`` is what it was before.
+        Of the rotated factors, shape ``(q, q)``; the identity if the rotation is orthogonal. The product
+        ``loadings @ correlations @ loadings.mT`` is the same as before the rotation.
     """
 
     loadings: Tensor
@@ -42,12 +42,12 @@ def varimax(loadings: Tensor, normalise: bool = True, iterations: int = 1000) ->
     normalise
         Give all features the same weight, whatever their communality (Kaiser 1958).
     iterations
-        The most iterations.
+        The maximum number of iterations.
 
     Raises
     ------
     UsageError
-        If the loadings are no matrix.
+        If the loadings are not a matrix.
 
     References
     ----------
@@ -81,7 +81,7 @@ def varimax(loadings: Tensor, normalise: bool = True, iterations: int = 1000) ->
 
 
 def promax(loadings: Tensor, power: float = 4.0, normalise: bool = True) -> Rotation:
-    r"""Rotate loadings obliquely towards a power of their varimax rotation, which factors may correlate for.
+    r"""Rotate loadings obliquely, towards a power of their varimax rotation; factors may then correlate.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def promax(loadings: Tensor, power: float = 4.0, normalise: bool = True) -> Rota
     Raises
     ------
     UsageError
-        If the loadings are no matrix, or the power is not above 1.
+        If the loadings are not a matrix, or the power is not above 1.
 
     References
     ----------
@@ -114,7 +114,7 @@ def promax(loadings: Tensor, power: float = 4.0, normalise: bool = True) -> Rota
     rotated = first.loadings.double()
     target = rotated * rotated.abs() ** (power - 1.0)
     matrix = torch.linalg.lstsq(rotated, target).solution
-    # Factors keep the variance 1.
+    # Factors keep variance 1.
     matrix = matrix * torch.linalg.inv(matrix.mT @ matrix).diagonal().sqrt()
     inverse = torch.linalg.inv(matrix)
     both = first.matrix.double() @ matrix

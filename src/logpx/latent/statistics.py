@@ -1,4 +1,4 @@
-"""Sufficient statistics of mixtures as values: they add up, and can be scaled."""
+"""Sufficient statistics of mixtures as values that can be added and scaled."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class GaussianStatistics:
     Parameters
     ----------
     count
-        Shape ``(K, 1)``, or ``(K, D)`` where columns are counted apart because cells are missing.
+        Shape ``(K, 1)``, or ``(K, D)`` if columns are counted separately because cells are missing.
     mean
         Shape ``(K, D)``.
     scatter
-        Weighted sums of products of deviations from `mean`: shape ``(K, D, D)``, or ``(K, D)`` of squares
-        alone; with 1 in place of K where they are pooled over the components.
+        Weighted sums of products of deviations from `mean`: shape ``(K, D, D)``, or ``(K, D)`` for squares
+        alone; with 1 instead of K if they are pooled over the components.
     """
 
     count: Tensor
@@ -74,8 +74,8 @@ class DiscreteStatistics:
     Parameters
     ----------
     sums
-        Shape ``(K, F)``: what each of F features adds up to in each of K components. Which features there
-        are, the components say; cells that are missing have added nothing.
+        Shape ``(K, F)``: the sum of each of F features, defined by the components, in each of K components.
+        Missing cells add nothing.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class ProductStatistics:
     Parameters
     ----------
     parts
-        Those of each, in their order.
+        The statistics of each part, in order.
 
     Examples
     --------
@@ -129,12 +129,12 @@ class ProductStatistics:
 
 @dataclass(frozen=True)
 class MixtureStatistics:
-    """What the E-step of a mixture hands to the M-step.
+    """What a mixture's E-step passes to the M-step.
 
     Parameters
     ----------
     count
-        The rows' weights, shared out by responsibility; shape ``(K,)``.
+        The rows' weights, divided by responsibility; shape ``(K,)``.
     parts
         The statistics of the components' own parameters.
     log_likelihood
@@ -158,7 +158,7 @@ class MixtureStatistics:
         )
 
     def __mul__(self, factor: float) -> MixtureStatistics:
-        """Scale the weights of all rows, as online EM does with what it knew before."""
+        """Scale the weights of all rows, as online EM does with earlier statistics."""
         return MixtureStatistics(
             self.count * factor, self.parts * factor, self.log_likelihood * factor, self.weight * factor
         )

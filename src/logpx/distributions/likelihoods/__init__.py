@@ -1,4 +1,4 @@
-"""Likelihoods p(x given z): what a decoder's numbers mean."""
+"""Likelihoods p(x given z), built from a decoder's numbers."""
 
 from logpx.distributions.likelihoods.base import CellDistribution, Likelihood
 from logpx.distributions.likelihoods.binary import BernoulliLikelihood, ContinuousBernoulliLikelihood

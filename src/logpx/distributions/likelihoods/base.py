@@ -19,9 +19,9 @@ __all__ = ["CellDistribution", "Likelihood", "WrappedCells"]
 
 
 class CellDistribution(ABC):
-    """Cells that are independent given z: what a likelihood returns. It is used like a distribution of torch.
+    """The result of a likelihood: cells that are independent given z, used like a distribution of torch.
 
-    A missing cell, NaN, is integrated out: it adds nothing to log_prob.
+    A missing cell (NaN) is integrated out: it adds nothing to log_prob.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class CellDistribution(ABC):
 
     @abstractmethod
     def log_prob_of_cells(self, x: Tensor) -> Tensor:
-        """Return the log-probability or log-density of every cell in nats, of none that is missing."""
+        """Return the log-probability or log-density of every cell in nats; 0 for missing cells."""
 
     @abstractmethod
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
@@ -45,10 +45,10 @@ class CellDistribution(ABC):
     @property
     @abstractmethod
     def mean(self) -> Tensor:
-        """The mean of x, shape ``(*batch, *event_shape)``; of labels the most probable code."""
+        """The mean of x, shape ``(*batch, *event_shape)``; for labels, the most probable code."""
 
     def best_guess(self, weights: Tensor) -> Tensor:
-        """Return the best guess of every cell where the first dimension of the batch is mixed over.
+        """Return the best guess of every cell, with the first dimension of the batch as a mixture.
 
         Parameters
         ----------
@@ -58,12 +58,12 @@ class CellDistribution(ABC):
         Returns
         -------
         Tensor
-            Means, and of labels the most probable code: a mean of codes is none. Shape ``(n, *event_shape)``.
+            Means, or the most probable code for labels, as codes have no mean. Shape ``(n, *event_shape)``.
         """
         return torch.einsum("kn,kn...->n...", weights, self.mean)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x given z) in nats, shape ``(*batch,)``: the sum over the cells that are there."""
+        """Return log p(x given z) in nats, shape ``(*batch,)``: the sum over the observed cells."""
         cells = self.log_prob_of_cells(x)
         return cells.sum(tuple(range(-len(self.event_shape), 0)))
 
@@ -76,7 +76,7 @@ class WrappedCells(CellDistribution):
     event_shape
         The shape of x.
     base
-        The distribution, whose batch is the cells.
+        The distribution, with one batch element per cell.
     """
 
     def __init__(self, event_shape: Sequence[int], base: Any) -> None:
@@ -92,7 +92,7 @@ class WrappedCells(CellDistribution):
         return torch.where(missing, 0.0, self.log_prob_of_all(there))
 
     def log_prob_of_all(self, x: Tensor) -> Tensor:
-        """Return the log-probability or log-density of every cell, where none is missing."""
+        """Return the log-probability or log-density of every cell, if none is missing."""
         found: Tensor = self.base.log_prob(x)
         return found
 
@@ -109,14 +109,14 @@ class WrappedCells(CellDistribution):
 
 
 class Likelihood(Configured, nn.Module, ABC):
-    """A family of distributions of x, chosen by a decoder's numbers.
+    """A family of distributions of x, with parameters from a decoder's numbers.
 
     Attributes
     ----------
     event_shape : tuple of int
         The shape of x.
     numbers : int
-        How many numbers the decoder has to give for every value of x, the first of all values first.
+        How many numbers the decoder must return per value of x: the first for all values, then the second.
     """
 
     numbers: int
@@ -136,7 +136,7 @@ class Likelihood(Configured, nn.Module, ABC):
 
     @property
     def outputs(self) -> int:
-        """How many numbers the decoder has to give altogether."""
+        """How many numbers the decoder must return in total."""
         return self.numbers * math.prod(self.event_shape)
 
     def forward(self, raw: Tensor) -> CellDistribution:
@@ -145,12 +145,12 @@ class Likelihood(Configured, nn.Module, ABC):
         Parameters
         ----------
         raw
-            What the decoder returns for z, shape ``(*batch, outputs)``, any finite values.
+            The decoder's output for z, shape ``(*batch, outputs)``, with any finite values.
 
         Raises
         ------
         UsageError
-            If the shape is another.
+            If the shape is wrong.
         """
         if not raw.dim() or raw.shape[-1] != self.outputs:
             raise UsageError(
@@ -166,25 +166,25 @@ class Likelihood(Configured, nn.Module, ABC):
         return WrappedCells(self.event_shape, self.base(*parameters))
 
     def base(self, *parameters: Tensor) -> Any:
-        """Return a distribution of torch whose batch is the cells."""
+        """Return a distribution of torch with one batch element per cell."""
         raise NotImplementedError
 
     def possible(self, x: Tensor) -> Tensor:
-        """Return which cells have values that there can be, missing ones included."""
+        """Return which cells have possible values, missing ones included."""
         return x.isfinite() | x.isnan()
 
     @property
     def expected(self) -> str:
-        """What values there can be, in words."""
+        """The possible values, in words."""
         return "a finite number"
 
     def check(self, x: Tensor) -> None:
-        """Refuse rows of which the likelihood cannot produce a value.
+        """Refuse rows with a value that the likelihood cannot produce.
 
         Raises
         ------
         DataError
-            Naming the first cell, its row counted from 1, and what was expected.
+            Naming the first such cell, with its row counted from 1, and what was expected.
         """
         wrong = (~self.possible(x)).reshape(len(x), -1)
         if bool(wrong.any()):

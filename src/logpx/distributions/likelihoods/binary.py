@@ -18,7 +18,7 @@ __all__ = ["BernoulliLikelihood", "ContinuousBernoulliLikelihood"]
 class BernoulliLikelihood(Likelihood):
     """Truth values, 0 or 1, from logits.
 
-    Gray values are refused: p^x (1 − p)^(1 − x) is no density of them, because it does not integrate to 1.
+    Grey values are refused: p^x (1 − p)^(1 − x) is not a density for them, as it does not integrate to 1.
 
     Examples
     --------
@@ -31,7 +31,7 @@ class BernoulliLikelihood(Likelihood):
     numbers = 1
 
     def cells(self, *parameters: Tensor) -> WrappedCells:
-        """Return the cells of logits."""
+        """Return the cells, given their logits."""
         return _BernoulliCells(self.event_shape, self.base(*parameters))
 
     def base(self, *parameters: Tensor) -> distributions.Bernoulli:
@@ -44,18 +44,18 @@ class BernoulliLikelihood(Likelihood):
 
     @property
     def expected(self) -> str:
-        """What values there can be, in words."""
+        """The possible values, in words."""
         return "0 or 1"
 
     def check(self, x: Tensor) -> None:
-        """Refuse other values; of gray ones say why."""
+        """Refuse other values, and say why for grey ones."""
         try:
             super().check(x)
         except DataError as error:
             there = x[~x.isnan()]
             if bool(((there >= 0.0) & (there <= 1.0)).all()):
                 raise DataError(
-                    f"{error.message}: for gray values the Bernoulli formula does not integrate to 1",
+                    f"{error.message}: for grey values the Bernoulli formula does not integrate to 1",
                     row=error.row,
                     column=error.column,
                     fix="binarise the values, or take ContinuousBernoulliLikelihood or "
@@ -74,7 +74,7 @@ class _BernoulliCells(WrappedCells):
         return -self._cross_entropy(x).sum(tuple(range(-len(self.event_shape), 0)))
 
     def _cross_entropy(self, x: Tensor) -> Tensor:
-        # In one pass forwards and one backwards.
+        # In one forward and one backward pass.
         together: Any = torch.broadcast_tensors
         logits, values = together(self.base.logits, x.to(self.base.logits.dtype))
         return binary_cross_entropy_with_logits(logits, values, reduction="none")
@@ -107,5 +107,5 @@ class ContinuousBernoulliLikelihood(Likelihood):
 
     @property
     def expected(self) -> str:
-        """What values there can be, in words."""
+        """The possible values, in words."""
         return "a number from 0 to 1"

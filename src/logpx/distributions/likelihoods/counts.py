@@ -17,17 +17,17 @@ _MOST_LOG_RATE = 40.0
 
 class _Counts(Likelihood):
     def possible(self, x: Tensor) -> Tensor:
-        """Return which cells are whole numbers from 0, or missing."""
+        """Return which cells are counts (0, 1, 2, ...), or missing."""
         return ((x >= 0.0) & (x == x.floor()) & x.isfinite()) | x.isnan()
 
     @property
     def expected(self) -> str:
-        """What values there can be, in words."""
+        """The possible values, in words."""
         return "a whole number from 0"
 
 
 class PoissonLikelihood(_Counts):
-    """Counts whose variance is their mean, from the logarithm of the rate.
+    """Counts with variance equal to their mean, from the logarithm of the rate.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class PoissonLikelihood(_Counts):
 
 
 class NegativeBinomialLikelihood(_Counts):
-    r"""Counts that spread more than Poisson's: variance :math:`\mu + \mu^2 / r`, r trained for each value.
+    r"""Counts more dispersed than Poisson's: variance :math:`\mu + \mu^2 / r`, with r trained for each value.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class NegativeBinomialLikelihood(_Counts):
         self.log_size = nn.Parameter(torch.zeros(self.event_shape))
 
     def base(self, *parameters: Tensor) -> Any:
-        """Return negative binomial distributions of that mean and size."""
+        """Return negative binomial distributions, given the mean, with the trained size."""
         log_size = self.log_size.clamp(-_MOST_LOG_RATE / 4, _MOST_LOG_RATE / 2)
         log_mean = parameters[0].clamp(-_MOST_LOG_RATE, _MOST_LOG_RATE)
         return distributions.NegativeBinomial(log_size.exp(), logits=log_mean - log_size, validate_args=False)

@@ -1,4 +1,4 @@
-"""Likelihoods of values that are one of several levels: with an order, or without."""
+"""Likelihoods of values that are one of several levels, ordered or not."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class _Levels(Likelihood):
 
     @property
     def expected(self) -> str:
-        """What values there can be, in words."""
+        """The possible values, in words."""
         return f"a whole number from 0 to {self.levels - 1}"
 
 
 class CategoricalLikelihood(_Levels):
-    """Codes without an order: a probability for each.
+    """Codes without an order, each with its own probability.
 
     Parameters
     ----------
     event_shape
         The shape of x.
     levels
-        How many codes there are.
+        The number of codes.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class CategoricalLikelihood(_Levels):
         self.numbers = levels
 
     def cells(self, *parameters: Tensor) -> WrappedCells:
-        """Return the cells for the logits of every code."""
+        """Return the cells, given the logits of every code."""
         return _LabelCells(self.event_shape, self.base(*parameters))
 
     def base(self, *parameters: Tensor) -> Any:
@@ -70,7 +70,7 @@ class _LabelCells(WrappedCells):
 
 
 class _Codes:
-    """Categorical distributions of codes that are floating-point numbers."""
+    """Categorical distributions of codes held as floating-point numbers."""
 
     def __init__(self, logits: Tensor) -> None:
         self._categorical: Any = distributions.Categorical(logits=logits, validate_args=False)
@@ -95,7 +95,7 @@ class _Codes:
 
 
 class DiscretisedLogistic(distributions.Distribution):
-    r"""A logistic distribution rounded to the levels 0, ..., L - 1, of which the outer two take the tails.
+    r"""A logistic distribution rounded to the levels 0, ..., L - 1; the outer two take the tails.
 
     With :math:`\sigma(b) - \sigma(a) = \sigma(b) \, \sigma(-a) (1 - e^{a - b})` nothing cancels, however far
     out a level is. The probabilities sum to 1.
@@ -103,7 +103,7 @@ class DiscretisedLogistic(distributions.Distribution):
     Parameters
     ----------
     location, log_scale
-        Of the logistic distribution, in units in which levels lie between -1 and 1.
+        Of the logistic distribution, in units where levels lie between -1 and 1.
     levels
         The number of levels L.
 
@@ -154,21 +154,21 @@ class DiscretisedLogistic(distributions.Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The middle of the distribution in levels, which is the mean but for the tails."""
+        """The middle of the distribution in levels, which is the mean except for the tails."""
         return ((self.location + 1.0) * (0.5 * (self.levels - 1))).clamp(0, self.levels - 1)
 
 
 class DiscretisedLogisticLikelihood(_Levels):
-    """Levels with an order, such as pixels: a mixture of logistic distributions rounded to them.
+    """Ordered levels, such as pixels: a mixture of logistic distributions rounded to the levels.
 
     Parameters
     ----------
     event_shape
         The shape of x.
     levels
-        How many levels there are: 0, ..., levels - 1.
+        The number of levels 0, ..., levels - 1.
     components
-        How many logistic distributions are mixed for each value.
+        The number of logistic distributions mixed for each value.
 
     References
     ----------

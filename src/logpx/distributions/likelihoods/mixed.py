@@ -1,4 +1,4 @@
-"""A likelihood of columns of different kinds."""
+"""A likelihood for columns of different kinds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["ProductLikelihood"]
 
 
 class ProductLikelihood(Likelihood):
-    """Likelihoods over disjoint columns of a row, side by side.
+    """Likelihoods of disjoint columns of a row, side by side.
 
     Parameters
     ----------
     parts
         Likelihoods of vectors.
     columns
-        For each part the columns that it is about; together all columns, each once.
+        For each part, the columns that it models; together all columns, each once.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class ProductLikelihood(Likelihood):
         if not raw.dim() or raw.shape[-1] != self.outputs:
             raise UsageError(
                 f"the decoder returns {raw.shape[-1] if raw.dim() else 'one'} numbers, "
-                f"where {self.outputs} are needed",
+                f"but {self.outputs} are needed",
                 fix=f"let the last layer of the decoder return {self.outputs} numbers per row",
             )
         own = torch.split(raw, [part.outputs for part in self._each], -1)
@@ -78,7 +78,7 @@ class ProductLikelihood(Likelihood):
         )
 
     def possible(self, x: Tensor) -> Tensor:
-        """Return which cells their parts can produce."""
+        """Return which cells have values that their parts can produce."""
         result = torch.zeros_like(x, dtype=torch.bool)
         for part, own in zip(self._each, self.columns, strict=True):
             result[..., own] = part.possible(x[..., own])

@@ -16,7 +16,7 @@ __all__ = ["NormalLikelihood", "StudentTLikelihood"]
 
 
 class _Real(Likelihood):
-    """Real numbers whose location is in units of the training data, which `initialise` sets."""
+    """Real numbers with their location in units of the training data, set by `initialise`."""
 
     centre: Tensor
     spread: Tensor
@@ -31,19 +31,19 @@ class _Real(Likelihood):
 
     @torch.no_grad()
     def initialise(self, centre: Tensor, spread: Tensor) -> None:
-        """Let the decoder's zeros mean the training data's means, and its units their deviations."""
+        """Make the decoder's zeros the means of the training data, and its units their deviations."""
         self.centre.copy_(centre)
         self.spread.copy_(spread)
 
     def location_and_scale(self, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return both in units of x; a known scale is in these units already."""
+        """Return both in units of x; a known scale already is."""
         location, *raw = parameters
         scale = self.scale(location, raw)
         return self.centre + self.spread * location, scale if self.scale.absolute else self.spread * scale
 
 
 class NormalLikelihood(_Real):
-    """Real numbers with normal noise; log p has all its constants.
+    """Real numbers with normal noise; log p includes all constants.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class NormalLikelihood(_Real):
 
 
 class StudentTLikelihood(_Real):
-    """Real numbers with outliers: Student's t, its degrees of freedom trained, one for each value of x.
+    """Real numbers with outliers: Student's t, with trained degrees of freedom for each value of x.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class StudentTLikelihood(_Real):
 
     @property
     def degrees_of_freedom(self) -> Tensor:
-        """Above 1, so that there is a mean; shape ``event_shape``."""
+        """The degrees of freedom, above 1 so that the mean exists; shape ``event_shape``."""
         return softplus(self.raw_degrees) + 1.0
 
     def base(self, *parameters: Tensor) -> distributions.StudentT:

@@ -1,4 +1,4 @@
-"""How wide the noise of a real value is: known, trained, or told by the decoder."""
+"""The width of a real value's noise: known, trained, or given by the decoder."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class NoiseScale(nn.Module, Configured, ABC):
     Attributes
     ----------
     numbers : int
-        How many numbers it takes of the decoder for every value: 0 or 1.
+        How many of the decoder's numbers it takes for every value: 0 or 1.
     absolute : bool
-        Whether it is in units of x, and not in those of the decoder.
+        Whether it is in units of x instead of those of the decoder.
     """
 
     numbers = 0
@@ -35,11 +35,11 @@ class NoiseScale(nn.Module, Configured, ABC):
 
     @abstractmethod
     def forward(self, location: Tensor, raw: Sequence[Tensor]) -> Tensor:
-        """Return the scale, of the shape of the location, or one that can be broadcast to it."""
+        """Return the scale, in the shape of the location or one that broadcasts to it."""
 
 
 class FixedScale(NoiseScale):
-    """One that is known.
+    """A known scale.
 
     Examples
     --------
@@ -55,12 +55,12 @@ class FixedScale(NoiseScale):
         self.scale = scale
 
     def forward(self, location: Tensor, raw: Sequence[Tensor]) -> Tensor:
-        """Return it everywhere."""
+        """Return the known scale."""
         return torch.full_like(location, self.scale)
 
 
 class GlobalScale(NoiseScale):
-    """One for all values, trained: relative to the spread of each in the training data, where that is known.
+    """One trained scale for all values, relative to the spread of each in the training data, if known.
 
     At the optimum its square is the mean squared error in those units.
     """
@@ -70,12 +70,12 @@ class GlobalScale(NoiseScale):
         self.log_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, location: Tensor, raw: Sequence[Tensor]) -> Tensor:
-        """Return it everywhere, at least 0.001."""
+        """Return the same scale for all values, at least 0.001."""
         return self.log_scale.clamp(_LEAST, _MOST).exp().expand_as(location)
 
 
 class ScalePerValue(NoiseScale):
-    """One for each value of x, trained, the same for all rows.
+    """One trained scale for each value of x, the same for all rows.
 
     Parameters
     ----------
@@ -88,12 +88,12 @@ class ScalePerValue(NoiseScale):
         self.log_scale = nn.Parameter(torch.zeros(as_event_shape(event_shape)))
 
     def forward(self, location: Tensor, raw: Sequence[Tensor]) -> Tensor:
-        """Return them for every row, at least 0.001."""
+        """Return the same scales for all rows, at least 0.001."""
         return self.log_scale.clamp(_LEAST, _MOST).exp().expand_as(location)
 
 
 class DecodedScale(NoiseScale):
-    """Its logarithm is a second number of the decoder for every value."""
+    """A scale whose logarithm is a second decoder number for every value."""
 
     numbers = 1
 
@@ -101,5 +101,5 @@ class DecodedScale(NoiseScale):
         super().__init__()
 
     def forward(self, location: Tensor, raw: Sequence[Tensor]) -> Tensor:
-        """Return the exponential of the number, between 0.001 and 10,000."""
+        """Return the exponential of that number, between 0.001 and 10,000."""
         return raw[0].clamp(_LEAST, _MOST).exp()

@@ -12,16 +12,16 @@ from logpx.arguments import check_count
 
 __all__ = ["ALMOST", "NO_ROWS", "Covariance"]
 
-# Less weight than this is none.
+# Less weight than this counts as none.
 NO_ROWS = 1e-10
-# What rounding may take off a floor.
+# Rounding may lower a floor by this factor.
 ALMOST = 1.0 - 1e-6
 
 
 class Covariance(nn.Module, ABC):
     """The covariances of K normal distributions of D features: one each, or one for all of them.
 
-    It owns its parameters, its M-step and its density, so that nobody else asks of what kind it is.
+    It owns its parameters, its M-step and its density, so no other code depends on its kind.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Covariance(nn.Module, ABC):
     Attributes
     ----------
     diagonal : bool
-        Whether the matrices are diagonal, so that sums of squares are statistics enough.
+        Whether the matrices are diagonal, so that sums of squares suffice as statistics.
     blocks : int
-        How many matrices there are: K, or 1.
+        The number of matrices: K, or 1.
     """
 
     diagonal: ClassVar[bool] = False
@@ -56,13 +56,13 @@ class Covariance(nn.Module, ABC):
 
     @abstractmethod
     def matrices(self) -> Tensor:
-        """Return the covariance matrices, shape ``(blocks, D, D)``, in float64, for small variances."""
+        """Return the covariance matrices, shape ``(blocks, D, D)``, in float64 because of small variances."""
 
     @abstractmethod
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverses in float64, shape ``(blocks, D, D)`` or, if diagonal, ``(blocks, D)``.
 
-        The second number is the log-determinant of the covariances, shape ``(blocks,)``.
+        The second tensor holds the log-determinants of the covariances, shape ``(blocks,)``.
         """
 
     @abstractmethod
@@ -90,11 +90,11 @@ class Covariance(nn.Module, ABC):
             The average scatter S of every block, in float64; shape ``(blocks, D, D)`` or, if diagonal,
             ``(blocks, D)``.
         rows
-            How many rows each is the average of, shape ``(blocks, 1)`` or, if diagonal, ``(blocks, D)``; a
-            block without rows stays as it is.
+            How many rows each averages, shape ``(blocks, 1)`` or, if diagonal, ``(blocks, D)``; a block
+            without rows stays unchanged.
         floor
-            The least variance of every feature, shape ``(D,)``: in no direction of the features divided by
-            its square root is a variance below 1.
+            The least variance of every feature, shape ``(D,)``: after division of the features by its square
+            root, no direction has a variance below 1.
         """
 
     @abstractmethod
@@ -113,11 +113,11 @@ class Covariance(nn.Module, ABC):
         return values[:, 0]
 
     def forget(self) -> None:
-        """Let the next M-step not depend on the parameters as they are; most never do."""
+        """Make the next M-step independent of the current parameters; most M-steps always are."""
         return
 
     def feasible(self, floor: Tensor) -> bool:
-        """Return whether the covariances keep to the floor, as an extrapolation may not."""
+        """Return whether the covariances respect the floor; extrapolated ones may not."""
         return bool((self.smallest(floor) >= ALMOST).all())
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-"""Diagonal covariances: a variance for every feature, or one for all features."""
+"""Diagonal covariances: one variance per feature, or one for all features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DiagonalCovariance", "SphericalCovariance"]
 
 
 class DiagonalCovariance(Covariance):
-    """A variance for every feature, held as the logarithm of the standard deviation.
+    """One variance per feature, stored as the logarithm of the standard deviation.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ class DiagonalCovariance(Covariance):
         return self.log_normal_of_each(deviations).sum(-1)
 
     def log_normal_of_each(self, deviations: Tensor) -> Tensor:
-        """Return the log-density of every feature alone, of the shape of the deviations."""
+        """Return the log-density of each feature alone, in the shape of the deviations."""
         logarithms = self._each().to(deviations.dtype)[:, None]
         z = deviations * torch.exp(-logarithms)
         return -0.5 * z * z - (logarithms + 0.5 * math.log(2.0 * math.pi))
 
     @torch.no_grad()
     def update(self, averages: Tensor, rows: Tensor, floor: Tensor) -> None:
-        """Take the average squares, and no less than the floor."""
+        """Set the variances to the average squares, but no less than the floor."""
         variances = self._pooled(averages, rows).maximum(self._least(floor))
         lost = (self._pooled(rows, rows) <= NO_ROWS) | ~torch.isfinite(variances)
         self.log_scales.copy_(torch.where(lost, self.log_scales, 0.5 * variances.log()))
@@ -85,7 +85,7 @@ class DiagonalCovariance(Covariance):
         return noise * (scales if self.tied else scales[chosen])
 
     def penalty(self, scatter: Tensor) -> Tensor:
-        """Return the log-determinants plus the traces; of a matrix only the diagonal counts."""
+        """Return the log-determinants plus the traces; only the diagonal of a matrix counts."""
         squares = scatter.diagonal(dim1=-2, dim2=-1) if scatter.dim() > 1 else scatter
         logarithms = self._each().double()
         return (2.0 * logarithms + torch.exp(-2.0 * logarithms) * squares).sum(-1)

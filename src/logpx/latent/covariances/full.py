@@ -13,7 +13,7 @@ __all__ = ["FullCovariance"]
 
 
 class FullCovariance(Covariance):
-    """Any positive definite matrices, held as Cholesky factors with the logarithm of their diagonals.
+    """Any positive definite matrices, stored as Cholesky factors with the logarithm of their diagonals.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class FullCovariance(Covariance):
         return self.blocks * self.features * (self.features + 1) // 2
 
     def factors(self, dtype: torch.dtype | None = None) -> Tensor:
-        """Return lower triangular factors, ``(blocks, D, D)``, in a dtype or that of the parameters."""
+        """Return lower triangular factors, ``(blocks, D, D)``; None keeps the dtype of the parameters."""
         return self.lowers.to(dtype).tril(-1) + torch.diag_embed(self.log_diagonals.to(dtype).exp())
 
     def matrices(self) -> Tensor:
@@ -60,9 +60,9 @@ class FullCovariance(Covariance):
 
     @torch.no_grad()
     def update(self, averages: Tensor, rows: Tensor, floor: Tensor) -> None:
-        """Take the average scatter; variances below the floor are raised to it, which is then the optimum."""
-        # Of all matrices no smaller than the identity, the likelihood prefers the one with the eigenvalues of
-        # the scatter that are below 1 set to 1: EM stays monotone.
+        """Take the average scatter, with variances below the floor raised to it: the constrained optimum."""
+        # Among matrices no smaller than the identity, the likelihood is highest when the eigenvalues of the
+        # scatter below 1 are set to 1: EM stays monotone.
         scale = floor.sqrt()
         scaled = averages / scale / scale[:, None]
         identity = torch.eye(self.features, dtype=scaled.dtype, device=scaled.device)

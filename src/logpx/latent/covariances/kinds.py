@@ -40,21 +40,21 @@ COVARIANCES: Mapping[str, _Kind] = MappingProxyType(
 
 
 def covariance_named(name: str, components: int, features: int, rank: int | None = None) -> Covariance:
-    """Return covariances of a kind.
+    """Return covariances of the kind with that name.
 
     Parameters
     ----------
     name
         One of `COVARIANCES`; hyphens may stand for underscores.
     components, features
-        How many normal distributions, of how many features.
+        The number of normal distributions, and of their features.
     rank
-        The number of latent dimensions, for the kinds of low rank and only there.
+        The number of latent dimensions, for kinds of low rank only.
 
     Raises
     ------
     UsageError
-        If there is no such kind, or a rank is lacking or out of place.
+        If there is no such kind, or a rank is missing or out of place.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Covariances that are of low rank but for independent noise: factor analysis and probabilistic PCA."""
+"""Covariances of low rank plus independent noise: factor analysis and probabilistic PCA."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logpx.latent.covariances.base import ALMOST, NO_ROWS, Covariance
 __all__ = ["FactorCovariance", "LowRankCovariance", "PrincipalCovariance"]
 
 _STEPS = 5
-# Of the logarithms of noise variances.
+# In the logarithms of the noise variances.
 _NO_CHANGE = 1e-12
 _ROUNDING = 1e-13
 _MOST_STEPS = 200
@@ -31,7 +31,7 @@ class LowRankCovariance(Covariance):
     components, features, tied
         As in `Covariance`.
     rank
-        The number q of columns of W, from 0 and below D.
+        The number q of columns of W, at least 0 and below D.
 
     Raises
     ------
@@ -43,7 +43,7 @@ class LowRankCovariance(Covariance):
         super().__init__(components, features, tied)
         if not is_whole(rank) or not 0 <= rank < features:
             raise UsageError(
-                f"{rank!r} latent dimensions of {features} features",
+                f"{rank!r} latent dimensions for {features} features",
                 fix=f"give a whole number from 0 to {features - 1}",
             )
         self.rank = int(rank)
@@ -159,15 +159,15 @@ class PrincipalCovariance(LowRankCovariance):
 class FactorCovariance(LowRankCovariance):
     r"""Factor analysis: :math:`\Sigma = W W^\top + \mathrm{diag}(\psi)`.
 
-    The M-step has no closed form. It alternates the best loadings for given noise variances, by an
-    eigenvalue decomposition, with the EM step of these; each of the two raises the likelihood.
+    The M-step has no closed form. It alternates the best loadings for given noise variances, found by an
+    eigenvalue decomposition, with an EM step for the noise variances; both raise the likelihood.
 
     Parameters
     ----------
     components, features, rank, tied
         As in `LowRankCovariance`.
     steps
-        How many such pairs an M-step makes.
+        The number of such pairs in an M-step.
 
     References
     ----------
@@ -193,7 +193,7 @@ class FactorCovariance(LowRankCovariance):
 
     @torch.no_grad()
     def update(self, averages: Tensor, rows: Tensor, floor: Tensor) -> None:
-        """Alternate loadings and noise variances, from the variances that there are."""
+        """Alternate loadings and noise variances, starting from the current noise variances."""
         averages = torch.nan_to_num(averages, posinf=0.0, neginf=0.0)
         variances = averages.diagonal(dim1=-2, dim2=-1)
         noise_variances = self.log_noise_variances.double().exp() if bool(self.started) else 0.5 * variances
@@ -207,18 +207,18 @@ class FactorCovariance(LowRankCovariance):
         self.started.fill_(True)
 
     def forget(self) -> None:
-        """Begin the next M-step anew."""
+        """Start the next M-step afresh."""
         self.started.fill_(False)
 
     @torch.no_grad()
     def maximise(self, averages: Tensor, floor: Tensor) -> None:
-        """Maximise the likelihood for one average scatter of shape ``(1, D, D)``, until it stands still.
+        """Maximise the likelihood for one average scatter of shape ``(1, D, D)``, until it converges.
 
-        Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the second
-        derivatives; an EM step where such a step would not raise the likelihood.
+        Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the
+        second derivatives, and an EM step wherever a Newton step would not raise the likelihood.
         """
         variances = averages.diagonal(dim1=-2, dim2=-1)
-        # Noise from the diagonal of the inverse: no factor can explain more of a feature.
+        # Start from the diagonal of the inverse: factors cannot explain more of a feature.
         ridge = torch.diag_embed(1e-9 * variances)
         noise_variances = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
         logarithms, least = noise_variances.clamp_min(floor).log(), floor.log()
@@ -226,7 +226,7 @@ class FactorCovariance(LowRankCovariance):
         for _ in range(_MOST_STEPS):
             step = profile.newton_step().clamp(-2.0, 2.0)
             trial = _Profile(averages, (logarithms + step).maximum(least), self.rank)
-            # Close to the maximum the values differ by less than their rounding.
+            # Close to the maximum, values differ by less than their rounding errors.
             if not trial.value >= profile.value - _ROUNDING * max(1.0, abs(profile.value)):
                 left = variances - profile.loadings().square().sum(-1)
                 trial = _Profile(averages, left.maximum(floor).log(), self.rank)
@@ -242,14 +242,14 @@ class FactorCovariance(LowRankCovariance):
 
 
 class _Profile:
-    """The likelihood of noise variances with the best loadings for them, by the scaled scatter's eigenvalues.
+    """The likelihood of noise variances with their best loadings, from the scaled scatter's eigenvalues.
 
     Parameters
     ----------
     averages
         Shape ``(blocks, D, D)``.
     logarithms
-        Of the noise variances, shape ``(blocks, D)``.
+        The logarithms of the noise variances, shape ``(blocks, D)``.
     rank
         The number of factors.
     """
@@ -272,7 +272,7 @@ class _Profile:
         return found
 
     def newton_step(self) -> Tensor:
-        """Return a step of the logarithms, shape ``(blocks, D)``.
+        """Return a Newton step in the logarithms, shape ``(blocks, D)``.
 
         Jöreskog 1967, Some contributions to maximum likelihood factor analysis, section 5.
         """
@@ -285,7 +285,7 @@ class _Profile:
 
 
 def _canonical(loadings: Tensor) -> Tensor:
-    """Return loadings with the sign of every column such that its largest entry is positive."""
+    """Return loadings with signs such that the largest entry of every column is positive."""
     if loadings.shape[-1] == 0:
         return loadings
     largest = loadings.gather(-2, loadings.abs().argmax(-2, keepdim=True))

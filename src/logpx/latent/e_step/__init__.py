@@ -1,4 +1,4 @@
-"""The E-step's view of rows under normal components: which sums, and how they are taken fast and exactly."""
+"""The E-step for normal components: which sums over rows it takes, fast and exactly."""
 
 from logpx.latent.e_step.base import NormalEStep, NormalParameters
 from logpx.latent.e_step.choice import normal_e_step

@@ -1,4 +1,4 @@
-"""How the E-step sees rows: densities of all components, then the sums that the M-step needs."""
+"""One pass of the E-step: densities under all components, then the sums that the M-step needs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NormalParameters:
         return (self.means - self.centre) / self.scale
 
     def safe(self) -> bool:
-        """Whether expanded squares lose no more than a billionth of a nat at the rows of any component."""
+        """Whether expanding the squares loses at most a billionth of a nat on the rows of any component."""
         precisions, _ = self.covariance.precisions()
         size = self.scaled_means.abs()
         if self.covariance.diagonal:
@@ -53,7 +53,7 @@ class NormalParameters:
         return bool(terms.amax() * torch.finfo(torch.float64).eps < 1e-9)
 
     def well_conditioned(self) -> bool:
-        """Whether inverting any part of the precisions keeps about nine digits, whatever the units."""
+        """Whether inverting any block of the precisions keeps about nine digits, whatever the units."""
         precisions, _ = self.covariance.precisions()
         matrices = self.covariance.matrices()
         units = self.scale * self.scale[:, None]
@@ -79,14 +79,14 @@ class NormalEStep(ABC):
 
     @abstractmethod
     def add(self, shares: Tensor) -> None:
-        """Add the rows that were last looked at, weighted by shares of shape ``(K, n)``."""
+        """Add the rows last looked at, weighted by shares of shape ``(K, n)``."""
 
     @abstractmethod
     def statistics(self) -> GaussianStatistics:
-        """Return the statistics of all rows that were added."""
+        """Return the statistics of all rows added."""
 
     def _from_deviations(self, count: Tensor, step: Tensor, second: Tensor) -> GaussianStatistics:
-        """Return statistics from the mean deviation and the products of deviations from the current means."""
+        """Return statistics from the mean and the products of deviations from the current means."""
         raw = GaussianStatistics(count, step, second)
         return GaussianStatistics(count, self.parameters.means + step, second - raw.products(step, count))
 

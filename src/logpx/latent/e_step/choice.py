@@ -1,4 +1,4 @@
-"""Which way of summing suits the covariances and the rows."""
+"""Chooses the way of summing that suits the covariances and the rows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from logpx.latent.e_step.packed import DiagonalFeatures, PackedFeatures, PooledF
 
 __all__ = ["normal_e_step"]
 
-# With more features the products of all pairs are more work than the deviations from every mean.
+# With more features, products of all pairs cost more than deviations from every mean.
 _MOST_FEATURES = 64
 
 
 def normal_e_step(parameters: NormalParameters, missing: bool) -> NormalEStep:
-    """Return the fastest way of summing that is exact.
+    """Return the fastest exact way of summing.
 
     Parameters
     ----------

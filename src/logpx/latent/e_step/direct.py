@@ -1,4 +1,4 @@
-"""Deviations from every mean: slower than features, and exact however narrow and far away a component is."""
+"""Deviations from every mean: slower than features, but exact however narrow and distant a component is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DirectDeviations(NormalEStep):
         self._present: Tensor | None = None
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Subtract the means; of diagonal covariances missing cells drop out."""
+        """Subtract the means; under diagonal covariances missing cells drop out."""
         covariance = self.parameters.covariance
         self._deviations = x - self.parameters.means[:, None]
         self._present = None

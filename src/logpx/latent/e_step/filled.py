@@ -1,4 +1,4 @@
-"""Rows with missing cells, filled in by blocks of the precisions, which are as large as what is missing."""
+"""Rows with missing cells, filled in by blocks of the precisions, each as large as its missing part."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _TINY = torch.finfo(torch.float64).tiny
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows that miss about equally many cells.
+    """Rows that miss about the same number of cells.
 
     Parameters
     ----------
     rows
         Which of the sorted rows of the chunk.
     pattern
-        Which pattern each of them has, shape ``(n,)``.
+        The number of each row's pattern, shape ``(n,)``.
     places
         The columns that each pattern misses, padded with others to a common width: ``(P, w)``.
     covariances
-        Of the missing cells given the others, 0 where padded: ``(K, P, w, w)``.
+        The covariances of the missing cells given the others, 0 where padded: ``(K, P, w, w)``.
     """
 
     rows: slice
@@ -44,11 +44,11 @@ class _Block:
 class FilledRows(NormalEStep):
     r"""Exact sums over rows with missing cells m under covariances that are not diagonal.
 
-    Of the precision :math:`\Lambda` only the block :math:`\Lambda_{mm}` has to be inverted: it gives the
+    Only the block :math:`\Lambda_{mm}` of the precision :math:`\Lambda` has to be inverted: it gives the
     conditional covariance of the missing cells, and their conditional mean, at which the squared distance of
-    the whole row is least and equals that of the cells that are there (Petersen and Pedersen 2012, section
-    8.1; Little and Rubin 2002, section 11.2). Rounding grows with the condition of the covariances, which
-    `MissingCells` bears.
+    the whole row is least and equals that of the observed cells (Petersen and Pedersen 2012, section
+    8.1; Little and Rubin 2002, section 11.2). Rounding grows with the condition of the covariances;
+    `MissingCells` is for badly conditioned ones.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class FilledRows(NormalEStep):
         self._blocks: list[_Block] = []
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return the log-densities of the cells that are there; 0 where there are none."""
+        """Return the log-densities of the observed cells; 0 where there are none."""
         features = x.shape[1]
         missing = x.isnan()
         gone, self._order = missing.sum(1).sort()
@@ -80,7 +80,7 @@ class FilledRows(NormalEStep):
         self._deviations.masked_fill_(missing, 0.0)
         self._blocks.clear()
         constants = self._log_determinants + (features - gone).to(x.dtype) * _LOG_TWO_PI
-        # Rows that miss up to 1, 2, 4, ... cells have blocks of one size.
+        # Rows that miss up to 1, 2, 4, ... cells share one block size.
         most = [2**power for power in range(features.bit_length() + 1)]
         edges = torch.searchsorted(gone, torch.tensor([0, *most], device=gone.device), right=True).tolist()
         for start, stop in pairwise(edges):
@@ -118,9 +118,9 @@ class FilledRows(NormalEStep):
         return self._from_deviations(self._count, step, second)
 
     def _fill(self, rows: slice, missing: Tensor, width: int) -> Tensor:
-        """Fill in the missing deviations of some rows; return the log-determinants that this takes off."""
+        """Fill in the missing deviations of some rows; return the log-determinants of their blocks."""
         pattern, patterns = numbered(missing)
-        # The missing columns first; a pattern that misses fewer than the width goes on with others.
+        # The missing columns first; a pattern that misses fewer than the width is padded with others.
         places = patterns.byte().argsort(dim=1, descending=True, stable=True)[:, :width]
         padded = ~patterns.gather(1, places)
         kept = ~(padded.unsqueeze(-1) | padded.unsqueeze(-2))

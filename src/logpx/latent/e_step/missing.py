@@ -1,4 +1,4 @@
-"""Missing cells: rows grouped by which cells they have, so that cost follows the number of such patterns."""
+"""Rows grouped by their pattern of missing cells, so that cost follows the number of patterns."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["Conditionals", "Group", "MissingCells", "grouped", "numbered"]
 
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 _TINY = torch.finfo(torch.float64).tiny
-# How many numbers the matrices of the patterns at hand may have.
+# The most numbers in the matrices of one group of patterns.
 _MOST_NUMBERS = 4_000_000
 _LARGEST_GROUP = 4096
-# Of a whole number that stay positive.
+# Bits of an int64 that keep it positive.
 _BITS = 62
 
 
@@ -30,9 +30,9 @@ class Group:
     Parameters
     ----------
     present
-        Which cells each pattern has, shape ``(P, D)``, boolean.
+        The observed cells of each pattern, shape ``(P, D)``, boolean.
     rows
-        The rows of each pattern, shape ``(P, R)``; -1 where it has fewer.
+        The rows of each pattern, shape ``(P, R)``; padded with -1.
     """
 
     present: Tensor
@@ -40,14 +40,14 @@ class Group:
 
 
 def grouped(present: Tensor, per_pattern: int) -> Iterator[Group]:
-    """Yield groups of patterns that together have every row once.
+    """Yield groups of patterns that together contain every row once.
 
     Parameters
     ----------
     present
-        Which cells of which row are there, shape ``(n, D)``, boolean.
+        Which cells of each row are observed, shape ``(n, D)``, boolean.
     per_pattern
-        How many numbers a pattern needs in memory, which bounds the patterns in a group.
+        How many numbers a pattern takes in memory, which limits the patterns in a group.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def grouped(present: Tensor, per_pattern: int) -> Iterator[Group]:
     counts = index.bincount(minlength=len(patterns))
     order = torch.argsort(index, stable=True)
     starts = counts.cumsum(0) - counts
-    # Padded to powers of four: at most four times too many rows, and few groups.
+    # Padded to powers of four: few groups, and at most four times too many rows.
     sizes = torch.pow(4, torch.log2(counts.double()).div(2.0).ceil()).long().clamp_max(_LARGEST_GROUP)
     for size in sorted(set(sizes.tolist())):
         chosen = (sizes == size).nonzero().flatten()
@@ -78,7 +78,7 @@ def grouped(present: Tensor, per_pattern: int) -> Iterator[Group]:
 
 
 def numbered(cells: Tensor) -> tuple[Tensor, Tensor]:
-    """Give a number to each pattern among the rows of a boolean matrix.
+    """Assign numbers to the different patterns among the rows of a boolean matrix.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def numbered(cells: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     number : Tensor
-        Which pattern each row has, shape ``(n,)``.
+        The number of each row's pattern, shape ``(n,)``.
     patterns : Tensor
         Shape ``(P, D)``, boolean.
 
@@ -99,7 +99,7 @@ def numbered(cells: Tensor) -> tuple[Tensor, Tensor]:
     ([1, 0, 1], [[True, False], [True, True]])
     """
     number = cells.new_zeros(len(cells), dtype=torch.int64)
-    # Whole numbers sort many times faster than rows.
+    # Integers sort many times faster than rows.
     for part in torch.split(cells, _BITS, 1):
         words = (part * 2 ** torch.arange(part.shape[1], device=part.device)).sum(1)
         _, words = torch.unique(words, return_inverse=True)
@@ -110,7 +110,7 @@ def numbered(cells: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Conditionals:
-    """For some patterns and all components: the distribution of the cells that are missing, given the others.
+    """For some patterns and all components, the distribution of the missing cells given the others.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Conditionals:
     matrices
         The covariances, shape ``(K, D, D)``.
     present
-        The cells of each pattern, shape ``(P, D)``.
+        The observed cells of each pattern, shape ``(P, D)``.
     """
 
     def __init__(self, means: Tensor, matrices: Tensor, present: Tensor) -> None:
@@ -128,8 +128,8 @@ class Conditionals:
         self.present = present
         both = present[:, None, :, None] & present[:, None, None, :]
         identity = torch.eye(features, dtype=means.dtype, device=means.device)
-        # Rows and columns of missing cells become those of the identity: they change neither determinant nor
-        # distance, and all patterns are matrices of one size.
+        # Rows and columns of missing cells become those of the identity: this changes neither determinant nor
+        # distance, and the matrices of all patterns have one size.
         self._factors = torch.linalg.cholesky(torch.where(both, matrices, identity))
         known = present.to(means.dtype).sum(-1, keepdim=True)
         half_log_determinants = self._factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -152,13 +152,13 @@ class Conditionals:
         return deviations.masked_fill(~self.present[:, None, None], 0.0)
 
     def log_normal(self, deviations: Tensor) -> Tensor:
-        """Return the log-density of the cells that are there, shape ``(P, K, R)``."""
+        """Return the log-density of the observed cells, shape ``(P, K, R)``."""
         z = torch.linalg.solve_triangular(self._factors, deviations.mT, upper=False)
         values: Tensor = self.log_constants.unsqueeze(-1) - 0.5 * z.square().sum(-2)
         return values
 
     def filled(self, deviations: Tensor) -> Tensor:
-        """Return deviations with those of missing cells replaced by their conditional means."""
+        """Return deviations, with conditional means for missing cells."""
         solved = torch.cholesky_solve(deviations.mT, self._factors).mT
         solved = solved.masked_fill(~self.present[:, None, None], 0.0)
         return torch.where(self.present[:, None, None], deviations, solved @ self.matrices)
@@ -193,7 +193,7 @@ class MissingCells(NormalEStep):
         self._groups: list[tuple[Group, Conditionals, Tensor]] = []
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return the log-densities of the cells that are there; 0 where there are none."""
+        """Return the log-densities of the observed cells; 0 where there are none."""
         components, features = self.parameters.means.shape
         self._groups.clear()
         result = x.new_empty(components, len(x) + 1)
@@ -203,7 +203,7 @@ class MissingCells(NormalEStep):
             conditionals = Conditionals(self.parameters.means, self._matrices, group.present)
             deviations = conditionals.deviations(x[group.rows])
             values = conditionals.log_normal(deviations)
-            # Rows that only pad a group go to a last place that nobody reads.
+            # Rows that only pad a group go to an extra last place that is never read.
             result[:, group.rows] = values.transpose(0, 1)
             self._groups.append((group, conditionals, deviations))
         return result[:, :-1]

@@ -18,8 +18,8 @@ _LOG_TWO_PI = math.log(2.0 * math.pi)
 class PackedFeatures(NormalEStep):
     """Full covariances: every log-density is linear in the products of a row's features.
 
-    Of the D² products only the D (D + 1) / 2 different ones are formed, for many rows at once: those of each
-    feature with the s-th that follows it in a circle, for s up to D / 2.
+    Only the D (D + 1) / 2 different products are formed, for many rows at once: each feature times the s-th
+    feature after it in a circle, for s up to D / 2.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class PackedFeatures(NormalEStep):
         return self._from_scaled_sums(count, first, second)
 
     def _allocate(self, x: Tensor) -> None:
-        """Lay out the features of a chunk: products, a one, the columns; then again the first columns."""
+        """Lay out the features of a chunk: products, a one, the columns; then the first columns again."""
         rows, count = x.shape
         pairs, half, whole = len(self._pairs[0]), count // 2, (count + 1) // 2
         numbers = x.new_empty(pairs + 1 + count + half, rows)
@@ -83,7 +83,7 @@ class PackedFeatures(NormalEStep):
         target = numbers[: whole * count].view(whole, count, rows)
         self._products = [(self._columns.expand_as(target), following, target)]
         if half == whole:
-            # Half way round, every pair would come twice.
+            # Halfway round, every pair would occur twice.
             self._products.append((circle[:half], circle[half:count], numbers[whole * count : pairs]))
 
 
@@ -94,7 +94,7 @@ def _pairs_in_a_circle(features: int, device: torch.device) -> Tensor:
 
 
 class PooledFeatures(NormalEStep):
-    """One full covariance for all components: rows are whitened once, and their squares are summed once.
+    """One full covariance for all components: rows are whitened once, and squares summed once.
 
     Parameters
     ----------
@@ -133,12 +133,12 @@ class PooledFeatures(NormalEStep):
         self._count += shares.sum(1)
 
     def statistics(self) -> GaussianStatistics:
-        """Take the spread of the means off the sum of products."""
+        """Subtract the spread of the means from the sum of products."""
         return self._from_scaled_sums(self._count[:, None], self._first, self._second[None])
 
 
 class DiagonalFeatures(NormalEStep):
-    """Diagonal covariances: features are the squares and the values, and which cells are there.
+    """Diagonal covariances: features are the squares and the values, and which cells are observed.
 
     A missing cell (NaN) drops out of densities and sums, which is exact here.
 
@@ -157,7 +157,7 @@ class DiagonalFeatures(NormalEStep):
         components, self._count = means.shape
         precisions = (precisions * parameters.scale.square()).expand(components, -1)
         linear = precisions * means
-        # In units of the scale; the cells that are there put it back, each its own.
+        # In units of the scale; each observed cell puts its own back.
         own = -0.5 * (linear * means - precisions.log() + _LOG_TWO_PI) - parameters.scale.log()
         self._square_and_linear = torch.cat([-0.5 * precisions, linear], 1)
         self._own = own

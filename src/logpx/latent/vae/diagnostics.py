@@ -1,4 +1,4 @@
-"""What became of the latent dimensions, and what the bound lacks."""
+"""How the latent dimensions are used, and how far the bound is from log p(x)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class LatentReport:
         The variance over rows of the mean of z, shape ``(latent,)``.
     aggregate_mean, aggregate_scale : Tensor
         Mean and standard deviation of z under the aggregated posterior, the mean of q over the rows; 0 and 1
-        where it fits a standard normal prior.
+        if it matches a standard normal prior.
     aggregate_divergence : float
         An estimate of KL(aggregated posterior ‖ prior) in nats: what a richer prior could gain.
     information : float
-        An estimate of the nats that z says about which row x is; the logarithm of their number at most.
+        An estimate, in nats, of how much z tells about which row x is; at most the log of the number of rows.
     """
 
     elbo: float
@@ -54,12 +54,12 @@ class LatentReport:
 
     @property
     def active(self) -> int:
-        """How many latent dimensions say anything about x: those whose mean varies by more than 0.01."""
+        """How many latent dimensions say anything about x: those whose mean has a variance above 0.01."""
         return int((self.variance > _ACTIVE).sum())
 
     @property
     def gap(self) -> float:
-        """IWAE − ELBO in nats: at least so much is lost by q, of what it lacks of the posterior."""
+        """IWAE − ELBO in nats: q loses at least this much by differing from the posterior."""
         return self.iwae - self.elbo
 
     @property
@@ -78,7 +78,7 @@ class LatentReport:
 
 @torch.no_grad()
 def latent_report(model: VAE, x: Tensor, draws: int = 64) -> LatentReport:
-    """Return what the latent dimensions of a VAE do on some rows.
+    """Report how a VAE uses its latent dimensions on some rows.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def latent_report(model: VAE, x: Tensor, draws: int = 64) -> LatentReport:
 
 
 def _surgery(model: VAE, x: Tensor) -> tuple[float, float]:
-    """Divide the mean of KL(q ‖ p) into that of the mean of q, and the information about x."""
+    """Split the mean of KL(q ‖ p) into the KL divergence of the mean of q, and the information about x."""
     q = model.posterior(x)
     z = q.rsample()
     pairs = q.log_prob(z.unsqueeze(1).expand(-1, len(x), -1))
@@ -130,9 +130,9 @@ class InferenceGap:
     elbo : float
         The evidence lower bound with the encoder's q.
     refined : float
-        The same with the q of every row optimised by itself.
+        The same with q optimised for every row separately.
     evidence : float
-        The importance-weighted bound, which stands for log p(x).
+        The importance-weighted bound, a stand-in for log p(x).
     """
 
     elbo: float
@@ -141,22 +141,22 @@ class InferenceGap:
 
     @property
     def amortization(self) -> float:
-        """What one encoder for all rows costs; a larger or longer trained encoder lowers it."""
+        """The cost of one encoder for all rows; a larger encoder, or longer training, lowers it."""
         return self.refined - self.elbo
 
     @property
     def approximation(self) -> float:
-        """What the best q of its family lacks; a richer `VariationalPosterior` lowers it."""
+        """The cost of the family of q, even at its best; a richer `VariationalPosterior` lowers it."""
         return self.evidence - self.refined
 
 
 def inference_gap(model: VAE, x: Tensor, steps: int = 300, draws: int = 1000, seed: int = 0) -> InferenceGap:
-    """Refine q for every row, and divide the gap of the bound.
+    """Refine q for every row, and split the gap of the bound into its causes.
 
     Parameters
     ----------
     model
-        The model; it stays as it is.
+        The model, which is not changed.
     x
         Some rows, shape ``(n, *event_shape)``.
     steps
@@ -164,7 +164,7 @@ def inference_gap(model: VAE, x: Tensor, steps: int = 300, draws: int = 1000, se
     draws
         Draws per row of the importance-weighted bound and of both evidence lower bounds.
     seed
-        Of all draws.
+        The seed of all draws.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def inference_gap(model: VAE, x: Tensor, steps: int = 300, draws: int = 1000, se
     check_count("steps", steps, least=0)
     check_count("draws", draws)
     if not len(x):
-        raise UsageError("the gap of no rows", fix="give at least one row")
+        raise UsageError("there are no rows", fix="give at least one row")
     with torch.no_grad():
         raw = model.encode(x)
     best = raw.clone().requires_grad_()

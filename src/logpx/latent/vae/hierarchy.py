@@ -17,12 +17,12 @@ from logpx.nets import MLP
 
 __all__ = ["HierarchicalPosterior", "HierarchicalPrior"]
 
-# From the layer above, None at the top, to the numbers of a layer's normal distribution.
+# Maps the layer above (None at the top) to the numbers of a layer's normal distribution.
 Layer = Callable[[Tensor | None], Tensor]
 
 
 class HierarchicalPrior(Prior):
-    r"""A standard normal top layer, and below it normal distributions whose numbers a network gives:
+    r"""A standard normal top layer, and below it normal distributions with numbers from a network:
     :math:`p(z) = p(z_L) \prod_{l < L} p(z_l \mid z_{l+1})`.
 
     The decoder sees z₁ alone.
@@ -30,7 +30,7 @@ class HierarchicalPrior(Prior):
     Parameters
     ----------
     latents
-        The dimensions of z₁, ..., z_L, two layers or more; those of the VAE are their sum.
+        The dimensions of z₁, ..., z_L, two layers or more; the VAE's `latent` is their sum.
     hidden
         Widths of the hidden layers of each network.
 
@@ -55,7 +55,7 @@ class HierarchicalPrior(Prior):
         )
 
     def forward(self, encode: Encode, like: Tensor) -> _Layered:
-        """Return it."""
+        """Return p(z)."""
         top = like.new_zeros(2 * self.latents[-1])
         below: list[Layer] = [layer for layer in self.layers]
         return _Layered(self.latents, [*below, lambda above: top])
@@ -68,9 +68,9 @@ class HierarchicalPosterior(VariationalPosterior):
     Parameters
     ----------
     latents
-        The dimensions of z₁, ..., z_L, as of the prior.
+        The dimensions of z₁, ..., z_L, as in the prior.
     features
-        How many numbers about x the encoder gives to every layer.
+        How many numbers about x the encoder gives each layer.
     hidden
         Widths of the hidden layers of each network.
 
@@ -96,11 +96,11 @@ class HierarchicalPosterior(VariationalPosterior):
         )
 
     def of(self, raw: Tensor) -> _Layered:
-        """Return the layers for one row of numbers each."""
+        """Return the layers, given one row of numbers per x."""
         return _Layered(self.latents, [_beside(raw, layer) for layer in self.layers])
 
     def frozen(self, raw: Tensor) -> _Layered:
-        """Return them without gradients to the encoder's numbers and the networks."""
+        """Return the layers without gradients to the encoder's numbers and the networks."""
 
         def call(layer: nn.Module) -> Callable[[Tensor], Tensor]:
             weights = {name: value.detach() for name, value in layer.named_parameters()}
@@ -110,7 +110,7 @@ class HierarchicalPosterior(VariationalPosterior):
 
 
 class _Layered:
-    """A chain of normal distributions, drawn from the top down, in the manner of torch."""
+    """A chain of normal distributions, drawn from the top down with the interface of torch."""
 
     has_rsample = True
 
@@ -121,7 +121,7 @@ class _Layered:
         parts: list[Tensor] = []
         for layer in reversed(self._layers):
             own = self._normal(layer, parts[0] if parts else None)
-            # Below the top, the layer above has brought the leading dimensions.
+            # Below the top, the layer above already has the leading dimensions.
             parts.insert(0, own.rsample(torch.Size(() if parts else shape)))
         return torch.cat(parts, -1)
 

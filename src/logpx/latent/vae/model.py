@@ -1,4 +1,4 @@
-"""The variational autoencoder: a decoder, and an encoder that says where to look for z."""
+"""The variational autoencoder: a decoder, and an encoder that proposes z."""
 
 from __future__ import annotations
 
@@ -33,40 +33,39 @@ class VAE(Distribution):
     r"""A model :math:`p(x) = \int p(x \mid z) p(z) \, dz` with an encoder :math:`q(z \mid x)`.
 
     `log_prob` is a lower bound: in evaluation mode the importance-weighted bound with `draws` fixed draws, in
-    training mode what the objective says. `logpx.evidence` gives tighter ones with their errors. A missing
-    cell is NaN: the bound is then that of the cells that are there, with the encoder seeing the mean in its
-    place.
+    training mode the objective. `logpx.evidence` gives tighter bounds with their errors. A missing cell is
+    NaN: the bound is then that of the observed cells, and the encoder sees the mean in its place.
 
     Parameters
     ----------
     likelihood
-        What the decoder's numbers mean; see `logpx.distributions.likelihoods`.
+        How the decoder's numbers become p(x given z); see `logpx.distributions.likelihoods`.
     latent
         The number of latent dimensions.
     hidden
-        Widths of the hidden layers of the default encoder; the default decoder has them in opposite order.
+        Widths of the default encoder's hidden layers; the default decoder has them in reverse order.
     encoder
-        Your own module in its place: from x, flattened unless `flatten` is False, to `posterior.outputs`
-        numbers; called as ``encoder(x, context)`` where there is a context.
+        Your own module instead: from x, flattened unless `flatten` is False, to `posterior.outputs` numbers;
+        called as ``encoder(x, context)`` if there is a context.
     decoder
-        Your own module: from z to `likelihood.outputs` numbers, called likewise.
+        Your own module: from z to `likelihood.outputs` numbers, called in the same way.
     prior
         A `Prior`; standard normal by default.
     posterior
         A `VariationalPosterior`; independent normal distributions by default.
     objective
-        What training climbs; the evidence lower bound by default.
+        What training maximises; the evidence lower bound by default.
     draws
         Draws per row of `log_prob` in evaluation mode.
     e_steps
-        Training steps of the encoder alone (E-steps) before each step of all the rest (an M-step), which is
-        variational EM. With 0 every step moves both.
+        Training steps of the encoder alone (E-steps) before each step of everything else (an M-step):
+        variational EM. With 0 every step moves all parameters.
     context
         The number of context features.
     flatten
-        Whether your own encoder wants rows as vectors.
+        Whether your own encoder takes rows as vectors.
     masked
-        Whether the encoder sees, after the values, which of them are there (1) and which are missing (0).
+        Whether the encoder also sees, after the values, which are observed (1) and which are missing (0).
 
     Raises
     ------
@@ -126,8 +125,8 @@ class VAE(Distribution):
         for name, part in (("posterior", self.posterior_family), ("prior", self.prior_family)):
             if getattr(part, "latent", latent) != latent:
                 raise UsageError(
-                    f"a {name} of {part.latent} latent dimensions, where there are {latent}",
-                    fix="give one of as many",
+                    f"the {name} has {part.latent} latent dimensions, but the model has {latent}",
+                    fix="give both the same number",
                 )
         if context and isinstance(self.prior_family, VampPrior):
             raise UsageError(
@@ -151,11 +150,11 @@ class VAE(Distribution):
 
     @property
     def kind(self) -> str:
-        """What `log_prob` is: always ``lower bound``."""
+        """What `log_prob` returns: always ``lower bound``."""
         return "lower bound"
 
     def trained_in(self, step: int) -> list[nn.Parameter] | None:
-        """Return the encoder's parameters in an E-step, all others in an M-step; None for all together."""
+        """Return the encoder's parameters in an E-step, all others in an M-step; None without E-steps."""
         if not self.e_steps:
             return None
         encoders = [*self.encoder.parameters(), *self.posterior_family.parameters()]
@@ -182,11 +181,11 @@ class VAE(Distribution):
 
     @property
     def prior(self) -> Any:
-        """p(z), in the manner of torch."""
+        """p(z) with the interface of torch."""
         return self.prior_family(self.posterior, self._like())
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return the encoder's numbers, which the posterior takes, shape ``(*rows, posterior.outputs)``."""
+        """Return the encoder's numbers for the posterior, shape ``(*rows, posterior.outputs)``."""
         units = self.units(x)
         if self.flatten:
             units = units.flatten(x.dim() - len(self.event_shape))
@@ -196,7 +195,7 @@ class VAE(Distribution):
         return called("encoder", self.encoder, units, context)
 
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
-        """Return q(z given x), in the manner of torch, for x of shape ``(*rows, *event_shape)``."""
+        """Return q(z given x), with the interface of torch, for x of shape ``(*rows, *event_shape)``."""
         return self.posterior_family(self.encode(x, context))
 
     def likelihood(self, z: Tensor, context: Tensor | None = None) -> CellDistribution:
@@ -218,11 +217,11 @@ class VAE(Distribution):
         x
             Shape ``(n, *event_shape)``.
         draws
-            How many.
+            How many draws per row.
         context
             Shape ``(n, context_features)``.
         frozen
-            Whether log q is without gradients to its own parameters.
+            Whether log q passes no gradient to its own parameters.
         """
         return self.log_weights_of(self.encode(x, context), x, draws, context, frozen)
 
@@ -265,14 +264,14 @@ class VAE(Distribution):
     ) -> LowerBound:
         """Return the importance-weighted bound, and its standard error by the delta method.
 
-        Blocks of rows and draws keep the memory constant.
+        Works in blocks of rows and draws, so that memory stays constant.
 
         Parameters
         ----------
         x
             Shape ``(n, *event_shape)``; NaN is missing.
         draws
-            Draws of z per row; the `draws` of the model by default. The more, the nearer to log p(x).
+            Draws of z per row; the model's `draws` by default. More draws bring it nearer to log p(x).
         seed, context, first
             As in `Distribution.log_prob_lower`; `first` should be a multiple of 256.
 
@@ -299,7 +298,7 @@ class VAE(Distribution):
             errors.append(iwae_error(log_weights))
         value, error = torch.cat(values), torch.cat(errors)
         if has_missing(x):
-            # Of a row without a value log p is 0, which needs no estimate.
+            # log p of a row without observed cells is 0 and needs no estimate.
             empty = x.isnan().flatten(1).all(1)
             value, error = value.masked_fill(empty, 0.0), error.masked_fill(empty, 0.0)
         return LowerBound(value, error)
@@ -311,7 +310,7 @@ class VAE(Distribution):
         with torch.no_grad():
             for first in range(0, n, _BLOCK_ROWS):
                 with nullcontext() if seed is None else seeded(seed, first // _BLOCK_ROWS, device):
-                    # Always a whole block: a row must not depend on how many follow it.
+                    # Always a whole block: a row must not depend on how many rows follow.
                     z = self.prior.sample((_BLOCK_ROWS,))
                     own = None
                     if context is not None:
@@ -331,11 +330,12 @@ class VAE(Distribution):
         x
             Shape ``(n, *event_shape)``; NaN is missing.
         draws
-            How many completed tables to draw. None fills in conditional means, and the most probable label.
+            The number of completed tables to draw. None fills in conditional means, and the most probable
+            labels.
         seed
-            Of all draws; None for torch's global generator.
+            The seed of all draws; None for torch's global generator.
         importance_draws
-            Draws of z per row; the more, the nearer to the exact conditional distribution.
+            Draws of z per row; more draws come nearer to the exact conditional distribution.
 
         Returns
         -------

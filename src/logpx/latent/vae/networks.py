@@ -1,4 +1,4 @@
-"""How encoder and decoder, which may be anybody's modules, are called, and the units of the encoder."""
+"""Calls encoders and decoders, which may be the user's own modules, and sets the encoder's units."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FURTHEST = 15.0
 
 
 def called(name: str, net: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
-    """Return what a net makes of x, and of a context where there is one.
+    """Return a net's output for x, and for a context if there is one.
 
     Raises
     ------
     UsageError
-        If the net does not take x, or returns no tensor.
+        If the net fails on x, or does not return a tensor.
     """
     try:
         raw = net(x) if context is None else net(x, context)
@@ -39,9 +39,9 @@ def called(name: str, net: nn.Module, x: Tensor, context: Tensor | None) -> Tens
 
 
 class EncoderUnits(nn.Module):
-    """Values less their mean, divided by their deviation: of training rows, cell by cell.
+    """Standardises values, cell by cell, by the mean and deviation of training rows.
 
-    What is missing (NaN) looks like the mean, and no outlier drives all of the encoder.
+    A missing cell (NaN) looks like the mean, and outliers are clamped so that none drives the whole encoder.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class EncoderUnits(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
-        """Set mean and deviation from rows, shape ``(n, *event_shape)``; a constant cell keeps its unit."""
+        """Set means and deviations from rows, shape ``(n, *event_shape)``; a constant cell keeps its unit."""
         there = ~x.isnan()
         count = there.sum(0).clamp_min(1)
         centre = x.nan_to_num(nan=0.0).sum(0) / count
@@ -73,6 +73,6 @@ class EncoderUnits(nn.Module):
         self.spread.copy_(torch.where(spread > _LEAST_SCALE * centre.abs(), spread, 1.0).clamp_min(1e-30))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return rows in these units, in a tensor of their own."""
+        """Return rows in these units, as a new tensor."""
         units = (x - self.centre).div_(self.spread)
         return units.nan_to_num_(nan=0.0).clamp_(-_FURTHEST, _FURTHEST)

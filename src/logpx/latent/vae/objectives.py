@@ -1,4 +1,4 @@
-"""What the training of a VAE climbs: bounds of log p(x), each by its own draws and gradient."""
+"""Objectives for training a VAE: bounds of log p(x), each with its own draws and gradient."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ __all__ = [
 
 
 class AmortisedModel(Protocol):
-    """What an objective needs of a model: its three distributions, and the log-weights of draws of z."""
+    """What an objective needs from a model: its three distributions, and the log-weights of draws of z."""
 
     @property
     def prior(self) -> Any:
-        """p(z), in the manner of torch."""
+        """p(z) with the interface of torch."""
 
     def likelihood(self, z: Tensor, context: Tensor | None = None) -> Any:
         """Return p(x given z)."""
 
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
-        """Return q(z given x), in the manner of torch."""
+        """Return q(z given x) with the interface of torch."""
 
     def log_weights(
         self, x: Tensor, draws: int, context: Tensor | None = None, frozen: bool = False
@@ -49,7 +49,7 @@ class AmortisedModel(Protocol):
 
 
 class Objective(Configured, ABC):
-    """A bound of log p(x) of every row, to be maximised."""
+    """A bound of log p(x) for every row, to be maximised."""
 
     @abstractmethod
     def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
@@ -69,10 +69,10 @@ class Objective(Configured, ABC):
 
 
 class EvidenceLowerBound(Objective):
-    """E_q[log p(x | z)] − β KL(q ‖ p), the KL divergence in closed form where there is one.
+    """E_q[log p(x | z)] − β KL(q ‖ p), with the KL divergence in closed form where one exists.
 
-    With β = 1 and without warm-up and free bits it is the evidence lower bound. The other settings are for
-    training alone; evaluation never knows them.
+    With β = 1, no warm-up and no free bits it is the evidence lower bound. The other settings are for
+    training alone; evaluation ignores them.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ class EvidenceLowerBound(Objective):
     beta
         The weight of the KL divergence.
     warm_up
-        Steps in which that weight rises from 0.
+        The number of steps over which that weight rises from 0.
     free_bits
-        The least KL divergence per latent dimension that counts, in nats: of the mean over the batch.
+        Each latent dimension's KL divergence, averaged over the batch, counts as at least this, in nats.
 
     References
     ----------
@@ -101,7 +101,7 @@ class EvidenceLowerBound(Objective):
         self.draws, self.beta, self.warm_up, self.free_bits = draws, beta, warm_up, free_bits
 
     def rows(self, model: AmortisedModel, x: Tensor, context: Tensor | None, step: int) -> Tensor:
-        """Return the bound, or what training climbs in its place."""
+        """Return the bound, or what training maximises instead."""
         q, p = model.posterior(x, context), model.prior
         # Tensors without a leading dimension of draws save a tenth of a step.
         z = q.rsample() if self.draws == 1 else q.rsample((self.draws,))
@@ -120,7 +120,7 @@ class EvidenceLowerBound(Objective):
 
 
 class StickingTheLandingBound(Objective):
-    """The evidence lower bound without the score of q in its gradient, which vanishes as q gets exact.
+    """The evidence lower bound without the score of q in its gradient, whose variance vanishes for exact q.
 
     References
     ----------
@@ -144,13 +144,12 @@ class ImportanceWeightedBound(Objective):
     draws
         The number K of draws per row.
     followed
-        How many of them the gradient follows: drawn again by their weights, which leaves its mean as it is
-        and saves most of the backward pass. None follows all.
+        How many of them the gradient follows: these are resampled by their weights, which leaves the mean of
+        the gradient unchanged and saves most of the backward pass. None follows all.
 
     References
     ----------
-    Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders; section 3 on one draw that the
-    gradient follows.
+    Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders; section 3 on following one draw.
     """
 
     def __init__(self, draws: int = 50, followed: int | None = None) -> None:
@@ -179,9 +178,9 @@ class MultipleImportanceWeightedBound(Objective):
     Parameters
     ----------
     groups
-        How many bounds.
+        The number of bounds.
     draws
-        The draws of each.
+        The draws for each bound.
 
     References
     ----------
@@ -226,7 +225,7 @@ class CombinedImportanceWeightedBound(Objective):
 
 
 class DoublyReparameterised(Objective):
-    """The importance-weighted bound, with a gradient of the encoder whose variance does not grow with K.
+    """The importance-weighted bound, with an encoder gradient whose variance does not grow with K.
 
     Parameters
     ----------
@@ -248,7 +247,7 @@ class DoublyReparameterised(Objective):
 
 
 def _divergence(q: Any, p: Any, z: Tensor) -> Tensor:
-    """Return KL(q ‖ p) in closed form, shape ``(n,)``, or an estimate by each draw."""
+    """Return KL(q ‖ p) in closed form, shape ``(n,)``, or an estimate from each draw."""
     try:
         closed: Tensor = kl_divergence(q, p)
     except NotImplementedError:
@@ -260,7 +259,7 @@ def _divergence(q: Any, p: Any, z: Tensor) -> Tensor:
 def _divergence_of_dimensions(q: Any, p: Any) -> Tensor:
     if not isinstance(q, Independent) or not isinstance(p, Independent):
         raise UsageError(
-            "free bits are of each latent dimension, and these depend on each other",
+            "free bits need independent latent dimensions, but these depend on each other",
             fix="take DiagonalPosterior and StandardPrior, or free_bits=0",
         )
     each: Tensor = kl_divergence(q.base_dist, p.base_dist)

@@ -1,4 +1,4 @@
-"""What an encoder's numbers mean: q(z given x)."""
+"""Posteriors q(z given x), built from an encoder's numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class VariationalPosterior(nn.Module, Configured, ABC):
     Attributes
     ----------
     outputs : int
-        How many numbers the encoder has to give.
+        How many numbers the encoder must return.
     """
 
     outputs: int
@@ -43,7 +43,7 @@ class VariationalPosterior(nn.Module, Configured, ABC):
         self.latent = latent
 
     def forward(self, raw: Tensor) -> Any:
-        """Return q(z given x), in the manner of torch, with ``rsample`` and ``log_prob``.
+        """Return q(z given x), with ``rsample`` and ``log_prob`` as in torch.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class VariationalPosterior(nn.Module, Configured, ABC):
         Raises
         ------
         UsageError
-            If the shape is another.
+            If the shape is wrong.
         """
         if not raw.dim() or raw.shape[-1] != self.outputs:
             raise UsageError(
@@ -68,7 +68,7 @@ class VariationalPosterior(nn.Module, Configured, ABC):
         """Return q for numbers of the right shape."""
 
     def frozen(self, raw: Tensor) -> Any:
-        """Return the same q with no gradient to its parameters, for estimators that leave them out."""
+        """Return the same q without gradients to its parameters, for estimators that omit them."""
         return self.forward(raw.detach())
 
 
@@ -86,7 +86,7 @@ class DiagonalPosterior(VariationalPosterior):
         self.outputs = 2 * latent
 
     def of(self, raw: Tensor) -> Independent[Normal]:
-        """Return normal distributions of mean and log-scale."""
+        """Return normal distributions, given means and log-scales."""
         return diagonal(raw)
 
 
@@ -104,7 +104,7 @@ class FullPosterior(VariationalPosterior):
         self.outputs = latent + latent * (latent + 1) // 2
 
     def of(self, raw: Tensor) -> MultivariateNormal:
-        """Return a normal distribution of mean and factor."""
+        """Return a normal distribution, given its mean and Cholesky factor."""
         mean, log_diagonal, below = torch.split(
             raw, [self.latent, self.latent, self.outputs - 2 * self.latent], -1
         )
@@ -116,13 +116,13 @@ class FullPosterior(VariationalPosterior):
 
 
 class FlowPosterior(VariationalPosterior):
-    """A normal distribution that a transform bends, with numbers of the encoder as its context.
+    """A normal distribution bent by a transform, with numbers of the encoder as context.
 
     Parameters
     ----------
     transform
-        From z to noise, of vectors; its inverse, which draws, should be cheap, as it is in an inverse
-        autoregressive flow: ``Inverse(Autoregressive(...))``. Context features, if any, the encoder gives.
+        From z to noise, on vectors. Drawing uses its inverse, which should be cheap, as in an inverse
+        autoregressive flow: ``Inverse(Autoregressive(...))``. The encoder gives its context features, if any.
 
     References
     ----------
@@ -150,7 +150,7 @@ class FlowPosterior(VariationalPosterior):
         return self._bent(raw, self.transform)
 
     def frozen(self, raw: Tensor) -> _Bent:
-        """Return it without gradients to the encoder's numbers and the transform's parameters."""
+        """Return q without gradients to the encoder's numbers and the transform's parameters."""
         weights = {name: value.detach() for name, value in self.transform.state_dict(keep_vars=True).items()}
 
         def forward(z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -167,7 +167,7 @@ class FlowPosterior(VariationalPosterior):
 
 
 class _Bent:
-    """The distribution of T⁻¹(ε): it remembers the log-density of its last draw."""
+    """The distribution of T⁻¹(ε); it remembers the log-density of its last draw."""
 
     has_rsample = True
 

@@ -1,4 +1,4 @@
-"""Priors of z: standard normal, any distribution of logpx, or the encoder's view of trained inputs."""
+"""Priors of z: standard normal, any logpx distribution, or a mixture of encodings of trained inputs."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class Prior(nn.Module, Configured, ABC):
     Attributes
     ----------
     visible : int or None
-        How many of the latent dimensions, the first, the decoder sees; None means all.
+        How many of the latent dimensions the decoder sees, from the first on; None means all.
     """
 
     visible: int | None = None
 
     @abstractmethod
     def forward(self, encode: Encode, like: Tensor) -> Any:
-        """Return p(z), in the manner of torch.
+        """Return p(z) with the interface of torch.
 
         Parameters
         ----------
         encode
-            From x to q(z given x).
+            Maps x to q(z given x).
         like
-            A tensor of the dtype and device to be.
+            A tensor with the dtype and device to use.
         """
 
 
@@ -68,13 +68,13 @@ class StandardPrior(Prior):
         self.latent = latent
 
     def forward(self, encode: Encode, like: Tensor) -> Independent[Normal]:
-        """Return it."""
+        """Return p(z)."""
         zero = like.new_zeros(self.latent)
         return _Standard(Normal(zero, zero + 1.0, validate_args=False), 1, validate_args=False)
 
 
 class LearnedPrior(Prior):
-    """Any distribution of logpx over vectors, trained with the rest: a mixture, a flow.
+    """Any logpx distribution over vectors, such as a mixture or a flow, trained with the rest.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ class LearnedPrior(Prior):
         self.latent = distribution.event_shape[0]
 
     def forward(self, encode: Encode, like: Tensor) -> _AsTorch:
-        """Return it in the manner of torch."""
+        """Return p(z) with the interface of torch."""
         return _AsTorch(self.distribution)
 
 
 class VampPrior(Prior):
     r"""The mean of q(z given u) over trained inputs u: :math:`\frac1K \sum_k q(z \mid u_k)`.
 
-    Its gradient reaches the encoder, too. The posterior has to be normal.
+    Its gradient also reaches the encoder. The posterior must be normal.
 
     Parameters
     ----------
@@ -128,17 +128,17 @@ class VampPrior(Prior):
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
-        """Take training rows for inputs, again and again if there are few."""
+        """Use training rows as inputs, repeated if there are few."""
         place = torch.arange(len(self.inputs)) % len(x)
         self.inputs.copy_(x[place].nan_to_num(nan=0.0))
 
 
-# Typed, which torch's own name for it is not.
+# A typed name: torch's own is untyped.
 _register: Callable[[type, type], Callable[[Divergence], Divergence]] = kl.register_kl
 
 
 class _Standard(Independent):  # type: ignore[type-arg]
-    """The standard normal distribution, of which some divergences are short formulas."""
+    """The standard normal distribution, with short formulas for some divergences."""
 
 
 @_register(Independent, _Standard)
@@ -159,7 +159,7 @@ def _from_full(q: Any, p: Any) -> Tensor:
 
 
 class _AsTorch:
-    """A distribution of logpx with the methods of torch's."""
+    """A logpx distribution with the methods of a torch one."""
 
     def __init__(self, distribution: Distribution) -> None:
         self._distribution = distribution
