@@ -1,7 +1,7 @@
 """Patches of 8 x 8 pixels, drawn with fixed seeds from the BSDS300 photographs.
 
-A patch is turned to luma, dequantised with uniform noise of one step, divided by 256 and freed of its mean;
-its last pixel, which the others then fix, is dropped: 63 numbers.
+A patch is converted to luma, dequantised with uniform noise of one step and divided by 256; its mean is
+subtracted, and its last pixel, which the others then determine, is dropped: 63 numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LUMA = np.array([0.2989, 0.5870, 0.1140])
 
 
 def luma(path: Path) -> NDArray[np.uint8]:
-    """Return an image as whole luma values from 0 to 255."""
+    """Return an image as integer luma values from 0 to 255."""
     with Image.open(path) as image:
         return np.rint(np.asarray(image.convert("RGB")) @ LUMA).astype(np.uint8)
 
@@ -51,7 +51,7 @@ def patches(images: list[NDArray[np.uint8]], rows: int, seed: int) -> torch.Tens
 
 @dataclass(frozen=True)
 class Patches:
-    """Rows to train on, to stop on and to test on; with the images that the second kind came from."""
+    """Rows to train on, to stop on and to test on, with the images that the second kind came from."""
 
     training: torch.Tensor
     validation: torch.Tensor
@@ -63,10 +63,10 @@ def read(folder: Path, training_rows: int) -> Patches:
     """Draw all patches from the images of a folder."""
     root = next((part for part in (folder, folder / "bsds300") if (part / "images/train").is_dir()), None)
     if root is None:
-        sys.exit(f"{folder} has no folder images/train, nor bsds300/images/train")
+        sys.exit(f"{folder} has neither a folder images/train nor bsds300/images/train")
     paths = {part: sorted((root / "images" / part).glob("*.jpg")) for part in ("train", "val")}
     if len(paths["train"]) <= VALIDATION_IMAGES or not paths["val"]:
-        sys.exit(f"{root}/images holds too few images: 200 in train and 100 in val were expected")
+        sys.exit(f"{root}/images has too few images: 200 in train and 100 in val were expected")
     aside = set(np.random.default_rng(SEED).permutation(len(paths["train"]))[:VALIDATION_IMAGES].tolist())
     parts = {
         "training": [path for index, path in enumerate(paths["train"]) if index not in aside],

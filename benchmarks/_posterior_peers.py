@@ -1,4 +1,4 @@
-"""Pyro's guides on the same log-densities, used as in its documentation: from 0, by Adam at one rate."""
+"""Pyro's guides on the same log-densities, used as in its documentation: from 0, Adam at a fixed rate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GUIDES: dict[str, Guide] = {
 
 
 def approximations(case: Case, max_time: float) -> Iterator[Outcome | str]:
-    """Yield what every guide finds, or the message of its error."""
+    """Yield the outcome of every guide, or its error message."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -63,7 +63,7 @@ def approximate(case: Case, name: str, max_time: float) -> Outcome:
         return case.log_density(values) + ladj
 
     def model() -> None:
-        # Its own density is masked: the log-density is all that counts.
+        # Its own density is masked: only the log-density counts.
         flat = distributions.Normal(torch.zeros(size), 1.0).to_event(1).mask(False)
         u = pyro.sample("u", flat)
         pyro.factor("log_density", log_prob(u.reshape(-1, size)).reshape(u.shape[:-1]))

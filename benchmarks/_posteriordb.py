@@ -1,4 +1,4 @@
-"""Data, models and reference draws of 16 posteriors of posteriordb, from a copy of its database's folder."""
+"""Data, models and reference draws of 16 posteriors of posteriordb, from a copy of its database folder."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ CASES: dict[str, Callable[[Data], Case]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """An approximation of a posterior, as far as it is compared.
+    """An approximation of a posterior, as it enters the comparison.
 
     Attributes
     ----------
     method : str
-        How it was found.
+        The name of the method.
     k_hat : float
         The shape of the tail of the importance weights.
     verdict : str
         Whether to trust it, in a few words.
     pool, weights : Tensor
-        Draws in the columns of the reference, shape ``(S, d)``, and their weights with the sum 1.
+        Draws in the columns of the reference, shape ``(S, d)``, and their weights, which sum to 1.
     gradients : int
-        At how many points the gradient was evaluated.
+        The number of points at which the gradient was evaluated.
     seconds : float
         How long it took.
     """

@@ -1,7 +1,7 @@
 """Log-densities of posteriors of posteriordb, vectorised over draws, in double precision: regressions.
 
 Every function takes the data of a posterior and returns a `Case`. The densities are those of the models, with
-their constants, but priors kept to a support are not renormalised; an improper flat prior adds nothing.
+their constants, but priors restricted to a support are not renormalised; an improper flat prior adds 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 @dataclass(frozen=True)
 class Case:
-    """A posterior in a parametrisation, and the way to the columns of its reference draws.
+    """A posterior in some parametrisation, and the map to the columns of its reference draws.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Case:
 
 
 def joined(*names: str) -> Callable[[Values], Tensor]:
-    """Return the columns of parameters that are the reference's own."""
+    """Return the columns of the named parameters, which the reference has as they are."""
     return lambda values: torch.cat([values[name].reshape(len(values[name]), -1) for name in names], 1)
 
 
@@ -74,8 +74,8 @@ def flat(x: Tensor) -> Tensor:
 
 
 def regression(x: Tensor, y: Tensor, beta_prior: Prior, sigma_prior: Prior) -> Case:
-    """Return linear regression with normal noise; the design has a column of ones where it needs one."""
-    # |y - X β|² = RSS + |R (β - least squares)|²: the length of the data does not matter to the speed.
+    """Return linear regression with normal noise; the design has a column of ones if it needs one."""
+    # |y - X β|² = RSS + |R (β - least squares)|²: speed does not depend on the number of rows.
     q, r = torch.linalg.qr(x)
     best = torch.linalg.solve_triangular(r, (q.mT @ y)[:, None], upper=True)[:, 0]
     rss = (y - x @ best).square().sum()
@@ -96,7 +96,7 @@ def normal_prior(mean: Any, scale: Any) -> Prior:
 
 
 def design(data: Data, *columns: Any) -> Tensor:
-    """Return a column of ones and others, given as names in the data or as numbers."""
+    """Return a column of ones and other columns, given as names in the data or as numbers."""
     given = [tensor(data[column] if isinstance(column, str) else column) for column in columns]
     return torch.stack([torch.ones_like(given[0]), *given], 1)
 
@@ -119,7 +119,7 @@ def log_earnings(data: Data) -> Case:
 
 
 def kidscore(data: Data, interaction: bool) -> Case:
-    """Return test scores of children by their mothers' schooling and IQ, and the product of both."""
+    """Return test scores of children by their mothers' schooling and IQ, perhaps with the product of both."""
     columns = [tensor(data["mom_hs"]), tensor(data["mom_iq"])]
     columns += [columns[0] * columns[1]] if interaction else []
     return regression(design(data, *columns), tensor(data["kid_score"]), flat, lambda s: cauchy(s, 2.5))
@@ -134,7 +134,7 @@ def kilpisjarvi(data: Data) -> Case:
 
 
 def mesquite(data: Data) -> Case:
-    """Return logarithms of the weight of bushes by those of their measures."""
+    """Return log weight of bushes by the logarithms of their measurements."""
     measures = ("diam1", "diam2", "canopy_height", "total_height", "density")
     logs = [tensor(data[name]).log() for name in measures]
     return regression(design(data, *logs, "group"), tensor(data["weight"]).log(), flat, flat)

@@ -1,4 +1,4 @@
-"""Log-densities of posteriors of posteriordb, vectorised over draws, in double precision: others."""
+"""Log-densities of posteriors of posteriordb, vectorised over draws, in double precision: the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOMENTA = (*MOMENTA, *MOMENTA[::-1])
 
 
 def eight_schools(data: Data, centred: bool) -> Case:
-    """Return effects of coaching in eight schools, as they are or standardised (not centred)."""
+    """Return effects of coaching in eight schools, as they are (centred) or standardised (not centred)."""
     y, scale = tensor(data["y"]), tensor(data["sigma"])
     name = "theta" if centred else "eta"
 
@@ -98,7 +98,7 @@ def gaussian_process(data: Data) -> Case:
         likelihood = (k * f - f.exp()).sum(1) - constant
         gamma = 25.0 * math.log(4.0) - math.lgamma(25.0) + 24.0 * rho.log() - 4.0 * rho
         prior = gamma + normal(alpha, 0.0, 2.0) + normal(values["eta"], 0.0, 1.0).sum(1)
-        # Only an amplitude of thousands drowns the jitter in rounding errors; the prior leaves it no weight.
+        # Only amplitudes of thousands drown the jitter in rounding errors; the prior gives them no weight.
         return (likelihood + prior).masked_fill(failed, -torch.inf)
 
     def columns(values: Values) -> Tensor:
@@ -127,7 +127,7 @@ def lotka_volterra(data: Data, steps_per_year: int = STEPS_PER_YEAR) -> Case:
     """Return hares and lynxes, with observations around the solution of a differential equation."""
     observed = torch.cat([tensor(data["y_init"])[None], tensor(data["y"])])
     if list(data["ts"]) != list(range(1, len(observed))):
-        raise ValueError("observations are expected a year apart")
+        raise ValueError("observations must be a year apart")
     step = 1.0 / steps_per_year
 
     def populations(values: Values) -> Tensor:

@@ -1,9 +1,9 @@
-"""VAE and IWAE of binarised MNIST, the one-hidden-block network of Burda et al., in a given time.
+"""VAE and IWAE on binarised MNIST, the one-hidden-block network of Burda et al., in a given time.
 
 Encoder and decoder have two layers of 200 tanh units; there are 50 latent dimensions. Each time an image is
 used in training, its pixels are drawn anew with their gray values as probabilities (dynamic binarisation);
-test images are drawn once. The last 1,000 training images choose the weights. The figure is the
-importance-weighted bound of log p(x) with 5,000 draws, on test images.
+test images are drawn once. The last 1,000 training images select the weights. The figure is the
+importance-weighted bound of log p(x) with 5,000 draws on test images.
 
 Run: python benchmarks/binarised_mnist.py --data FOLDER [--objective vae|iwae|iwae-alone] [--minutes M]
      [--threads N]
@@ -25,8 +25,8 @@ from logpx.latent.vae import VAE, EvidenceLowerBound, ImportanceWeightedBound, O
 from logpx.nets import MLP
 
 PIXELS, LATENT, WIDTHS = 784, 50, (200, 200)
-# Parts of the time, learning rates, objectives and rows per step, one after the other: a step of IWAE-50
-# decodes fifty times as much, and is better spent on a model that is past its first epochs.
+# Shares of the time, learning rates, objectives and rows per step, in sequence: a step of IWAE-50 decodes
+# fifty times as much, and is better spent on a model past its first epochs.
 ELBO, IWAE = (EvidenceLowerBound(), 100), (ImportanceWeightedBound(50, followed=1), 50)
 STAGES: dict[str, list[tuple[float, float, Objective, int]]] = {
     "vae": [(1.0, 1e-3, *ELBO)],
@@ -36,7 +36,7 @@ STAGES: dict[str, list[tuple[float, float, Objective, int]]] = {
 
 
 class Binarised(Distribution):
-    """Gray values in [0, 1] under a model of truth values: drawn anew in training, fixed in evaluation."""
+    """Gray values in [0, 1] under a model of binary pixels: redrawn in training, fixed in evaluation."""
 
     allows_constants = True
 
@@ -52,7 +52,7 @@ class Binarised(Distribution):
 
 
 def binary(gray: Tensor, seed: int | None) -> Tensor:
-    """Draw truth values."""
+    """Draw binary pixels."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     return (torch.rand(gray.shape, generator=generator) < gray).to(gray.dtype)
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--objective", choices=list(STAGES), default="vae")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--test", type=int, default=10_000, help="how many test images")
+    parser.add_argument("--test", type=int, default=10_000, help="number of test images")
     parser.add_argument("--draws", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 """EM on a Parquet file of many rows: seconds, iterations, and the peak memory of the whole process.
 
-A file is drawn from a mixture of four normal distributions; a mixture of as many is fitted to it, from one
-start, in passes over the file. Memory is constant if the peak is the same for a file one tenth as long.
+A file is drawn from a mixture of four normal distributions, and a mixture of four is fitted to it, from one
+start, in passes over the file. Memory is constant if the peak is the same for a file a tenth as long.
 
 Run: python benchmarks/long_em.py [--rows N] [--threads T] [--folder F] [--json FILE]
 
@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 FEATURES, COMPONENTS = 8, 4
 _CHUNK = 250_000
 
-# In a process of its own, so that the peak is that of the fit alone.
+# In a separate process, so that the peak is that of the fit alone.
 FIT = """
 import json, resource, sys, time
 import torch

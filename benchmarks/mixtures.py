@@ -37,7 +37,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def rest() -> None:
-    """Let the threads of the other side go to sleep: they wait busily for some time after their last work."""
+    """Let the threads of the other side fall asleep: they busy-wait for a while after their last work."""
     time.sleep(0.2)
 
 
@@ -86,7 +86,7 @@ def iterations(rows: int, features: int, components: int, kind: str, repeats: in
 
 
 def holes(share: float, repeats: int) -> None:
-    """Compare iterations of EM on rows with missing cells with scikit-learn's on the rows before."""
+    """Compare iterations of EM on rows with missing cells with scikit-learn's on the complete rows."""
     generator = np.random.default_rng(0)
     rows, features, components = 100_000, 20, 5
     centres = 2.0 * generator.normal(size=(components, features))

@@ -1,8 +1,8 @@
 """Held-out log p of RealNVP, MAF and NSF, beside a Gaussian and MADE, on patches of BSDS300 photographs.
 
-The patches are drawn from the images with fixed seeds (`_bsds300.py`). They are not those of the file that
-published figures were measured on, and compare with these to perhaps half a nat: a full Gaussian, which is
-always fitted first as a check, has 96.27 ± 0.13 nats by this recipe, and 96.67 ± 0.13 on that file.
+The patches are drawn from the images with fixed seeds (`_bsds300.py`). They are not those of the file behind
+the published figures, with which they are comparable to perhaps half a nat: a full Gaussian, always fitted
+first as a check, has 96.27 ± 0.13 nats by this recipe, and 96.67 ± 0.13 on that file.
 
 Run: python benchmarks/patches.py --data FOLDER [--minutes M] [--threads N] [--only NAME ...] [--rows N]
 
@@ -32,15 +32,15 @@ from logpx.flows import MAF, NSF, RealNVP
 
 # Time alone ends a fit.
 MANY = 10**9
-# How many validation patches are scored during training; afterwards all of them are.
+# How many validation patches are scored during training; all of them are scored afterwards.
 STOPPING_ROWS = 20_000
-# What a full Gaussian has on these test patches, and how far another draw of them may lie from it.
+# The log p of a full Gaussian on these test patches, and how far another draw of them may lie from it.
 GAUSSIAN, TOLERANCE = 96.27, 0.6
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model, how it is fitted, and the published figure (mean, two standard errors) of its kind."""
+    """A model, how it is fitted, and the published figure (mean, two standard errors) for its kind."""
 
     build: Callable[[], Distribution]
     published: tuple[float, float]
@@ -79,7 +79,7 @@ CANDIDATES = {
 
 @dataclass
 class Outcome:
-    """What one model reached; figures are nats per patch, with their standard errors."""
+    """The result of one model; figures are nats per patch, with standard errors."""
 
     test: float
     test_error: float
@@ -111,7 +111,7 @@ def mean_and_error(values: torch.Tensor) -> tuple[float, float]:
 def measure(
     candidate: Candidate, data: Patches, minutes: float, seed: int, baseline: torch.Tensor | None
 ) -> tuple[Outcome, torch.Tensor]:
-    """Fit a model within its time, and score it; also return log p of the test patches."""
+    """Fit a model within its time and score it; also return log p of the test patches."""
     torch.manual_seed(seed)
     model = candidate.build()
     start = time.monotonic()
@@ -181,14 +181,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the images")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the images")
     parser.add_argument("--minutes", type=float, default=20.0, help="time for each model (default 20)")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", nargs="+", choices=list(CANDIDATES), help="fit these models alone")
+    parser.add_argument("--only", nargs="+", choices=list(CANDIDATES), help="fit only these models")
     parser.add_argument(
         "--rows", type=int, default=TRAINING_ROWS, help="training patches (default 1,000,000)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights and batches; the patches are fixed")
+    parser.add_argument("--seed", type=int, default=0, help="for weights and batches; the patches are fixed")
     parser.add_argument("--json", type=Path, help="write the results here after each model")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -37,7 +37,7 @@ def row(*cells: object) -> None:
 def errors(outcome: Outcome, draws: NDArray[np.float64]) -> tuple[float, float, float]:
     """Return the largest error of a mean and of a standard deviation, and the distance to the reference."""
     mean, scale = draws.mean(0), draws.std(0)
-    # Far draws of weight 0 may overflow.
+    # Far-off draws of weight 0 may overflow.
     there = outcome.weights > 0.0
     pool, weights = (outcome.pool[there].numpy() - mean) / scale, outcome.weights[there].numpy()
     means = weights @ pool
@@ -67,7 +67,7 @@ def approximate(case: Case, method: str, max_time: float) -> Outcome:
 
 
 def outcomes(case: Case, methods: list[str], max_time: float, peers: bool) -> Iterator[Outcome | str]:
-    """Yield what every method finds, or the message of its error."""
+    """Yield the outcome of every method, or its error message."""
     for method in methods:
         try:
             yield approximate(case, method, max_time)
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--max-time", type=float, default=60.0)
-    parser.add_argument("--peers", action="store_true", help="Pyro's guides too; needs pyro-ppl")
+    parser.add_argument("--peers", action="store_true", help="also run Pyro's guides; needs pyro-ppl")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"{arguments.threads} threads; at most {arguments.max_time:g} s of gradient descent a fit\n")

@@ -25,7 +25,7 @@ GROUP = 250_000
 
 
 def write_table(path: Path, rows: int) -> None:
-    """Write correlated, skewed columns, a row group at a time."""
+    """Write correlated, skewed columns, one row group at a time."""
     generator = np.random.default_rng(0)
     mixing = generator.normal(size=(COLUMNS, COLUMNS))
     schema = pa.schema([(f"x{index}", pa.float64()) for index in range(COLUMNS)])
@@ -37,7 +37,7 @@ def write_table(path: Path, rows: int) -> None:
 
 
 def run(*words: object) -> tuple[float, float]:
-    """Run a command; return its seconds and its peak resident memory in MiB."""
+    """Run a command; return its seconds and peak resident memory in MiB."""
     code = (
         "import resource, subprocess, sys;"
         "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
@@ -56,7 +56,7 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--model", nargs="*", default=["gaussian", "maf"])
-    parser.add_argument("--time", default="20s", help="for each fit")
+    parser.add_argument("--time", default="20s", help="time for each fit")
     arguments = parser.parse_args()
     figures = []
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,7 @@
 
 Peers: a full-covariance Gaussian, scikit-learn's Gaussian mixture with the number of components chosen by
 BIC, and zuko's neural spline flow on standardized columns, trained for as long as logpx took. Columns on a
-grid are dequantised with the same noise for everybody, so that no model can profit from a spike on a
+grid are dequantised with the same noise for all models, so that none can profit from a spike on a
 repeated value; all figures are mean nats per row in the table's units.
 
 Run: python benchmarks/tables.py --data FOLDER [--only NAME ...] [--seconds S] [--threads N]
@@ -71,7 +71,7 @@ def gaussian(training: Array, test: Array) -> Array:
 
 
 def mixture(training: Array, test: Array, seconds: float) -> tuple[Array, int]:
-    """Return log p under the mixture of the best BIC that was fitted in the time, and its size."""
+    """Return log p under the mixture with the best BIC of those fitted in time, and its size."""
     best, least, start = None, math.inf, time.monotonic()
     for components in COMPONENTS:
         if components * 5 > len(training) or (best is not None and time.monotonic() - start > seconds):
@@ -123,7 +123,7 @@ def spline_flow(training: Array, test: Array, seconds: float) -> Array:
 
 @dataclass
 class Outcome:
-    """One table's row of the results; every mean with its standard error, in nats per row."""
+    """The results for one table; every mean with its standard error, in nats per row."""
 
     rows: int
     columns: int
@@ -166,7 +166,7 @@ HEADER = [
 
 
 def compare(rows: Array, mask: NDArray[np.bool_] | None, seconds: float | None) -> Outcome:
-    """Return everybody's mean log p of the test rows."""
+    """Return the mean log p of the test rows under every model."""
     scores: dict[str, list[Array]] = {name: [] for name in HEADER[3:7]}
     chosen, taken, components, kind = [], [], [], ""
     for training, test in splits(rows, mask):

@@ -1,7 +1,7 @@
 """Fit a spline flow to three densities in the plane whose entropy is known, and compare with it.
 
 Run ``python benchmarks/toys.py`` (``--help`` for options): a table on stderr, JSON on stdout. The entropy
-is the least mean of -log p that any model can have on new rows: what is above it is the KL divergence.
+is the least mean of -log p that any model can have on new rows: the excess is the KL divergence.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def checkerboard(rows: int, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Toy:
-    """A density, its entropy in nats, and what is known of its support."""
+    """A density, its entropy in nats, and what is known about its support."""
 
     draw: Callable[[int, int], np.ndarray]
     entropy: float
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--test-rows", type=int, default=100_000)
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--time", type=float, default=120.0, help="the most seconds of one fit")
+    parser.add_argument("--time", type=float, default=120.0, help="most seconds for one fit")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

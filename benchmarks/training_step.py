@@ -1,8 +1,8 @@
 """Time a training step of RealNVP and MAF beside zuko's, turn by turn in one process.
 
 Run ``python benchmarks/training_step.py`` (``--help`` for options). A table goes to stderr, JSON to stdout.
-The two libraries take turns, so that another load on the machine meets both; what counts is the ratio of the
-medians. Where the fastest step is much faster than the median, the machine was not quiet.
+The two libraries take turns, so that other load on the machine affects both; what counts is the ratio of the
+medians. If the fastest step is much faster than the median, the machine was not quiet.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def training_step(parameters: list[Tensor], loss: Callable[[], Tensor]) -> Step:
 
 
 def pairs(features: int, layers: int, hidden: tuple[int, ...], x: Tensor) -> dict[str, tuple[Step, Step]]:
-    """Return logpx's and zuko's step by the name of the flow."""
+    """Return logpx's and zuko's step for each flow, by name."""
     shape = {"features": features, "hidden_features": hidden, "transforms": layers}
     built = {
         "RealNVP": (flows.RealNVP(features, layers, hidden), zuko.flows.RealNVP(**shape)),

@@ -1,11 +1,11 @@
 """Time a training step of a variational autoencoder beside pythae's, turn by turn in one process.
 
 Binary images of 28 × 28, batches of 128, one hidden layer of 512 units on both sides of 16 latent
-dimensions. Each library makes its step with the optimiser that its own training takes by default (fused AdamW
-here, Adam there); a third row gives pythae the fused one, too, and a fourth is the same step written by hand,
-gradients included, without modules, distributions and autograd: what no library can go below. Then both
-train by themselves, `logpx.fit` and pythae's trainer: the time of many steps less that of few, so that what
-happens once does not count.
+dimensions. Each library makes its step with the optimiser that its own training uses by default (fused AdamW
+here, Adam there); a third row gives pythae the fused one too, and a fourth is the same step written by hand,
+gradients included, without modules, distributions and autograd, which no library can beat. Then both run
+their own training, `logpx.fit` and pythae's trainer: the time of many steps less that of few, so that one-off
+costs do not count.
 
 Run: python benchmarks/vae_step.py [--threads N] [--steps N]
 """
@@ -144,7 +144,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=300, help="steps of each side")
-    parser.add_argument("--repeats", type=int, default=3, help="of whole training")
+    parser.add_argument("--repeats", type=int, default=3, help="repetitions of whole training")
     options = parser.parse_args()
     logging.disable(logging.INFO)
     torch.set_num_threads(options.threads)
@@ -172,7 +172,7 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in list(steps.values()) * 10:
         step()
-    # Eight steps in a row: right after another's, caches hold the other's weights.
+    # Eight steps in a row: right after the other's step, caches hold the other's weights.
     for _ in range(options.steps // 8):
         for name, step in steps.items():
             times[name] += [1e3 * step() for _ in range(8)]

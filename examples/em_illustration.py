@@ -1,12 +1,12 @@
 """EM as the climb of a bound: the ELBO touches the log-likelihood at every E-step, and the M-step climbs it.
 
-In a mixture of two normal distributions on the line only the mean of one is unknown: the log-likelihood is a
+In a mixture of two normal distributions on the line, only the mean of one is unknown: the log-likelihood is a
 function of one number and can be drawn, and so can the bound at each iteration,
 
     ELBO(q, mean) = sum over rows and components of q log (p(x, z) / q),
 
-with q the posterior at the mean before. Below it stands, on data with missing cells and a poor start, how
-the log-likelihood rises under EM alone and under extrapolated EM.
+with q the posterior at the previous mean. Below it, on data with missing cells and from a poor start, the
+log-likelihood is shown as it rises under EM alone and under extrapolated EM.
 
 Run: python examples/em_illustration.py [--output docs/figures/em.png]
 """

@@ -1,4 +1,4 @@
-"""Find out which layers are invertible, triangular and increasing by their Jacobians, and draw the sets."""
+"""Tell from Jacobians which layers are invertible, triangular and increasing, and draw the sets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Membership(NamedTuple):
 
 
 def layers() -> dict[str, torch.nn.Module]:
-    """Return one map of four numbers of every kind, as vectors, or as images of two channels or one."""
+    """Return one map of four numbers of each kind, as a vector or as an image of one or two channels."""
     t, image = transforms, (2, 1, 2)
     return {
         "elementwise (Tanh)": t.Tanh(4),
@@ -55,7 +55,7 @@ class Flat(torch.nn.Module):
 
 
 def membership(layer: torch.nn.Module) -> Membership:
-    """Say what is true of the layer at all rows and for all parameters that are tried."""
+    """Return what holds for the layer at all rows and parameters tried."""
     torch.manual_seed(0)
     is_transform = isinstance(layer, transforms.Transform)
     layer.double()
@@ -80,12 +80,12 @@ def membership(layer: torch.nn.Module) -> Membership:
 
 
 def triangular(pattern: Tensor) -> bool:
-    """Say whether some order of the features makes a pattern of dependences triangular: it has no cycle."""
+    """Return whether some order of the features makes a pattern of dependences triangular (no cycles)."""
     others = (pattern & ~torch.eye(len(pattern), dtype=torch.bool)).double()
     return not torch.linalg.matrix_power(others, len(others)).any()
 
 
-# Where the names of each set are written, from the top down.
+# Where the names in each set are written, from the top down.
 PLACES = {
     Membership(True, True, True): (0.1, 0.0),
     Membership(True, False, False): (-1.72, 0.0),

@@ -1,10 +1,10 @@
-"""The duality of flows on real data: how far p(x) is from the data is how far f's noise is from normal.
+"""The duality of flows on real data: p(x) is as far from the data as f's noise is from normal.
 
-The data are the pixels of a photograph that scikit-learn ships: green and blue, at 64 levels each. They are
-finitely many, so that their distribution pi is known exactly, once it is spread evenly over each level's
-cell. A flow is fitted to draws; then KL(pi || p(x)) is estimated in the space of colours, and KL(p* || p(z))
-in that of the noise, where p* is the distribution of f(x): the latter by its density, and once more from
-draws of p* alone, by the distances between neighbours.
+The data are the pixels of a photograph that scikit-learn ships: green and blue, at 64 levels each. There are
+finitely many, so their distribution pi, spread evenly over each level's cell, is known exactly. A flow is
+fitted to draws; then KL(pi || p(x)) is estimated in the space of colours, and KL(p* || p(z)) in that of the
+noise, where p* is the distribution of f(x): the latter by its density, and once more from draws of p* alone,
+by the distances between neighbours.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def main() -> None:
     torch.manual_seed(0)
     flow = NSF(features=2, layers=6, bins=12, hidden=(32, 32))
     logpx.fit(flow, colours.sample(200_000, seed=0), batch_size=512, max_steps=arguments.steps, seed=0)
-    # In double precision, so that a colour on the edge of a cell comes back from its noise to that cell.
+    # In double precision, so that a colour on the edge of a cell returns to that cell from its noise.
     flow.double().requires_grad_(False)
     colours.double()
 
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def draw(colours: PixelColours, flow: Flow, path: Path, of_x: float, of_z: float) -> None:
-    """Draw the four densities: the data's and the model's, of colours and of noise."""
+    """Draw four densities: the data's and the model's, for colours and for noise."""
     cell = (torch.arange(4 * LEVELS, dtype=torch.float64) + 0.5) / (4 * LEVELS)
     points = torch.cartesian_prod(cell, cell)
     side = torch.linspace(-3.5, 3.5, 141, dtype=torch.float64)

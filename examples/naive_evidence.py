@@ -1,9 +1,9 @@
-"""Why log p(x) is not estimated by draws from the prior: the error by the number of latent dimensions.
+"""Why log p(x) is not estimated by draws from the prior: the error by number of latent dimensions.
 
-The model is probabilistic PCA of 40 features, whose log p(x) is exact, so that every estimate can be held
-against the truth. With the same number of likelihood evaluations per row: draws from the prior; draws from an
-approximate posterior (its mean is off and it is too wide, as that of an encoder is); and annealed importance
-sampling, which knows no posterior.
+The model is probabilistic PCA of 40 features, whose log p(x) is exact, so every estimate can be compared with
+the truth. The methods, with the same number of likelihood evaluations per row: draws from the prior; draws
+from an approximate posterior (off in its mean and too wide, as an encoder's is); and annealed importance
+sampling, which needs no posterior.
 
 Run: python examples/naive_evidence.py [--output docs/figures/evidence.png]
 """
@@ -38,14 +38,14 @@ class WithEncoder:
         self.prior, self.likelihood, self.parameters = model.prior, model.likelihood, model.parameters
 
     def posterior(self, x: Tensor) -> Any:
-        """Return a diagonal normal distribution, a tenth of its width off and a third too wide."""
+        """Return a diagonal normal distribution, off by a tenth of its width and a third too wide."""
         exact = self.model.posterior(x)
         scale = exact.covariance_matrix.diagonal(dim1=-2, dim2=-1).sqrt()
         return Independent(Normal(exact.mean + 0.1 * scale, 1.33 * scale), 1)
 
 
 def model_of(latent: int) -> ProbabilisticPCA:
-    """Return probabilistic PCA fitted to rows with so many latent dimensions."""
+    """Return probabilistic PCA fitted to rows with that many latent dimensions."""
     generator = torch.Generator().manual_seed(latent)
     loadings = torch.randn(latent, FEATURES, generator=generator, dtype=torch.float64)
     z = torch.randn(2000, latent, generator=generator, dtype=torch.float64)
@@ -62,7 +62,7 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("docs/figures/evidence.png"))
     arguments = parser.parse_args()
-    # Every chain, pilot chains too, evaluates the likelihood once per leapfrog step.
+    # Every chain, including pilot chains, evaluates the likelihood once per leapfrog step.
     annealed = AnnealedImportanceSampling(temperatures=48, leapfrog=4)
     chains = EVALUATIONS // (48 * 4) - 8
     errors: dict[str, list[float]] = {"draws from the prior": [], "IWAE, encoder": [], "AIS": []}

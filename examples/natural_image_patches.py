@@ -1,8 +1,8 @@
 """Densities of natural-image patches: several models on the two photographs that scikit-learn ships.
 
-Patches of 8 x 8 luma pixels are dequantised, divided by 256 and freed of their mean, which leaves 63
+Patches of 8 x 8 luma pixels are dequantised and divided by 256, and their mean is subtracted, which leaves 63
 numbers. The test patches come from stripes of the photographs that no training patch touches. Figures are
-mean log p per patch in nats: they may be positive, because a density may exceed 1.
+mean log p per patch in nats: they may be positive, since a density may exceed 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STRIPE = 64
 
 
 def luma_photographs() -> list[np.ndarray]:
-    """Return the photographs as whole luma values from 0 to 255."""
+    """Return the photographs as integer luma values from 0 to 255."""
     weights = np.array([0.2989, 0.5870, 0.1140])
     return [np.rint(image @ weights) for image in load_sample_images().images]
 
@@ -71,7 +71,7 @@ def image_of(rows: torch.Tensor, across: int) -> np.ndarray:
 
 
 def candidates() -> dict[str, tuple[Distribution, float, int]]:
-    """Return the models, each with its seconds of training and the number of patches it is fitted to."""
+    """Return the models, each with its training time in seconds and the number of patches to fit."""
     return {
         "independent Gaussians": (DiagonalNormal(63), 1.0, 100_000),
         "full-covariance Gaussian": (FullNormal(63), 1.0, 100_000),

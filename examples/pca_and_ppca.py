@@ -1,10 +1,10 @@
 """PCA and probabilistic PCA: the same axes, but only one of them is a density.
 
 Left, on rows of two features and one latent dimension: PCA projects every row onto the axis; the posterior
-mean of probabilistic PCA is drawn towards the middle of it, because the noise explains a part of how far out
-a row lies; and rows have a density, whose contours are drawn. Right, on more features: the log-likelihood of
-rows that were not fitted, by the number of latent dimensions. What PCA itself has to offer, the variance
-explained, goes on rising; the likelihood is highest at the truth.
+mean of probabilistic PCA is pulled towards the middle of it, because noise explains part of how far out a row
+lies; and rows have a density, whose contours are drawn. Right, on more features: the held-out log-likelihood
+by number of latent dimensions. PCA's own criterion, the explained variance, keeps rising; the likelihood is
+highest at the true number.
 
 Run: python examples/pca_and_ppca.py [--output docs/figures/ppca.png]
 """
@@ -73,7 +73,7 @@ def rows(n: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def dimensions(axes: plt.Axes) -> None:
-    """Draw the held-out log-likelihood and the explained variance by the number of latent dimensions."""
+    """Draw the held-out log-likelihood and the explained variance by number of latent dimensions."""
     training, test = rows(150, 1), rows(5000, 2)
     sizes = range(FEATURES)
     scores = []

@@ -1,7 +1,7 @@
-"""Four approximations of three posteriors, and what is said of each.
+"""Four approximations of three posteriors, and the verdict on each.
 
-Rows are log-densities of two dimensions that are known: the funnel, a banana, two modes. Columns are methods.
-Each panel has the density's contours, at highest-density regions of 50, 90 and 99 percent, 500 draws of the
+Rows are known log-densities of two dimensions: the funnel, a banana, two modes. Columns are methods. Each
+panel shows the density's contours (highest-density regions of 50, 90 and 99 percent), 500 draws of the
 approximation, its k-hat and the first words of its verdict.
 
 Run: python examples/posteriors.py [--output docs/figures/posteriors.png]
@@ -23,7 +23,7 @@ matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
 METHODS = ("laplace", "mean_field", "full_rank", "flow")
-# With the names of the two axes, and how far each goes.
+# With the names of the two axes, and the range of each.
 PROBLEMS = {
     "funnel": (densities.funnel(2), ("v", "x"), ((-9.5, 9.5), (-30.0, 30.0))),
     "banana": (densities.banana(), ("x₁", "x₂"), ((-3.6, 3.6), (-2.2, 9.5))),
@@ -37,7 +37,7 @@ SIDE = 401
 
 
 def contours(axes: plt.Axes, problem: densities.Problem, limits: tuple[tuple[float, float], ...]) -> None:
-    """Draw the edges of the smallest regions that hold given shares of a density."""
+    """Draw the edges of the smallest regions that contain given shares of a density."""
     first, second = (torch.linspace(*limit, SIDE, dtype=torch.float64) for limit in limits)
     with torch.no_grad():
         density = problem.log_density(torch.cartesian_prod(first, second)).exp().numpy()

@@ -1,4 +1,4 @@
-"""Draw what a flow does to two moons: the data, the density learnt, and the noise that the data become."""
+"""Draw what a flow does to two moons: the data, the learned density, and the noise the data become."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logpx.flows import NSF
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
-# Entropy of make_moons with noise 0.1 by integration on a grid: the mean log p of a perfect model, negated.
+# Entropy of make_moons with noise 0.1, integrated on a grid: minus the mean log p of a perfect model.
 ENTROPY = 1.008
 
 

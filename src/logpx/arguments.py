@@ -1,4 +1,4 @@
-"""Checks of arguments: what is not meant is refused where it is given, by its name."""
+"""Checks of arguments: a wrong value is refused where it is given, by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_count", "check_instance", "check_number", "check_places", "is_
 
 
 def is_whole(value: Any) -> bool:
-    """Return whether a value is a whole number, of Python or numpy; a truth value is none.
+    """Return whether a value is a whole number, of Python or numpy; booleans do not count.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a real number, of Python or numpy; a truth value is none.
+    """Return whether a value is a real number, of Python or numpy; booleans do not count.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def is_number(value: Any) -> bool:
 
 
 def check_count(name: str, value: Any, least: int | None = 1, most: int | None = None) -> None:
-    """Refuse what is not a whole number within the limits that there are; a truth value is none.
+    """Refuse a value that is not a whole number within the limits; booleans do not count.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check_count(name: str, value: Any, least: int | None = 1, most: int | None =
 
 
 def check_number(name: str, value: Any, above: float = -math.inf) -> None:
-    """Refuse what is not a finite number above a limit.
+    """Refuse a value that is not a finite number above a limit.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def check_number(name: str, value: Any, above: float = -math.inf) -> None:
 
 
 def check_instance(name: str, value: Any, kind: type[Any], example: str) -> None:
-    """Refuse what is no object of a class.
+    """Refuse a value that is not an instance of a class.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def check_instance(name: str, value: Any, kind: type[Any], example: str) -> None
 
 
 def check_places(name: str, value: Any, size: int) -> None:
-    """Refuse what does not list numbers of features, each from 0 and below a size.
+    """Refuse a value that is not a list of feature numbers, each at least 0 and below `size`.
 
     Raises
     ------

@@ -19,13 +19,13 @@ _CLASS = "class"
 class Configured:
     """Mixin that records the arguments of the outermost constructor call.
 
-    The record is what `describe` turns into JSON. A subclass needs nothing but an ordinary ``__init__``
+    `describe` turns this record into JSON. A subclass needs only an ordinary ``__init__``
     whose arguments are JSON values, other configured objects, or lists and dictionaries of those.
 
     Attributes
     ----------
     class_prefix : str
-        Put before the class's name in descriptions, for classes whose names occur in another room too.
+        Put before the class's name in descriptions, for classes whose names also occur elsewhere in logpx.
     """
 
     class_prefix: ClassVar[str] = ""
@@ -58,7 +58,7 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def _copy_containers(value: Any) -> Any:
-    """Return lists and dictionaries copied, so that the caller's later changes to them are not recorded."""
+    """Copy lists and dictionaries, so that later changes by the caller are not recorded."""
     if isinstance(value, dict):
         return {name: _copy_containers(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -67,7 +67,7 @@ def _copy_containers(value: Any) -> Any:
 
 
 def class_name(kind: type[Configured]) -> str:
-    """Return the name of a class in descriptions and registries.
+    """Return the name by which descriptions and registries know a class.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def describe(value: Any) -> Any:
     {'class': 'Reverse', 'features': 3}
     """
     if isinstance(value, Configured):
-        # A class without a constructor of its own has recorded nothing, because there is nothing to record.
+        # A class without its own constructor has recorded nothing: it takes no arguments.
         recorded = getattr(value, "_arguments", {})
         arguments = {name: describe(argument) for name, argument in recorded.items()}
         return {_CLASS: class_name(type(value)), **arguments}
@@ -119,7 +119,7 @@ def build(description: Any, registry: Mapping[str, type[Any]]) -> Any:
     Raises
     ------
     ModelFolderError
-        If the description names a class outside the registry, or arguments that its class does not take.
+        If the description names a class outside the registry, or arguments that the class does not take.
     """
     if isinstance(description, list):
         return [build(item, registry) for item in description]

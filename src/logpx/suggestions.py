@@ -1,4 +1,4 @@
-"""The nearest name and lists of names, for errors about names that do not exist."""
+"""The nearest name, and lists of names, for errors about unknown names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHOWN = 20
 
 
 def nearest_name(name: str, names: Sequence[str]) -> str | None:
-    """Return the name most like another, or None if none is like it.
+    """Return the name most similar to another, or None if none is similar.
 
     Examples
     --------
@@ -23,7 +23,7 @@ def nearest_name(name: str, names: Sequence[str]) -> str | None:
 
 
 def suggestion(name: str, names: Sequence[str]) -> str:
-    """Return a fix for a name that is not among some names.
+    """Return a fix for a name that is not among the known ones.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def suggestion(name: str, names: Sequence[str]) -> str:
 
 
 def alternatives(names: Sequence[str]) -> str:
-    """Return names as an English list of which one is to be taken.
+    """Return names as an English list of alternatives.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where the features of a spline flow live, and what follows from it for its layers and its base."""
+"""Where the features of a spline flow live, and which splines and noise follow from it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from logpx.transforms import (
 
 __all__ = ["Bounded", "Circular", "Domain", "Domains", "Line"]
 
-# A uniform distribution of unit variance ends here.
+# The half-width of a uniform distribution of unit variance.
 _HALF_WIDTH = math.sqrt(3.0)
 
 
 class Domain:
-    """Where a feature lives: its spline, its noise, and its mean and scale where they are fixed."""
+    """Where a feature lives: its spline, its noise, and its mean and scale if they are fixed."""
 
     given: tuple[float, float] | None = None
     circular = False
@@ -53,7 +53,7 @@ class Line(Domain):
         self.bound, self.affine = bound, affine
 
     def spline(self, bins: int) -> Univariate:
-        """Return a spline with linear tails, perhaps of what has been shifted and scaled."""
+        """Return a spline with linear tails, after a shift and scale if `affine`."""
         spline = RationalQuadraticFunction(bins, self.bound)
         return ComposedFunction([AffineFunction(), spline]) if self.affine else spline
 
@@ -63,7 +63,7 @@ class Line(Domain):
 
 
 class Bounded(Domain):
-    """An interval: brought to unit variance by its ends alone, mapped onto itself, and uniform noise."""
+    """An interval: scaled to unit variance by its ends alone, a spline onto itself, and uniform noise."""
 
     def __init__(self, lower: float, upper: float) -> None:
         if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
@@ -71,7 +71,7 @@ class Bounded(Domain):
         self.given = (0.5 * lower + 0.5 * upper, (0.5 * upper - 0.5 * lower) / _HALF_WIDTH)
 
     def spline(self, bins: int) -> Univariate:
-        """Return a spline of the interval onto itself."""
+        """Return a spline from the interval onto itself."""
         return BoundedRationalQuadraticFunction(bins, -_HALF_WIDTH, _HALF_WIDTH)
 
     def base(self, features: int) -> Distribution:
@@ -114,12 +114,12 @@ class Domains(Functions):
     period
         The length of the circle.
     bounded
-        The ends of the features that live on an interval.
+        The ends of the interval of each bounded feature.
 
     Raises
     ------
     UsageError
-        If a feature is named that does not exist, or two domains are given for one.
+        If a named feature does not exist, or is given two domains.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Domains(Functions):
         self._period = period
 
     def univariate(self, order: Sequence[int]) -> Univariate:
-        """Return the splines of features in an order."""
+        """Return the splines of the features in the given order."""
         kinds = list(dict.fromkeys(type(self.domains[feature]) for feature in order))
         one_of = {type(domain): domain for domain in self.domains}
         splines = [one_of[kind].spline(self._bins) for kind in kinds]
@@ -159,18 +159,18 @@ class Domains(Functions):
         return splines[0] if len(splines) == 1 else PerFeatureFunction(splines, choice)
 
     def embedding(self, order: Sequence[int]) -> CircularEmbedding | None:
-        """Return what conditioners see of features in an order; None where that is their values."""
+        """Return what conditioners see of features in the given order; None means the values."""
         circular = [place for place, feature in enumerate(order) if self.domains[feature].circular]
         return CircularEmbedding(len(order), circular, self._period) if circular else None
 
     def base(self, order: Sequence[int]) -> Distribution:
-        """Return the distribution of the noise, for features in the order in which it leaves the layers."""
+        """Return the distribution of the noise, for features in the order they leave the layers in."""
         runs = [list(run) for _, run in groupby((self.domains[f] for f in order), key=type)]
         parts = [run[0].base(len(run)) for run in runs]
         return parts[0] if len(parts) == 1 else Product(parts)
 
     def front(self) -> list[Transform]:
-        """Return what brings data to the scale of the layers."""
+        """Return the transforms that bring data to the scale of the layers."""
         given = {feature: domain.given for feature, domain in enumerate(self.domains) if domain.given}
         circular = [feature for feature, domain in enumerate(self.domains) if domain.circular]
         features = len(self.domains)

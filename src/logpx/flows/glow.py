@@ -1,4 +1,4 @@
-"""Glow: activation normalization, 1×1 convolutions and channel couplings of images."""
+"""Glow: activation normalization, 1×1 convolutions and channel couplings, for images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Glow"]
 
 
 class Glow(Flow):
-    """Images in levels; at each a squeeze, steps of three layers, and half of the channels leave.
+    """A flow of images in levels: at each, a squeeze and steps of three layers, then half the channels leave.
 
     A step is an activation normalization, a 1×1 convolution by a trained invertible matrix, and an affine
     coupling of the channels. The half that leaves has a learned prior given the other half.
@@ -44,7 +44,7 @@ class Glow(Flow):
     context
         The number of context features; 0 means unconditional.
     recompute
-        Compute activations again in the backward pass instead of keeping them, so that memory does not grow
+        Recompute activations in the backward pass instead of keeping them, so that memory does not grow
         with the number of steps; see `logpx.transforms.ReversibleChain`.
 
     Raises

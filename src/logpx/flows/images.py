@@ -1,4 +1,4 @@
-"""How the flows of images are put together: levels of ever smaller images."""
+"""How flows of images are built: levels of ever smaller images."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def checked_levels(shape: Sequence[int], levels: int | None, halvings: Callable[
     shape
         Channels, height and width of the image.
     levels
-        The number asked for; None takes as many as there can be with 4 pixels or more at the last.
+        The requested number; None takes as many as leave at least 4 pixels a side at the last level.
     halvings
-        From a number of levels to how often the image has been halved where the last one works.
+        Maps a number of levels to how often the image has been halved at the last one.
 
     Raises
     ------
     UsageError
-        If the image is odd, or cannot be halved that often.
+        If a side of the image is odd, or cannot be halved that often.
     """
     _, *sides = check_even(shape)
 
@@ -47,7 +47,7 @@ def checked_levels(shape: Sequence[int], levels: int | None, halvings: Callable[
         raise UsageError(
             f"{levels} levels need a height and width that are multiples of {2**levels}, not {sides[0]} × "
             f"{sides[1]}",
-            fix=f"give levels={most} or less, or pad the images",
+            fix=f"give levels={most} or fewer, or pad the images",
         )
     return levels
 
@@ -59,7 +59,7 @@ def alternating(
     hidden: Sequence[int],
     context: int,
 ) -> list[Transform]:
-    """Return affine coupling layers of one partition that take turns in which part they map."""
+    """Return affine coupling layers of one partition that map its two parts in turn."""
     return [
         Coupling(hidden=hidden, context=context, partition=partition(shape, index % 2 == 1))
         for index in range(count)

@@ -1,4 +1,4 @@
-"""How the named flows are put together."""
+"""How the named flows are built."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_layers(layers: int) -> None:
 
 
 def chain_of(layers: Sequence[Transform], recompute: bool = False) -> Chain:
-    """Put layers together, with or without keeping their activations for the backward pass."""
+    """Chain layers, either keeping or recomputing their activations for the backward pass."""
     return ReversibleChain(layers) if recompute else Chain(layers)
 
 
@@ -52,23 +52,23 @@ def standardized(features: int, layers: Iterable[Transform], recompute: bool = F
 
 
 class Functions:
-    """Which function maps which features, and what conditioners see of them.
+    """The function that maps each feature, and what conditioners see of it.
 
-    Layers reorder the features, so that everything is asked for by an order: the numbers of the features as
-    they stand before a layer.
+    Layers reorder the features, so every method takes an order: the numbers of the features as they stand
+    before a layer.
     """
 
     def univariate(self, order: Sequence[int]) -> Univariate:
-        """Return the function of features in an order."""
+        """Return the function of the features in the given order."""
         raise NotImplementedError
 
     def embedding(self, order: Sequence[int]) -> CircularEmbedding | None:
-        """Return what conditioners see of features in an order; None where that is their values."""
+        """Return what conditioners see of features in the given order; None means their values."""
         return None
 
 
 class OneFunction(Functions):
-    """One and the same function for all features, which are real numbers."""
+    """The same function for all features, which are real numbers."""
 
     def __init__(self, univariate: Univariate) -> None:
         self._univariate = univariate
@@ -81,7 +81,7 @@ class OneFunction(Functions):
 def coupling_layers(
     features: int, layers: int, functions: Functions, hidden: Sequence[int], context: int
 ) -> tuple[list[Transform], list[int]]:
-    """Return coupling layers that take turns in which part they map, with a reordering after each pair.
+    """Return coupling layers that map the two parts in turn, with a reordering after each pair.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def autoregressive_layers(
     Parameters
     ----------
     turn
-        What is done with each layer.
+        Applied to each layer.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def autoregressive_layers(
 
 
 def warn_if_gaussian(name: str, features: int) -> None:
-    """Say that an affine flow of one feature can only be a normal distribution."""
+    """Warn that an affine flow of one feature can only be a normal distribution."""
     if features == 1:
         warnings.warn(
             f"{name} with features=1 is a normal distribution: its maps are affine. "

@@ -1,4 +1,4 @@
-"""MAF and IAF: affine autoregressive layers, fast in one direction each."""
+"""MAF and IAF: affine autoregressive layers, each fast in one direction."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ __all__ = ["MintNet"]
 
 
 class MintNet(Flow):
-    """Mint layers that take turns in reading the features forwards and backwards.
+    """Mint layers that read the features forwards and backwards in turn.
 
     log_prob costs one pass. Sampling inverts each layer by an iteration that ends with a residual at rounding
     level, or in `NotConvergedError`.
@@ -23,7 +23,7 @@ class MintNet(Flow):
     event_shape
         The number of features of a vector, or (channels, height, width) of an image.
     layers
-        The number of Mint layers; at least 2 for every feature to depend on every other.
+        The number of Mint layers; with 2 or more, every feature can depend on every other.
     hidden
         The number of hidden feature maps per channel, or hidden units per feature, in each layer.
     kernel

@@ -12,7 +12,7 @@ __all__ = ["NICE"]
 
 
 class NICE(Flow):
-    """Additive coupling layers, which preserve volume, followed by a trained scale of every feature.
+    """Additive coupling layers, which preserve volume, followed by a trained scale for each feature.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class NICE(Flow):
     context
         The number of context features; 0 means unconditional.
     recompute
-        Compute activations again in the backward pass instead of keeping them, so that memory does not grow
+        Recompute activations in the backward pass instead of keeping them, so that memory does not grow
         with the number of layers; see `logpx.transforms.ReversibleChain`.
 
     References

@@ -20,14 +20,14 @@ __all__ = ["NSF"]
 class NSF(Flow):
     """Neural spline flow, with rational-quadratic splines.
 
-    Features are real numbers unless they are said to be angles or to live on an interval.
+    Features are real numbers unless declared to be angles or to live on an interval.
 
     Parameters
     ----------
     features
         The number of features.
     autoregressive
-        Autoregressive layers (more expressive, sampling feature by feature) in place of coupling layers.
+        Autoregressive layers (more expressive, but sampled feature by feature) instead of coupling layers.
     layers
         The number of layers.
     bins
@@ -44,20 +44,20 @@ class NSF(Flow):
     period
         The length of the circle: 2π for radians, 360 for degrees, 24 for hours.
     bounded
-        The ends (lower, upper) of the features that live on an interval, by their number. A row outside has
-        the log-density minus infinity.
+        The ends (lower, upper) of each feature that lives on an interval, by its number. A row outside has
+        log-density minus infinity.
     affine
-        Shift and scale before each spline, except of angles and features on an interval: where features go
-        together closely, as pixels do, training gets on twice as fast.
+        Shift and scale before each spline, except for angles and features on an interval: for strongly
+        dependent features, such as pixels, training progresses twice as fast.
     recompute
-        For coupling layers, compute activations again in the backward pass instead of keeping them, so that
+        For coupling layers, recompute activations in the backward pass instead of keeping them, so that
         memory does not grow with the number of layers; see `logpx.transforms.ReversibleChain`.
 
     Raises
     ------
     UsageError
-        If a number makes no sense, a feature is given two domains, or activations of autoregressive layers
-        are to be computed again.
+        If a number makes no sense, a feature is given two domains, or `recompute` is set for autoregressive
+        layers.
 
     References
     ----------
@@ -94,9 +94,9 @@ class NSF(Flow):
         features = as_features(features)
         if recompute and autoregressive:
             raise UsageError(
-                "activations of autoregressive layers are not computed again: their inverse takes many times "
-                "as long as they do",
-                fix="leave recompute out, or take coupling layers with autoregressive=False",
+                "activations of autoregressive layers are not recomputed: their inverse takes many times as "
+                "long as they do",
+                fix="leave recompute out, or use coupling layers (autoregressive=False)",
             )
         if bounded is not None:
             check_instance("bounded", bounded, Mapping, "{0: (0.0, 1.0)}")

@@ -1,4 +1,4 @@
-"""RealNVP: affine coupling layers, of vectors and of images."""
+"""RealNVP: affine coupling layers, for vectors and for images."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ __all__ = ["RealNVP"]
 class RealNVP(Flow):
     """Affine coupling layers: log_prob and sampling cost one pass each.
 
-    Images go through levels. At each, checkerboard couplings are followed by a squeeze and channel couplings,
-    and half of the channels leave with a learned prior; the last level has checkerboard couplings only.
+    Images pass through levels. At each, checkerboard couplings are followed by a squeeze and channel
+    couplings, and half of the channels leave with a learned prior; the last level has only checkerboard
+    couplings.
 
     Parameters
     ----------
     features
         The number of features, at least 2 (or 1 with a context); or channels, height and width of images.
     layers
-        The number of coupling layers; for images, at each level: half of them on checkerboards, half on
-        channels.
+        The number of coupling layers; for images, per level: half on checkerboards, half on channels.
     hidden
         Widths of the hidden layers of every conditioner; for images, of its residual blocks, all equal.
     context
@@ -52,7 +52,7 @@ class RealNVP(Flow):
         smaller than 4 × 4, or odd: 2 for 28 × 28, 4 for 32 × 32.
 
     recompute
-        Compute activations again in the backward pass instead of keeping them, so that memory does not grow
+        Recompute activations in the backward pass instead of keeping them, so that memory does not grow
         with the number of layers; see `logpx.transforms.ReversibleChain`.
 
     Raises
@@ -94,7 +94,7 @@ class RealNVP(Flow):
             return
         if levels is not None:
             raise UsageError(
-                "levels belong to images, not to vectors",
+                "levels are for images, not for vectors",
                 fix="leave them out, or give (channels, height, width)",
             )
         stack, _ = coupling_layers(features, layers, OneFunction(AffineFunction()), hidden, context)

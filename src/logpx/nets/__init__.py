@@ -1,4 +1,4 @@
-"""Conditioner networks: tensors in, tensors out; they know no probability."""
+"""Conditioner networks: tensors in, tensors out; they know nothing of probability."""
 
 from logpx.nets.autoencoding import ConvolutionalDecoder, ConvolutionalEncoder
 from logpx.nets.causal import IncrementalConditioner

@@ -28,7 +28,7 @@ __all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder"]
 
 
 class _ResidualBlock(nn.Module):
-    """Two 3 × 3 convolutions around which the input goes unchanged; at the start they add nothing."""
+    """Two 3 × 3 convolutions whose output is added to the input; it starts at zero."""
 
     def __init__(self, width: int, context: int, activation: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
     """From an image to numbers: halvings with a residual block after each, then a linear layer.
 
     The output starts at zero. The context enters every halving, every block and, directly, the output. An odd
-    height or width is halved upwards. There is no normalization, so that rows never depend on each other.
+    height or width is rounded up when halved. There is no normalization, so rows never depend on each other.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
     Raises
     ------
     UsageError
-        If an argument cannot be meant, or an image has another shape.
+        If an argument is invalid, or an image has another shape.
 
     References
     ----------
@@ -131,8 +131,8 @@ class ConvolutionalDecoder(Configured, nn.Module):
     """From numbers to an image: a linear layer, then residual blocks, with the image doubled after each.
 
     The output starts at zero. The context enters the linear layer, every block, every doubling and, directly,
-    the output. Height and width may be odd: what a doubling yields too much is cut off. There is no
-    normalization, so that rows never depend on each other.
+    the output. Height and width may be odd: the surplus of a doubling is cut off. There is no normalization,
+    so rows never depend on each other.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ class ConvolutionalDecoder(Configured, nn.Module):
     event_shape
         Channels, height and width of the image, of any size.
     numbers
-        How many outputs there are for every value of the image, the first of all values first, as the
-        likelihoods in `logpx.distributions.likelihoods` take them.
+        The number of outputs for every value of the image; the first outputs of all values come first, as the
+        likelihoods in `logpx.distributions.likelihoods` expect.
     hidden
         Channels before each doubling, from coarse to fine.
     context
@@ -153,7 +153,7 @@ class ConvolutionalDecoder(Configured, nn.Module):
     Raises
     ------
     UsageError
-        If an argument cannot be meant, or the input has another number of features.
+        If an argument is invalid, or the input has another number of features.
 
     References
     ----------
@@ -227,7 +227,7 @@ class ConvolutionalDecoder(Configured, nn.Module):
 def _image_shape(event_shape: Sequence[int]) -> tuple[int, ...]:
     if not isinstance(event_shape, Sequence) or len(event_shape) != 3:
         raise UsageError(
-            f"an event shape of {event_shape}, where that of an image was expected",
+            f"an event shape of {event_shape}, where the shape of an image was expected",
             fix="give (channels, height, width)",
         )
     for name, size in zip(("channels", "height", "width"), event_shape, strict=True):
@@ -242,7 +242,7 @@ def _halved(size: Sequence[int], times: int) -> list[tuple[int, int]]:
 
 
 def _flat_context(context: Tensor | None, rows: torch.Size) -> Tensor | None:
-    """Return a context of many dimensions as ``(n, context)``, one of all rows as ``(1, context)``."""
+    """Return a context per row as ``(n, context)``, one for all rows as ``(1, context)``."""
     if context is None:
         return None
     return context[None] if context.dim() == 1 else context.expand(*rows, -1).reshape(-1, context.shape[-1])

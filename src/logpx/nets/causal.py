@@ -1,4 +1,4 @@
-"""What an autoregressive layer may ask of its conditioner besides one evaluation."""
+"""What an autoregressive layer may ask of its conditioner beyond an evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["IncrementalConditioner"]
 
 
 class IncrementalConditioner(ABC):
-    """A causal net that can be evaluated while its inputs become known one after another.
+    """A causal net that can be evaluated as its inputs become known, one after another.
 
     `logpx.transforms.Autoregressive` inverts such a net in one sweep. A causal net without this capability
     is inverted by Jacobi iteration.
@@ -22,7 +22,7 @@ class IncrementalConditioner(ABC):
     def sequential(
         self, solve: Callable[[int, Tensor], Tensor], rows: torch.Size, context: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Find the inputs one after another, doing the work of one evaluation in all.
+        """Find the inputs one after another, at the total cost of one evaluation.
 
         Parameters
         ----------

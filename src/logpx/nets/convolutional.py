@@ -1,4 +1,4 @@
-"""Convolutional residual network, the conditioner of images."""
+"""Convolutional residual network, the conditioner for images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["ContextConvolution", "ConvolutionalResNet", "equal_widths"]
 
 
 def equal_widths(hidden: Sequence[int]) -> tuple[int, int]:
-    """Return width and number of the residual blocks that a sequence of widths asks for.
+    """Return the common width and the number of the residual blocks.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def equal_widths(hidden: Sequence[int]) -> tuple[int, int]:
     check_widths(hidden)
     if len(set(hidden)) != 1:
         raise UsageError(
-            f"hidden is {tuple(hidden)}, but gives the one width of all residual blocks of an image's net",
-            fix="give as many equal numbers as there shall be blocks, such as (64, 64)",
+            f"hidden is {tuple(hidden)}, but all residual blocks of a net for images share one width",
+            fix="give one equal number per block, such as (64, 64)",
         )
     return hidden[0], len(hidden)
 
@@ -57,12 +57,12 @@ class ContextConvolution(nn.Module):
     zero
         Start with all weights 0.
     stride
-        Every how many pixels there is an output.
+        The distance in pixels from one output to the next.
 
     Raises
     ------
     UsageError
-        If a size is no whole number.
+        If a size is not a whole number.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ContextConvolution(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Apply the layer; nobody else sees its output, which may be overwritten.
+        """Apply the layer; nothing else uses its output, so it may be overwritten.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class ConvolutionalResNet(Configured, nn.Module):
     """Residual blocks of two 3 × 3 convolutions each; the output starts at zero.
 
     The context enters the first layer, every block and, directly, the output. There is no normalization, so
-    that rows never depend on each other.
+    rows never depend on each other.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ __all__ = ["CircularEmbedding", "Embedded"]
 
 
 class CircularEmbedding(Configured, nn.Module):
-    """The features of a vector, with cosine and sine in place of those that are angles.
+    """The features of a vector, with every angle replaced by its cosine and sine.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ class CircularEmbedding(Configured, nn.Module):
     Attributes
     ----------
     owners : list of int
-        The feature that every output belongs to, in ascending order.
+        The feature that each output belongs to, in ascending order.
 
     Raises
     ------
     UsageError
-        If `circular` names something else than features, or the period is not positive and finite.
+        If `circular` names anything but features, or the period is not positive and finite.
 
     Examples
     --------
@@ -57,14 +57,14 @@ class CircularEmbedding(Configured, nn.Module):
         ]
 
     def of_feature(self, feature: int, x: Tensor) -> Tensor:
-        """Return what is seen of one feature: shape ``(*x.shape, 1)``, or 2 for an angle."""
+        """Return the embedding of one feature: shape ``(*x.shape, 1)``, or ``(*x.shape, 2)`` for an angle."""
         if feature not in self.circular:
             return x.unsqueeze(-1)
         angle = x * self.turns
         return torch.stack([torch.cos(angle), torch.sin(angle)], -1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what is seen of rows of shape ``(*rows, features)``: shape ``(*rows, len(owners))``."""
+        """Return the embedding of rows of shape ``(*rows, features)``: shape ``(*rows, len(owners))``."""
         return torch.cat([self.of_feature(i, feature) for i, feature in enumerate(x.unbind(-1))], -1)
 
 
@@ -94,6 +94,6 @@ class Embedded(Configured, nn.Module):
         self.net = net
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return what the net makes of the embedded rows."""
+        """Return the output of the net for the embedded rows."""
         y: Tensor = self.net(self.embedding(x), context)
         return y

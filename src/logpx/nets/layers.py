@@ -35,7 +35,7 @@ _DAMPED_TO = 15.0
 
 
 def activation_function(name: str) -> Callable[[Tensor], Tensor]:
-    """Return the activation function of a name.
+    """Return the activation function with the given name.
 
     Raises
     ------
@@ -55,9 +55,9 @@ def activation_function(name: str) -> Callable[[Tensor], Tensor]:
 
 
 def overwriting_activation(name: str) -> Callable[[Tensor], Tensor]:
-    """Return the activation function of a name in a form that may overwrite its input.
+    """Return the activation function with the given name, in a form that may overwrite its input.
 
-    For the output of a linear layer, which nobody else sees. It spares a training step one tensor per layer.
+    For the output of a linear layer, which nothing else uses. It saves a training step one tensor per layer.
 
     Examples
     --------
@@ -73,11 +73,11 @@ def check_widths(hidden: Sequence[int]) -> None:
     Raises
     ------
     UsageError
-        Naming what was given.
+        Naming the value.
     """
     if not isinstance(hidden, Sequence) or any(not is_whole(width) or width < 1 for width in hidden):
         raise UsageError(
-            f"hidden is {hidden!r}, but gives the width of every hidden layer", fix="give, say, (64, 64)"
+            f"hidden is {hidden!r}, where widths of layers were expected", fix="give, say, (64, 64)"
         )
 
 
@@ -99,7 +99,7 @@ def soft_bound(x: Tensor, bound: float) -> Tensor:
 def damp(x: Tensor) -> Tensor:
     """Return inputs as a conditioner sees them: bounded by 15, and hardly changed in the bulk.
 
-    One extreme value cannot drive the parameters of every other feature.
+    So one extreme value cannot dominate the parameters of all other features.
     """
     return soft_bound(x, _DAMPED_TO)
 
@@ -124,7 +124,7 @@ class ContextLinear(nn.Module):
     Raises
     ------
     UsageError
-        If a size is no whole number from 0 on.
+        If a size is not a whole number, or is negative.
     """
 
     def __init__(self, in_features: int, out_features: int, context: int = 0, zero: bool = False) -> None:
@@ -152,7 +152,7 @@ class ContextLinear(nn.Module):
         Raises
         ------
         UsageError
-            If there is no context.
+            If the context is missing.
         """
         if context is None or self.context_weight is None:
             raise UsageError("a conditional model was called without its context", fix="pass context=...")

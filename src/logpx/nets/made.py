@@ -28,7 +28,7 @@ __all__ = ["MADE"]
 
 
 def _hidden_degrees(width: int, features: int, context: int) -> list[int]:
-    # A unit of degree d sees the first d inputs. Degree 0 is worth having only where a context is seen.
+    # A unit of degree d sees the first d inputs. Degree 0 is useful only with a context.
     lowest = 0 if context else 1
     choices = max(features - lowest, 1)
     return [min(lowest + unit * choices // width, max(features - 1, 0)) for unit in range(width)]
@@ -39,7 +39,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
 
     Hidden units are ordered by degree (how many inputs they see), so that `sequential` can compute each unit
     once while the inputs become known one after another. A masked linear map from inputs to outputs keeps
-    every permitted dependence alive whatever the widths. The context enters the first layer and every
+    every permitted dependence alive, whatever the widths. The context enters the first layer and every
     output, unmasked. Outputs start at zero.
 
     Parameters
@@ -47,7 +47,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
     features
         The number of inputs.
     parameters
-        How many outputs each feature has.
+        The number of outputs per feature.
     hidden
         Widths of the hidden layers.
     context
@@ -55,7 +55,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
     activation
         One of `logpx.nets.ACTIVATIONS`.
     embedding
-        What the net sees of the inputs, by default their values. All of one input is masked alike.
+        What the net sees of the inputs, by default their values. All of one input shares its mask.
 
     References
     ----------
@@ -109,7 +109,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
             self._register_mask(f"mask_{index}", after, before)
         self._register_mask("output_mask", output_degrees, degrees[-1])
         self._register_mask("skip_mask", output_degrees, degrees[0])
-        # known[l][k]: how many units of layer l see no more than the first k inputs.
+        # known[l][k]: how many units of layer l see only the first k inputs, or fewer.
         self.known = [[sum(d <= k for d in layer) for k in range(features + 1)] for layer in degrees]
 
     def _register_mask(self, name: str, outputs: list[int], inputs: list[int]) -> None:
@@ -141,7 +141,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         """
         context = damp_context(context)
         pending = [_Pending(layer, rows, context) for layer in (*self.layers, self.output)]
-        # How many units of a layer become known together, when one more input does.
+        # How many units of a layer become known with each further input.
         sizes = [[known[0], *(b - a for a, b in pairwise(known))] for known in self.known]
         columns = [
             torch.split(layer.weight, size, 1)
@@ -166,10 +166,10 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
 
 
 class _Pending:
-    """The outputs of a layer that are not complete yet: those of the units that see the most inputs.
+    """The outputs of a layer that are not yet complete: those of the units that see the most inputs.
 
-    Every new input of the layer is added to all of them at once, and never looked at again. Autograd then
-    keeps each unit once; gathering a unit's inputs when its turn comes would keep a copy for every feature.
+    Every new input of the layer is added to all of them at once, and never used again. Autograd then keeps
+    each unit once; gathering a unit's inputs when its turn comes would keep a copy for every feature.
     """
 
     def __init__(self, layer: ContextLinear, rows: torch.Size, context: Tensor | None) -> None:
@@ -179,11 +179,11 @@ class _Pending:
             self.total = self.total + layer.of_context(context, slice(None))
 
     def add(self, inputs: Tensor, columns: Tensor) -> None:
-        """Add what new inputs give to the pending outputs, by their columns of the weight."""
+        """Add the contribution of new inputs to the pending outputs, given their columns of the weight."""
         self.total = self.total + functional.linear(inputs, columns[len(columns) - self.total.shape[-1] :])
 
     def take(self, count: int) -> Tensor:
-        """Return the first of the pending outputs, now complete, in memory of their own."""
+        """Return the first pending outputs, now complete, in their own memory."""
         done = len(self.bias) - self.total.shape[-1]
         outputs = self.total[..., :count] + self.bias[done : done + count]
         self.total = self.total[..., count:]

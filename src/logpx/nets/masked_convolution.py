@@ -21,15 +21,14 @@ class MaskedConvolution(nn.Module):
     The features of an image are ordered by pixel, in reading order, then by channel. Every group has one
     feature map per channel of the image, and feature (pixel p, channel c) of every output group sees the
     features before (p, c) of every input group, within the kernel, with any weight; and (p, c) itself with
-    a weight that is not negative (the absolute value of a parameter). The Jacobian is triangular, group
-    by group.
+    a nonnegative weight (the absolute value of a parameter). The Jacobian is triangular, group by group.
 
     Parameters
     ----------
     channels
         The number of channels of the image.
     in_groups, out_groups
-        How many groups of that many channels come in and go out.
+        The number of groups of `channels` channels, at the input and at the output.
     kernel
         The side of the kernel, an odd number.
     context
@@ -69,7 +68,7 @@ class MaskedConvolution(nn.Module):
         check_count("kernel", kernel)
         check_count("context", context, least=0)
         if kernel % 2 == 0:
-            raise UsageError(f"kernel is {kernel!r}, but has a centre", fix="give an odd number, such as 3")
+            raise UsageError(f"kernel is {kernel!r}, but needs a centre", fix="give an odd number, such as 3")
         check_count("channels", channels)
         check_count("in_groups", in_groups)
         check_count("out_groups", out_groups)
@@ -95,7 +94,7 @@ class MaskedConvolution(nn.Module):
         )
 
     def taps(self) -> Tensor:
-        """Return the weights that act, shape ``(out_groups × channels, in_groups × channels, k, k)``."""
+        """Return the effective weights, shape ``(out_groups × channels, in_groups × channels, k, k)``."""
         weight = self.weight * self.before + self.weight.abs() * self.itself
         return weight.flatten(2, 3).flatten(0, 1)
 
@@ -110,7 +109,7 @@ class MaskedConvolution(nn.Module):
         Raises
         ------
         UsageError
-            If there is no context.
+            If the context is missing.
         """
         if self.context_weight is None:
             return self.bias

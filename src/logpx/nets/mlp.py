@@ -25,13 +25,13 @@ __all__ = ["MLP", "ResidualMLP"]
 class MLP(Configured, nn.Module):
     """A multi-layer perceptron whose output starts at zero.
 
-    The context enters the first layer and, directly, the output, so that it reaches every output whatever
-    the widths.
+    The context enters the first layer and, directly, the output, so that it reaches every output,
+    whatever the widths.
 
     Parameters
     ----------
     in_features, out_features
-        Sizes; ``in_features`` may be 0 where there is a context.
+        Sizes; ``in_features`` may be 0 if there is a context.
     hidden
         Widths of the hidden layers.
     context
@@ -39,7 +39,7 @@ class MLP(Configured, nn.Module):
     activation
         One of `logpx.nets.ACTIVATIONS`.
     damped
-        Whether extreme inputs are bounded smoothly; not needed where they are bounded already.
+        Whether to bound extreme inputs smoothly; not needed for inputs that are already bounded.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Trained scale and shift, first set from data."""
+"""Trained scale and shift, initialised from data."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["ActNorm"]
 
 
 class ActNorm(Transform):
-    r"""Shift and scale each feature, or each channel of an image, by numbers that start from data.
+    r"""Shift and scale each feature, or each channel of an image, with initial values from data.
 
     .. math:: z = (x - \mu) e^{-\alpha}
 
     The identity until `initialise` has set μ and α such that the rows it sees get mean 0 and standard
-    deviation 1; from then on both are trained as any parameter. The flag that says so is in the state dict,
-    so that a loaded model is never initialised again. A channel that is the same in all rows is only shifted.
+    deviation 1; from then on both are trained like any parameter. The flag for this is in the state dict, so
+    a loaded model is never initialised again. A channel that is constant over all rows is only shifted.
 
     Parameters
     ----------
@@ -66,14 +66,14 @@ class ActNorm(Transform):
                 "a value is not finite, or too large to be squared",
                 fix="leave such rows out, or change their unit",
             )
-        # Rounding of the mean alone gives a constant channel a spread of a few ulp.
+        # Rounding of the mean alone gives a constant channel a spread of a few ulps.
         constant = scale <= torch.clamp(1e-14 * mean.abs(), min=torch.finfo(self.log_scale.dtype).tiny)
         self.shift.copy_(mean[0])
         self.log_scale.copy_(scale.masked_fill(constant, 1.0).log()[0])
 
     @property
     def needs_data(self) -> bool:
-        """Whether it has not been initialised yet."""
+        """Whether it is still to be initialised."""
         return not self.initialised
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:

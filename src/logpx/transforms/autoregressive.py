@@ -1,4 +1,4 @@
-"""Autoregressive layers: the map of a feature depends on the features before it."""
+"""Autoregressive layers: the map of each feature depends on the features before it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Autoregressive(Transform):
 
     `forward` costs one evaluation of the net. `inverse` finds the features in order, and computes each
     hidden unit once, if the net is an `logpx.nets.IncrementalConditioner`, as the default is. With any
-    other causal net it finds all features together by Jacobi iteration, and `solve` returns the certificate;
-    then it can be differentiated once.
+    other causal net it finds all features together by Jacobi iteration, and can be differentiated once;
+    `solve` also returns the certificate.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class Autoregressive(Transform):
     activation
         One of `logpx.nets.ACTIVATIONS`.
     net
-        Your own causal conditioner in place of the default `logpx.nets.MADE`: called as ``net(x, context)``,
-        it returns ``features × univariate.parameters`` numbers per row, of which those of a feature depend
-        on the features before it alone. `inverse` refuses a net that is not causal; `forward` does not look.
+        Your own causal conditioner instead of the default `logpx.nets.MADE`: called as ``net(x, context)``,
+        it returns ``features × univariate.parameters`` numbers per row, and those of a feature depend only on
+        the features before it. `inverse` refuses a net that is not causal; `forward` does not check.
 
     References
     ----------
@@ -86,7 +86,7 @@ class Autoregressive(Transform):
         return z, ladj.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map noise to data: in one sweep at about the arithmetic of one evaluation, or by iteration.
+        """Map noise to data: in one sweep that costs about one evaluation, or by iteration.
 
         Raises
         ------
@@ -113,9 +113,9 @@ class Autoregressive(Transform):
     @never_compiled
     @checks_event
     def solve(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Certificate]:
-        """Invert by Jacobi iteration, whatever the net; return the certificate too.
+        """Invert by Jacobi iteration, whatever the net; also return the certificate.
 
-        Costs the iterations, one evaluation of the net, and one more on a row per feature, which makes sure
+        Costs the iterations, one evaluation of the net, and one more with a row per feature, which checks
         that the net is causal.
 
         Raises

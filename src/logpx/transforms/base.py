@@ -50,7 +50,7 @@ def as_features(features: int | Sequence[int]) -> int:
     Raises
     ------
     UsageError
-        If it is no positive whole number, or the shape of something else than a vector.
+        If it is not a positive whole number, or not the shape of a vector.
     """
     shape = as_event_shape(features)
     if len(shape) != 1:
@@ -62,7 +62,7 @@ def as_features(features: int | Sequence[int]) -> int:
 
 
 def check_event(x: Tensor, event_shape: tuple[int, ...]) -> None:
-    """Refuse rows of another event shape, which broadcasting would quietly take for something else.
+    """Refuse rows of another event shape, which broadcasting would quietly misread.
 
     Raises
     ------
@@ -82,13 +82,13 @@ def check_event(x: Tensor, event_shape: tuple[int, ...]) -> None:
 
 
 def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
-    """Let a method refuse, by `check_event`, a first argument that is no rows of its object's events."""
+    """Let a method check, by `check_event`, that its first argument has the event shape of its object."""
     name = list(inspect.signature(method).parameters)[1]
 
     @functools.wraps(method)
     def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
         owner: Any = args[0]
-        # Without the argument Python's own error comes from the call.
+        # If the argument is missing, the call itself raises Python's own error.
         if len(args) > 1 or name in kwargs:
             rows: Any = args[1] if len(args) > 1 else kwargs[name]
             check_event(rows, owner.event_shape)
@@ -98,7 +98,7 @@ def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _
 
 
 def check_events_of(kind: type[Any], methods: Sequence[str]) -> None:
-    """Let those of some methods that a class defines itself check the event shape of what they are given."""
+    """Add `checks_event` to those of the named methods that a class itself defines."""
     for name in methods:
         if name in kind.__dict__:
             setattr(kind, name, checks_event(kind.__dict__[name]))
@@ -129,19 +129,19 @@ class Transform(Configured, nn.Module):
 
     **Events and rows.** One x is an event, of shape `event_shape`: ``()`` is a number, ``(D,)`` a vector,
     ``(C, H, W)`` an image. The trailing ``len(event_shape)`` dimensions of a tensor are its event, and all
-    dimensions before them are rows, of which there may be any number, none included: a tensor of shape
-    ``(*rows, *event_shape)`` holds ``prod(rows)`` events, which are mapped independently of each other. z has
-    the event shape of x, whatever the map. The Jacobian is that of one event, and its log absolute
-    determinant one number per row: for ``event_shape=(D,)`` and x of shape ``(2, 5, D)`` the ladj has the
+    dimensions before them are rows; there may be any number of these, even none: a tensor of shape
+    ``(*rows, *event_shape)`` holds ``prod(rows)`` events, which are mapped independently of each other. z
+    always has the event shape of x. The Jacobian is that of one event, and its log absolute determinant one
+    number per row: for ``event_shape=(D,)`` and x of shape ``(2, 5, D)`` the ladj has the
     shape ``(2, 5)``. An elementwise map sums its log-derivatives over the event, and over nothing else.
 
     **Contexts.** A map with ``context_features=c`` takes a context of shape ``(*rows, c)``, one per row, or
-    ``(c,)``, the same for all rows; where c is 0 it takes None.
+    ``(c,)``, the same for all rows; if c is 0, it takes None.
 
     **What the class checks.** `forward`, `inverse` and `initialise` of every subclass refuse rows of another
-    event shape, naming both shapes: a subclass writes the mathematics alone, and a tensor that broadcasting
-    would quietly take for something else never reaches it. Values are not looked at: every finite input gives
-    a finite value, ladj and gradient, and `torch.compile` meets no branch that depends on data.
+    event shape, naming both shapes: a subclass contains only the mathematics, and a tensor that broadcasting
+    would quietly misread never reaches it. Values are not checked: every finite input gives a finite value,
+    ladj and gradient, and `torch.compile` meets no branch that depends on data.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ class Transform(Configured, nn.Module):
 
     Examples
     --------
-    A map of one's own says what it does in both directions:
+    Your own map defines both directions:
 
     >>> import torch
     >>> class Double(Transform):
@@ -207,7 +207,7 @@ class Transform(Configured, nn.Module):
         Raises
         ------
         UsageError
-            If `x` is no tensor, or its trailing dimensions are not `event_shape`.
+            If `x` is not a tensor, or its trailing dimensions are not `event_shape`.
         """
         raise NotImplementedError
 
@@ -217,18 +217,18 @@ class Transform(Configured, nn.Module):
 
     @property
     def needs_data(self) -> bool:
-        """Whether there is something that `initialise` has yet to set."""
+        """Whether `initialise` still has something to set."""
         return False
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set data-dependent statistics from training rows, once; most maps have none."""
 
     def initialise_and_map(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Do what `initialise` does, and return the rows as the map then leaves them."""
+        """Initialise, and return the rows as the initialised map transforms them."""
         self.initialise(x, context)
         return self.forward(x, context)[0]
 
     def extra_repr(self) -> str:
-        """Show the event shape, and the context where there is one."""
+        """Show the event shape, and the context if there is one."""
         context = f", context={self.context_features}" if self.context_features else ""
         return f"event_shape={self.event_shape}{context}"

@@ -26,7 +26,7 @@ def _shared_context(transforms: Sequence[Transform]) -> int:
 
 
 class Chain(Transform):
-    """Several transforms, the first applied first to x.
+    """Several transforms, applied to x from first to last.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ class Chain(Transform):
 
     @property
     def needs_data(self) -> bool:
-        """Whether one of the transforms does."""
+        """Whether one of the transforms needs data."""
         return any(transform.needs_data for transform in self.transforms)
 
     @torch.no_grad()
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
-        """Initialise each transform on the rows as the transforms before it leave them, and no further."""
+        """Initialise each transform on rows mapped by those before it, up to the last that needs data."""
         waiting = [index for index, transform in enumerate(self.transforms) if transform.needs_data]
         if waiting:
             *before, last = self.transforms[: waiting[-1] + 1]

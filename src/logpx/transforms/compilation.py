@@ -1,4 +1,4 @@
-"""What no compiled graph can express."""
+"""Functions that no compiled graph can express."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _Value = TypeVar("_Value")
 
 
 def never_compiled(function: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
-    """Leave a function, and all it calls, to Python where `torch.compile` meets it.
+    """Leave a function, and all it calls, to Python under `torch.compile`.
 
-    As `torch.compiler.disable`, which loads the compiler: two seconds of every command that compiles nothing.
-    Here it is loaded when something is compiled.
+    `torch.compiler.disable` does the same but loads the compiler at once, which costs every command that
+    compiles nothing two seconds. Here it is loaded only when something is compiled.
 
     Examples
     --------

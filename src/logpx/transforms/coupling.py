@@ -17,7 +17,7 @@ __all__ = ["Coupling"]
 
 
 class Coupling(Transform):
-    r"""Split x in two parts; keep one, and map the other by a function that depends on the kept part.
+    r"""Split x into two parts; keep one, and map the other by a function that depends on the kept part.
 
     With the first part kept, :math:`z_a = x_a` and :math:`z_b = f(x_b; \theta(x_a, c))`. The Jacobian is
     triangular, and both directions cost one evaluation of the net.
@@ -25,7 +25,7 @@ class Coupling(Transform):
     Parameters
     ----------
     features
-        The number of features of a vector, which is split in `Halves`; None where `partition` is given.
+        The number of features of a vector, which is split into `Halves`; None if `partition` is given.
     univariate
         The function applied to every mapped element; affine by default.
     hidden
@@ -35,17 +35,17 @@ class Coupling(Transform):
     flip
         Keep the second half and map the first.
     net
-        Your own conditioner in place of the partition's: called as ``net(kept, context)``. For vectors
+        Your own conditioner instead of the partition's: called as ``net(kept, context)``. For vectors
         it returns ``mapped features × univariate.parameters`` numbers per row, for images an image of
-        ``univariate.parameters × mapped channels`` channels, the first parameter of all channels first.
+        ``univariate.parameters × mapped channels`` channels: the first parameter of all channels comes first.
     partition
-        How to split, in place of `features` and `flip`: `Channels` or `Checkerboard` for images.
+        How to split, instead of `features` and `flip`: `Channels` or `Checkerboard` for images.
 
     Raises
     ------
     UsageError
-        If nothing would be kept and there is no context either, or if neither or both of `features` and
-        `partition` are given.
+        If nothing would be kept and there is no context, or if not exactly one of `features` and `partition`
+        is given.
 
     References
     ----------
@@ -74,7 +74,7 @@ class Coupling(Transform):
     ) -> None:
         if partition is None:
             if features is None:
-                raise UsageError("a coupling layer of no size", fix="give features=... or partition=...")
+                raise UsageError("a coupling layer with no size", fix="give features=... or partition=...")
             partition = Halves(features, flip)
         elif features is not None or flip:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Maps that act on every element alone."""
+"""Maps that act on each element separately."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ def _check_given(given: Mapping[int, tuple[float, ...]], event_shape: tuple[int,
 class Standardize(_Elementwise):
     """Shift and scale to zero mean and unit standard deviation, set once from training rows.
 
-    The identity until `initialise` has seen data. The flag that says so is in the state dict, so that a
-    loaded model is never initialised again.
+    The identity until `initialise` has seen data. The flag for this is in the state dict, so a loaded
+    model is never initialised again.
 
     Parameters
     ----------
     event_shape
         The shape of one x.
     given
-        For features of a vector, by their number, a mean and a scale to use in place of those of the rows.
+        For features of a vector, by their number, a mean and a scale to use instead of those of the rows.
 
     Examples
     --------
@@ -115,17 +115,17 @@ class Standardize(_Elementwise):
 
     @property
     def needs_data(self) -> bool:
-        """Whether it has not been initialised yet."""
+        """Whether it is still to be initialised."""
         return not self.initialised
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
-        """Take mean and standard deviation (divisor n) of the rows, unless that has been done before.
+        """Set mean and standard deviation (divisor n) from the rows, once.
 
         Raises
         ------
         DataError
-            If there are no rows, a value is not finite, or an element is the same in every row: a density
-            does not exist on it.
+            If there are no rows, a value is not finite, or an element is constant over all rows, so
+            that it has no density.
         """
         if self.needs_data:
             rows = x.reshape(-1, *self.event_shape).double()
@@ -141,7 +141,7 @@ class Standardize(_Elementwise):
                 )
             for feature, values in self.given.items():
                 mean[feature], scale[feature] = values
-            # Rounding of the mean alone gives a constant column a spread of a few ulp.
+            # Rounding of the mean alone gives a constant column a spread of a few ulps.
             constant = scale <= 1e-14 * mean.abs()
             if constant.any():
                 position = constant.flatten().nonzero()[0].item()
@@ -168,7 +168,7 @@ def _log_sigmoid_derivative(x: Tensor) -> Tensor:
 class Sigmoid(_Elementwise):
     r"""The logistic function, from the real line to (0, 1).
 
-    The inverse takes values that rounding put on 0 or 1 as the nearest number inside.
+    The inverse moves values that were rounded to 0 or 1 to the nearest number inside.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from logpx.errors import NotConvergedError
 
 __all__ = ["ROUNDINGS", "Certificate", "Step", "solve"]
 
-# A residual is accepted up to this many roundings of the terms that it is the difference of.
+# A residual is accepted up to this many rounding errors of the terms whose difference it is.
 ROUNDINGS = 64.0
 
 Step = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -30,7 +30,7 @@ class Certificate:
         The largest difference between the two sides of an equation, over all elements of all rows.
     roundings : float
         The largest difference in units of the rounding error of the equation's own terms. The iteration
-        goes on until this is at most `ROUNDINGS`.
+        continues until this is at most `ROUNDINGS`.
     """
 
     iterations: int
@@ -43,16 +43,16 @@ def solve(
 ) -> tuple[Tensor, Certificate]:
     r"""Iterate :math:`x \leftarrow g(x)` until every row solves its equations to rounding.
 
-    For a triangular map, of which output i depends on inputs up to i only, each sweep makes one more
-    element exact, whatever the others do: the number of sweeps is bounded by the number of elements, and
-    usually much smaller. A row that has converged stays as it is, so that its result does not depend on
-    the rows beside it. No autograd graph is kept.
+    For a triangular map, whose output i depends only on inputs up to i, each sweep makes one more element
+    exact, whatever the others do: the number of sweeps is bounded by the number of elements, and usually
+    much smaller. A row that has converged is left unchanged, so its result does not depend on other
+    rows. No autograd graph is kept.
 
     Parameters
     ----------
     step
-        Called with x of the shape of `start`; returns, of the same shape, the residual of every equation at
-        x, the magnitude of the terms that it is the difference of, and the next x.
+        Called with x of the shape of `start`; returns, in the same shape, the residual of every equation at
+        x, the magnitude of the terms whose difference it is, and the next x.
     start
         The first x, shape ``(*rows, *event)``.
     event_dims
@@ -60,14 +60,14 @@ def solve(
     limit
         The largest number of calls of `step`.
     name
-        What the error message says did not converge.
+        What did not converge, for the error message.
 
     Returns
     -------
     x : Tensor
         Where the residuals are at most `ROUNDINGS` × machine precision × magnitude.
     certificate : Certificate
-        What it took, and what is left.
+        The number of iterations, and the residual that is left.
 
     Raises
     ------
@@ -89,11 +89,11 @@ def solve(
     (tensor([1., 2.]), Certificate(iterations=3, residual=0.0, roundings=0.0))
     """
     x = start.detach()
-    # Nothing converges where there are no rows, or only shapes without values.
+    # Nothing to iterate without rows, or with shapes but no values.
     if x.is_meta or not x.numel():
         return x, Certificate(0, 0.0, 0.0)
     precision, smallest = torch.finfo(x.dtype).eps, torch.finfo(x.dtype).tiny
-    # Far beyond any meaningful value, but with room for the sums that a net makes of it.
+    # Far beyond any meaningful value, but the sums that a net forms of it still fit.
     largest = torch.finfo(x.dtype).max ** 0.5
     ones = [1] * event_dims
     best, residual = x, torch.full_like(x, torch.nan)
@@ -104,19 +104,19 @@ def solve(
         while finite and iteration < limit:
             found, magnitude, proposal = step(x)
             iteration += 1
-            # Where all terms are 0 so is their difference.
+            # Where all terms are 0, so is their difference.
             rounding = (precision * magnitude).clamp_min(smallest)
             left = (found.abs() / rounding).flatten(-event_dims).amax(-1)
             better = (left < fewest).view(*left.shape, *ones)
             best, residual = torch.where(better, x, best), torch.where(better, found, residual)
-            # Within the tolerance a row goes on as long as a sweep halves what is left.
+            # Within the tolerance, a row continues as long as a sweep halves the residual.
             finished = ((fewest <= ROUNDINGS) & (left > 0.5 * last)) | (left <= 1.0)
             fewest = torch.fmin(left, fewest)
             if finished.all():
                 break
             last = left
-            # What comes before is not exact yet may send an element beyond the range of numbers. A later
-            # sweep corrects it, unless infinity has spread to every sum of the row in the meantime.
+            # Inexact earlier elements may push an element out of range. A later sweep corrects it, unless
+            # infinity has meanwhile spread to every sum of the row.
             proposal = proposal.nan_to_num(0.0, largest, -largest)
             x = torch.where(finished.view(*left.shape, *ones), x, proposal)
         if bool((fewest <= ROUNDINGS).all()):

@@ -22,9 +22,9 @@ def differentiable_inverse(
 
     Differentiating :math:`f(x(z, \theta), \theta) = z` gives, for a cotangent g of x, the linear equations
     :math:`J^\top v = g`; then v is the cotangent of z, and :math:`-v` that of f's other arguments. J is
-    triangular with a known diagonal, so that the same iteration solves them, on products of vectors with J
-    alone. What autograd keeps is one evaluation of f, however many iterations x took. The result can be
-    differentiated once.
+    triangular with a known diagonal, so the same iteration solves them, using only products of vectors with
+    J. Autograd keeps one evaluation of f, however many iterations x took. The result can be differentiated
+    once.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def differentiable_inverse(
     z
         The right-hand side.
     sources
-        What else may need a gradient: the context and the parameters of f; None is passed over.
+        Other tensors that may need a gradient: the context and the parameters of f; None is skipped.
     event_dims
         How many trailing dimensions belong to one row.
 
@@ -95,7 +95,7 @@ class _Implicit(torch.autograd.Function):
 
 def _solve_transposed(value: Tensor, at: Tensor, target: Tensor, diagonal: Tensor, event_dims: int) -> Tensor:
     """Solve J' v = target for the Jacobian J of value at `at`."""
-    # A gradient that is not finite is handed on, as everywhere in autograd; whoever trains looks at it.
+    # A gradient that is not finite is passed on, as everywhere in autograd; the training loop checks it.
     finite = torch.isfinite(target)
     known = target.where(finite, 0.0)
 
@@ -103,7 +103,7 @@ def _solve_transposed(value: Tensor, at: Tensor, target: Tensor, diagonal: Tenso
         (product,) = torch.autograd.grad(value, at, v, retain_graph=True)
         residual = product - known
         terms = (known.abs() + (diagonal * v).abs()).flatten(-event_dims)
-        # An element of the product sums over the row, so that its rounding error is that of the row.
+        # An element of the product sums over the row, so its rounding error is that of the row.
         largest = terms.amax(-1).view(*terms.shape[:-1], *[1] * event_dims).expand_as(v)
         return residual, largest, v - residual / diagonal
 

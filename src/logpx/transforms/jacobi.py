@@ -19,10 +19,10 @@ Conditioner = Callable[[Tensor, Tensor | None], Tensor]
 def jacobi_inverse(
     net: Conditioner, univariate: Univariate, z: Tensor, context: Tensor | None
 ) -> tuple[Tensor, Certificate]:
-    r"""Solve :math:`f(x_i; \theta_i(x_{<i}, c)) = z_i` for all features at once, again and again.
+    r"""Solve :math:`f(x_i; \theta_i(x_{<i}, c)) = z_i` for all features at once, in repeated sweeps.
 
-    A sweep applies the inverse of the univariate function with the parameters that the last x gives. It makes
-    at least one more feature exact, so that D features take at most D sweeps, and one evaluation to see it.
+    A sweep applies the inverse of the univariate function with the parameters from the last x. It makes at
+    least one more feature exact, so D features take at most D sweeps, and one evaluation to confirm it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def jacobi_inverse(
     Raises
     ------
     NotConvergedError
-        If the residual is not at rounding level after D + 1 evaluations: for a net that is not causal.
+        If the residual is not at rounding level after D + 1 evaluations, as for a net that is not causal.
 
     References
     ----------
@@ -55,7 +55,7 @@ def jacobi_inverse(
     def step(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         params = net(x, context)
         value, log_derivative = univariate(x, params)
-        # One rounding of z, and one of x as the function hands it on.
+        # One rounding of z, and one of x as the function propagates it.
         magnitude = 1.0 + z.abs() + log_derivative.exp() * (1.0 + x.abs())
         return value - z, magnitude, univariate(z, params, inverse=True)[0]
 
@@ -65,7 +65,7 @@ def jacobi_inverse(
 def check_causal(net: Conditioner, x: Tensor, context: Tensor | None) -> None:
     """Refuse a net whose parameters of some feature depend on that feature or on a later one.
 
-    One row is tried, with the features from i on changed, for every i in one batch.
+    One row is tried with the features from i on changed, for every i, in one batch.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def check_causal(net: Conditioner, x: Tensor, context: Tensor | None) -> None:
     Raises
     ------
     UsageError
-        Naming the feature, counted from 0, whose parameters moved.
+        Naming the feature, counted from 0, whose parameters changed.
     """
     features = len(x)
     later = torch.ones(features + 1, features, dtype=torch.bool, device=x.device).triu()
@@ -93,5 +93,5 @@ def check_causal(net: Conditioner, x: Tensor, context: Tensor | None) -> None:
         raise UsageError(
             f"the net is not causal: parameters of feature {feature} depend on features from {changed} on",
             column=feature,
-            fix="compute the parameters of a feature from those before it alone, as logpx.nets.MADE does",
+            fix="compute the parameters of a feature only from those before it, as logpx.nets.MADE does",
         )

@@ -27,8 +27,8 @@ class MintLayer(Transform):
 
     Pixels are ordered as they are read, and channels within a pixel; a vector is an image of one pixel with
     a channel per feature. Every output sees the inputs up to its own within reach of the kernels, and its own
-    only through weights that are not negative, so that the Jacobian is triangular with a diagonal of at
-    least t > 0, computed along that path alone. The convolutions add a bounded value to the scaling.
+    only through nonnegative weights, so the Jacobian is triangular with a diagonal of at least t > 0,
+    computed along that path alone. The convolutions add a bounded value to the scaling.
 
     `forward` costs one evaluation. `inverse` is an iteration that ends with a residual at rounding level, and
     can be differentiated once; `solve` returns its certificate.
@@ -73,7 +73,7 @@ class MintLayer(Transform):
         super().__init__(event_shape, context)
         if len(self.event_shape) not in (1, 3):
             raise UsageError(
-                f"a Mint layer of event shape {self.event_shape}",
+                f"a Mint layer with event shape {self.event_shape}",
                 fix="give a number of features, such as 3, or (channels, height, width)",
             )
         check_widths([hidden])
@@ -108,7 +108,7 @@ class MintLayer(Transform):
 
     @checks_event
     def solve(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor, Certificate]:
-        """Return what `inverse` does, and the certificate of the iteration.
+        """Return the results of `inverse`, and the certificate of the iteration.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class MintLayer(Transform):
                 value, log_diagonal = self._evaluate(images, context)
                 residual = self._sequence(value) - target
                 diagonal = self._sequence(log_diagonal).exp()
-                # At least t |x|; where the layer is steep, a rounding of x is felt more than one of t x.
+                # At least t |x|; where the layer is steep, rounding x matters more than rounding t x.
                 return residual, terms + diagonal * x.abs(), diagonal
 
             sweep = GuardedNewton(equations, self._sequence(lower), self._sequence(upper))

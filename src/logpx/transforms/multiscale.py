@@ -1,4 +1,4 @@
-"""Multi-scale architecture: half of an image leaves early, with a learned prior given the other half."""
+"""Multi-scale architecture: half of an image leaves early, under a learned prior given the other half."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["MultiScale"]
 
 
 class MultiScale(Transform):
-    r"""Standardize one half of the channels given the other half, and transform only that other half further.
+    r"""Standardize one half of the channels given the other half, and transform only the other half further.
 
     With the halves :math:`x_a, x_b`, the inner transform f and nets :math:`\mu, s` that start at zero,
 
@@ -36,8 +36,8 @@ class MultiScale(Transform):
     context
         The number of context features of the prior.
     prior
-        Your own coupling in place of the default, which is affine on `Channels`: its kept part has the event
-        shape of `transform`, which need not be an image then.
+        Your own coupling instead of the default, which is affine on `Channels`: its kept part has the event
+        shape of `transform`, which then need not be an image.
 
     Raises
     ------
@@ -91,14 +91,14 @@ class MultiScale(Transform):
         self.transform = transform
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Standardize the half that leaves, then map the other one; the ladjs add up."""
+        """Standardize the half that leaves, then map the other; the ladjs add up."""
         x, ladj = self.prior.forward(x, context)
         kept, moved = self.prior.partition.split(x)
         kept, inner_ladj = self.transform.forward(kept, context)
         return self.prior.partition.join(kept, moved), ladj + inner_ladj
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map the kept half back, then give the other one the mean and scale that follow from it."""
+        """Map the kept half back, then give the other the mean and scale that follow from it."""
         kept, moved = self.prior.partition.split(z)
         kept, inner_ladj = self.transform.inverse(kept, context)
         x, ladj = self.prior.inverse(self.prior.partition.join(kept, moved), context)
@@ -106,9 +106,9 @@ class MultiScale(Transform):
 
     @property
     def needs_data(self) -> bool:
-        """Whether the inner transform does."""
+        """Whether the inner transform needs data."""
         return self.transform.needs_data
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
-        """Initialise the inner transform on the kept half, which the prior leaves as it is."""
+        """Initialise the inner transform on the kept half, which the prior leaves unchanged."""
         self.transform.initialise(self.prior.partition.split(x)[0], context)

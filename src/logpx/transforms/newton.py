@@ -15,13 +15,13 @@ Equations = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 class GuardedNewton:
-    r"""Sweeps :math:`x \leftarrow x - (f(x) - z) / \operatorname{diag} J`, with a guard that ends them all.
+    r"""Sweeps :math:`x \leftarrow x - (f(x) - z) / \operatorname{diag} J`, with a guard that makes them end.
 
-    An element whose predecessors still move takes Newton steps inside the bracket that holds for any
-    predecessors. Once they stand still its equation is an increasing function of one number: each
-    evaluation then tightens its bracket, and a Newton step that leaves it, or that does not halve the
-    residual, is replaced by a bisection. An element that solves its equation stands still itself, so that
-    the elements converge at the latest one after another.
+    While its predecessors still move, an element takes Newton steps inside a bracket that holds for any
+    predecessors. Once they stand still, its equation is an increasing function of one number: each
+    evaluation then tightens its bracket, and a Newton step that leaves the bracket, or does not halve the
+    residual, is replaced by a bisection. An element that solves its equation stands still itself, so at
+    worst the elements converge one after another.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class GuardedNewton:
         From x to the residual f(x) - z, the magnitude of its terms, and the positive diagonal of the
         Jacobian; all of the shape of x, ``(*rows, elements)``, with the elements in triangular order.
     lower, upper
-        Where the solution lies, whatever the other elements are.
+        Bounds of the solution, whatever the other elements are.
 
     Examples
     --------
@@ -65,9 +65,9 @@ class GuardedNewton:
         proposal = torch.where(self.settled, torch.where(solved, x, alone), clamped)
         moves = (proposal != x).cumsum(-1)
         standing = (moves - (proposal != x).to(moves.dtype)) == 0
-        # Where all elements are solved, steps of all of them may take the rest away; `solve` keeps the best.
+        # When all elements are solved, a step of all may remove the last residuals; `solve` keeps the best.
         proposal = torch.where(solved.all(-1, keepdim=True), clamped, proposal)
-        # A bracket, and the residual to halve, mean something only while all that comes before stands still.
+        # A bracket, and the residual to halve, are valid only while all preceding elements stand still.
         keep = standing & self.settled
         self.lower = torch.where(keep, lower, self.bounds[0])
         self.upper = torch.where(keep, upper, self.bounds[1])

@@ -1,4 +1,4 @@
-"""How a coupling layer divides an event: the part that is kept, and the part that it maps."""
+"""How a coupling layer divides an event: the part it keeps, and the part it maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Channels", "Checkerboard", "Halves", "Partition"]
 
 
 class Partition(Configured):
-    """A division of an event in two parts, with the conditioner that suits the parts.
+    """A division of an event into two parts, with the conditioner that suits them.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Partition(Configured):
     moved_shape: tuple[int, ...]
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the kept and the moved part of x, of shapes ``(*rows, *kept_shape)`` and so on."""
+        """Return the kept and the moved part: ``(*rows, *kept_shape)`` and ``(*rows, *moved_shape)``."""
         raise NotImplementedError
 
     def join(self, kept: Tensor, moved: Tensor) -> Tensor:
@@ -43,19 +43,19 @@ class Partition(Configured):
         raise NotImplementedError
 
     def arrange(self, outputs: Tensor, parameters: int) -> Tensor:
-        """Return what such a net gave with the shape ``(*rows, *moved_shape, parameters)``."""
+        """Return outputs of such a net in the shape ``(*rows, *moved_shape, parameters)``."""
         raise NotImplementedError
 
 
 class Halves(Partition):
-    """The first and the second half of a vector; the second is the larger one where they differ.
+    """The first and the second half of a vector; if they differ in size, the second is larger.
 
     Parameters
     ----------
     features
         The number of features.
     flip
-        Keep the second half and move the first; the first is then the larger one.
+        Keep the second half and move the first; the first is then the larger.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Halves(Partition):
         return torch.cat((moved, kept) if self.flip else (kept, moved), -1)
 
     def conditioner(self, parameters: int, hidden: Sequence[int], context: int) -> nn.Module:
-        """Return an `logpx.nets.MLP`."""
+        """Return a `logpx.nets.MLP`."""
         return MLP(self.kept_shape[0], self.moved_shape[0] * parameters, hidden, context)
 
     def arrange(self, outputs: Tensor, parameters: int) -> Tensor:
@@ -107,7 +107,7 @@ class _ImagePartition(Partition):
         )
 
     def arrange(self, outputs: Tensor, parameters: int) -> Tensor:
-        """Take every parameter from a block of channels, so that each is contiguous in memory."""
+        """Take each parameter from a block of channels, so that it is contiguous in memory."""
         *rows, _, height, width = outputs.shape
         return outputs.view(*rows, parameters, self.moved_shape[0], height, width).movedim(-4, -1)
 
@@ -142,8 +142,8 @@ class Channels(_ImagePartition):
         self.event_shape = channels, height, width = as_image_shape(event_shape)
         if channels % 2:
             raise UsageError(
-                f"{channels} channel{'s' * (channels > 1)} cannot be split in halves",
-                fix="use Checkerboard, or squeeze the image first (Squeezed), which gives 4 channels for one",
+                f"{channels} channel{'s' * (channels > 1)} cannot be split into halves",
+                fix="use Checkerboard, or squeeze the image first (Squeezed), which makes 4 channels of each",
             )
         self.flip = flip
         self.kept_shape = self.moved_shape = (channels // 2, height, width)

@@ -15,7 +15,7 @@ __all__ = ["Permutation", "Reverse", "drawn_order"]
 
 
 def drawn_order(features: int, seed: int) -> list[int]:
-    """Return the numbers of the features in an order that depends on the seed alone.
+    """Return the numbers of the features in an order that depends only on the seed.
 
     Examples
     --------
@@ -38,12 +38,12 @@ class Permutation(Transform):
     order
         ``z[..., i] = x[..., order[i]]``. Without it the order is drawn from `seed`.
     seed
-        The seed of the random order; ignored where `order` is given.
+        The seed of the random order; ignored if `order` is given.
 
     Raises
     ------
     UsageError
-        If `order` does not name every feature once.
+        If `order` does not name every feature exactly once.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class Permutation(Transform):
         return x.index_select(-1, self.order), x.new_zeros(x.shape[:-1])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Put the features back in their order."""
+        """Restore the order of the features."""
         return z.index_select(-1, self.inverse_order), z.new_zeros(z.shape[:-1])
 
 

@@ -1,4 +1,4 @@
-"""A chain that computes its activations again instead of keeping them."""
+"""A chain that recomputes its activations instead of keeping them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Map = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class _Step:
-    """One map of the chain in the direction that was called, the way back, and what it is made of."""
+    """One map of the chain in the direction that was called, its reverse, and its module."""
 
     there: _Map
     back: _Map
@@ -42,7 +42,7 @@ class _Recomputed(torch.autograd.Function):
             total = total + ladj
         ctx.steps = steps
         ctx.save_for_backward(y, context)
-        # The parameters belong to the modules and are not saved, so that nobody else watches for changes.
+        # Parameters are not saved here, because the modules own them; so autograd does not watch for changes.
         ctx.parameters = parameters
         ctx.versions = [parameter._version for parameter in parameters]
         return y, total
@@ -51,7 +51,7 @@ class _Recomputed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, ladj_gradient: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise UsageError(
-                "a reversible chain is differentiable once, but derivatives of its gradient were asked for",
+                "a reversible chain is differentiable once, but a derivative of its gradient was requested",
                 fix="leave create_graph=True out, or use Chain",
             )
         if [parameter._version for parameter in ctx.parameters] != ctx.versions:
@@ -96,11 +96,11 @@ class ReversibleChain(Chain):
     """A `Chain` that keeps no activations for the backward pass, so that memory does not grow with depth.
 
     The backward pass goes through the transforms from last to first, finds the input of each from its output
-    by the transform's inverse, and evaluates the transform once more: two evaluations more per transform than
-    `Chain`. Values are those of `Chain`, and so are gradients, as exactly as the transforms are inverted.
+    by the transform's inverse, and evaluates the transform once more: two more evaluations per transform than
+    `Chain`. Values are those of `Chain`; so are gradients, as exactly as the transforms are inverted.
 
-    It serves transforms whose inverse is about as cheap as they are, such as couplings. It is differentiable
-    once. Under autocast it runs as a plain `Chain`, because inverses in low precision would be too inexact.
+    It suits transforms whose inverse is about as cheap as they are, such as couplings. It is differentiable
+    once. Under autocast it runs as a plain `Chain`, because low-precision inverses would be too inexact.
 
     Parameters
     ----------

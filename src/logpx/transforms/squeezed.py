@@ -45,7 +45,7 @@ def check_even(event_shape: Sequence[int]) -> tuple[int, int, int]:
         )
         even = (channels, height + height % 2, width + width % 2)
         raise UsageError(
-            f"an image of shape {(channels, height, width)} cannot be halved, with its odd {odd}",
+            f"an image of shape {(channels, height, width)} cannot be halved, because of its odd {odd}",
             fix=f"pad or crop the images, to {even} for example, or halve fewer times",
         )
     return channels, height, width
@@ -60,8 +60,8 @@ def squeezed_shape(event_shape: Sequence[int]) -> tuple[int, int, int]:
 def squeeze(x: Tensor) -> Tensor:
     """Return ``(*rows, C, H, W)`` as ``(*rows, 4C, H/2, W/2)``.
 
-    The channels hold the pixels of even rows before those of odd rows, so that the two halves of the channels
-    are the even and the odd rows of the image.
+    The channels hold the pixels of even rows before those of odd rows, so the two halves of the channels are
+    the even and the odd rows of the image.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def unsqueeze(z: Tensor) -> Tensor:
 class Squeezed(Transform):
     """A transform of the squeezed image: four times the channels, half the height and half the width.
 
-    From outside the shape of the image is preserved.
+    From outside, the image keeps its shape.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Squeezed(Transform):
     Raises
     ------
     UsageError
-        If the number of channels of `transform` is no multiple of 4.
+        If the number of channels of `transform` is not a multiple of 4.
 
     References
     ----------
@@ -133,7 +133,7 @@ class Squeezed(Transform):
 
     @property
     def needs_data(self) -> bool:
-        """Whether the transform does."""
+        """Whether the transform needs data."""
         return self.transform.needs_data
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:

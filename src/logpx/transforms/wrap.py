@@ -1,4 +1,4 @@
-"""Bringing angles into one period."""
+"""A map of angles into one period."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Wrap"]
 class Wrap(Transform):
     """Take whole periods off the features that are angles, so that they lie in [-period / 2, period / 2).
 
-    Values a period apart are one point of a circle: on it the map is invertible, and its ladj is 0.
+    Values a period apart are one point of a circle; there the map is invertible, and its ladj is 0.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Wrap(Transform):
     Raises
     ------
     UsageError
-        If `circular` names something else than features, or the period is not positive and finite.
+        If `circular` names anything but features, or the period is not positive and finite.
 
     Examples
     --------

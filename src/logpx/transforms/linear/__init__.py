@@ -1,4 +1,4 @@
-"""Invertible matrices, and the linear maps of vectors and of images that are made of them."""
+"""Invertible matrices, and the linear maps of vectors and of images built from them."""
 
 from logpx.transforms.linear.autoregressive_convolution import AutoregressiveConvolution, EmergingConvolution
 from logpx.transforms.linear.convolution1x1 import Convolution1x1

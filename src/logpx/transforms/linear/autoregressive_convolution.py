@@ -1,4 +1,4 @@
-"""Convolutions with a triangular Jacobian, inverted row of pixels by row of pixels, and pairs of them."""
+"""Convolutions with a triangular Jacobian, inverted one row of pixels at a time, and pairs of them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["AutoregressiveConvolution", "EmergingConvolution"]
 class AutoregressiveConvolution(Transform):
     r"""A d×d convolution in which a pixel sees itself, the pixels left of it and the rows above it.
 
-    In the order row, column, channel the Jacobian is lower triangular (upper triangular with `reverse`): at
-    the pixel itself, channel i sees the channels up to i, and itself by a positive weight :math:`e^{a_i}`.
-    Hence
+    In the order row, column, channel, the Jacobian is lower triangular (upper triangular with `reverse`): at
+    the pixel itself, channel i sees the channels before it, and itself with a positive weight
+    :math:`e^{a_i}`. Hence
 
     .. math:: \log |\det \partial z / \partial x| = H W \sum_i a_i
 
     The inverse is exact and takes H steps. A row of pixels x obeys :math:`T x = z - A x_{above}`, where the
     rows above are already known and T, of W·C rows, is the same block-Toeplitz triangular matrix for every
-    row of every image: it is built once, and solved with once per row, for all images together.
+    row of every image: it is built once, and each row needs one solve for all images together.
 
     It starts as the identity.
 
@@ -40,7 +40,7 @@ class AutoregressiveConvolution(Transform):
     kernel
         The width d of the kernel, odd and at least 3.
     reverse
-        Turn every order around: a pixel sees the pixels right of it and the rows below it.
+        Reverse every order: a pixel sees the pixels right of it and the rows below it.
 
     Raises
     ------
@@ -98,7 +98,7 @@ class AutoregressiveConvolution(Transform):
             return self._turned(self._convolved(self._turned(x))), self._ladj(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Solve for one row of pixels after the other, each for all images at once."""
+        """Solve for one row of pixels after another, each for all images at once."""
         with full_precision(z):
             images = self._turned(z).reshape(-1, *self.event_shape)
             return self._turned(self._solved(images).reshape(z.shape)), -self._ladj(z)
@@ -149,15 +149,15 @@ class AutoregressiveConvolution(Transform):
 
 
 class EmergingConvolution(Chain):
-    r"""An invertible d×d convolution, made of two autoregressive ones with opposite orders.
+    r"""An invertible d×d convolution, built from two autoregressive ones with opposite orders.
 
     Each of the two has a triangular Jacobian and half the receptive field; their product sees every pixel of
     the d×d square, and beyond. The ladj is read off the two diagonals, and the inverse is exact: H triangular
     solves for each of the two, for all images together (see `AutoregressiveConvolution`). It starts as
     the identity.
 
-    Nothing bounds the weights off the diagonal. The inverse of large ones amplifies rounding from pixel to
-    pixel, as that of any triangular system may.
+    Nothing bounds the weights off the diagonal. If they are large, the inverse amplifies rounding errors from
+    pixel to pixel, as that of any triangular system may.
 
     Parameters
     ----------

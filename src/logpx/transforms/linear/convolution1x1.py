@@ -25,13 +25,13 @@ def check_image_shape(event_shape: tuple[int, ...]) -> None:
     """
     if len(event_shape) != 3:
         raise UsageError(
-            f"an image layer of event shape {event_shape}",
+            f"a layer for images with event shape {event_shape}",
             fix="give (channels, height, width), such as (3, 32, 32)",
         )
 
 
 def check_size(matrix: Matrix, size: int, what: str) -> None:
-    """Refuse a matrix that does not fit what it is to mix.
+    """Refuse a matrix whose size does not fit what it mixes.
 
     Raises
     ------
@@ -58,12 +58,12 @@ class Convolution1x1(Transform):
     event_shape
         (channels, height, width).
     matrix
-        The matrix, of as many rows as there are channels; a `PLUMatrix` by default.
+        The matrix, with as many rows as there are channels; a `PLUMatrix` by default.
 
     Raises
     ------
     UsageError
-        If the event shape is not that of an image, or the matrix is of another size.
+        If the event shape is not that of an image, or the matrix has another size.
 
     References
     ----------

@@ -16,7 +16,7 @@ __all__ = ["HouseholderMatrix", "reflect"]
 def reflect(vectors: Tensor, half_norms: Tensor, columns: Tensor, transpose: bool = False) -> Tensor:
     r"""Return :math:`Q = H_1 \cdots H_k` times the columns, with :math:`H_i = I - 2 v_i v_i^T / v_i^T v_i`.
 
-    Instead of k rank-one updates one after the other, the product is written as
+    Instead of k successive rank-one updates, the product is written as
 
     .. math:: Q = I - V T V^T, \qquad T^{-1} = \mathrm{striu}(V^T V) + \tfrac{1}{2} \mathrm{diag}(V^T V)
 
@@ -58,7 +58,7 @@ def reflect(vectors: Tensor, half_norms: Tensor, columns: Tensor, transpose: boo
 
 
 class HouseholderMatrix(Matrix):
-    r"""An orthogonal matrix :math:`Q = H_1 \cdots H_k`, each factor a reflection at a trained vector.
+    r"""An orthogonal matrix :math:`Q = H_1 \cdots H_k`, each factor a reflection along a trained vector.
 
     Whatever the vectors, Q is orthogonal: its log abs(det) is 0 and its inverse is its transpose. The sign of
     its determinant is (−1)ᵏ, and n reflections, or n − 1, reach every orthogonal matrix of that sign.
@@ -70,12 +70,12 @@ class HouseholderMatrix(Matrix):
     reflections
         The number k of factors; without it the largest even number up to n (2 for n = 1).
     identity
-        Start as the identity (each vector occurs twice) instead of as a random orthogonal matrix.
+        Start as the identity (each vector occurs twice) instead of a random orthogonal matrix.
 
     Raises
     ------
     UsageError
-        If `reflections` is not a positive whole number, or odd where the start is the identity.
+        If `reflections` is not a positive whole number, or is odd although the start is the identity.
 
     References
     ----------
@@ -96,7 +96,7 @@ class HouseholderMatrix(Matrix):
         check_count("reflections", number)
         if identity and number % 2:
             raise UsageError(
-                f"{number} reflections, whose product has the determinant −1, cannot be the identity",
+                f"the product of {number} reflections has determinant −1 and cannot be the identity",
                 fix=f"give an even number, such as reflections={number + 1}",
             )
         vectors = (
@@ -105,7 +105,7 @@ class HouseholderMatrix(Matrix):
         self.vectors = nn.Parameter(vectors)
 
     def _reflect(self, columns: Tensor, transpose: bool) -> Tensor:
-        # A vector that has become 0 leaves every column as it is.
+        # A vector that has become 0 leaves every column unchanged.
         directions = functional.normalize(self.vectors, dim=0)
         return reflect(directions, torch.full_like(directions[0], 0.5), columns, transpose)
 

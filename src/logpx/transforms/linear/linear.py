@@ -23,12 +23,12 @@ class Linear(Transform):
     features
         The number of features.
     matrix
-        The matrix W, of as many rows as there are features; a `PLUMatrix` by default.
+        The matrix W, with as many rows as there are features; a `PLUMatrix` by default.
 
     Raises
     ------
     UsageError
-        If the matrix is of another size.
+        If the matrix has another size.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Linear(Transform):
         columns = x.movedim(-1, 0)
         with full_precision(x):
             z = self.matrix.multiply(columns.reshape(*self.event_shape, -1))
-            # In the order of memory that the layers after it are fast on.
+            # In the memory order that is fast for the layers after it.
             return z.reshape(columns.shape).movedim(0, -1).contiguous() + self.bias, self._ladj(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

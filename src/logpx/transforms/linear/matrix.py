@@ -1,4 +1,4 @@
-"""The contract of every invertible matrix, whatever its factors, and the one that has none."""
+"""The contract of every invertible matrix, whatever its factors, and one without factors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["DenseMatrix", "Matrix", "full_precision", "random_orthogonal"]
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Return a context in which matrix products are of the dtype of their factors, autocast or not.
+    """Return a context in which matrix products keep the dtype of their factors, even under autocast.
 
-    What autocast rounds in a conditioner changes which map a layer is. Rounding the mapped data itself would
-    make the map and its inverse disagree.
+    Rounding in a conditioner changes only which map a layer is. Rounding the mapped data itself would make
+    the map and its inverse disagree.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
     ...         (x @ x).dtype
     torch.float32
     """
-    # Tensors without numbers know no autocast.
+    # Meta tensors have no autocast.
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
@@ -43,14 +43,14 @@ def random_orthogonal(n: int) -> Tensor:
     orthogonal, triangular = torch.linalg.qr(torch.randn(n, n))
     # The signs of the factors are a convention of the algorithm, and would not be uniform.
     signed: Tensor = orthogonal * triangular.diagonal().sign()
-    # In the order in memory that a loaded one has: products are rounded alike.
+    # In the memory order of a loaded matrix, so that products round alike.
     return signed.contiguous()
 
 
 class Matrix(Configured, nn.Module):
-    """A trained invertible matrix W, given by factors that make its determinant and its inverse cheap.
+    """A trained invertible matrix W, given by factors that make its determinant and inverse cheap.
 
-    Many vectors are multiplied or solved for at once, as the columns of one matrix.
+    Many vectors are multiplied or solved for at once, as columns of one matrix.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Matrix(Configured, nn.Module):
         self.n = n
 
     def apply_factors(self, columns: Tensor) -> Tensor:
-        """Return W times the columns, factor by factor; of the shape of `columns`, ``(n, m)``."""
+        """Return W times the columns, factor by factor; shape ``(n, m)``, as `columns`."""
         raise NotImplementedError
 
     def solve(self, columns: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class Matrix(Configured, nn.Module):
         Tensor
             Shape ``(n, m)``.
         """
-        # With more columns than rows the product of the factors pays for itself.
+        # With more columns than rows, forming the product of the factors pays off.
         return self.dense() @ columns if columns.shape[1] > self.n else self.apply_factors(columns)
 
     def extra_repr(self) -> str:
@@ -127,7 +127,7 @@ class DenseMatrix(Matrix):
     n
         The number of rows and of columns.
     identity
-        Start as the identity instead of as a random rotation.
+        Start as the identity instead of a random rotation.
 
     Examples
     --------
@@ -151,11 +151,11 @@ class DenseMatrix(Matrix):
 
     def solve(self, columns: Tensor) -> Tensor:
         """Solve for all columns with one decomposition."""
-        # Without the check for singularity, which would wait for the device.
+        # No check for singularity, which would wait for the device.
         solution: Tensor = torch.linalg.solve_ex(self.weight, columns)[0]
         return solution
 
     def log_abs_det(self) -> Tensor:
-        """Return the log absolute determinant, by a decomposition of its own."""
+        """Return the log absolute determinant, by its own decomposition."""
         log_abs_det: Tensor = torch.linalg.slogdet(self.weight)[1]
         return log_abs_det

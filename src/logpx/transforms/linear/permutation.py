@@ -14,7 +14,7 @@ __all__ = ["PermutationMatrix"]
 
 
 class PermutationMatrix(Matrix):
-    """A fixed reordering of the rows, by index: nothing is multiplied, and nothing trained.
+    """A fixed reordering of the rows, by index: nothing is multiplied or trained.
 
     In a `Convolution1x1` it reorders the channels of an image. For vectors there is `Permutation`.
 
@@ -25,12 +25,12 @@ class PermutationMatrix(Matrix):
     order
         Row i of the product is row ``order[i]`` of the columns. Without it the order is drawn from `seed`.
     seed
-        The seed of the random order; ignored where `order` is given.
+        The seed of the random order; ignored if `order` is given.
 
     Raises
     ------
     UsageError
-        If `order` does not name every row once.
+        If `order` does not name every row exactly once.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class PermutationMatrix(Matrix):
         return self.apply_factors(torch.eye(self.n, device=self.permutation.order.device))
 
     def solve(self, columns: Tensor) -> Tensor:
-        """Put the rows back in their order."""
+        """Restore the order of the rows."""
         return columns.index_select(0, self.permutation.inverse_order)
 
     def log_abs_det(self) -> Tensor:

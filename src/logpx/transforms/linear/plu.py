@@ -17,15 +17,15 @@ class PLUMatrix(Matrix):
 
     .. math:: \log |\det W| = \sum_i \log |u_{ii}|
 
-    costs O(n). The diagonal of U is a fixed sign times the exponential of a parameter, so that W can never
-    become singular.
+    costs O(n). The diagonal of U is a fixed sign times the exponential of a parameter, so W can never become
+    singular.
 
     Parameters
     ----------
     n
         The number of rows and of columns.
     identity
-        Start as the identity instead of as a random rotation.
+        Start as the identity instead of a random rotation.
 
     References
     ----------

@@ -19,7 +19,7 @@ class QRMatrix(Matrix):
     .. math:: \log |\det W| = \sum_i \log |r_{ii}|
 
     costs O(n). Q stays orthogonal by construction, and the diagonal of R is a fixed sign times the
-    exponential of a parameter, so that W can never become singular. Vector i of the reflections has zeros
+    exponential of a parameter, so W can never become singular. Vector i of the reflections has zeros
     before its i-th element, which is 1: together with R they fill one matrix of n² parameters.
 
     Parameters
@@ -27,7 +27,7 @@ class QRMatrix(Matrix):
     n
         The number of rows and of columns.
     identity
-        Start as the identity instead of as a random rotation.
+        Start as the identity instead of a random rotation.
 
     References
     ----------
@@ -47,8 +47,8 @@ class QRMatrix(Matrix):
 
     def __init__(self, n: int, identity: bool = False) -> None:
         super().__init__(n)
-        # The reflections that a QR decomposition of a normal matrix makes: each maps its column, which is
-        # normal again, onto an axis. Drawn here without the matrix.
+        # The reflections of a QR decomposition of a normal matrix: each maps its column, which is normal
+        # again, onto an axis. They are drawn here without the matrix.
         normal = torch.eye(n) if identity else torch.randn(n, n).tril()
         diagonal = normal.diagonal()
         signs = torch.where(diagonal < 0, 1.0, -1.0)

@@ -15,9 +15,9 @@ __all__ = ["TriangularAffine"]
 class TriangularAffine(Transform):
     r"""Trained shift and lower triangular matrix, :math:`z = L^{-1} (x - \mu)`.
 
-    With standard normal noise :math:`\mu` and L are mean and Cholesky factor of the covariance of x. The
-    diagonal of L is the exponential of a parameter, so that it is positive and L never becomes singular; the
-    ladj is minus the sum of its logarithms for every row. It starts as the identity.
+    With standard normal noise, :math:`\mu` is the mean of x and L the Cholesky factor of its covariance. The
+    diagonal of L is the exponential of a parameter, so it is positive and L never becomes singular; the ladj
+    of every row is minus the sum of its logarithms. It starts as the identity.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class TriangularAffine(Transform):
 
     @classmethod
     def of(cls, shift: Tensor, factor: Tensor) -> TriangularAffine:
-        """Return the map with a shift and a factor, in their precision.
+        """Return the map with the given shift and factor, in their precision.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class TriangularAffine(Transform):
         Raises
         ------
         UsageError
-            If shapes do not fit, or the diagonal is not positive; what stands above it is not looked at.
+            If shapes do not fit, or the diagonal is not positive; entries above it are not checked.
         """
         if shift.dim() != 1 or factor.shape != (len(shift), len(shift)):
             raise UsageError(

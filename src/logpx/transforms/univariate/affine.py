@@ -12,7 +12,7 @@ __all__ = ["AffineFunction", "ShiftFunction"]
 
 
 class ShiftFunction(Univariate):
-    r""":math:`z = x - \mu`: volume preserving, as in NICE.
+    r""":math:`z = x - \mu`: volume-preserving, as in NICE.
 
     References
     ----------
@@ -37,8 +37,8 @@ class ShiftFunction(Univariate):
 class AffineFunction(Univariate):
     r""":math:`z = (x - \mu) e^{-\alpha}` with a log-scale that is bounded by construction.
 
-    The second parameter a gives :math:`\alpha = a / (1 + |a| / b)`, which stays inside (-b, b): a stack of
-    many layers cannot explode, whatever its conditioners return.
+    The second parameter a gives :math:`\alpha = a / (1 + |a| / b)`, which stays inside (-b, b), so a stack
+    of many layers cannot explode, whatever its conditioners return.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ class Univariate(Configured):
     Attributes
     ----------
     parameters : int
-        How many unconstrained numbers it takes per element. All zero means the identity.
+        The number of unconstrained parameters per element. All zero gives the identity.
     """
 
     parameters: int
@@ -39,10 +39,10 @@ class Univariate(Configured):
         y : Tensor
             Of the shape of `x`.
         log_derivative : Tensor
-            Log-derivative, in nats, of the direction that was asked for; of the shape of `x`.
+            Log-derivative, in nats, of the chosen direction; of the shape of `x`.
         """
         raise NotImplementedError
 
     def at(self, feature: int) -> Univariate:
-        """Return the function of one feature: the same for all, unless functions were chosen per feature."""
+        """Return the function of one feature: the same for all unless functions were chosen per feature."""
         return self

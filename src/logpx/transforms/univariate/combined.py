@@ -1,4 +1,4 @@
-"""Functions made of others: several one after the other, or one for every feature."""
+"""Functions built from others: several in sequence, or one for each feature."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ComposedFunction(Univariate):
     Raises
     ------
     UsageError
-        If there is none, or one is no function of one number.
+        If there are none, or one is not a function of one number.
 
     Examples
     --------
@@ -58,14 +58,14 @@ class ComposedFunction(Univariate):
 
 
 class PerFeatureFunction(Univariate):
-    """Functions of one number, one of them for every feature of a vector.
+    """Functions of one number, one for each feature of a vector.
 
     Parameters
     ----------
     functions
-        The functions; it takes as many numbers per element as the one that takes most.
+        The functions; per element it takes as many numbers as the function that takes most.
     choice
-        For every feature the number of its function in `functions`, from 0.
+        For each feature, the index of its function in `functions`.
 
     Raises
     ------
@@ -86,18 +86,18 @@ class PerFeatureFunction(Univariate):
             check_instance("a function", function, Univariate, "AffineFunction()")
         check_places("choice", choice, len(functions))
         if not choice:
-            raise UsageError("a choice of no function", fix="give the number of a function for every feature")
+            raise UsageError("a choice of no functions", fix="give the index of a function for every feature")
         self.functions, self.choice = list(functions), list(choice)
         self.parameters = max(function.parameters for function in functions)
         groups = [[f for f, chosen in enumerate(choice) if chosen == n] for n in range(len(functions))]
         self._groups = [(function, group) for function, group in zip(functions, groups, strict=True) if group]
 
     def at(self, feature: int) -> Univariate:
-        """Return the function of one feature, which takes the first of the parameters."""
+        """Return the function of one feature, which takes the leading parameters."""
         return self.functions[self.choice[feature]]
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
-        """Apply its function to every feature; features are the last dimension of `x`."""
+        """Apply to each feature its function; features are the last dimension of `x`."""
         y: list[Tensor] = [x] * len(self.choice)
         log_derivative: list[Tensor] = [x] * len(self.choice)
         for function, group in self._groups:

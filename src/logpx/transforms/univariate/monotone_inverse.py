@@ -19,11 +19,11 @@ def monotone_inverse(
 ) -> tuple[Tensor, Tensor]:
     r"""Solve :math:`f(x) = y` for every element of y.
 
-    Newton's method inside a bracket that closes around the root; where a step would leave the bracket or is
-    not less than half the step before it, the bracket is halved instead. The number of iterations is fixed,
-    so that nothing waits for the device. Of all points tried the one of the smallest residual counts.
+    Newton's method inside a bracket that closes around the root; if a step would leave the bracket, or is not
+    less than half the step before it, the bracket is halved instead. The number of iterations is fixed, so
+    nothing waits for the device. Of all points tried, the one with the smallest residual is returned.
 
-    The search itself carries no gradient. Two Newton steps at its end do: they give the first and second
+    The search itself carries no gradient. Two final Newton steps do: they give the first and second
     derivatives of the root, with respect to y and to whatever `function` depends on.
 
     Parameters
@@ -31,11 +31,11 @@ def monotone_inverse(
     function
         Takes x of the shape of `y`; returns f(x) and the log-derivative, both of that shape.
     y
-        Values of f, of any shape. For a value that f does not take on [lower, upper] the nearer end is found.
+        Values of f, of any shape. A value that f does not take on [lower, upper] gives the nearer end.
     lower, upper
         The bracket: finite numbers, or tensors of the shape of `y`.
     iterations
-        How often the function is evaluated in the search.
+        The number of evaluations of the function in the search.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def monotone_inverse(
             trusted = (newton > low) & (newton < high) & ((newton - x).abs() < 0.5 * previous)
             following = torch.where(trusted, newton, middle)
             previous, x = (following - x).abs(), following
-        # An end is never evaluated on the way to it.
+        # Iterations approach an end without evaluating it.
         for end in (torch.zeros_like(y) + lower, torch.zeros_like(y) + upper):
             residual = (function(end)[0] - y).abs()
             found, least = torch.where(residual < least, end, found), torch.minimum(residual, least)

@@ -12,7 +12,7 @@ __all__ = ["rational_quadratic"]
 
 
 class _Bin(NamedTuple):
-    """The bin that every element lies in: its ends, and the slopes there."""
+    """The bin that contains each element: its ends, and the slopes there."""
 
     left: Tensor
     right: Tensor
@@ -22,10 +22,10 @@ class _Bin(NamedTuple):
     end: Tensor
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the value, and the derivative as two factors, of which the first counts squared."""
+        """Return the value, and the derivative as two factors, the first of which is to be squared."""
         width, height = self.right - self.left, self.top - self.bottom
         slope = height / width
-        # Distances to both ends, each from its own difference: next to an end nothing is lost.
+        # Distances to both ends, each from its own difference, so that nothing is lost near an end.
         position, rest = (x - self.left) / width, (self.right - x) / width
         rise = position * (slope * position + self.start * rest)
         fall = rest * (slope * rest + self.end * position)
@@ -41,7 +41,7 @@ class _Bin(NamedTuple):
         width, height = self.right - self.left, self.top - self.bottom
         slope = height / width
         rise, fall = (y - self.bottom) / height, (self.top - y) / height
-        # The quadratic's discriminant is a sum of squares, and each root below a ratio of sums of positive
+        # The quadratic's discriminant is a sum of squares, and each root below is a ratio of sums of positive
         # terms: nothing cancels. Of the slopes only the ratios matter: as shares of their sum their squares
         # cannot overflow.
         total = self.start + self.end + slope
@@ -51,7 +51,7 @@ class _Bin(NamedTuple):
         reach = tilt.abs() + root
         rising = tilt >= 0.0
         span = 2.0 * share * torch.where(rising, rise, fall)
-        # How far from the nearer end: from the left one if `near`, as a part of the width.
+        # The distance to the nearer end, as a fraction of the width: to the left end if `near`.
         near = (span < reach) == rising
         part = torch.minimum(span, reach) / (reach + span)
         return torch.where(near, self.left, self.right) + torch.where(near, part, -part) * width
@@ -68,9 +68,9 @@ def _bins(tables: Sequence[Tensor], index: Tensor) -> _Bin:
 
 
 def _number(x: Tensor, edges: Tensor) -> Tensor:
-    """Return the number of the bin that every element lies in, from the edges between bins."""
+    """Return the index of the bin that contains each element, given the edges between bins."""
     if edges.numel() == len(edges):
-        # One spline for all elements, which may be many.
+        # One spline for all elements, of which there may be many.
         return torch.searchsorted(edges.flatten(), x.contiguous(), right=True)
     return (x >= edges).sum(0)
 
@@ -85,9 +85,9 @@ def rational_quadratic(
 
     .. math:: y = y_k + h \, \frac{s \xi^2 + d_0 \xi (1-\xi)}{s + (d_0 + d_1 - 2 s)\, \xi (1-\xi)}.
 
-    Outside the outermost knots the function goes on linearly with the end slopes. A round trip is as exact as
-    the rounding of the value in between permits: a few units in the last place, times the slope between the
-    two.
+    Outside the outermost knots the function continues linearly with the end slopes. A round trip is as exact
+    as the rounding of the value in between permits: a few units in the last place, times the slope between
+    the two.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def rational_quadratic(
     y : Tensor
         Of the shape of `x`.
     log_derivative : Tensor
-        Log-derivative of the direction asked for, in nats.
+        Log-derivative of the chosen direction, in nats.
 
     References
     ----------
@@ -122,7 +122,7 @@ def rational_quadratic(
     # Clamped before any arithmetic: a branch that is not taken must not produce a NaN gradient either.
     inside = torch.maximum(torch.minimum(x, searched[-1]), searched[0])
     bins = _bins(tables, _number(inside.detach(), searched.detach()[1:-1]))
-    # Beyond the outermost knots `beyond` is the distance to them, and the position is exactly 0 or 1.
+    # Beyond the outermost knots, `beyond` is the distance to them, and the position is exactly 0 or 1.
     beyond = x - inside
     edge = torch.where(beyond > 0.0, bins.end, bins.start)
     if inverse:

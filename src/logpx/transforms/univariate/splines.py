@@ -1,4 +1,4 @@
-"""Functions of one number that are rational-quadratic splines: on the line, on an interval, on a circle."""
+"""Rational-quadratic splines as functions of one number: on the line, on an interval, on a circle."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = [
 ]
 
 _MOST_BINS = 999
-# Parameters from N(0, 1), which is what a conditioner returns, make bins that differ by factors of about two.
+# Parameters from N(0, 1), as conditioners return them, give bins that differ by factors of about two.
 _SHARPNESS = 0.4
-# The least part of the interval that a bin takes up, and how much of the interval such parts may add up to.
-# Up to 40 bins their mean slopes then stay within a factor of 80 from 1, and no round trip loses more than
-# about three digits.
+# The least share of the interval that a bin takes up, and the most that such shares may add up to. With up
+# to 40 bins, mean slopes then stay within a factor of 80 of 1, and no round trip loses more than about three
+# digits.
 _LEAST_SHARE = 0.0125
 _MOST_SHARED = 0.5
 _LARGEST_LOG_RATIO = math.log(10.0)
@@ -34,15 +34,15 @@ def _check_bins(bins: int) -> None:
 
 
 def _numbers_first(params: Tensor) -> Tensor:
-    """Return parameters with those of one element far apart in memory: sums over them are then fast."""
+    """Return parameters with those of one element far apart in memory, so that sums over them are fast."""
     return params.movedim(-1, 0).contiguous()
 
 
 def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return the knots, first of x and then of y, and the mean slopes of the bins between them."""
     raw = raw.reshape(2, bins, *raw.shape[1:])
-    # The parts of the interval that the bins take up; they add up to 1.
-    # torch's own softmax takes several times as long over so few numbers.
+    # The shares of the interval that the bins take up; they add up to 1.
+    # torch's own softmax takes several times as long for so few numbers.
     weights = torch.exp(_SHARPNESS * (raw - raw.detach().amax(1, keepdim=True)))
     common = min(_LEAST_SHARE * bins, _MOST_SHARED)
     shares = weights * ((1.0 - common) / weights.sum(1, keepdim=True)) + common / bins
@@ -54,7 +54,7 @@ def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, T
 
 
 def _ratios(raw: Tensor) -> Tensor:
-    """Return by what factor a slope differs from the one that the bins beside it suggest."""
+    """Return the factors by which slopes differ from those that their neighbouring bins suggest."""
     bound = _LARGEST_LOG_RATIO / _SHARPNESS
     return torch.exp(_SHARPNESS * raw / (1.0 + raw.abs() * (1.0 / bound)))
 
@@ -68,9 +68,9 @@ class RationalQuadraticFunction(Univariate):
     r"""Rational-quadratic spline on [-bound, bound], the identity outside.
 
     The slope at a knot is :math:`r \cdot 2 s_0 s_1 / (s_0 + s_1)` with the mean slopes of the two bins beside
-    it and a ratio r between 1/10 and 10. Bins have a smallest size. Both bound the condition of the
-    function: whatever the parameters, in single precision and with the default bins and bound a round trip
-    is off by less than 0.001.
+    it and a ratio r between 1/10 and 10. Bins have a smallest size. Both limit the condition number of the
+    function: whatever the parameters, with the default bins and bound a round trip in single precision is
+    off by less than 0.001.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class RationalQuadraticFunction(Univariate):
 class BoundedRationalQuadraticFunction(Univariate):
     """Rational-quadratic spline that maps the interval [lower, upper] onto itself.
 
-    Outside it goes on linearly, so that it is total; a base with bounds gives such rows no density.
+    Outside it continues linearly, so it is total; a base with bounds gives such rows no density.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def wrap(x: Tensor, period: float) -> Tensor:
     """
     half = 0.5 * period
     wrapped = torch.remainder(x + half, period) - half
-    # What is inside already stays, to the last bit; and rounding can reach the end that is left out.
+    # Values already inside stay, to the last bit; and rounding can reach the excluded end.
     wrapped = torch.where((x >= -half) & (x < half), x, wrapped)
     return torch.where(wrapped < half, wrapped, wrapped - period)
 

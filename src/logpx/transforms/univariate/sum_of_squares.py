@@ -31,7 +31,7 @@ class SumOfSquaresFunction(Univariate):
     degree
         Their degree d.
     bound
-        The half-width b of the interval; outside it the function goes on linearly.
+        The half-width b of the interval; outside it the function continues linearly.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class SumOfSquaresFunction(Univariate):
     def _integral(self, polynomials: Tensor) -> Tensor:
         """Return the coefficients of f(x) / x as a polynomial in t, of shape (..., 2 degree + 1)."""
         products = (polynomials.unsqueeze(-1) * polynomials.unsqueeze(-2)).mean(-3)
-        # Adding up the anti-diagonals: shifted one place further from row to row, they become columns.
+        # Sum the anti-diagonals: with each row shifted one place further, they become columns.
         size = self.degree + 1
         padded = functional.pad(products, (0, size)).flatten(-2)[..., : size * (2 * size - 1)]
         squares = padded.reshape(*padded.shape[:-1], size, 2 * size - 1).sum(-2)
@@ -95,13 +95,13 @@ class SumOfSquaresFunction(Univariate):
         target = x - shift
         low, high = (inside(torch.full_like(x, end))[0] for end in (-self.bound, self.bound))
         reachable = torch.maximum(torch.minimum(target, high), low)
-        # Polynomials of these degrees are so tame that Newton has long converged.
+        # Polynomials of these degrees are so tame that Newton's method has long converged by then.
         y, log_slope = monotone_inverse(inside, reachable, -self.bound, self.bound, iterations=20)
         return y + (target - reachable) * log_slope.exp(), log_slope
 
 
 def _horner(coefficients: Tensor, t: Tensor) -> Tensor:
-    """Return polynomials at t; the coefficients are their last dimension."""
+    """Return polynomials at t; coefficients are the last dimension."""
     value: Tensor = coefficients[..., -1] + torch.zeros_like(t)
     for power in range(coefficients.shape[-1] - 2, -1, -1):
         value = torch.addcmul(coefficients[..., power], value, t)
