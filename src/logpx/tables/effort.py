@@ -17,7 +17,7 @@ from logpx.tables.columns.supports import Supports
 
 __all__ = ["Effort"]
 
-# Of a model that draws z: so many draws for each draw of noise within a cell, of which there are the more.
+# Draws of z for each draw of noise within a cell, in models that have a z.
 _DRAWS_PER_NOISE = 16
 # Rows that are scored at once where noise is drawn several times for each.
 _ROWS_AT_ONCE = 4096
