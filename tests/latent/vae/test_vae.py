@@ -334,7 +334,7 @@ def test_bad_input_is_named():
         VAE(NormalLikelihood(3), latent=0)
     with pytest.raises(UsageError, match="likelihood"):
         VAE(nn.Linear(1, 1), latent=1)
-    with pytest.raises(UsageError, match="posterior of 3 latent"):
+    with pytest.raises(UsageError, match="posterior has 3 latent"):
         VAE(NormalLikelihood(3), 2, posterior=DiagonalPosterior(3))
     wrong = VAE(NormalLikelihood(3), 2, decoder=nn.Linear(2, 4))
     with pytest.raises(UsageError, match="decoder returns 4 numbers, where NormalLikelihood takes 3"):
