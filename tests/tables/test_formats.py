@@ -36,5 +36,5 @@ def test_rows_survive(extension: str, tmp_path):
 
 @pytest.mark.parametrize("extension", [name for name, one in TABLE_FORMATS.items() if one.encoder is None])
 def test_what_is_only_read_is_not_written(extension: str, tmp_path):
-    with pytest.raises(UsageError, match="no format that can be written"):
+    with pytest.raises(UsageError, match="files with this extension cannot be written"):
         open_writer(tmp_path / f"rows{extension}", ["a"])

@@ -77,7 +77,7 @@ def test_nothing_is_left_behind_by_a_failure(tmp_path, form):
 def test_an_existing_file_needs_permission_to_be_replaced(tmp_path):
     target = tmp_path / "a.csv"
     target.write_text("precious")
-    with pytest.raises(UsageError, match="exists already") as caught:
+    with pytest.raises(UsageError, match="already exists") as caught:
         open_writer(target, ["a"])
     assert "--overwrite" in caught.value.fix
     assert target.read_text() == "precious"
@@ -90,7 +90,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
     target = tmp_path / "a.csv"
     writer = open_writer(target, ["a"])
     writer.write({"a": [1.0]})
-    with pytest.raises(UsageError, match="exists already"), writer:
+    with pytest.raises(UsageError, match="already exists"), writer:
         target.write_text("precious")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
     assert target.read_text() == "precious"

@@ -17,23 +17,23 @@ _LARGEST_INTEGER = 2.0**63 - 1024
 
 
 def arrow_schema(schema: Schema, supports: Supports) -> pa.Schema:
-    """Return names and types of the modelled columns of a table."""
+    """Return the names and types of the modelled columns of a table."""
     pairs = zip(schema.modelled, supports.supports, strict=True)
     return pa.schema([(column.name, _type(column, support)) for column, support in pairs])
 
 
 def _type(column: Column, support: Support) -> pa.DataType:
-    """Return how a column is written: whole numbers where it holds them, labels as text, else float64."""
+    """Return the type that a column is written in: whole numbers, text for labels, or float64."""
     if column.levels is not None:
         return pa.string()
     return pa.int64() if column.kind is Kind.INTEGER and support.whole else pa.float64()
 
 
 def arrow_array(values: npt.NDArray[np.float64], column: Column, form: pa.DataType) -> pa.Array:
-    """Return model values of a column as its cells: on the grid, within the bounds, codes as their labels."""
+    """Return a model's values of a column as cells: on the grid, within bounds, codes as labels."""
     if column.levels is not None:
         return pa.array(column.levels).take(pa.array(values.astype(np.int64)))
     if pa.types.is_integer(form):
-        # The tails of a model know no largest integer.
+        # The tails of a model do not end at the largest integer.
         values = values.clip(-_LARGEST_INTEGER, _LARGEST_INTEGER)
     return pa.array(values).cast(form)

@@ -40,23 +40,23 @@ class ClusteredBatch:
 
     @property
     def probability(self) -> npt.NDArray[np.float64]:
-        """How probable that component is."""
+        """The probability of that component."""
         highest: npt.NDArray[np.float64] = self.probabilities.max(1)
         return highest
 
 
 def mixture_of(density: Distribution) -> tuple[ColumnScales, LatentMixture]:
-    """Return the mixture of a table model, and the maps of the columns that it is about.
+    """Return the mixture of a table model, and the maps of its columns.
 
     Raises
     ------
     UsageError
-        If the model is no mixture.
+        If the model is not a mixture.
     """
     if not isinstance(density, TableDensity) or not isinstance(density.model, LatentMixture):
         mixtures = FAMILIES.fix(lambda family: "components" in family.options)
         raise UsageError(
-            "the model is no mixture, so there are no clusters",
+            "the model is not a mixture, so it has no clusters",
             fix=f"fit one: {mixtures}, perhaps with --components",
         )
     return density.columns, density.model

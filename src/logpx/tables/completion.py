@@ -19,10 +19,10 @@ __all__ = ["completed_rows"]
 
 
 class _Imputes(Protocol):
-    """What a model that allows missing cells can do."""
+    """A model that can fill in missing cells."""
 
     def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
-        """Fill in missing cells, with the best guess of each or with draws from their joint conditional."""
+        """Fill in missing cells, with the best guess for each or with draws from their joint conditional."""
 
 
 def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None = None) -> Tensor:
@@ -33,16 +33,16 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
     density
         The density of a table model.
     x
-        Shape ``(n, d)``, float64, columns on a grid dequantised for draws; NaN is missing.
+        Shape ``(n, d)``, float64; for draws, columns on a grid are dequantised. NaN is missing.
     words
-        The seed of a draw from the joint conditional distribution, and numbers that name the draw. None is
-        the best guess: the mean of the conditional distribution on the column's scale, and the most probable
-        label.
+        The seed of a draw from the joint conditional distribution, and numbers that identify the draw. None
+        gives the best guess: the mean of the conditional distribution on the column's scale, or the most
+        probable label.
 
     Raises
     ------
     UsageError
-        If the model cannot tell what is missing.
+        If the model cannot fill in missing cells.
     """
     members = list(_members(density))
     seeds = [None if words is None else derived_seed(*words, number) for number in range(len(members) + 1)]
@@ -64,7 +64,7 @@ def _members(density: Distribution) -> Iterator[TableDensity]:
     for member in density.components if isinstance(density, Mixture) else [density]:
         if not isinstance(member, TableDensity) or not member.allows_missing:
             raise UsageError(
-                "the model cannot tell what is missing",
+                "the model cannot fill in missing cells",
                 fix=f"fit one that can: {FAMILIES.fix(lambda family: family.allows_missing)}",
             )
         yield member
@@ -80,5 +80,5 @@ def _completed(member: TableDensity, x: Tensor, seed: int | None) -> Tensor:
 def _shares(density: Mixture, members: Sequence[TableDensity], x: Tensor) -> Tensor:
     each = torch.stack([member.log_prob(x) for member in members])
     weighted = each + torch.log_softmax(density.logits, 0).to(each)[:, None]
-    # Where every member is impossible, all of them are equally so.
+    # If a row is impossible under every member, all members share equally.
     return torch.softmax(weighted.clamp_min(torch.finfo(each.dtype).min / 2), 0)

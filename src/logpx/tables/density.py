@@ -30,7 +30,7 @@ class TableDensity(Distribution):
     Attributes
     ----------
     levels : list of (int or None)
-        For each column the number of its labels, None where it holds numbers.
+        For each column the number of its labels; None if it holds numbers.
 
     Examples
     --------
@@ -50,14 +50,14 @@ class TableDensity(Distribution):
 
     @property
     def kind(self) -> str:
-        """What the model's log-density is: ``exact`` or ``lower bound``."""
+        """Whether the model's log-density is ``exact`` or a ``lower bound``."""
         return self.model.kind
 
     def in_model_units(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows as the model knows them, in its dtype, and the log abs(det) of the maps, in float64.
+        """Return rows in model units, in the model's dtype, and the log abs(det) of the maps, in float64.
 
-        A label that the model does not know has probability 0: the model is shown a missing cell in its
-        place, and the log abs(det) is minus infinity.
+        A label that the model does not know has probability 0: it is replaced by a missing cell, and the log
+        abs(det) is minus infinity.
         """
         y, ladj = self.columns.forward(x)
         for column, levels in enumerate(self.levels):
@@ -92,5 +92,5 @@ class TableDensity(Distribution):
         )
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw rows in table units, shape ``(n, d)``, float64, columns on a grid not yet rounded to it."""
+        """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
         return self.columns.inverse(self.model.sample(n, seed=seed), snap=False)

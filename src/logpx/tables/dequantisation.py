@@ -31,8 +31,8 @@ def dequantise(x: Tensor, step: Tensor | float, noise: Tensor) -> Tensor:
 def quantise(x: Tensor, step: float, offset: float = 0.0) -> Tensor:
     """Return the point of the grid ``offset + k * step`` nearest to each value.
 
-    A step that is one over a whole number (0.01, say) gives the very floats that the decimal numbers parse
-    to.
+    If the step is one over a whole number (say 0.01), the results are exactly the floats that the decimal
+    numbers parse to.
 
     Examples
     --------

@@ -19,24 +19,24 @@ __all__ = ["Effort"]
 
 # Draws of z for each draw of noise within a cell, in models that have a z.
 _DRAWS_PER_NOISE = 16
-# Rows that are scored at once where noise is drawn several times for each.
+# Rows scored at once if noise is drawn several times for each.
 _ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What is spent on every row.
+    """What is spent on each row.
 
     Attributes
     ----------
     noise_draws : int
         Draws of noise within the cells of grids.
     z_draws : int or None
-        Draws of z for each of them, of a model that has z; None leaves their number to the model.
+        Draws of z for each draw of noise, in a model that has z; None leaves the number to the model.
     together : bool
-        Whether several draws of noise of few rows may be scored at once.
+        Whether several draws of noise for a few rows may be scored at once.
     pool : type of Pool
-        How the draws of noise are put together.
+        How the draws of noise are combined.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class Effort:
 
     @classmethod
     def of(cls, exact: bool, gridded: bool, draws: int, exactness: int | None) -> Effort:
-        """Return what suits a model.
+        """Return the effort that suits a model.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class Effort:
         Raises
         ------
         UsageError
-            If a number is no whole one from 1 on.
+            If a number is not a whole number of 1 or more.
         """
         if checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="use at least one draw")
@@ -88,13 +88,13 @@ class Effort:
         Parameters
         ----------
         densities
-            Of dequantised rows.
+            Densities of dequantised rows.
         supports
             The grids.
         x
             Rows as they are in the table, shape ``(n, d)``.
         seed
-            Of noise and of z, which depend on it and on the numbers of the rows alone.
+            Seed of noise and of z, which depend only on it and on the rows' numbers.
         start
             The number of the first row, counted from 0.
         """

@@ -1,4 +1,4 @@
-"""What turns rows into bytes of a file."""
+"""Encoders, which turn rows into the bytes of a file."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Encoder(Protocol):
         """Append rows."""
 
     def close(self) -> None:
-        """Write what the format needs at its end; the stream stays open."""
+        """Write what the format needs at the end; the stream stays open."""
 
 
 OpenEncoder = Callable[[IO[bytes], pa.Schema], Encoder]
 
 
 def delimited(delimiter: str) -> OpenEncoder:
-    """Return what opens an encoder of delimited text with a header line."""
+    """Return a function that opens an encoder of delimited text with a header line."""
 
     def open_encoder(stream: IO[bytes], schema: pa.Schema) -> Encoder:
         stream.write((delimiter.join(map(_quoted, schema.names)) + "\n").encode())
-        # Of a single column, a missing cell would be an empty line, which no reader counts as a row.
+        # A missing cell in a single column would be an empty line, which no reader counts as a row.
         options = pacsv.WriteOptions(
             include_header=False, delimiter=delimiter, null_string="NA" if len(schema) == 1 else ""
         )
@@ -45,7 +45,7 @@ def _quoted(name: str) -> str:
 
 
 def compressed(inner: OpenEncoder) -> OpenEncoder:
-    """Return what opens an encoder of the same bytes, compressed with gzip."""
+    """Return a function that opens an encoder of the same bytes, compressed with gzip."""
 
     class Compressed:
         def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:

@@ -1,4 +1,4 @@
-"""A table with its missing cells filled in: all else as it was read."""
+"""A table with its missing cells filled in and all other cells as they were read."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _BATCH_ROWS = 16384
 
 
 class Filling:
-    """What fills in the missing cells of tables.
+    """Fills in the missing cells of tables.
 
     Parameters
     ----------
     schema
         The columns.
     supports
-        Bounds and grids of those that are modelled.
+        Bounds and grids of the modelled columns.
     density
         The distribution of dequantised rows.
     """
@@ -44,12 +44,12 @@ class Filling:
         self._types = arrow_schema(schema, supports).types
 
     def schema(self, table: Table, draws: int | None) -> pa.Schema:
-        """Return names and types of a completed table: those of the table, and the number of the draw.
+        """Return the names and types of a completed table: those of the table, and the number of the draw.
 
         Raises
         ------
         UsageError
-            If the table has a column of that name.
+            If the table has a column with the name of the latter.
         """
         known = dict(zip(self._schema.modelled_names, self._types, strict=True))
         fields = [(name, known.get(name, kind.arrow)) for name, kind in table.types.items()]
@@ -57,19 +57,19 @@ class Filling:
             return pa.schema(fields)
         if DRAW in table.types:
             raise UsageError(
-                "the table has a column of the name that the number of the draw is written to",
+                "the table already has a column with the name that numbers the draws",
                 column=DRAW,
                 fix="rename the column",
             )
         return pa.schema([(DRAW, pa.int64()), *fields])
 
     def batches(self, table: Table, draws: int | None, seed: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a completed table, or of several that were drawn, one after another.
+        """Yield the rows of a completed table, or of several drawn ones, one after another.
 
         Raises
         ------
         UsageError
-            If a cell is missing, and the density cannot tell what it was.
+            If a cell is missing, and the density cannot fill it in.
         """
         form = self.schema(table, draws)
         read = whole_table(table, self._schema)
@@ -98,7 +98,7 @@ class Filling:
     def _completed(
         self, batch: TableBatch, draw: int | None, seed: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Return the numbers of a batch with no cell missing, and which were."""
+        """Return the numbers of a batch with missing cells filled in, and which cells were missing."""
         matrix = to_matrix(batch, self._schema, missing=True, unknown=True)
         x = torch.from_numpy(matrix).to(self._density._like().device)
         gone = x.isnan()
@@ -114,7 +114,7 @@ class Filling:
 
 
 def _as(cells: pa.Array, form: pa.DataType, column: Column, batch: TableBatch) -> pa.Array:
-    """Return cells in the form in which they are written; only whole numbers can fail to have it."""
+    """Return cells in the type that they are written in; only whole numbers can fail to fit it."""
     if cells.type == form:
         return cells
     numbers = cells.to_numpy(zero_copy_only=False)

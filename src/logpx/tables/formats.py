@@ -25,9 +25,9 @@ class TableFormat:
     Attributes
     ----------
     reader : callable
-        From the name of a file to the part of a table that it is.
+        Returns the part of a table that is stored in a file, given its name.
     encoder : callable or None
-        What opens an encoder of rows on a stream; None where the format is only read.
+        Opens an encoder of rows on a stream; None for a format that is only read.
     """
 
     reader: Callable[[str], Part]
@@ -48,7 +48,7 @@ TABLE_FORMATS: Mapping[str, TableFormat] = {
 
 
 def extension_of(path: str) -> str | None:
-    """Return the extension that names a file's format, None if none does.
+    """Return the extension that names a file's format, or None.
 
     Examples
     --------
@@ -60,17 +60,17 @@ def extension_of(path: str) -> str | None:
 
 
 def format_read(path: str) -> TableFormat:
-    """Return the format of a file that is to be read.
+    """Return the format of a file to read.
 
     Raises
     ------
     UsageError
-        If the extension names no known format.
+        If the extension is not that of a known format.
     """
     extension = extension_of(path)
     if extension is None:
         raise UsageError(
-            "the file's extension names no known table format",
+            "the file's extension is not a known table format",
             file=path,
             fix=f"convert or rename the file to one of {', '.join(TABLE_FORMATS)}",
         )
@@ -78,19 +78,19 @@ def format_read(path: str) -> TableFormat:
 
 
 def format_written(path: str) -> OpenEncoder:
-    """Return what opens an encoder of the format of a file that is to be written.
+    """Return the function that opens an encoder for a file to write.
 
     Raises
     ------
     UsageError
-        If the extension names no format that can be written.
+        If the extension is not that of a format that can be written.
     """
     extension = extension_of(path)
     encoder = None if extension is None else TABLE_FORMATS[extension].encoder
     if encoder is None:
         able = [name for name, one in TABLE_FORMATS.items() if one.encoder is not None]
         raise UsageError(
-            "the file's extension names no format that can be written",
+            "files with this extension cannot be written",
             file=path,
             fix=f"use {alternatives(able)}",
         )

@@ -35,12 +35,12 @@ _BATCH_ROWS = 65536
 class TableModel(Configured, nn.Module):
     r"""A distribution over the rows of a table, in the table's own units.
 
-    Missing cells are integrated out where the density allows it: log p is that of the cells that are there.
+    Missing cells are integrated out if the density allows it: log p is then that of the cells present.
 
     Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
     :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that
     lower bound, as a density per unit of the table; for whole numbers (s = 1) it bounds the log-probability
-    itself. Where the density itself gives only a bound, as a variational autoencoder does, so does the model.
+    itself. If the density itself gives only a bound, as a variational autoencoder does, so does the model.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class TableModel(Configured, nn.Module):
     density
         The fitted distribution of dequantised rows.
     baselines
-        Simple distributions of the same rows by name, fitted to the same training rows, for `evaluate`.
+        Simple distributions by name, fitted to the same training rows, for `evaluate`.
 
     Examples
     --------
@@ -76,21 +76,21 @@ class TableModel(Configured, nn.Module):
 
     @property
     def unit(self) -> NatsPerRow:
-        """What evaluations are reported in."""
+        """The unit of evaluations."""
         return NatsPerRow()
 
     @property
     def kind(self) -> str:
         """What the reported numbers are: ``exact``, or ``lower bound``.
 
-        They are a bound where a column is on a grid, or where the density has no exact log p.
+        They are a bound if a column is on a grid, or if the density has no exact log p.
         """
         return "lower bound" if self.supports.gridded else self.density.kind
 
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
-        """Return log p of the rows of a table, a frame or an array: what `kind` says.
+        """Return log p of the rows of a table, a frame or an array, exact or a lower bound.
 
-        The first part of `log_prob_lower`, and as well an iterator for tables larger than memory: `score`.
+        This is the first part of `log_prob_lower`. For tables larger than memory there is `score`.
 
         Returns
         -------
@@ -102,20 +102,20 @@ class TableModel(Configured, nn.Module):
     def log_prob_lower(
         self, rows: Any, draws: int = 8, seed: int = 0, exactness: int | None = None
     ) -> LowerBound:
-        """Return a lower bound of log p of the rows with the standard error of its estimate.
+        """Return a lower bound of log p of the rows, with the standard error of its estimate.
 
         Parameters
         ----------
         rows
-            Anything that `open_table` takes, or a `Table`, of which scores fit in memory.
+            Anything that `open_table` takes, or a `Table`, whose scores fit in memory.
         draws, seed, exactness
             As in `score`.
 
         Returns
         -------
         LowerBound
-            In nats, float64. Where `kind` is ``exact``, log p itself and zeros; else the standard error is
-            NaN where a bound is of one draw only.
+            In nats, float64. If `kind` is ``exact``, log p itself and zeros; otherwise the standard error is
+            NaN for a bound from a single draw.
         """
         bounds = [batch.bound for batch in self.score(rows, seed, draws, exactness)]
         return LowerBound(
@@ -127,27 +127,27 @@ class TableModel(Configured, nn.Module):
     def score(
         self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None
     ) -> Iterator[ScoredBatch]:
-        """Score a table of any length in memory that does not grow with it.
+        """Score a table of any length, in constant memory.
 
         Parameters
         ----------
         rows
             Anything that `open_table` takes, or a `Table`.
         seed
-            Seed of the draws of noise and of z; those of a row depend on the seed and its number alone.
+            Seed of the draws of noise and of z; those of a row depend only on the seed and the row's number.
         draws
-            How many draws of noise the bound is averaged over, where columns are on a grid.
+            How many draws of noise the bound is averaged over, if columns are on a grid.
         exactness
-            How many draws to spend on a row, for a tighter bound: of z, or of noise within the cell of a grid
-            whose probabilities, in place of their logarithms, are averaged, or both. In expectation the bound
-            rises with it to log p. Unused where log p is exact.
+            How many draws to spend on a row for a tighter bound: of z, of noise within the cell of a grid, or
+            of both. Probabilities are then averaged, not their logarithms. In expectation the bound rises to
+            log p with the number of draws. Unused where log p is exact.
 
         Raises
         ------
         DataError
-            If the table lacks a column of the model or has one more, or a cell cannot be scored.
+            If the columns are not those of the model, or a cell cannot be scored.
         UsageError
-            If draws or exactness is no whole number from 1 on.
+            If draws or exactness is not a whole number of 1 or more.
         """
         effort = self._effort(draws, exactness)
         for start, x in self._matrices(rows):
@@ -157,9 +157,9 @@ class TableModel(Configured, nn.Module):
 
     @torch.no_grad()
     def evaluate(self, rows: Any, seed: int = 0, draws: int = 1, exactness: int | None = None) -> Evaluation:
-        """Return the mean log p per row and its standard error, beside the baselines on the same noise.
+        """Return the mean log p per row and its standard error, beside baselines on the same noise.
 
-        Parameters are those of `score`.
+        The parameters are those of `score`.
         """
         effort = self._effort(draws, exactness)
         baselines: Any = dict(self.baselines.items())
@@ -194,7 +194,7 @@ class TableModel(Configured, nn.Module):
 
     @property
     def arrow_schema(self) -> pa.Schema:
-        """Names and types of sampled columns."""
+        """The names and types of sampled columns."""
         return arrow_schema(self.schema, self.supports)
 
     def impute(self, rows: Any, draws: int | None = None, seed: int = 0) -> pa.Table:
@@ -203,12 +203,12 @@ class TableModel(Configured, nn.Module):
         return pa.Table.from_batches(batches)
 
     def impute_schema(self, rows: Any, draws: int | None = None) -> pa.Schema:
-        """Return names and types of the columns of `impute_table`."""
+        """Return the names and types of the columns of `impute_table`."""
         return self._filling.schema(self._checked(rows), draws)
 
     @torch.no_grad()
     def impute_table(self, rows: Any, draws: int | None = None, seed: int = 0) -> Iterator[pa.RecordBatch]:
-        """Fill in missing cells, in memory that does not grow with the table; all else stays as it is.
+        """Fill in missing cells and keep all other cells, in constant memory.
 
         Parameters
         ----------
@@ -216,17 +216,17 @@ class TableModel(Configured, nn.Module):
             Anything that `open_table` takes, or a `Table`.
         draws
             How many completed tables to draw from the joint conditional distribution of the missing cells,
-            one after another, with a column ``draw`` that counts from 1. None fills in the best guess of
+            one after another, with a column ``draw`` that counts from 1. None fills in the best guess for
             each: the conditional mean on the column's scale, or the most probable label.
         seed
-            Of the draws.
+            Seed of the draws.
 
         Raises
         ------
         DataError
-            If the table lacks a column of the model or has one more, or a cell cannot be read.
+            If the columns are not those of the model, or a cell cannot be read.
         UsageError
-            If the model cannot tell what is missing, or the table has a column ``draw`` already.
+            If the model cannot fill in missing cells, or the table already has a column ``draw``.
         """
         if draws is not None and checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
@@ -234,14 +234,14 @@ class TableModel(Configured, nn.Module):
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
-        """Yield how probable each component of the mixture is for each row; arguments as for `score`.
+        """Yield the probability of each component of the mixture for each row; arguments as for `score`.
 
         Raises
         ------
         DataError
-            If the table lacks a column of the model or has one more, or a cell cannot be read.
+            If the columns are not those of the model, or a cell cannot be read.
         UsageError
-            If the model is no mixture.
+            If the model is not a mixture.
         """
         draws = self._effort(draws).noise_draws
         columns, mixture = mixture_of(self.density)
@@ -259,7 +259,7 @@ class TableModel(Configured, nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device that the model is on."""
         return self.density._like().device
 
     @property

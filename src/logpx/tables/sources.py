@@ -29,7 +29,7 @@ def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
         or a glob pattern; several files are read in the order of their names and must have the same columns.
         The columns of an array or tensor are named x0, x1, ...; a pandas or Polars frame is taken as it is.
     columns : sequence of str, optional
-        The columns to read, in this order. All of them by default.
+        The columns to read, in this order; all of them by default.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def _in_folder(path: str) -> list[str]:
         raise DataError(
             f"the folder cannot be read: {error.strerror}", file=path, fix="check its permissions"
         ) from None
-    # A leading underscore or dot marks bookkeeping files by the custom of Spark and its relatives.
+    # By a convention of Spark and similar tools, a leading underscore or dot marks bookkeeping files.
     files = [os.path.join(path, name) for name in entries if not name.startswith(("_", "."))]
     tables = [file for file in files if extension_of(file) is not None and os.path.isfile(file)]
     if not tables:

@@ -52,7 +52,7 @@ class TableWriter:
         Parameters
         ----------
         columns : pyarrow.RecordBatch, dict of arrays, or numpy.ndarray of shape (n, d)
-            The columns of the schema, in its order if they have no names.
+            The columns of the schema, in its order if they are not named.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class TableWriter:
     def _refuse_existing(self) -> None:
         if self._path is not None and os.path.lexists(self._path):
             raise UsageError(
-                "the output file exists already",
+                "the output file already exists",
                 file=self._path,
                 fix="choose another name, or use --overwrite",
             )
@@ -140,7 +140,7 @@ class TableWriter:
 
     def _resource_error(self, error: OSError) -> OSError:
         if isinstance(error, BrokenPipeError):
-            return error  # Whoever reads the output has gone, which is no fault of the machine.
+            return error  # The reader of the output is gone, which is not a fault of the machine.
         where = "standard output" if self._path is None else self._path
         return ResourceError(
             f"the table cannot be written: {error.strerror or error}",
@@ -158,7 +158,7 @@ _FIXES = {
 
 
 def _sync_folder(path: str) -> None:
-    with suppress(OSError):  # Not every file system lets a folder be opened; the file itself is safe already.
+    with suppress(OSError):  # Not every file system can open a folder; the file itself is safe already.
         folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -173,16 +173,16 @@ def open_writer(
 ) -> TableWriter:
     """Open a table for writing, as a context manager.
 
-    The rows go to a temporary file beside the target, which takes the target's name when the block ends
-    without an error, and is removed when it does not.
+    The rows go to a temporary file beside the target. It takes the target's name when the block ends without
+    an error, and is removed otherwise.
 
     Parameters
     ----------
     path : path or None
-        A .parquet, .csv or .tsv file, the latter two perhaps with .gz. None or ``-`` is
-        CSV on standard output.
+        A .parquet, .csv or .tsv file, the latter two optionally with .gz. None or ``-`` means CSV on
+        standard output.
     schema : pyarrow.Schema, or sequence of str
-        Names and types of the columns; names alone are columns of float64.
+        Names and types of the columns; names alone mean columns of float64.
     overwrite : bool
         Whether an existing file may be replaced.
 

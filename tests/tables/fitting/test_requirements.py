@@ -16,7 +16,7 @@ def test_more_columns_than_rows_are_refused_at_once(tmp_path):
     path = tmp_path / "wide.csv"
     np.savetxt(path, x, delimiter=",", header=",".join(f"c{index}" for index in range(1000)), comments="")
     start = time.monotonic()
-    with pytest.raises(DataError, match="38 rows to fit 1000 columns to") as caught:
+    with pytest.raises(DataError, match="38 rows for 1000 columns") as caught:
         fit_table(path)
     assert time.monotonic() - start < 20
     assert caught.value.file == str(path)

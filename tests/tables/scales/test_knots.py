@@ -36,7 +36,7 @@ def test_no_gap_is_found_where_there_is_none(distribution):
 
 
 def test_all_rows_alike_but_one_are_refused():
-    with pytest.raises(DataError, match="too much alike"):
+    with pytest.raises(DataError, match="too similar"):
         quantile_knots(Sample.of([1.0] * 10_000 + [2.0]))
 
 

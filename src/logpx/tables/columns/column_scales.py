@@ -1,4 +1,4 @@
-"""All modelled columns of a table: table units to model units, with the log abs(det) kept."""
+"""All modelled columns of a table: from table units to model units, with the log abs(det)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ColumnScales(nn.Module, Configured):
     supports : sequence of Support
         Bounds and grid of each column, in the table's units.
     held_out : sequence of dict, optional
-        For each column the held-out nats per row of the scales it was chosen from.
+        For each column, the held-out nats per row of the scales that were compared.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class ColumnScales(nn.Module, Configured):
         Parameters
         ----------
         x : array of shape (n, d)
-            Training rows as they are in the table; NaN is missing.
+            Training rows as in the table; NaN is missing.
         supports : sequence of Support
             Bounds and grid of each column.
         seed : int
@@ -97,13 +97,13 @@ class ColumnScales(nn.Module, Configured):
         """Return columns that are only centred and scaled, so that linear relations stay linear.
 
         The maps are linear over the training range and a quarter beyond it, at least to 6 standard
-        deviations; only there do the power-law tails of `Scale` begin. The density may leave mass outside a
-        bound.
+        deviations; only there do the power-law tails of `Scale` begin. The density may put mass outside the
+        bounds.
 
         Parameters
         ----------
         x : array of shape (n, d)
-            Training rows as they are in the table.
+            Training rows as in the table.
         supports, seed, names
             As in `fit`.
         """
@@ -127,8 +127,8 @@ class ColumnScales(nn.Module, Configured):
         y : Tensor of shape (n, d)
             float64.
         ladj : Tensor of shape (n,)
-            float64, of the cells that are not missing; minus infinity where a value is outside the support
-            of its scale.
+            float64, for the cells that are not missing; minus infinity if a value is outside the support of
+            its scale.
         """
         parts = [self._forward(part) for part in torch.split(x.to(torch.float64), _ROWS_AT_ONCE)]
         if len(parts) == 1:
@@ -143,7 +143,7 @@ class ColumnScales(nn.Module, Configured):
         y : Tensor of shape (n, d)
             Rows in model space.
         snap : bool
-            Whether columns on a grid are moved to its nearest point.
+            Whether to move columns on a grid to its nearest point.
         """
         parts = [self._inverse(part, snap) for part in torch.split(y.to(torch.float64), _ROWS_AT_ONCE)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -165,7 +165,7 @@ class ColumnScales(nn.Module, Configured):
         for index, column in enumerate(x.T.contiguous()):
             missing = column.isnan()
             if bool(missing.any()):
-                # Of a missing cell neither the value nor the slope counts; the scale sees its own centre.
+                # Neither value nor slope of a missing cell counts, so the scale is given its own centre.
                 centre, _ = self.scales[index].inverse(column.new_zeros(1))  # type: ignore[operator]
                 value, log_derivative = self.scales[index](torch.where(missing, centre, column))
                 value, log_derivative = value.masked_fill(missing, torch.nan), log_derivative * ~missing

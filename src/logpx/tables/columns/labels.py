@@ -1,4 +1,4 @@
-"""What a categorical column can hold: codes of labels."""
+"""The values that a categorical column can have: codes of labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Labels(Support):
     Parameters
     ----------
     levels
-        How many labels there are.
+        The number of labels.
 
     Raises
     ------
@@ -38,7 +38,7 @@ class Labels(Support):
         self.levels = levels
 
     def chosen_scale(self, values: Array, seed: int) -> tuple[Scale, dict[str, float]]:
-        """Return the identity, which is compared with nothing."""
+        """Return the identity, without any comparison."""
         return Codes(), {}
 
     def standard_scale(self, values: Array) -> Scale:

@@ -1,4 +1,4 @@
-"""Where a column's values can lie: its bounds and its grid."""
+"""The values that a column can have: its bounds and its grid."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Support(Configured):
     Parameters
     ----------
     lower, upper : float, optional
-        Bounds of the values, None where there is none.
+        Bounds of the values; None if there is none.
     step : float, optional
-        Step of the grid that the values lie on; None for values without one.
+        Step of the grid that the values lie on; None for values without a grid.
     offset : float
         The grid is ``offset + k * step`` for whole k.
     uniform : bool
@@ -83,7 +83,7 @@ class Support(Configured):
         return on_grid and float(self.step or 0.0).is_integer() and float(self.offset).is_integer()
 
     def chosen_scale(self, values: Array, seed: int) -> tuple[Scale, dict[str, float]]:
-        """Return the scale of the highest held-out likelihood, and the nats of all that were compared."""
+        """Return the scale with the highest held-out likelihood, and the nats of all compared scales."""
         return choose_scale(
             values,
             lower=self.lower,
@@ -100,18 +100,18 @@ class Support(Configured):
         return scale
 
     def outside(self, x: Tensor) -> Tensor:
-        """Return which values are beyond the bounds, a boolean of the shape of x; missing ones are not."""
+        """Return which values are beyond the bounds, a boolean of the shape of x; False for missing ones."""
         return (x != _clip(x, self.lower, self.upper)) & ~x.isnan()
 
     def off_grid(self, x: Tensor) -> Tensor:
-        """Return which values are not on the grid that values may be rounded to, up to rounding errors."""
+        """Return which values are off the grid, up to rounding errors; none if the grid is not uniform."""
         if self.step is None or not self.uniform:
             return torch.zeros_like(x, dtype=torch.bool)
         tolerance = _ROUNDING * self.step + self.rounding + 4 * torch.finfo(x.dtype).eps * x.abs()
         return (x - quantise(x, self.step, self.offset)).abs() > tolerance
 
     def snap(self, x: Tensor) -> Tensor:
-        """Return values moved to the nearest point of the grid, where there is one, and within the bounds."""
+        """Return values moved to the nearest point of the grid, if there is one, and within the bounds."""
         if self.step is not None and self.uniform:
             x = quantise(x, self.step, self.offset)
         return _clip(x, self.lower, self.upper)

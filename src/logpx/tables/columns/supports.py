@@ -31,7 +31,7 @@ class Supports:
     gridded : list of int
         The columns on a grid.
     levels : list of (int or None)
-        For each column the number of its labels, None where it holds numbers.
+        For each column the number of its labels; None if it holds numbers.
 
     Examples
     --------
@@ -48,12 +48,12 @@ class Supports:
 
     @classmethod
     def of(cls, columns: Iterable[Column]) -> Self:
-        """Return the supports of columns of a schema; a kind implies what its column does not say."""
+        """Return the supports of a schema's columns; what a column leaves open is implied by its kind."""
         return cls([_support(column) for column in columns])
 
     @property
     def log_cell_volume(self) -> float:
-        """Logarithm of the volume of one cell: adds up to a probability what is a density on a grid."""
+        """The logarithm of the volume of one cell, which turns log-densities into log-probabilities."""
         return sum(math.log(support.step) for support in self.supports if support.step is not None)
 
     def dequantise(self, x: Tensor, *, seed: int, first_row: int = 0, draw: int = 0) -> Tensor:
@@ -62,11 +62,11 @@ class Supports:
         Parameters
         ----------
         x : Tensor of shape (n, d)
-            Rows as they are in the table; NaN, which is missing, stays so.
+            Rows as in the table; NaN (missing) stays NaN.
         seed : int
-            The noise of a row depends on the seed, the row's number and the draw alone.
+            The noise of a row depends only on the seed, the row's number and the draw.
         first_row : int
-            Number of the first row, counted from 0.
+            The number of the first row, counted from 0.
         draw : int
             Which of several independent draws.
         """

@@ -1,1 +1,1 @@
-"""The families of models that a table can be fitted with."""
+"""The families of models that can be fitted to a table."""

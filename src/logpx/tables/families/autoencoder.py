@@ -25,12 +25,12 @@ _WARM_UP_STEPS = 500
 
 
 def likelihood_of(kinds: Sequence[str | int]) -> Likelihood:
-    """Return a likelihood of columns: numbers with normal noise, of a trained deviation each, and labels.
+    """Return a likelihood of columns: labels, and numbers with normal noise of trained deviations.
 
     Parameters
     ----------
     kinds
-        For each column ``"normal"``, or the number of its labels.
+        For each column, ``"normal"`` or the number of its labels.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class TableAutoencoderFamily(TableFamily):
     least_latent = 1
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-        """Train until the validation bound stops rising or the time is over."""
+        """Train until the validation bound stops rising or time is up."""
         rows, features = budget.rows, training.shape[1]
         latent = min(_MOST_LATENT, features) if budget.latent is None else budget.latent
         with torch.random.fork_rng(devices=[]):

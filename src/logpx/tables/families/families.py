@@ -1,4 +1,4 @@
-"""The model families that a table can be fitted with, each with its own way of choosing its size."""
+"""The model families that can be fitted to a table, each with its own way of choosing its size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TableFlowFamily(TableFamily):
     least_features: int = 2
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-        """Train until the validation likelihood stops rising or the time is over."""
+        """Train until the validation likelihood stops rising or time is up."""
         rows, features = budget.rows, training.shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(budget.seed % 2**64)

@@ -20,32 +20,32 @@ from logpx.training import fit
 __all__ = ["Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
 
 _ROWS_TO_VALIDATE = 1000
-# Smaller than for training to convergence: in a minute, more steps count for more than smoother ones.
+# Smaller than for training to convergence: within a minute, more steps matter more than smoother ones.
 _BATCH_ROWS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a family may use.
+    """The time and settings that a family may use.
 
     Attributes
     ----------
     seconds
-        The most seconds to take.
+        The maximum number of seconds to take.
     rows
-        How many rows of the table the training rows are; of few rows there are several noisy copies.
+        The number of different training rows; if they are few, there are several noisy copies of each.
     kinds
-        For each column ``"normal"``, or the number of its labels.
+        For each column, ``"normal"`` or the number of its labels.
     components, latent
-        How many components and latent dimensions a model shall have; None leaves it to the family.
+        The number of components and of latent dimensions; None leaves it to the family.
     seed
-        Of everything random.
+        Seed for everything random.
     should_stop
-        Asked now and then; true ends the work in an orderly way.
+        Called now and then; true ends the work in an orderly way.
     progress
         Passed on to `logpx.training.fit`.
     device
-        Where flows are trained; they come back to the CPU.
+        Where flows are trained; they are then moved back to the CPU.
     """
 
     seconds: float
@@ -60,7 +60,7 @@ class Budget:
 
     @property
     def deadline(self) -> float:
-        """The value of ``time.monotonic()`` at which the budget, if it starts now, ends."""
+        """The value of ``time.monotonic()`` at which the budget ends if it starts now."""
         return time.monotonic() + self.seconds
 
 
@@ -85,30 +85,30 @@ class TableFamily(Family, ABC):
     least_latent: ClassVar[int] = 0
 
     def check(self, option: str, value: Any) -> None:
-        """Refuse numbers of components or of latent dimensions that make no sense."""
+        """Refuse invalid numbers of components or of latent dimensions."""
         check_count(option, value, least=self.least_latent if option == "latent" else 1)
 
     @abstractmethod
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-        """Fit to rows in model units, shape ``(n, d)``, float64; choose sizes by the validation rows."""
+        """Fit to rows in model units, shape ``(n, d)``, float64; choose sizes on the validation rows."""
 
 
 class QuickFamily(TableFamily):
-    """A family fitted in seconds: tried on every set of column maps, and once chosen fitted to all rows."""
+    """A family fitted in seconds: tried on every set of column maps, and fitted to all rows once chosen."""
 
     @abstractmethod
     def refit(self, model: Any, rows: Tensor) -> None:
-        """Fit a chosen model in place to all rows, those that were set aside too."""
+        """Fit a chosen model in place to all rows, including those set aside."""
 
 
 def hidden_for(rows: int) -> tuple[int, int]:
-    """Return widths of the hidden layers of a network that suit the number of rows of a table."""
+    """Return the widths of a network's hidden layers that suit the number of rows of a table."""
     width = 32 if rows < 2_000 else 64 if rows < 10_000 else 128
     return width, width
 
 
 def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-    """Train a model of rows in model units until validation stops rising or the time is over."""
+    """Train a model of rows in model units until validation stops rising or time is up."""
     fit(
         model,
         training.float(),
@@ -125,7 +125,7 @@ def train(model: Distribution, training: Tensor, validation: Tensor, budget: Bud
 
 
 def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
-    """Return the validation likelihood, or of few rows BIC, which is then the better guide; per row."""
+    """Return the validation likelihood per row, or for few rows BIC, which is then the better guide."""
     with torch.no_grad():
         if rows >= _ROWS_TO_VALIDATE:
             return float(model.log_prob(validation).mean())

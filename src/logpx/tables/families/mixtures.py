@@ -1,4 +1,4 @@
-"""Families of exact mixtures, for columns of any kind and with missing cells."""
+"""Families of mixtures with an exact log p, for columns of any kind and with missing cells."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from logpx.tables.families.family import Budget, QuickFamily, score_of_size
 
 __all__ = ["GaussianFamily", "MixtureFamily", "one_component"]
 
-# Far below what a column that varies can have in any direction, given that grids are dequantised.
+# Far below the variance of any varying column in any direction, given that grids are dequantised.
 _FLOOR = 1e-12
-# Of the frequencies of labels: a label that is in none of the training rows keeps a small probability.
+# Pseudo-rows per label, so that a label that is in none of the training rows keeps a small probability.
 _LABEL_ROWS = 0.5
 
 
@@ -33,11 +33,11 @@ def one_component(rows: Tensor, kinds: Sequence[str | int], covariance: str = "f
     kinds
         As in `logpx.latent.MixedMixture`.
     covariance
-        Of the numbers.
+        The kind of covariance of the numbers.
     """
     model = _mixture(1, kinds, covariance, ConjugatePrior(), _FLOOR)
     model.initialise_components(rows)
-    # Without missing cells the start is the maximum already.
+    # Without missing cells the start already is the maximum.
     if bool(rows.isnan().any()):
         expectation_maximisation(model, lambda: [(rows, None)], max_iterations=200, tolerance=1e-6)
     return model
@@ -64,7 +64,7 @@ class GaussianFamily(QuickFamily):
 class MixtureFamily(QuickFamily):
     """Mixtures with a growing number of components, until they stop getting better.
 
-    Better by the validation likelihood; of a small table, whose validation rows are too few to tell, by BIC.
+    They are compared by validation likelihood, or by BIC if a small table has too few validation rows.
     Numbers are jointly normal within a component, and labels independent.
     """
 
@@ -104,7 +104,7 @@ class MixtureFamily(QuickFamily):
 
     @torch.no_grad()
     def refit(self, model: Any, rows: Tensor) -> None:
-        """Go on with EM on all rows, from the parameters that the model has."""
+        """Continue EM on all rows, from the model's parameters."""
         rows = rows[: self.most_numbers // rows.shape[1]]
         expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
 

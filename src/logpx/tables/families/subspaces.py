@@ -23,12 +23,12 @@ _SIZES = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
 
 
 class _SubspaceFamily(QuickFamily):
-    """A linear-Gaussian model; the number of latent dimensions by validation likelihood or BIC."""
+    """A linear-Gaussian model, whose latent dimensions are chosen by validation likelihood or BIC."""
 
     least_features = 2
     allows_missing = True
     options = frozenset({"latent"})
-    # Where cells are missing, EM takes a part of a long table.
+    # If cells are missing, EM uses only a part of a long table.
     most_numbers = 400_000
     kind: type[LinearGaussian]
 
@@ -51,14 +51,14 @@ class _SubspaceFamily(QuickFamily):
         return best
 
     def refit(self, model: Any, rows: Tensor) -> None:
-        """Fit again, with as many latent dimensions; where cells are missing, go on with EM."""
+        """Fit again with the same number of latent dimensions; if cells are missing, continue EM."""
         if bool(rows.isnan().any()):
             _go_on(model, rows[: self.most_numbers // rows.shape[1]])
         else:
             model.update_from_moments(Moments.of(rows, full=True))
 
     def _maximiser(self, rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], object]:
-        """Return what fits a model to the rows: from their moments, or by EM where cells are missing."""
+        """Return a function that fits a model to the rows: from moments, or by EM if cells are missing."""
         if not bool(rows.isnan().any()):
             moments = Moments.of(rows, full=True)
             return lambda model: model.update_from_moments(moments)
@@ -66,7 +66,7 @@ class _SubspaceFamily(QuickFamily):
 
         def climb(model: LinearGaussian) -> None:
             model.initialise_components(part)
-            # Plain EM takes hundreds of iterations where the noise of a column goes towards zero.
+            # Plain EM takes hundreds of iterations if the noise of a column goes towards zero.
             expectation_maximisation(
                 model,
                 lambda: [(part, None)],
@@ -81,7 +81,7 @@ class _SubspaceFamily(QuickFamily):
 
 
 def _go_on(model: Any, rows: Tensor) -> None:
-    """Fit a fitted model to a few rows more."""
+    """Continue to fit a fitted model, with a few more rows."""
     expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
 
 
@@ -102,7 +102,7 @@ class FactorFamily(_SubspaceFamily):
 
 
 class MixtureOfPPCAFamily(QuickFamily):
-    """A mixture of probabilistic PCA; both sizes by validation likelihood or BIC."""
+    """A mixture of probabilistic PCA; both sizes are chosen by validation likelihood or BIC."""
 
     name = "mppca"
     summary = "mixture of probabilistic PCA; components and dimensions by validation likelihood or BIC"
@@ -143,7 +143,7 @@ class MixtureOfPPCAFamily(QuickFamily):
         return PrincipalFamily().fit(training, validation, budget) if best is None else best
 
     def refit(self, model: Any, rows: Tensor) -> None:
-        """Go on with EM on all rows, from the parameters that the model has."""
+        """Continue EM on all rows, from the model's parameters."""
         if isinstance(model, LinearGaussian):
             PrincipalFamily().refit(model, rows)
             return

@@ -1,1 +1,1 @@
-"""Fitting a table: rows, model families, the search among them, the choice."""
+"""Fitting a table: rows, requirements, the search among model families, the choice."""

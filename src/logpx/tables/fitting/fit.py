@@ -36,15 +36,14 @@ _DEFAULT_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class TableFitResult(ModelFitResult[TableModel]):
-    """A fitted table model, and how it was chosen: a `logpx.scoring.ModelFitResult`, and more.
+    """A fitted table model, and how it was chosen: a `logpx.scoring.ModelFitResult` with more fields.
 
     Attributes
     ----------
     candidates : list of CandidateRecord
-        Every model that was tried, failed ones too, with the validation likelihood.
+        Every model that was tried, including failed ones, with the validation likelihood.
     scales : list of dict
-        For each modelled column the chosen scale, and the held-out nats per row of all scales that were
-        compared.
+        For each modelled column, the chosen scale and the held-out nats per row of all compared scales.
     """
 
     candidates: list[CandidateRecord]
@@ -90,23 +89,23 @@ def fit_table(
     columns
         Kinds that override the inferred ones, by column name; see `infer_schema`.
     schema
-        A complete schema in place of an inferred one.
+        A complete schema instead of an inferred one.
     components, latent
-        How many components and latent dimensions a named model that has them shall have; chosen by default.
+        The number of components and of latent dimensions of a named model that has them; chosen by default.
     validation
-        A second table to choose by. By default a tenth of the rows is set aside, more of a small table.
+        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table.
     max_time
         About how many seconds to take; 60 by default. Reading the table is not cut short.
     seed
-        Of everything random.
+        Seed for everything random.
     report
         Called with a line of text after each step.
     progress
         Passed on to `logpx.training.fit`.
     should_stop
-        Asked now and then; true ends the fit with the best model so far.
+        Called now and then; true ends the fit with the best model so far.
     device
-        Where flows are trained; the model that is returned is on the CPU.
+        Where flows are trained; the returned model is on the CPU.
 
     Returns
     -------
@@ -120,7 +119,7 @@ def fit_table(
     DivergedError
         If no candidate could be fitted.
     UsageError
-        If an argument cannot be meant.
+        If an argument is invalid.
 
     Examples
     --------
@@ -161,7 +160,7 @@ def fit_table(
         require_enough_rows(len(training), schema)
         search = Search(schema, training, held_out, budget, report=report)
     search.run(families)
-    # A model that was asked for by name is that model, not several of them mixed.
+    # A model requested by name is that model, not a mixture of several.
     best = search.best(refit=read.joined, stacked=len(families) > 1)
     notes = _notes(schema, read)
     if best.density.kind != "exact":
@@ -182,7 +181,7 @@ def fit_table(
 
 
 def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:
-    """Return the schema that was given, or else an inferred one, that fits the table."""
+    """Return the given schema, or else an inferred one, after checking it against the table."""
     if schema is None:
         schema = infer_schema(table, columns, seed=seed)
     elif not isinstance(schema, Schema):
@@ -210,13 +209,13 @@ def _notes(schema: Schema, read: DividedRows) -> list[str]:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
     holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
     if holes:
-        notes.append(f"log p is that of the cells that are there; some are missing in {', '.join(holes)}")
+        notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
     labels = [column.name for column in schema.modelled if column.levels is not None]
     if labels:
         notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
     if used < FEWEST_TO_DIVIDE:
         notes.append(
-            f"{used} rows are too few to set any aside: the model was chosen by the rows it was fitted to"
+            f"{used} rows are too few to set any aside: the model was chosen on the rows it was fitted to"
         )
     if used < count:
         notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")

@@ -1,4 +1,4 @@
-"""What rows must be like for a density to exist on them, checked before anything is fitted."""
+"""What rows must satisfy for a density to exist on them, checked before anything is fitted."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ __all__ = [
     "require_support",
 ]
 
-# The grid of a long table is found in a sample of its rows, which may miss a few that are off it.
+# The grid of a long table is found in a sample of its rows, which may miss a few rows off the grid.
 _FEW_OFF_GRID = 0.01
 
 
 def require_enough_rows(rows: int, schema: Schema) -> None:
-    """Raise if any rows, whatever their values, lie on a plane: there are no more of them than columns.
+    """Raise if there are no more rows than columns: whatever their values, they then lie on a plane.
 
     Columns on a grid do not count, because their noise spans them, nor do labels.
 
     Raises
     ------
     DataError
-        With both numbers.
+        Naming both numbers.
     """
     supports = Supports.of(schema.modelled)
     smooth = supports.levels.count(None) - len(supports.gridded)
     if rows <= smooth:
         raise DataError(
-            f"{rows} rows to fit {smooth} columns to, where no density exists without more rows than columns",
+            f"{rows} rows for {smooth} columns: no density exists unless there are more rows than columns",
             fix="give more rows, or leave columns out",
         )
 
@@ -51,7 +51,7 @@ def require_support(rows: Tensor, schema: Schema, file: object) -> None:
     rows : Tensor
         Shape ``(n, d)``, float64.
     schema : Schema
-        The schema, perhaps one that a user has edited.
+        The schema, possibly edited by a user.
     file
         The name of the table for messages.
 
@@ -81,7 +81,7 @@ def require_support(rows: Tensor, schema: Schema, file: object) -> None:
 
 
 def require_labels_allowed(schema: Schema, families: Sequence[TableFamily], file: object) -> None:
-    """Raise if there are labels, and no family that knows what to do with them.
+    """Raise if there are labels, but no family can model them.
 
     Raises
     ------

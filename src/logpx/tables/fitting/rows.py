@@ -1,4 +1,4 @@
-"""Training and validation rows of a table, sampled in one pass where there are too many."""
+"""Training and validation rows of a table, sampled in one pass if there are too many."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _MOST_DRAWS = 8
 
 @dataclass(frozen=True)
 class TableRows:
-    """Rows of a table in table units, as they are and with every column on a grid dequantised.
+    """Rows of a table in table units, both as they are and with columns on a grid dequantised.
 
     Attributes
     ----------
     values : Tensor
         Rows as they are, shape ``(n, d)``, float64.
     noisy : Tensor
-        The same rows dequantised, several draws one after another where there are few rows: shape ``(draws
-        n, d)``.
+        The same rows dequantised, with several draws one after another if there are few rows: shape
+        ``(draws n, d)``.
     """
 
     values: Tensor
@@ -50,18 +50,18 @@ class TableRows:
 
 @dataclass(frozen=True, kw_only=True)
 class DividedRows:
-    """The rows of a table, those to fit to and those to choose by.
+    """The rows of a table, divided into those to fit to and those to choose by.
 
     Attributes
     ----------
     rows : Tensor
         All rows that were read, shape ``(n, d)``, float64.
     count : int
-        How many rows the table has; perhaps more than were read.
+        The number of rows of the table, possibly more than were read.
     training, held_out : Tensor
-        To fit to and to choose by; the same rows where there are too few to set any aside.
+        Rows to fit to and to choose by; the same rows if there are too few to set any aside.
     joined : bool
-        Whether the two are parts of one table, so that what is chosen may be fitted to both.
+        Whether the two are parts of one table, so that the chosen model may be fitted to both.
     """
 
     rows: Tensor
@@ -74,7 +74,7 @@ class DividedRows:
 def divided_rows(
     table: Table, validation: Table | None, schema: Schema, seed: int, *, missing: bool = False
 ) -> DividedRows:
-    """Read a table, and divide its rows unless there is another table to choose by.
+    """Read a table, and divide its rows unless there is a second table to choose by.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _fraction(rows: int) -> float:
 
 
 def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) -> tuple[Tensor, int]:
-    """Read the modelled columns; of a table too long for memory, a uniform sample of its rows.
+    """Read the modelled columns of all rows, or of a uniform sample if the table is too long for memory.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) ->
     Tensor
         Shape ``(n, d)``, float64, in random order.
     int
-        How many rows the table has.
+        The number of rows of the table.
     """
     most = max(1, _MOST_NUMBERS // len(schema.modelled))
     generator = np.random.default_rng(seed)
@@ -142,7 +142,7 @@ def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) ->
 def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
     """Split rows that are in random order into training and validation rows.
 
-    Fewer than ten rows are too few to set any aside: they serve as both.
+    If there are fewer than ten, all rows serve as both.
 
     Raises
     ------
@@ -150,9 +150,7 @@ def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
         If there are fewer than two rows.
     """
     if len(rows) < 2:
-        raise DataError(
-            "the table has one row", fix="a density is fitted to two rows or more, better hundreds"
-        )
+        raise DataError("the table has one row", fix="give at least two rows, better hundreds")
     if len(rows) < FEWEST_TO_DIVIDE:
         return rows, rows
     aside = round(fraction * len(rows))
@@ -160,7 +158,7 @@ def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
 
 
 def with_noise(values: Tensor, supports: Supports, seed: int) -> TableRows:
-    """Dequantise rows, a few more draws the fewer rows there are."""
+    """Dequantise rows, with more draws the fewer rows there are."""
     draws = 1
     if supports.gridded:
         draws = min(_MOST_DRAWS, max(1, _REPLICATED_NUMBERS // max(1, values.numel())))

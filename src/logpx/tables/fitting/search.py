@@ -28,9 +28,9 @@ __all__ = ["Search"]
 
 _SEEDS = 2**64
 _QUICK_SHARE = 0.2
-# Below, a second flow takes more from the first than it gives: neither sees the rows often enough.
+# With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
-# Of columns with unit variance, in any direction.
+# In any direction, for columns with unit variance.
 _LEAST_VARIANCE = 1e-10
 
 
@@ -44,7 +44,7 @@ class Search:
     training, validation
         Rows in table units, shape ``(n, d)``, float64.
     budget
-        For everything together; the families get shares of it.
+        The budget of the whole search; families get shares of it.
     report
         Called with a line of text after each step.
 
@@ -55,7 +55,7 @@ class Search:
     baselines : dict of str to Distribution
         The simple models that `TableModel.evaluate` compares with.
     candidates, failures : list
-        What has been fitted so far, and what could not be.
+        The candidates fitted so far, and the records of those that failed.
 
     Raises
     ------
@@ -111,9 +111,9 @@ class Search:
         Parameters
         ----------
         refit
-            Whether to fit what is quick to fit to the validation rows too, now that the choice is made.
+            Whether to fit quick families again, now to the validation rows too.
         stacked
-            Whether a mixture of candidates will do.
+            Whether the result may be a mixture of candidates.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Search:
         return best
 
     def _unsuited(self, family: TableFamily) -> str | None:
-        """Return what the table would have to be like for a family, None if it is."""
+        """Return what a family requires and the table is not; None if it suits."""
         missing = bool(self.training.values.isnan().any() | self.validation.values.isnan().any())
         if missing and not family.allows_missing:
             return "a table without missing cells"
@@ -160,7 +160,7 @@ class Search:
         }
 
     def _refuse_redundant(self, rows: Tensor) -> None:
-        """Raise where a number is a linear combination of others: then no density exists."""
+        """Raise if a column is a linear combination of others: then no density exists."""
         numbers = [index for index, kind in enumerate(self.budget.kinds) if kind == "normal"]
         if not numbers:
             return
@@ -222,7 +222,7 @@ class Search:
 
 @contextmanager
 def _naming(names: Sequence[str]) -> Iterator[None]:
-    """Name the column in an error that knows its number."""
+    """Name the column in an error that has its number."""
     try:
         yield
     except DataError as error:

@@ -20,22 +20,22 @@ _ROWS_TO_STACK = 50
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateRecord:
-    """What became of one candidate.
+    """The outcome of one candidate.
 
     Attributes
     ----------
     model : str
-        Name of the family, or of the families that were stacked.
+        The name of the family, or of the families that were stacked.
     scales : str
-        ``standard`` (centred and scaled columns) or ``chosen`` (per column by held-out likelihood).
+        ``standard`` (centred and scaled columns) or ``chosen`` (per column, by held-out likelihood).
     validation, standard_error : float or None
-        Mean log p per validation row in nats and table units; None if the candidate failed.
+        The mean log p per validation row, in nats and table units; None if the candidate failed.
     seconds : float
         Time taken.
     chosen : bool
-        Whether it is the model that was returned.
+        Whether it became the model.
     note : str
-        Why it failed, or what it is.
+        Why it failed, or a remark.
     """
 
     model: str
@@ -49,7 +49,7 @@ class CandidateRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A fitted density with its log p of every validation row.
+    """A fitted density with log p of every validation row.
 
     Attributes
     ----------
@@ -60,9 +60,9 @@ class Candidate:
     log_prob : Tensor
         Shape ``(n,)``, float64, in nats.
     note : str
-        What there is to say about it.
+        A remark.
     members : tuple of Candidate
-        Of a mixture, what it mixes.
+        The components of a mixture of candidates.
     """
 
     model: str
@@ -75,7 +75,7 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """Mean log p per validation row, minus infinity if any row is impossible."""
+        """The mean log p per validation row; minus infinity if any row is impossible."""
         mean = float(self.log_prob.mean())
         return mean if not math.isnan(mean) else -math.inf
 
@@ -94,7 +94,7 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:
-    """Return the candidate of the highest validation likelihood, or a mixture of several if better still."""
+    """Return the candidate with the highest validation likelihood, or a mixture if it is better still."""
     best = max(candidates, key=lambda candidate: candidate.score)
     mixture = stack(candidates) if stacked else None
     return mixture if mixture is not None and mixture.score > best.score + _WORTHWHILE else best
@@ -103,7 +103,7 @@ def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:
 def stack(candidates: Sequence[Candidate]) -> Candidate | None:
     """Mix the candidates with the weights that maximise the validation likelihood.
 
-    A mixture of densities is a density; its weights are few, and found by EM on the rows' log p alone.
+    A mixture of densities is a density. Its few weights are found by EM on the rows' log p alone.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def stack(candidates: Sequence[Candidate]) -> Candidate | None:
     Returns
     -------
     Candidate or None
-        None where there are too few rows or only one candidate deserves a weight.
+        None if there are too few rows, or only one candidate gets a weight.
 
     References
     ----------

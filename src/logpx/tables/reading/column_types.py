@@ -1,4 +1,4 @@
-"""What a reader knows of a column before looking at its values, and the one form each is read in."""
+"""The type of a column, known before its values are read, and the form in which they are read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ColumnType(StrEnum):
 
     @classmethod
     def of(cls, stored: pa.DataType) -> ColumnType:
-        """Return the type of a column that Arrow stores in this form."""
+        """Return the type of a column that Arrow stores as `stored`."""
         types = pa.types
         if types.is_dictionary(stored) or types.is_string(stored) or types.is_large_string(stored):
             # A declared dictionary is a set of labels, whatever the labels look like.
@@ -49,11 +49,11 @@ class ColumnType(StrEnum):
 
     @property
     def arrow(self) -> pa.DataType:
-        """The form in which batches hold such a column."""
+        """The Arrow type of such a column in batches."""
         return pa.float64() if self is ColumnType.NUMBER else pa.string()
 
     def read(self, values: pa.Array) -> pa.Array:
-        """Return stored values in the form in which batches hold them, missing cells kept.
+        """Return stored values in the form that batches hold, with missing cells kept.
 
         Parameters
         ----------
@@ -65,12 +65,12 @@ class ColumnType(StrEnum):
         if self is not ColumnType.OTHER:
             with suppress(pa.ArrowNotImplementedError):
                 return pc.cast(values, self.arrow, safe=False)
-        # Lists, bytes, durations: no text form, and whether a cell is missing is all that is asked.
+        # Lists, bytes, durations have no text form, and only whether a cell is missing matters.
         return pc.if_else(pc.is_valid(values), str(values.type), pa.scalar(None, pa.string()))
 
 
 def labels(values: pa.Array) -> pa.Array:
-    """Return text without the spaces around it, which many writers put after a comma.
+    """Return text without surrounding spaces, which many writers put after a comma.
 
     Examples
     --------

@@ -31,7 +31,7 @@ def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], erro
     types : dict of str to ColumnType
         The columns that were being read.
     error : Exception
-        What Arrow said.
+        The error that Arrow raised.
     """
     try:
         return (
@@ -52,7 +52,7 @@ def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], erro
 
 
 def unterminated_quote(file: str, header: CsvHeader) -> DataError | None:
-    """Return an error if the last field of a file opens a quote and never closes it, else None."""
+    """Return an error if the last field of a file opens a quote and never closes it; else None."""
     rows = 0
     with open_bytes(file) as stream:
         text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
@@ -62,7 +62,7 @@ def unterminated_quote(file: str, header: CsvHeader) -> DataError | None:
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 return DataError(
-                    "a quote is opened and never closed; the rest of the file would be one field",
+                    "a quote is opened and never closed, so the rest of the file would be one field",
                     file=file,
                     row=rows,
                     fix="close the quote in this row, or remove it",

@@ -29,7 +29,7 @@ csv.field_size_limit(1 << 30)
 
 @dataclass(frozen=True)
 class CsvHeader:
-    """What the first line of a file says.
+    """The header line of a file.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class CsvHeader:
 
 
 def open_bytes(file: str) -> pa.NativeFile:
-    """Open a file for reading, decompressed as its extension says.
+    """Open a file for reading, decompressing it if its extension says so.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def read_header(file: str) -> CsvHeader:
     Raises
     ------
     DataError
-        If the file is empty, is not UTF-8 text, has no header line, or names two columns alike.
+        If the file is empty, is not UTF-8 text, has no header line, or gives two columns the same name.
     """
     head, complete = _head(file)
     if not head.strip():
@@ -89,7 +89,7 @@ def read_header(file: str) -> CsvHeader:
             )
     head = head.removeprefix(codecs.BOM_UTF8)
     try:
-        # The head may end in the middle of a character; only the whole file can end wrongly there.
+        # The head may end in the middle of a character; only at the end of the file is that an error.
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=complete)
     except UnicodeDecodeError as error:
         line = head.count(b"\n", 0, error.start)
@@ -124,7 +124,7 @@ def _head(file: str) -> tuple[bytes, bool]:
                         return head, False
                     if wanted >= _LONGEST_HEADER:
                         raise DataError(
-                            f"no end of the header line in the first {wanted} bytes",
+                            f"the header line does not end in the first {wanted} bytes",
                             file=file,
                             fix="check that the file is delimited text with one line per row",
                         )
@@ -144,7 +144,7 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
             if len(records) > _ROWS_COMPARED:
                 break
     except csv.Error:
-        pass  # Whatever is wrong behind the header is found, with its row, when the rows are read.
+        pass  # Errors after the header are found, with their row, when the rows are read.
     return records
 
 
@@ -158,7 +158,7 @@ def _delimiter(text: str, file: str) -> str:
 
     best = max(_DELIMITERS, key=merit)
     if merit(best) != (0.0, 0):
-        # A file whose rows never match its header is ragged by any delimiter; then the header alone decides.
+        # A file whose rows never match its header is ragged for any delimiter; then the header alone decides.
         return best if merit(best)[0] > 0 else max(_DELIMITERS, key=lambda d: merit(d)[1])
     return "\t" if ".tsv" in file.lower() else ","
 

@@ -21,7 +21,7 @@ _ROWS_PER_BLOCK = 64
 
 
 class _QuoteCounter:
-    """A stream that counts its quotes: Arrow takes an opening quote without an end for one long cell."""
+    """A stream that counts its quotes: Arrow reads an unclosed quote as one long cell."""
 
     closed = False
 
@@ -42,13 +42,13 @@ class _QuoteCounter:
 class CsvPart(Part):
     """A file of delimited text with a header line, read block by block.
 
-    A column is one of numbers if the first block of rows reads as numbers; it is then read as float64 to the
-    end of the file, and text in it is an error that names its row. Blank lines are skipped.
+    A column holds numbers if its first block of rows reads as numbers; it is then read as float64 to the end
+    of the file, and text in it is an error that names its row. Blank lines are skipped.
 
     Parameters
     ----------
     file : str
-        Its path; a name that ends in .gz, .bz2 or .zst is decompressed.
+        Its path; a file whose name ends in .gz, .bz2 or .zst is decompressed.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class CsvPart(Part):
         return sum(piece.num_rows for piece in self.read({first: ColumnType.TEXT}, rows=0))
 
     def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, a block at a time whatever ``rows`` says."""
+        """Yield the named columns, a block at a time, whatever ``rows`` is."""
         stored = {name: kind.arrow for name, kind in types.items()}
         stream = _QuoteCounter(self.file)
         try:
@@ -101,7 +101,7 @@ class CsvPart(Part):
             elif kind in (ColumnType.NUMBER, ColumnType.TIMESTAMP):
                 types[name] = kind
             else:
-                # Booleans, and bytes that are not UTF-8: the reading of the rows reports the latter.
+                # Booleans, and bytes that are not UTF-8, which are reported when the rows are read.
                 types[name] = ColumnType.TEXT
         return types
 

@@ -19,7 +19,7 @@ __all__ = ["FramePart", "frame_columns", "with_names"]
 
 
 class FramePart(Part):
-    """Columns in memory, converted a slice at a time so that no second copy of the table is made.
+    """Columns in memory, converted a slice at a time so that the table is not copied as a whole.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class FramePart(Part):
     Raises
     ------
     DataError
-        If the columns differ in length, or one has no type that Arrow knows.
+        If the columns differ in length, or one has a type that Arrow does not know.
     """
 
     def __init__(self, columns: Mapping[str, np.ndarray[Any, Any] | pa.ChunkedArray]) -> None:
@@ -40,7 +40,7 @@ class FramePart(Part):
             if length != self._rows:
                 first = next(iter(lengths))
                 raise DataError(
-                    f"{length} rows, where column {first!r} has {self._rows}",
+                    f"{length} rows, but column {first!r} has {self._rows}",
                     column=name,
                     fix="give every column the same length",
                 )
@@ -71,25 +71,25 @@ class FramePart(Part):
 
 
 def with_names(rows: Any, names: Sequence[str]) -> Any:
-    """Give the columns of an array, which has no names, those of a model, by position; return all else.
+    """Name the columns of an array after those of a model, by position; return other data as they are.
 
     Raises
     ------
     DataError
-        If the array has another number of columns.
+        If the array has a different number of columns.
     """
     if not isinstance(rows, np.ndarray) and not _is_tensor(rows):
         return rows
     if rows.ndim != 2 or rows.shape[1] != len(names):
         raise DataError(
-            f"an array of shape {tuple(rows.shape)}, where the model has {len(names)} columns",
+            f"an array of shape {tuple(rows.shape)}, but the model has {len(names)} columns",
             fix=f"give one column for each of {', '.join(names)}, in this order",
         )
     return {name: rows[:, index] for index, name in enumerate(names)}
 
 
 def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa.ChunkedArray]]:
-    """Return what messages call a source in memory, and its columns.
+    """Return the name of a source in memory, for messages, and its columns.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa
     UsageError
         If the source is none of these.
     DataError
-        If it has no columns, two of the same name, or not one or two dimensions.
+        If it has no columns, two with the same name, or not one or two dimensions.
     """
     if isinstance(source, Mapping):
         columns: dict[str, Any] = {}
@@ -109,7 +109,7 @@ def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa
             array = _as_array(values)
             if array.ndim != 1:
                 raise DataError(
-                    f"an array of {array.ndim} dimensions where a column has one",
+                    f"an array of {array.ndim} dimensions, but a column has one",
                     column=str(name),
                     fix="give one array per column",
                 )
@@ -122,7 +122,7 @@ def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa
             return _named(label, list(array.dtype.names), [array[name] for name in array.dtype.names])
         if array.ndim not in (1, 2):
             raise DataError(
-                f"{label} has {array.ndim} dimensions, where a table has rows and columns",
+                f"{label} has {array.ndim} dimensions, but a table has rows and columns",
                 fix="reshape it to (rows, columns)",
             )
         array = array[:, None] if array.ndim == 1 else array
@@ -142,7 +142,7 @@ def _named(label: str, names: list[str], columns: list[Any]) -> tuple[str, dict[
 
 
 def _is_tensor(source: Any) -> bool:
-    torch = sys.modules.get("torch")  # Whoever holds a tensor has imported torch already.
+    torch = sys.modules.get("torch")  # If there is a tensor, torch is already imported.
     return torch is not None and isinstance(source, torch.Tensor)
 
 
@@ -151,7 +151,7 @@ def _as_array(values: Any) -> np.ndarray[Any, Any]:
         values = values.detach().cpu()
         try:
             return np.asarray(values.numpy())
-        except TypeError:  # bfloat16 and its like have no NumPy counterpart.
+        except TypeError:  # bfloat16 and similar types have no NumPy counterpart.
             return np.asarray(values.double().numpy())
     if isinstance(values, np.ma.MaskedArray):
         return np.ma.filled(values.astype(np.float64), np.nan)
@@ -183,5 +183,5 @@ def _frame_to_arrow(source: Any) -> pa.Table:
     except (pa.ArrowException, TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
         raise DataError(
             f"the data frame cannot be read: {error}",
-            fix="convert the column that is named to numbers or text, or leave it out",
+            fix="convert the named column to numbers or text, or leave it out",
         ) from None

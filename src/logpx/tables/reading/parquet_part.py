@@ -14,8 +14,8 @@ from logpx.tables.reading.part import Part
 
 __all__ = ["ParquetPart"]
 
-# Column chunks are read through a buffer of this many bytes, so that even a file that is one single row group
-# streams in constant memory.
+# Column chunks are read through a buffer of this many bytes, so that even a file with a single row group is
+# read in constant memory.
 _BUFFER = 1 << 20
 
 
@@ -30,7 +30,7 @@ class ParquetPart(Part):
     Raises
     ------
     DataError
-        If it is not a Parquet file, is damaged, or has two columns of one name.
+        If it is not a Parquet file, is damaged, or has two columns with the same name.
     """
 
     def __init__(self, file: str) -> None:
@@ -52,7 +52,7 @@ class ParquetPart(Part):
         self.types = {field.name: ColumnType.of(field.type) for field in schema}
 
     def count_rows(self) -> int:
-        """Return the number of rows that the file's metadata state."""
+        """Return the number of rows according to the file's metadata."""
         return self._rows
 
     def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
@@ -66,7 +66,7 @@ class ParquetPart(Part):
                         return
                     arrays = [kind.read(piece.column(name)) for name, kind in types.items()]
                     for array in arrays:
-                        # Arrow takes the bytes of text on trust.
+                        # Arrow does not check the bytes of text.
                         array.validate(full=True)
                 except (pa.ArrowException, OSError, ValueError, KeyError) as error:
                     raise _damaged(self.file, error) from None

@@ -1,4 +1,4 @@
-"""One file or one frame of a table: what every reader offers."""
+"""One file or frame of a table: the interface of every reader."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Part"]
 
 
 class Part(ABC):
-    """One file or one frame of a table.
+    """One file or frame of a table.
 
     Attributes
     ----------
     file : str or None
-        The file's name for messages, None for data in memory.
+        The file's name for messages; None for data in memory.
     types : dict of str to (ColumnType or None)
-        Every column in order. None where the part alone cannot tell.
+        Every column in order; None if the part alone does not determine the type.
     convertible : bool
-        Whether the part can be read with other types than its own (text files can).
+        Whether the part can be read with types other than its own (text files can).
     """
 
     file: str | None = None

@@ -58,14 +58,14 @@ class TableBatch:
 
 
 class Table:
-    """A table that can be read again and again in batches, in memory that does not grow with its length.
+    """A table that can be read in batches any number of times, in constant memory.
 
     Parameters
     ----------
     name : str
-        What messages call the table.
+        The table's name in messages.
     parts : sequence of Part
-        Its files or frames, in order. They must have the same columns; the first one's order counts.
+        Its files or frames, in order. They must have the same columns, in the order of the first part.
 
     Raises
     ------
@@ -94,16 +94,16 @@ class Table:
 
     @property
     def file(self) -> str | None:
-        """The name for messages if the table is stored in files, else None."""
+        """The name for messages if the table is stored in files; else None."""
         return None if self.parts[0].file is None else self.name
 
     def select(self, names: Sequence[str]) -> Table:
-        """Return the same table with these columns only, in this order.
+        """Return the same table with only these columns, in this order.
 
         Raises
         ------
         UsageError
-            If there is no such column; suggests the nearest name.
+            If a column does not exist; suggests the nearest name.
         """
         for name in names:
             if name not in self.types:
@@ -116,14 +116,14 @@ class Table:
         return Table(self.name, self.parts, {name: self.types[name] for name in names})
 
     def as_numbers(self, but: Collection[str] = ()) -> Table:
-        """Return the same table with every column read as numbers, but for those that are labels.
+        """Return the same table with every column read as numbers, except those that are labels.
 
-        Text in a text file is then an error of `batches` that names file, row and column.
+        Text in such a column of a text file is then an error of `batches` that names file, row and column.
 
         Parameters
         ----------
         but : collection of str
-            The columns to be read as text.
+            The columns to read as text.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class Table:
         for name, kind in self.types.items():
             if kind is not ColumnType.NUMBER and name not in but and not self.convertible:
                 raise DataError(
-                    f"numbers were expected, and what is stored is {kind}",
+                    f"numbers were expected, but the column holds {kind}",
                     file=self.file,
                     column=name,
                     fix="convert the column to numbers",
@@ -143,7 +143,7 @@ class Table:
 
     @property
     def convertible(self) -> bool:
-        """Whether the columns can be read with other types than their own."""
+        """Whether the columns can be read with types other than their own."""
         return all(part.convertible for part in self.parts)
 
     def count_rows(self) -> int:
@@ -156,7 +156,7 @@ class Table:
         Raises
         ------
         DataError
-            If a file cannot be read as it should, naming file, row and column; or if there is no row at all.
+            If a file cannot be read, naming file, row and column; or if there are no rows.
         """
         if rows < 1:
             raise UsageError(f"batches of {rows} rows", fix="ask for at least one row")
@@ -184,9 +184,9 @@ class Table:
             )
 
     def matrices(self, rows: int = 65536) -> Matrices:
-        """Return the rows as matrices of numbers that can be gone through again and again.
+        """Return the rows as matrices of numbers that can be iterated over any number of times.
 
-        This is what a model of rows of numbers is fitted to where the table is larger than memory.
+        Models of rows of numbers are fitted to these if the table is larger than memory.
         """
         return Matrices(self.as_numbers(), rows)
 
@@ -199,7 +199,7 @@ class Table:
 
 
 class Matrices:
-    """All rows of a table of numbers, so many at a time; every iteration reads them anew.
+    """All rows of a table of numbers, some at a time; every iteration reads them anew.
 
     Parameters
     ----------

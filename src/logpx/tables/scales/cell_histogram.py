@@ -21,14 +21,14 @@ _LOG_NORMALISER = 0.5 * math.log(2 * math.pi)
 class CellHistogram(Scale):
     """Map the distribution function of the grid's cells, linear inside each cell, to normal quantiles.
 
-    Dequantised values (uniform over one step around each grid point) become exactly standard normal, so
-    that a model of model space does not have to find the grid again. Cells never seen keep a little mass;
-    beyond the outermost cell the map is linear and its density has Gaussian tails, then power-law ones.
+    Dequantised values (uniform over one step around each grid point) become exactly standard normal, so the
+    model does not have to find the grid again. Unseen cells keep a little mass; beyond the outermost cell
+    the map is linear, and the density has Gaussian tails, then power-law ones.
 
     Parameters
     ----------
     segments : int
-        Number of intervals with a density of their own: cells, gaps between cells, or runs of rare cells.
+        The number of intervals with their own density: cells, gaps between cells, or runs of rare cells.
 
     Examples
     --------
@@ -128,8 +128,8 @@ def _segment(x: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _normal_quantile(below: Tensor, above: Tensor) -> Tensor:
-    """Return the normal quantile of a probability given with its complement, exact in both tails."""
-    # Not torch.minimum, whose gradient at the median is that of neither.
+    """Return the normal quantile of a probability and its complement, exact in both tails."""
+    # Not torch.minimum, whose gradient at the median is that of neither argument.
     nearer = below < above
     quantile = torch.special.ndtri(torch.where(nearer, below, above))
     return torch.where(nearer, quantile, -quantile)

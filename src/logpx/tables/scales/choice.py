@@ -1,4 +1,4 @@
-"""Choose a column's scale by the likelihood of rows that the scale was not fitted to."""
+"""Choose a column's scale by the likelihood of rows that it was not fitted to."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Fit = Callable[[Sample], Scale]
 
 _MOST_ROWS = 50_000
 _FEWEST_ROWS = 10
-# A richer scale has to gain this many nats per row, and one standard error.
+# A richer scale has to gain more than this many nats per row, and more than one standard error.
 _WORTHWHILE = 0.01
-# Up to so many cells, one mass each is simpler than a spline's knots.
+# Up to this many cells, one mass for each is simpler than a spline's knots.
 _FEW_CELLS = 64
 _LOG_NORMALISER = 0.5 * math.log(2 * math.pi)
 
@@ -53,15 +53,15 @@ def choose_scale(
     Parameters
     ----------
     x : array of shape (n,)
-        The column's values, as they are in the table.
+        The column's values as in the table.
     lower, upper : float, optional
         Bounds of the values; scales that end there become candidates.
     step : float, optional
-        Step of the grid that the values lie on: they are dequantised before anything else, and the cells
-        that reach half a step beyond the bounds are the support.
+        Step of the grid that the values lie on: they are dequantised first, and the support reaches half a
+        step beyond the bounds.
     offset : float, optional
-        The grid is ``offset + k * step``; None if the values lie on no single grid, so that cells make no
-        sense.
+        The grid is ``offset + k * step``; None if the values do not lie on a single grid, so that cells make
+        no sense.
     seed : int
         Seed of the folds and of the dequantisation.
 
@@ -70,12 +70,12 @@ def choose_scale(
     scale : Scale
         Fitted to all values (dequantised).
     report : dict of str to float
-        Held-out nats per row of each candidate that could be fitted, simplest first; empty below 10 rows.
+        Held-out nats per row of each candidate that could be fitted, simplest first; empty for under 10 rows.
 
     Raises
     ------
     DataError
-        If a value is not finite or fewer than two are distinct.
+        If a value is not finite, or fewer than two are distinct.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def choose_scale(
 def candidates(
     sample: Sample, lower: float | None, upper: float | None, step: float | None, offset: float | None
 ) -> Mapping[str, Fit]:
-    """Return the fits of the scales that apply to a column by name, from the simplest to the richest."""
+    """Return by name the fits of the scales that apply to a column, from the simplest to the richest."""
     lower = lower if lower is not None and sample.values[0] > lower else None
     upper = upper if upper is not None and sample.values[-1] < upper else None
     bounded: dict[str, Callable[..., Scale]] = {}

@@ -1,4 +1,4 @@
-"""A histogram over the cells of a grid, with a little mass where nothing was seen."""
+"""A histogram over the cells of a grid, with a little mass in unseen cells."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from logpx.tables.scales.sample import Array, Sample
 
 __all__ = ["Histogram"]
 
-# A column with more distinct values than this, or fewer rows per value than that, pools the rare ones.
+# A column with more distinct values, or fewer rows per value, pools the rare ones.
 _MOST_CELLS = 256
 _FEWEST_ROWS = 5.0
-# A pool holds at least one row in so many; a cell that does so by itself stands alone.
+# A pool holds at least one row in this many; a cell that does so by itself stands alone.
 _MOST_POOLS = 200
 _MOST_UNSEEN = 0.2
 _LARGEST_CELL = 2.0**52
@@ -46,7 +46,7 @@ class Histogram:
         Raises
         ------
         DataError
-            If a value is too many steps away from the offset to have a cell.
+            If a value is too many steps from the offset to have a cell.
         """
         cells = np.floor((sample.values - offset) / step + 0.5)
         if np.abs(cells).max() > _LARGEST_CELL:
@@ -57,7 +57,7 @@ class Histogram:
         pools = _Pools.of(cells[starts], counts)
         edges, seen = pools.tiles()
         size = float(counts.sum())
-        # A new row exceeds the largest of n with probability 1 / (n + 1), or less where that one is repeated.
+        # A new row exceeds the largest of n with probability 1 / (n + 1), or less if the largest repeats.
         tail = 0.5 / (size + 1)
         masses = np.zeros(len(edges) - 1)
         masses[seen] = pools.counts
@@ -71,7 +71,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class _Pools:
-    """First cell, last cell and count of each pool of cells, and which pools are one frequent cell."""
+    """First cell, last cell and count of each pool of cells, and which pools are a single frequent cell."""
 
     first: Array
     last: Array
@@ -95,8 +95,7 @@ class _Pools:
     def tiles(self) -> tuple[Array, NDArray[np.intp]]:
         """Return the edges of segments that tile the range, and each pool's segment; the others are gaps.
 
-        A pool of rare cells reaches up to its neighbours; between two single cells a gap is a segment of
-        its own.
+        A pool of rare cells extends to its neighbours; a gap between two single cells is a separate segment.
         """
         left, right = self.first - 0.5, self.last + 0.5
         right[:-1] = np.where(self.alone[:-1], right[:-1], left[1:])

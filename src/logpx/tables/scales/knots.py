@@ -1,4 +1,4 @@
-"""Where a quantile spline has its knots: smoothed quantiles, and both ends of every wide gap."""
+"""The knots of a quantile spline: smoothed quantiles, and both ends of every wide gap."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOST_KNOTS = 64
 # Training rows beyond each outermost knot: enough to fit the slope of the tail.
 _TAIL_ROWS = 12.0
 _TAIL_MASS = (0.002, 0.2)
-# Repeated values would make the spline as steep as one likes; this bounds what a repeat can gain.
+# Repeated values could make the spline arbitrarily steep; this bounds what a repeat can gain.
 _STEEPEST = 1000.0
-# A gap is so many times wider than the spacings beside it: among 50000 exponential ones the widest is
-# 11 times the mean.
+# A gap is this many times wider than the spacings beside it: among 50000 exponential spacings the widest
+# is 11 times the mean.
 _WIDE = 25.0
 _MOST_GAPS = 8
 
@@ -28,7 +28,7 @@ def quantile_knots(sample: Sample) -> tuple[Array, Array]:
     Raises
     ------
     DataError
-        If the values are too much alike for two knots.
+        If the values are too similar for two knots.
 
     Examples
     --------
@@ -52,9 +52,9 @@ def _smoothed_quantiles(sample: Sample) -> tuple[Array, Array]:
 
 
 def _with_gaps(sample: Sample, knots: Array, heights: Array) -> tuple[Array, Array]:
-    """Return the knots with the two rows at the ends of each wide gap among them.
+    """Return the knots, with the rows at both ends of each wide gap added.
 
-    Averaged quantiles would spread the rows of two separate modes over the space between them.
+    Averaged quantiles alone would spread the rows of two separate modes over the space between them.
     """
     values = sample.values
     near = max(8, len(values) // 200)
@@ -64,7 +64,7 @@ def _with_gaps(sample: Sample, knots: Array, heights: Array) -> tuple[Array, Arr
     before = (values[near:-near] - values[: -2 * near])[:-1] / near
     after = (values[2 * near :] - values[near:-near])[1:] / near
     candidates = np.arange(near, len(values) - near - 1)
-    # Beside repeated values every spacing is wide; they are no modes.
+    # Next to repeated values every spacing is wide, but these are not modes.
     wide = (spacing[candidates] > _WIDE * np.maximum(before, after)) & (np.minimum(before, after) > 0)
     wide &= (values[candidates] >= knots[0]) & (values[candidates + 1] <= knots[-1])
     found = candidates[wide]
@@ -73,7 +73,7 @@ def _with_gaps(sample: Sample, knots: Array, heights: Array) -> tuple[Array, Arr
         return knots, heights
     rows = np.union1d(found, found + 1)
     ends, levels = values[rows], _normal_quantile(sample.levels()[rows])
-    # Averaged knots close to a gap, or out of order with its ends, make way.
+    # Drop averaged knots close to a gap, or out of order with its ends.
     right = np.searchsorted(ends, knots)
     aligned = right == np.searchsorted(levels, heights)
     apart = np.abs(heights[:, None] - levels).min(axis=1) > (heights[1] - heights[0]) / 2
@@ -94,7 +94,7 @@ def _merged(knots: Array, heights: Array) -> tuple[Array, Array]:
                 continue
         groups.append(([knot], [height]))
     if len(groups) < 2:
-        raise DataError("the values are too much alike for a spline", fix="leave the column out")
+        raise DataError("the values are too similar for a spline", fix="leave the column out")
     return np.array([np.mean(k) for k, _ in groups]), np.array([np.mean(h) for _, h in groups])
 
 

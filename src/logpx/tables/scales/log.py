@@ -17,12 +17,12 @@ _FLOAT = torch.finfo(torch.float64)
 
 
 class Log(Scale):
-    """Take the logarithm of the distance to a bound: log(x - a), or -log(b - x) when mirrored.
+    """Map x to the logarithm of its distance from a bound: log(x - a), or -log(b - x) if mirrored.
 
     Parameters
     ----------
     mirrored : bool
-        Whether the bound is an upper one.
+        Whether the bound is an upper bound.
 
     Examples
     --------

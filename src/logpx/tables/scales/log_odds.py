@@ -17,7 +17,7 @@ _FLOAT = torch.finfo(torch.float64)
 
 
 class LogOdds(Scale):
-    """Take log((x - lower) / (upper - x)).
+    """Map x to log((x - lower) / (upper - x)).
 
     Examples
     --------
@@ -59,7 +59,7 @@ class LogOdds(Scale):
 
     def _curve_inverse(self, value: Tensor) -> tuple[Tensor, Tensor]:
         width = self.upper - self.lower
-        # Measured from the nearer bound, where a difference to the farther one would round away.
+        # Measured from the nearer bound: the distance to the farther one would be rounded away.
         distance = width * torch.sigmoid(-value.abs())
         x = torch.where(value < 0, self.lower + distance, self.upper - distance)
         innermost = torch.nextafter(self.lower, self.upper), torch.nextafter(self.upper, self.lower)

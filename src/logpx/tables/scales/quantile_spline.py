@@ -18,17 +18,16 @@ from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 
 __all__ = ["QuantileSpline"]
 
-# Pseudo-rows with which the slope next to a tail speaks for the tail.
+# The weight, in pseudo-rows, of the slope next to a tail as a prior for the tail's slope.
 _TAIL_PRIOR = 4.0
 
 
 class QuantileSpline(Scale):
     """Map empirical quantiles to normal ones by a monotone spline over the coordinate of a simpler scale.
 
-    The curve is a rational-quadratic spline, continuous with its derivative, whose knots are smoothed
-    quantiles of the inner scale's values. Beyond the outermost knots it is linear in the inner scale, with
-    a slope fitted by penalised maximum likelihood to the rows there: over `Asinh` or `Log` that is a
-    lognormal tail.
+    The curve is a rational-quadratic spline with a continuous derivative, whose knots are smoothed quantiles
+    of the inner scale's values. Beyond the outermost knots it is linear in the inner scale, with a slope
+    fitted to the rows there by penalised maximum likelihood: over `Asinh` or `Log`, a lognormal tail.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ class QuantileSpline(Scale):
         x : array of shape (n,)
             Training values, or a `Sample` of them.
         weights : array of shape (n,), optional
-            How much each row counts.
+            The weight of each row.
         inner : Scale, optional
             A fitted scale to refine; an `Asinh` fitted to the same values by default.
         limit : float
@@ -77,7 +76,7 @@ class QuantileSpline(Scale):
         Raises
         ------
         DataError
-            If the values are too few or too much alike for two knots, or lie outside the inner support.
+            If the values are too few or too similar for two knots, or lie outside the inner support.
         """
         sample = Sample.of(x, weights)
         inner = Asinh.fit(sample, limit=math.inf) if inner is None else inner
@@ -104,7 +103,7 @@ class QuantileSpline(Scale):
 
 
 def _slopes(sample: Sample, knots: Array, heights: Array) -> Array:
-    """Return positive slopes: harmonic means of the neighbouring secants inside, fitted tails outside."""
+    """Return positive slopes: harmonic means of neighbouring secants inside, fitted tails outside."""
     widths = np.diff(knots)
     secants = np.diff(heights) / widths
     first = _tail_slope(knots[0] - sample.values[::-1], -heights[0], secants[0], sample, reverse=True)
@@ -119,8 +118,8 @@ def _tail_slope(excess: Array, height: float, prior: float, sample: Sample, *, r
     r"""Return the slope d of a tail that maximises the penalised likelihood of the rows in it.
 
     A row at excess e beyond a knot of height h has the density :math:`d\,\phi(h + d e)`, so d solves
-    :math:`d^2 \sum e^2 + d h \sum e - m = 0`. Pseudo-rows distributed as the prior slope says are added to
-    the sums.
+    :math:`d^2 \sum e^2 + d h \sum e - m = 0`. Pseudo-rows distributed according to the prior slope are added
+    to the sums.
     """
     mass = np.ones_like(excess) if sample.weights is None else sample.weights[:: -1 if reverse else 1]
     mass = mass * (sample.effective_size() / mass.sum()) * (excess > 0)

@@ -19,7 +19,7 @@ _SPREADS = ((0.25, 0.75), (0.1, 0.9), (0.02, 0.98), (0.0, 1.0))
 
 @dataclass(frozen=True)
 class Sample:
-    """Sorted values of one column with their weights.
+    """Sorted values of one column, with their weights.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Sample:
         return len(self.values)
 
     def mean_and_deviation(self, values: Array | None = None) -> tuple[float, float]:
-        """Return mean and standard deviation (divided by n) of these values, or of others in their order."""
+        """Return the mean and standard deviation (over n) of these values, or of others in the same order."""
         values = self.values if values is None else values
         # Centring and dividing by the range first keeps 1e300 from overflowing and 1e8 + noise from
         # cancelling.
@@ -103,7 +103,7 @@ class Sample:
         for low, high in _SPREADS:
             lower, upper = self.quantiles(np.array([low, high])) / 4
             if upper > lower:
-                # A quarter at most of what a float holds, so that a multiple of it is one still.
+                # At most a quarter of the largest float, so that small multiples of it stay finite.
                 return float(min(upper - lower, np.finfo(np.float64).max / 16)) * 4
         raise DataError("the values are too close to each other to be told apart", fix="leave the column out")
 

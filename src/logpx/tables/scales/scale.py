@@ -25,7 +25,7 @@ class Scale(nn.Module, Configured, ABC):
 
     A scale is a curve (the subclass), then centre and spread, then power-law tails beyond ``limit`` standard
     deviations (`logpx.tables.scales.tails`). All parameters are float64 buffers and stay float64 when the
-    module is moved to another dtype: a density in the table's units needs them whole.
+    module is moved to another dtype: a density in the table's units needs the full precision.
 
     Attributes
     ----------
@@ -50,14 +50,14 @@ class Scale(nn.Module, Configured, ABC):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return model-space values and the log-derivative dy/dx, both float64 of the shape of ``x``.
 
-        Outside the support of the map the value is finite and the log-derivative is minus infinity.
+        Outside the support of the map, the value is finite and the log-derivative minus infinity.
         """
         curve, log_slope = self._curve(x.to(torch.float64))
         y, log_tail = compress((curve - self.centre) / self.spread, self.limit)
         return y, log_slope - self.spread.log() + log_tail
 
     def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return table-unit values, always inside the support, and the log-derivative dx/dy."""
+        """Return values in table units, always inside the support, and the log-derivative dx/dy."""
         v, log_tail = expand(y.to(torch.float64), self.limit)
         x, log_slope = self._curve_inverse(self.centre + self.spread * v)
         return x, log_slope + self.spread.log() + log_tail
@@ -68,7 +68,7 @@ class Scale(nn.Module, Configured, ABC):
 
     @abstractmethod
     def _curve_inverse(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the argument that gives a value of the curve, and the logarithm of the inverse's slope."""
+        """Return the argument at which the curve has a value, and the logarithm of the inverse's slope."""
 
     def _standardise(self, sample: Sample, limit: float) -> Self:
         """Set centre, spread and limit from the training values; the last step of every ``fit``."""

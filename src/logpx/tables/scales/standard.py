@@ -1,4 +1,4 @@
-"""The linear scale: centre and spread alone."""
+"""The linear scale: only centre and spread."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Standard(Scale):
         x : array of shape (n,)
             Training values, or a `Sample` of them.
         weights : array of shape (n,), optional
-            How much each row counts.
+            The weight of each row.
         limit : float
             Standard deviations beyond which power-law tails begin; infinity keeps the map linear everywhere.
 

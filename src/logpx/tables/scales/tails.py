@@ -9,8 +9,8 @@ from torch import Tensor
 
 __all__ = ["compress", "expand"]
 
-# Beyond the limit the density falls like |v|^-(1 + TAIL_INDEX): heavy enough that any finite value keeps a
-# log density of tens of nats, light enough that the variance exists.
+# Beyond the limit the density falls like |v|^-(1 + TAIL_INDEX): heavy enough that log p of any finite value
+# is no worse than minus tens of nats, light enough that the variance exists.
 TAIL_INDEX = 3.0
 # How fast (per e-fold of |v|) the slope at the limit gives way to the power law.
 RATE = 4.0
@@ -19,15 +19,15 @@ LARGEST = 1e300
 
 
 def compress(v: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Return a standardised value with everything beyond ``limit`` drawn in, and the log-derivative.
+    r"""Compress standardised values beyond ``limit``; return the result and its log-derivative.
 
     The map is the identity within the limit L. Beyond it, with :math:`t = \log(|v| / L)`,
 
     .. math:: |y| = \sqrt{L^2 + 2 L^2 \tau(t)}, \qquad \tau(t) = c\,t + (1 - c)\,t / (1 + r t),
 
-    which joins with a continuous derivative. Under a standard normal y the density of v then falls like a
-    power :math:`|v|^{-(1 + c L^2)}` up to logarithms, so that a row a million standard deviations away
-    costs tens of nats where a linear map would make it cost :math:`10^{12}`.
+    whose derivative is continuous at L. Under a standard normal y the density of v then falls like the power
+    :math:`|v|^{-(1 + c L^2)}` up to logarithms, so a row a million standard deviations away costs tens of
+    nats, not :math:`10^{12}` as with a linear map.
 
     Parameters
     ----------

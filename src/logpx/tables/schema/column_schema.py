@@ -21,12 +21,12 @@ class Column(BaseModel):
     kind : Kind
         What the column holds.
     step : float, optional
-        The step of the grid that the values lie on. None for values without one.
+        The step of the grid that the values lie on; None for values without a grid.
     offset : float
         The grid is ``offset + k * step`` for whole k.
     uniform : bool
         Whether every observed value lies on that grid. If not, ``step`` is the width below which repeated
-        values cannot be told from a spike, and values must not be rounded to the grid.
+        values cannot be told apart from a spike, and values must not be rounded to the grid.
     rounding : float
         How far from the grid a value may have been written, where values were rounded after a shift.
     lower, upper : float, optional
@@ -40,7 +40,7 @@ class Column(BaseModel):
     value : float or str or bool, optional
         The value of a constant column.
     levels : list of str, optional
-        The labels of a categorical column, in the order of their codes. None where they are too many.
+        The labels of a categorical column, in the order of their codes; None if there are too many.
     reason : str
         Why this kind was chosen, in one plain sentence.
 
@@ -80,7 +80,7 @@ class Column(BaseModel):
     def _levels_differ(self) -> Column:
         levels = self.levels
         if levels is not None and (len(levels) < 2 or len(set(levels)) < len(levels)):
-            raise ValueError("a categorical column needs two levels or more, each once")
+            raise ValueError("a categorical column needs two or more different levels")
         return self
 
     @property
@@ -90,9 +90,9 @@ class Column(BaseModel):
 
     @property
     def refusal(self) -> str | None:
-        """Why a table with this column can be neither modelled nor the column ignored, or None."""
+        """Why this column can be neither modelled nor ignored, or None if it can."""
         if self.kind is Kind.CATEGORICAL and self.levels is None:
-            return "labels of which too many differ to be modelled"
+            return "too many different labels to be modelled"
         return self.kind.refusal
 
     def describe(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ _CONVINCING = math.log(1e6)
 _UNSEEN = 0.01
 _ROWS_FOR_UNSEEN = 100
 _SPACING_QUANTILE = 0.1
-# A grid that is exact in decimals is not given up for one that fits up to rounding and is hardly coarser.
+# A grid that is exact in decimals is not given up for a hardly coarser one that fits up to rounding.
 _COARSER = 9.5
 _LARGEST_WHOLE = 2.0**53
 _LARGEST_EXPONENT = 500
@@ -39,13 +39,13 @@ class Grid:
     Attributes
     ----------
     step : float
-        The distance of its points.
+        The distance between its points.
     offset : float
         The grid is ``offset + k * step`` for whole k.
     uniform : bool
-        Whether all values lie on it. If not, the step is the spacing of the values that repeat.
+        Whether all values lie on the grid. If not, the step is the spacing of the values that repeat.
     rounding : float
-        How far from it the values may have been written.
+        How far from the grid the values may have been written.
     """
 
     step: float
@@ -68,16 +68,16 @@ class Grid:
 
 
 def detect_grid(values: Array) -> Grid | None:
-    r"""Find the grid that the values of a column lie on, if they repeat so much that they need one.
+    r"""Find the grid that the values of a column lie on, if they repeat enough to need one.
 
-    Whole numbers always have one, of step 1 or of a larger step if the evidence for it is overwhelming. Other
-    values have one if a density could profit from spikes at single values: a value holds 1 % of the rows, or
-    5 % of the rows share their value with another row and two random rows agree with a chance of at least
-    :math:`10^{-4}` (no more than 10 000 values in effect). Fewer ties than these are accidental.
+    Whole numbers always have a grid, of step 1, or of a larger step if the evidence is overwhelming. Other
+    values have one if a density could profit from spikes at single values: one value holds 1 % of the rows,
+    or 5 % of the rows share their value with another row and two random rows agree with probability at least
+    :math:`10^{-4}` (effectively no more than 10 000 values). Fewer ties than these are accidental.
 
-    The grid is then the coarsest that explains all values up to the precision they were written with: centred
-    or scaled whole numbers are found, too. Where no uniform grid does, the step is the last decimal, or else
-    the spacing of the values that repeat.
+    The grid is then the coarsest that explains all values up to the precision they were written with; centred
+    or scaled whole numbers are found, too. If no uniform grid does, the step is the last decimal, or else the
+    spacing of the values that repeat.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def detect_grid(values: Array) -> Grid | None:
         return None
     _, exponent = math.frexp(float(np.abs(distinct).max()))
     if abs(exponent) > _LARGEST_EXPONENT:
-        # Away from the ends of the range of floats no difference overflows and no step vanishes.
+        # Away from the ends of the float range, no difference overflows and no step vanishes.
         return _fractional_grid(np.ldexp(distinct, -exponent), counts).scaled(exponent)
     return _fractional_grid(distinct, counts)
 
@@ -109,7 +109,7 @@ def _fractional_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
     printed = printed_precision(distinct)
     distinct, counts, printed = _merged(distinct, counts, printed)
     if len(distinct) == 1:
-        # One value computed in several ways: a cell as wide as their differences may be.
+        # One value computed in several ways: the cell is as wide as the results may differ.
         return Grid(4 * float(printed.noise[0]), float(distinct[0]), uniform=False)
     decimal = _decimal_grid(distinct, counts, printed)
     uniform = fit_uniform_grid(distinct, printed.error, counts.astype(np.float64))
@@ -151,7 +151,7 @@ def _decimal_grid(distinct: Array, counts: NDArray[np.int64], printed: Printed) 
         return None
     divisor = _common_divisor(whole)
     rows = int(counts.sum())
-    # By Good and Turing, values seen once have about the total mass of the values not seen yet.
+    # After Good and Turing, values seen once have about the total mass of the values not seen yet.
     complete = rows >= _ROWS_FOR_UNSEEN and float((counts == 1).sum()) <= _UNSEEN * rows
     if not complete and (len(distinct) - 2) * math.log(divisor) <= _CONVINCING:
         divisor = 1
@@ -173,7 +173,7 @@ def _spacing_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
 def _merged(
     distinct: Array, counts: NDArray[np.int64], printed: Printed
 ) -> tuple[Array, NDArray[np.int64], Printed]:
-    """Join values that differ by no more than binary arithmetic explains."""
+    """Join values that differ by no more than binary arithmetic can explain."""
     apart = np.diff(distinct) > printed.noise[1:] + printed.noise[:-1]
     starts = np.flatnonzero(np.insert(apart, 0, True))
     ends = np.append(starts[1:], len(distinct)) - 1

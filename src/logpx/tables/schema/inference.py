@@ -1,4 +1,4 @@
-"""The schema of a table, inferred from one pass over its rows."""
+"""The schema of a table, inferred in one pass over its rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def infer_schema(
     sample_rows: int = 200_000,
     seed: int = 0,
 ) -> Schema:
-    """Infer kind, support and grid of every column from one pass over a table, in constant memory.
+    """Infer the kind, support and grid of every column in one pass over a table, in constant memory.
 
     Counts, extremes and whole numbers are exact; distinct values, spread and grids come from a random sample
     of the rows. A kind that claims a support is chosen only on evidence, because a later row outside a
@@ -42,7 +42,7 @@ def infer_schema(
     table : Table or anything that `open_table` takes
         The table.
     overrides : dict of str to (str, Kind or Column), or Schema, optional
-        Columns whose kind is given; fields that are set on a `Column` are taken as they are.
+        The kinds of columns whose kind is given; fields set on a `Column` are used as they are.
     sample_rows : int
         How many rows to sample.
     seed : int
@@ -51,10 +51,10 @@ def infer_schema(
     Raises
     ------
     DataError
-        If the table has fewer than two rows, cannot be read, or its values contradict an override; or if
-        text stands among the numbers of a text file, unless the column is said to be something else.
+        If the table has fewer than two rows, cannot be read, or its values contradict an override; or if a
+        text file has text among numbers, unless an override gives the column another kind.
     UsageError
-        If an override names no column or no kind.
+        If an override names an unknown column or kind.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
 def _refuse_text_among_numbers(
     table: Table, names: Sequence[str], summaries: Mapping[str, ColumnSummary]
 ) -> None:
-    """Raise where text stands in a column that is otherwise numbers: it is looked for again, with its row."""
+    """Raise if a column of numbers holds text, after a second pass that finds its row."""
     for name in names:
         summary = summaries[name]
         if table.convertible and isinstance(summary, TextSummary) and summary.mostly_numbers:

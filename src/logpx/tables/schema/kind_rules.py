@@ -1,4 +1,4 @@
-"""The kind of a column: from what its values look like, or as a user gave it where its values allow it."""
+"""The kind of a column: inferred from its values, or given by a user and checked against them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class KindChoice:
 
 
 def choose_kind(name: str, summary: ColumnSummary) -> KindChoice:
-    """Return the kind of a column: the first rule that applies.
+    """Return the kind of a column by the first rule that applies.
 
     Parameters
     ----------
     name : str
         The column's name, which matters for identifiers.
     summary : ColumnSummary
-        What is known of its values.
+        What is known about its values.
     """
     if summary.present == 0:
         return KindChoice(kind=Kind.EMPTY, reason="every cell is missing")
@@ -94,7 +94,7 @@ def _labels(name: str, summary: TextSummary) -> KindChoice:
 
 
 def _labelled(summary: TextSummary, reason: str = "") -> KindChoice:
-    """Return the choice of a categorical column, with its levels unless they are too many."""
+    """Return the choice of a categorical column, with its levels unless there are too many."""
     levels = tuple(sorted(summary.values))
     if summary.type is ColumnType.BOOLEAN:
         reason = reason or "true or false"
@@ -105,7 +105,7 @@ def _labelled(summary: TextSummary, reason: str = "") -> KindChoice:
             reason=f"{count} different texts, and at most {_MOST_LEVELS:,} are modelled",
         )
     elif not summary.repeats and len(levels) >= _ROWS_FOR_A_COUNT:
-        return KindChoice(kind=Kind.CATEGORICAL, reason="every row has another text")
+        return KindChoice(kind=Kind.CATEGORICAL, reason="every row has a different text")
     return KindChoice(kind=Kind.CATEGORICAL, reason=reason or f"{len(levels)} different texts", levels=levels)
 
 
@@ -143,7 +143,7 @@ def _bounded(_: str, summary: NumberSummary) -> KindChoice | None:
         return None
     lower, upper = bounds
     margin = _NEAR_A_BOUND * (upper - lower)
-    # A maximum that happens to lie near a round number is lonely there; values at a true bound are not.
+    # A maximum that happens to be near a round number is alone there; values at a true bound are not.
     at_lower = np.count_nonzero(summary.sample <= lower + margin)
     at_upper = np.count_nonzero(summary.sample >= upper - margin)
     if min(at_lower, at_upper) < _ROWS_NEAR_A_BOUND:
@@ -184,14 +184,14 @@ _RULES: tuple[Callable[[str, NumberSummary], KindChoice | None], ...] = (
 
 
 def pinned_kind(pinned: Column, summary: ColumnSummary) -> KindChoice:
-    """Return the kind that a user gave a column, with the bounds or labels that its values call for.
+    """Return the kind that a user gave a column, with the bounds or labels that its values need.
 
     Parameters
     ----------
     pinned : Column
         The kind, and perhaps bounds.
     summary : ColumnSummary
-        What is known of the column's values.
+        What is known about the column's values.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The kinds of column a table can have, and what each of them means for a density."""
+"""The kinds of columns a table can have, and what each means for a density."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Kind(StrEnum):
     modelled : bool
         Whether the column is part of the density.
     lower_bound : float or None
-        The lower end of the support that the kind itself implies.
+        The lower end of the support that the kind implies, or None.
     step : float or None
-        The step of the grid that the kind itself implies.
+        The step of the grid that the kind implies, or None.
     refusal : str or None
-        Why the column can be neither modelled nor ignored in silence. None if it can.
+        Why the column can be neither modelled nor silently ignored; None if it can.
     choosable : bool
         Whether a user may ask for this kind.
     meaning : str
@@ -93,7 +93,7 @@ _TRAITS = {
     Kind.POSITIVE: _Traits(meaning="numbers above 0", modelled=True, lower_bound=0.0),
     Kind.BOUNDED: _Traits(meaning="numbers between two known bounds", modelled=True),
     Kind.INTEGER: _Traits(meaning="whole numbers", modelled=True, step=1.0),
-    Kind.CONSTANT: _Traits(meaning="one value wherever there is one"),
+    Kind.CONSTANT: _Traits(meaning="a single value"),
     Kind.IDENTIFIER: _Traits(meaning="names the row"),
     Kind.DROP: _Traits(meaning="left out on request"),
     Kind.CATEGORICAL: _Traits(meaning="one of several labels", modelled=True),

@@ -1,4 +1,4 @@
-"""From the cells of a batch to a matrix of numbers, or to the error that names the cell in the way."""
+"""From the cells of a batch to a matrix of numbers, or to an error that names the offending cell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["modelled_part", "to_matrix", "whole_table"]
 
 
 def modelled_part(table: Table, schema: Schema) -> Table:
-    """Return the modelled columns of a table: labels to be read as text, the others as numbers.
+    """Return the modelled columns of a table, with labels read as text and the others as numbers.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def modelled_part(table: Table, schema: Schema) -> Table:
 
 
 def whole_table(table: Table, schema: Schema) -> Table:
-    """Return all columns of a table, the modelled ones to be read as in `modelled_part`.
+    """Return all columns of a table, with the modelled ones read as in `modelled_part`.
 
     Raises
     ------
@@ -59,13 +59,13 @@ def to_matrix(
     -------
     numpy.ndarray of shape (rows, len(schema.modelled))
         Finite float64 values: numbers, and codes of labels, from 0 in the order of the schema's levels. NaN
-        is missing; one more than the highest code is a label that the schema does not know.
+        is missing; the highest code plus one is a label that the schema does not know.
 
     Raises
     ------
     DataError
         For a column that cannot be modelled, an infinity, text among numbers, or a missing cell or unknown
-        label where there may be none; names file, row and column as far as they apply.
+        label that is not allowed; names file, row and column as far as they apply.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def to_matrix(
         matrix[:, index] = (
             _numbers(batch, column) if column.levels is None else _codes(batch, column, unknown)
         )
-    # A sum is finite exactly where all its terms are, unless it overflows; only then look at every cell.
+    # A finite sum has finite terms: only if it is not finite, look at every cell.
     with np.errstate(over="ignore", invalid="ignore"):
         suspicious = not np.isfinite(matrix.sum())
     if suspicious:
@@ -119,7 +119,7 @@ def _codes(batch: TableBatch, column: Column, unknown: bool) -> npt.NDArray[np.f
         row = int(np.flatnonzero(strange)[0])
         file, row_in_file = batch.locate(row)
         raise DataError(
-            f"the label {cells[row].as_py()!r}, which is not among the {len(levels)} of the schema",
+            f"the label {cells[row].as_py()!r} is not among the {len(levels)} labels of the schema",
             file=file,
             row=row_in_file,
             column=column.name,
@@ -139,7 +139,7 @@ def _refuse_first_bad_cell(
     file, row_in_file = batch.locate(row)
     name = schema.modelled_names[index]
     if np.isnan(matrix[row, index]):
-        message = "a missing cell, and this model knows none"
+        message = "a missing cell, which this model does not allow"
         fix = "fill the cell or drop the row, or fit a model that integrates missing cells out: --model gmm"
     else:
         message = f"the value {matrix[row, index]:+g}, expected a finite number"

@@ -1,4 +1,4 @@
-"""What a user pins of a schema before the rest of it is inferred."""
+"""The parts of a schema that a user pins before the rest is inferred."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["parse_columns", "pinned_columns"]
 
 
 def parse_columns(text: str) -> dict[str, Column]:
-    """Read what ``--columns`` says: ``name=kind`` separated by commas.
+    """Read the value of ``--columns``: ``name=kind`` separated by commas.
 
-    A bounded column may name its bounds as ``name=bounded:0:10``. A name is what stands before the last
-    equals sign; names with commas can only be pinned in a schema file.
+    A bounded column may give its bounds as ``name=bounded:0:10``. The name is all text before the last
+    equals sign; columns with commas in their names can only be pinned in a schema file.
 
     Raises
     ------
     UsageError
-        If a part is not of this form or names no kind that a user can ask for.
+        If a part does not have this form, or its kind is not one that a user can choose.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def pinned_columns(
     Parameters
     ----------
     overrides : dict of str to (str, Kind or Column), or Schema, optional
-        A kind for each column to pin, or columns with the fields to pin set.
+        A kind for each column to pin, or columns on which the fields to pin are set.
     names : sequence of str
         The columns of the table.
 
@@ -91,7 +91,7 @@ def _column(name: str, choice: str) -> Column:
     choosable = [str(kind) for kind in Kind if kind.choosable]
     if word not in choosable:
         raise UsageError(
-            f"{word!r} is no kind of column",
+            f"{word!r} is not a kind of column",
             column=name,
             fix=suggestion(word, choosable),
         )
@@ -105,6 +105,6 @@ def _column(name: str, choice: str) -> Column:
             raise ValueError
     except ValueError:
         raise UsageError(
-            f"{choice!r} does not say bounds", column=name, fix=f"write, for example, {name}=bounded:0:10"
+            f"{choice!r} does not give bounds", column=name, fix=f"write, for example, {name}=bounded:0:10"
         ) from None
     return Column(name=name, kind=kind, lower=lower, upper=upper)

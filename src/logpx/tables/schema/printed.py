@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["Printed", "printed_precision"]
 
 _SAMPLED = 2000
-# More significant digits than these are those of the binary number, not ones that somebody chose.
+# Significant digits beyond these come from the binary number; nobody chose them.
 _DIGITS_FLOAT64 = 15
 _DIGITS_FLOAT32 = 7
 
@@ -24,7 +24,7 @@ class Printed:
     error : numpy.ndarray of shape (m,)
         How far rounding may have moved each value.
     noise : numpy.ndarray of shape (m,)
-        The part of it that is due to binary arithmetic alone.
+        The part of the error that is due to binary arithmetic alone.
     decimals : int or None
         The number of decimals, if all values were written with the same number.
     """
@@ -37,8 +37,8 @@ class Printed:
 def printed_precision(values: NDArray[np.float64]) -> Printed:
     """Find the precision that distinct values were written with.
 
-    Values are taken to be rounded to a number of decimals, or else to a number of significant digits, or to
-    be binary numbers (of 32 bits if all of them fit) when neither number is small.
+    Values are taken to be rounded to a number of decimals, or else to a number of significant digits; if
+    neither number is small, they are taken to be binary numbers (of 32 bits if all of them fit).
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def printed_precision(values: NDArray[np.float64]) -> Printed:
     if single:
         noise = magnitude * 2.0**-23 + largest * 2.0**-40
     else:
-        # The values may be differences from a mean, so the largest one sets the scale of the error of all.
+        # The values may be differences from a mean, so the largest sets the scale of all errors.
         noise = np.full(len(values), 64 * np.finfo(np.float64).eps * largest)
     found = _digits(values, _DIGITS_FLOAT32 if single else _DIGITS_FLOAT64)
     if found is None:
@@ -71,7 +71,7 @@ def printed_precision(values: NDArray[np.float64]) -> Printed:
     exponent = np.floor(np.log10(np.where(magnitude > 0, magnitude, 1.0)))
     rounding = np.where(magnitude > 0, 0.5 * 10.0 ** (exponent - significant + 1), 0.0)
     if fixed:
-        # Which of the two it is may remain open; then the larger error is the safe one.
+        # If both are possible, the larger error is the safe one.
         rounding = np.maximum(rounding, 0.5 * 10.0**-decimals)
     return Printed(rounding + noise, noise, max(decimals, 0) if fixed else None)
 

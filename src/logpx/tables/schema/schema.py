@@ -16,12 +16,12 @@ __all__ = ["Column", "Schema"]
 
 
 class Schema(BaseModel):
-    """The columns of a table, in order, as they were inferred or pinned.
+    """The columns of a table, in order, as inferred or pinned.
 
     Parameters
     ----------
     columns : list of Column
-        Every column of the table, the ones that are not modelled included.
+        Every column of the table, including those that are not modelled.
     rows : int
         How many rows the schema was inferred from.
     sampled : int
@@ -73,11 +73,11 @@ class Schema(BaseModel):
         return [column.name for column in self.modelled]
 
     def describe(self) -> list[dict[str, str]]:
-        """Return one dictionary of strings per column, for a table to print."""
+        """Return one dictionary of strings per column, to print as a table."""
         return [column.describe() for column in self.columns]
 
     def to_json(self) -> str:
-        """Return the schema as JSON text, one that `from_json` reads back equal."""
+        """Return the schema as JSON text, which `from_json` turns into an equal schema."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
@@ -133,7 +133,7 @@ class Schema(BaseModel):
         Raises
         ------
         DataError
-            Naming the column that is lacking or unknown.
+            Naming the column that is missing or unknown.
         """
         present = set(names)
         for name in self.modelled_names:

@@ -1,4 +1,4 @@
-"""What one pass over a table finds out about each column, in memory that does not grow with the rows."""
+"""What one pass over a table finds out about each column, in constant memory."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _LARGEST_SAMPLE = 1 << 24
 
 @dataclass
 class ColumnSummary:
-    """What all columns have.
+    """What is known about a column of any type.
 
     Attributes
     ----------
     type : ColumnType
         The stored type.
     rows, missing : int
-        The number of rows, and how many of them have no value.
+        The number of rows, and of those without a value.
     """
 
     type: ColumnType
@@ -51,13 +51,13 @@ class NumberSummary(ColumnSummary):
     Attributes
     ----------
     minimum, maximum : float
-        Of the finite values.
+        The smallest and largest finite values.
     infinite : int
         The number of infinities.
     whole : bool
         Whether all finite values are whole numbers that float64 holds exactly.
     counts_from : float or None
-        The first value, as long as every row's value is one more than the row before.
+        The first value, as long as every row's value is one more than that of the row before; else None.
     sample : numpy.ndarray
         Finite values of rows drawn uniformly at random, in no particular order.
     """
@@ -70,7 +70,7 @@ class NumberSummary(ColumnSummary):
     sample: Array = field(default_factory=lambda: np.empty(0))
 
     def add(self, values: Array, start: int) -> None:
-        """Take in the values of the rows from ``start`` on, missing ones as NaN."""
+        """Add the values of the rows from ``start`` on, missing ones as NaN."""
         finite = values
         low, high = float(values.min()), float(values.max())
         # Both are NaN as soon as one value is.
@@ -99,7 +99,7 @@ class TextSummary(ColumnSummary):
     Attributes
     ----------
     values : dict of str to None
-        Distinct values in the order of their appearance; no more than a fixed number of them.
+        Distinct values in order of appearance, up to a fixed number.
     all_seen : bool
         Whether these are all.
     repeats : bool
@@ -112,12 +112,12 @@ class TextSummary(ColumnSummary):
 
     @property
     def mostly_numbers(self) -> bool:
-        """Whether more than half of the distinct values read as numbers, and the column is text."""
+        """Whether the column is text, but more than half of its distinct values read as numbers."""
         numbers = sum(map(is_number, self.values)) if self.type is ColumnType.TEXT else 0
         return numbers > len(self.values) / 2
 
     def add(self, values: pa.Array) -> None:
-        """Take in the values of some rows."""
+        """Add the values of some rows."""
         self.rows += len(values)
         self.missing += int(values.null_count)
         if not self.all_seen:
@@ -142,7 +142,7 @@ def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, Colu
     table : Table
         The table.
     sample_rows : int
-        How many rows to sample at most; fewer in a table of very many columns.
+        How many rows to sample at most; fewer for a table with very many columns.
     seed : int
         Seed of the sample, which does not depend on how the table is stored.
 
@@ -175,7 +175,7 @@ def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, Colu
 
 
 class _RowSample:
-    """Rows drawn uniformly without replacement: those with the smallest of independent random keys."""
+    """Rows drawn uniformly without replacement: those with the smallest independent random keys."""
 
     def __init__(self, size: int, columns: int, seed: int) -> None:
         self._size = size

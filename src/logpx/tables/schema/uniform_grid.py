@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["fit_uniform_grid", "modulo"]
 
 _LARGEST_DIVISOR = 16
-# A step has to exceed the rounding by this factor for a value to tell anything about it.
+# A value says something about a step only if the step exceeds the rounding by this factor.
 _INFORMATIVE = 8.0
 # Nats by which the agreement must exceed chance.
 _EVIDENCE = 4.0
@@ -26,9 +26,9 @@ Array = NDArray[np.float64]
 def fit_uniform_grid(values: Array, error: Array, weights: Array) -> tuple[float, float] | None:
     """Fit ``offset + k * step`` to values, each known up to its own error.
 
-    The step divides the smallest gap. For each divisor the interval of steps that can explain the gap is
-    narrowed by the differences of values at distance 1, 2, 4, ..., whose multiples it determines one after
-    the other.
+    The step divides the smallest gap. For each divisor, the interval of steps that can explain the gap is
+    narrowed by the differences between values at distance 1, 2, 4, ..., whose multiples it determines one
+    after the other.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def fit_uniform_grid(values: Array, error: Array, weights: Array) -> tuple[float
     error : numpy.ndarray of shape (m,)
         How far rounding may have moved each of them.
     weights : numpy.ndarray of shape (m,)
-        How often each occurs.
+        How often each value occurs.
 
     Returns
     -------
     tuple of (float, float), or None
-        Step and offset of the coarsest grid on which all values lie up to their errors and which chance does
-        not explain; None if there is none.
+        Step and offset of the coarsest grid that holds all values up to their errors and that chance does not
+        explain; None if there is none.
 
     Examples
     --------
@@ -103,11 +103,11 @@ def _consistent(values: Array, error: Array, low: float, high: float) -> tuple[f
     multiples = np.round(distance / ((low + high) / 2))
 
     def room(step: float) -> tuple[float, float]:
-        # The offsets from the anchor that all values allow; the second below the first if there are none.
+        # The range of offsets from the anchor that all values allow; reversed if there are none.
         residual = distance - multiples * step
         return float((residual - error).max()), float((residual + error).min())
 
-    # An interval of no width is a grid forced onto values that lie on a finer one.
+    # An interval without width is a grid forced onto values that lie on a finer one.
     least = _WIDTH * float(error.min())
     step = _shortest(low, high)
     first, last = room(step)
@@ -142,7 +142,7 @@ def _roomiest(width: Callable[[float], float], low: float, high: float) -> float
 
 
 def _shortest(low: float, high: float) -> float:
-    # The shortest number of an interval is the one that somebody wrote, if anybody did; else its middle.
+    # The shortest number in an interval is the one that somebody wrote, if anybody did; else its middle.
     if low <= 0 <= high:
         return 0.0
     middle = (low + high) / 2
@@ -163,12 +163,12 @@ def modulo(offset: float, step: float) -> float:
 
 
 def _evidence(values: Array, error: Array, anchor: float, step: float, divisor: int) -> float:
-    # Minus the log of the chance that values at random lie so near to a grid.
+    # Minus the log of the probability that random values lie so near to a grid.
     gain = np.log(step / (2 * np.maximum(error, 1e-300)))
     if divisor > 1:
-        # Values on the grid of the smallest gap itself lie on each finer one, and so tell nothing about it.
+        # Values on the grid of the smallest gap itself lie on every finer one, and so say nothing about it.
         distance = (values - anchor) / (step * divisor)
         news = np.abs(distance - np.round(distance)) * step * divisor > 4 * error
         return float(gain[news].sum()) - math.log(divisor)
-    # The two that tell most are used up by step and offset.
+    # The two values that say most are used up by step and offset.
     return float(np.sort(gain)[:-2].sum()) - math.log((values[-1] - values[0]) / step)
