@@ -64,6 +64,18 @@ def test_existing_model_needs_overwrite(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("version", [FORMAT_VERSION - 1, FORMAT_VERSION + 1])
+def test_a_model_of_another_format_version_is_a_model(tmp_path: Path, version: int):
+    folder = tmp_path / "model"
+    save(NICE(2), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "format_version": version}))
+    with pytest.raises(UsageError, match="already holds a model"):
+        save(NICE(3), folder)
+    save(NICE(3), folder, overwrite=True)
+    assert load(folder).event_shape == (3,)
+
+
 @pytest.mark.parametrize("content", ["thesis", '{"format": "other"}', ""])
 def test_foreign_folder_is_never_replaced(tmp_path: Path, content: str):
     folder = tmp_path / "place"

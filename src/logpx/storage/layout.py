@@ -22,6 +22,7 @@ __all__ = [
     "WEIGHTS",
     "locate",
     "read_config",
+    "read_identity",
 ]
 
 FORMAT = "logpx model"
@@ -45,13 +46,13 @@ def locate(folder: str | os.PathLike[str]) -> Path:
     return find_previous(path.resolve()) or path
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the configuration of a folder that is a model in a known format.
+def read_identity(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a folder that says that it is a model, of whatever format version.
 
     Raises
     ------
     ModelFolderError
-        If the folder is missing, is not a model, or has another format version.
+        If the folder is missing or is not a model.
     """
     try:
         is_folder, has_config = folder.is_dir(), (folder / CONFIG).exists()
@@ -72,6 +73,19 @@ def read_config(folder: Path) -> dict[str, Any]:
     version = config.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise ModelFolderError(f"the format version is {version!r}", file=file, fix=DAMAGED)
+    return config
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a folder that is a model in a known format.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, is not a model, or has another format version.
+    """
+    config, file = read_identity(folder), folder / CONFIG
+    version = config["format_version"]
     if version != FORMAT_VERSION:
         newer, wrote = version > FORMAT_VERSION, config.get("logpx_version")
         older = f"fit the model again, or load it with logpx {wrote}, which wrote it"

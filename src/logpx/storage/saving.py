@@ -27,7 +27,7 @@ from logpx.storage.layout import (
     METRICS,
     SCHEMA,
     WEIGHTS,
-    read_config,
+    read_identity,
 )
 from logpx.storage.manifest import MANIFEST, Manifest
 from logpx.storage.weights import weights_to_bytes
@@ -122,7 +122,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
     if not names:
         return
     try:
-        read_config(target)
+        read_identity(target)
     except ModelFolderError:
         raise UsageError(
             "the folder exists and is not a logpx model",
