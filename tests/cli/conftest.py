@@ -1,10 +1,13 @@
 """Running the command in this process or as a process of its own, and models that were fitted once."""
 
+import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +41,30 @@ def logpx(capfd: pytest.CaptureFixture[str]):
         return Ended(status, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fitted() -> Callable[..., Path]:
+    """Fit for some steps, however fast the machine is: the command itself can only be given a time."""
+
+    def fit(steps: int, source: Path, folder: Path, *words: object) -> Path:
+        from logpx import images, tables
+
+        asked = itertools.count()
+
+        def ended(fit: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *own, **options: fit(
+                *own, **{**options, "should_stop": lambda: next(asked) > steps}
+            )
+
+        command = ["fit", source, "-o", folder, "--time", "1h", "-q", *words]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tables, "fit_table", ended(tables.fit_table))
+            patch.setattr(images, "fit_images", ended(images.fit_images))
+            assert main([str(word) for word in command]) == 0
+        return folder
+
+    return fit
 
 
 @pytest.fixture

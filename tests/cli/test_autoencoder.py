@@ -1,8 +1,6 @@
 """``--model vae`` and ``--exactness`` on the command line: bounds with their errors, and what is refused."""
 
-import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,26 +24,9 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def fitted(file: Path, folder: Path, *words: str) -> Path:
-    """Fit for 600 steps, however fast the machine is: the command itself can only be given a time."""
-    from logpx import tables
-    from logpx.cli import main
-
-    asked, fit_table = itertools.count(), tables.fit_table
-
-    def fit_for_steps(*arguments: Any, **options: Any) -> Any:
-        return fit_table(*arguments, **{**options, "should_stop": lambda: next(asked) > 600})
-
-    command = ["fit", str(file), "-o", str(folder), "--model", "vae", "--time", "1h", "-q", *words]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "fit_table", fit_for_steps)
-        assert main(command) == 0
-    return folder
-
-
 @pytest.fixture(scope="module")
-def model(mixed: Path) -> Path:
-    return fitted(mixed, mixed.parent / "model", "--latent", "2")
+def model(fitted, mixed: Path) -> Path:
+    return fitted(600, mixed, mixed.parent / "model", "--model", "vae", "--latent", "2")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +40,8 @@ def factors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def smooth(factors: Path) -> Path:
-    return fitted(factors, factors.parent / "model", "--latent", "1")
+def smooth(fitted, factors: Path) -> Path:
+    return fitted(600, factors, factors.parent / "model", "--model", "vae", "--latent", "1")
 
 
 def scores(logpx, model: Path, table: Path, output: Path, *words: str) -> tuple[pd.DataFrame, dict]:
@@ -143,12 +124,12 @@ def test_sizes_that_cannot_be_meant(logpx, mixed: Path, tmp_path: Path, words, s
     assert not (tmp_path / "m").exists()
 
 
-def test_one_row_is_refused_and_one_column_is_not(logpx, mixed: Path, tmp_path: Path):
+def test_one_row_is_refused_and_one_column_is_not(logpx, fitted, mixed: Path, tmp_path: Path):
     pd.read_csv(mixed)[:1].to_csv(tmp_path / "one.csv", index=False)
     assert logpx("fit", tmp_path / "one.csv", "-o", tmp_path / "m", "--model", "vae").status == 3
     table = pd.read_csv(mixed)[["a"]].assign(same=1.5)
     table.to_csv(tmp_path / "column.csv", index=False)
-    folder = fitted(tmp_path / "column.csv", tmp_path / "m", "--latent", "3")
+    folder = fitted(600, tmp_path / "column.csv", tmp_path / "m", "--model", "vae", "--latent", "3")
     ended = logpx("score", folder, tmp_path / "column.csv")
     assert ended.status == 0
     assert ended.out.splitlines()[0] == "log_prob_lower,log_prob_se"

@@ -15,7 +15,6 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import logpx as package
-from logpx.cli import main
 from logpx.images import write_images
 
 
@@ -34,11 +33,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images") / "model"
-    words = ["fit", images / "digits.npz", "-o", folder, "--time", "4s", "-q"]
-    assert main([str(word) for word in words]) == 0
-    return folder
+def model(fitted, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fitted(40, images / "digits.npz", tmp_path_factory.mktemp("images") / "model")
 
 
 @pytest.mark.slow
@@ -115,10 +111,8 @@ def test_info(logpx, model: Path):
     assert logpx("info", model, "--json").document["metrics"]["images"]["levels"] == 256
 
 
-def test_classes(logpx, images: Path, tmp_path: Path):
-    folder = tmp_path / "model"
-    words = ["fit", images / "digits.npz", "-o", folder, "--conditional", "--time", "3s", "-q"]
-    assert logpx(*words).status == 0
+def test_classes(logpx, fitted, images: Path, tmp_path: Path):
+    folder = fitted(20, images / "digits.npz", tmp_path / "model", "--conditional")
     document = logpx("sample", folder, "-n", 12, "-o", tmp_path / "a.npz", "--json").document
     assert document["labels"] == [*range(10), 0, 1]
     assert np.load(tmp_path / "a.npz")["labels"].tolist() == document["labels"]
@@ -132,11 +126,9 @@ def test_classes(logpx, images: Path, tmp_path: Path):
 
 
 @pytest.fixture(scope="module")
-def vae(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def vae(fitted, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images") / "vae"
-    words = ["fit", images / "digits.npz", "-o", folder, "--model", "vae", "--latent", 8, "--conditional"]
-    assert main([str(word) for word in [*words, "--time", "4s", "-q"]]) == 0
-    return folder
+    return fitted(60, images / "digits.npz", folder, "--model", "vae", "--latent", 8, "--conditional")
 
 
 def test_vae_end_to_end(logpx, vae: Path, images: Path, tmp_path: Path):

@@ -29,7 +29,7 @@ def model(holes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from logpx.cli import main
 
     folder = tmp_path_factory.mktemp("holes") / "model"
-    words = ["fit", holes, "-o", folder, "--model", "gmm", "--components", "2", "--time", "10s", "-q"]
+    words = ["fit", holes, "-o", folder, "--model", "gmm", "--components", "2", "-q"]
     assert main([str(word) for word in words]) == 0
     return folder
 
