@@ -82,7 +82,8 @@ def test_the_lattice_field_has_the_neighbours_of_a_torus():
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("centred", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("centred", [False, True])
 def test_a_normal_distribution_of_eight_schools_is_right_or_not_trusted(centred: bool):
     # Steps end the fit, not seconds: results do not depend on how busy the machine is.
     method = FullRank(ReverseKL(max_steps=700, max_time=600.0))

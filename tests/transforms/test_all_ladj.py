@@ -52,13 +52,6 @@ def test_ladj_is_that_of_the_autodiff_jacobian(case, direction):
     torch.testing.assert_close(ladj, expected, **EXACT)
 
 
-def test_ladj_of_the_inverse_is_minus_that_of_the_forward(case):
-    transform = case.make()
-    x, context = case.rows(transform, 64), case.context(transform, 64)
-    z, ladj = transform.forward(x, context)
-    torch.testing.assert_close(transform.inverse(z, context)[1], -ladj, **EXACT)
-
-
 def ladj_by_a_newton_step(case, transform, y, inputs, context):
     """Return the ladj of an iterated direction, from the other one, with first derivatives by autodiff.
 

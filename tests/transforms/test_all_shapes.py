@@ -72,14 +72,3 @@ def test_gpu_agrees_with_cpu(case, direction):
     for on_gpu, correct in zip(found, expected, strict=True):
         assert on_gpu.is_cuda
         torch.testing.assert_close(on_gpu.cpu(), correct, rtol=1e-9, atol=1e-9)
-
-
-def test_rows_of_the_wrong_size_are_refused(case, direction):
-    transform = case.make()
-    if not transform.event_shape:
-        pytest.skip("a number has no size")
-    inputs, context = case.inputs(transform, direction, 4), case.context(transform, 4)
-    wider = torch.cat([inputs, inputs], -1)
-    for wrong in (wider, inputs[..., :1] if inputs.shape[-1] > 1 else wider):
-        with pytest.raises(ValueError, match="event shape"):
-            getattr(transform, direction)(wrong, context)

@@ -173,8 +173,10 @@ def test_the_gradient_of_sticking_the_landing_vanishes_at_the_posterior(ppca: Pr
     ("one", "other"),
     [
         (EvidenceLowerBound(), StickingTheLandingBound()),
-        (ImportanceWeightedBound(3), DoublyReparameterised(3)),
-        (ImportanceWeightedBound(3), ImportanceWeightedBound(3, followed=1)),
+        pytest.param(ImportanceWeightedBound(3), DoublyReparameterised(3), marks=pytest.mark.slow),
+        pytest.param(
+            ImportanceWeightedBound(3), ImportanceWeightedBound(3, followed=1), marks=pytest.mark.slow
+        ),
     ],
     ids=["sticking the landing", "doubly reparameterised", "one draw followed"],
 )
@@ -238,6 +240,7 @@ def test_missing_cells_are_integrated_out(ppca: ProbabilisticPCA):
     assert not drawn.isnan().any()
 
 
+@pytest.mark.slow
 def test_fit_trains_it():
     torch.manual_seed(0)
     x = rows()

@@ -131,7 +131,7 @@ def test_saved_and_loaded_it_is_the_same(model: TableModel, people: pd.DataFrame
 
 
 def test_there_are_no_clusters(model: TableModel, people: pd.DataFrame):
-    with pytest.raises(UsageError, match="no mixture"):
+    with pytest.raises(UsageError, match="not a mixture"):
         list(model.cluster(people))
 
 

@@ -33,7 +33,7 @@ def _truth(frame: pd.DataFrame) -> np.ndarray:
 
 def test_automatic_choice_comes_close_to_the_true_density(two_clusters: pd.DataFrame, steps) -> None:
     lines: list[str] = []
-    result = fit_table(two_clusters[:2500], **steps(200), report=lines.append)
+    result = fit_table(two_clusters[:2500], **steps(120), report=lines.append)
     test = two_clusters[2500:]
     regret = _truth(test).mean() - result.model.evaluate(test).mean
     assert regret < 0.15
