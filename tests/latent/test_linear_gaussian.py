@@ -231,7 +231,9 @@ def test_small_noise_in_single_precision(noise):
     torch.testing.assert_close(filled.double(), model.impute(x.double()), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(("seed", "features", "latent"), [(2, 5, 1), (0, 6, 2)])
+@pytest.mark.parametrize(
+    ("seed", "features", "latent"), [pytest.param(2, 5, 1, marks=pytest.mark.slow), (0, 6, 2)]
+)
 def test_accelerated_em_ends_where_little_is_to_come(seed, features, latent):
     # What a jump gains, or the first step after it, once said that this was over.
     random = np.random.default_rng(seed + 100)

@@ -86,7 +86,7 @@ FUNNEL = {"x[0]": (0.0, 3.0)}
     ("problem", "known"),
     [
         (densities.funnel(2, scale=1.0), {"x[0]": (0.0, 1.0), "x[1]": (0.0, np.exp(0.25))}),
-        (densities.banana(), {"x[0]": (0.0, 1.0), "x[1]": (1.0, 1.5)}),
+        pytest.param(densities.banana(), {"x[0]": (0.0, 1.0), "x[1]": (1.0, 1.5)}, marks=pytest.mark.slow),
     ],
     ids=["funnel", "banana"],
 )

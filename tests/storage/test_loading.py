@@ -326,7 +326,7 @@ def test_loading_on_the_accelerator_gives_the_same_model(folder: Path):
     assert torch.allclose(there.log_prob(x.cuda()).cpu(), load(folder).log_prob(x), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mixture", "autoregressive"])
+@pytest.mark.parametrize("name", [pytest.param("mixture", marks=pytest.mark.slow), "autoregressive"])
 def test_loading_does_not_load_the_compiler(name: str, tmp_path: Path):
     models = {"mixture": lambda: GaussianMixture(2, 3), "autoregressive": lambda: MAF(3)}
     save(models[name](), tmp_path / "model")

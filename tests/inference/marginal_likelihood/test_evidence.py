@@ -126,6 +126,7 @@ def test_annealing_sandwiches_the_truth(latent, temperatures, leapfrog):
     assert upper.mean - lower.mean < 0.1
 
 
+@pytest.mark.slow
 def test_more_temperatures_are_tighter():
     model = linear_model(features=10, latent=5)
     x = model.sample(32, seed=6)

@@ -47,7 +47,14 @@ def test_automatic_choice_comes_close_to_the_true_density(two_clusters: pd.DataF
     assert evaluation.baselines["full-covariance Gaussian"].gain > 0.3
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+# The other side of a flow that is tried anyway.
+SECOND = {"nice", "iaf"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in SECOND else []) for name in sorted(FAMILIES)],
+)
 def test_every_family_fits_and_beats_the_gaussian_or_is_it(
     name: str, two_clusters: pd.DataFrame, steps
 ) -> None:
