@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from logpx.errors import DataError, LogpxError
 from logpx.tables import open_table
 from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.csv_header import is_number
+from logpx.tables.reading.csv_layout import is_number
 
 MANY = 300_000  # Rows beyond the first block, so that types are settled before they appear.
 per_folder = settings(
