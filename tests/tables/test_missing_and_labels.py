@@ -266,12 +266,12 @@ def test_sizes_are_of_models_that_have_them(normal: pd.DataFrame):
     assert (model.components, model.latent) == (2, 1)
 
 
-def test_labels_that_differ_in_every_row_are_refused(normal: pd.DataFrame):
+def test_text_that_differs_in_every_row_is_left_out(normal: pd.DataFrame):
     table = normal[:50].assign(text=[f"text {index}" for index in range(50)])
-    assert infer_schema(table).columns[2].levels is None
-    with pytest.raises(DataError, match="too many different labels") as error:
-        fit_table(table, "gaussian")
-    assert error.value.column == "text"
+    result = fit_table(table, "gaussian")
+    assert result.model.schema.modelled_names == list(normal.columns)
+    assert "column 'text' is left out: names the row (every row has a different text)" in result.notes
+    assert "log p is that of the other columns" in result.notes
 
 
 def test_a_flow_refuses_labels(people: pd.DataFrame):

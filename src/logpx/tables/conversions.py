@@ -49,14 +49,14 @@ def conversion(path: str) -> str | None:
     stem, extension = os.path.splitext(path)
     extension = extension.lower()
 
-    def filled(code: str) -> str:
-        # The shell's quotes are single, so the code's are double.
-        code = code.replace("'", '"').replace("SOURCE", json.dumps(path, ensure_ascii=False))
-        return shlex.quote(code.replace("TARGET", json.dumps(f"{stem}.csv", ensure_ascii=False)))
+    def filled(script: str) -> str:
+        # The shell's quotes are single, so the script's are double.
+        script = script.replace("'", '"').replace("SOURCE", json.dumps(path, ensure_ascii=False))
+        return shlex.quote(script.replace("TARGET", json.dumps(f"{stem}.csv", ensure_ascii=False)))
 
     if extension in _IN_PYTHON:
-        code, needed = _IN_PYTHON[extension]
-        return f"convert it: python -c {filled(code)} (needs {needed})"
+        script, needed = _IN_PYTHON[extension]
+        return f"convert it: python -c {filled(script)} (needs {needed})"
     if extension in _IN_R:
         return f"convert it: Rscript -e {filled(_IN_R[extension])}"
     if extension in _DATABASES:

@@ -18,7 +18,7 @@ from logpx.errors import DataError
 __all__ = ["COMPRESSIONS", "Compression", "compression_of", "content_command", "open_bytes"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Compression:
     """A way of compressing a file.
 
@@ -74,14 +74,12 @@ class _KeptOpen:
         pass
 
 
-def _arrow(codec: str) -> tuple[Callable[[str], Any], Callable[[IO[bytes]], IO[bytes]]]:
-    def reader(file: str) -> Any:
-        return pa.input_stream(file, compression=codec)
+def _arrow_reader(codec: str) -> Callable[[str], Any]:
+    return lambda file: pa.input_stream(file, compression=codec)
 
-    def writer(stream: IO[bytes]) -> IO[bytes]:
-        return cast("IO[bytes]", pa.CompressedOutputStream(_KeptOpen(stream), codec))
 
-    return reader, writer
+def _arrow_writer(codec: str) -> Callable[[IO[bytes]], IO[bytes]]:
+    return lambda stream: cast("IO[bytes]", pa.CompressedOutputStream(_KeptOpen(stream), codec))
 
 
 def _gzip_writer(stream: IO[bytes]) -> IO[bytes]:
@@ -97,11 +95,25 @@ def _xz_writer(stream: IO[bytes]) -> IO[bytes]:
 
 
 COMPRESSIONS: Mapping[str, Compression] = {
-    ".gz": Compression(b"\x1f\x8b", "gzip -dc", _arrow("gzip")[0], _gzip_writer),
-    ".bz2": Compression(b"BZh", "bzip2 -dc", _arrow("bz2")[0], _bzip2_writer),
-    ".zst": Compression(b"\x28\xb5\x2f\xfd", "zstd -dc", *_arrow("zstd")),
-    ".xz": Compression(b"\xfd7zXZ\x00", "xz -dc", _XzFile, _xz_writer),
-    ".lz4": Compression(b"\x04\x22\x4d\x18", "lz4 -dc", *_arrow("lz4")),
+    ".gz": Compression(
+        signature=b"\x1f\x8b", command="gzip -dc", reader=_arrow_reader("gzip"), writer=_gzip_writer
+    ),
+    ".bz2": Compression(
+        signature=b"BZh", command="bzip2 -dc", reader=_arrow_reader("bz2"), writer=_bzip2_writer
+    ),
+    ".zst": Compression(
+        signature=b"\x28\xb5\x2f\xfd",
+        command="zstd -dc",
+        reader=_arrow_reader("zstd"),
+        writer=_arrow_writer("zstd"),
+    ),
+    ".xz": Compression(signature=b"\xfd7zXZ\x00", command="xz -dc", reader=_XzFile, writer=_xz_writer),
+    ".lz4": Compression(
+        signature=b"\x04\x22\x4d\x18",
+        command="lz4 -dc",
+        reader=_arrow_reader("lz4"),
+        writer=_arrow_writer("lz4"),
+    ),
 }
 
 

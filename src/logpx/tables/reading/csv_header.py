@@ -186,6 +186,9 @@ def _notes(layout: Layout, text: str, unnamed: int) -> list[str]:
     if layout.units is not None:
         shown = _shown(", ".join(layout.units.filled))
         notes.append(f"the line of units below the header is skipped: {shown}")
+    if layout.texts_over_numbers:
+        shown = _shown(", ".join(layout.texts_over_numbers))
+        notes.append(f"row 1 has text above numbers ({shown}): if it is a line of units, remove it")
     if unnamed:
         columns = "a column" if unnamed == 1 else f"{unnamed} columns"
         notes.append(f"{columns} without a name and without cells {'is' if unnamed == 1 else 'are'} left out")

@@ -53,7 +53,7 @@ class Record:
         return [field for field in self.fields if field.strip()]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """How the first lines are to be read.
 
@@ -72,10 +72,10 @@ class Layout:
     """
 
     delimiter: str
-    above: tuple[Record, ...]
-    header: Record | None
-    units: Record | None
-    rows: tuple[Record, ...]
+    above: tuple[Record, ...] = ()
+    header: Record | None = None
+    units: Record | None = None
+    rows: tuple[Record, ...] = ()
 
     @property
     def merit(self) -> tuple[float, float, int]:
@@ -87,6 +87,20 @@ class Layout:
         cells = [cell for row in rows for cell in row.fields]
         numbers = sum(_is_numeric(cell, self.delimiter) for cell in cells)
         return sum(len(row.fields) == width for row in rows) / len(rows), numbers / len(cells), width
+
+    @property
+    def texts_over_numbers(self) -> tuple[str, ...]:
+        """The cells of the first row, if it is text above all columns of numbers, and there are several."""
+        if len(self.rows) < 2:
+            return ()
+        first, rest = self.rows[0], self.rows[1:]
+        over = [
+            cell
+            for index, cell in enumerate(first.fields)
+            if cell not in MISSING_MARKERS and _all_numeric(_column(rest, index), self.delimiter)
+        ]
+        texts = len(over) > 1 and not any(_is_numeric(cell, self.delimiter) for cell in first.fields)
+        return tuple(over) if texts else ()
 
 
 def is_number(text: str) -> bool:
@@ -151,12 +165,13 @@ def _layout(text: str, delimiter: str, complete: bool, start: int = 0) -> Layout
 def layout_of(records: Sequence[Record], delimiter: str) -> Layout:
     """Find the header in the first records of a table, given the delimiter of its fields."""
     at = _header_at(records, delimiter)
-    if at is None:
-        return Layout(delimiter, tuple(records), None, None, ())
+    above = tuple(records if at is None else records[:at])
+    if at is None or not records:
+        return Layout(delimiter=delimiter, above=above)
     below = records[at + 1 :]
     units = below[0] if _are_units(below, delimiter) else None
-    rows = below if units is None else below[1:]
-    return Layout(delimiter, tuple(records[:at]), records[at] if records else None, units, tuple(rows))
+    rows = tuple(below if units is None else below[1:])
+    return Layout(delimiter=delimiter, above=above, header=records[at], units=units, rows=rows)
 
 
 def _records(text: str, delimiter: str, start: int) -> Iterator[Record]:
@@ -225,9 +240,13 @@ def _shows_header(header: Record | None, rows: Sequence[Record], delimiter: str)
     for index, name in enumerate(header.fields):
         cells = _column(rows, index)
         named = bool(name.strip()) and not _is_numeric(name, delimiter)
-        if named and cells and all(_is_numeric(cell, delimiter) for cell in cells):
+        if named and _all_numeric(cells, delimiter):
             return True
     return False
+
+
+def _all_numeric(cells: Sequence[str], delimiter: str) -> bool:
+    return bool(cells) and all(_is_numeric(cell, delimiter) for cell in cells)
 
 
 def _column(rows: Sequence[Record], index: int) -> list[str]:
@@ -250,5 +269,5 @@ def _are_units(below: Sequence[Record], delimiter: str) -> bool:
             return False
         lettered = any(character.isalpha() or character in "%‰°" for character in cell)
         cells = _column(rows, index)
-        over_numbers |= lettered and bool(cells) and all(_is_numeric(c, delimiter) for c in cells)
+        over_numbers |= lettered and _all_numeric(cells, delimiter)
     return over_numbers

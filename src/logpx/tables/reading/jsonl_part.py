@@ -28,7 +28,7 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True)
-class _Block:
+class _Lines:
     """Whole lines of a file: their bytes, and how many bytes and rows of the file come before them."""
 
     content: bytes
@@ -88,12 +88,12 @@ class JsonlPart(Part):
                 yield read_untyped(columns, types, self.file, before)
                 before += piece.num_rows
 
-    def _tables(self, schema: pa.Schema | None) -> Iterator[tuple[_Block, pa.Table]]:
+    def _tables(self, schema: pa.Schema | None) -> Iterator[tuple[_Lines, pa.Table]]:
         for block in self._blocks():
             if block.lines:
                 yield block, self._parsed(block, schema)
 
-    def _parsed(self, block: _Block, schema: pa.Schema | None) -> pa.Table:
+    def _parsed(self, block: _Lines, schema: pa.Schema | None) -> pa.Table:
         options = pajson.ParseOptions(explicit_schema=schema, newlines_in_values=False)
         reading = pajson.ReadOptions(use_threads=False, block_size=len(block.content) + 1)
         try:
@@ -104,7 +104,7 @@ class JsonlPart(Part):
             pass  # Values of several types in a column, or an error to be located.
         return self._parsed_by_line(block, schema)
 
-    def _parsed_by_line(self, block: _Block, schema: pa.Schema | None) -> pa.Table:
+    def _parsed_by_line(self, block: _Lines, schema: pa.Schema | None) -> pa.Table:
         rows = [self._object(line, block.before + row) for row, line in enumerate(block.lines, 1)]
         if schema is None:
             names = list(dict.fromkeys(name for row in rows for name in row))
@@ -133,7 +133,7 @@ class JsonlPart(Part):
             fix = f"write one object per line: {command}"
         return DataError(f"no JSON object: {why}, in {shown!r}", file=self.file, row=row, fix=fix)
 
-    def _blocks(self) -> Iterator[_Block]:
+    def _blocks(self) -> Iterator[_Lines]:
         """Yield whole lines, some megabytes at a time, after checking that they are UTF-8 text."""
         start = before = 0
         rest = b""
@@ -148,12 +148,12 @@ class JsonlPart(Part):
                     if not newline:
                         rest += chunk
                         continue
-                    block = _Block(rest + whole + newline, start, before)
+                    block = _Lines(rest + whole + newline, start, before)
                     rest = rest_of_chunk
                     yield self._checked(block)
                     start += len(block.content)
                     before += len(block.lines)
-                yield self._checked(_Block(rest, start, before))
+                yield self._checked(_Lines(rest, start, before))
         except (pa.ArrowException, OSError) as error:
             raise DataError(
                 f"the file cannot be read to its end: {error}",
@@ -161,7 +161,7 @@ class JsonlPart(Part):
                 fix="the file is truncated or damaged: write or download it again",
             ) from None
 
-    def _checked(self, block: _Block) -> _Block:
+    def _checked(self, block: _Lines) -> _Lines:
         try:
             block.content.decode()
         except UnicodeDecodeError as error:
