@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +11,13 @@ import pyarrow.csv
 from logpx import load
 
 
-def test_a_piped_table_is_scored(exact: Path, tables: Path):
-    command = [sys.executable, "-m", "logpx", "score", str(exact), "-", "-q"]
-    content = (tables / "test.csv").read_bytes()
-    ended = subprocess.run(command, input=content, capture_output=True, check=True)
-    scores = pyarrow.csv.read_csv(pa.BufferReader(ended.stdout))
-    assert np.array_equal(scores["log_prob"].to_numpy(), load(exact).log_prob(tables / "test.csv").numpy())
+def test_a_piped_table_is_scored(logpx, exact: Path, tables: Path, monkeypatch):
+    expected = load(exact).log_prob(tables / "test.csv").numpy()
+    with (tables / "test.csv").open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        ended = logpx("score", exact, "-", "-q")
+    scores = pyarrow.csv.read_csv(pa.BufferReader(ended.out.encode()))
+    assert np.array_equal(scores["log_prob"].to_numpy(), expected)
 
 
 def test_the_options_of_errors_can_be_pasted(logpx, tmp_path: Path):

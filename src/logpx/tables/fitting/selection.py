@@ -94,7 +94,7 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:
-    """Return the candidate with the highest validation likelihood, or a stack of several if it is better still."""
+    """Return the candidate with the highest validation likelihood, or a stack if it is better still."""
     best = max(candidates, key=lambda candidate: candidate.score)
     several = stack(candidates) if stacked else None
     return several if several is not None and several.score > best.score + _WORTHWHILE else best
