@@ -85,12 +85,18 @@ def test_brackets_that_are_no_units(tmp_path, content):
     assert notes == []
 
 
-@pytest.mark.parametrize("content", ["a,b,\n1,2,\n3,4,\n", "a,b,,\n1,2,,\n3,4,,\n", "a,b\n1,2,\n3,4,\n"])
+@pytest.mark.parametrize(
+    "content", ["a,b,\n1,2,\n3,4,\n", "a,b,,\n1,2,,\n3,4,,\n", "a,b\n1,2,\n3,4,\n", "a,b,\n1,2\n3,4\n"]
+)
 def test_trailing_commas(tmp_path, content):
     cells, notes = read(tmp_path, content)
     assert cells == {"a": [1, 3], "b": [2, 4]}
     assert "without a name" in notes[0]
     assert open_table(tmp_path / "a.csv").count_rows() == 2
+
+
+def test_an_empty_column_with_a_name_is_a_column(tmp_path):
+    assert read(tmp_path, "a,b,c\n1,2,\n3,4,\n") == ({"a": [1, 3], "b": [2, 4], "c": [None, None]}, [])
 
 
 def test_trailing_commas_hide_no_value(tmp_path):
@@ -125,6 +131,15 @@ def test_spaces_divide_fields_of_plain_text_alone(tmp_path):
     assert read(tmp_path, "a b\n1 x\n2 y\n", "a.txt")[0] == {"a": [1, 2], "b": ["x", "y"]}
     assert read(tmp_path, "a b\nx 1\ny 2\n", "a.csv")[0] == {"a b": ["x 1", "y 2"]}
     assert read(tmp_path, "a name\nann lee\nbob ray\n", "b.txt")[0] == {"a name": ["ann lee", "bob ray"]}
+
+
+def test_columns_aligned_by_spaces_are_converted_by_the_command_of_the_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="several spaces") as caught:
+        read(tmp_path, "  a   b\n  1  20\n 10   2\n", "a b.txt")
+    subprocess.run(caught.value.fix.partition("commas: ")[2], shell=True, check=True)
+    (batch,) = open_table("a b.csv").batches()
+    assert batch.columns.to_pydict() == {"a": [1, 10], "b": [20, 2]}
 
 
 @pytest.mark.parametrize("name", ["a.csv", "it's.csv.gz"])

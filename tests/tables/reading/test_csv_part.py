@@ -101,10 +101,10 @@ def test_text_in_a_column_of_numbers_is_named(tmp_path, rows):
 
 
 def test_ragged_rows_are_named_with_both_counts(tmp_path):
-    for row in ("3\n", "3,4,5\n"):
+    for row, fields in (("3\n", "1 field,"), ("3,4,5\n", "3 fields,")):
         error = refusal(tmp_path, "a,b\n" + "1,2\n" * MANY + row)
         assert error.row == MANY + 1
-        assert f"{row.count(',') + 1} fields" in error.message
+        assert fields in error.message
         assert "2 columns" in error.message
 
 

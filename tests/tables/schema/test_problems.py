@@ -5,6 +5,7 @@ import shlex
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from logpx.errors import DataError
@@ -107,10 +108,13 @@ def test_text_beyond_the_first_block_of_several_columns(tmp_path):
     assert set(offered(error.fix)) == {"b", "c"}
 
 
+def test_a_line_of_units_is_suspected(tmp_path):
+    (tmp_path / "t.csv").write_text("v,T,n\nm/s,degC,1\n1.5,2,2\n2.5,3,3\n")
+    assert "if row 1 is a line of units, remove it" in refusal(tmp_path / "t.csv").message
+
+
 def test_other_types_and_empty_columns_are_left_out():
     table = {"x": [1.5, 2.5, 4.0] * 20, "n": [[1], [2], [3]] * 20, "e": [None] * 60}
-    import pyarrow as pa
-
     schema = infer_schema(pa.table(table))
     schema.require_modelled()
     assert [column.kind for column in schema.columns] == [Kind.CONTINUOUS, Kind.OTHER, Kind.EMPTY]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -110,7 +110,7 @@ def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) ->
                     continue
                 row += 1
                 if len(record) != header.fields:
-                    return _ragged(file, row, len(record), header)
+                    return _ragged(file, row, record, header)
                 for cell in record[len(header.names) :]:
                     if cell not in MISSING_MARKERS:
                         return _unnamed(file, row, cell)
@@ -130,13 +130,17 @@ def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) ->
     return None
 
 
-def _ragged(file: str, row: int, found: int, header: CsvHeader) -> DataError:
+def _ragged(file: str, row: int, record: Sequence[str], header: CsvHeader) -> DataError:
+    found = len(record)
     fix = "correct the row; a field that contains the delimiter needs quotes around it"
     if row == 1:
         fix += f"; or correct the header, which reads {_shown(header.delimiter.join(header.names))}"
         fix += " and may lack a name for the column of row names" if found == header.fields + 1 else ""
+    if record[0].lstrip().startswith("#"):
+        fix = "if the line is a comment, remove it: comments are skipped above the header alone"
+    fields = "1 field" if found == 1 else f"{found} fields"
     columns = "1 column" if header.fields == 1 else f"{header.fields} columns"
-    return DataError(f"{found} fields, but the header names {columns}", file=file, row=row, fix=fix)
+    return DataError(f"{fields}, but the header names {columns}", file=file, row=row, fix=fix)
 
 
 def _unnamed(file: str, row: int, cell: str) -> DataError:

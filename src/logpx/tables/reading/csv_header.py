@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import os
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from logpx.errors import DataError
-from logpx.tables.reading.compression import open_bytes
+from logpx.tables.reading.compression import content_command, open_bytes
 from logpx.tables.reading.csv_layout import Layout, find_layout
 from logpx.tables.reading.encodings import not_utf8, utf16
 from logpx.tables.reading.names import check_names
@@ -82,14 +84,15 @@ def read_header(file: str) -> CsvHeader:
     mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     text, complete = _decoded(head[mark:], complete, file)
     named = file.lower()
-    layout = find_layout(
-        text, complete=complete, spaces=".csv" not in named and ".tsv" not in named, tabs=".tsv" in named
-    )
+    spaces = ".csv" not in named and ".tsv" not in named
+    layout = find_layout(text, complete=complete, spaces=spaces, tabs=".tsv" in named)
     header = layout.header
     if header is None:
         raise _no_header(layout, file)
-    unnamed = _unnamed(layout)
-    names = header.fields[: len(header.fields) - min(unnamed, _blank_at_end(header.fields))]
+    if spaces and layout.aligned:
+        raise _aligned(file)
+    count, unnamed = _named_and_unnamed(layout)
+    names = header.fields[:count]
     check_names(names, file)
     end = header.end if layout.units is None else layout.units.end
     return CsvHeader(
@@ -98,7 +101,7 @@ def read_header(file: str) -> CsvHeader:
         length=len(text[header.start : header.end].encode()),
         start=mark + len(text[:end].encode()),
         unnamed=unnamed,
-        notes=tuple(_notes(layout, text, unnamed)),
+        notes=tuple(_notes(layout, text, max(unnamed, len(header.fields) - count))),
     )
 
 
@@ -150,17 +153,31 @@ def _blank_at_end(fields: tuple[str, ...]) -> int:
     return count
 
 
-def _unnamed(layout: Layout) -> int:
-    """Count the columns at the end without a name and, as far as can be seen, without cells."""
+def _named_and_unnamed(layout: Layout) -> tuple[int, int]:
+    """Count the columns, and the fields of rows after them without a name and, in the first rows, any cell.
+
+    A delimiter may end the header, every row, or all of them.
+    """
     assert layout.header is not None
     width = len(layout.header.fields)
-    widths = {len(row.fields) for row in layout.rows}
+    named = width - _blank_at_end(layout.header.fields)
+    widths = {len(row.fields) for row in layout.rows} or {width}
     blank = min((_blank_at_end(row.fields) for row in layout.rows), default=width)
-    if widths and widths != {width}:
-        # A delimiter may end every row, but not the header.
-        more = min(widths) - width
-        return more if len(widths) == 1 and 0 < more <= blank else 0
-    return min(_blank_at_end(layout.header.fields), blank)
+    if len(widths) > 1:
+        return (width, 0) if min(widths) != width else (max(named, width - blank), min(width - named, blank))
+    (fields,) = widths
+    count = max(named, fields - blank)
+    if count > width or fields < named:
+        return width, 0
+    return min(count, fields), fields - min(count, fields)
+
+
+def _aligned(file: str) -> DataError:
+    stem, _ = os.path.splitext(os.path.basename(file))
+    command = f"{content_command(file)} | awk '{{$1=$1; print}}' OFS=, > {shlex.quote(stem + '.csv')}"
+    return DataError(
+        "fields are separated by several spaces", file=file, fix=f"separate them by commas: {command}"
+    )
 
 
 def _no_header(layout: Layout, file: str) -> DataError:
@@ -186,9 +203,6 @@ def _notes(layout: Layout, text: str, unnamed: int) -> list[str]:
     if layout.units is not None:
         shown = _shown(", ".join(layout.units.filled))
         notes.append(f"the line of units below the header is skipped: {shown}")
-    if layout.texts_over_numbers:
-        shown = _shown(", ".join(layout.texts_over_numbers))
-        notes.append(f"row 1 has text above numbers ({shown}): if it is a line of units, remove it")
     if unnamed:
         columns = "a column" if unnamed == 1 else f"{unnamed} columns"
         notes.append(f"{columns} without a name and without cells {'is' if unnamed == 1 else 'are'} left out")

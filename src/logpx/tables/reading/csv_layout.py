@@ -89,18 +89,14 @@ class Layout:
         return sum(len(row.fields) == width for row in rows) / len(rows), numbers / len(cells), width
 
     @property
-    def texts_over_numbers(self) -> tuple[str, ...]:
-        """The cells of the first row, if it is text above all columns of numbers, and there are several."""
-        if len(self.rows) < 2:
-            return ()
-        first, rest = self.rows[0], self.rows[1:]
-        over = [
-            cell
-            for index, cell in enumerate(first.fields)
-            if cell not in MISSING_MARKERS and _all_numeric(_column(rest, index), self.delimiter)
-        ]
-        texts = len(over) > 1 and not any(_is_numeric(cell, self.delimiter) for cell in first.fields)
-        return tuple(over) if texts else ()
+    def aligned(self) -> bool:
+        """Whether the only column is several ones, aligned by several spaces."""
+        if self.header is None or len(self.header.fields) > 1:
+            return False
+        lines = [self.header.fields[0].split(), *(row.fields[0].split() for row in self.rows)]
+        columns = list(zip(*lines, strict=False))
+        numbers = any(all(map(is_number, cells)) and not is_number(name) for name, *cells in columns if cells)
+        return len(lines) > 1 and len(columns) > 1 and len(set(map(len, lines))) == 1 and numbers
 
 
 def is_number(text: str) -> bool:
@@ -144,7 +140,8 @@ def find_layout(text: str, *, complete: bool, spaces: bool, tabs: bool) -> Layou
         return widest
     if spaces:
         spaced = _layout(text, " ", complete)
-        if spaced.merit[0] == 1 and _shows_header(spaced.header, spaced.rows, " "):
+        named = spaced.header is not None and all(spaced.header.fields)
+        if named and spaced.merit[0] == 1 and _shows_header(spaced.header, spaced.rows, " "):
             return spaced
     return layouts[_DELIMITERS.index("\t" if tabs else _single(layouts))]
 

@@ -130,7 +130,7 @@ class JsonlPart(Part):
         if row == 1 and text.startswith("["):
             convert = "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin)]"
             command = f"{content_command(self.file)} | python -c {shlex.quote(convert)} > rows.jsonl"
-            fix = f"write one object per line: {command}"
+            why, fix = "a JSON array", f"write one object per line: {command}"
         return DataError(f"no JSON object: {why}, in {shown!r}", file=self.file, row=row, fix=fix)
 
     def _blocks(self) -> Iterator[_Lines]:

@@ -104,13 +104,11 @@ class XlsxPart(Part):
             raise MissingExtraError("openpyxl", "excel") from error
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # About styles and other things that do not matter here.
-            workbook = openpyxl.load_workbook(book, read_only=True, data_only=values)
-            try:
+            with open(book, "rb") as stream:
+                workbook = openpyxl.load_workbook(stream, read_only=True, data_only=values)
                 sheet = self._sheet(workbook, book)
                 sheet.reset_dimensions()
                 rows: list[Cells] = list(sheet.iter_rows(values_only=True))
-            finally:
-                workbook.close()
         while rows and all(cell is None for cell in rows[-1]):
             rows.pop()
         width = max(map(len, rows), default=0)

@@ -123,7 +123,9 @@ def _summaries(
             text = _first_text(table, name)
             if text is not None:
                 mixed[name] = text
+    units = len(mixed) > 1 and all(text.row == 1 for text in mixed.values())
     for text in mixed.values():
+        text.message += "; if row 1 is a line of units, remove it" if units else ""
         # The file of a table of one file is told with the table.
         text.file = None if text.file == table.file else text.file
     return summaries, sampled, mixed
