@@ -133,6 +133,12 @@ def test_spaces_divide_fields_of_plain_text_alone(tmp_path):
     assert read(tmp_path, "a name\nann lee\nbob ray\n", "b.txt")[0] == {"a name": ["ann lee", "bob ray"]}
 
 
+def test_numbers_between_spaces_are_no_header(tmp_path):
+    for content in ("1 2\n3 4\n", " 1   2\n 3  44\n"):
+        with pytest.raises(DataError, match="no header line"):
+            read(tmp_path, content, "a.txt")
+
+
 def test_columns_aligned_by_spaces_are_converted_by_the_command_of_the_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="several spaces") as caught:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from logpx.errors import DataError
 from logpx.tables.reading.compression import content_command, open_bytes
-from logpx.tables.reading.csv_layout import Layout, find_layout
+from logpx.tables.reading.csv_layout import Layout, find_layout, is_number
 from logpx.tables.reading.encodings import not_utf8, utf16
 from logpx.tables.reading.names import check_names
 
@@ -91,6 +91,10 @@ def read_header(file: str) -> CsvHeader:
         raise _no_header(layout, file)
     if spaces and layout.aligned:
         raise _aligned(file)
+    if spaces and len(header.fields) == 1 and header.fields[0].strip():
+        # Numbers between spaces are no name of a single column.
+        words = tuple(header.fields[0].split())
+        check_names(words if all(map(is_number, words)) else header.fields, file)
     count, unnamed = _named_and_unnamed(layout)
     names = header.fields[:count]
     check_names(names, file)
