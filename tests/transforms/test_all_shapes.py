@@ -5,14 +5,14 @@ import copy
 import pytest
 import torch
 
-LEADING = [(), (1,), (5,), (2, 3), (0,), (2, 0)]
+LEADING = {torch.float64: [(), (1,), (5,), (2, 3), (0,), (2, 0)], torch.float32: [(2, 3)]}
 
 
 def test_leading_shapes(case, directions):
-    for dtype in (torch.float32, torch.float64):
+    for dtype, leadings in LEADING.items():
         transform = case.make(dtype)
         for direction in directions():
-            for leading in LEADING:
+            for leading in leadings:
                 inputs = case.inputs(transform, direction, *leading, dtype=dtype)
                 context = case.context(transform, *leading, dtype=dtype)
                 y, ladj = getattr(transform, direction)(inputs, context)
@@ -59,11 +59,11 @@ def test_non_contiguous_inputs(case, directions):
             torch.testing.assert_close(of_strided, correct, rtol=1e-12, atol=1e-12)
 
 
-def test_runs_where_its_tensors_are(case, directions):
+def test_runs_where_its_tensors_are(traced_case, directions):
     # The meta device is at hand everywhere and refuses to meet tensors of the CPU, as a GPU does.
-    transform = case.make(torch.float32).to("meta")
+    transform = traced_case.make(torch.float32).to("meta")
     inputs = torch.empty(4, *transform.event_shape, device="meta")
-    context = case.context(transform, 4, dtype=torch.float32)
+    context = traced_case.context(transform, 4, dtype=torch.float32)
     for direction in directions():
         y, ladj = getattr(transform, direction)(inputs, None if context is None else context.to("meta"))
         assert y.device.type == ladj.device.type == "meta"
