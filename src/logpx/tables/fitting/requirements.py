@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor
 
-from logpx.errors import DataError
+from logpx.errors import DataError, UsageError
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import TableFamily
+from logpx.tables.schema.overrides import parse_columns
 from logpx.tables.schema.schema import Schema
 
 __all__ = [
+    "leaving_out",
     "located_in",
-    "require_enough_rows",
     "require_labels_allowed",
     "require_support",
 ]
@@ -24,23 +26,16 @@ __all__ = [
 _FEW_OFF_GRID = 0.01
 
 
-def require_enough_rows(rows: int, schema: Schema) -> None:
-    """Raise if there are no more rows than columns: whatever their values, they then lie on a plane.
-
-    Columns on a grid do not count, because their noise spans them, nor do labels.
-
-    Raises
-    ------
-    DataError
-        Naming both numbers.
-    """
-    supports = Supports.of(schema.modelled)
-    smooth = supports.levels.count(None) - len(supports.gridded)
-    if rows <= smooth:
-        raise DataError(
-            f"{rows} rows for {smooth} columns: no density exists unless there are more rows than columns",
-            fix="give more rows, or leave columns out",
-        )
+def leaving_out(names: Sequence[str]) -> str:
+    """Return the fix that leaves columns out, to be pasted where the option can name them."""
+    text = ",".join(f"{name}=drop" for name in names)
+    try:
+        given = list(parse_columns(text))
+    except UsageError:
+        given = []
+    if given != list(names):
+        return "leave them out: give them the kind drop in a schema file (--schema)"
+    return f"leave {'it' if len(names) == 1 else 'them'} out: --columns {shlex.quote(text)}"
 
 
 def require_support(rows: Tensor, schema: Schema, file: object) -> None:
