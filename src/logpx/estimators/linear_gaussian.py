@@ -60,7 +60,8 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
         Raises
         ------
         ValueError
-            If an argument is invalid, there is one feature or one row, or a column never varies.
+            If an argument is invalid, there is one feature or one row, or a column with missing
+            cells never varies.
         """
         rows, weights = self._rows_to_fit(X, sample_weight)
         features = rows.shape[1]
@@ -72,7 +73,7 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
         if size is None:
             size = self._size_by_bic(rows, weights)
         check_count("n_components", size, least=1, most=features - 1)
-        model = self.kind(features, size).double()  # type: ignore[call-arg]
+        model = self._blank(features, size)
         fit(model, rows, weights=weights, progress=False)
         self.model_ = model
         self.n_components_ = int(size)
@@ -123,6 +124,12 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
     def _noise(self, model: latent.LinearGaussian) -> Any:
         return model.noise_variances.numpy(force=True).copy()
 
+    def _blank(self, features: int, size: int) -> latent.LinearGaussian:
+        model = self.kind(features, size).double()  # type: ignore[call-arg]
+        # As in scikit-learn.
+        model.allows_constants = True
+        return model
+
     def _size_by_bic(self, rows: _Numbers, weights: _Numbers | None) -> int:
         # Only to choose the size, missing cells are replaced by their column's mean.
         means = np.nanmean(rows, axis=0) if np.isnan(rows).any() else 0.0
@@ -134,7 +141,7 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
         best, best_value = 1, math.inf
         # So many rows leave no noise around more dimensions than these.
         for size in range(1, max(2, min(features, samples - 1))):
-            model = self.kind(features, size).double()  # type: ignore[call-arg]
+            model = self._blank(features, size)
             mean = (
                 model.update_from_rows(filled, given)
                 if moments is None

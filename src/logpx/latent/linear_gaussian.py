@@ -209,14 +209,17 @@ class LinearGaussian(Distribution):
         return float((self.normal.log_prob(x.to(self.mean.dtype)).double() * shares).sum())
 
     def _set_units(self, mean: Tensor, variance: Tensor, given: bool) -> None:
-        lost = ~torch.isfinite(variance) | ~(variance > 1e-28 * mean.square())
+        constant = ~(variance > 1e-28 * mean.square())
+        lost = ~torch.isfinite(variance) | (constant & (not self.allows_constants))
         if not given or bool(lost.any()):
             raise DataError(
                 "every row has the same value, or a value is not finite",
                 column=int(lost.nonzero()[0].item()) if bool(lost.any()) else None,
                 fix="leave the column out",
             )
-        self.normal.parts.set_units(mean, variance.sqrt())
+        # A column that never varies has the floor of an average one.
+        usual = variance[~constant].mean() if not bool(constant.all()) else variance.new_ones(())
+        self.normal.parts.set_units(mean, torch.where(constant, usual, variance).sqrt())
         self.normal.parts.means.copy_(mean[None])
 
 

@@ -271,7 +271,7 @@ class FactorCovariance(LowRankCovariance):
         """
         variances = averages.diagonal(dim1=-2, dim2=-1)
         # Start from the diagonal of the inverse: factors cannot explain more of a feature.
-        ridge = torch.diag_embed(1e-9 * variances)
+        ridge = torch.diag_embed((1e-9 * variances).maximum(1e-2 * floor))
         start = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
         self._climb(lambda logarithms: _Profile(averages, logarithms, self.rank), variances, start, floor)
 
