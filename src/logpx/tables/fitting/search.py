@@ -31,7 +31,7 @@ __all__ = ["Search"]
 _SEEDS = 2**64
 _QUICK_SHARE = 0.2
 # Shares of the time for what comes before and after the families.
-_MAPS_SHARE = 0.25
+_MAPS_SHARE = 0.35
 _GAUSSIAN_SHARE = 0.1
 _LAST_SHARE = 0.15
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
