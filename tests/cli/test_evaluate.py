@@ -43,6 +43,28 @@ def test_exact_numbers_are_not_called_a_bound(logpx, exact: Path, tables: Path):
     assert "bound" not in logpx("evaluate", exact, tables / "test.csv").out
 
 
+def test_impossible_rows_are_named_with_their_columns(logpx, tmp_path: Path):
+    kinds = np.random.default_rng(0).choice(["x", "y"], 60)
+    values = np.random.default_rng(1).normal(size=60)
+    lines = [f"{value:.6f},{kind}" for value, kind in zip(values, kinds, strict=True)]
+    fit, test = tmp_path / "fit.csv", tmp_path / "test.csv"
+    fit.write_text("\n".join(["a,kind", *lines]))
+    test.write_text("\n".join(["a,kind", *lines[:3], "0.5,z", lines[3], "0.1,w"]))
+    assert logpx("fit", fit, "-o", tmp_path / "m", "--model", "gaussian").status == 0
+    ended = logpx("evaluate", tmp_path / "m", test)
+    assert ended.status == 0
+    assert "4 rows that every model finds possible" in ended.out
+    assert f"{test}, row 4 ('kind')" in ended.err
+    assert f"{test}, row 6 ('kind')" in ended.err
+    assert "nan" not in ended.out + ended.err
+    document = logpx("evaluate", tmp_path / "m", test, "--json").document
+    assert document["possible"]["rows"] == 4
+    assert document["impossible"][0] == {"file": str(test), "row": 4, "columns": ["kind"]}
+    assert document["baselines"]["independent marginals"]["gain"] is None
+    scored = logpx("score", tmp_path / "m", test, "-o", tmp_path / "s.csv")
+    assert "2 rows lie outside the model's support; mean of the other 4: " in scored.err
+
+
 def test_seed_makes_it_repeatable(logpx, bound: Path, tables: Path):
     words = ["evaluate", bound, tables / "test-counts.csv", "--json"]
     assert logpx(*words, "--seed", "1").out == logpx(*words, "--seed", "1").out

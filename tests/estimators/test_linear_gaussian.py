@@ -81,3 +81,21 @@ def test_nonsense_is_refused(kind):
             kind(size).fit(IRIS)
     with pytest.raises(ValueError, match="n_features = 1"):
         kind().fit(IRIS[:, :1])
+
+
+@pytest.mark.parametrize("kind", [FactorAnalysis, ProbabilisticPCA])
+def test_a_column_that_never_varies_is_fitted_as_scikit_learn_does(kind):
+    x = np.random.default_rng(0).normal(size=(80, 2)) @ np.random.default_rng(1).normal(size=(2, 4))
+    x += np.random.default_rng(2).normal(size=x.shape)
+    constant = np.column_stack([x, np.full(80, 3.0)])
+    model = kind(n_components=1).fit(constant)
+    assert np.isfinite(model.score_samples(constant)).all()
+    np.testing.assert_allclose(model.get_covariance()[4, :4], 0.0, atol=1e-9)
+    if kind is FactorAnalysis:
+        alone = FactorAnalysis(n_components=1).fit(x).get_covariance()
+        np.testing.assert_allclose(model.get_covariance()[:4, :4], alone, atol=1e-4)
+    else:
+        assert model.noise_variance_ == pytest.approx(
+            np.linalg.eigvalsh(np.cov(constant.T, bias=True))[:-1].mean()
+        )
+    assert kind().fit(constant).n_components_ >= 1

@@ -49,11 +49,23 @@ def test_documents_name_the_unit():
     assert (bits["kind"], bits["rows"], bits["draws"], bits["exactness"]) == ("lower bound", 200, 3, None)
 
 
-def test_equally_impossible_is_equally_good():
+def test_impossible_rows_are_apart_from_the_others():
     tally = Tally(["other"], NatsPerRow())
     tally.add(torch.tensor([-math.inf, -1.0]), {"other": torch.tensor([-math.inf, -2.0])})
+    tally.add(torch.tensor([-math.inf, -3.0, -2.0]), {"other": torch.tensor([-5.0, -5.0, -math.inf])})
     found = tally.evaluation("exact")
-    assert (found.mean, found.outside, found.baselines["other"].gain) == (-math.inf, 1, 0.5)
+    assert (found.mean, found.outside, found.rows) == (-math.inf, 2, 5)
+    assert math.isnan(found.baselines["other"].gain)
+    assert (found.possible.rows, found.possible.mean, found.possible.outside) == (2, -2.0, 0)
+    assert found.possible.baselines["other"].gain == 1.5
+    assert found.to_dict()["possible"]["baselines"]["other"]["mean"] == -3.5
+
+
+def test_without_impossible_rows_there_is_nothing_apart():
+    assert evaluation(NatsPerRow()).possible is None
+    tally = Tally([], NatsPerRow())
+    tally.add(torch.tensor([-math.inf]), {})
+    assert tally.evaluation("exact").possible is None
 
 
 def test_scores_have_an_error_where_they_are_bounds():

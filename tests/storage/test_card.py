@@ -84,7 +84,7 @@ def test_names_are_quoted_in_commands():
 def test_card_of_a_model_that_nothing_is_known_of():
     card = model_card("flow", {**CONFIG, "model": {"class": "MAF"}}, None, {})
     assert "A density over arrays: model `MAF`" in card
-    assert "Held-out" not in card
+    assert "## Likelihood" not in card
     assert "logpx score" not in card
 
 

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from logpx import load, save
-from logpx.errors import DataError, DivergedError, UsageError
+from logpx.errors import DataError, UsageError
 from logpx.tables import Kind, TableModel, fit_table, infer_schema
 
 
@@ -308,7 +308,7 @@ def test_a_column_that_follows_from_others_is_named(holes: pd.DataFrame):
 
 
 def test_a_family_that_needs_more_columns_says_so(normal: pd.DataFrame):
-    with pytest.raises(DivergedError, match="ppca: needs 2 columns or more"):
+    with pytest.raises(DataError, match="ppca needs 2 columns or more"):
         fit_table(normal[["large"]], "ppca")
 
 

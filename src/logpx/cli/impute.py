@@ -42,10 +42,11 @@ def impute(
       logpx impute model/ holes.csv -o filled.parquet --draws 20
 
     Cells that are present stay as they are. Every missing cell is filled in from its conditional distribution
-    given the other cells of its row: with its mean on the column's own scale, or with the most probable
-    label. With --draws, all missing cells of a row are drawn jointly, and the spread between the tables is
-    the uncertainty. The distribution is exact, except for a vae, where importance sampling approximates it.
-    Any model of a table with missing cells will do, however it was chosen.
+    given the other cells of its row: with its mean on the column's own scale, kept within the range of the
+    fitted values, or with the most probable label. With --draws, all missing cells of a row are drawn
+    jointly, and the spread between the tables is the uncertainty. The distribution is exact, except for a
+    vae, where importance sampling approximates it. Any model of a table with missing cells will do, however
+    it was chosen.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")

@@ -23,7 +23,7 @@ def nats(mean: float | None, standard_error: float | None) -> str:
     """
     if mean is None:
         return "-"
-    if standard_error is None:
+    if standard_error is None or not math.isfinite(mean):
         return f"{mean:z.3f}"
     digits = 3
     if 0.0 < standard_error < 0.01:

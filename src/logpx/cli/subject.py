@@ -205,19 +205,26 @@ class Subject(ABC):
 
         source = self.open_other(request, out)
         schema = self.score_schema(model)
-        mean, lowest = RunningMean(), math.inf
+        mean, possible, lowest = RunningMean(), RunningMean(), math.inf
         with open_writer(request.output, schema, request.overwrite) as writer:
             scored = model.score(source, seed=request.seed, draws=request.draws, exactness=request.exactness)
             for batch in scored:
                 writer.write(self.score_columns(source, batch))
                 mean.add(batch.bound.log_prob)
+                possible.add(batch.bound.log_prob[batch.bound.log_prob.isfinite()])
                 lowest = min(lowest, float(batch.bound.log_prob.min()))
         unit = model.unit
         value, error = unit.value(mean.value), unit.difference(mean.standard_error)
         out.note(f"{mean.count:,} {self.rows}, mean {unit.heading(model.kind)}: {nats(value, error)}")
+        outside = mean.count - possible.count
+        if outside:
+            others = nats(unit.value(possible.value), unit.difference(possible.standard_error))
+            rest = f"; mean of the other {possible.count:,}: {others}" if possible.count else ""
+            out.note(f"note: {outside:,} {self.rows} lie outside the model's support{rest}")
         out.document(
             {
                 "output": request.output,
+                "outside": outside,
                 "rows": mean.count,
                 "kind": model.kind,
                 "columns": schema.names,
@@ -238,11 +245,18 @@ class Subject(ABC):
         heading = evaluation.unit.heading(evaluation.kind)
         out.text(f"{evaluation.rows:,} {self.rows}, {heading} (mean ± standard error)")
         out.table(_comparisons(evaluation))
+        if evaluation.possible is not None:
+            out.text(f"{evaluation.possible.rows:,} {self.rows} that every model finds possible:")
+            out.table(_comparisons(evaluation.possible))
         if evaluation.outside:
             out.note(
                 f"note: {evaluation.outside:,} {self.rows} lie outside the model's support: their log p is "
                 "minus infinity, and part of the mean"
             )
+            for row in evaluation.impossible:
+                out.note(f"note: {row}")
+            if evaluation.outside > len(evaluation.impossible) > 0:
+                out.note(f"note: and {evaluation.outside - len(evaluation.impossible):,} more")
         out.document({**evaluation.to_dict(), "unit": evaluation.unit.name, "seed": request.seed})
 
     def open_other(self, request: Request, out: Output) -> Any:
@@ -270,7 +284,7 @@ def _comparisons(evaluation: Evaluation) -> list[dict[str, str]]:
         {
             "model": name,
             unit.column: nats(other.value, other.standard_error),
-            unit.gain: nats(other.gain, other.gain_standard_error),
+            unit.gain: "" if math.isnan(other.gain) else nats(other.gain, other.gain_standard_error),
         }
         for name, other in evaluation.baselines.items()
     ]

@@ -185,4 +185,4 @@ def _summary(result: TableFitResult) -> list[str]:
     name = "log p(x)" if result.model.kind == "exact" else "log p(x), lower bound,"
     value = nats(chosen.validation, chosen.standard_error)
     what = f"{chosen.model} on {chosen.scales} scales" + (f" ({chosen.note})" if chosen.note else "")
-    return [what, f"mean {name} of {result.validation_rows:,} rows set aside: {value} nats per row"]
+    return [what, f"mean {name} of {result.measured}: {value} nats per row"]

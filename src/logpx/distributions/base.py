@@ -69,7 +69,7 @@ class Distribution(Configured, nn.Module):
         model has its own noise, as wide as the data require.
     """
 
-    allows_constants: ClassVar[bool] = False
+    allows_constants: bool = False
     allows_missing: bool = False
     gains_from_noise: ClassVar[bool] = True
 

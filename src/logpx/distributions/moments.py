@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Moments"]
+from logpx.errors import UsageError
+
+__all__ = ["Moments", "check_weights"]
 
 # Chunks of this size stay in the cache.
 _CHUNK_ROWS = 4096
@@ -47,7 +49,14 @@ class Moments:
 
     @classmethod
     def of(cls, x: Tensor, weights: Tensor | None = None, full: bool = False) -> Moments:
-        """Return the moments of rows of shape ``(n, D)``, with weights of shape ``(n,)`` or 1 each."""
+        """Return the moments of rows of shape ``(n, D)``, with weights of shape ``(n,)`` or 1 each.
+
+        Raises
+        ------
+        UsageError
+            If there is not one weight for each row.
+        """
+        check_weights(weights, len(x))
         features = x.shape[1]
         # Deviations from the mean of the first rows, which is close enough to the overall mean that nothing
         # cancels.
@@ -77,3 +86,17 @@ class Moments:
         between = torch.outer(step, step) if self.scatter.dim() == 2 else step * step
         scatter = self.scatter + other.scatter + between * (self.count * other.count / safe)
         return Moments(count, self.mean + step * (other.count / safe), scatter)
+
+
+def check_weights(weights: Tensor | None, rows: int) -> None:
+    """Refuse weights that are not one for each row.
+
+    Raises
+    ------
+    UsageError
+        Naming both numbers.
+    """
+    if weights is not None and tuple(weights.shape) != (rows,):
+        raise UsageError(
+            f"weights of shape {tuple(weights.shape)} for {rows:,} rows", fix=f"give the shape ({rows},)"
+        )

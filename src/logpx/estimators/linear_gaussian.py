@@ -59,7 +59,8 @@ class _LinearGaussian(Transformer):
         Raises
         ------
         ValueError
-            If an argument is invalid, there is one feature or one row, or a column never varies.
+            If an argument is invalid, there is one feature or one row, or a column with missing
+            cells never varies.
         """
         rows, weights = self._rows_to_fit(X, sample_weight)
         features = rows.shape[1]
@@ -71,7 +72,7 @@ class _LinearGaussian(Transformer):
         if size is None:
             size = self._size_by_bic(rows, weights)
         check_count("n_components", size, least=1, most=features - 1)
-        model = self.kind(features, size).double()  # type: ignore[call-arg]
+        model = self._blank(features, size)
         fit(model, rows, weights=weights, progress=False)
         self.model_ = model
         self.n_components_ = int(size)
@@ -112,18 +113,34 @@ class _LinearGaussian(Transformer):
     def _noise(self, model: latent.LinearGaussian) -> Any:
         return model.noise_variances.numpy(force=True).copy()
 
+    def _blank(self, features: int, size: int) -> latent.LinearGaussian:
+        model = self.kind(features, size).double()  # type: ignore[call-arg]
+        # As in scikit-learn.
+        model.allows_constants = True
+        return model
+
     def _size_by_bic(self, rows: _Numbers, weights: _Numbers | None) -> int:
         # Only to choose the size, missing cells are replaced by their column's mean.
         means = np.nanmean(rows, axis=0) if np.isnan(rows).any() else 0.0
         filled = torch.tensor(np.where(np.isnan(rows), means, rows))
-        moments = Moments.of(filled, None if weights is None else torch.tensor(weights), full=True)
-        count = float(moments.count)
+        given = None if weights is None else torch.tensor(weights)
+        samples, features = rows.shape
+        moments = Moments.of(filled, given, full=True) if samples > features else None
+        count = float(samples if given is None else given.sum())
         best, best_value = 1, math.inf
-        for size in range(1, rows.shape[1]):
-            model = self.kind(rows.shape[1], size).double()  # type: ignore[call-arg]
-            value = model.free_parameters * math.log(count) - 2.0 * count * model.update_from_moments(moments)
+        # So many rows leave no noise around more dimensions than these.
+        for size in range(1, max(2, min(features, samples - 1))):
+            model = self._blank(features, size)
+            mean = (
+                model.update_from_rows(filled, given)
+                if moments is None
+                else model.update_from_moments(moments)
+            )
+            value = model.free_parameters * math.log(count) - 2.0 * count * mean
             if value < best_value:
                 best, best_value = size, value
+            elif moments is None and size >= best + 3:
+                break
         return best
 
 

@@ -98,7 +98,8 @@ def expectation_maximisation(
     tolerance
         Relative, per row; below 0, all iterations are run.
     deadline
-        A value of ``time.monotonic()`` after which no iteration starts.
+        A value of ``time.monotonic()`` at which EM ends, after the batch that it is at. An E-step under way
+        is abandoned, unless it is the first: the model keeps the parameters of the last M-step.
     accelerate
         Extrapolate the parameters of a torch module after every second iteration (SQUAREM). A jump that does
         not raise the likelihood is undone, so that EM stays monotone.
@@ -108,7 +109,8 @@ def expectation_maximisation(
     Returns
     -------
     EMResult
-        Its log-likelihood is that of the final parameters, not of those before the last M-step.
+        Its log-likelihood is that of the final parameters, not of those before the last M-step, unless the
+        deadline fell between the two.
 
     Raises
     ------
@@ -119,8 +121,14 @@ def expectation_maximisation(
     extrapolation = Extrapolation(model) if accelerate and isinstance(model, nn.Module) else None
     gain, plain = math.inf, 0
     while True:
+        # Without a first E-step nothing would be known of the model.
+        until = deadline if result.history else None
         try:
-            total, penalised = _e_step(model, batches)
+            total, penalised = _e_step(model, batches, until)
+        except _TimeIsUp:
+            if extrapolation is not None and extrapolation.pending:
+                extrapolation.judge(worse=True)
+            return result
         except (DivergedError, RuntimeError):
             if extrapolation is None or not extrapolation.pending:
                 raise
@@ -131,7 +139,10 @@ def expectation_maximisation(
             extrapolation.judge(worse)
             jumped = not worse
             if worse:
-                total, penalised = _e_step(model, batches)
+                try:
+                    total, penalised = _e_step(model, batches, until)
+                except _TimeIsUp:
+                    return result
         result.statistics = total
         result.log_likelihood = float(total.log_likelihood) / float(total.weight)
         previous = result.penalised
@@ -155,9 +166,15 @@ def expectation_maximisation(
             extrapolation.step()
 
 
-def _e_step(model: EMModel, batches: Batches) -> tuple[Any, float]:
+class _TimeIsUp(Exception):
+    """An E-step was abandoned."""
+
+
+def _e_step(model: EMModel, batches: Batches, deadline: float | None) -> tuple[Any, float]:
     total = None
     for rows, weights in batches():
+        if deadline is not None and time.monotonic() > deadline:
+            raise _TimeIsUp
         part = model.statistics(rows, weights)
         total = part if total is None else total + part
     if total is None or not float(total.weight) > 0.0:

@@ -48,11 +48,18 @@ class GaussianComponents(Components):
         features = covariance.features
         self.means = nn.Parameter(torch.zeros(covariance.components, features))
         self.covariance = covariance
-        self.prior, self.floor = prior, floor
+        self.floor = floor
         self.register_buffer("centre", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.register_buffer("prior_mean", torch.zeros(features))
-        self.register_buffer("prior_covariance", torch.zeros(features, features).fill_diagonal_(1.0))
+        self.register_buffer("prior_covariance", torch.zeros(0, 0))
+        self.take_prior(prior)
+
+    def take_prior(self, prior: ConjugatePrior | None) -> None:
+        """Use a prior in every later fit, or none; a D × D matrix is kept only if it has a covariance."""
+        self.prior = prior
+        features = self.features if prior is not None and prior.covariance_rows else 0
+        self.prior_covariance = torch.eye(features).to(self.means)
 
     @property
     def free_parameters(self) -> int:
@@ -170,25 +177,35 @@ class GaussianComponents(Components):
                 fix="leave the column out",
             )
         self.set_units(centre, variance.sqrt())
-        pairs = present.double().mT @ shares
-        # The product of two columns never observed together is 0 anyway.
-        covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
-        # Pairwise complete moments need not be positive definite.
-        units = self.scale.double() * self.scale.double()[:, None]
-        values, vectors = torch.linalg.eigh(covariance / units)
-        covariance = (vectors * values.clamp_min(1e-9)) @ vectors.mT * units
         # All components as wide as the data, so that cells are first filled in with the columns' means.
         self.means.copy_(centre.expand_as(self.means))
-        own = covariance.diagonal() if self.covariance.diagonal else covariance
+        kept = self.prior is not None and self.prior.covariance_rows > 0.0
+        if self.covariance.diagonal and not kept:
+            own = variance
+        else:
+            covariance = self._pairwise(deviations, shares, present)
+            own = covariance.diagonal() if self.covariance.diagonal else covariance
         blocks = own.expand(self.covariance.blocks, *own.shape)
         self.covariance.forget()
         self.covariance.update(blocks, torch.ones_like(blocks.flatten(1)[:, :1]), self.floors)
-        prior = self.prior or ConjugatePrior()
-        self.prior_mean.copy_(centre if prior.mean is None else self._given("mean", prior.mean, 1))
-        if prior.covariance is not None:
-            self.prior_covariance.copy_(self._given("covariance", prior.covariance, 2))
+        if self.prior is None:
             return
-        self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
+        mean = self.prior.mean
+        self.prior_mean.copy_(centre if mean is None else self._given("mean", mean, 1))
+        if kept and self.prior.covariance is not None:
+            self.prior_covariance.copy_(self._given("covariance", self.prior.covariance, 2))
+        elif kept:
+            self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
+
+    def _pairwise(self, deviations: Tensor, shares: Tensor, present: Tensor) -> Tensor:
+        """Return the covariance from the rows in which both columns are observed, made positive definite."""
+        pairs = present.double().mT @ shares
+        # The product of two columns never observed together is 0 anyway.
+        covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
+        units = self.scale.double() * self.scale.double()[:, None]
+        values, vectors = torch.linalg.eigh(covariance / units)
+        result: Tensor = (vectors * values.clamp_min(1e-9)) @ vectors.mT * units
+        return result
 
     @torch.no_grad()
     def set_units(self, centre: Tensor, scale: Tensor) -> None:

@@ -96,7 +96,8 @@ class GaussianMixture(LatentMixture):
         """
         if not isinstance(prior, ConjugatePrior):
             raise UsageError(f"the prior is {prior!r}", fix="give a logpx.latent.ConjugatePrior")
-        self.parts.prior, self.weight_rows = prior, prior.weight_rows
+        self.parts.take_prior(prior)
+        self.weight_rows = prior.weight_rows
         if "prior" in self._arguments:
             # A saved model keeps it too.
             self._arguments["prior"] = prior

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch.distributions import Independent, MixtureSameFamily, MultivariateNorm
 
 from logpx.distributions import Distribution, Moments
 from logpx.errors import DataError
-from logpx.latent.covariances import FactorCovariance, LowRankCovariance, PrincipalCovariance
+from logpx.latent.covariances import LowRankCovariance
 from logpx.latent.gaussian_mixture import GaussianMixture
 from logpx.latent.linear_posterior import linear_posterior
 from logpx.latent.statistics import MixtureStatistics
@@ -173,24 +172,55 @@ class LinearGaussian(Distribution):
             If there are no rows, or a column never varies or is not finite.
         """
         covariance = moments.scatter / moments.count
-        variance = covariance.diagonal()
-        lost = ~torch.isfinite(variance) | ~(variance > 1e-28 * moments.mean.square())
-        if not bool(moments.count > 0) or bool(lost.any()):
+        self._set_units(moments.mean, covariance.diagonal(), bool(moments.count > 0))
+        self.covariance.maximise(covariance[None], self.normal.parts.floors)
+        penalty = self.covariance.penalty(covariance[None]).item()
+        return -0.5 * (penalty + len(covariance) * math.log(2.0 * math.pi))
+
+    @torch.no_grad()
+    def update_from_rows(self, x: Tensor, weights: Tensor | None = None) -> float:
+        """Maximise the likelihood of complete rows; with no more rows than columns, in O(n² D).
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, D)``.
+        weights
+            Shape ``(n,)``; None for 1 each.
+
+        Returns
+        -------
+        float
+            The mean log-likelihood per row at the maximum, in nats.
+
+        Raises
+        ------
+        DataError
+            If there are no rows, or a column never varies or is not finite.
+        """
+        if len(x) > x.shape[1]:
+            return self.update_from_moments(Moments.of(x, weights, full=True))
+        moments = Moments.of(x, weights)
+        self._set_units(moments.mean, moments.scatter / moments.count, bool(moments.count > 0))
+        shares = x.new_ones(len(x)) if weights is None else weights
+        shares = shares.double() / moments.count
+        root = (x.double() - moments.mean) * shares.sqrt()[:, None]
+        self.covariance.maximise_root(root, self.normal.parts.floors)
+        return float((self.normal.log_prob(x.to(self.mean.dtype)).double() * shares).sum())
+
+    def _set_units(self, mean: Tensor, variance: Tensor, given: bool) -> None:
+        constant = ~(variance > 1e-28 * mean.square())
+        lost = ~torch.isfinite(variance) | (constant & (not self.allows_constants))
+        if not given or bool(lost.any()):
             raise DataError(
                 "every row has the same value, or a value is not finite",
                 column=int(lost.nonzero()[0].item()) if bool(lost.any()) else None,
                 fix="leave the column out",
             )
-        parts = self.normal.parts
-        parts.set_units(moments.mean, variance.sqrt())
-        parts.means.copy_(moments.mean[None])
-        self._maximise(covariance[None], parts.floors)
-        penalty = self.covariance.penalty(covariance[None]).item()
-        return -0.5 * (penalty + len(covariance) * math.log(2.0 * math.pi))
-
-    @abstractmethod
-    def _maximise(self, covariance: Tensor, floors: Tensor) -> None:
-        """Set loadings and noise to the maximum for a covariance of shape ``(1, D, D)``."""
+        # A column that never varies has the floor of an average one.
+        usual = variance[~constant].mean() if not bool(constant.all()) else variance.new_ones(())
+        self.normal.parts.set_units(mean, torch.where(constant, usual, variance).sqrt())
+        self.normal.parts.means.copy_(mean[None])
 
 
 class ProbabilisticPCA(LinearGaussian):
@@ -234,10 +264,6 @@ class ProbabilisticPCA(LinearGaussian):
         """The variance σ² of the noise, shape ``()``."""
         return self.noise_variances[0]
 
-    def _maximise(self, covariance: Tensor, floors: Tensor) -> None:
-        assert isinstance(self.covariance, PrincipalCovariance)
-        self.covariance.update(covariance, covariance.new_ones(1, 1), floors)
-
 
 class FactorAnalysis(LinearGaussian):
     r"""Factor analysis: :math:`x = W z + \mu + \varepsilon`, with a noise variance for every feature.
@@ -273,7 +299,3 @@ class FactorAnalysis(LinearGaussian):
 
     def __init__(self, features: int, latent: int) -> None:
         super().__init__(features, latent, "low_rank")
-
-    def _maximise(self, covariance: Tensor, floors: Tensor) -> None:
-        assert isinstance(self.covariance, FactorCovariance)
-        self.covariance.maximise(covariance, floors)

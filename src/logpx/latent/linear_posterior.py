@@ -40,6 +40,7 @@ def linear_posterior(
     tensor([[1.]])
     """
     check_event(x, tuple(mean.shape))
+    x = x if x.is_floating_point() else x.to(mean.dtype)
     dtype, x = x.dtype, x.double()
     loadings, noise_variances, mean = loadings.double(), noise_variances.double(), mean.double()
     latent = loadings.shape[1]

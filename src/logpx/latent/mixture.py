@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from logpx.arguments import check_places
 from logpx.distributions import Distribution
-from logpx.distributions.missing import has_missing
+from logpx.distributions.missing import check_finite_or_missing, has_missing
+from logpx.distributions.moments import check_weights
 from logpx.distributions.seeding import checked_count, draw_rows, generator_of
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
@@ -73,13 +74,16 @@ class LatentMixture(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density of the observed cells in nats, shape ``(*rows,)``."""
-        rows = x.reshape(-1, x.shape[-1])
+        rows = self._as_numbers(x).reshape(-1, x.shape[-1])
         missing = has_missing(rows)
         chunks = self._chunks(rows, missing)
         each = [torch.logsumexp(self._joint(chunk), 0) for chunk in chunks]
         found = torch.cat(each) if each else rows.new_zeros(0)
         if missing:
             found = found.masked_fill(rows.isnan().all(1), 0.0)
+        if bool(found.isnan().any()):
+            # Infinity less infinity: no density has mass there.
+            found = found.masked_fill(rows.isinf().any(1), -torch.inf)
         return found.view(x.shape[:-1])
 
     def posterior(self, x: Tensor) -> Categorical:
@@ -88,9 +92,10 @@ class LatentMixture(Distribution):
         A row so far out that the density of every component overflows is shared equally.
         """
         check_event(x, self.event_shape)
+        x = self._as_numbers(x)
         least = 0.5 * torch.finfo(x.dtype).min
         chunks = self._chunks(x.reshape(-1, x.shape[-1]), has_missing(x))
-        each = [self._joint(chunk).clamp_min(least).mT for chunk in chunks]
+        each = [self._joint(chunk).nan_to_num(nan=least).clamp_min(least).mT for chunk in chunks]
         logits = torch.cat(each) if each else x.new_zeros(0, self.components)
         return Categorical(logits=logits.view(*x.shape[:-1], self.components), validate_args=False)
 
@@ -192,6 +197,7 @@ class LatentMixture(Distribution):
         check_event(x, self.event_shape)
         if x.dim() != 2:
             raise UsageError(f"rows of shape {tuple(x.shape)}", fix=f"give shape (n, {self.event_shape[0]})")
+        check_finite_or_missing(x)
         shares = self.responsibilities(x.double())
         if draws is None:
             return self.parts.impute(x, shares)
@@ -220,6 +226,7 @@ class LatentMixture(Distribution):
         """
         if not len(x):
             raise UsageError("there are no rows", fix="give at least one row")
+        check_weights(weights, len(x))
         rows = x.double()
         row_weights = None if weights is None else weights.double()
         missing = has_missing(rows)
@@ -248,6 +255,8 @@ class LatentMixture(Distribution):
             log_likelihood += found.sum()
             count += shares.sum(1)
             passed.add(shares)
+        if not bool(log_likelihood.isfinite()):
+            check_finite_or_missing(rows)
         total = rows.new_tensor(len(rows)) if row_weights is None else row_weights.sum()
         return MixtureStatistics(count, passed.statistics(), log_likelihood, total)
 
@@ -366,6 +375,10 @@ class LatentMixture(Distribution):
         result.parts.load_state_dict(parts.state_dict())
         result.logits.copy_(logits)
         return result
+
+    def _as_numbers(self, x: Tensor) -> Tensor:
+        """Return whole numbers and truth values in the dtype of the parameters, other rows as they are."""
+        return x if x.is_floating_point() else x.to(self.logits.dtype)
 
     def _joint(self, rows: Tensor) -> Tensor:
         return torch.log_softmax(self.logits.to(rows.dtype), 0)[:, None] + self.parts.log_prob(rows)

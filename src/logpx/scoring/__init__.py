@@ -1,7 +1,7 @@
 """Scoring: what tables and images share, from the noise of a row to the mean of log p beside baselines."""
 
 from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
-from logpx.scoring.evaluation import Comparison, Evaluation, MeanScore, ScoredBatch, Tally
+from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, MeanScore, ScoredBatch, Tally
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.noise import Noise
@@ -15,6 +15,7 @@ __all__ = [
     "Evaluation",
     "Families",
     "Family",
+    "ImpossibleRow",
     "LogOfMean",
     "MeanOfLogs",
     "MeanScore",

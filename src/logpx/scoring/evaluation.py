@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,10 @@ from logpx.distributions import LowerBound
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.units import Unit
 
-__all__ = ["Comparison", "Evaluation", "MeanScore", "ScoredBatch", "Tally"]
+__all__ = ["Comparison", "Evaluation", "ImpossibleRow", "MeanScore", "ScoredBatch", "Tally"]
+
+# Of the rows outside a model's support.
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,8 @@ class Comparison(MeanScore):
     Attributes
     ----------
     gain, gain_standard_error : float
-        How much better the model is, in the unit, and the standard error of the paired difference.
+        How much better the model is, in the unit, and the standard error of the paired difference; NaN where
+        both means are infinite.
     """
 
     gain: float
@@ -107,6 +111,30 @@ class Comparison(MeanScore):
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
         return super().to_dict() | {"gain": self.gain, "gain_standard_error": self.gain_standard_error}
+
+
+@dataclass(frozen=True)
+class ImpossibleRow:
+    """A row to which the model gives log p minus infinity.
+
+    Attributes
+    ----------
+    file : str or None
+        The file that it is in, if any.
+    row : int
+        Its number there, counted from 1.
+    columns : list of str
+        The columns whose cells are impossible; empty if each is possible by itself.
+    """
+
+    file: str | None
+    row: int
+    columns: list[str]
+
+    def __str__(self) -> str:
+        """Say where it is, and why it is impossible."""
+        where = f"row {self.row:,}" if self.file is None else f"{self.file}, row {self.row:,}"
+        return f"{where} ({', '.join(map(repr, self.columns))})" if self.columns else where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +155,11 @@ class Evaluation(MeanScore):
         Draws spent on the importance-weighted bound of each row; None without such a bound.
     baselines : mapping of str to Comparison
         How simple models do on the same rows.
+    impossible : list of ImpossibleRow
+        The first of the rows outside the model's support.
+    possible : Evaluation or None
+        The evaluation of the rows that are possible under the model and all baselines; None if all rows are,
+        or none is.
     """
 
     kind: str
@@ -135,12 +168,17 @@ class Evaluation(MeanScore):
     draws: int | None
     exactness: int | None
     baselines: Mapping[str, Comparison]
+    impossible: list[ImpossibleRow] = field(default_factory=list)
+    possible: Evaluation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
         names = ("mean", "mean_standard_error", "kind", "rows", "outside", "draws", "exactness")
         others = {name: other.to_dict() for name, other in self.baselines.items()}
-        return super().to_dict() | {name: getattr(self, name) for name in names} | {"baselines": others}
+        values = super().to_dict() | {name: getattr(self, name) for name in names} | {"baselines": others}
+        if self.outside:
+            values["impossible"] = [asdict(row) for row in self.impossible]
+        return values if self.possible is None else values | {"possible": self.possible.to_dict()}
 
 
 class Tally:
@@ -164,23 +202,55 @@ class Tally:
     """
 
     def __init__(self, baselines: Iterable[str], unit: Unit) -> None:
+        names = list(baselines)
         self._unit = unit
-        self._own, self._outside = RunningMean(), 0
-        self._others = {name: RunningMean() for name in baselines}
-        self._gains = {name: RunningMean() for name in self._others}
+        self._all, self._possible = _Means(names), _Means(names)
+        self._outside = 0
+        self._impossible: list[ImpossibleRow] = []
+
+    @property
+    def unnamed(self) -> int:
+        """How many more impossible rows are to be named."""
+        return _MOST_NAMED - len(self._impossible)
+
+    def name(self, row: ImpossibleRow) -> None:
+        """Name an impossible row."""
+        self._impossible.append(row)
 
     def add(self, log_prob: Tensor, others: Mapping[str, Tensor]) -> None:
         """Add log p of the same rows under the model and under each baseline, shape ``(n,)``."""
-        self._own.add(log_prob)
+        self._all.add(log_prob, others)
         self._outside += int(torch.isneginf(log_prob).sum())
-        for name, other in others.items():
-            self._others[name].add(other)
-            # Equally impossible is equally good.
-            self._gains[name].add(torch.where(log_prob == other, 0.0, log_prob - other))
+        possible = torch.isfinite(torch.stack([log_prob, *others.values()])).all(0)
+        self._possible.add(log_prob[possible], {name: other[possible] for name, other in others.items()})
 
     def evaluation(self, kind: str, draws: int | None = None, exactness: int | None = None) -> Evaluation:
         """Return the evaluation of all rows so far."""
-        unit, own = self._unit, self._own
+        common = {"kind": kind, "draws": draws, "exactness": exactness}
+        possible = None
+        if 0 < self._possible.own.count < self._all.own.count:
+            possible = self._possible.evaluation(self._unit, outside=0, **common)
+        return self._all.evaluation(
+            self._unit, outside=self._outside, impossible=self._impossible, possible=possible, **common
+        )
+
+
+class _Means:
+    """The means of log p under a model and its baselines, and of the paired differences."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.own = RunningMean()
+        self._others = {name: RunningMean() for name in names}
+        self._gains = {name: RunningMean() for name in self._others}
+
+    def add(self, log_prob: Tensor, others: Mapping[str, Tensor]) -> None:
+        self.own.add(log_prob)
+        for name, other in others.items():
+            self._others[name].add(other)
+            # Minus infinity less minus infinity is no difference that means anything: NaN.
+            self._gains[name].add(log_prob - other)
+
+    def evaluation(self, unit: Unit, **rest: Any) -> Evaluation:
         baselines = {
             name: Comparison(
                 mean=other.value,
@@ -192,13 +262,10 @@ class Tally:
             for name, other in self._others.items()
         }
         return Evaluation(
-            mean=own.value,
-            mean_standard_error=own.standard_error,
+            mean=self.own.value,
+            mean_standard_error=self.own.standard_error,
             unit=unit,
-            kind=kind,
-            rows=own.count,
-            outside=self._outside,
-            draws=draws,
-            exactness=exactness,
+            rows=self.own.count,
             baselines=baselines,
+            **rest,
         )

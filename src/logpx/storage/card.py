@@ -75,7 +75,7 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
         if metrics.get(key) is not None
     ]
     return (
-        f"## Held-out likelihood\n\nMean {name} over the rows set aside: "
+        f"## Likelihood\n\nMean {name} over {metrics.get('measured', 'the rows set aside')}: "
         f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error){also}. "
         "The model was chosen on these rows, so the number is slightly optimistic; "
         "`logpx evaluate` on other rows "

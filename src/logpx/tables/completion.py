@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
@@ -14,8 +15,9 @@ from logpx.errors import UsageError
 from logpx.tables.columns.labels import Labels
 from logpx.tables.density import TableDensity
 from logpx.tables.families.families import FAMILIES
+from logpx.tables.schema.schema import Column
 
-__all__ = ["completed_rows"]
+__all__ = ["completed_rows", "within_observed"]
 
 
 class _Imputes(Protocol):
@@ -36,8 +38,8 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
         Shape ``(n, d)``, float64; for draws, columns on a grid are dequantised. NaN is missing.
     words
         The seed of a draw from the joint conditional distribution, and numbers that identify the draw. None
-        gives the best guess: the mean of the conditional distribution on the column's scale, or the most
-        probable label.
+        gives the best guess: the mean of the conditional distribution on the column's scale (of a component,
+        that is the median in table units), or the most probable label.
 
     Raises
     ------
@@ -58,6 +60,24 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
     labels = [isinstance(support, Labels) for support in members[0].columns.supports]
     centre = torch.einsum("mn,mnd->nd", shares, filled)
     return torch.where(torch.tensor(labels, device=x.device), filled[shares.argmax(0), rows], centre)
+
+
+def within_observed(x: Tensor, columns: Sequence[Column]) -> Tensor:
+    """Return best guesses no further out than the values observed when the schema was inferred.
+
+    The map back from model units is steep in its tails, where a guess may lie many ranges away.
+
+    Parameters
+    ----------
+    x
+        Rows in table units, shape ``(n, d)``.
+    columns
+        The modelled columns of the schema; one without a minimum and maximum leaves its guesses as they are.
+    """
+    least = [-math.inf if column.minimum is None else column.minimum for column in columns]
+    most = [math.inf if column.maximum is None else column.maximum for column in columns]
+    labels = torch.tensor([column.levels is not None for column in columns], device=x.device)
+    return torch.where(labels, x, torch.minimum(torch.maximum(x, x.new_tensor(least)), x.new_tensor(most)))
 
 
 def _members(density: Distribution) -> Iterator[TableDensity]:

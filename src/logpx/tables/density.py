@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution, LowerBound
+from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 
-__all__ = ["TableDensity"]
+__all__ = ["TableDensity", "impossible_cells"]
 
 
 class TableDensity(Distribution):
@@ -67,6 +67,14 @@ class TableDensity(Distribution):
                 ladj = ladj.masked_fill(strange, -math.inf)
         return y.to(self.model._like().dtype), ladj
 
+    def impossible_cells(self, x: Tensor) -> Tensor:
+        """Return which cells of rows in table units are outside the support of their column, ``(n, d)``."""
+        found = []
+        for scale, levels, values in zip(self.columns.scales, self.levels, x.double().T, strict=True):
+            _, log_derivative = scale(values)
+            found.append(torch.isneginf(log_derivative) if levels is None else values >= levels)
+        return torch.stack(found, 1) & ~x.isnan()
+
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density of dequantised rows in nats, in table units: shape ``(n,)``, float64.
 
@@ -94,3 +102,10 @@ class TableDensity(Distribution):
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
         return self.columns.inverse(self.model.sample(n, seed=seed), snap=False)
+
+
+def impossible_cells(density: Distribution, x: Tensor) -> Tensor:
+    """Return which cells are outside the support of their column under every component of a density."""
+    members = density.components if isinstance(density, Mixture) else [density]
+    found = [member.impossible_cells(x) for member in members if isinstance(member, TableDensity)]
+    return torch.stack(found).all(0) if found else torch.zeros_like(x, dtype=torch.bool)

@@ -14,7 +14,7 @@ from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.columns.supports import Supports
-from logpx.tables.completion import completed_rows
+from logpx.tables.completion import completed_rows, within_observed
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix, whole_table
@@ -108,7 +108,10 @@ class Filling:
             if draw is not None:
                 known = self._supports.dequantise(x, seed=seed, first_row=batch.start, draw=draw)
                 words = (seed, draw, batch.start)
-            filled = self._supports.snap(completed_rows(self._density, known[holes], words))
+            filled = completed_rows(self._density, known[holes], words)
+            if draw is None:
+                filled = within_observed(filled, self._schema.modelled)
+            filled = self._supports.snap(filled)
             x[holes] = torch.where(gone[holes], filled, x[holes])
         return x.numpy(force=True), gone.numpy(force=True)
 

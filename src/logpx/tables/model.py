@@ -15,14 +15,15 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import Evaluation, NatsPerRow, ScoredBatch, Tally, sample_blocks
+from logpx.scoring import Evaluation, ImpossibleRow, NatsPerRow, ScoredBatch, Tally, sample_blocks
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
+from logpx.tables.density import impossible_cells
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
 from logpx.tables.reading.frame_part import with_names
-from logpx.tables.reading.table import Table
+from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
@@ -164,11 +165,17 @@ class TableModel(Configured, nn.Module):
         effort = self._effort(draws, exactness)
         baselines: Any = dict(self.baselines.items())
         tally = Tally(baselines, self.unit)
-        for start, x in self._matrices(rows):
+        for batch, x in self._batches(rows):
             densities = [self.density, *baselines.values()]
-            found = effort.bounds(densities, self.supports, x, _checked_seed(seed), start)
+            found = effort.bounds(densities, self.supports, x, _checked_seed(seed), batch.start)
             own, *others = (bound.log_prob for bound in found)
             tally.add(own, dict(zip(baselines, others, strict=True)))
+            places = torch.isneginf(own).nonzero().flatten()[: tally.unnamed]
+            cells = impossible_cells(self.density, self._noisy(x, seed, batch.start, 0)[places])
+            for place, strange in zip(places.tolist(), cells.tolist(), strict=True):
+                file, row = batch.locate(place)
+                names = [name for name, odd in zip(self.schema.modelled_names, strange, strict=True) if odd]
+                tally.name(ImpossibleRow(file, row, names))
         averaged = effort.noise_draws if self.supports.gridded and exactness is None else None
         return tally.evaluation(self.kind, averaged, exactness)
 
@@ -217,7 +224,8 @@ class TableModel(Configured, nn.Module):
         draws
             How many completed tables to draw from the joint conditional distribution of the missing cells,
             one after another, with a column ``draw`` that counts from 1. None fills in the best guess for
-            each: the conditional mean on the column's scale, or the most probable label.
+            each: the conditional mean on the column's scale, no further out than the values that the model
+            was fitted to, or the most probable label.
         seed
             Seed of the draws.
 
@@ -274,10 +282,13 @@ class TableModel(Configured, nn.Module):
         return self.supports.dequantise(x, seed=seed, first_row=start, draw=draw)
 
     def _matrices(self, rows: Any) -> Iterator[tuple[int, Tensor]]:
+        return ((batch.start, x) for batch, x in self._batches(rows))
+
+    def _batches(self, rows: Any) -> Iterator[tuple[TableBatch, Tensor]]:
         missing, device = self.density.allows_missing, self.device
         for batch in modelled_part(self._checked(rows), self.schema).batches(_BATCH_ROWS):
             x = to_matrix(batch, self.schema, missing=missing, unknown=True)
-            yield batch.start, torch.from_numpy(x).to(device)
+            yield batch, torch.from_numpy(x).to(device)
 
     def _checked(self, rows: Any) -> Table:
         table = rows if isinstance(rows, Table) else open_table(with_names(rows, self.schema.modelled_names))

@@ -6,6 +6,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Protocol
 
 import torch
@@ -192,17 +193,37 @@ class LinearGaussianProcedure(Procedure):
         if task.fraction is not None and validation is None:
             rows = task.divide(by_default=False)
             blocks, validation = rows.training.blocks(_BLOCK_ROWS), rows.validation
+        blocks = iter(blocks)
+        few, count = self._few(blocks)
+        if not few:
+            raise DataError("there are no rows", fix="pass two or more; rows of weight 0 do not count")
+        if count <= self._model.event_shape[0]:
+            rows_alone = Batch.concatenate(few)
+            if bool(rows_alone.x.isnan().any()):
+                return ExpectationMaximisation(self._model).run(task)
+            train = self._model.update_from_rows(rows_alone.x, rows_alone.weights)
+            return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
         total, count = None, 0
-        for block in blocks:
+        for block in chain(few, blocks):
             part = Moments.of(block.x, block.weights, full=True)
             total = part if total is None else total + part
             count += len(block)
-        if total is None:
-            raise DataError("there are no rows", fix="pass two or more; rows of weight 0 do not count")
+        assert total is not None
         if bool(total.mean.isnan().any()):
             return ExpectationMaximisation(self._model).run(task)
         train = self._model.update_from_moments(total)
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
+
+    def _few(self, blocks: Iterator[Batch]) -> tuple[list[Batch], int]:
+        """Return the first blocks, until there are more rows than columns, and the number of their rows."""
+        few: list[Batch] = []
+        count = 0
+        for block in blocks:
+            few.append(block)
+            count += len(block)
+            if count > self._model.event_shape[0]:
+                break
+        return few, count
 
 
 class ExpectationMaximisation(Procedure):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from logpx.arguments import is_whole
 from logpx.errors import UsageError
@@ -15,8 +17,6 @@ from logpx.latent.covariances.base import ALMOST, NO_ROWS, Covariance
 __all__ = ["FactorCovariance", "LowRankCovariance", "PrincipalCovariance"]
 
 _STEPS = 5
-# In the logarithms of the noise variances.
-_NO_CHANGE = 1e-12
 _ROUNDING = 1e-13
 _MOST_STEPS = 200
 
@@ -103,12 +103,51 @@ class LowRankCovariance(Covariance):
         distance = (rest * rest).sum(-1) + (u * u).sum(-1)
         return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
 
+    @abstractmethod
+    def maximise(self, averages: Tensor, floor: Tensor) -> None:
+        """Maximise the likelihood for one average scatter.
+
+        Parameters
+        ----------
+        averages
+            Shape ``(1, D, D)``, float64.
+        floor
+            As in `update`.
+        """
+
+    @abstractmethod
+    def maximise_root(self, root: Tensor, floor: Tensor) -> None:
+        """Maximise the likelihood for the average scatter RᵀR of no more rows than columns, in O(n² D).
+
+        Parameters
+        ----------
+        root
+            R, shape ``(n, D)``, float64.
+        floor
+            As in `update`.
+        """
+
     def spread(self, chosen: Tensor, noise: Tensor) -> Tensor:
-        """Multiply noise by the Cholesky factors of the covariances."""
-        factors = torch.linalg.cholesky(self.matrices()).to(noise)
-        if self.tied:
-            factors = factors.expand(self.components, -1, -1)
-        return torch.einsum("nij,nj->ni", factors[chosen], noise)
+        r"""Multiply noise by roots of the covariances.
+
+        With :math:`A = \Psi^{-1/2} W` and its singular values s and left singular vectors V a root is
+        :math:`\Psi^{1/2} (I + V (\sqrt{1 + s^2} - 1) V^\top)`: no D × D matrix is built.
+        """
+        scaled, _, _ = self._woodbury(torch.float64)
+        squares, vectors = torch.linalg.eigh(scaled.mT @ scaled)
+        squares = squares.clamp_min(0.0)
+        # (sqrt(1 + s²) - 1) / s² by the conjugate, which does not cancel where s is small.
+        gains = 1.0 / ((1.0 + squares).sqrt() + 1.0)
+        left = (scaled @ vectors).to(noise).expand(self.components, -1, -1)
+        scales = (0.5 * self.log_noise_variances.double()).exp().to(noise)
+        scales = scales.expand(self.blocks, self.features).expand(self.components, -1)
+        gains = gains.to(noise).expand(self.components, -1)
+        result = torch.empty_like(noise)
+        for component in torch.unique(chosen).tolist():
+            rows = chosen == component
+            own, vector = noise[rows], left[component]
+            result[rows] = (own + (own @ vector * gains[component]) @ vector.mT) * scales[component]
+        return result
 
     def penalty(self, scatter: Tensor) -> Tensor:
         """Return the log-determinants plus the traces."""
@@ -154,6 +193,19 @@ class PrincipalCovariance(LowRankCovariance):
         excess = (values[:, rest:] - noise_variances).clamp_min(0.0).sqrt()
         loadings = _canonical((vectors[:, :, rest:] * excess.unsqueeze(-2)).flip(-1))
         self._set(rows, loadings, noise_variances)
+
+    def maximise(self, averages: Tensor, floor: Tensor) -> None:
+        """Take the closed form."""
+        self.update(averages, averages.new_ones(1, 1), floor)
+
+    @torch.no_grad()
+    def maximise_root(self, root: Tensor, floor: Tensor) -> None:
+        """Take the closed form; the directions that no row leaves have no variance."""
+        values, vectors = _leading(root, self.rank)
+        rest = root.square().sum() - values.sum()
+        noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin())
+        excess = (values - noise_variances).clamp_min(0.0).sqrt()
+        self._set(root.new_ones(1, 1), _canonical(vectors * excess)[None], noise_variances.view(1, 1))
 
 
 class FactorCovariance(LowRankCovariance):
@@ -212,27 +264,44 @@ class FactorCovariance(LowRankCovariance):
 
     @torch.no_grad()
     def maximise(self, averages: Tensor, floor: Tensor) -> None:
-        """Maximise the likelihood for one average scatter of shape ``(1, D, D)``, until it converges.
+        """Maximise the likelihood for one average scatter, until it converges.
 
         Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the
         second derivatives, and an EM step wherever a Newton step would not raise the likelihood.
         """
         variances = averages.diagonal(dim1=-2, dim2=-1)
         # Start from the diagonal of the inverse: factors cannot explain more of a feature.
-        ridge = torch.diag_embed(1e-9 * variances)
-        noise_variances = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
+        ridge = torch.diag_embed((1e-9 * variances).maximum(1e-2 * floor))
+        start = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
+        self._climb(lambda logarithms: _Profile(averages, logarithms, self.rank), variances, start, floor)
+
+    @torch.no_grad()
+    def maximise_root(self, root: Tensor, floor: Tensor) -> None:
+        """Maximise as above, with the diagonal of the second derivatives alone."""
+        variances = root.square().sum(0, keepdim=True)
+        self._climb(
+            lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, 0.5 * variances, floor
+        )
+
+    def _climb(
+        self,
+        profile_at: Callable[[Tensor], _Profile | _RootProfile],
+        variances: Tensor,
+        noise_variances: Tensor,
+        floor: Tensor,
+    ) -> None:
         logarithms, least = noise_variances.clamp_min(floor).log(), floor.log()
-        profile = _Profile(averages, logarithms, self.rank)
+        profile = profile_at(logarithms)
         for _ in range(_MOST_STEPS):
             step = profile.newton_step().clamp(-2.0, 2.0)
-            trial = _Profile(averages, (logarithms + step).maximum(least), self.rank)
+            trial = profile_at((logarithms + step).maximum(least))
             # Close to the maximum, values differ by less than their rounding errors.
             if not trial.value >= profile.value - _ROUNDING * max(1.0, abs(profile.value)):
                 left = variances - profile.loadings().square().sum(-1)
-                trial = _Profile(averages, left.maximum(floor).log(), self.rank)
+                trial = profile_at(left.maximum(floor).log())
             change = float((trial.logarithms - logarithms).abs().max())
             logarithms, profile = trial.logarithms, trial
-            if change < _NO_CHANGE:
+            if change < profile.no_change:
                 break
         self._set(torch.ones_like(variances[:, :1]), _canonical(profile.loadings()), logarithms.exp())
         self.started.fill_(True)
@@ -253,6 +322,8 @@ class _Profile:
     rank
         The number of factors.
     """
+
+    no_change = 1e-12
 
     def __init__(self, averages: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
@@ -282,6 +353,55 @@ class _Profile:
         ridge = 1e-8 * torch.eye(curvature.shape[-1], dtype=curvature.dtype, device=curvature.device)
         step: Tensor = torch.linalg.solve(curvature + ridge, gradient)
         return step
+
+
+class _RootProfile:
+    """The same for the scatter RᵀR, from the eigenvalues of R Rᵀ in the scaled features.
+
+    Parameters
+    ----------
+    root
+        R, shape ``(n, D)``.
+    logarithms
+        The logarithms of the noise variances, shape ``(1, D)``.
+    rank
+        The number of factors.
+    """
+
+    # Without the second derivatives between features the last digits take many steps.
+    no_change = 1e-7
+
+    def __init__(self, root: Tensor, logarithms: Tensor, rank: int) -> None:
+        self.logarithms = logarithms
+        self._roots = torch.exp(0.5 * logarithms)
+        scaled = root / self._roots
+        values, self._vectors = _leading(scaled, rank)
+        self._leading = values.clamp_min(1.0)
+        self._variances = scaled.square().sum(0, keepdim=True)
+        unexplained = (values / self._leading).sum() + self._variances.sum() - values.sum()
+        self.value = -0.5 * float(self._leading.log().sum() + unexplained + logarithms.sum())
+
+    def loadings(self) -> Tensor:
+        """Return the best loadings, shape ``(1, D, q)``."""
+        scaled = self._vectors * (self._leading - 1.0).sqrt()
+        return self._roots.unsqueeze(-1) * scaled[None]
+
+    def newton_step(self) -> Tensor:
+        """Return a step in the logarithms, shape ``(1, D)``, each feature by itself."""
+        explained = (self._vectors.square() * (self._leading - 1.0)).sum(-1)
+        curvature = (1.0 - self._vectors.square().sum(-1)).clamp_min(1e-4).square()
+        return (self._variances - explained - 1.0) / curvature
+
+
+def _leading(root: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return the largest eigenvalues of RᵀR, ``(q,)``, and their vectors ``(D, q)``; 0 beyond its rank."""
+    values, vectors = torch.linalg.eigh(root @ root.mT)
+    count = min(rank, len(root))
+    values, vectors = values[len(root) - count :].flip(0), vectors[:, len(root) - count :].flip(1)
+    right = root.mT @ vectors
+    right = right / right.norm(dim=0).clamp_min(torch.finfo(right.dtype).tiny)
+    missing = rank - count
+    return functional.pad(values.clamp_min(0.0), (0, missing)), functional.pad(right, (0, missing))
 
 
 def _canonical(loadings: Tensor) -> Tensor:

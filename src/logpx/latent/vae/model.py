@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from logpx.arguments import check_count, check_instance
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.likelihoods import CellDistribution, Likelihood
-from logpx.distributions.missing import has_missing
+from logpx.distributions.missing import check_finite_or_missing, has_missing
 from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import iwae, iwae_error
@@ -349,6 +349,10 @@ class VAE(Distribution):
         check_count("importance_draws", importance_draws)
         if draws is not None:
             check_count("draws", draws)
+        if x.dim() != 1 + len(self.event_shape) or tuple(x.shape[1:]) != self.event_shape:
+            sizes = ", ".join(map(str, self.event_shape))
+            raise UsageError(f"rows of shape {tuple(x.shape)}", fix=f"give shape (n, {sizes})")
+        check_finite_or_missing(x.flatten(1))
         if not len(x):
             return x if draws is None else x.expand(draws, *x.shape)
         parts = []

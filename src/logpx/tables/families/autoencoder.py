@@ -62,6 +62,7 @@ class TableAutoencoderFamily(TableFamily):
     allows_labels = True
     options = frozenset({"latent"})
     least_latent = 1
+    needs_many_rows = False
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Train until the validation bound stops rising or time is up."""

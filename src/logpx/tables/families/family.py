@@ -17,8 +17,10 @@ from logpx.distributions import Distribution
 from logpx.scoring import Family
 from logpx.training import fit
 
-__all__ = ["Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
+__all__ = ["FEW_ROWS", "Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
 
+# With fewer rows than this, what maximises the likelihood is too narrow.
+FEW_ROWS = 40
 _ROWS_TO_VALIDATE = 1000
 # Smaller than for training to convergence: within a minute, more steps matter more than smoother ones.
 _BATCH_ROWS = 256
@@ -46,6 +48,8 @@ class Budget:
         Passed on to `logpx.training.fit`.
     device
         Where flows are trained; they are then moved back to the CPU.
+    remark
+        Called with what the user should know of the fitted model, such as what was cut short.
     """
 
     seconds: float
@@ -57,6 +61,7 @@ class Budget:
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
     device: torch.device = field(default=torch.device("cpu"))
+    remark: Callable[[str], object] = field(default=lambda text: None)
 
     @property
     def deadline(self) -> float:
@@ -77,12 +82,15 @@ class TableFamily(Family, ABC):
         Whether rows may have missing cells, or columns that hold labels.
     least_latent : int
         The fewest latent dimensions that a model can have.
+    needs_many_rows : bool
+        Whether it is defined only for more rows than columns, and not to be trusted with a few dozen.
     """
 
     least_features: int = 1
     allows_missing: ClassVar[bool] = False
     allows_labels: ClassVar[bool] = False
     least_latent: ClassVar[int] = 0
+    needs_many_rows: ClassVar[bool] = True
 
     def check(self, option: str, value: Any) -> None:
         """Refuse invalid numbers of components or of latent dimensions."""
@@ -97,8 +105,8 @@ class QuickFamily(TableFamily):
     """A family fitted in seconds: tried on every set of column maps, and fitted to all rows once chosen."""
 
     @abstractmethod
-    def refit(self, model: Any, rows: Tensor) -> None:
-        """Fit a chosen model in place to all rows, including those set aside."""
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
+        """Fit a chosen model in place to all rows, including those set aside, if there is time."""
 
 
 def hidden_for(rows: int) -> tuple[int, int]:
@@ -125,9 +133,13 @@ def train(model: Distribution, training: Tensor, validation: Tensor, budget: Bud
 
 
 def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
-    """Return the validation likelihood per row, or for few rows BIC, which is then the better guide."""
+    """Return the validation likelihood per row, or for few rows BIC, which is then the better guide.
+
+    With no more rows than columns BIC counts too many parameters: validation rows decide, if there are any.
+    """
     with torch.no_grad():
-        if rows >= _ROWS_TO_VALIDATE:
+        wide = rows <= training.shape[1] and validation is not training
+        if wide or rows >= _ROWS_TO_VALIDATE:
             return float(model.log_prob(validation).mean())
         penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
         return float(model.log_prob(training).mean()) - penalty

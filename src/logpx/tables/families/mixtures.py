@@ -11,19 +11,31 @@ from torch import Tensor
 
 from logpx.distributions import Distribution
 from logpx.errors import LogpxError
-from logpx.inference import expectation_maximisation
-from logpx.latent import ConjugatePrior, GaussianMixture, LatentMixture, MixedMixture
-from logpx.tables.families.family import Budget, QuickFamily, score_of_size
+from logpx.latent import ConjugatePrior, GaussianMixture, LatentMixture, LinearGaussian, MixedMixture
+from logpx.latent.gaussian_components import GaussianComponents
+from logpx.latent.product_components import ProductComponents
+from logpx.tables.families.climb import Climb, climb
+from logpx.tables.families.family import FEW_ROWS, Budget, QuickFamily, score_of_size
+from logpx.tables.families.shrinkage import cautious_normal, shrinkage, shrunk_normal
 
-__all__ = ["GaussianFamily", "MixtureFamily", "one_component"]
+__all__ = ["GaussianFamily", "MixtureFamily", "normal_of", "one_component"]
 
 # Far below the variance of any varying column in any direction, given that grids are dequantised.
 _FLOOR = 1e-12
 # Pseudo-rows per label, so that a label that is in none of the training rows keeps a small probability.
 _LABEL_ROWS = 0.5
+# Up to so many columns, leaving out each of few rows takes no time.
+_FEW_COLUMNS = 100
 
 
-def one_component(rows: Tensor, kinds: Sequence[str | int], covariance: str = "full") -> LatentMixture:
+def one_component(
+    rows: Tensor,
+    kinds: Sequence[str | int],
+    covariance: str = "full",
+    *,
+    deadline: float,
+    prior: ConjugatePrior | None = None,
+) -> tuple[LatentMixture, str]:
     """Fit one normal distribution of the numbers, with independent labels, to rows in model units.
 
     Parameters
@@ -34,31 +46,87 @@ def one_component(rows: Tensor, kinds: Sequence[str | int], covariance: str = "f
         As in `logpx.latent.MixedMixture`.
     covariance
         The kind of covariance of the numbers.
+    deadline
+        A value of ``time.monotonic()`` at which EM ends.
+    prior
+        The prior of the numbers' covariance.
+
+    Returns
+    -------
+    LatentMixture
+        The model.
+    str
+        What was cut short for lack of time.
     """
-    model = _mixture(1, kinds, covariance, ConjugatePrior(), _FLOOR)
-    model.initialise_components(rows)
+    model = _mixture(1, kinds, covariance, prior, _FLOOR)
     # Without missing cells the start already is the maximum.
-    if bool(rows.isnan().any()):
-        expectation_maximisation(model, lambda: [(rows, None)], max_iterations=200, tolerance=1e-6)
-    return model
+    if not bool(rows.isnan().any()):
+        model.initialise_components(rows)
+        return model, ""
+    return model, _climb_one(model, rows, deadline, fresh=True).remark
+
+
+def _climb_one(model: LatentMixture, rows: Tensor, deadline: float, *, fresh: bool) -> Climb:
+    start = model.initialise_components if fresh else None
+    return climb(model, rows, deadline, start, max_iterations=200, tolerance=1e-6)
+
+
+def normal_of(model: LatentMixture) -> GaussianComponents:
+    """Return the part of a mixture that models its numbers."""
+    parts = model.parts
+    found = parts.parts[0] if isinstance(parts, ProductComponents) else parts
+    assert isinstance(found, GaussianComponents)
+    return found
 
 
 class GaussianFamily(QuickFamily):
-    """One normal distribution with a full covariance; labels are independent of it and of each other."""
+    """One normal distribution with a full covariance; labels are independent of it and of each other.
+
+    With few rows, or no more than columns, the covariance is shrunk towards a multiple of the identity.
+    """
 
     name = "gaussian"
     summary = "one normal distribution with a full covariance"
     allows_missing = True
     allows_labels = True
+    needs_many_rows = False
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Fit in closed form, or by EM where cells are missing."""
-        return one_component(training, budget.kinds)
+        numbers = [column for column, kind in enumerate(budget.kinds) if kind == "normal"]
+        if not numbers or budget.rows >= max(FEW_ROWS, len(numbers) + 1):
+            model, remark = one_component(training, budget.kinds, deadline=budget.deadline)
+            if remark:
+                budget.remark(remark)
+            return model
+        return self._shrunk(training, numbers, budget)
 
-    def refit(self, model: Any, rows: Tensor) -> None:
-        """Fit again."""
-        kinds = model.kinds if isinstance(model, MixedMixture) else ["normal"] * rows.shape[1]
-        model.load_state_dict(one_component(rows, kinds).state_dict())
+    def _shrunk(self, rows: Tensor, numbers: Sequence[int], budget: Budget) -> Distribution:
+        budget.remark(
+            f"the covariance is shrunk, for there are only {budget.rows:,} rows for {len(numbers):,} columns"
+        )
+        if len(numbers) == rows.shape[1] and not bool(rows.isnan().any()):
+            if budget.rows < FEW_ROWS and len(numbers) <= _FEW_COLUMNS:
+                return cautious_normal(rows, budget.rows)
+            return shrunk_normal(rows, shrinkage(rows, budget.rows))
+        share = shrinkage(rows[:, numbers], budget.rows)
+        spread = rows[:, numbers].nan_to_num(nan=0.0).var(0).mean().item()
+        identity = (spread * torch.eye(len(numbers))).tolist()
+        prior = ConjugatePrior(covariance_rows=budget.rows * share / (1.0 - share), covariance=identity)
+        model, late = one_component(rows, budget.kinds, deadline=budget.deadline, prior=prior)
+        if late:
+            budget.remark(late)
+        return model
+
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
+        """Fit again, or go on with EM where cells are missing."""
+        if isinstance(model, LinearGaussian):
+            again = shrunk_normal(rows, shrinkage(rows, budget.rows), model.latent)
+            model.load_state_dict(again.state_dict())
+        elif bool(rows.isnan().any()):
+            _climb_one(model, rows, budget.deadline, fresh=False)
+        else:
+            model.initialise_components(rows)
 
 
 class MixtureFamily(QuickFamily):
@@ -81,50 +149,59 @@ class MixtureFamily(QuickFamily):
         deadline = budget.deadline
         rows = training[: self.most_numbers // training.shape[1]]
         best: LatentMixture | None = None
-        best_score, worse = -torch.inf, 0
+        best_score, best_remark, worse = -torch.inf, "", 0
         for components in self.sizes if budget.components is None else (budget.components,):
             if budget.components is None and (4 * components > budget.rows or worse == 3):
                 break
             worse += 1
             for start in range(2):
                 if best is not None and (time.monotonic() > deadline or budget.should_stop()):
-                    return best
+                    break
                 try:
-                    model = _run(rows, components, budget.kinds, 2 * budget.seed + start, deadline)
+                    model, remark = _run(rows, components, budget, 2 * budget.seed + start, deadline)
                 except LogpxError:
                     if budget.components is not None and start == 1 and best is None:
                         raise
                     continue
                 score = score_of_size(model, rows, validation, budget.rows)
                 if score > best_score:
-                    best, best_score, worse = model, score, 0
+                    best, best_score, best_remark, worse = model, score, remark, 0
         if best is None:
             return GaussianFamily().fit(training, validation, budget)
+        if best_remark:
+            budget.remark(best_remark)
         return best
 
     @torch.no_grad()
-    def refit(self, model: Any, rows: Tensor) -> None:
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows, from the model's parameters."""
         rows = rows[: self.most_numbers // rows.shape[1]]
-        expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
+        climb(model, rows, budget.deadline, max_iterations=20, tolerance=1e-4)
 
 
 @torch.no_grad()
 def _run(
-    rows: Tensor, components: int, kinds: Sequence[str | int], seed: int, deadline: float
-) -> LatentMixture:
-    model = _mixture(components, kinds, "full", ConjugatePrior(covariance_rows=0.1))
-    model.initialise_components(rows, seed)
-    expectation_maximisation(
-        model, lambda: [(rows, None)], max_iterations=150, tolerance=3e-4, deadline=deadline
-    )
-    return model
+    rows: Tensor, components: int, budget: Budget, seed: int, deadline: float
+) -> tuple[LatentMixture, str]:
+    model = _mixture(components, budget.kinds, "full", ConjugatePrior(covariance_rows=0.1))
+
+    def start(part: Tensor) -> None:
+        model.initialise_components(part, seed)
+
+    return model, climb(model, rows, deadline, start, max_iterations=150, tolerance=3e-4).remark
 
 
 def _mixture(
-    components: int, kinds: Sequence[str | int], covariance: str, prior: ConjugatePrior, floor: float = 1e-6
+    components: int,
+    kinds: Sequence[str | int],
+    covariance: str,
+    prior: ConjugatePrior | None,
+    floor: float = 1e-6,
 ) -> LatentMixture:
     if all(kind == "normal" for kind in kinds):
         return GaussianMixture(components, len(kinds), covariance, prior=prior, floor=floor).double()
-    prior = ConjugatePrior(mean_rows=_LABEL_ROWS, covariance_rows=prior.covariance_rows)
+    prior = prior or ConjugatePrior()
+    prior = ConjugatePrior(
+        mean_rows=_LABEL_ROWS, covariance_rows=prior.covariance_rows, covariance=prior.covariance
+    )
     return MixedMixture(components, kinds, covariance, prior=prior, floor=floor).double()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from logpx.distributions import Distribution, Moments
-from logpx.errors import LogpxError
-from logpx.inference import expectation_maximisation
+from logpx.errors import LogpxError, UsageError
 from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
+from logpx.tables.families.climb import climb
 from logpx.tables.families.family import Budget, QuickFamily, score_of_size
 
 __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
@@ -20,6 +21,8 @@ __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
 # What one more dimension has to gain, in nats per row.
 _WORTHWHILE = 0.005
 _SIZES = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
+# Beyond these, products of all pairs for every component would take too long.
+_MOST_COLUMNS = 500
 
 
 class _SubspaceFamily(QuickFamily):
@@ -27,6 +30,7 @@ class _SubspaceFamily(QuickFamily):
 
     least_features = 2
     allows_missing = True
+    needs_many_rows = False
     options = frozenset({"latent"})
     # If cells are missing, EM uses only a part of a long table.
     most_numbers = 400_000
@@ -36,53 +40,81 @@ class _SubspaceFamily(QuickFamily):
         """Fit each number of latent dimensions, until three in a row are no better."""
         deadline, features = budget.deadline, training.shape[1]
         maximise = self._maximiser(training, deadline, budget)
-        best, best_score, worse = None, -math.inf, 0
-        sizes = (0, *(size for size in _SIZES if size < features))
+        best, best_score, best_remark, worse = None, -math.inf, "", 0
+        most = _most_latent(features, budget)
+        sizes = (0, *(size for size in _SIZES if size <= most))
         for latent in sizes if budget.latent is None else (budget.latent,):
             if best is not None and (worse == 3 or time.monotonic() > deadline or budget.should_stop()):
                 break
             model = self.kind(features, latent).double()  # type: ignore[call-arg]
-            maximise(model)
+            remark = maximise(model)
             score = score_of_size(model, training, validation, budget.rows)
             worse += 1
             if best is None or score > best_score + _WORTHWHILE:
-                best, best_score, worse = model, score, 0
+                best, best_score, best_remark, worse = model, score, remark, 0
         assert best is not None
+        if best_remark:
+            budget.remark(best_remark)
         return best
 
-    def refit(self, model: Any, rows: Tensor) -> None:
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Fit again with the same number of latent dimensions; if cells are missing, continue EM."""
         if bool(rows.isnan().any()):
-            _go_on(model, rows[: self.most_numbers // rows.shape[1]])
+            _go_on(model, rows[: self.most_numbers // rows.shape[1]], budget)
         else:
-            model.update_from_moments(Moments.of(rows, full=True))
+            model.update_from_rows(rows)
 
-    def _maximiser(self, rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], object]:
+    def _maximiser(self, rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], str]:
         """Return a function that fits a model to the rows: from moments, or by EM if cells are missing."""
         if not bool(rows.isnan().any()):
-            moments = Moments.of(rows, full=True)
-            return lambda model: model.update_from_moments(moments)
+            moments = Moments.of(rows, full=True) if len(rows) > rows.shape[1] else None
+
+            def at_once(model: LinearGaussian) -> str:
+                if moments is None:
+                    model.update_from_rows(rows)
+                else:
+                    model.update_from_moments(moments)
+                return ""
+
+            return at_once
         part = rows[: self.most_numbers // rows.shape[1]]
 
-        def climb(model: LinearGaussian) -> None:
-            model.initialise_components(part)
+        def by_climbing(model: LinearGaussian) -> str:
             # Plain EM takes hundreds of iterations if the noise of a column goes towards zero.
-            expectation_maximisation(
+            return climb(
                 model,
-                lambda: [(part, None)],
+                part,
+                deadline,
+                model.initialise_components,
                 max_iterations=200,
                 tolerance=1e-5,
-                deadline=deadline,
                 accelerate=True,
-                callback=lambda *_: budget.should_stop(),
-            )
+                should_stop=budget.should_stop,
+            ).remark
 
-        return climb
+        return by_climbing
 
 
-def _go_on(model: Any, rows: Tensor) -> None:
+def _most_latent(features: int, budget: Budget) -> int:
+    """Return the most latent dimensions that the rows determine.
+
+    Raises
+    ------
+    UsageError
+        If more are asked for.
+    """
+    most = min(features - 1, max(0, budget.rows - 2))
+    if budget.latent is not None and budget.latent > most:
+        raise UsageError(
+            f"{budget.latent:,} latent dimensions for {budget.rows:,} rows of {features:,} columns",
+            fix=f"give --latent from 0 to {most}",
+        )
+    return most
+
+
+def _go_on(model: Any, rows: Tensor, budget: Budget) -> None:
     """Continue to fit a fitted model, with a few more rows."""
-    expectation_maximisation(model, lambda: [(rows, None)], max_iterations=20, tolerance=1e-4)
+    climb(model, rows, budget.deadline, max_iterations=20, tolerance=1e-4)
 
 
 class PrincipalFamily(_SubspaceFamily):
@@ -108,52 +140,53 @@ class MixtureOfPPCAFamily(QuickFamily):
     summary = "mixture of probabilistic PCA; components and dimensions by validation likelihood or BIC"
     least_features = 2
     allows_missing = True
+    needs_many_rows = False
     options = frozenset({"components", "latent"})
     most_numbers = 400_000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for growing sizes; keep the best."""
         deadline, features = budget.deadline, training.shape[1]
+        most = _most_latent(features, budget)
+        if features > _MOST_COLUMNS and budget.components in (None, 1):
+            budget.remark(f"one component, for more than {_MOST_COLUMNS:,} columns")
+            return PrincipalFamily().fit(training, validation, budget)
         rows = training[: self.most_numbers // features]
         best: Distribution | None = None
         error: LogpxError | None = None
-        best_score = -math.inf
-        for components, latent in self._sizes(features, budget):
+        best_score, best_remark = -math.inf, ""
+        for components, latent in self._sizes(most, budget):
             if best is not None and (time.monotonic() > deadline or budget.should_stop()):
                 break
             prior = ConjugatePrior(covariance_rows=0.1)
             model = MixtureOfPPCA(components, features, latent, prior=prior).double()
+            start = partial(model.initialise_components, seed=budget.seed)
             try:
-                model.initialise_components(rows, budget.seed)
-                expectation_maximisation(
-                    model,
-                    lambda: [(rows, None)],
-                    max_iterations=100,
-                    tolerance=1e-4,
-                    deadline=deadline if best is not None else None,
-                )
+                remark = climb(model, rows, deadline, start, max_iterations=100, tolerance=1e-4).remark
             except LogpxError as failure:
                 error = failure
                 continue
             score = score_of_size(model, rows, validation, budget.rows)
             if score > best_score:
-                best, best_score = model, score
+                best, best_score, best_remark = model, score, remark
         if best is None and error is not None and budget.components is not None:
             raise error
+        if best_remark:
+            budget.remark(best_remark)
         return PrincipalFamily().fit(training, validation, budget) if best is None else best
 
-    def refit(self, model: Any, rows: Tensor) -> None:
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows, from the model's parameters."""
         if isinstance(model, LinearGaussian):
-            PrincipalFamily().refit(model, rows)
+            PrincipalFamily().refit(model, rows, budget)
             return
         rows = rows[: self.most_numbers // rows.shape[1]]
-        _go_on(model, rows)
+        _go_on(model, rows, budget)
 
     @staticmethod
-    def _sizes(features: int, budget: Budget) -> Iterator[tuple[int, int]]:
+    def _sizes(most: int, budget: Budget) -> Iterator[tuple[int, int]]:
         for components in (1, 2, 4, 8, 16, 32) if budget.components is None else (budget.components,):
-            sizes = [size for size in _SIZES if size < features and size <= 16]
+            sizes = [size for size in _SIZES if size <= min(most, 16)]
             for latent in sizes if budget.latent is None else [budget.latent]:
                 given = budget.components is not None and budget.latent is not None
                 if given or components * (latent + 2) * 4 <= budget.rows:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -13,19 +13,17 @@ from logpx.errors import UsageError
 from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
-from logpx.tables.families.family import Budget
-from logpx.tables.fitting.requirements import (
-    located_in,
-    require_enough_rows,
-    require_labels_allowed,
-)
-from logpx.tables.fitting.rows import FEWEST_TO_DIVIDE, DividedRows, divided_rows
+from logpx.tables.families.family import Budget, QuickFamily, TableFamily
+from logpx.tables.fitting.cross_validation import cross_validation
+from logpx.tables.fitting.notes import notes_on
+from logpx.tables.fitting.requirements import located_in, require_labels_allowed
+from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import CandidateRecord
+from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.inference import infer_schema
-from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
 from logpx.training.device import usable_device
@@ -42,13 +40,16 @@ class TableFitResult(ModelFitResult[TableModel]):
     Attributes
     ----------
     candidates : list of CandidateRecord
-        Every model that was tried, including failed ones, with the validation likelihood.
+        Every model that was tried, including failed ones, with the likelihood that they are compared by.
     scales : list of dict
         For each modelled column, the chosen scale and the held-out nats per row of all compared scales.
+    measured : str
+        What rows the likelihood of candidates was measured on, as "1,200 rows set aside".
     """
 
     candidates: list[CandidateRecord]
     scales: list[dict[str, Any]]
+    measured: str
 
     @property
     def chosen(self) -> CandidateRecord:
@@ -94,9 +95,11 @@ def fit_table(
     components, latent
         The number of components and of latent dimensions of a named model that has them; chosen by default.
     validation
-        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table.
+        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table; with
+        fewer than 40, quick models are compared by cross-validation instead, and none is set aside.
     max_time
-        About how many seconds to take; 60 by default. Reading the table is not cut short.
+        How many seconds to take at most, 60 by default; a few are needed whatever the limit. What is cut
+        short is said in the notes. Reading the table is not cut short.
     seed
         Seed for everything random.
     report
@@ -140,15 +143,17 @@ def fit_table(
     schema = _schema(table, columns, schema, seed)
     require_labels_allowed(schema, families, table.file)
     missing = any(family.allows_missing for family in families)
-    read = divided_rows(table, other, schema, seed, missing=missing)
-    training, held_out = read.training, read.held_out
-    report(
-        f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by"
+    read = divided_rows(
+        table, other, schema, seed, missing=missing, crossed=_quick(families) or model == "auto"
     )
+    holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
+    nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)
+    suited, left_out = suitable_families(model, nature, table.file)
+    report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
     budget = Budget(
         seconds=watch.left or 0.0,
-        rows=len(training),
+        rows=len(read.training),
         kinds=kinds,
         components=components,
         latent=latent,
@@ -158,27 +163,62 @@ def fit_table(
         device=where,
     )
     with located_in(table.file):
-        require_enough_rows(len(training), schema)
-        search = Search(schema, training, held_out, budget, report=report)
-    search.run(families)
-    # A model requested by name is that model, not a stack of several.
-    best = search.best(refit=read.joined, stacked=len(families) > 1)
-    notes = [*table.notes, *_notes(schema, read)]
+        search, measured = _searched(schema, read, suited, budget, nature.wide, report)
+        # A model requested by name is that model, not a stack of several.
+        best = search.best(refit=read.joined, stacked=model == "auto")
+    baselines = search.baselines()
+    notes = [*table.notes, *notes_on(schema, read), *left_out, *search.remarks]
+    notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")
     return TableFitResult(
-        model=TableModel(schema, best.density, search.baselines).eval(),
+        model=TableModel(schema, best.density, baselines).eval(),
         candidates=[candidate.record() for candidate in search.candidates if candidate is not best]
         + search.failures
         + [best.record(chosen=True)],
         rows=read.count,
-        train_rows=len(training),
-        validation_rows=len(held_out),
+        train_rows=len(read.training),
+        validation_rows=0 if read.undivided else len(read.held_out),
         seconds=watch.seconds,
         seed=seed,
         notes=notes,
         scales=search.maps["chosen"].report(schema.modelled_names),
+        measured=measured,
     )
+
+
+def _quick(families: Sequence[TableFamily]) -> bool:
+    return all(isinstance(family, QuickFamily) for family in families)
+
+
+def _searched(
+    schema: Schema,
+    read: DividedRows,
+    families: Sequence[TableFamily],
+    budget: Budget,
+    wide: bool,
+    report: Callable[[str], object],
+) -> tuple[Search, str]:
+    """Return a search that has tried the families, and the rows that it compares them on."""
+    training, held_out = read.training, read.held_out
+    scores = {}
+    if read.undivided and _quick(families):
+        folds = folds_of(len(training))
+        share = budget.seconds / (folds + 1)
+        scores = cross_validation(schema, training, families, replace(budget, seconds=share * folds))
+        budget = replace(budget, seconds=share)
+    search = Search(schema, training, held_out, budget, report=(lambda line: None) if scores else report)
+    if not wide:
+        search.refuse_redundant()
+    search.run(families)
+    if not read.undivided:
+        return search, read.division
+    if not scores:
+        return search, f"the {len(training):,} rows that it was fitted to"
+    search.rescore(scores)
+    for candidate in search.candidates:
+        report(f"{candidate.model} on {candidate.scales} scales: {candidate.score:.3f} nats per row left out")
+    return search, f"{len(search.candidates[0].log_prob):,} rows by {read.division}"
 
 
 def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:
@@ -196,24 +236,3 @@ def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | No
     schema.check(table.names, table.file)
     schema.require_modelled(table.file)
     return schema
-
-
-def _notes(schema: Schema, read: DividedRows) -> list[str]:
-    rows, used, count = read.rows, len(read.rows), read.count
-    notes = left_out_notes(schema.columns)
-    gridded = [column.name for column in schema.modelled if column.step is not None]
-    if gridded:
-        notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
-    holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
-    if holes:
-        notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
-    labels = [column.name for column in schema.modelled if column.levels is not None]
-    if labels:
-        notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
-    if used < FEWEST_TO_DIVIDE:
-        notes.append(
-            f"{used} rows are too few to set any aside: the model was chosen on the rows it was fitted to"
-        )
-    if used < count:
-        notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
-    return notes

@@ -16,8 +16,8 @@ from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Schema
 
 __all__ = [
+    "leaving_out",
     "located_in",
-    "require_enough_rows",
     "require_labels_allowed",
     "require_support",
 ]
@@ -27,23 +27,9 @@ _FEW_OFF_GRID = 0.01
 _SHOWN = 20
 
 
-def require_enough_rows(rows: int, schema: Schema) -> None:
-    """Raise if there are no more rows than columns: whatever their values, they then lie on a plane.
-
-    Columns on a grid do not count, because their noise spans them, nor do labels.
-
-    Raises
-    ------
-    DataError
-        Naming both numbers.
-    """
-    supports = Supports.of(schema.modelled)
-    smooth = supports.levels.count(None) - len(supports.gridded)
-    if rows <= smooth:
-        raise DataError(
-            f"{rows} rows for {smooth} columns: no density exists unless there are more rows than columns",
-            fix="give more rows, or leave columns out",
-        )
+def leaving_out(names: Sequence[str]) -> str:
+    """Return the fix that leaves columns out, to be pasted."""
+    return f"leave {'it' if len(names) == 1 else 'them'} out: {columns_option(dict.fromkeys(names, 'drop'))}"
 
 
 def require_support(rows: Tensor, schema: Schema, file: object) -> None:

@@ -10,22 +10,27 @@ from torch import Tensor
 
 from logpx.errors import DataError
 from logpx.tables.columns.supports import Supports
+from logpx.tables.families.family import FEW_ROWS
 from logpx.tables.fitting.requirements import require_support
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 
 __all__ = [
-    "FEWEST_TO_DIVIDE",
     "DividedRows",
     "TableRows",
     "divide",
     "divided_rows",
+    "folds_of",
     "read_rows",
     "with_noise",
 ]
 
-FEWEST_TO_DIVIDE = 10
+# Under `FEW_ROWS` the few set aside would tell hardly anything, but training needs some to stop by.
+_FEWEST_TO_STOP_BY = 10
+_FOLDS = 5
+# Up to this many rows, each is a fold.
+_EACH = 12
 _MOST_NUMBERS = 40_000_000
 _REPLICATED_NUMBERS = 1_000_000
 _MOST_DRAWS = 8
@@ -70,11 +75,39 @@ class DividedRows:
     held_out: Tensor
     joined: bool
 
+    @property
+    def undivided(self) -> bool:
+        """Whether the rows were too few to set any aside."""
+        return self.held_out is self.training
+
+    @property
+    def division(self) -> str:
+        """What there is to choose by, in words."""
+        if not self.undivided:
+            return f"{len(self.held_out):,} rows {'set aside' if self.joined else 'given'} to choose by"
+        folds = folds_of(len(self.training))
+        return "leaving one out" if folds == len(self.training) else f"{folds}-fold cross-validation"
+
 
 def divided_rows(
-    table: Table, validation: Table | None, schema: Schema, seed: int, *, missing: bool = False
+    table: Table,
+    validation: Table | None,
+    schema: Schema,
+    seed: int,
+    *,
+    missing: bool = False,
+    crossed: bool = False,
 ) -> DividedRows:
     """Read a table, and divide its rows unless there is a second table to choose by.
+
+    Parameters
+    ----------
+    table, validation, schema, seed
+        As in `fit_table`.
+    missing
+        Whether cells may be missing.
+    crossed
+        Whether models of few rows are to be compared by cross-validation, so that no row is set aside.
 
     Raises
     ------
@@ -83,7 +116,8 @@ def divided_rows(
     """
     rows, count = _supported_rows(table, schema, seed, missing)
     if validation is None:
-        training, held_out = divide(rows, _fraction(len(rows)))
+        fewest = FEW_ROWS if crossed else _FEWEST_TO_STOP_BY
+        training, held_out = divide(rows, _fraction(len(rows)), fewest)
     else:
         schema.check(validation.names, validation.file)
         training, held_out = rows, _supported_rows(validation, schema, seed, missing)[0]
@@ -139,10 +173,15 @@ def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) ->
     return torch.from_numpy(kept[order]), count
 
 
-def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+def folds_of(rows: int) -> int:
+    """Return into how many folds few rows are divided."""
+    return rows if rows <= _EACH else _FOLDS
+
+
+def divide(rows: Tensor, fraction: float, fewest: int = _FEWEST_TO_STOP_BY) -> tuple[Tensor, Tensor]:
     """Split rows that are in random order into training and validation rows.
 
-    If there are fewer than ten, all rows serve as both.
+    If there are fewer than `fewest`, all rows serve as both.
 
     Raises
     ------
@@ -151,7 +190,7 @@ def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
     """
     if len(rows) < 2:
         raise DataError("the table has one row", fix="give at least two rows, better hundreds")
-    if len(rows) < FEWEST_TO_DIVIDE:
+    if len(rows) < fewest:
         return rows, rows
     aside = round(fraction * len(rows))
     return rows[aside:], rows[:aside]

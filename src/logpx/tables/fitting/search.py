@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution, FullNormal
+from logpx.distributions import Distribution, Moments
 from logpx.errors import DataError, DivergedError, LogpxError
-from logpx.tables.columns.column_scales import ColumnScales
+from logpx.latent import LatentMixture
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
-from logpx.tables.families.mixtures import one_component
+from logpx.tables.families.mixtures import normal_of, one_component
+from logpx.tables.fitting.dependences import dependent_columns
+from logpx.tables.fitting.maps import column_maps
+from logpx.tables.fitting.requirements import leaving_out
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.schema.schema import Schema
@@ -28,10 +30,16 @@ __all__ = ["Search"]
 
 _SEEDS = 2**64
 _QUICK_SHARE = 0.2
+# Shares of the time for what comes before and after the families.
+_MAPS_SHARE = 0.35
+_GAUSSIAN_SHARE = 0.1
+_LAST_SHARE = 0.15
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
-# In any direction, for columns with unit variance.
+# In any direction, for columns with unit variance, where cells are missing and EM is still on its way.
 _LEAST_VARIANCE = 1e-10
+# Rows in model units are kept as long as they are no more numbers than these.
+_MOST_KEPT = 5_000_000
 
 
 class Search:
@@ -42,9 +50,11 @@ class Search:
     schema
         The columns.
     training, validation
-        Rows in table units, shape ``(n, d)``, float64.
+        Rows in table units, shape ``(n, d)``, float64. Families choose sizes and stop by the latter.
     budget
         The budget of the whole search; families get shares of it.
+    held_out
+        Rows that candidates are compared on; by default the validation rows.
     report
         Called with a line of text after each step.
 
@@ -52,15 +62,17 @@ class Search:
     ----------
     maps : dict of str to ColumnScales
         The two sets of column maps.
-    baselines : dict of str to Distribution
-        The simple models that `TableModel.evaluate` compares with.
     candidates, failures : list
         The candidates fitted so far, and the records of those that failed.
+    errors : list of LogpxError
+        Why they failed.
+    remarks : list of str
+        What was cut short for lack of time, other than candidates.
 
     Raises
     ------
     DataError
-        If a column never varies or is a linear combination of others.
+        If a column never varies.
     """
 
     def __init__(
@@ -70,40 +82,88 @@ class Search:
         validation: Tensor,
         budget: Budget,
         *,
-        report: Callable[[str], object],
+        held_out: Tensor | None = None,
+        report: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.names = schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
+        self._last = _LAST_SHARE * budget.seconds
         seed = budget.seed
         noise = Supports.of(schema.modelled)
-        supports = noise.supports
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
-        self.validation: TableRows = with_noise(validation, noise, (3 * seed + 2) % _SEEDS)
-        chosen = ColumnScales.fit(training.numpy(), supports, seed=seed, names=self.names)
-        standard = ColumnScales.standard(training.numpy(), supports, seed=seed, names=self.names)
-        self.maps = {"standard": standard, "chosen": chosen}
-        self.baselines = self._baselines()
+        # Families recognise by their identity that there are no rows to choose a size by.
+        self.validation = self.training
+        if validation is not training:
+            self.validation = with_noise(validation, noise, (3 * seed + 2) % _SEEDS)
+        self.held_out = self.validation
+        if held_out is not None:
+            self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
+        until = time.monotonic() + _MAPS_SHARE * budget.seconds
+        self.maps, self.remarks = column_maps(training, noise.supports, self.names, seed, until)
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
+        self.errors: list[LogpxError] = []
+        self._kept: dict[tuple[str, int], Tensor] = {}
+        self._gaussian: LatentMixture | None = None
+
+    def refuse_redundant(self) -> None:
+        """Refuse columns that are linear combinations of others: then no density exists.
+
+        Raises
+        ------
+        DataError
+            Naming all of them.
+        """
+        numbers = [index for index, kind in enumerate(self.budget.kinds) if kind == "normal"]
+        if not numbers:
+            return
+        rows = self._in_model_units("standard", self.training)
+        with _naming(self.names):
+            self._gaussian = self._fitted_gaussian(rows)
+        if bool(rows.isnan().any()):
+            found = dependent_columns(normal_of(self._gaussian).matrices()[0].detach(), _LEAST_VARIANCE)
+        else:
+            moments = Moments.of(rows[:, numbers], full=True)
+            found = dependent_columns(moments.scatter / moments.count)
+        names = [self.names[numbers[index]] for index in found]
+        if names:
+            several = len(names) > 1
+            raise DataError(
+                f"the columns {', '.join(names)} are linear combinations of other columns"
+                if several
+                else "the column is a linear combination of other columns",
+                column=None if several else names[0],
+                fix=leaving_out(names),
+            )
 
     def run(self, families: Sequence[TableFamily]) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
-        able = [family for family in families if self._unsuited(family) is None]
-        if not able:
-            note = f"needs {self._unsuited(families[0])}"
-            self.failures.append(
-                CandidateRecord(model=families[0].name, scales="chosen", seconds=0.0, note=note)
-            )
-        quick = [family for family in able if isinstance(family, QuickFamily)]
-        slow = [family for family in able if family not in quick]
+        quick = [family for family in families if isinstance(family, QuickFamily)]
+        slow = [family for family in families if family not in quick]
         if len(self.training.values) > _ROWS_PER_SECOND * self._left():
             slow = slow[:1]
         share = _QUICK_SHARE if slow else 1.0
         for index, (fast, scales) in enumerate(itertools.product(quick, self.maps)):
+            if self.candidates and (self._left() < 0.0 or self.budget.should_stop()):
+                break
             self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
         for index, family in enumerate(slow):
-            if not self.budget.should_stop() or not self.candidates:
+            if not self.candidates or not (self._left() < 0.0 or self.budget.should_stop()):
                 self._try(family, "chosen", self._left() / (len(slow) - index))
+
+    def rescore(self, scores: Mapping[tuple[str, str], Tensor]) -> None:
+        """Compare candidates by other scores, and drop those without any.
+
+        Parameters
+        ----------
+        scores
+            Log p of every row, by model and scales.
+        """
+        self.candidates = [
+            replace(candidate, log_prob=scores[candidate.model, candidate.scales])
+            for candidate in self.candidates
+            if (candidate.model, candidate.scales) in scores
+        ]
 
     def best(self, refit: bool, stacked: bool = True) -> Candidate:
         """Return the best candidate or stack of candidates.
@@ -119,105 +179,101 @@ class Search:
         ------
         DivergedError
             If every family failed, with the reasons.
+        LogpxError
+            If the only family failed: why.
         """
         if not self.candidates:
+            if len({record.model for record in self.failures}) == 1:
+                raise self.errors[0]
             reasons = "; ".join(f"{record.model}: {record.note}" for record in self.failures)
             raise DivergedError(
                 f"no model could be fitted ({reasons})",
                 fix="give more rows, or ask for fewer components or columns",
             )
         best = choose(self.candidates, stacked)
-        for member in best.members or (best,):
+        for index, member in enumerate(best.parts):
             family, density = FAMILIES[member.model], member.density
             if refit and isinstance(family, QuickFamily) and isinstance(density, TableDensity):
                 parts = [
                     self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
                 ]
-                family.refit(density.model, torch.cat(parts))
+                left = (self.deadline - time.monotonic()) / (len(best.parts) - index)
+                rows = self.budget.rows + len(self.validation.values)
+                family.refit(
+                    density.model, torch.cat(parts), replace(self.budget, seconds=max(left, 0.5), rows=rows)
+                )
         return best
 
-    def _unsuited(self, family: TableFamily) -> str | None:
-        """Return what a family requires and the table is not; None if it suits."""
-        missing = bool(self.training.values.isnan().any() | self.validation.values.isnan().any())
-        if missing and not family.allows_missing:
-            return "a table without missing cells"
-        if not family.allows_labels and any(kind != "normal" for kind in self.budget.kinds):
-            return "a table without labels"
-        if family.least_features > len(self.names):
-            return f"{family.least_features} columns or more"
-        return None
-
-    def _baselines(self) -> dict[str, Distribution]:
-        kinds = self.budget.kinds
+    def baselines(self) -> dict[str, Distribution]:
+        """Return the simple models that `TableModel.evaluate` compares with, as far as they exist."""
+        until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
         with _naming(self.names):
-            linear = self._in_model_units("standard", self.training)
-            self._refuse_redundant(linear)
-            independent = one_component(self._in_model_units("chosen", self.training), kinds, "diagonal")
-            gaussian = one_component(linear, kinds)
-        return {
-            "independent marginals": TableDensity(self.maps["chosen"], independent),
-            "full-covariance Gaussian": TableDensity(self.maps["standard"], gaussian),
+            rows = self._in_model_units("chosen", self.training)
+            marginals, remark = one_component(rows, self.budget.kinds, "diagonal", deadline=until)
+        if remark:
+            self.remarks.append(f"the independent marginals of evaluate: {remark}")
+        found: dict[str, Distribution] = {
+            "independent marginals": TableDensity(self.maps["chosen"], marginals)
         }
+        if self._gaussian is not None:
+            found["full-covariance Gaussian"] = TableDensity(self.maps["standard"], self._gaussian)
+        return found
 
-    def _refuse_redundant(self, rows: Tensor) -> None:
-        """Raise if a column is a linear combination of others: then no density exists."""
-        numbers = [index for index, kind in enumerate(self.budget.kinds) if kind == "normal"]
-        if not numbers:
-            return
-        with _naming([self.names[index] for index in numbers]):
-            if not bool(rows.isnan().any()):
-                gaussian = FullNormal(len(numbers)).double()
-                gaussian.update(gaussian.statistics(rows[:, numbers]))
-                return
-            mixture: Any = one_component(rows[:, numbers], ["normal"] * len(numbers))
-            values, vectors = torch.linalg.eigh(mixture.covariances[0].detach())
-            if not bool(values[0] > _LEAST_VARIANCE):
-                raise DataError(
-                    "the column is a linear combination of other columns",
-                    column=int(vectors[:, 0].abs().argmax()),
-                    fix="leave it out",
-                )
+    def _fitted_gaussian(self, rows: Tensor) -> LatentMixture:
+        until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
+        gaussian, remark = one_component(rows, self.budget.kinds, deadline=until)
+        if remark:
+            self.remarks.append(f"the Gaussian that evaluate compares with: {remark}")
+        return gaussian
 
     def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
-        y: Tensor = self.maps[scales](rows.noisy)[0]
+        key = scales, id(rows)
+        y = self._kept.get(key)
+        if y is None:
+            y = self.maps[scales](rows.noisy)[0]
+            if y.numel() <= _MOST_KEPT:
+                self._kept[key] = y
         return y
 
     def _left(self) -> float:
-        return self.deadline - time.monotonic()
+        """Return the seconds left for families."""
+        return self.deadline - self._last - time.monotonic()
 
-    def _try(self, family: TableFamily, scales: str, seconds: float) -> Candidate | None:
+    def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
-        budget = replace(self.budget, seconds=max(seconds, 0.5))
+        remarks: list[str] = []
+        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append)
         try:
             with _naming(self.names):
-                y, held_out = (
+                y, validation = (
                     self._in_model_units(scales, rows) for rows in (self.training, self.validation)
                 )
-                model = family.fit(y, held_out, budget)
+                model = family.fit(y, validation, budget)
                 density = TableDensity(self.maps[scales], model)
                 with torch.no_grad():
-                    draws = density.log_prob(self.validation.noisy).view(-1, len(self.validation.values))
+                    draws = density.log_prob(self.held_out.noisy).view(-1, len(self.held_out.values))
         except LogpxError as error:
             note = error.message if error.column is None else f"column {error.column!r}: {error.message}"
             seconds = time.monotonic() - start
+            self.errors.append(error)
             self.failures.append(
                 CandidateRecord(model=family.name, scales=scales, seconds=seconds, note=note)
             )
             self.report(f"{family.name} on {scales} scales failed: {note}")
-            return None
+            return
         candidate = Candidate(
             model=family.name,
             scales=scales,
             density=density,
             log_prob=draws.mean(0),
             seconds=time.monotonic() - start,
+            note="; ".join(remarks),
         )
         self.candidates.append(candidate)
         self.report(
             f"{family.name} on {scales} scales: {candidate.score:.3f} nats per validation row "
             f"({candidate.seconds:.1f} s)"
         )
-        return candidate
 
 
 @contextmanager

@@ -79,6 +79,11 @@ class Candidate:
         mean = float(self.log_prob.mean())
         return mean if not math.isnan(mean) else -math.inf
 
+    @property
+    def parts(self) -> tuple[Candidate, ...]:
+        """The components of a mixture, or else the candidate itself."""
+        return self.members or (self,)
+
     def record(self, chosen: bool = False) -> CandidateRecord:
         """Return the summary of the candidate."""
         error = float(self.log_prob.std()) / math.sqrt(len(self.log_prob)) if len(self.log_prob) > 1 else None

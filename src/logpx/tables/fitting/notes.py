@@ -1,0 +1,45 @@
+"""What a user should know of a fitted table."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from logpx.tables.fitting.dependences import identities
+from logpx.tables.fitting.requirements import leaving_out
+from logpx.tables.fitting.rows import DividedRows
+from logpx.tables.schema.problems import left_out_notes
+from logpx.tables.schema.schema import Schema
+
+__all__ = ["notes_on"]
+
+
+def notes_on(schema: Schema, read: DividedRows) -> list[str]:
+    """Return notes on columns that are left out, dequantised, full of holes, or determined by others."""
+    rows, used, count = read.rows, len(read.rows), read.count
+    notes = left_out_notes(schema.columns)
+    gridded = [column.name for column in schema.modelled if column.step is not None]
+    if gridded:
+        notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
+    holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
+    if holes:
+        notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
+    labels = [column.name for column in schema.modelled if column.levels is not None]
+    if labels:
+        notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
+    notes.extend(_redundant(schema, rows))
+    if used < count:
+        notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
+    return notes
+
+
+def _redundant(schema: Schema, rows: Tensor) -> list[str]:
+    places = [place for place, column in enumerate(schema.modelled) if column.levels is None]
+    columns = [schema.modelled[place] for place in places]
+    found = identities(rows[:, places], [column.step for column in columns])
+    if not found:
+        return []
+    names = [column.name for column in columns]
+    fix = leaving_out([names[identity.column] for identity in found])
+    several = "columns that others determine add" if len(found) > 1 else "a column that others determine adds"
+    each = "; ".join(identity.written(names) for identity in found)
+    return [f"{each}: {several} nats that mean nothing; {fix}"]

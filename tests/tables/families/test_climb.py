@@ -1,0 +1,69 @@
+"""EM within a time limit: fewer rows where all would take too long, and an end between chunks."""
+
+import time
+
+import pytest
+import torch
+
+from logpx.inference import expectation_maximisation
+from logpx.latent import GaussianMixture
+from logpx.tables.families import climb as module
+from logpx.tables.families.climb import climb
+
+
+def rows(count: int, columns: int = 12) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(count, columns, generator=generator).double().cumsum(1)
+    return torch.where(torch.rand(x.shape, generator=generator) < 0.2, torch.nan, x)
+
+
+def test_with_enough_time_nothing_is_cut_short():
+    x = rows(600)
+    model, plain = GaussianMixture(1, 12).double(), GaussianMixture(1, 12).double()
+    done = climb(
+        model, x, time.monotonic() + 600, model.initialise_components, max_iterations=50, tolerance=1e-6
+    )
+    plain.initialise_components(x)
+    expectation_maximisation(plain, lambda: [(x, None)], max_iterations=50, tolerance=1e-6)
+    assert (done.remark, done.result.converged) == ("", True)
+    torch.testing.assert_close(model.covariances, plain.covariances)
+
+
+def test_with_too_little_time_a_sample_is_fitted_and_said(monkeypatch):
+    monkeypatch.setattr(module, "_LEAST_ROWS", 300)
+    x = rows(20_000)
+    model = GaussianMixture(1, 12).double()
+    began = time.monotonic()
+    done = climb(model, x, began - 1.0, model.initialise_components, max_iterations=99, tolerance=-1.0)
+    assert done.remark == "stopped by the time limit after 1 iteration; fitted to a sample of 300 rows"
+    assert time.monotonic() - began < 5.0
+    assert torch.isfinite(model.log_prob(x[:9])).all()
+
+
+def test_an_iteration_ends_between_chunks(monkeypatch):
+    now = iter(range(10_000))
+    monkeypatch.setattr("logpx.inference.em.time.monotonic", lambda: float(next(now)))
+    x = rows(100)
+    model = GaussianMixture(1, 12).double()
+    model.initialise_components(x)
+    read = []
+
+    def batches():
+        for chunk in x.split(10):
+            read.append(1)
+            yield chunk, None
+
+    result = expectation_maximisation(model, batches, deadline=14.0, tolerance=-1.0)
+    # The first pass is completed without a look at the clock, the second is abandoned.
+    assert len(result.history) == 2
+    assert 20 < len(read) < 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["gaussian", "gmm", "ppca", "fa", "mppca", "vae"])
+def test_the_limit_is_kept_whatever_the_table(model):
+    from logpx.tables import fit_table
+
+    x = rows(12_000, 75)
+    result = fit_table(x.numpy(), model, max_time=20)
+    assert result.seconds < 24
