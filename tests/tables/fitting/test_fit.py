@@ -107,18 +107,17 @@ def test_validation_rows_can_be_given(two_clusters: pd.DataFrame) -> None:
     assert (result.train_rows, result.validation_rows) == (300, 100)
 
 
-@pytest.mark.parametrize(
-    ("columns", "column"),
-    [
-        ({"a": [f"name {n}" for n in range(20)], "b": np.arange(20.0) ** 2}, "a"),
-        ({"a": [None, None, None, None], "b": [1.0, 2.0, 5.0, 6.5]}, "a"),
-        ({"a": [1.0, 2.5, np.inf, 4.0], "b": [1.0, 2.0, 5.0, 6.5]}, "a"),
-    ],
-)
-def test_what_cannot_be_modelled_names_the_column_and_the_remedy(columns: dict, column: str) -> None:
+@pytest.mark.parametrize("values", [[f"name {n}" for n in range(20)], [None] * 20], ids=["unique", "empty"])
+def test_what_says_nothing_of_a_row_is_left_out_with_a_note(values: list) -> None:
+    result = fit_table({"a": values, "b": np.arange(20.0) ** 2}, model="gaussian")
+    assert result.model.schema.modelled_names == ["b"]
+    assert any("column 'a' is left out" in note for note in result.notes)
+
+
+def test_an_infinite_cell_names_the_column_and_the_remedy() -> None:
     with pytest.raises(DataError) as caught:
-        fit_table(columns, model="gaussian")
-    assert caught.value.column == column
+        fit_table({"a": [1.0, 2.5, np.inf, 4.0], "b": [1.0, 2.0, 5.0, 6.5]}, model="gaussian")
+    assert caught.value.column == "a"
     assert caught.value.fix
 
 
