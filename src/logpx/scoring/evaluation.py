@@ -127,6 +127,8 @@ class Evaluation(MeanScore):
         Draws spent on the importance-weighted bound of each row; None without such a bound.
     baselines : mapping of str to Comparison
         How simple models do on the same rows.
+    notes : tuple of str
+        What a reader of the numbers should know, such as labels that are new to the model.
     """
 
     kind: str
@@ -135,12 +137,17 @@ class Evaluation(MeanScore):
     draws: int | None
     exactness: int | None
     baselines: Mapping[str, Comparison]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
         names = ("mean", "mean_standard_error", "kind", "rows", "outside", "draws", "exactness")
         others = {name: other.to_dict() for name, other in self.baselines.items()}
-        return super().to_dict() | {name: getattr(self, name) for name in names} | {"baselines": others}
+        return (
+            super().to_dict()
+            | {name: getattr(self, name) for name in names}
+            | {"baselines": others, "notes": list(self.notes)}
+        )
 
 
 class Tally:

@@ -15,7 +15,14 @@ from logpx.tables.reading.csv_part import CsvPart
 from logpx.tables.reading.parquet_part import ParquetPart
 from logpx.tables.reading.part import Part
 
-__all__ = ["TABLE_FORMATS", "TableFormat", "extension_of", "format_read", "format_written"]
+__all__ = [
+    "TABLE_FORMATS",
+    "TableFormat",
+    "extension_of",
+    "format_read",
+    "format_written",
+    "is_delimited_text",
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,18 @@ def extension_of(path: str) -> str | None:
     """
     name = os.path.basename(path).lower()
     return next((extension for extension in TABLE_FORMATS if name.endswith(extension)), None)
+
+
+def is_delimited_text(path: str) -> bool:
+    """Tell whether a table is written to a path as delimited text; ``-`` is standard output.
+
+    Examples
+    --------
+    >>> is_delimited_text("a.csv.gz"), is_delimited_text("-"), is_delimited_text("a.parquet")
+    (True, True, False)
+    """
+    extension = ".csv" if path == "-" else extension_of(path)
+    return extension is not None and extension.startswith((".csv", ".tsv"))
 
 
 def format_read(path: str) -> TableFormat:

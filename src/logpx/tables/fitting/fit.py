@@ -77,6 +77,8 @@ def fit_table(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    missing: Any = None,
+    decimal: str | None = None,
 ) -> TableFitResult:
     """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
@@ -106,6 +108,8 @@ def fit_table(
         Called now and then; true ends the fit with the best model so far.
     device
         Where flows are trained; the returned model is on the CPU.
+    missing, decimal
+        Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
 
     Returns
     -------
@@ -135,11 +139,12 @@ def fit_table(
     where = usable_device(device)
     FAMILIES.check_options(model, {"components": components, "latent": latent})
     families = FAMILIES.named(model)
-    table, other = open_table(source), None if validation is None else open_table(validation)
+    table = open_table(source, missing=missing, decimal=decimal)
+    other = None if validation is None else open_table(validation)
     schema = _schema(table, columns, schema, seed)
     require_labels_allowed(schema, families, table.file)
-    missing = any(family.allows_missing for family in families)
-    read = divided_rows(table, other, schema, seed, missing=missing)
+    allowed = any(family.allows_missing for family in families)
+    read = divided_rows(table, other, schema, seed, missing=allowed)
     training, held_out = read.training, read.held_out
     report(
         f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {len(held_out):,} rows to choose by"
@@ -204,6 +209,7 @@ def _notes(schema: Schema, read: DividedRows) -> list[str]:
         for column in schema.columns
         if not column.modelled
     ]
+    notes += [f"column {column.name!r}: {note}" for column in schema.columns for note in column.notes]
     gridded = [column.name for column in schema.modelled if column.step is not None]
     if gridded:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")

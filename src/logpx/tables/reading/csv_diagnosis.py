@@ -5,21 +5,19 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pyarrow as pa
 
 from logpx.errors import DataError
-from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.csv_header import MISSING_MARKERS, CsvHeader, is_number, open_bytes
+from logpx.tables.reading.csv_header import CsvHeader, open_bytes
 
 __all__ = ["diagnose", "unterminated_quote"]
 
 _CHUNK = 1 << 20
-_SHOWN = 40
 
 
-def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], error: Exception) -> DataError:
+def diagnose(file: str, header: CsvHeader, error: Exception) -> DataError:
     """Return the error that tells a user what is wrong with a file, and where.
 
     Parameters
@@ -28,15 +26,13 @@ def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], erro
         The file.
     header : CsvHeader
         Its header line.
-    types : dict of str to ColumnType
-        The columns that were being read.
     error : Exception
         The error that Arrow raised.
     """
     try:
         return (
             _wrong_encoding(file)
-            or _wrong_row(file, header, types)
+            or _wrong_row(file, header)
             or DataError(
                 f"the file cannot be read: {_first_line(error)}",
                 file=file,
@@ -106,10 +102,7 @@ def _not_utf8(file: str, offset: int, lines: int) -> DataError:
     )
 
 
-def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) -> DataError | None:
-    numbers = [
-        (index, name) for index, name in enumerate(header.names) if types.get(name) is ColumnType.NUMBER
-    ]
+def _wrong_row(file: str, header: CsvHeader) -> DataError | None:
     row = -1
     with open_bytes(file) as stream:
         reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=header.delimiter)
@@ -120,12 +113,6 @@ def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) ->
                 row += 1
                 if len(record) != len(header.names):
                     return _ragged(file, row, len(record), len(header.names))
-                if row == 0:
-                    continue
-                for index, name in numbers:
-                    cell = record[index]
-                    if cell not in MISSING_MARKERS and not is_number(cell):
-                        return _text(file, row, name, cell)
         except csv.Error as error:
             return DataError(
                 f"the row cannot be split into fields: {error}",
@@ -144,15 +131,4 @@ def _ragged(file: str, row: int, found: int, expected: int) -> DataError:
         file=file,
         row=row,
         fix="correct the row; a field that contains the delimiter needs quotes around it",
-    )
-
-
-def _text(file: str, row: int, name: str, cell: str) -> DataError:
-    shown = cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "…"
-    return DataError(
-        f"text {shown!r} where a number was expected",
-        file=file,
-        row=row,
-        column=name,
-        fix=f"correct the cell, or leave the column out with --columns {name}=drop",
     )

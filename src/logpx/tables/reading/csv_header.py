@@ -12,12 +12,7 @@ import pyarrow as pa
 
 from logpx.errors import DataError
 
-__all__ = ["MISSING_MARKERS", "CsvHeader", "is_number", "open_bytes", "read_header"]
-
-_WORDS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "-nan", "null", "NULL", "None", "#N/A", "<NA>")
-
-MISSING_MARKERS = (*_WORDS, *(f" {word}" for word in _WORDS), *(f"{word} " for word in _WORDS if word))
-"""Cells that mean a missing value, quoted or not, with at most one space before or after."""
+__all__ = ["CsvHeader", "is_number", "open_bytes", "read_header"]
 
 _DELIMITERS = ",;\t|"
 _SNIFFED = 1 << 16
@@ -39,11 +34,14 @@ class CsvHeader:
         The character between fields.
     length : int
         The length of the line in bytes.
+    blank_lines : int
+        How many blank lines are before it.
     """
 
     names: tuple[str, ...]
     delimiter: str
     length: int
+    blank_lines: int = 0
 
 
 def open_bytes(file: str) -> pa.NativeFile:
@@ -104,7 +102,9 @@ def read_header(file: str) -> CsvHeader:
     delimiter = _delimiter(text, file)
     names = next(iter(_records(text, delimiter)), [])
     _check_names(names, file)
-    return CsvHeader(tuple(names), delimiter, len(text.lstrip("\r\n").partition("\n")[0].encode()))
+    rest = text.lstrip("\r\n")
+    blank_lines = len(text[: len(text) - len(rest)].splitlines())
+    return CsvHeader(tuple(names), delimiter, len(rest.partition("\n")[0].encode()), blank_lines)
 
 
 def _head(file: str) -> tuple[bytes, bool]:

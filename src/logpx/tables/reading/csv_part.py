@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from logpx.errors import DataError
-from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.csv_diagnosis import diagnose, unterminated_quote
-from logpx.tables.reading.csv_header import MISSING_MARKERS, open_bytes, read_header
+from logpx.tables.reading.csv_header import open_bytes, read_header
 from logpx.tables.reading.part import Part
 
 __all__ = ["CsvPart"]
@@ -40,10 +39,9 @@ class _QuoteCounter:
 
 
 class CsvPart(Part):
-    """A file of delimited text with a header line, read block by block.
+    """A file of delimited text with a header line, read block by block; cells are text as written.
 
-    A column holds numbers if its first block of rows reads as numbers; it is then read as float64 to the end
-    of the file, and text in it is an error that names its row. Blank lines are skipped.
+    Blank lines are skipped, but in a table of one column a blank line is a missing cell.
 
     Parameters
     ----------
@@ -56,65 +54,49 @@ class CsvPart(Part):
         If the file is empty, has no proper header line, or is not UTF-8 text.
     """
 
-    convertible = True
+    in_text_file = True
 
     def __init__(self, file: str) -> None:
         self.file: str = file
         self.header = read_header(file)
+        self.delimiter: str = self.header.delimiter
         # Arrow needs every row to fit into a block, and a row is rarely much longer than its header.
         self._block = min(max(_BLOCK, _ROWS_PER_BLOCK * self.header.length), _LARGEST_BLOCK)
-        self.types = self._sniffed_types()
+        self.stored = pa.schema([(name, pa.string()) for name in self.header.names])
 
     def count_rows(self) -> int:
         """Return the number of rows, by reading the first column."""
-        first = next(iter(self.types))
-        return sum(piece.num_rows for piece in self.read({first: ColumnType.TEXT}, rows=0))
+        return sum(piece.num_rows for piece in self.read(self.stored.names[:1], rows=0))
 
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, a block at a time, whatever ``rows`` is."""
-        stored = {name: kind.arrow for name, kind in types.items()}
         stream = _QuoteCounter(self.file)
         try:
-            with self._open(stream, stored) as reader:
+            with self._open(stream, names) as reader:
                 for piece in reader:
                     # A header alone comes as one empty piece.
                     if piece.num_rows:
-                        yield piece.select(list(types))
+                        yield piece.select(list(names))
             if stream.quotes % 2 and (error := unterminated_quote(self.file, self.header)):
                 raise error
         except (pa.ArrowException, OSError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
-            raise diagnose(self.file, self.header, types, error) from None
+            raise diagnose(self.file, self.header, error) from None
 
-    def _sniffed_types(self) -> dict[str, ColumnType | None]:
-        try:
-            with self._open(open_bytes(self.file), None) as reader:
-                schema = reader.schema
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise diagnose(self.file, self.header, {}, error) from None
-        types: dict[str, ColumnType | None] = {}
-        for name, field in zip(self.header.names, schema, strict=True):
-            kind = ColumnType.of(field.type)
-            if pa.types.is_null(field.type):
-                types[name] = None
-            elif kind in (ColumnType.NUMBER, ColumnType.TIMESTAMP):
-                types[name] = kind
-            else:
-                # Booleans, and bytes that are not UTF-8, which are reported when the rows are read.
-                types[name] = ColumnType.TEXT
-        return types
-
-    def _open(self, stream: object, stored: Mapping[str, pa.DataType] | None) -> pacsv.CSVStreamingReader:
-        convert = pacsv.ConvertOptions(
-            null_values=list(MISSING_MARKERS), strings_can_be_null=True, quoted_strings_can_be_null=True
-        )
-        if stored is not None:
-            convert.column_types = dict(stored)
-            convert.include_columns = list(stored)
+    def _open(self, stream: object, names: Sequence[str]) -> pacsv.CSVStreamingReader:
+        alone = len(self.header.names) == 1
         return pacsv.open_csv(
             stream,
-            read_options=pacsv.ReadOptions(block_size=self._block, use_threads=False),
-            parse_options=pacsv.ParseOptions(delimiter=self.header.delimiter, newlines_in_values=True),
-            convert_options=convert,
+            read_options=pacsv.ReadOptions(
+                block_size=self._block, use_threads=False, skip_rows=self.header.blank_lines if alone else 0
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=self.header.delimiter, newlines_in_values=True, ignore_empty_lines=not alone
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                include_columns=list(names),
+                strings_can_be_null=False,
+            ),
         )

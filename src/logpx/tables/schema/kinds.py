@@ -97,9 +97,7 @@ _TRAITS = {
     Kind.IDENTIFIER: _Traits(meaning="names the row"),
     Kind.DROP: _Traits(meaning="left out on request"),
     Kind.CATEGORICAL: _Traits(meaning="one of several labels", modelled=True),
-    Kind.TIMESTAMP: _Traits(
-        meaning="dates or times", refusal="a column of dates or times cannot be modelled yet"
-    ),
+    Kind.TIMESTAMP: _Traits(meaning="dates, times or durations", modelled=True, step=1.0),
     Kind.EMPTY: _Traits(
         meaning="no value in any row", refusal="no row has a value in this column", choosable=False
     ),
