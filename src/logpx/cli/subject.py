@@ -60,8 +60,8 @@ class FitRequest:
 
     Attributes
     ----------
-    source, model, columns, schema, missing, decimal, components, latent, time, validation, seed, device, data,
-    conditional, dequantisation, levels
+    source, model, columns, schema, missing, decimal, components, latent, time, validation, seed, device,
+    data, conditional, dequantisation, levels
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.

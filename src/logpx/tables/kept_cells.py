@@ -13,7 +13,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.arrow_columns import written_type
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
-from logpx.tables.reading.cell_text import text_of
+from logpx.tables.reading.cell_text import text_of, workable
 from logpx.tables.reading.notation import with_nulls
 from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.table import Table, TableBatch
@@ -144,7 +144,7 @@ def replaced(cells: pa.Array, gone: npt.NDArray[np.bool_], others: pa.Array) -> 
     if pa.types.is_dictionary(cells.type):
         both = pa.chunked_array([cells, others]).unify_dictionaries().chunks
     else:
-        both = [cells, others]
+        both = [workable(cells), workable(others)]
     places = np.arange(len(cells))
     places[gone] = len(cells) + np.arange(len(others))
-    return pa.concat_arrays(both).take(pa.array(places))
+    return pa.concat_arrays(both).take(pa.array(places)).cast(cells.type)

@@ -185,7 +185,7 @@ class TableModel(Configured, nn.Module):
         return replace(evaluation, notes=tuple(unseen.notes()))
 
     def unseen_labels(self, rows: Any) -> list[UnseenLabel]:
-        """Return the labels of a table that the model does not know, in one pass: log p is minus infinity there.
+        """Return the labels of a table that the model does not know; log p of their rows is minus infinity.
 
         Parameters
         ----------

@@ -37,10 +37,10 @@ def open_table(
     columns : sequence of str, optional
         The columns to read, in this order; all of them by default.
     missing : str, sequence of str or dict, optional
-        Words that mean a missing cell, in addition to those that usually do in text files (``NA``, ``?``, ``null``
-        and the like; an empty cell always does): ``"-,."``, and for one column ``"income:-9,-8"`` or
-        ``{"income": ["-9", "-8"]}``. ``"none"`` frees a column, or all of them, of the usual words. A word
-        that is a number means that number.
+        Words that mean a missing cell, in addition to those that usually do in text files (``NA``, ``?``,
+        ``null`` and the like; an empty cell always does): ``"-,."``, and for one column ``"income:-9,-8"``
+        or ``{"income": ["-9", "-8"]}``. ``"none"`` frees a column, or all of them, of the usual words. A
+        word that is a number means that number.
     decimal : {".", ","}, optional
         The decimal mark of numbers written as text; by default it is recognised.
 

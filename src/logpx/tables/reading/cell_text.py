@@ -7,7 +7,7 @@ from contextlib import suppress
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["is_interval", "is_text", "text_of", "trimmed", "values_of"]
+__all__ = ["is_interval", "is_text", "text_of", "trimmed", "values_of", "workable"]
 
 
 def is_text(stored: pa.DataType) -> bool:
@@ -19,6 +19,11 @@ def is_text(stored: pa.DataType) -> bool:
 def is_interval(stored: pa.DataType) -> bool:
     """Whether a column holds intervals of numbers, as `pandas.cut` makes them."""
     return isinstance(stored, pa.BaseExtensionType) and "interval" in str(stored)
+
+
+def workable(cells: pa.Array) -> pa.Array:
+    """Return cells in a type that Arrow can select among, which it cannot do with views of text."""
+    return pc.cast(cells, pa.string()) if pa.types.is_string_view(cells.type) else cells
 
 
 def values_of(cells: pa.Array) -> pa.Array:

@@ -224,4 +224,5 @@ def _offset(zone: str) -> int:
 def _offsets(zones: pa.Array) -> Whole:
     coded = pc.fill_null(zones, "").dictionary_encode()
     each = np.array([_offset(zone) for zone in coded.dictionary.to_pylist()] or [0], dtype=np.int64)
-    return each[coded.indices.to_numpy(zero_copy_only=False)]
+    offsets: Whole = each[coded.indices.to_numpy(zero_copy_only=False)]
+    return offsets

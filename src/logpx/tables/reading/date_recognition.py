@@ -65,8 +65,13 @@ def recognised_dates(text: pa.Array) -> DateNotation | None:
         digits = pc.max(pc.utf8_length(groups.field(names.index("f")))).as_py()
     if "z" in names:
         zone = groups.field(names.index("z"))[0].as_py()
-    what = "date" if found.dated else "time"
-    return DateNotation(what=what, format=found.text, digits=min(digits, 6), zone=zone, unit="microsecond")
+    return DateNotation(
+        what="date" if found.dated else "time",
+        format=found.text,
+        digits=min(digits, 6),
+        zone=zone,
+        unit="microsecond",
+    )
 
 
 def ambiguous_date(text: pa.Array, found: DateNotation) -> str | None:

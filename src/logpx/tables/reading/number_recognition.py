@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,10 +22,15 @@ _CURRENCY = rf"(?:(?:US|AU|CA|NZ|HK|A|C|R|S)?\$|R\$|[€£¥₹₩₽₺₪₫�
 _SPACE = "[ \u00a0\u202f]?"
 _SHAPE = re.compile(
     rf"(?P<open>\()?[+-]?(?P<prefix>{_CURRENCY}{_SPACE})?[+-]?"
-    rf"(?P<body>[0-9.,][0-9.,'’ \u00a0\u202f]*(?:[eE][+-]?[0-9]+)?)(?P<suffix>{_SPACE}(?:{_CURRENCY}|%|‰))?\)?"
+    rf"(?P<body>[0-9.,][0-9.,'\u2019 \u00a0\u202f]*(?:[eE][+-]?[0-9]+)?)"
+    rf"(?P<suffix>{_SPACE}(?:{_CURRENCY}|%|‰))?\)?"
 )
-_GROUPINGS = {".": (",", "'", "’", " ", "\u00a0", "\u202f"), ",": (".", "'", "’", " ", "\u00a0", "\u202f")}
+_GROUPINGS = {
+    ".": (",", "'", "\u2019", " ", "\u00a0", "\u202f"),
+    ",": (".", "'", "\u2019", " ", "\u00a0", "\u202f"),
+}
 _LARGEST_SAMPLE = 500
+_DECIMALS: tuple[Literal["."], Literal[","]] = (".", ",")
 _DIGITS_FIRST = re.compile("[0-9]*")
 # So many cells with marks, beside cells without one, are thousands: fractions would lose their zeros.
 _CELLS_FOR_GROUPS = 5
@@ -105,10 +111,10 @@ def is_shaped_like_a_number(cell: str) -> bool:
     return _SHAPE.fullmatch(cell) is not None
 
 
-def _marks(bodies: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _marks(bodies: Sequence[str]) -> Iterator[tuple[Literal[".", ","], str]]:
     """Yield the pairs of decimal mark and thousands mark that fit, at most one pair for each decimal mark."""
-    used = set("".join(bodies)) & set(".,'’ \u00a0\u202f")
-    for decimal in ".,":
+    used = set("".join(bodies)) & set(".,'\u2019 \u00a0\u202f")
+    for decimal in _DECIMALS:
         other = used - {decimal}
         if len(other) > 1:
             continue

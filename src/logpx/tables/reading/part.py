@@ -44,7 +44,7 @@ class Part(ABC):
 
     def head(self) -> dict[str, pa.Array]:
         """Return the first cells of every column that holds text, and no cells of the others."""
-        cells = {field.name: pa.array([], field.type) for field in self.stored}
+        cells = {field.name: pa.nulls(0, field.type) for field in self.stored}
         texts = [field.name for field in self.stored if is_text(field.type)]
         if texts and (first := next(self.read(texts, _HEAD_ROWS), None)) is not None:
             cells |= {name: first.column(name) for name in texts}

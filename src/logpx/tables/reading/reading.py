@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logpx.errors import DataError
-from logpx.tables.reading.cell_text import text_of
+from logpx.tables.reading.cell_text import text_of, workable
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.date_notation import DateNotation
 from logpx.tables.reading.date_recognition import ambiguous_date, recognised_dates
@@ -30,6 +30,9 @@ __all__ = ["Reading", "notation_of_most", "recognised_readings"]
 
 _LARGEST_SAMPLE = 4096
 _GROUPED = re.compile(r"[0-9]{1,3}\.[0-9]{3}")
+
+
+_USUAL = MissingWords()
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Reading:
         Whether the first cells said anything about the notation.
     """
 
-    notation: Notation = NumberNotation()
-    missing: MissingWords = MissingWords()
+    notation: Notation
+    missing: MissingWords = _USUAL
     note: str = ""
     doubt: DataError | None = None
     known: bool = True
@@ -61,6 +64,7 @@ class Reading:
 
         Missing cells and those that cannot be read are null.
         """
+        cells = workable(cells)
         numbers = self.missing.numbers if self.notation.holds_numbers else np.empty(0)
         values = self.notation.read_at_once(cells) if in_text_file else None
         if values is not None:
@@ -73,14 +77,17 @@ class Reading:
 
     def present(self, cells: pa.Array, *, in_text_file: bool) -> npt.NDArray[np.bool_]:
         """Return which cells have a value."""
-        valid = pc.is_valid(cells).to_numpy(zero_copy_only=False)
+        valid: npt.NDArray[np.bool_] = pc.is_valid(cells).to_numpy(zero_copy_only=False)
         stored = cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type
         if pa.types.is_floating(stored):
             valid = valid & ~pc.is_null(cells, nan_is_null=True).to_numpy(zero_copy_only=False)
         kind = ColumnType.of(stored)
         if kind is ColumnType.OTHER or (kind is not ColumnType.TEXT and not self.missing.words):
             return valid
-        return valid & ~self.missing.found(text_of(cells), in_text_file=in_text_file)
+        present: npt.NDArray[np.bool_] = valid & ~self.missing.found(
+            text_of(cells), in_text_file=in_text_file
+        )
+        return present
 
 
 def _valid(values: pa.Array) -> npt.NDArray[np.bool_]:
@@ -127,7 +134,9 @@ def recognised_readings(
             open_forms[name] = (found, _sample(cells, words, in_text_file))
         else:
             readings[name] = replace(found, missing=words)
-    settled = {forms.possible[0].decimal for forms, _ in open_forms.values() if len(forms.possible) == 1}
+    settled: set[str] = {
+        forms.possible[0].decimal for forms, _ in open_forms.values() if len(forms.possible) == 1
+    }
     settled |= {decimal} if decimal else set()
     for name, (forms, text) in open_forms.items():
         readings[name] = replace(_chosen(forms, text, settled, delimiter), missing=missing[name])
@@ -136,6 +145,7 @@ def recognised_readings(
 
 def _sample(cells: pa.Array, words: MissingWords, in_text_file: bool) -> pa.Array:
     """Return distinct cells with a value, as text."""
+    cells = workable(cells)
     present = Reading(LabelNotation(), words).present(cells, in_text_file=in_text_file)
     return pc.unique(text_of(cells.filter(pa.array(present))).slice(0, 16 * _LARGEST_SAMPLE))
 

@@ -87,7 +87,7 @@ class TableBatch:
                 file=file,
                 row=row_in_file,
                 column=name,
-                fix=f"correct the cell, or fit with --missing '{name}:{shown}' if it means a missing cell, or "
+                fix=f"correct the cell, fit with --missing '{name}:{shown}' if it means a missing cell, or "
                 f"leave the column out with --columns {name}=drop",
             )
         return values

@@ -130,7 +130,7 @@ def _pinned_notation(pinned: Column, found: Notation) -> Notation:
 def _refuse_text_among_others(
     table: Table, names: Sequence[str], summaries: Mapping[str, ColumnSummary]
 ) -> None:
-    """Raise if most cells of a column are numbers or dates, but some text, after a pass that finds its row."""
+    """Raise if most cells of a column are numbers or dates, but not all; a second pass finds the row."""
     for name in names:
         summary = summaries[name]
         if not (table.in_text_file and isinstance(summary, TextSummary)):
@@ -171,14 +171,20 @@ def _column(name: str, summary: ColumnSummary | None, pinned: Column | None, tab
     elif isinstance(summary, TextSummary):
         fields["distinct"] = len(summary.values)
     if choice.kind.modelled and isinstance(summary, NumberSummary | TextSummary):
-        notes += sentinel_notes(name, summary)
+        # Whoever took the usual words away knows that they are labels.
+        known = () if missing.usual else USUAL_WORDS
+        notes += sentinel_notes(name, summary, known)
+    if choice.kind is Kind.TIMESTAMP and isinstance(notation, DateNotation) and notation.what == "time":
+        fields |= {"lower": 0.0, "upper": MICROSECONDS["day"] / MICROSECONDS[notation.unit] - 1.0}
     if pinned is not None:
         kept = pinned.model_fields_set & {"step", "offset", "uniform", "rounding", "lower", "upper", "levels"}
         fields |= {field: getattr(pinned, field) for field in kept}
     value = choice.value
     if value is not None and isinstance(notation, DateNotation):
         value = notation.write(np.array([value]), pa.string())[0].as_py()
-    written = None if notation in (NumberNotation(), LabelNotation()) else notation
+    written = None if notation == NumberNotation() else notation
+    assert written is None or isinstance(written, NumberNotation | DateNotation | LabelNotation)
+    written = None if isinstance(written, LabelNotation) else written
     stored = None if table.in_text_file else str(table.stored.field(name).type)
     return Column(
         name=name, kind=choice.kind, missing=summary.missing, value=value, notes=notes, notation=written,

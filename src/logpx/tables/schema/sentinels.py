@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -11,18 +11,18 @@ from logpx.tables.schema.summaries import NumberSummary, TextSummary
 
 __all__ = ["missing_word_notes", "sentinel_notes"]
 
-_WORDS = frozenset(
-    ["-", "--", ".", "..", "#div/0!", "#ref!", "#value!", "#name?", "#null!", "#num!", "unknown", "unk", "missing",
-     "n.a.", "n/a", "na", "nan", "null", "nil", "none", "not available", "not applicable", "no data", "(null)",
-     "(blank)", "\\n", "?", "tbd", "x/x"]
-)  # fmt: skip
+_TEXT = """
+- -- . .. #div/0! #ref! #value! #name? #null! #num! unknown unk missing n.a. n/a na nan null nil none tbd
+(null) (blank) \\n ?
+"""
+_WORDS = frozenset([*_TEXT.split(), "not available", "not applicable", "no data"])
 _NUMBERS = (-1.0, *(sign * (10.0**digits - 1.0) for digits in range(1, 8) for sign in (-1.0, 1.0)))
 _FEWEST = 2
 _FAR = 0.25
 
 
-def sentinel_notes(name: str, summary: NumberSummary | TextSummary) -> list[str]:
-    """Return a note for each value of a column that may mean a missing cell.
+def sentinel_notes(name: str, summary: NumberSummary | TextSummary, known: Collection[str] = ()) -> list[str]:
+    """Return a note for each value of a column that may mean a missing cell, but for known labels.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def sentinel_notes(name: str, summary: NumberSummary | TextSummary) -> list[str]
         found = [
             (word, count)
             for word, count in summary.values.items()
-            if word.lower() in _WORDS and not (namibia and word == NAMIBIA)
+            if word.lower() in _WORDS and word not in known and not (namibia and word == NAMIBIA)
         ]
         return [_note(name, word, count, summary.rows) for word, count in found]
     sample = summary.sample
@@ -75,7 +75,7 @@ def _far_numbers(sample: np.ndarray) -> list[tuple[float, int]]:
 def missing_word_notes(name: str, words: Mapping[str, int]) -> list[str]:
     """Return a note for each usual word that was read as a missing cell in a column of labels."""
     return [
-        f"{count:,} {'cell holds' if count == 1 else 'cells hold'} {word!r}, read as a missing cell: if it is "
-        f"a label, fit with --missing '{name}:none'"
+        f"{'one cell holds' if count == 1 else f'{count:,} cells hold'} {word!r}, read as a missing cell: if "
+        f"it is a label, fit with --missing '{name}:none'"
         for word, count in words.items()
     ]

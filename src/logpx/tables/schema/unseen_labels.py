@@ -83,10 +83,8 @@ class UnseenLabels:
         lines = [str(label) for label in labels[:_SHOWN]]
         if len(labels) > _SHOWN:
             rest = sum(label.rows for label in labels[_SHOWN:]) + self._beyond
-            more = len(labels) - _SHOWN
-            lines.append(
-                f"{more:,}{' or more' if self._beyond else ''} other labels are new to the model ({rest:,} rows)"
-            )
+            more = f"{len(labels) - _SHOWN:,}" + (" or more" if self._beyond else "")
+            lines.append(f"{more} other labels are new to the model ({rest:,} rows)")
         return lines
 
 
