@@ -141,7 +141,7 @@ def _numbers(text: pa.Array, form: pa.DataType, name: str, batch: TableBatch) ->
 
 def replaced(cells: pa.Array, gone: npt.NDArray[np.bool_], others: pa.Array) -> pa.Array:
     """Return cells with the marked ones replaced by others, in order."""
-    if pa.types.is_dictionary(cells.type):
+    if pa.types.is_dictionary(cells.type) and not cells.dictionary.equals(others.dictionary):
         both = pa.chunked_array([cells, others]).unify_dictionaries().chunks
     else:
         both = [workable(cells), workable(others)]

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from logpx.tables.reading.cell_text import is_text, text_of, trimmed, values_of
@@ -97,4 +96,4 @@ def readable_text(cells: pa.Array) -> pa.Array | None:
 
 def with_nulls(values: pa.Array, gone: npt.NDArray[np.bool_]) -> pa.Array:
     """Return an array with the marked cells set to null."""
-    return pc.if_else(pa.array(~gone), values, pa.scalar(None, values.type)) if gone.any() else values
+    return values.take(pa.array(np.arange(len(values)), mask=gone)) if gone.any() else values

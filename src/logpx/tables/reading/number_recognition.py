@@ -22,7 +22,7 @@ _CURRENCY = rf"(?:(?:US|AU|CA|NZ|HK|A|C|R|S)?\$|R\$|[€£¥₹₩₽₺₪₫�
 _SPACE = "[ \u00a0\u202f]?"
 _SHAPE = re.compile(
     rf"(?P<open>\()?[+-]?(?P<prefix>{_CURRENCY}{_SPACE})?[+-]?"
-    rf"(?P<body>[0-9.,][0-9.,'\u2019 \u00a0\u202f]*(?:[eE][+-]?[0-9]+)?)"
+    rf"(?P<body>[0-9.,](?:[0-9.,'\u2019 \u00a0\u202f]*[0-9.,])?(?:[eE][+-]?[0-9]+)?)"
     rf"(?P<suffix>{_SPACE}(?:{_CURRENCY}|%|‰))?\)?"
 )
 _GROUPINGS = {

@@ -71,7 +71,7 @@ class Reading:
             values = _without(values, numbers)
             return values, np.zeros(len(values), dtype=np.bool_)
         present = self.present(cells, in_text_file=in_text_file)
-        values = self.notation.read(with_nulls(cells, ~present) if not present.all() else cells)
+        values = self.notation.read(with_nulls(cells, _valid(cells) & ~present))
         unread = present & ~_valid(values)
         return _without(values, numbers), unread
 

@@ -120,6 +120,8 @@ def _every_row(summary: ColumnSummary) -> str:
 def _constant(_: str, summary: NumberSummary) -> KindChoice | None:
     if summary.infinite or summary.minimum != summary.maximum:
         return None
+    if summary.large.found and summary.large.distinct > 1:
+        return None
     return KindChoice(
         kind=Kind.CONSTANT, reason=f"{_every_row(summary)} {summary.minimum:g}", value=summary.minimum
     )
@@ -145,6 +147,10 @@ def _large(name: str, summary: NumberSummary) -> KindChoice:
         return KindChoice(kind=Kind.IDENTIFIER, reason="whole numbers, some above 2^53, and no value repeats")
     if _named_like_an_identifier(name):
         return KindChoice(kind=Kind.IDENTIFIER, reason="whole numbers above 2^53, named like an identifier")
+    if summary.minimum == summary.maximum:
+        return KindChoice(
+            kind=Kind.IDENTIFIER, reason="whole numbers above 2^53 that differ in their last digits alone"
+        )
     return KindChoice(kind=Kind.CONTINUOUS, reason="whole numbers above 2^53, known to about 16 digits")
 
 

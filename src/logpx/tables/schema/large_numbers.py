@@ -36,11 +36,14 @@ class LargeNumbers:
         return self._whole and self._large
 
     @property
+    def distinct(self) -> int:
+        """How many different numbers there are; only among the first cells of a very long table."""
+        return len(pc.unique(pa.chunked_array(self._distinct))) if self._distinct else 0
+
+    @property
     def repeat(self) -> bool:
         """Whether two cells are the same number; only of the first cells of a very long table."""
-        if not self._distinct:
-            return False
-        return len(pc.unique(pa.chunked_array(self._distinct))) < self._rows
+        return self.distinct < self._rows
 
     def add(self, cells: pa.Array, largest: float) -> None:
         """Add stored cells, the largest of which has this magnitude."""
