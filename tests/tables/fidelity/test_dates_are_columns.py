@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logpx.errors import DataError, UsageError
@@ -31,6 +31,7 @@ moments = st.datetimes(datetime.datetime(1970, 1, 13), datetime.datetime(2060, 1
 
 
 @pytest.mark.parametrize("text", FORMATS)
+@settings(max_examples=10)
 @given(found=st.lists(moments, min_size=1, max_size=6))
 def test_what_python_writes_is_read_and_written_alike(text: str, found: list):
     # A day above 12 tells day and month apart.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,7 @@ class Reading:
 
     notation: Notation
     missing: MissingWords = _USUAL
+    _: KW_ONLY
     note: str = ""
     doubt: DataError | None = None
     known: bool = True

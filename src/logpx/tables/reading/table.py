@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -48,6 +48,7 @@ class TableBatch:
     stored: pa.RecordBatch
     start: int
     origins: tuple[tuple[int, str | None, int], ...]
+    _: KW_ONLY
     readings: Mapping[str, Reading]
     in_text_file: bool = False
 
@@ -307,7 +308,9 @@ class Table:
     def _batch(
         self, pieces: list[pa.RecordBatch], start: int, origins: list[tuple[int, str | None, int]]
     ) -> TableBatch:
-        return TableBatch(_joined(pieces), start, tuple(origins), self.readings, self.in_text_file)
+        return TableBatch(
+            _joined(pieces), start, tuple(origins), readings=self.readings, in_text_file=self.in_text_file
+        )
 
 
 class Matrices:

@@ -12,7 +12,7 @@ _MOST = 1000
 _SHOWN = 20
 
 
-@dataclass
+@dataclass(kw_only=True)
 class UnseenLabel:
     """A label that a model does not know.
 
@@ -70,7 +70,14 @@ class UnseenLabels:
             self._beyond += rows
         else:
             file, row = place
-            self._found[key] = UnseenLabel(column, label, rows, file, row, _nearest(label, known))
+            self._found[key] = UnseenLabel(
+                column=column,
+                label=label,
+                rows=rows,
+                file=file,
+                first_row=row,
+                nearest=_nearest(label, known),
+            )
 
     @property
     def labels(self) -> list[UnseenLabel]:
