@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ _GROUPED = re.compile(r"[0-9]{1,3}\.[0-9]{3}")
 _USUAL = MissingWords()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """How a column is read.
 
@@ -55,7 +55,6 @@ class Reading:
 
     notation: Notation
     missing: MissingWords = _USUAL
-    _: KW_ONLY
     note: str = ""
     doubt: DataError | None = None
     known: bool = True
@@ -147,7 +146,7 @@ def recognised_readings(
 def _sample(cells: pa.Array, words: MissingWords, in_text_file: bool) -> pa.Array:
     """Return distinct cells with a value, as text."""
     cells = workable(cells)
-    present = Reading(LabelNotation(), words).present(cells, in_text_file=in_text_file)
+    present = Reading(notation=LabelNotation(), missing=words).present(cells, in_text_file=in_text_file)
     return pc.unique(text_of(cells.filter(pa.array(present))).slice(0, 16 * _LARGEST_SAMPLE))
 
 
@@ -156,11 +155,11 @@ def _recognised(
 ) -> Reading | NumberForms:
     kind = ColumnType.of(cells.type)
     if kind is ColumnType.TIMESTAMP:
-        return Reading(_of_stored_dates(cells.type))
+        return Reading(notation=_of_stored_dates(cells.type))
     if kind is ColumnType.NUMBER:
-        return Reading(NumberNotation())
+        return Reading(notation=NumberNotation())
     if kind is not ColumnType.TEXT or pa.types.is_dictionary(cells.type):
-        return Reading(LabelNotation())
+        return Reading(notation=LabelNotation())
     plain = NumberNotation()
     if (
         in_text_file
@@ -171,11 +170,12 @@ def _recognised(
     ):
         first = cells[0].as_py()
         if first[:1].isdigit() and not _GROUPED.fullmatch(first):
-            return Reading(with_digits(plain, cells))
+            return Reading(notation=with_digits(plain, cells))
     text = _sample(cells, words, in_text_file)
     if not len(text):
         # An empty column of a text file may hold numbers further down.
-        return Reading(NumberNotation() if in_text_file else LabelNotation(), known=not in_text_file)
+        notation = NumberNotation() if in_text_file else LabelNotation()
+        return Reading(notation=notation, known=not in_text_file)
     forms = number_forms(text)
     if forms is not None and decimal is not None:
         fitting = tuple(form for form in forms.possible if form.decimal == decimal or _whole(form, text))
@@ -183,12 +183,16 @@ def _recognised(
     if forms is not None and (in_text_file or not forms.possible[0].plain):
         return forms
     if forms is None and in_text_file and decimal is None and not plain.read(text).null_count:
-        return Reading(plain)
+        return Reading(notation=plain)
     dates = None if forms is not None else recognised_dates(text)
     if dates is None:
-        return Reading(LabelNotation())
+        return Reading(notation=LabelNotation())
     other = ambiguous_date(text, dates)
-    return Reading(dates) if other is None else Reading(dates, doubt=_either_date(name, text, dates, other))
+    return (
+        Reading(notation=dates)
+        if other is None
+        else Reading(notation=dates, doubt=_either_date(name, text, dates, other))
+    )
 
 
 def _whole(form: NumberNotation, text: pa.Array) -> bool:
@@ -206,26 +210,26 @@ def _chosen(forms: NumberForms, text: pa.Array, settled: set[str], delimiter: st
     """Return the reading of numbers whose decimal mark other columns or the delimiter may settle."""
     first, *others = forms.possible
     if not others:
-        return Reading(with_digits(first, text))
+        return Reading(notation=with_digits(first, text))
     point, comma = first, others[0]
     both = f"{forms.example!r} reads as {_number(point, forms.example)} or as {_number(comma, forms.example)}"
     if settled == {","}:
-        return Reading(with_digits(comma, text), note=f"{both}: other columns have a decimal comma")
+        return Reading(notation=with_digits(comma, text), note=f"{both}: other columns have a decimal comma")
     if point.plain:
-        return Reading(with_digits(point, text))
+        return Reading(notation=with_digits(point, text))
     if settled == {"."}:
-        return Reading(with_digits(point, text), note=f"{both}: other columns have a decimal point")
+        return Reading(notation=with_digits(point, text), note=f"{both}: other columns have a decimal point")
     if delimiter == ",":
         # In a file whose fields are separated by commas, hardly anyone writes decimal commas.
         return Reading(
-            with_digits(point, text),
+            notation=with_digits(point, text),
             note=f"{both}: taken for a thousands mark; --decimal , makes it a decimal comma",
         )
     doubt = DataError(
         f"the comma may be a decimal comma or mark thousands: {both}",
         fix="give --decimal , for a decimal comma, or --decimal . for thousands marks (in Python decimal=)",
     )
-    return Reading(with_digits(comma, text), doubt=doubt)
+    return Reading(notation=with_digits(comma, text), doubt=doubt)
 
 
 def _number(form: NumberNotation, cell: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -26,7 +26,7 @@ __all__ = ["Matrices", "Table", "TableBatch"]
 _SHOWN = 40
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableBatch:
     """Consecutive rows of a table.
 
@@ -48,7 +48,6 @@ class TableBatch:
     stored: pa.RecordBatch
     start: int
     origins: tuple[tuple[int, str | None, int], ...]
-    _: KW_ONLY
     readings: Mapping[str, Reading]
     in_text_file: bool = False
 
@@ -227,9 +226,9 @@ class Table:
         readings = {}
         for name, reading in self.readings.items():
             if name in but:
-                readings[name] = Reading(LabelNotation(), reading.missing)
+                readings[name] = Reading(notation=LabelNotation(), missing=reading.missing)
             elif not isinstance(reading.notation, NumberNotation):
-                readings[name] = Reading(NumberNotation(), reading.missing)
+                readings[name] = Reading(notation=NumberNotation(), missing=reading.missing)
         return self.read_as(readings)
 
     def _with(self, stored: pa.Schema, readings: Mapping[str, Reading]) -> Self:
@@ -309,7 +308,11 @@ class Table:
         self, pieces: list[pa.RecordBatch], start: int, origins: list[tuple[int, str | None, int]]
     ) -> TableBatch:
         return TableBatch(
-            _joined(pieces), start, tuple(origins), readings=self.readings, in_text_file=self.in_text_file
+            stored=_joined(pieces),
+            start=start,
+            origins=tuple(origins),
+            readings=self.readings,
+            in_text_file=self.in_text_file,
         )
 
 

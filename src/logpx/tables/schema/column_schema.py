@@ -117,7 +117,7 @@ class Column(BaseModel):
     @property
     def reading(self) -> Reading:
         """How cells of the column are read, in whatever table."""
-        return Reading(self._notation, self.missing_words)
+        return Reading(notation=self._notation, missing=self.missing_words)
 
     @property
     def _notation(self) -> Notation:
