@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from logpx.cli.folder import load_model, to_stdout
-from logpx.cli.options import Device, Draws, Json, ModelFolder, Overwrite, Quiet, Seed, Source, WrittenTable
+from logpx.cli.options import (
+    Device,
+    Draws,
+    Json,
+    Keep,
+    ModelFolder,
+    Overwrite,
+    Quiet,
+    Seed,
+    Source,
+    WrittenTable,
+)
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
 
@@ -22,6 +33,7 @@ def cluster(
         bool, typer.Option("--probabilities", help="Also write the probability of every cluster.")
     ] = False,
     draws: Draws = 8,
+    keep: Keep = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -42,5 +54,5 @@ def cluster(
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the clusters")
     subject, fitted = load_model(model, device)
-    request = Request(source=source, output=output, seed=seed, draws=draws, overwrite=overwrite)
+    request = Request(source=source, output=output, seed=seed, draws=draws, overwrite=overwrite, keep=keep)
     subject.cluster(fitted, probabilities, request, out)

@@ -52,6 +52,25 @@ def fit(
             help="A complete schema instead of an inferred one, such as the schema.json of another model.",
         ),
     ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--missing",
+            metavar="WORDS",
+            show_default=False,
+            help="Tables: more words that mean a missing cell, such as NA,-,. or, for one column, "
+            "income:-9,-8; none stands for not even the usual ones. May be repeated.",
+        ),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(
+            "--decimal",
+            metavar="MARK",
+            show_default=False,
+            help="Tables: the decimal mark of numbers in text, . or a comma. By default it is recognised.",
+        ),
+    ] = None,
     components: Annotated[
         int | None,
         typer.Option(
@@ -131,6 +150,7 @@ def fit(
       logpx fit 'parts/*.parquet' -o model/ --time 10m
       logpx fit table.csv -o model/ --model nsf --columns price=positive,id=drop
       logpx fit holes.csv -o model/ --model gmm --components 3
+      logpx fit survey.csv -o model/ --missing -999 --missing 'income:-9,-8'
       logpx fit images.npz -o model/ --model realnvp --time 20m
       logpx fit mnist -o model/ --data folder/
 
@@ -150,6 +170,8 @@ def fit(
             model=model,
             columns=columns or [],
             schema=schema,
+            missing=missing,
+            decimal=decimal,
             components=components,
             latent=latent,
             time=time,

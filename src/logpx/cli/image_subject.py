@@ -25,7 +25,7 @@ class ImageSubject(Subject):
     name = "images"
     rows = "images"
     read = "the images being read"
-    foreign = ("columns", "schema", "components")
+    foreign = ("columns", "schema", "missing", "decimal", "components")
     foreign_to = "tables"
 
     def recognises(self, source: str) -> bool:

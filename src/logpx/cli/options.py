@@ -15,6 +15,7 @@ __all__ = [
     "Draws",
     "Exactness",
     "Json",
+    "Keep",
     "ModelFolder",
     "Overwrite",
     "Quiet",
@@ -51,6 +52,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for everything random.")]
 Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep", help="Tables: write the columns of the table, cell by cell as they are, before the others."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Draws = Annotated[
     int,

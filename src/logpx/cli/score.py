@@ -9,6 +9,7 @@ from logpx.cli.options import (
     Draws,
     Exactness,
     Json,
+    Keep,
     ModelFolder,
     Overwrite,
     Quiet,
@@ -29,6 +30,7 @@ def score(
     draws: Draws = 8,
     exactness: Exactness = None,
     data: Data = None,
+    keep: Keep = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -43,6 +45,7 @@ def score(
       logpx score model/ new.parquet | sort -g | head
       logpx score model/ 'parts/*.parquet' -o scores.parquet --json
       logpx score model/ new.csv -o scores.csv --exactness 5000
+      logpx score model/ new.csv -o scored.csv --keep
 
     The column is called log_prob where the number is exact. Where columns lie on a grid, or the model has no
     exact log p (vae), it is a lower bound: the columns are log_prob_lower and log_prob_se, its standard
@@ -59,6 +62,7 @@ def score(
         seed=seed,
         draws=draws,
         overwrite=overwrite,
+        keep=keep,
         data=data,
         exactness=exactness,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +40,8 @@ class Request:
         The folder of data sets.
     exactness : int or None
         How many draws to spend on each row, for a tighter bound.
+    keep : bool
+        Whether the columns of the table are written, too.
     """
 
     source: str = ""
@@ -49,6 +51,7 @@ class Request:
     overwrite: bool = False
     data: str | None = None
     exactness: int | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +60,8 @@ class FitRequest:
 
     Attributes
     ----------
-    source, model, columns, schema, components, latent, time, validation, seed, device, data, conditional,
-    dequantisation, levels
+    source, model, columns, schema, missing, decimal, components, latent, time, validation, seed, device,
+    data, conditional, dequantisation, levels
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -70,6 +73,8 @@ class FitRequest:
     model: str
     columns: Sequence[str]
     schema: str | None
+    missing: Sequence[str] | None
+    decimal: str | None
     components: int | None
     latent: int | None
     time: float | None
@@ -177,6 +182,19 @@ class Subject(ABC):
     def score_columns(self, source: Any, batch: ScoredBatch) -> Mapping[str, Any]:
         """Return the columns of the scores of a batch."""
 
+    def written_schema(self, model: Any, source: Any, request: Request) -> pa.Schema:
+        """Return the names and types of all columns that `score` writes, kept ones included."""
+        if request.keep:
+            raise UsageError(f"--keep is for tables, not for {self.name}", fix="leave --keep out")
+        return self.score_schema(model)
+
+    def scored(
+        self, model: Any, source: Any, request: Request, notes: list[str]
+    ) -> Iterator[tuple[ScoredBatch, Mapping[str, Any]]]:
+        """Yield the scores batch by batch, with the columns to write; append to the notes at the end."""
+        for batch in model.score(source, seed=request.seed, draws=request.draws, exactness=request.exactness):
+            yield batch, self.score_columns(source, batch)
+
     @abstractmethod
     def sample(self, model: Any, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
@@ -204,15 +222,17 @@ class Subject(ABC):
         from logpx.tables import open_writer
 
         source = self.open_other(request, out)
-        schema = self.score_schema(model)
+        schema = self.written_schema(model, source, request)
         mean, possible, lowest = RunningMean(), RunningMean(), math.inf
+        notes: list[str] = []
         with open_writer(request.output, schema, request.overwrite) as writer:
-            scored = model.score(source, seed=request.seed, draws=request.draws, exactness=request.exactness)
-            for batch in scored:
-                writer.write(self.score_columns(source, batch))
+            for batch, columns in self.scored(model, source, request, notes):
+                writer.write(columns)
                 mean.add(batch.bound.log_prob)
                 possible.add(batch.bound.log_prob[batch.bound.log_prob.isfinite()])
                 lowest = min(lowest, float(batch.bound.log_prob.min()))
+        for note in notes:
+            out.note(f"note: {note}")
         unit = model.unit
         value, error = unit.value(mean.value), unit.difference(mean.standard_error)
         out.note(f"{mean.count:,} {self.rows}, mean {unit.heading(model.kind)}: {nats(value, error)}")
@@ -234,6 +254,7 @@ class Subject(ABC):
                 "draws": request.draws,
                 "exactness": request.exactness,
                 "seed": request.seed,
+                "notes": notes,
             }
         )
 
@@ -245,6 +266,8 @@ class Subject(ABC):
         heading = evaluation.unit.heading(evaluation.kind)
         out.text(f"{evaluation.rows:,} {self.rows}, {heading} (mean ± standard error)")
         out.table(_comparisons(evaluation))
+        for note in evaluation.notes:
+            out.note(f"note: {note}")
         if evaluation.possible is not None:
             out.text(f"{evaluation.possible.rows:,} {self.rows} that every model finds possible:")
             out.table(_comparisons(evaluation.possible))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from logpx.scoring import ScoredBatch
     from logpx.tables import Schema, Table, TableFitResult, TableModel
+    from logpx.tables.kept_cells import KeptCells
 
 __all__ = ["TableSubject"]
 
@@ -56,7 +58,7 @@ class TableSubject(Subject):
         """Inspect the columns, and fit and choose a model."""
         from logpx.tables import fit_table
 
-        source = _opened(request.source, out)
+        source = _opened(request.source, out, missing=request.missing, decimal=request.decimal)
         schema = _schema(source, request.columns, request.schema, request.seed)
         out.note_table(schema.describe())
         result = fit_table(
@@ -88,6 +90,31 @@ class TableSubject(Subject):
             return {"log_prob": batch.log_prob}
         return {"log_prob_lower": batch.log_prob, "log_prob_se": batch.standard_error}
 
+    def written_schema(self, model: TableModel, source: Table, request: Request) -> pa.Schema:
+        """Return the columns of the scores, after those of the table if they are kept."""
+        scores = self.score_schema(model)
+        return self._kept(model, source, request).beside(scores) if request.keep else scores
+
+    def scored(
+        self, model: TableModel, source: Table, request: Request, notes: list[str]
+    ) -> Iterator[tuple[ScoredBatch, Mapping[str, Any]]]:
+        """Yield the scores, with the cells of the table if they are kept; labels that are new are noted."""
+        from logpx.tables import UnseenLabels
+
+        unseen = UnseenLabels()
+        scores = model.score(
+            source, seed=request.seed, draws=request.draws, exactness=request.exactness, unseen=unseen
+        )
+        kept = self._kept(model, source, request).batches() if request.keep else itertools.repeat({})
+        for batch, cells in zip(scores, kept, strict=False):
+            yield batch, {**cells, **self.score_columns(source, batch)}
+        notes += unseen.notes()
+
+    def _kept(self, model: TableModel, source: Table, request: Request) -> KeptCells:
+        from logpx.tables.formats import is_delimited_text
+
+        return model.kept_cells(source, as_text=is_delimited_text(request.output))
+
     def sample(self, model: TableModel, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
         from logpx.tables import open_writer
@@ -103,14 +130,18 @@ class TableSubject(Subject):
 
     def impute(self, model: TableModel, draws: int | None, request: Request, out: Output) -> None:
         """Write a table with its missing cells filled in."""
-        from logpx.tables import open_writer
+        from logpx.tables import UnseenLabels, open_writer
+        from logpx.tables.formats import is_delimited_text
 
-        source = self.open_other(request, out)
-        form = model.impute_schema(source, draws)
+        source, unseen = self.open_other(request, out), UnseenLabels()
+        as_text = is_delimited_text(request.output)
+        form = model.impute_schema(source, draws, as_text=as_text)
         with open_writer(request.output, form, request.overwrite) as writer:
-            for batch in model.impute_table(source, draws, request.seed):
+            for batch in model.impute_table(source, draws, request.seed, as_text=as_text, unseen=unseen):
                 writer.write(batch)
             rows = writer.rows
+        for note in unseen.notes():
+            out.note(f"note: {note}")
         tables = "" if draws is None else f" in {draws:,} tables"
         out.note(f"{rows:,} rows{tables}")
         out.document(
@@ -120,6 +151,7 @@ class TableSubject(Subject):
                 "draws": draws,
                 "columns": form.names,
                 "seed": request.seed,
+                "notes": unseen.notes(),
             }
         )
 
@@ -137,10 +169,13 @@ class TableSubject(Subject):
             [("cluster", pa.int64()), *((name, pa.float64()) for name in ("probability", *each))]
         )
         rows = np.zeros(count, np.int64)
-        with open_writer(request.output, form, request.overwrite) as writer:
-            for batch in model.cluster(source, request.seed, request.draws):
+        written = self._kept(model, source, request).beside(form) if request.keep else form
+        kept = self._kept(model, source, request).batches() if request.keep else itertools.repeat({})
+        with open_writer(request.output, written, request.overwrite) as writer:
+            found = model.cluster(source, request.seed, request.draws)
+            for batch, cells in zip(found, kept, strict=False):
                 columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]
-                writer.write(dict(zip(form.names, columns, strict=True)))
+                writer.write({**cells, **dict(zip(form.names, columns, strict=True))})
                 rows += np.bincount(batch.cluster, minlength=count)
         out.note(f"{rows.sum():,} rows in {np.count_nonzero(rows)} clusters")
         out.document(
@@ -148,17 +183,19 @@ class TableSubject(Subject):
                 "output": request.output,
                 "rows": int(rows.sum()),
                 "rows_per_cluster": rows.tolist(),
-                "columns": form.names,
+                "columns": written.names,
                 "seed": request.seed,
             }
         )
 
 
-def _opened(source: str, out: Output) -> Table:
+def _opened(
+    source: str, out: Output, missing: Sequence[str] | None = None, decimal: str | None = None
+) -> Table:
     """Open a table, and say what of it is skipped."""
     from logpx.tables import open_table
 
-    table = open_table(source)
+    table = open_table(source, missing=missing, decimal=decimal)
     for note in table.notes:
         out.note(f"note: {note}")
     return table

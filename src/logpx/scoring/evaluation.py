@@ -160,6 +160,8 @@ class Evaluation(MeanScore):
     possible : Evaluation or None
         The evaluation of the rows that are possible under the model and all baselines; None if all rows are,
         or none is.
+    notes : tuple of str
+        What a reader of the numbers should know, such as labels that are new to the model.
     """
 
     kind: str
@@ -170,12 +172,14 @@ class Evaluation(MeanScore):
     baselines: Mapping[str, Comparison]
     impossible: list[ImpossibleRow] = field(default_factory=list)
     possible: Evaluation | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
         names = ("mean", "mean_standard_error", "kind", "rows", "outside", "draws", "exactness")
         others = {name: other.to_dict() for name, other in self.baselines.items()}
-        values = super().to_dict() | {name: getattr(self, name) for name in names} | {"baselines": others}
+        values = super().to_dict() | {name: getattr(self, name) for name in names}
+        values |= {"baselines": others, "notes": list(self.notes)}
         if self.outside:
             values["impossible"] = [asdict(row) for row in self.impossible]
         return values if self.possible is None else values | {"possible": self.possible.to_dict()}

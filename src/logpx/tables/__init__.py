@@ -14,6 +14,7 @@ from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix
 from logpx.tables.schema.overrides import parse_columns
 from logpx.tables.schema.schema import Column, Schema
+from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
 from logpx.tables.sources import open_table
 from logpx.tables.writer import TableWriter, open_writer
 
@@ -33,6 +34,8 @@ __all__ = [
     "TableFitResult",
     "TableModel",
     "TableWriter",
+    "UnseenLabel",
+    "UnseenLabels",
     "fit_table",
     "infer_schema",
     "open_table",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
+import pyarrow.compute as pc
 
+from logpx.errors import UsageError
+from logpx.tables.reading.cell_text import is_text, values_of
 from logpx.tables.reading.compression import Compression
 
 __all__ = ["Encoder", "OpenEncoder", "compressed", "delimited", "json_lines"]
@@ -33,14 +36,44 @@ def delimited(delimiter: str) -> OpenEncoder:
 
     def open_encoder(stream: IO[bytes], schema: pa.Schema) -> Encoder:
         stream.write((delimiter.join(map(_quoted, schema.names)) + "\n").encode())
-        # A missing cell in a single column would be an empty line, which no reader counts as a row.
-        options = pacsv.WriteOptions(
-            include_header=False, delimiter=delimiter, null_string="NA" if len(schema) == 1 else ""
-        )
-        encoder: Encoder = pacsv.CSVWriter(stream, schema, write_options=options)
-        return encoder
+        return _Delimited(stream, schema, delimiter)
 
     return open_encoder
+
+
+class _Delimited:
+    """Writes cells as text, in quotes only if they need them, so that text comes out as it was read."""
+
+    def __init__(self, stream: IO[bytes], schema: pa.Schema, delimiter: str) -> None:
+        self._stream, self._delimiter = stream, delimiter
+        self._special = f'["\r\n{re.escape(delimiter)}]'
+        # A missing cell in a single column would be an empty line, which few readers count as a row.
+        self._missing = '""' if len(schema) == 1 else ""
+        for field in schema:
+            if pa.types.is_nested(field.type) or pa.types.is_duration(field.type):
+                raise UsageError(
+                    f"cells of type {field.type} have no form as text",
+                    column=field.name,
+                    fix="write a .parquet file, or leave the column out",
+                )
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        columns = [self._text(column) for column in batch.columns]
+        lines = pc.binary_join_element_wise(*columns, self._delimiter)
+        self._stream.write("".join(f"{line}\n" for line in lines.to_pylist()).encode())
+
+    def close(self) -> None:
+        pass
+
+    def _text(self, cells: pa.Array) -> pa.Array:
+        text = pa.types.is_dictionary(cells.type) or is_text(cells.type)
+        cells = pc.cast(values_of(cells), pa.string())
+        special = pc.fill_null(pc.match_substring_regex(cells, self._special), False)
+        if text and pc.any(special).as_py():
+            quoted = pc.binary_join_element_wise('"', pc.replace_substring(cells, '"', '""'), '"', "")
+            cells = pc.if_else(special, quoted, cells)
+        empty = pc.fill_null(pc.equal(cells, ""), True)
+        return pc.if_else(empty, self._missing, cells)
 
 
 def _quoted(name: str) -> str:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
-from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows, within_observed
+from logpx.tables.kept_cells import KeptCells, replaced
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.kinds import Kind
-from logpx.tables.schema.matrix import to_matrix, whole_table
+from logpx.tables.schema.label_cells import label_cells
+from logpx.tables.schema.matrix import to_matrix
 from logpx.tables.schema.schema import Column, Schema
+from logpx.tables.schema.unseen_labels import UnseenLabels
 
 __all__ = ["DRAW", "Filling"]
 
@@ -41,9 +43,8 @@ class Filling:
 
     def __init__(self, schema: Schema, supports: Supports, density: Distribution) -> None:
         self._schema, self._supports, self._density = schema, supports, density
-        self._types = arrow_schema(schema, supports).types
 
-    def schema(self, table: Table, draws: int | None) -> pa.Schema:
+    def schema(self, table: Table, draws: int | None, *, as_text: bool = False) -> pa.Schema:
         """Return the names and types of a completed table: those of the table, and the number of the draw.
 
         Raises
@@ -51,19 +52,26 @@ class Filling:
         UsageError
             If the table has a column with the name of the latter.
         """
-        known = dict(zip(self._schema.modelled_names, self._types, strict=True))
-        fields = [(name, known.get(name, kind.arrow)) for name, kind in table.types.items()]
+        own = self._kept(table, as_text).schema
         if draws is None:
-            return pa.schema(fields)
-        if DRAW in table.types:
+            return own
+        if DRAW in own.names:
             raise UsageError(
                 "the table already has a column with the name that numbers the draws",
                 column=DRAW,
                 fix="rename the column",
             )
-        return pa.schema([(DRAW, pa.int64()), *fields])
+        return pa.schema([pa.field(DRAW, pa.int64()), *own], own.metadata)
 
-    def batches(self, table: Table, draws: int | None, seed: int) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self,
+        table: Table,
+        draws: int | None,
+        seed: int,
+        *,
+        as_text: bool = False,
+        unseen: UnseenLabels | None = None,
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a completed table, or of several drawn ones, one after another.
 
         Raises
@@ -71,35 +79,45 @@ class Filling:
         UsageError
             If a cell is missing, and the density cannot fill it in.
         """
-        form = self.schema(table, draws)
-        read = whole_table(table, self._schema)
+        form, kept = self.schema(table, draws, as_text=as_text), self._kept(table, as_text)
         for draw in [None] if draws is None else range(draws):
-            for batch in read.batches(_BATCH_ROWS):
-                cells = self._filled(batch, draw, seed)
+            # Labels are counted once, however often the table is completed.
+            counted = unseen if unseen is not None and not draw else UnseenLabels()
+            for batch in kept.table.batches(_BATCH_ROWS):
+                x, gone = self._completed(batch, draw, seed, counted)
+                cells = self._filled(kept.cells(batch), x, gone, batch)
                 if draw is not None:
                     cells[DRAW] = pa.array(np.full(batch.rows, draw + 1))
                 yield pa.RecordBatch.from_arrays([cells[name] for name in form.names], schema=form)
 
-    def _filled(self, batch: TableBatch, draw: int | None, seed: int) -> dict[str, pa.Array]:
-        x, gone = self._completed(batch, draw, seed)
-        cells = {name: batch.columns.column(name) for name in batch.names}
-        for index, (column, form) in enumerate(zip(self._schema.modelled, self._types, strict=True)):
-            own, mask = _as(cells[column.name], form, column, batch), gone[:, index]
+    def _kept(self, table: Table, as_text: bool) -> KeptCells:
+        return KeptCells(table, self._schema, self._supports, as_text=as_text)
+
+    def _filled(
+        self,
+        cells: dict[str, pa.Array],
+        x: npt.NDArray[np.float64],
+        gone: npt.NDArray[np.bool_],
+        batch: TableBatch,
+    ) -> dict[str, pa.Array]:
+        """Return cells with the missing ones filled in, and all others as they are."""
+        for index, column in enumerate(self._schema.modelled):
+            own, mask = cells[column.name], gone[:, index]
+            if column.kind is Kind.INTEGER and self._supports.supports[index].whole:
+                _refuse_fractions(x[~mask, index], np.flatnonzero(~mask), column, batch)
             if mask.any():
-                values = np.where(mask, x[:, index], 0.0)
-                own = pc.if_else(pa.array(mask), arrow_array(values, column, form), own)
-            cells[column.name] = own
+                with _located_in(batch, column):
+                    cells[column.name] = replaced(own, mask, column.write(x[mask, index], own))
         for column in self._schema.columns:
-            if column.kind is Kind.CONSTANT and column.name in cells:
-                own = cells[column.name]
-                cells[column.name] = own.fill_null(pa.scalar(column.value).cast(own.type))
+            if column.kind is Kind.CONSTANT and column.name in cells and column.value is not None:
+                cells[column.name] = _with_constant(cells[column.name], column, batch)
         return cells
 
     def _completed(
-        self, batch: TableBatch, draw: int | None, seed: int
+        self, batch: TableBatch, draw: int | None, seed: int, unseen: UnseenLabels
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Return the numbers of a batch with missing cells filled in, and which cells were missing."""
-        matrix = to_matrix(batch, self._schema, missing=True, unknown=True)
+        matrix = to_matrix(batch, self._schema, missing=True, unseen=unseen)
         x = torch.from_numpy(matrix).to(self._density._like().device)
         gone = x.isnan()
         holes = gone.any(1)
@@ -116,19 +134,41 @@ class Filling:
         return x.numpy(force=True), gone.numpy(force=True)
 
 
-def _as(cells: pa.Array, form: pa.DataType, column: Column, batch: TableBatch) -> pa.Array:
-    """Return cells in the type that they are written in; only whole numbers can fail to fit it."""
-    if cells.type == form:
+def _with_constant(cells: pa.Array, column: Column, batch: TableBatch) -> pa.Array:
+    """Return cells of a column that has one value, with that value where one is missing."""
+    gone = ~batch.readings[column.name].present(
+        batch.stored.column(column.name), in_text_file=batch.in_text_file
+    )
+    present = np.flatnonzero(~gone)
+    if not gone.any():
         return cells
-    numbers = cells.to_numpy(zero_copy_only=False)
-    strange = np.flatnonzero(~np.isnan(numbers) & (numbers != np.floor(numbers)))
+    if len(present):
+        # Another row shows how the value is stored and spelled.
+        return replaced(cells, gone, cells.take(pa.array(np.repeat(present[0], gone.sum()))))
+    value = str(column.value) if isinstance(column.value, str | bool) else f"{column.value:.15g}"
+    with _located_in(batch, column):
+        return replaced(cells, gone, label_cells(pa.array([value] * int(gone.sum())), cells))
+
+
+def _refuse_fractions(
+    values: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], column: Column, batch: TableBatch
+) -> None:
+    strange = np.flatnonzero(values != np.floor(values))
     if len(strange):
-        file, row = batch.locate(int(strange[0]))
+        file, row = batch.locate(int(rows[strange[0]]))
         raise DataError(
-            f"the value {numbers[strange[0]]:g} in a column of whole numbers",
+            f"the value {values[strange[0]]:g} in a column of whole numbers",
             file=file,
             row=row,
             column=column.name,
             fix="correct the cell, or fit a model with the column's kind as continuous",
         )
-    return pa.array(numbers, mask=np.isnan(numbers)).cast(form)
+
+
+@contextmanager
+def _located_in(batch: TableBatch, column: Column) -> Iterator[None]:
+    """Name file and column in an error about cells that cannot be written."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.message, file=batch.locate(0)[0], column=column.name, fix=error.fix) from None

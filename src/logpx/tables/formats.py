@@ -30,6 +30,7 @@ __all__ = [
     "extension_of",
     "format_read",
     "format_written",
+    "is_delimited_text",
     "plain_extensions",
 ]
 
@@ -159,6 +160,18 @@ def _text_extension(head: bytes) -> str | None:
         return ".jsonl"
     # UTF-16 is text, too, of which the reader says what to do.
     return ".txt" if b"\0" not in head or head.startswith((b"\xff\xfe", b"\xfe\xff")) else None
+
+
+def is_delimited_text(path: str) -> bool:
+    """Tell whether a table is written to a path as delimited text; ``-`` is standard output.
+
+    Examples
+    --------
+    >>> is_delimited_text("a.csv.gz"), is_delimited_text("-"), is_delimited_text("a.parquet")
+    (True, True, False)
+    """
+    extension = ".csv" if path == "-" else extension_of(path)
+    return extension is not None and extension.startswith((".csv", ".tsv", ".txt"))
 
 
 def format_read(path: str) -> TableFormat:

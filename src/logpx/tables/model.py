@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -22,10 +23,12 @@ from logpx.tables.columns.supports import Supports
 from logpx.tables.density import impossible_cells
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
+from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.frame_part import with_names
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
+from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
 from logpx.tables.sources import open_table
 
 __all__ = ["TableModel"]
@@ -126,7 +129,13 @@ class TableModel(Configured, nn.Module):
 
     @torch.no_grad()
     def score(
-        self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None
+        self,
+        rows: Any,
+        seed: int = 0,
+        draws: int = 8,
+        exactness: int | None = None,
+        *,
+        unseen: UnseenLabels | None = None,
     ) -> Iterator[ScoredBatch]:
         """Score a table of any length, in constant memory.
 
@@ -142,6 +151,8 @@ class TableModel(Configured, nn.Module):
             How many draws to spend on a row for a tighter bound: of z, of noise within the cell of a grid, or
             of both. Probabilities are then averaged, not their logarithms. In expectation the bound rises to
             log p with the number of draws. Unused where log p is exact.
+        unseen
+            Where labels that the model does not know are counted; log p of their rows is minus infinity.
 
         Raises
         ------
@@ -151,7 +162,7 @@ class TableModel(Configured, nn.Module):
             If draws or exactness is not a whole number of 1 or more.
         """
         effort = self._effort(draws, exactness)
-        for start, x in self._matrices(rows):
+        for start, x in self._matrices(rows, unseen):
             (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), start)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
@@ -160,12 +171,12 @@ class TableModel(Configured, nn.Module):
     def evaluate(self, rows: Any, seed: int = 0, draws: int = 1, exactness: int | None = None) -> Evaluation:
         """Return the mean log p per row and its standard error, beside baselines on the same noise.
 
-        The parameters are those of `score`.
+        The parameters are those of `score`. Labels that the model does not know are among the notes.
         """
         effort = self._effort(draws, exactness)
         baselines: Any = dict(self.baselines.items())
-        tally = Tally(baselines, self.unit)
-        for batch, x in self._batches(rows):
+        tally, unseen = Tally(baselines, self.unit), UnseenLabels()
+        for batch, x in self._batches(rows, unseen):
             densities = [self.density, *baselines.values()]
             found = effort.bounds(densities, self.supports, x, _checked_seed(seed), batch.start)
             own, *others = (bound.log_prob for bound in found)
@@ -177,7 +188,21 @@ class TableModel(Configured, nn.Module):
                 names = [name for name, odd in zip(self.schema.modelled_names, strange, strict=True) if odd]
                 tally.name(ImpossibleRow(file, row, names))
         averaged = effort.noise_draws if self.supports.gridded and exactness is None else None
-        return tally.evaluation(self.kind, averaged, exactness)
+        evaluation = tally.evaluation(self.kind, averaged, exactness)
+        return replace(evaluation, notes=tuple(unseen.notes()))
+
+    def unseen_labels(self, rows: Any) -> list[UnseenLabel]:
+        """Return the labels of a table that the model does not know; log p of their rows is minus infinity.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`.
+        """
+        unseen = UnseenLabels()
+        for _ in self._matrices(rows, unseen, missing=True):
+            pass
+        return unseen.labels
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0) -> pa.Table:
@@ -206,16 +231,23 @@ class TableModel(Configured, nn.Module):
 
     def impute(self, rows: Any, draws: int | None = None, seed: int = 0) -> pa.Table:
         """Return a table with its missing cells filled in; see `impute_table`."""
-        batches = list(self.impute_table(rows, draws, seed))
-        return pa.Table.from_batches(batches)
+        return pa.Table.from_batches(list(self.impute_table(rows, draws, seed))).unify_dictionaries()
 
-    def impute_schema(self, rows: Any, draws: int | None = None) -> pa.Schema:
+    def impute_schema(self, rows: Any, draws: int | None = None, *, as_text: bool = False) -> pa.Schema:
         """Return the names and types of the columns of `impute_table`."""
-        return self._filling.schema(self._checked(rows), draws)
+        return self._filling.schema(self._checked(rows), draws, as_text=as_text)
 
     @torch.no_grad()
-    def impute_table(self, rows: Any, draws: int | None = None, seed: int = 0) -> Iterator[pa.RecordBatch]:
-        """Fill in missing cells and keep all other cells, in constant memory.
+    def impute_table(
+        self,
+        rows: Any,
+        draws: int | None = None,
+        seed: int = 0,
+        *,
+        as_text: bool = False,
+        unseen: UnseenLabels | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Fill in missing cells and keep all other cells as they are stored, in constant memory.
 
         Parameters
         ----------
@@ -228,6 +260,11 @@ class TableModel(Configured, nn.Module):
             was fitted to, or the most probable label.
         seed
             Seed of the draws.
+        as_text
+            Whether the cells of a text file stay the text that was read, to be written as text again; else
+            its columns of plain numbers become numbers.
+        unseen
+            Where labels that the model does not know are counted.
 
         Raises
         ------
@@ -238,7 +275,20 @@ class TableModel(Configured, nn.Module):
         """
         if draws is not None and checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
-        yield from self._filling.batches(self._checked(rows), draws, _checked_seed(seed))
+        table, seed = self._checked(rows), _checked_seed(seed)
+        yield from self._filling.batches(table, draws, seed, as_text=as_text, unseen=unseen)
+
+    def kept_cells(self, rows: Any, *, as_text: bool = False) -> KeptCells:
+        """Return what passes the cells of a table on beside what the model says of its rows.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`.
+        as_text
+            As in `impute_table`.
+        """
+        return KeptCells(self._checked(rows), self.schema, self.supports, as_text=as_text)
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
@@ -281,13 +331,18 @@ class TableModel(Configured, nn.Module):
     def _noisy(self, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
         return self.supports.dequantise(x, seed=seed, first_row=start, draw=draw)
 
-    def _matrices(self, rows: Any) -> Iterator[tuple[int, Tensor]]:
-        return ((batch.start, x) for batch, x in self._batches(rows))
+    def _matrices(
+        self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
+    ) -> Iterator[tuple[int, Tensor]]:
+        return ((batch.start, x) for batch, x in self._batches(rows, unseen, missing=missing))
 
-    def _batches(self, rows: Any) -> Iterator[tuple[TableBatch, Tensor]]:
-        missing, device = self.density.allows_missing, self.device
+    def _batches(
+        self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
+    ) -> Iterator[tuple[TableBatch, Tensor]]:
+        missing, device = self.density.allows_missing if missing is None else missing, self.device
+        unseen = UnseenLabels() if unseen is None else unseen
         for batch in modelled_part(self._checked(rows), self.schema).batches(_BATCH_ROWS):
-            x = to_matrix(batch, self.schema, missing=missing, unknown=True)
+            x = to_matrix(batch, self.schema, missing=missing, unseen=unseen)
             yield batch, torch.from_numpy(x).to(device)
 
     def _checked(self, rows: Any) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,13 @@ __all__ = ["open_table"]
 _FORMATS = ", ".join(plain_extensions())
 
 
-def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
+def open_table(
+    source: Any,
+    columns: Sequence[str] | None = None,
+    *,
+    missing: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
+    decimal: str | None = None,
+) -> Table:
     """Open a table, to be read in batches as often as needed.
 
     Parameters
@@ -41,6 +47,13 @@ def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
         x0, x1, ...; a pandas or Polars frame is taken as it is.
     columns : sequence of str, optional
         The columns to read, in this order; all of them by default.
+    missing : str, sequence of str or dict, optional
+        Words that mean a missing cell, in addition to those that usually do in text files (``NA``, ``?``,
+        ``null`` and the like; an empty cell always does): ``"-,."``, and for one column ``"income:-9,-8"``
+        or ``{"income": ["-9", "-8"]}``. ``"none"`` frees a column, or all of them, of the usual words. A
+        word that is a number means that number.
+    decimal : {".", ","}, optional
+        The decimal mark of numbers written as text; by default it is recognised.
 
     Raises
     ------
@@ -58,21 +71,24 @@ def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
     """
     if isinstance(source, Table):
         table = source
+        if missing is not None or decimal is not None:
+            table = Table(source.name, source.parts, missing=missing, decimal=decimal)
     elif isinstance(source, (str, os.PathLike)):
-        table = _stored_table(str(os.fspath(source)))
+        table = _stored_table(str(os.fspath(source)), missing, decimal)
     else:
         label, content = frame_columns(source)
-        table = Table(label, [FramePart(content)])
+        table = Table(label, [FramePart(content)], missing=missing, decimal=decimal)
     return table if columns is None else table.select(columns)
 
 
-def _stored_table(path: str) -> Table:
+def _stored_table(path: str, missing: Any, decimal: str | None) -> Table:
     parts: list[Part]
     if path == "-":
         parts = [StandardInput(_extension_of_input, lambda file: format_read(file).reader(file))]
-        return Table(str(parts[0].file), parts)
+        return Table(str(parts[0].file), parts, missing=missing, decimal=decimal)
     path = os.path.expanduser(path)
-    return Table(path, [format_read(file).reader(file) for file in _files(path)])
+    parts = [format_read(file).reader(file) for file in _files(path)]
+    return Table(path, parts, missing=missing, decimal=decimal)
 
 
 def _extension_of_input(file: str) -> str:

@@ -40,7 +40,7 @@ def test_json_there_and_back(schema):
     assert [type(column.value) for column in again.columns] == [
         type(column.value) for column in schema.columns
     ]
-    assert json.loads(schema.to_json())["format_version"] == 1
+    assert json.loads(schema.to_json())["format_version"] == 2
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_every_kind_is_modelled_left_out_or_refused():
         ('{"columns": [{"name": "a", "kind": "bounded", "lower": 0.0}]}', "both lower and upper"),
         ('{"columns": [{"name": "a", "kind": "bounded", "lower": 1.0, "upper": 0.0}]}', "not below"),
         ('{"columns": [{"name": "a", "kind": "drop"}, {"name": "a", "kind": "drop"}]}', "two columns"),
-        ('{"columns": [], "format_version": 2}', "format_version"),
+        ('{"columns": [], "format_version": 1}', "format_version"),
     ],
 )
 def test_files_are_read_strictly(text, message):

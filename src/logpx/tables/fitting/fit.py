@@ -79,6 +79,8 @@ def fit_table(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    missing: Any = None,
+    decimal: str | None = None,
 ) -> TableFitResult:
     """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
@@ -110,6 +112,8 @@ def fit_table(
         Called now and then; true ends the fit with the best model so far.
     device
         Where flows are trained; the returned model is on the CPU.
+    missing, decimal
+        Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
 
     Returns
     -------
@@ -139,12 +143,13 @@ def fit_table(
     where = usable_device(device)
     FAMILIES.check_options(model, {"components": components, "latent": latent})
     families = FAMILIES.named(model)
-    table, other = open_table(source), None if validation is None else open_table(validation)
+    table = open_table(source, missing=missing, decimal=decimal)
+    other = None if validation is None else open_table(validation)
     schema = _schema(table, columns, schema, seed)
     require_labels_allowed(schema, families, table.file)
-    missing = any(family.allows_missing for family in families)
+    allowed = any(family.allows_missing for family in families)
     read = divided_rows(
-        table, other, schema, seed, missing=missing, crossed=_quick(families) or model == "auto"
+        table, other, schema, seed, missing=allowed, crossed=_quick(families) or model == "auto"
     )
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)

@@ -17,6 +17,7 @@ def notes_on(schema: Schema, read: DividedRows) -> list[str]:
     """Return notes on columns that are left out, dequantised, full of holes, or determined by others."""
     rows, used, count = read.rows, len(read.rows), read.count
     notes = left_out_notes(schema.columns)
+    notes += [f"column {column.name!r}: {note}" for column in schema.columns for note in column.notes]
     gridded = [column.name for column in schema.modelled if column.step is not None]
     if gridded:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
 from logpx.errors import DataError
-from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.names import refuse_repeated_names
 from logpx.tables.reading.part import Part
 
@@ -45,7 +44,7 @@ class ArrowPart(Part):
         refuse_repeated_names(schema.names, file)
         if not schema.names:
             raise DataError("the file has no columns", file=file, fix="write the table again")
-        self.types = {field.name: ColumnType.of(field.type) for field in schema}
+        self.stored = schema
 
     @abstractmethod
     def _inspected(self) -> tuple[pa.Schema, int]:
@@ -59,8 +58,8 @@ class ArrowPart(Part):
         """Return the number of rows."""
         return self._rows
 
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most ``rows`` rows at a time."""
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns as stored, at most ``rows`` rows at a time."""
         batches = self._batches()
         while True:
             try:
@@ -72,9 +71,7 @@ class ArrowPart(Part):
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise self._damaged(error) from None
             for start in range(0, batch.num_rows, rows):
-                piece = batch.slice(start, rows)
-                arrays = [kind.read(piece.column(name)) for name, kind in types.items()]
-                yield pa.record_batch(arrays, names=list(types))
+                yield batch.slice(start, rows).select(list(names))
 
     def _damaged(self, error: Exception) -> DataError:
         if isinstance(error, DataError):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from logpx.errors import DataError
-from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.csv_header import CsvHeader, open_rows
-from logpx.tables.reading.csv_layout import MISSING_MARKERS, is_number
 from logpx.tables.reading.encodings import not_utf8
+from logpx.tables.reading.missing_words import USUAL_WORDS
 
 __all__ = ["diagnose", "unterminated_quote"]
 
@@ -21,7 +20,7 @@ _CHUNK = 1 << 20
 _SHOWN = 40
 
 
-def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], error: Exception) -> DataError:
+def diagnose(file: str, header: CsvHeader, error: Exception) -> DataError:
     """Return the error that tells a user what is wrong with a file, and where.
 
     Parameters
@@ -30,15 +29,13 @@ def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], erro
         The file.
     header : CsvHeader
         Its header line.
-    types : dict of str to ColumnType
-        The columns that were being read.
     error : Exception
         The error that Arrow raised.
     """
     try:
         return (
             _wrong_encoding(file, header)
-            or _wrong_row(file, header, types)
+            or _wrong_row(file, header)
             or DataError(
                 f"the file cannot be read: {_first_line(error)}",
                 file=file,
@@ -97,10 +94,7 @@ def _wrong_encoding(file: str, header: CsvHeader) -> DataError | None:
     return not_utf8(file, f"byte {before - len(unfinished)} of the file", (b"", unfinished), lines + 1)
 
 
-def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) -> DataError | None:
-    numbers = [
-        (index, name) for index, name in enumerate(header.names) if types.get(name) is ColumnType.NUMBER
-    ]
+def _wrong_row(file: str, header: CsvHeader) -> DataError | None:
     row = 0
     with open_rows(file, header) as stream:
         reader = csv.reader(io.TextIOWrapper(stream, "utf-8", newline=""), delimiter=header.delimiter)
@@ -112,12 +106,8 @@ def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) ->
                 if len(record) != header.fields:
                     return _ragged(file, row, record, header)
                 for cell in record[len(header.names) :]:
-                    if cell not in MISSING_MARKERS:
+                    if cell.strip() not in ("", *USUAL_WORDS):
                         return _unnamed(file, row, cell)
-                for index, name in numbers:
-                    cell = record[index]
-                    if cell not in MISSING_MARKERS and not is_number(cell):
-                        return _text(file, row, name, cell)
         except csv.Error as error:
             return DataError(
                 f"the row cannot be split into fields: {error}",
@@ -149,16 +139,6 @@ def _unnamed(file: str, row: int, cell: str) -> DataError:
         file=file,
         row=row,
         fix="name the column in the header, or remove the value",
-    )
-
-
-def _text(file: str, row: int, name: str, cell: str) -> DataError:
-    return DataError(
-        f"text {_shown(cell)} where a number was expected",
-        file=file,
-        row=row,
-        column=name,
-        fix="correct the cell",
     )
 
 

@@ -9,12 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["MISSING_MARKERS", "Layout", "Record", "find_layout", "is_number", "layout_of"]
+from logpx.tables.reading.missing_words import USUAL_WORDS
 
-_WORDS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "-nan", "null", "NULL", "None", "#N/A", "<NA>")
-
-MISSING_MARKERS = (*_WORDS, *(f" {word}" for word in _WORDS), *(f"{word} " for word in _WORDS if word))
-"""Cells that mean a missing value, quoted or not, with at most one space before or after."""
+__all__ = ["Layout", "Record", "find_layout", "is_number", "layout_of"]
 
 _DELIMITERS = ",;\t|"
 _ROWS_COMPARED = 40
@@ -248,7 +245,7 @@ def _all_numeric(cells: Sequence[str], delimiter: str) -> bool:
 
 def _column(rows: Sequence[Record], index: int) -> list[str]:
     cells = [row.fields[index] for row in rows if index < len(row.fields)]
-    return [cell for cell in cells if cell not in MISSING_MARKERS]
+    return [cell for cell in cells if cell.strip() not in ("", *USUAL_WORDS)]
 
 
 def _are_units(below: Sequence[Record], delimiter: str) -> bool:

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
-from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.names import refuse_repeated_names
 from logpx.tables.reading.part import Part
 
@@ -44,17 +43,21 @@ class FramePart(Part):
                     column=name,
                     fix="give every column the same length",
                 )
-        self.types = {name: ColumnType.of(self._slice(name, 0, 1).type) for name in self._columns}
+        for name, column in self._columns.items():
+            if isinstance(column, np.ndarray) and column.dtype == object:
+                # The type of Python objects is known only when all have been looked at.
+                self._columns[name] = pa.chunked_array([self._slice(name, 0, self._rows)])
+        self.stored = pa.schema([(name, self._slice(name, 0, 1).type) for name in self._columns])
 
     def count_rows(self) -> int:
         """Return the number of rows."""
         return self._rows
 
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, ``rows`` rows at a time."""
         for start in range(0, self._rows, rows):
-            arrays = [kind.read(self._slice(name, start, start + rows)) for name, kind in types.items()]
-            yield pa.record_batch(arrays, names=list(types))
+            arrays = [self._slice(name, start, start + rows) for name in names]
+            yield pa.record_batch(arrays, names=list(names))
 
     def _slice(self, name: str, start: int, stop: int) -> pa.Array:
         column = self._columns[name]

@@ -6,7 +6,7 @@ import codecs
 import io
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,6 @@ from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.compression import content_command, open_bytes
 from logpx.tables.reading.encodings import not_utf8, utf16
 from logpx.tables.reading.part import Part
-from logpx.tables.reading.untyped import read_untyped
 
 __all__ = ["JsonlPart"]
 
@@ -56,7 +55,7 @@ class JsonlPart(Part):
         If a line is no JSON object, names a column twice, or is not UTF-8 text; names the row.
     """
 
-    convertible = True
+    in_text_file = True
 
     def __init__(self, file: str) -> None:
         self.file: str = file
@@ -70,23 +69,19 @@ class JsonlPart(Part):
             raise DataError(
                 "the file has no values", file=file, fix="give one JSON object with the row's cells per line"
             )
-        self.types = {name: ColumnType.of(kind) for name, kind in stored.items()}
         # Dates stay text as it is written.
         kept = {name: pa.string() if pa.types.is_temporal(kind) else kind for name, kind in stored.items()}
-        self._schema = pa.schema(list(kept.items()))
+        self.stored = pa.schema(list(kept.items()))
 
     def count_rows(self) -> int:
         """Return the number of rows."""
         return self._rows
 
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most ``rows`` rows at a time."""
-        for block, table in self._tables(self._schema):
-            before = block.before
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns as stored, at most ``rows`` rows at a time."""
+        for _, table in self._tables(self.stored):
             for piece in table.combine_chunks().to_batches(max_chunksize=rows):
-                columns = dict(zip(piece.schema.names, piece.columns, strict=True))
-                yield read_untyped(columns, types, self.file, before)
-                before += piece.num_rows
+                yield piece.select(list(names))
 
     def _tables(self, schema: pa.Schema | None) -> Iterator[tuple[_Lines, pa.Table]]:
         for block in self._blocks():

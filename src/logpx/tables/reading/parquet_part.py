@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from logpx.errors import DataError
-from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.names import refuse_repeated_names
 from logpx.tables.reading.part import Part
 
@@ -45,28 +44,28 @@ class ParquetPart(Part):
         refuse_repeated_names(names, file)
         if not names:
             raise DataError("the file has no columns", file=file, fix="write the table again")
-        self.types = {field.name: ColumnType.of(field.type) for field in schema}
+        self.stored = schema
 
     def count_rows(self) -> int:
         """Return the number of rows according to the file's metadata."""
         return self._rows
 
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most ``rows`` rows at a time."""
         with self._open() as parquet:
-            pieces = parquet.iter_batches(batch_size=rows, columns=list(types), use_threads=False)
+            pieces = parquet.iter_batches(batch_size=rows, columns=list(names), use_threads=False)
             while True:
                 try:
                     piece = next(pieces, None)
                     if piece is None:
                         return
-                    arrays = [kind.read(piece.column(name)) for name, kind in types.items()]
+                    arrays = [piece.column(name) for name in names]
                     for array in arrays:
                         # Arrow does not check the bytes of text.
                         array.validate(full=True)
                 except (pa.ArrowException, OSError, ValueError, KeyError) as error:
                     raise _damaged(self.file, error) from None
-                yield pa.record_batch(arrays, names=list(types))
+                yield pa.record_batch(arrays, names=list(names))
 
     def _open(self) -> pq.ParquetFile:
         try:

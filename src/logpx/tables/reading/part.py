@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.cell_text import is_text
 
 __all__ = ["Part"]
 
+_HEAD_ROWS = 4096
+
 
 class Part(ABC):
-    """One file or frame of a table.
+    """One file or frame of a table. It yields cells as they are stored, and nobody else reads the file.
 
     Attributes
     ----------
     file : str or None
         The file's name for messages; None for data in memory.
-    types : dict of str to (ColumnType or None)
-        Every column in order; None if the part alone does not determine the type.
-    convertible : bool
-        Whether the part can be read with types other than its own (text files can).
+    stored : pyarrow.Schema
+        Every column in order, with the type in which its cells are stored.
+    in_text_file : bool
+        Whether cells are undeclared text, as in delimited files, where numbers have to be recognised.
+    delimiter : str or None
+        What is between the fields of such a file.
     notes : sequence of str
         What of the file was skipped.
     """
 
     file: str | None = None
-    types: dict[str, ColumnType | None]
-    convertible: bool = False
+    stored: pa.Schema
+    in_text_file: bool = False
+    delimiter: str | None = None
     notes: Sequence[str] = ()
 
     @abstractmethod
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the columns named in ``types``, in that order and form, about ``rows`` rows at a time."""
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns in that order, as stored, about ``rows`` rows at a time."""
 
     @abstractmethod
     def count_rows(self) -> int:
         """Return the number of rows, without reading the cells where the format allows."""
+
+    def head(self) -> dict[str, pa.Array]:
+        """Return the first cells of every column that holds text, and no cells of the others."""
+        cells = {field.name: pa.nulls(0, field.type) for field in self.stored}
+        texts = [field.name for field in self.stored if is_text(field.type)]
+        if texts and (first := next(self.read(texts, _HEAD_ROWS), None)) is not None:
+            cells |= {name: first.column(name) for name in texts}
+        return cells

@@ -7,13 +7,12 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
 
 from logpx.errors import LogpxError, ResourceError, UsageError
-from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.part import Part
 
 __all__ = ["StandardInput"]
@@ -66,21 +65,18 @@ class StandardInput(Part):
         self.file = _NAME
         with self._renamed():
             self._part = reader(self._path)
-        self.types, self.convertible, self.notes = (
-            self._part.types,
-            self._part.convertible,
-            self._part.notes,
-        )
+        self.stored, self.notes = self._part.stored, self._part.notes
+        self.in_text_file, self.delimiter = self._part.in_text_file, self._part.delimiter
 
     def count_rows(self) -> int:
         """Return the number of rows."""
         with self._renamed():
             return self._part.count_rows()
 
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, about ``rows`` rows at a time."""
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns as stored, about ``rows`` rows at a time."""
         with self._renamed():
-            yield from self._part.read(types, rows)
+            yield from self._part.read(names, rows)
 
     @contextmanager
     def _renamed(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,44 +13,93 @@ import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
 from logpx.suggestions import suggestion
+from logpx.tables.reading.cell_text import text_of
 from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.missing_words import missing_words_of
+from logpx.tables.reading.notation import LabelNotation
+from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.part import Part
+from logpx.tables.reading.reading import Reading, recognised_readings
 
 __all__ = ["Matrices", "Table", "TableBatch"]
 
+_SHOWN = 40
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class TableBatch:
     """Consecutive rows of a table.
 
     Attributes
     ----------
-    columns : pyarrow.RecordBatch
-        The cells: numbers as float64, everything else as text.
+    stored : pyarrow.RecordBatch
+        The cells as they are stored; those of text files as text.
     start : int
         The number of rows of the table before this batch.
     origins : tuple of (int, str or None, int)
         For each stretch of rows from one part: its first row in the batch, the file, and the number of rows
         of that file before it.
+    readings : dict of str to Reading
+        How each column is read.
+    in_text_file : bool
+        Whether the cells come from a text file.
     """
 
-    columns: pa.RecordBatch
+    stored: pa.RecordBatch
     start: int
     origins: tuple[tuple[int, str | None, int], ...]
+    readings: Mapping[str, Reading]
+    in_text_file: bool = False
 
     @property
     def rows(self) -> int:
         """The number of rows."""
-        return int(self.columns.num_rows)
+        return int(self.stored.num_rows)
 
     @property
     def names(self) -> list[str]:
         """The names of the columns."""
-        return list(self.columns.schema.names)
+        return list(self.stored.schema.names)
 
-    def numbers(self, name: str) -> npt.NDArray[np.float64]:
-        """Return a column of numbers as float64, shape (rows,), missing cells as NaN."""
-        values: npt.NDArray[np.float64] = self.columns.column(name).to_numpy(zero_copy_only=False)
+    @cached_property
+    def columns(self) -> pa.RecordBatch:
+        """The cells as they are read: numbers as float64, everything else as text."""
+        return pa.record_batch([self.read(name) for name in self.names], names=self.names)
+
+    def read(self, name: str, reading: Reading | None = None) -> pa.Array:
+        """Return a column as it is read, with missing cells as null: numbers as float64, labels as text.
+
+        Raises
+        ------
+        DataError
+            If a cell cannot be read; names file, row and column.
+        """
+        reading = reading or self.readings[name]
+        cells = self.stored.column(name)
+        values, unread = reading.read(cells, in_text_file=self.in_text_file)
+        if unread.any():
+            row = int(np.flatnonzero(unread)[0])
+            file, row_in_file = self.locate(row)
+            cell = str(text_of(cells.slice(row, 1))[0])
+            shown = cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "…"
+            raise DataError(
+                f"text {shown!r} where {reading.notation.expected} was expected",
+                file=file,
+                row=row_in_file,
+                column=name,
+                fix=f"correct the cell; if it means a missing cell, fit with --missing '{name}:{shown}'",
+            )
+        return values
+
+    def numbers(self, name: str, reading: Reading | None = None) -> npt.NDArray[np.float64]:
+        """Return a column of numbers as float64, shape (rows,), missing cells as NaN.
+
+        Raises
+        ------
+        DataError
+            If a cell is no number; names file, row and column.
+        """
+        values: npt.NDArray[np.float64] = self.read(name, reading).to_numpy(zero_copy_only=False)
         return values
 
     def locate(self, row: int) -> tuple[str | None, int]:
@@ -66,6 +117,10 @@ class Table:
         The table's name in messages.
     parts : sequence of Part
         Its files or frames, in order. They must have the same columns, in the order of the first part.
+    missing : optional
+        The words that mean a missing cell, in addition to the usual ones; see `open_table`.
+    decimal : {".", ","}, optional
+        The decimal mark of numbers written as text; by default it is recognised.
 
     Raises
     ------
@@ -81,16 +136,26 @@ class Table:
     """
 
     def __init__(
-        self, name: str, parts: Sequence[Part], types: Mapping[str, ColumnType] | None = None
+        self, name: str, parts: Sequence[Part], *, missing: Any = None, decimal: str | None = None
     ) -> None:
+        if decimal not in (None, ".", ","):
+            raise UsageError(f"the decimal mark is {decimal!r}", fix="give a point or a comma")
         self.name = name
         self.parts = tuple(parts)
-        self.types: dict[str, ColumnType] = dict(_agreed_types(self.parts) if types is None else types)
+        self.stored = _agreed_schema(self.parts)
+        self.in_text_file = all(part.in_text_file for part in self.parts)
+        self.missing = missing_words_of(missing, self.stored.names)
+        self.readings = _readings(self, decimal)
 
     @property
     def names(self) -> list[str]:
         """The names of the columns, in order."""
-        return list(self.types)
+        return list(self.stored.names)
+
+    @property
+    def types(self) -> dict[str, ColumnType]:
+        """What every column holds."""
+        return {field.name: self.readings[field.name].notation.type(field.type) for field in self.stored}
 
     @property
     def file(self) -> str | None:
@@ -111,14 +176,41 @@ class Table:
             If a column does not exist; suggests the nearest name.
         """
         for name in names:
-            if name not in self.types:
+            if name not in self.readings:
                 raise UsageError(
                     "the table has no such column",
                     file=self.file,
                     column=name,
                     fix=suggestion(name, self.names),
                 )
-        return Table(self.name, self.parts, {name: self.types[name] for name in names})
+        return self._with(
+            pa.schema([self.stored.field(name) for name in names], self.stored.metadata),
+            {name: self.readings[name] for name in names},
+        )
+
+    def read_as(self, readings: Mapping[str, Reading]) -> Table:
+        """Return the same table with these readings of its columns.
+
+        Raises
+        ------
+        DataError
+            If a column is stored as something else; names the column.
+        """
+        for name, reading in readings.items():
+            stored = self.stored.field(name).type
+            if not reading.notation.takes(stored, in_text_file=self.in_text_file):
+                wanted = (
+                    "numbers were"
+                    if isinstance(reading.notation, NumberNotation)
+                    else (f"{reading.notation.expected} was")
+                )
+                raise DataError(
+                    f"{wanted} expected, but the column holds {ColumnType.of(stored)} ({stored})",
+                    file=self.file,
+                    column=name,
+                    fix="convert the column, or fit a model without it",
+                )
+        return self._with(self.stored, {**self.readings, **readings})
 
     def as_numbers(self, but: Collection[str] = ()) -> Table:
         """Return the same table with every column read as numbers, except those that are labels.
@@ -135,21 +227,18 @@ class Table:
         DataError
             If a column is stored as something else; names the column.
         """
-        for name, kind in self.types.items():
-            if kind is not ColumnType.NUMBER and name not in but and not self.convertible:
-                raise DataError(
-                    f"numbers were expected, but the column holds {kind}",
-                    file=self.file,
-                    column=name,
-                    fix="convert the column to numbers",
-                )
-        wanted = {name: ColumnType.TEXT if name in but else ColumnType.NUMBER for name in self.types}
-        return Table(self.name, self.parts, wanted)
+        readings = {}
+        for name, reading in self.readings.items():
+            if name in but:
+                readings[name] = Reading(notation=LabelNotation(), missing=reading.missing)
+            elif not isinstance(reading.notation, NumberNotation):
+                readings[name] = Reading(notation=NumberNotation(), missing=reading.missing)
+        return self.read_as(readings)
 
-    @property
-    def convertible(self) -> bool:
-        """Whether the columns can be read with types other than their own."""
-        return all(part.convertible for part in self.parts)
+    def _with(self, stored: pa.Schema, readings: Mapping[str, Reading]) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__ |= self.__dict__ | {"stored": stored, "readings": dict(readings)}
+        return other
 
     def count_rows(self) -> int:
         """Return the number of rows: from metadata for Parquet, by reading one column for CSV."""
@@ -178,11 +267,11 @@ class Table:
                 taken += slice_.num_rows
                 waiting += slice_.num_rows
                 if waiting == rows:
-                    yield TableBatch(_joined(pending), start, tuple(origins))
+                    yield self._batch(pending, start, origins)
                     start += rows
                     pending, origins, waiting = [], [], 0
         if pending:
-            yield TableBatch(_joined(pending), start, tuple(origins))
+            yield self._batch(pending, start, origins)
         elif start == 0:
             raise DataError(
                 "the table has no rows", file=self.file, fix="check that the file was written to its end"
@@ -198,9 +287,37 @@ class Table:
     def _pieces(self, rows: int) -> Iterator[tuple[str | None, int, pa.RecordBatch]]:
         for part in self.parts:
             before = 0
-            for piece in part.read(self.types, rows):
-                yield part.file, before, piece
+            for piece in part.read(self.names, rows):
+                yield part.file, before, self._promoted(piece, part)
                 before += piece.num_rows
+
+    def _promoted(self, piece: pa.RecordBatch, part: Part) -> pa.RecordBatch:
+        """Return cells in the type that all parts share."""
+        if len(self.parts) == 1:
+            return piece
+        arrays = []
+        for field, cells in zip(self.stored, piece.columns, strict=True):
+            try:
+                arrays.append(cells if cells.type == field.type else cells.cast(field.type))
+            except pa.ArrowException as error:
+                raise DataError(
+                    f"cells stored as {cells.type} do not fit {field.type}, as in other files: {error}",
+                    file=part.file,
+                    column=field.name,
+                    fix="store the column with one type in all files",
+                ) from None
+        return pa.record_batch(arrays, names=self.names)
+
+    def _batch(
+        self, pieces: list[pa.RecordBatch], start: int, origins: list[tuple[int, str | None, int]]
+    ) -> TableBatch:
+        return TableBatch(
+            stored=_joined(pieces),
+            start=start,
+            origins=tuple(origins),
+            readings=self.readings,
+            in_text_file=self.in_text_file,
+        )
 
 
 class Matrices:
@@ -230,31 +347,65 @@ class Matrices:
 
 
 def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+    if len(pieces) == 1:
+        return pieces[0]
+    # Every piece has dictionaries of its own.
+    table = pa.Table.from_batches(pieces).unify_dictionaries()
+    arrays = [pa.concat_arrays(column.chunks) for column in table.columns]
+    return pa.record_batch(arrays, names=table.column_names)
 
 
-def _agreed_types(parts: Sequence[Part]) -> dict[str, ColumnType]:
+def _agreed_schema(parts: Sequence[Part]) -> pa.Schema:
     first = parts[0]
+    fields = {field.name: field for field in first.stored}
     for part in parts[1:]:
         for here, there in ((first, part), (part, first)):
-            for name in here.types:
-                if name not in there.types:
+            present = set(there.stored.names)
+            for name in here.stored.names:
+                if name not in present:
                     raise DataError(
                         f"this column is in {here.file} but not here",
                         file=there.file,
                         column=name,
                         fix="give all files the same columns, or open fewer of them",
                     )
-    types: dict[str, ColumnType] = {}
-    for name in first.types:
-        known = [part.types[name] for part in parts if part.types[name] is not None]
-        types[name] = known[0] if known and known[0] is not None else ColumnType.NUMBER
-        for part in parts:
-            if not part.convertible and part.types[name] not in (None, types[name]):
-                raise DataError(
-                    f"this column holds {part.types[name]} here, but {types[name]} in {first.file}",
-                    file=part.file,
-                    column=name,
-                    fix="store the column with one type in all files",
-                )
-    return types
+        for name, field in fields.items():
+            fields[name] = _shared(field, part.stored.field(name), first, part)
+    return pa.schema(list(fields.values()), first.stored.metadata)
+
+
+def _shared(here: pa.Field, there: pa.Field, first: Part, part: Part) -> pa.Field:
+    types = [ColumnType.of(field.type) for field in (here, there)]
+    both = [pa.schema([field.remove_metadata()]) for field in (here, there)]
+    if here.type == there.type:
+        return here
+    if types[0] is types[1] or any(pa.types.is_null(field.type) for field in (here, there)):
+        try:
+            return pa.unify_schemas(both, promote_options="permissive").field(0)
+        except pa.ArrowException:
+            pass
+    raise DataError(
+        f"this column holds {types[1]} ({there.type}) here, but {types[0]} ({here.type}) in {first.file}",
+        file=part.file,
+        column=here.name,
+        fix="store the column with one type in all files",
+    )
+
+
+def _readings(table: Table, decimal: str | None) -> dict[str, Reading]:
+    """Return how every column is read, by the first part in which it has a value."""
+    readings: dict[str, Reading] = {}
+    for part in table.parts:
+        found = recognised_readings(
+            part.head(),
+            table.missing,
+            in_text_file=part.in_text_file,
+            delimiter=part.delimiter,
+            decimal=decimal,
+        )
+        for name, reading in found.items():
+            if name not in readings or not readings[name].known:
+                readings[name] = reading
+        if all(reading.known for reading in readings.values()):
+            break
+    return {name: readings[name] for name in table.names}

@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from logpx.errors import DataError, LogpxError, MissingExtraError, UsageError
 from logpx.suggestions import suggestion
-from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.csv_layout import MISSING_MARKERS, Record, is_number, layout_of
+from logpx.tables.reading.csv_layout import Record, is_number, layout_of
+from logpx.tables.reading.missing_words import USUAL_WORDS
 from logpx.tables.reading.names import check_names
 from logpx.tables.reading.part import Part
-from logpx.tables.reading.untyped import read_untyped
 
 __all__ = ["XlsxPart", "without_sheet"]
 
@@ -62,7 +61,7 @@ class XlsxPart(Part):
         If there is no such sheet.
     """
 
-    convertible = True
+    in_text_file = True
 
     def __init__(self, file: str) -> None:
         self.file: str = file
@@ -82,19 +81,15 @@ class XlsxPart(Part):
                 file=file,
                 fix="open it in a spreadsheet program and save it as .xlsx, without a password, or as CSV",
             ) from None
-        self.types = {field.name: ColumnType.of(field.type) for field in self._table.schema}
+        self.stored = self._table.schema
 
     def count_rows(self) -> int:
         """Return the number of rows."""
         return int(self._table.num_rows)
 
-    def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the named columns, at most ``rows`` rows at a time."""
-        before = 0
-        for piece in self._table.to_batches(max_chunksize=rows):
-            columns = dict(zip(piece.schema.names, piece.columns, strict=True))
-            yield read_untyped(columns, types, self.file, before)
-            before += piece.num_rows
+    def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns as stored, at most ``rows`` rows at a time."""
+        yield from self._table.select(list(names)).to_batches(max_chunksize=rows)
 
     def _rows_of(self, book: str, *, values: bool) -> list[Cells]:
         """Return all rows of the sheet up to the last one with a cell: values, or else formulas."""
@@ -189,7 +184,7 @@ def _text(cell: Any) -> str:
 
 def _array(cells: list[Any]) -> pa.Array:
     """Return cells in the type that they share, or as text; words for a missing value are missing."""
-    cells = [None if isinstance(cell, str) and cell in MISSING_MARKERS else cell for cell in cells]
+    cells = [None if isinstance(cell, str) and cell.strip() in ("", *USUAL_WORDS) else cell for cell in cells]
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds and kinds <= {int, float, str} and kinds != {str}:
         # Numbers that were typed as text.

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from logpx.tables.reading.date_notation import DateNotation
+from logpx.tables.reading.missing_words import MissingWords
+from logpx.tables.reading.notation import LabelNotation, Notation
+from logpx.tables.reading.number_notation import NumberNotation
+from logpx.tables.reading.reading import Reading
+from logpx.tables.reading.stored_types import type_named
 from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.label_cells import label_cells
 
 __all__ = ["Column"]
 
@@ -44,6 +56,14 @@ class Column(BaseModel):
         column of mixed text and numbers, the labels that it would have if it was categorical.
     reason : str
         Why this kind was chosen, in one plain sentence.
+    notes : list of str
+        What a reader of the schema should look at.
+    stored : str, optional
+        The Arrow type in which the cells of the table were stored; None for a text file.
+    notation : LabelNotation, NumberNotation or DateNotation, optional
+        How cells are written. By default, plain numbers, or labels.
+    missing_words : MissingWords
+        The words that mean a missing cell.
 
     Examples
     --------
@@ -68,6 +88,12 @@ class Column(BaseModel):
     value: float | str | bool | None = None
     levels: list[str] | None = None
     reason: str = ""
+    notes: list[str] = []
+    stored: str | None = None
+    notation: Annotated[LabelNotation | NumberNotation | DateNotation, Field(discriminator="form")] | None = (
+        None
+    )
+    missing_words: MissingWords = MissingWords()
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Column:
@@ -90,6 +116,38 @@ class Column(BaseModel):
         return self.kind.modelled
 
     @property
+    def reading(self) -> Reading:
+        """How cells of the column are read, in whatever table."""
+        return Reading(notation=self._notation, missing=self.missing_words)
+
+    @property
+    def _notation(self) -> Notation:
+        if self.levels is not None or self.kind is Kind.CATEGORICAL:
+            return LabelNotation()
+        if self.notation is not None:
+            return self.notation
+        return DateNotation() if self.kind is Kind.TIMESTAMP else NumberNotation()
+
+    @property
+    def stored_type(self) -> pa.DataType | None:
+        """The Arrow type of cells; None for a text file, or a type in which no new cells can be written."""
+        return None if self.stored is None else type_named(self.stored)
+
+    def write(self, values: npt.NDArray[np.float64], cells: pa.Array | pa.DataType) -> pa.Array:
+        """Return numbers, or codes of labels, as cells like others, or of a type.
+
+        Parameters
+        ----------
+        values : numpy.ndarray of shape (n,)
+            Values as in a model's matrix.
+        cells : pyarrow.Array or pyarrow.DataType
+            Cells of the column whose type and labels the new ones share, or only the type.
+        """
+        if self.levels is not None:
+            return label_cells(pa.array(self.levels).take(pa.array(values.astype(np.int64))), cells)
+        return self._notation.write(values, cells if isinstance(cells, pa.DataType) else cells.type)
+
+    @property
     def refusal(self) -> str | None:
         """Why this column can be neither modelled nor ignored, or None if it can."""
         if self.kind is Kind.CATEGORICAL and self.levels is None:
@@ -105,7 +163,12 @@ class Column(BaseModel):
 
     def describe(self) -> dict[str, str]:
         """Return the column as strings for a table to print."""
-        support = "" if self.minimum is None else f"{self.minimum:g} … {self.maximum:g}"
+        support = ""
+        if self.minimum is not None and self.maximum is not None:
+            support = f"{self.minimum:g} … {self.maximum:g}"
+            if isinstance(self._notation, DateNotation):
+                ends = self._notation.write(np.array([self.minimum, self.maximum]), pa.string())
+                support = " … ".join(ends.to_pylist())
         if self.value is not None:
             support = f"{self.value}"
         if self.levels is not None:

@@ -7,23 +7,34 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.date_notation import MICROSECONDS, DateNotation, coarsest_unit
+from logpx.tables.reading.missing_words import USUAL_WORDS, MissingWords
+from logpx.tables.reading.notation import LabelNotation, Notation
+from logpx.tables.reading.number_notation import NumberNotation
+from logpx.tables.reading.reading import notation_of_most
 from logpx.tables.reading.table import Table
+from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
 from logpx.tables.schema.grids import detect_grid
 from logpx.tables.schema.kind_rules import KindChoice, choose_kind, mixed_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.problems import joined_errors
 from logpx.tables.schema.schema import Column, Schema
+from logpx.tables.schema.sentinels import missing_word_notes, sentinel_notes
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
 from logpx.tables.sources import open_table
 
 __all__ = ["infer_schema"]
 
 _UNREAD = Column(name="", kind=Kind.DROP, reason="left out on request")
-_NOT_AS_NUMBERS = (Kind.CATEGORICAL, Kind.IDENTIFIER, Kind.TIMESTAMP)
+_WHOLE_DATES = DateNotation(format="%Y%m%d", unit="day")
+_FIRST_DATE, _LAST_DATE = 1800_01_01, 2199_12_31
+_FEWEST_DATES = 3
+_AS_LABELS = (Kind.CATEGORICAL, Kind.IDENTIFIER)
 
 
 def infer_schema(
@@ -78,7 +89,7 @@ def infer_schema(
     errors: dict[str, DataError] = {}
     for name in table.names:
         try:
-            columns.append(_column(name, summaries.get(name), pinned.get(name), mixed.get(name)))
+            columns.append(_column(name, summaries.get(name), pinned.get(name), read, mixed.get(name)))
         except DataError as error:
             errors[name] = error
     if errors:
@@ -87,17 +98,23 @@ def infer_schema(
 
 
 def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
-    types = dict(table.types)
-    for name, column in pinned.items():
-        if column.kind is Kind.DROP:
-            del types[name]
-        elif column.kind in _NOT_AS_NUMBERS:
-            types[name] = ColumnType.TEXT if types[name] is ColumnType.NUMBER else types[name]
-        elif column.kind.modelled and table.convertible:
-            types[name] = ColumnType.NUMBER
-    if not types:
+    kept = [name for name in table.names if name not in pinned or pinned[name].kind is not Kind.DROP]
+    if not kept:
         raise DataError("every column is left out", file=table.file, fix="keep at least one column")
-    return Table(table.name, table.parts, types)
+    readings = {}
+    errors: dict[str, DataError] = {}
+    for name in kept:
+        reading = table.readings[name]
+        column = pinned.get(name)
+        notation = reading.notation if column is None else _pinned_notation(column, reading.notation)
+        doubtful = column is None or notation is reading.notation
+        if reading.doubt is not None and doubtful and notation.holds_numbers:
+            errors[name] = reading.doubt
+        if notation.takes(table.stored.field(name).type, in_text_file=table.in_text_file):
+            readings[name] = replace(reading, notation=notation)
+    if errors:
+        raise joined_errors(errors, table.file)
+    return table.select(kept).read_as(readings)
 
 
 def _summaries(
@@ -108,9 +125,9 @@ def _summaries(
     given = {name for name, column in pinned.items() if column.kind.choosable}
     while True:
         # A column that begins with numbers and goes on with text is read again, as text.
-        types = table.types | dict.fromkeys(mixed, ColumnType.TEXT)
+        as_text = {name: replace(table.readings[name], notation=LabelNotation()) for name in mixed}
         try:
-            summaries, sampled = summarise(Table(table.name, table.parts, types), sample_rows, seed)
+            summaries, sampled = summarise(table.read_as(as_text), sample_rows, seed)
             break
         except DataError as error:
             name = error.column
@@ -118,9 +135,9 @@ def _summaries(
                 raise
             mixed[name] = error
     for name, summary in summaries.items():
-        mostly = isinstance(summary, TextSummary) and summary.mostly_numbers
-        if table.convertible and mostly and name not in given | mixed.keys():
-            text = _first_text(table, name)
+        if table.in_text_file and isinstance(summary, TextSummary) and name not in given | mixed.keys():
+            notation = notation_of_most(list(summary.values))
+            text = None if notation is None else _first_text(table, name, notation)
             if text is not None:
                 mixed[name] = text
     units = len(mixed) > 1 and all(text.row == 1 for text in mixed.values())
@@ -131,21 +148,46 @@ def _summaries(
     return summaries, sampled, mixed
 
 
-def _first_text(table: Table, name: str) -> DataError | None:
-    """Return the error of the first cell of a column that is no number, after a second pass."""
+def _first_text(table: Table, name: str, notation: Notation) -> DataError | None:
+    """Return the error of the first cell of a column that is not in a notation, after a second pass."""
+    reading = replace(table.readings[name], notation=notation)
     try:
-        for _ in table.select([name]).as_numbers().batches():
-            pass
+        for batch in table.select([name]).read_as({name: reading}).batches():
+            batch.read(name)
     except DataError as error:
         return error
     return None
 
 
+def _pinned_notation(pinned: Column, found: Notation) -> Notation:
+    """Return how a column is read whose kind is given."""
+    if pinned.kind in _AS_LABELS:
+        return LabelNotation()
+    if pinned.kind is Kind.TIMESTAMP:
+        if pinned.notation is not None:
+            return pinned.notation.model_copy(update={"unit": "microsecond"})
+        if isinstance(found, NumberNotation) and found.plain:
+            return _WHOLE_DATES.model_copy(update={"unit": "microsecond"})
+        return found
+    if not pinned.kind.modelled or isinstance(found, NumberNotation):
+        return found
+    return pinned.notation if isinstance(pinned.notation, NumberNotation) else NumberNotation()
+
+
 def _column(
-    name: str, summary: ColumnSummary | None, pinned: Column | None, text: DataError | None
+    name: str, summary: ColumnSummary | None, pinned: Column | None, table: Table, text: DataError | None
 ) -> Column:
     if summary is None:
         return _UNREAD.model_copy(update={"name": name})
+    notes = [note for note in [table.readings[name].note] if note]
+    notation, missing = table.readings[name].notation, table.readings[name].missing
+    if isinstance(summary, TextSummary):
+        missing = _with_namibia(name, summary, missing, notes)
+    elif isinstance(summary, NumberSummary):
+        if pinned is None and isinstance(notation, NumberNotation) and _are_whole_dates(summary):
+            notation, summary = _WHOLE_DATES, _as_days(summary)
+        elif isinstance(notation, DateNotation):
+            notation, summary = _in_longest_units(notation, summary)
     if text is not None and isinstance(summary, TextSummary):
         choice = mixed_kind(summary, text)
     elif pinned is None or not pinned.kind.choosable:
@@ -160,12 +202,76 @@ def _column(
         fields["distinct"] = len(np.unique(summary.sample))
         if choice.kind.modelled:
             fields |= _grid_fields(summary, choice)
+            if notation.meaning:
+                fields["reason"] += f"; {notation.meaning}"
     elif isinstance(summary, TextSummary):
         fields["distinct"] = len(summary.values)
+    if choice.kind.modelled and isinstance(summary, NumberSummary | TextSummary):
+        # Whoever took the usual words away knows that they are labels.
+        known = () if missing.usual else USUAL_WORDS
+        notes += sentinel_notes(name, summary, known)
+    if choice.kind is Kind.TIMESTAMP and isinstance(notation, DateNotation) and notation.what == "time":
+        fields |= {"lower": 0.0, "upper": MICROSECONDS["day"] / MICROSECONDS[notation.unit] - 1.0}
     if pinned is not None:
         kept = pinned.model_fields_set & {"step", "offset", "uniform", "rounding", "lower", "upper", "levels"}
         fields |= {field: getattr(pinned, field) for field in kept}
-    return Column(name=name, kind=choice.kind, missing=summary.missing, value=choice.value, **fields)
+    value = choice.value
+    if value is not None and isinstance(notation, DateNotation):
+        value = notation.write(np.array([value]), pa.string())[0].as_py()
+    written = None if notation == NumberNotation() else notation
+    assert written is None or isinstance(written, NumberNotation | DateNotation | LabelNotation)
+    written = None if isinstance(written, LabelNotation) else written
+    stored = None if table.in_text_file else str(table.stored.field(name).type)
+    return Column(
+        name=name, kind=choice.kind, missing=summary.missing, value=value, notes=notes, notation=written,
+        stored=stored, missing_words=missing, **fields,
+    )  # fmt: skip
+
+
+def _with_namibia(name: str, summary: TextSummary, missing: MissingWords, notes: list[str]) -> MissingWords:
+    """Return the missing words of a column of labels: without NA, if it is the code of a country."""
+    count = summary.words.get(NAMIBIA, 0)
+    if count and missing.usual and are_country_codes(summary.values):
+        summary.values[NAMIBIA] = count
+        summary.missing -= count
+        summary.words = {word: found for word, found in summary.words.items() if word != NAMIBIA}
+        notes.append(
+            f"all labels are codes of countries, so 'NA' ({count:,} cells) is the label of Namibia, and no "
+            "missing cell"
+        )
+        missing = missing.without([NAMIBIA])
+    usual = {word: count for word, count in summary.words.items() if word in USUAL_WORDS}
+    notes += missing_word_notes(name, usual)
+    return missing
+
+
+def _are_whole_dates(summary: NumberSummary) -> bool:
+    """Tell whether whole numbers are dates written as 20230623; chance explains hardly three of them."""
+    if not summary.whole or not _FIRST_DATE <= summary.minimum <= summary.maximum <= _LAST_DATE:
+        return False
+    distinct = np.unique(summary.sample)
+    return len(distinct) >= _FEWEST_DATES and not _WHOLE_DATES.read(pa.array(distinct)).null_count
+
+
+def _as_days(summary: NumberSummary) -> NumberSummary:
+    def days(values: Any) -> Any:
+        return _WHOLE_DATES.read(pa.array(values)).to_numpy(zero_copy_only=False)
+
+    low, high = days(np.array([summary.minimum, summary.maximum])).tolist()
+    return replace(summary, type=ColumnType.TIMESTAMP, minimum=low, maximum=high, sample=days(summary.sample))
+
+
+def _in_longest_units(notation: DateNotation, summary: NumberSummary) -> tuple[DateNotation, NumberSummary]:
+    """Return a notation and a summary in the longest unit of which all values are multiples."""
+    unit = coarsest_unit(summary.divisor)
+    length = MICROSECONDS[unit]
+    scaled = replace(
+        summary,
+        minimum=summary.minimum / length,
+        maximum=summary.maximum / length,
+        sample=summary.sample / length,
+    )
+    return notation.model_copy(update={"unit": unit}), scaled
 
 
 def _grid_fields(summary: NumberSummary, choice: KindChoice) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from logpx.errors import DataError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.label_index import one_spelling_each
 from logpx.tables.schema.schema import Column
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary
 
@@ -62,6 +63,8 @@ def choose_kind(name: str, summary: ColumnSummary) -> KindChoice:
     if isinstance(summary, TextSummary):
         return _labels(name, summary)
     assert isinstance(summary, NumberSummary)
+    if summary.type is ColumnType.TIMESTAMP:
+        return _constant(name, summary) or KindChoice(kind=Kind.TIMESTAMP, reason="dates or times")
     for rule in _RULES:
         choice = rule(name, summary)
         if choice is not None:
@@ -84,8 +87,6 @@ def _named_like_an_identifier(name: str) -> bool:
 def _labels(name: str, summary: TextSummary) -> KindChoice:
     example = next(iter(summary.values))
     shown = repr(example if len(example) <= 30 else example[:30] + "…")
-    if summary.type is ColumnType.TIMESTAMP:
-        return KindChoice(kind=Kind.TIMESTAMP, reason=f"dates or times, such as {shown}")
     if summary.type is ColumnType.OTHER:
         return KindChoice(kind=Kind.OTHER, reason=f"values of type {example}")
     if summary.all_seen and len(summary.values) == 1:
@@ -107,7 +108,10 @@ def mixed_kind(summary: TextSummary, error: DataError) -> KindChoice:
 
 def _labelled(summary: TextSummary, reason: str = "") -> KindChoice:
     """Return the choice of a categorical column, with its levels unless there are too many."""
-    levels = tuple(sorted(summary.values))
+    levels = tuple(sorted(one_spelling_each(summary.values)))
+    if len(levels) == 1:
+        value = levels[0]
+        return KindChoice(kind=Kind.CONSTANT, reason=f"{_every_row(summary)} {value!r}", value=value)
     if summary.type is ColumnType.BOOLEAN:
         reason = reason or "true or false"
     elif not summary.all_seen or len(levels) > _MOST_LEVELS:
@@ -128,12 +132,16 @@ def _every_row(summary: ColumnSummary) -> str:
 def _constant(_: str, summary: NumberSummary) -> KindChoice | None:
     if summary.infinite or summary.minimum != summary.maximum:
         return None
+    if summary.large.found and summary.large.distinct > 1:
+        return None
     return KindChoice(
         kind=Kind.CONSTANT, reason=f"{_every_row(summary)} {summary.minimum:g}", value=summary.minimum
     )
 
 
 def _identifier(name: str, summary: NumberSummary) -> KindChoice | None:
+    if summary.large.found:
+        return _large(name, summary)
     if not summary.whole or summary.missing or summary.infinite:
         return None
     if summary.counts_from in (0.0, 1.0) and summary.rows >= _ROWS_FOR_A_COUNT:
@@ -143,6 +151,19 @@ def _identifier(name: str, summary: NumberSummary) -> KindChoice | None:
             kind=Kind.IDENTIFIER, reason="whole numbers, named like an identifier, and no value repeats"
         )
     return None
+
+
+def _large(name: str, summary: NumberSummary) -> KindChoice:
+    """Return the choice of whole numbers above 2**53, which are names or known to 16 digits."""
+    if not summary.large.repeat:
+        return KindChoice(kind=Kind.IDENTIFIER, reason="whole numbers, some above 2^53, and no value repeats")
+    if _named_like_an_identifier(name):
+        return KindChoice(kind=Kind.IDENTIFIER, reason="whole numbers above 2^53, named like an identifier")
+    if summary.minimum == summary.maximum:
+        return KindChoice(
+            kind=Kind.IDENTIFIER, reason="whole numbers above 2^53 that differ in their last digits alone"
+        )
+    return KindChoice(kind=Kind.CONTINUOUS, reason="whole numbers above 2^53, known to about 16 digits")
 
 
 def _integer(_: str, summary: NumberSummary) -> KindChoice | None:
@@ -217,6 +238,10 @@ def pinned_kind(pinned: Column, summary: ColumnSummary) -> KindChoice:
         return KindChoice(kind=kind, reason="chosen by the user")
     if summary.present == 0:
         raise DataError("no row has a value in this column", fix="leave the column out")
+    if kind is Kind.TIMESTAMP:
+        if summary.type is not ColumnType.TIMESTAMP:
+            raise DataError("the column does not hold dates or times", fix="choose another kind")
+        return KindChoice(kind=kind, reason="chosen by the user")
     if not isinstance(summary, NumberSummary):
         if kind is Kind.CONSTANT and isinstance(summary, TextSummary) and len(summary.values) == 1:
             return KindChoice(kind=kind, reason="chosen by the user", value=next(iter(summary.values)))
@@ -246,7 +271,7 @@ def _around(summary: NumberSummary) -> str:
 
 
 def _pinned_labels(summary: TextSummary) -> KindChoice:
-    if len(summary.values) < 2:
+    if len(one_spelling_each(summary.values)) < 2:
         raise DataError(
             "fewer than two different labels", fix="leave the column out, or add rows in which it varies"
         )

@@ -98,9 +98,7 @@ _TRAITS = {
     Kind.IDENTIFIER: _Traits(meaning="names the row"),
     Kind.DROP: _Traits(meaning="left out on request"),
     Kind.CATEGORICAL: _Traits(meaning="one of several labels", modelled=True),
-    Kind.TIMESTAMP: _Traits(
-        meaning="dates or times", refusal="a column of dates or times cannot be modelled yet"
-    ),
+    Kind.TIMESTAMP: _Traits(meaning="dates, times or durations", modelled=True, step=1.0),
     Kind.MIXED: _Traits(meaning="text among numbers", refusal="numbers and text are mixed", choosable=False),
     Kind.EMPTY: _Traits(meaning="no value in any row", choosable=False),
     Kind.OTHER: _Traits(meaning="neither numbers nor text", choosable=False),

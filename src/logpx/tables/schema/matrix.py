@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from logpx.errors import DataError
 from logpx.suggestions import nearest_name
-from logpx.tables.reading.column_types import ColumnType, labels
+from logpx.tables.reading.missing_words import MissingWords
+from logpx.tables.reading.reading import Reading
 from logpx.tables.reading.table import Table, TableBatch
+from logpx.tables.schema.label_index import LabelIndex
 from logpx.tables.schema.schema import Column, Schema
+from logpx.tables.schema.unseen_labels import UnseenLabels
 
 __all__ = ["modelled_part", "to_matrix", "whole_table"]
 
 
 def modelled_part(table: Table, schema: Schema) -> Table:
-    """Return the modelled columns of a table, with labels read as text and the others as numbers.
+    """Return the modelled columns of a table, read as the schema says.
 
     Raises
     ------
     DataError
-        If a column of numbers is stored as something else.
+        If a column is stored as something that cannot be read so.
     """
-    labelled = {column.name for column in schema.modelled if column.levels is not None}
-    return table.select(schema.modelled_names).as_numbers(but=labelled)
+    return _read_by(table.select(schema.modelled_names), schema)
 
 
 def whole_table(table: Table, schema: Schema) -> Table:
@@ -34,13 +37,25 @@ def whole_table(table: Table, schema: Schema) -> Table:
     Raises
     ------
     DataError
-        If a column of numbers is stored as something else.
+        If a column is stored as something that cannot be read so.
     """
-    return Table(table.name, table.parts, table.types | modelled_part(table, schema).types)
+    return _read_by(table, schema)
+
+
+def _read_by(table: Table, schema: Schema) -> Table:
+    """Return a table read as a schema says; words that the user opened it with mean missing cells, too."""
+    readings = {}
+    for column in schema.modelled:
+        own, opened = column.reading, table.readings[column.name].missing
+        words = tuple(dict.fromkeys([*own.missing.words, *opened.words]))
+        usual = own.missing.usual and opened.usual
+        missing = MissingWords(usual=usual, words=words).without(column.levels or ())
+        readings[column.name] = replace(own, missing=missing)
+    return table.read_as(readings)
 
 
 def to_matrix(
-    batch: TableBatch, schema: Schema, *, missing: bool = False, unknown: bool = False
+    batch: TableBatch, schema: Schema, *, missing: bool = False, unseen: UnseenLabels | None = None
 ) -> npt.NDArray[np.float64]:
     """Return the modelled columns of a batch, in the order of the schema.
 
@@ -52,8 +67,8 @@ def to_matrix(
         Which columns are modelled.
     missing : bool
         Whether cells may be missing.
-    unknown : bool
-        Whether there may be labels that the schema does not know.
+    unseen : UnseenLabels, optional
+        Where labels that the schema does not know are counted; by default they are an error.
 
     Returns
     -------
@@ -87,9 +102,7 @@ def to_matrix(
                 column=column.name,
                 fix="add the column" if near is None else f"rename its column {near!r}",
             )
-        matrix[:, index] = (
-            _numbers(batch, column) if column.levels is None else _codes(batch, column, unknown)
-        )
+        matrix[:, index] = _numbers(batch, column) if column.levels is None else _codes(batch, column, unseen)
     # A finite sum has finite terms: only if it is not finite, look at every cell.
     with np.errstate(over="ignore", invalid="ignore"):
         suspicious = not np.isfinite(matrix.sum())
@@ -98,34 +111,49 @@ def to_matrix(
     return matrix
 
 
+def _reading(batch: TableBatch, column: Column) -> Reading:
+    """Return how a column of a batch is read: as the schema says, with the words of the table."""
+    own, opened = column.reading, batch.readings[column.name]
+    return opened if opened.notation == own.notation else own
+
+
 def _numbers(batch: TableBatch, column: Column) -> npt.NDArray[np.float64]:
-    if batch.columns.schema.field(column.name).type != ColumnType.NUMBER.arrow:
+    reading, stored = _reading(batch, column), batch.stored.schema.field(column.name).type
+    if not reading.notation.takes(stored, in_text_file=batch.in_text_file):
         raise DataError(
-            "text where numbers were expected",
+            f"{stored} where {reading.notation.expected} was expected",
             file=batch.locate(0)[0] if batch.rows else None,
             column=column.name,
-            fix="convert the column to numbers; if numbers have a decimal comma, write a point instead",
+            fix="convert the column, or fit a model to a table in which it is stored so",
         )
-    return batch.numbers(column.name)
+    return batch.numbers(column.name, reading)
 
 
-def _codes(batch: TableBatch, column: Column, unknown: bool) -> npt.NDArray[np.float64]:
-    levels = pa.array(column.levels)
-    cells = labels(batch.columns.column(column.name))
-    found = pc.index_in(cells, value_set=levels, skip_nulls=True)
-    strange = pc.and_(pc.is_null(found), pc.is_valid(cells)).to_numpy(zero_copy_only=False)
-    codes: npt.NDArray[np.float64] = pc.cast(found, pa.float64()).to_numpy(zero_copy_only=False).copy()
-    if strange.any() and not unknown:
-        row = int(np.flatnonzero(strange)[0])
-        file, row_in_file = batch.locate(row)
+def _codes(batch: TableBatch, column: Column, unseen: UnseenLabels | None) -> npt.NDArray[np.float64]:
+    levels = column.levels or []
+    cells = batch.read(column.name, _reading(batch, column))
+    codes = LabelIndex(levels).codes(cells)
+    strange = np.flatnonzero(codes == len(levels))
+    if not len(strange):
+        return codes
+    if unseen is None:
+        file, row_in_file = batch.locate(int(strange[0]))
+        label = cells[int(strange[0])].as_py()
         raise DataError(
-            f"the label {cells[row].as_py()!r} is not among the {len(levels)} labels of the schema",
+            f"the label {label!r} is not among the {len(levels)} labels of the schema",
             file=file,
             row=row_in_file,
             column=column.name,
             fix="correct the cell, or add the label to the column's levels in the schema",
         )
-    codes[strange] = len(levels)
+    labels, first, counts = np.unique(
+        np.array(cells.take(pa.array(strange)).to_pylist(), dtype=object).astype(str),
+        return_index=True,
+        return_counts=True,
+    )
+    for place in np.argsort(first):
+        row = int(strange[first[place]])
+        unseen.add(column.name, str(labels[place]), levels, int(counts[place]), batch.locate(row))
     return codes
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from logpx.errors import UsageError
 from logpx.suggestions import nearest_name, suggestion
+from logpx.tables.reading.date_format import DateFormat
+from logpx.tables.reading.date_notation import DateNotation
 from logpx.tables.schema.columns_option import choices, quoted_name
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Column, Schema
@@ -100,6 +102,8 @@ def _column(name: str, choice: str) -> Column:
             fix=suggestion(word, choosable),
         )
     kind = Kind(word)
+    if kind is Kind.TIMESTAMP and bounds:
+        return _dates(name, choice.partition(":")[2])
     if not bounds:
         # Without bounds a bounded column gets them from its values later, so validation has to wait.
         return Column.model_construct(name=name, kind=kind, _fields_set={"name", "kind"})
@@ -114,3 +118,19 @@ def _column(name: str, choice: str) -> Column:
             fix=f"write, for example, {quoted_name(name)}=bounded:0:10",
         ) from None
     return Column(name=name, kind=kind, lower=lower, upper=upper)
+
+
+def _dates(name: str, text: str) -> Column:
+    """Return a column of dates whose format the user gave."""
+    try:
+        dated = DateFormat(text).dated
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is not a format of dates: {error}",
+            column=name,
+            fix=f"write, for example, {name}=timestamp:%d/%m/%Y",
+        ) from None
+    notation = DateNotation(what="date" if dated else "time", format=text, unit="microsecond")
+    return Column.model_construct(
+        name=name, kind=Kind.TIMESTAMP, notation=notation, _fields_set={"name", "kind", "notation"}
+    )

@@ -43,7 +43,7 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     columns: list[Column]
     rows: int = Field(default=0, ge=0)
     sampled: int = Field(default=0, ge=0)

@@ -9,9 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logpx.tables.reading.column_types import ColumnType, labels
-from logpx.tables.reading.csv_layout import is_number
+from logpx.tables.reading.cell_text import text_of
+from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.notation import LabelNotation
 from logpx.tables.reading.table import Table
+from logpx.tables.schema.large_numbers import LargeNumbers
 
 __all__ = ["ColumnSummary", "NumberSummary", "TextSummary", "summarise"]
 
@@ -60,6 +62,10 @@ class NumberSummary(ColumnSummary):
         The first value, as long as every row's value is one more than that of the row before; else None.
     sample : numpy.ndarray
         Finite values of rows drawn uniformly at random, in no particular order.
+    divisor : int
+        The largest number of which all values are multiples, if they are whole; 0 before any value.
+    large : LargeNumbers
+        What is known of whole numbers that float64 does not hold exactly.
     """
 
     minimum: float = np.inf
@@ -68,9 +74,11 @@ class NumberSummary(ColumnSummary):
     whole: bool = True
     counts_from: float | None = None
     sample: Array = field(default_factory=lambda: np.empty(0))
+    divisor: int = 0
+    large: LargeNumbers = field(default_factory=LargeNumbers)
 
-    def add(self, values: Array, start: int) -> None:
-        """Add the values of the rows from ``start`` on, missing ones as NaN."""
+    def add(self, values: Array, start: int, cells: pa.Array | None = None) -> None:
+        """Add the values of the rows from ``start`` on, missing ones as NaN, and the cells they are from."""
         finite = values
         low, high = float(values.min()), float(values.max())
         # Both are NaN as soon as one value is.
@@ -86,6 +94,10 @@ class NumberSummary(ColumnSummary):
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         if self.whole:
             self.whole = max(-low, high) < _LARGEST_WHOLE and bool(np.all(finite == np.floor(finite)))
+        if cells is not None:
+            self.large.add(cells, max(-low, high))
+        if self.whole and self.type is ColumnType.TIMESTAMP:
+            self.divisor = int(np.gcd.reduce(finite.astype(np.int64), initial=self.divisor))
         if self.counts_from is not None:
             expected = self.counts_from + np.arange(start, start + len(values))
             if not np.array_equal(values, expected):
@@ -98,40 +110,43 @@ class TextSummary(ColumnSummary):
 
     Attributes
     ----------
-    values : dict of str to None
-        Distinct values in order of appearance, up to a fixed number.
+    values : dict of str to int
+        How often each distinct value occurs, in order of appearance, up to a fixed number of values.
     all_seen : bool
         Whether these are all.
     repeats : bool
         Whether a value was seen twice while all were remembered.
+    words : dict of str to int
+        How often each word for a missing cell occurs.
     """
 
-    values: dict[str, None] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)
     all_seen: bool = True
     repeats: bool = False
+    words: dict[str, int] = field(default_factory=dict)
 
-    @property
-    def mostly_numbers(self) -> bool:
-        """Whether the column is text, but more than half of its distinct values read as numbers."""
-        numbers = sum(map(is_number, self.values)) if self.type is ColumnType.TEXT else 0
-        return numbers > len(self.values) / 2
-
-    def add(self, values: pa.Array) -> None:
-        """Add the values of some rows."""
+    def add(self, values: pa.Array, cells: pa.Array | None = None) -> None:
+        """Add the labels of some rows, and the cells they are from."""
         self.rows += len(values)
         self.missing += int(values.null_count)
+        if cells is not None and values.null_count > cells.null_count:
+            for word, count in _counts(text_of(cells.filter(pc.is_null(values)))):
+                self.words[word] = self.words.get(word, 0) + count
         if not self.all_seen:
             return
-        distinct = pc.unique(labels(values)).drop_null().to_pylist()
-        self.repeats |= len(distinct) < len(values) - int(values.null_count)
-        for value in distinct:
-            if value in self.values:
+        for value, count in _counts(values):
+            if value in self.values or count > 1:
                 self.repeats = True
-            else:
-                if len(self.values) >= _DISTINCT_TEXTS:
-                    self.all_seen = False
-                    break
-                self.values[value] = None
+            if value not in self.values and len(self.values) >= _DISTINCT_TEXTS:
+                self.all_seen = False
+                break
+            self.values[value] = self.values.get(value, 0) + count
+
+
+def _counts(text: pa.Array) -> list[tuple[str, int]]:
+    """Return distinct texts in order of appearance, and how often each occurs."""
+    counted = pc.value_counts(text.drop_null())
+    return list(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True))
 
 
 def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, ColumnSummary], int]:
@@ -153,7 +168,8 @@ def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, Colu
     """
     summaries: dict[str, ColumnSummary] = {}
     for name, kind in table.types.items():
-        summaries[name] = NumberSummary(kind) if kind is ColumnType.NUMBER else TextSummary(kind)
+        labelled = isinstance(table.readings[name].notation, LabelNotation)
+        summaries[name] = TextSummary(kind) if labelled else NumberSummary(kind)
     numbers = [name for name, summary in summaries.items() if isinstance(summary, NumberSummary)]
     sample = _RowSample(max(1, min(sample_rows, _LARGEST_SAMPLE // max(len(numbers), 1))), len(numbers), seed)
     for batch in table.batches():
@@ -161,10 +177,10 @@ def summarise(table: Table, sample_rows: int, seed: int) -> tuple[dict[str, Colu
         for name, summary in summaries.items():
             if isinstance(summary, NumberSummary):
                 values = batch.numbers(name)
-                summary.add(values, batch.start)
+                summary.add(values, batch.start, batch.stored.column(name))
                 columns.append(values)
             elif isinstance(summary, TextSummary):
-                summary.add(batch.columns.column(name))
+                summary.add(batch.read(name), batch.stored.column(name))
         sample.add(columns, batch.rows)
     kept, sampled = sample.rows()
     for index, name in enumerate(numbers):

@@ -1,0 +1,105 @@
+"""The format that dates and times of a column are written in, if there is one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logpx.tables.reading.date_format import DateFormat
+from logpx.tables.reading.date_notation import ISO_FORMATS, DateNotation
+
+__all__ = ["ambiguous_date", "recognised_dates"]
+
+_DATES = (
+    *(f"%Y{mark}%m{mark}%d" for mark in "/."),
+    *(
+        f"{first}{mark}{second}{mark}{year}"
+        for mark in "./-"
+        for first, second in (("%d", "%m"), ("%-d", "%-m"), ("%m", "%d"), ("%-m", "%-d"))
+        for year in ("%Y", "%y")
+    ),
+    *(f"{day}{mark}%{month}{mark}%Y" for mark in " -" for day in ("%d", "%-d") for month in "bB"),
+    *(f"%{month} {day}, %Y" for day in ("%d", "%-d") for month in "bB"),
+    "%d-%b-%y",
+)
+_TIMES = (
+    *(f"{hour}:%M{rest}" for hour in ("%H", "%-H") for rest in ("", ":%S", ":%S.%f")),
+    *(f"{hour}:%M{rest}{space}%p" for hour in ("%I", "%-I") for rest in ("", ":%S") for space in (" ", "")),
+)
+_MONTHS = ("%Y-%m", *(f"%{month} %Y" for month in "bB"))
+_FORMATS = (
+    *ISO_FORMATS,
+    *_DATES,
+    *(f"{date} {time}" for date in _DATES for time in _TIMES),
+    *_TIMES,
+    *_MONTHS,
+    "%Y%m%dT%H%M%S",
+)
+_EXAMPLES = 3
+
+
+def recognised_dates(text: pa.Array) -> DateNotation | None:
+    """Return how dates or times are written, or None if they are none.
+
+    Parameters
+    ----------
+    text : pyarrow.Array
+        Cells without spaces around them, none of them null.
+
+    Examples
+    --------
+    >>> recognised_dates(pa.array(["23.6.2023", "1.12.2023"])).format
+    '%-d.%-m.%Y'
+    """
+    found = next(_fitting(text), None)
+    if found is None:
+        return None
+    groups = pc.extract_regex(text, found.pattern)
+    names = [field.name for field in groups.type]
+    digits, zone = 6, "Z"
+    if "f" in names:
+        digits = pc.max(pc.utf8_length(groups.field(names.index("f")))).as_py()
+    if "z" in names:
+        zone = groups.field(names.index("z"))[0].as_py()
+    return DateNotation(
+        what="date" if found.dated else "time",
+        format=found.text,
+        digits=min(digits, 6),
+        zone=zone,
+        unit="microsecond",
+    )
+
+
+def ambiguous_date(text: pa.Array, found: DateNotation) -> str | None:
+    """Return another format that all cells have as well, with day and month exchanged, or None."""
+    swapped = _swapped(found.format or "")
+    if swapped == found.format:
+        return None
+    other, own = DateFormat(swapped).read(text), DateFormat(found.format or "").read(text)
+    return swapped if other.null_count == 0 and not other.equals(own) else None
+
+
+def _swapped(text: str) -> str:
+    order = text.replace("%-d", "%d").replace("%-m", "%m")
+    if not order.startswith(("%d", "%m")) or "%b" in order or "%B" in order or len(order) < 6:
+        return text
+    return text.translate(str.maketrans("dm", "md")) if {"d", "m"} <= set(order[:6]) else text
+
+
+def _fitting(text: pa.Array) -> Iterator[DateFormat]:
+    """Yield the formats that all cells have; a few cells rule most formats out."""
+    few = text.slice(0, _EXAMPLES).to_pylist()
+    if not all(any(letter.isdigit() for letter in cell) for cell in few):
+        return
+    for pattern, each in _patterns():
+        if all(map(pattern.match, few)) and not each.read(text).null_count:
+            yield each
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], DateFormat]]:
+    return [(re.compile(each.pattern, re.ASCII), each) for each in map(DateFormat, _FORMATS)]

@@ -1,0 +1,100 @@
+"""Labels that a model does not know, counted while a table is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from logpx.suggestions import nearest_name
+
+__all__ = ["UnseenLabel", "UnseenLabels"]
+
+_MOST = 1000
+_SHOWN = 20
+
+
+@dataclass(kw_only=True)
+class UnseenLabel:
+    """A label that a model does not know.
+
+    Attributes
+    ----------
+    column, label : str
+        Where it was found, and what it is.
+    rows : int
+        In how many rows.
+    file : str or None
+        The file of the first of them.
+    first_row : int
+        Its number in that file, from 1.
+    nearest : str or None
+        A known label that is spelled nearly alike.
+    """
+
+    column: str
+    label: str
+    rows: int
+    file: str | None
+    first_row: int
+    nearest: str | None
+
+    def __str__(self) -> str:
+        where = f"row {self.first_row}" + ("" if self.file is None else f" of {self.file}")
+        rows = f"one row, {where}" if self.rows == 1 else f"{self.rows:,} rows, first in {where}"
+        near = "" if self.nearest is None else f"; the model knows {self.nearest!r}"
+        return f"column {self.column!r}: the label {self.label!r} is new to the model ({rows}){near}"
+
+
+class UnseenLabels:
+    """The labels of a table that a model does not know, in the order in which they were met.
+
+    Examples
+    --------
+    >>> unseen = UnseenLabels()
+    >>> unseen.add("town", "rome", ["Rome", "Oslo"], 2, (None, 7))
+    >>> print(unseen.notes()[0])
+    column 'town': the label 'rome' is new to the model (2 rows, first in row 7); the model knows 'Rome'
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], UnseenLabel] = {}
+        self._beyond = 0
+
+    def add(
+        self, column: str, label: str, known: list[str], rows: int, place: tuple[str | None, int]
+    ) -> None:
+        """Count rows with a label, given the file and the row of the first of them."""
+        key = (column, label)
+        if key in self._found:
+            self._found[key].rows += rows
+        elif len(self._found) >= _MOST:
+            self._beyond += rows
+        else:
+            file, row = place
+            self._found[key] = UnseenLabel(
+                column=column,
+                label=label,
+                rows=rows,
+                file=file,
+                first_row=row,
+                nearest=_nearest(label, known),
+            )
+
+    @property
+    def labels(self) -> list[UnseenLabel]:
+        """The labels, up to a thousand."""
+        return list(self._found.values())
+
+    def notes(self) -> list[str]:
+        """Return one line for each of the first labels, and one for all others."""
+        labels = self.labels
+        lines = [str(label) for label in labels[:_SHOWN]]
+        if len(labels) > _SHOWN:
+            rest = sum(label.rows for label in labels[_SHOWN:]) + self._beyond
+            more = f"{len(labels) - _SHOWN:,}" + (" or more" if self._beyond else "")
+            lines.append(f"{more} other labels are new to the model ({rest:,} rows)")
+        return lines
+
+
+def _nearest(label: str, known: list[str]) -> str | None:
+    folded = {level.casefold(): level for level in known}
+    return folded.get(label.casefold()) or nearest_name(label, known)

@@ -1,0 +1,118 @@
+"""Dates, times and durations are numbers on their grid, and come back as dates that exist."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logpx.errors import DataError, UsageError
+from logpx.tables import Kind, fit_table, infer_schema, parse_columns
+from logpx.tables.reading.date_notation import DateNotation
+from logpx.tables.reading.date_recognition import recognised_dates
+
+FORMATS = [
+    "%Y-%m-%d",
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+    "%Y/%m/%d",
+    "%d %b %Y",
+    "%B %d, %Y",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%m/%d/%Y %I:%M %p",
+    "%d-%b-%y",
+]
+moments = st.datetimes(datetime.datetime(1970, 1, 13), datetime.datetime(2060, 12, 31))
+
+
+@pytest.mark.parametrize("text", FORMATS)
+@settings(max_examples=10)
+@given(found=st.lists(moments, min_size=1, max_size=6))
+def test_what_python_writes_is_read_and_written_alike(text: str, found: list):
+    # A day above 12 tells day and month apart.
+    found = [*found, datetime.datetime(2001, 7, 25, 23, 59)]
+    cells = pa.array([moment.strftime(text) for moment in found])
+    notation = recognised_dates(cells)
+    assert notation is not None
+    expected = [
+        datetime.datetime.strptime(cell, text).replace(tzinfo=datetime.UTC).timestamp()
+        for cell in cells.to_pylist()
+    ]
+    numbers = notation.read(cells).to_numpy()
+    np.testing.assert_allclose(numbers / 1e6, expected, rtol=0, atol=1e-5)
+    assert notation.write(numbers, pa.string()).to_pylist() == cells.to_pylist()
+
+
+def test_days_that_do_not_exist_are_no_dates():
+    assert recognised_dates(pa.array(["2023-02-30"])) is None
+    assert DateNotation(format="%Y%m%d").read(pa.array([20240229, 20230229])).null_count == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "minimum"),
+    [
+        (pd.date_range("2023-01-01", periods=30, freq="D"), "day", 19358),
+        (pd.date_range("2023-01-01", periods=30, freq="7h"), "hour", 19358 * 24),
+        (pd.date_range("2023-01-01", periods=30, freq="13min"), "minute", 19358 * 24 * 60),
+        (pd.to_timedelta(np.arange(30) ** 2, unit="s"), "second", 0),
+        ([datetime.time(row % 24, 15 * (row % 4)) for row in range(30)], "minute", 0),
+        ([20230100 + row for row in range(1, 31)], "day", 19358),
+    ],
+)
+def test_the_unit_is_the_longest_that_all_values_lie_on(values, unit: str, minimum: float):
+    column = infer_schema(pa.table({"when": pa.array(values)})).columns[0]
+    assert column.kind is Kind.TIMESTAMP
+    assert (column.notation.unit, column.minimum) == (unit, minimum)
+    assert column.step >= 1.0
+
+
+def test_samples_and_filled_cells_are_dates(written):
+    generator = np.random.default_rng(0)
+    days = pd.Timestamp("2023-01-01") + pd.to_timedelta(generator.integers(0, 300, 60), unit="D")
+    frame = pd.DataFrame({"when": days, "x": (days.day_of_year / 9 + generator.normal(size=60))})
+    texts = frame.assign(when=frame.when.dt.strftime("%d.%m.%Y"))
+    path = written(texts.to_csv(index=False, sep=";"))
+    model = fit_table(path, "gaussian").model
+    np.testing.assert_allclose(model.log_prob(path), model.log_prob(frame), atol=1e-12)
+    sampled = pd.to_datetime(model.sample(50).column("when").to_pylist(), format="%d.%m.%Y")
+    assert (abs(sampled - days.mean()) < pd.Timedelta(days=600)).all()
+    filled = model.impute(frame.assign(when=frame.when.where(frame.index != 5))).to_pandas()
+    assert filled.when.dtype == frame.when.dtype
+    assert filled.when[5] == filled.when[5].normalize()
+    assert (filled.when.drop(5) == frame.when.drop(5)).all()
+    drawn = model.impute(texts.assign(when=texts.when.where(texts.index != 5)), draws=2)
+    assert pd.to_datetime(drawn.column("when").to_pylist(), format="%d.%m.%Y").notna().all()
+
+
+def test_whole_numbers_may_stay_whole_numbers():
+    values = {"when": [20230623, 20230701, 20240229, 19991231], "x": [1.0, 2.0, 4.0, 3.5]}
+    column = infer_schema(values).columns[0]
+    assert (column.kind, "%Y%m%d" in column.reason) == (Kind.TIMESTAMP, True)
+    assert column.write(np.array([column.maximum]), pa.int64()).to_pylist() == [20240229]
+    assert infer_schema(values, {"when": "integer"}).columns[0].kind is Kind.INTEGER
+    other = infer_schema({"n": [20230623, 20230732, 20240229, 20231231]}).columns[0]
+    assert other.kind is Kind.INTEGER
+
+
+def test_day_and_month_that_cannot_be_told_apart_are_an_error(written):
+    path = written("when,x\n01/02/2023,1\n03/04/2023,2\n05/06/2023,4\n")
+    with pytest.raises(DataError, match="day and month") as caught:
+        infer_schema(path)
+    assert "when=timestamp:%m/%d/%Y" in caught.value.fix
+    for text, day in (("%d/%m/%Y", "2023-02-01"), ("%m/%d/%Y", "2023-01-02")):
+        column = infer_schema(path, parse_columns(f"when=timestamp:{text}")).columns[0]
+        assert column.minimum == (np.datetime64(day) - np.datetime64("1970-01-01")).astype(int)
+    with pytest.raises(UsageError, match="not a format of dates"):
+        parse_columns("when=timestamp:%Q")
+
+
+def test_text_among_dates_is_named(written):
+    rows = "".join(f"2023-01-{row:02d},{row}\n" for row in range(1, 29))
+    with pytest.raises(DataError, match="text 'soon' where a date of the format %Y-%m-%d") as caught:
+        infer_schema(written(f"when,x\n{rows}soon,1\n"))
+    assert (caught.value.row, caught.value.column) == (29, "when")

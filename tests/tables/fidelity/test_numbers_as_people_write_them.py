@@ -1,0 +1,104 @@
+"""Decimal commas, thousands marks, currencies and percent: read, said, and written back alike."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logpx.errors import DataError, UsageError
+from logpx.tables import fit_table, infer_schema, open_table
+from logpx.tables.reading.number_notation import NumberNotation
+from logpx.tables.reading.number_recognition import number_forms
+
+
+@pytest.mark.parametrize(
+    ("content", "numbers"),
+    [
+        ("a;b\n20,1;7,3\n20,5;8,25\n", [20.1, 20.5]),
+        ("a;b\n1.234,5;x\n-2.000,75;y\n", [1234.5, -2000.75]),
+        ("a;b\n1.234;0,5\n2.345;0,7\n", [1234, 2345]),
+        ('a,b\n"1,234.5",x\n17,y\n', [1234.5, 17]),
+        ('a,b\n"12,34,567",x\n"1,00,000",y\n', [1234567, 100000]),
+        ("a;b\n1 234,5;x\n12;y\n", [1234.5, 12]),
+        ("a,b\n1'234.5,x\n12,y\n", [1234.5, 12]),
+        ("a,b\n$5.50,x\n-$7.25,y\n", [5.5, -7.25]),
+        ("a;b\n5,50 €;x\n1.007,25 €;y\n", [5.5, 1007.25]),
+        ("a,b\nUSD 5,x\nUSD 7,y\n", [5, 7]),
+        ("a,b\n12.5%,x\n7%,y\n", [12.5, 7]),
+        ("a,b\n(5.50),x\n7.25,y\n", [-5.5, 7.25]),
+    ],
+)
+def test_marks_are_recognised(written, content: str, numbers: list):
+    table = open_table(written(content))
+    (batch,) = table.batches()
+    assert batch.numbers("a").tolist() == numbers
+    column = infer_schema(table, {"a": "continuous"}).columns[0]
+    assert "written with" in column.reason
+    again = column.write(np.array(numbers, float), pa.string()).to_pylist()
+    assert again == batch.stored.column("a").to_pylist() or column.notation.decimals is None
+
+
+@given(
+    values=st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=8),
+    decimal=st.sampled_from(".,"),
+    grouping=st.sampled_from(["", " ", "'", "\u202f"]),
+    suffix=st.sampled_from(["", " €", "%"]),
+    prefix=st.sampled_from(["", "$", "CHF "]),
+    decimals=st.sampled_from([0, 2]),
+)
+def test_what_is_written_reads_back(values, decimal, grouping, suffix, prefix, decimals):
+    notation = NumberNotation(
+        decimal=decimal, grouping=grouping, suffix=suffix, prefix=prefix, decimals=decimals or None
+    )
+    numbers = np.array(values) / 100 if decimals else np.array(values, float)
+    text = notation.write(numbers, pa.string())
+    np.testing.assert_array_equal(notation.read(text).to_numpy(), numbers)
+    forms = number_forms(pa.array(sorted(set(text.to_pylist()))))
+    assert any(form.read(text).equals(notation.read(text)) for form in forms.possible)
+
+
+def test_a_comma_that_could_be_either_is_settled_by_other_columns_or_the_user(written):
+    path = written("a;b\n1,234;x\n2,345;y\n")
+    with pytest.raises(DataError, match=r"'1,234' reads as 1234 or as 1\.234") as caught:
+        infer_schema(path)
+    assert (caught.value.column, "--decimal ," in caught.value.fix) == ("a", True)
+    for decimal, first in ((",", 1.234), (".", 1234.0)):
+        assert infer_schema(open_table(path, decimal=decimal)).columns[0].minimum == first
+    settled = infer_schema(written("a;b\n1,234;0,5\n2,345;0,7\n"))
+    assert settled.columns[0].minimum == 1.234
+    assert "decimal comma" in settled.columns[0].notes[0]
+    noted = infer_schema(written('a,b\n"1,234",x\n"2,345",y\n')).columns[0]
+    assert (noted.minimum, "--decimal ," in noted.notes[0]) == (1234.0, True)
+    with pytest.raises(UsageError, match="decimal mark"):
+        open_table(path, decimal=";")
+
+
+def test_text_among_numbers_with_marks_is_named(written):
+    rows = "".join(f"{row},5;x\n" for row in range(20))
+    with pytest.raises(DataError, match="text '5 mg' where a number like '1234,5'") as caught:
+        infer_schema(written(f"a;b\n{rows}5 mg;y\n"))
+    assert (caught.value.row, caught.value.column) == (21, "a")
+    assert "--missing 'a:5 mg'" in caught.value.fix
+
+
+def test_a_model_reads_files_and_frames_alike_and_writes_as_it_read(written):
+    generator = np.random.default_rng(0)
+    numbers = np.round(generator.normal(50, 9, 40), 2)
+    text = [f"{value:.2f} €".replace(".", ",") for value in numbers]
+    path = written("price;x\n" + "".join(f"{cell};{row % 7}\n" for row, cell in enumerate(text)))
+    model = fit_table(path, "gaussian").model
+    frame = pd.DataFrame({"price": numbers, "x": np.arange(40) % 7})
+    np.testing.assert_array_equal(model.log_prob(path), model.log_prob(frame))
+    filled = model.impute(written("price;x\n;3\n" + f"{text[0]};2\n", "b.csv")).column("price").to_pylist()
+    assert filled[1] == text[0]
+    assert filled[0].endswith(" €")
+    assert len(filled[0].partition(",")[2]) == len("00 €")
+    assert all(cell.endswith(" €") for cell in model.sample(3).column("price").to_pylist())
+
+
+def test_zeros_in_front_are_written_again(written):
+    path = written("zip,x\n" + "".join(f"{row:05d},{row % 7}.5\n" for row in range(501, 541)))
+    model = fit_table(path, "gaussian", columns={"zip": "integer"}).model
+    assert all(len(cell) == 5 for cell in model.sample(5).column("zip").to_pylist())
