@@ -25,12 +25,6 @@ def test_values_on_no_uniform_grid_are_only_clipped():
     assert support.snap(x).tolist() == [0.0, x[1].item()]
 
 
-def test_clip_keeps_dequantised_values():
-    support = Support(lower=0.0, step=1.0)
-    x = torch.tensor([-0.4, -0.6], dtype=torch.float64)
-    assert support.clip(x).tolist() == [x[0].item(), -0.5]
-
-
 def test_saved_as_plain_values():
     support = build(describe(Support(upper=2.0, step=0.1)), {"Support": Support})
     assert (support.lower, support.upper, support.step) == (None, 2.0, 0.1)

@@ -41,7 +41,7 @@ class Labels(Support):
         """Return the identity, without any comparison."""
         return Codes(), {}
 
-    def standard_scale(self, values: Array) -> Scale:
+    def standard_scale(self, values: Array, seed: int) -> Scale:
         """Return the identity."""
         return Codes()
 

@@ -160,7 +160,7 @@ def divide(rows: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
 def with_noise(values: Tensor, supports: Supports, seed: int) -> TableRows:
     """Dequantise rows, with more draws the fewer rows there are."""
     draws = 1
-    if supports.gridded:
+    if supports.noisy:
         draws = min(_MOST_DRAWS, max(1, _REPLICATED_NUMBERS // max(1, values.numel())))
     noisy = [supports.dequantise(values, seed=seed, draw=draw) for draw in range(draws)]
     return TableRows(values, torch.cat(noisy))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ import numpy as np
 from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.grids import detect_grid
-from logpx.tables.schema.kind_rules import KindChoice, choose_kind, pinned_kind
+from logpx.tables.schema.kind_rules import choose_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.number_fields import number_fields
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.schema import Column, Schema
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
@@ -22,6 +21,7 @@ from logpx.tables.sources import open_table
 __all__ = ["infer_schema"]
 
 _UNREAD = Column(name="", kind=Kind.DROP, reason="left out on request")
+_PINNED = {"step", "offset", "uniform", "rounding", "lower", "upper", "atoms", "levels"}
 _NOT_AS_NUMBERS = (Kind.CATEGORICAL, Kind.IDENTIFIER, Kind.TIMESTAMP)
 
 
@@ -115,30 +115,18 @@ def _column(name: str, summary: ColumnSummary | None, pinned: Column | None) -> 
         choice = choose_kind(name, summary)
     else:
         choice = pinned_kind(pinned, summary)
-    fields: dict[str, Any] = {"lower": choice.lower, "upper": choice.upper, "reason": choice.reason}
+    fields: dict[str, Any] = {"kind": choice.kind, "reason": choice.reason}
+    fields |= {"lower": choice.lower, "upper": choice.upper}
     fields["levels"] = None if choice.levels is None else list(choice.levels)
     if isinstance(summary, NumberSummary):
         if np.isfinite(summary.minimum):
             fields |= {"minimum": summary.minimum, "maximum": summary.maximum}
         fields["distinct"] = len(np.unique(summary.sample))
         if choice.kind.modelled:
-            fields |= _grid_fields(summary, choice)
+            fields |= number_fields(summary, choice, pinned=pinned is not None)
     elif isinstance(summary, TextSummary):
         fields["distinct"] = len(summary.values)
     if pinned is not None:
-        kept = pinned.model_fields_set & {"step", "offset", "uniform", "rounding", "lower", "upper", "levels"}
+        kept = pinned.model_fields_set & _PINNED
         fields |= {field: getattr(pinned, field) for field in kept}
-    return Column(name=name, kind=choice.kind, missing=summary.missing, value=choice.value, **fields)
-
-
-def _grid_fields(summary: NumberSummary, choice: KindChoice) -> dict[str, Any]:
-    grid = detect_grid(summary.sample)
-    if grid is None:
-        return {}
-    if grid.step >= 1 and grid.whole and not summary.whole:
-        # The sample happened to miss the rows with fractions.
-        grid = replace(grid, uniform=False)
-    where = f"on a grid of {grid.step:g}" if grid.uniform else f"that repeat, about {grid.step:g} apart"
-    text = f"{choice.reason}; values {where}"
-    fields = {"step": grid.step, "offset": grid.offset, "uniform": grid.uniform, "rounding": grid.rounding}
-    return {**fields, "reason": text}
+    return Column(name=name, missing=summary.missing, value=choice.value, **fields)
