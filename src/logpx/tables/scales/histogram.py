@@ -18,6 +18,7 @@ _FEWEST_ROWS = 5.0
 # A pool holds at least one row in this many; a cell that does so by itself stands alone.
 _MOST_POOLS = 200
 _MOST_UNSEEN = 0.2
+_LARGEST_DISCOUNT = 0.75
 _LARGEST_CELL = 2.0**52
 
 
@@ -87,10 +88,12 @@ class Histogram:
         masses = np.zeros(len(edges) - 1)
         masses[seen] = pools.counts
         gaps = np.diff(edges) * (masses == 0)
-        inside = pools.unseen_share() if gaps.any() else 0.0
-        masses *= (1 - below.total - above.total - inside) / masses.sum()
-        if inside:
-            masses += inside * gaps / gaps.sum()
+        if gaps.any():
+            # Every cell gives the same part of a row to the gaps, so that frequent ones keep their shares.
+            part = pools.discount()
+            masses[seen] -= part
+            masses += part * len(seen) * gaps / gaps.sum()
+        masses *= (1 - below.total - above.total) / masses.sum()
         edges = np.concatenate([edges[0] - below.ends[::-1], edges, edges[-1] + above.ends])
         masses = np.concatenate([below.masses[::-1], masses, above.masses])
         return cls(offset + step * edges, masses, (below.tail, above.tail), step * reach)
@@ -163,7 +166,12 @@ class _Pools:
         edges = np.unique(np.concatenate([left, right]))
         return edges, np.searchsorted(edges, left)
 
-    def unseen_share(self) -> float:
-        """Return the probability of an unseen cell, after Good and Turing: the share of cells seen once."""
+    def discount(self) -> float:
+        """Return the part of a row that each pool gives to unseen cells.
+
+        Together they give, after Good and Turing, the mass of the cells seen once.
+        """
+        total = float(self.counts.sum())
         singletons = float(np.sum(self.alone & (self.counts <= 1.0)))
-        return min((singletons + 0.5) / (float(self.counts.sum()) + 1.0), _MOST_UNSEEN)
+        unseen = min((singletons + 0.5) / (total + 1.0), _MOST_UNSEEN)
+        return min(unseen * total / len(self.counts), _LARGEST_DISCOUNT * float(self.counts.min()))

@@ -37,7 +37,9 @@ def number_fields(summary: NumberSummary, choice: KindChoice, *, pinned: bool) -
         ends = claimed_ends(summary, gridded=grid is not None)
         if kind is Kind.CONTINUOUS and ends.lower is not None and ends.upper is not None:
             kind = Kind.BOUNDED
-        if kind is not Kind.POSITIVE and choice.lower is None and choice.upper is None and ends.reason:
+        if kind is Kind.POSITIVE and not ends.lower:
+            ends = replace(ends, lower=lower)
+        if choice.upper is None and (ends.lower, ends.upper) != (lower, upper):
             lower, upper = ends.lower, ends.upper
             reasons.append(ends.reason)
     if grid is None:
