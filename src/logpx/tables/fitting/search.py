@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.families.mixtures import one_component
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
+from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 
 __all__ = ["Search"]
@@ -150,8 +152,8 @@ class Search:
     def _baselines(self) -> dict[str, Distribution]:
         kinds = self.budget.kinds
         with _naming(self.names):
+            self._refuse_redundant(self.training.noisy)
             linear = self._in_model_units("standard", self.training)
-            self._refuse_redundant(linear)
             independent = one_component(self._in_model_units("chosen", self.training), kinds, "diagonal")
             gaussian = one_component(linear, kinds)
         return {
@@ -165,11 +167,12 @@ class Search:
         if not numbers:
             return
         with _naming([self.names[index] for index in numbers]):
+            rows = _standardised(rows[:, numbers])
             if not bool(rows.isnan().any()):
                 gaussian = FullNormal(len(numbers)).double()
-                gaussian.update(gaussian.statistics(rows[:, numbers]))
+                gaussian.update(gaussian.statistics(rows))
                 return
-            mixture: Any = one_component(rows[:, numbers], ["normal"] * len(numbers))
+            mixture: Any = one_component(rows, ["normal"] * len(numbers))
             values, vectors = torch.linalg.eigh(mixture.covariances[0].detach())
             if not bool(values[0] > _LEAST_VARIANCE):
                 raise DataError(
@@ -218,6 +221,12 @@ class Search:
             f"({candidate.seconds:.1f} s)"
         )
         return candidate
+
+
+def _standardised(x: Tensor) -> Tensor:
+    """Return columns centred and scaled, which keeps linear relations of table units, also next to bounds."""
+    columns = [Standard.fit(column[~column.isnan()], limit=math.inf)(column)[0] for column in x.T]
+    return torch.stack(columns, 1)
 
 
 @contextmanager
