@@ -47,7 +47,7 @@ class Atoms(Scale):
     Attributes
     ----------
     masses : Tensor
-        Shape ``(len(atoms) + 1,)``: the mass of each atom, then that of all other values.
+        Shape ``(len(atoms) + 1,)``: the jump at each atom, then the mass of the smooth part.
 
     Examples
     --------
@@ -96,7 +96,12 @@ class Atoms(Scale):
         # The last place, -1, is that of the other values.
         places = scale.cells.index(values) % len(scale.masses)
         rows = torch.bincount(places, minlength=len(scale.masses)).double() + _PSEUDO_ROWS
-        scale.masses.copy_(rows / rows.sum())
+        shares = rows / rows.sum()
+        # What the scale of the other values leaves to the cells of the atoms counts towards the atoms.
+        left, right = (normal_mass(inner(end)[0]) for end in (scale.cells.left, scale.cells.right))
+        others = shares[-1] / (1 - (right - left).sum().clamp(max=0.5))
+        masses = torch.cat([(shares[:-1] - others * (right - left)).clamp(min=_LEAST), others[None]])
+        scale.masses.copy_(masses / masses.sum())
         return scale
 
     def _curve(self, x: Tensor) -> tuple[Tensor, Tensor]:
