@@ -65,10 +65,12 @@ def reflect(x: Tensor, lower: float | None, upper: float | None) -> Tensor:
     tensor([0.2500, 0.5000])
     """
     if lower is not None:
-        x = (lower + (x - lower).abs()).clamp(min=math.nextafter(lower, math.inf))
+        x = lower + (x - lower).abs()
     if upper is not None:
-        x = (upper - (upper - x).abs()).clamp(max=math.nextafter(upper, -math.inf))
-    return x
+        x = upper - (upper - x).abs()
+    # Strictly inside, also after rounding.
+    least = -math.inf if lower is None else math.nextafter(lower, math.inf)
+    return x.clamp(least, math.inf if upper is None else math.nextafter(upper, -math.inf))
 
 
 class AtomCells:
@@ -81,8 +83,8 @@ class AtomCells:
 
     Attributes
     ----------
-    atoms, left, right : Tensor
-        The values and the ends of their cells, float64.
+    atoms, left, right, width : Tensor
+        The values, and the ends and the width of their cells, float64.
 
     Examples
     --------
@@ -95,6 +97,7 @@ class AtomCells:
         self.atoms = torch.tensor(list(atoms), dtype=torch.float64, device="cpu")
         half = (self.atoms.abs() * _RELATIVE_WIDTH).clamp(min=_LEAST_WIDTH) / 2
         self.left, self.right = self.atoms - half, self.atoms + half
+        self.width = self.right - self.left
 
     @property
     def apart(self) -> bool:
@@ -126,5 +129,5 @@ class AtomCells:
     def log_width(self, x: Tensor) -> Tensor:
         """Return the logarithm of the width of the cell that a value lies in; 0 for values in none."""
         at = self.index(x)
-        width = (self.right - self.left).to(x.device)[at.clamp(min=0)]
+        width = self.width.to(x.device)[at.clamp(min=0)]
         return torch.where(at >= 0, width.log(), 0.0)

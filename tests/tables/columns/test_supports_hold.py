@@ -57,9 +57,13 @@ def measured(density, support):
     """Points of the table, and the mass around each, by quadrature in table units."""
     scale = density.columns.scales[0]
     points = scale.inverse(torch.linspace(-12.0, 12.0, 1001, dtype=torch.float64))[0]
-    cuts = torch.cat(
-        [points, support.cells.left, support.cells.right, getattr(scale, "edges", points)]
-    ).unique()
+    if support.atoms:
+        # Next to an atom the values of the inner scale are dense; in its cell the map is that of even steps.
+        points = torch.cat([points, scale.inner.inverse(torch.linspace(-30.0, 30.0, 1001).double())[0]])
+        points = points[support.cells.index(points) < 0]
+        steps = torch.linspace(0.0, 1.0, 201, dtype=torch.float64)[:, None]
+        points = torch.cat([points, (support.cells.left + steps * support.cells.width).reshape(-1)])
+    cuts = torch.cat([points, getattr(scale, "edges", points)]).unique()
     nodes, weights = np.polynomial.legendre.leggauss(8)
     left, right = cuts[:-1, None], cuts[1:, None]
     middle = left + (right - left) / 2

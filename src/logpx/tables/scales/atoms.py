@@ -109,7 +109,7 @@ class Atoms(Scale):
         at = self.cells.index(x)
         cell = at.clamp(min=0)
         left, right = self.cells.left.to(x.device), self.cells.right.to(x.device)
-        width = (right - left)[cell]
+        width = self.cells.width.to(x.device)[cell]
         share = ((x - left[cell]) / width).clamp(0.0, 1.0)
         mass = edges.masses[cell]
         below = (edges.below[cell] + mass * share).clamp(min=_LEAST).log()
@@ -140,7 +140,7 @@ class Atoms(Scale):
         passed = torch.searchsorted(last, value.detach().contiguous())
         cell = passed.clamp(max=len(left) - 1)
         inside = (passed < len(left)) & (value >= first[cell])
-        width, mass = (right - left)[cell], edges.masses[cell]
+        width, mass = self.cells.width.to(value.device)[cell], edges.masses[cell]
         from_left = ((normal_mass(value) - edges.below[cell]) / mass).clamp(0.0, 1.0)
         from_right = ((normal_mass(-value) - edges.above[cell]) / mass).clamp(0.0, 1.0)
         of_cell = torch.where(value < 0, left[cell] + width * from_left, right[cell] - width * from_right)
