@@ -45,6 +45,10 @@ class Labels(Support):
         """Return the identity."""
         return Codes()
 
+    def on_an_open_end(self, x: Tensor) -> Tensor:
+        """Return False for every code: all of them have probabilities."""
+        return torch.zeros_like(x, dtype=torch.bool)
+
     def snap(self, x: Tensor) -> Tensor:
         """Return the nearest codes."""
         return torch.round(x).clamp(0.0, self.levels - 1.0)

@@ -23,6 +23,7 @@ _ROUNDING = 1e-3
 # Up to this many different values on a grid, each has its own mass.
 _FEW_VALUES = 20
 _ROWS_FOR_A_VALUE = 5
+_MOST_CELLS = 2.0**50
 # A spike is a value with a share of all rows, and this many times that of a normal distribution's mode.
 _SPIKE_SHARE = 0.02
 _SPIKE_HEIGHT = 4.0
@@ -200,23 +201,28 @@ class Support(Configured):
         lower, upper = self.extent
         return CellHistogram.fit(values, step=self.step, offset=self.offset, lower=lower, upper=upper)
 
+    def _has_cells(self, values: Array) -> bool:
+        """Whether values are on a grid that float64 resolves."""
+        return self.step is not None and self.uniform and bool((abs(values / self.step) < _MOST_CELLS).all())
+
     def _few(self, values: Array) -> bool:
         """Whether the values are few, and each is frequent or all that are possible are few."""
-        if self.step is None or not self.uniform:
+        if self.step is None or not self._has_cells(values):
             return False
-        distinct = len(np.unique(values))
         lower, upper = self.extent
-        if lower is not None and upper is not None and upper - lower < (_FEW_VALUES + 0.5) * self.step:
-            return True
-        return distinct <= min(_FEW_VALUES, len(values) / _ROWS_FOR_A_VALUE)
+        possible = math.inf if lower is None or upper is None else (upper - lower) / self.step
+        frequent = len(np.unique(values)) <= min(_FEW_VALUES, len(values) / _ROWS_FOR_A_VALUE)
+        return frequent or possible < _FEW_VALUES + 0.5
 
     def _spiked(self, values: Array) -> bool:
         """Whether single values on a grid are far more frequent than under a normal distribution."""
-        if self.step is None or not self.uniform:
+        if not self._has_cells(values):
             return False
         _, counts = np.unique(values, return_counts=True)
+        if counts.max() < _ROWS_FOR_A_VALUE:
+            return False
         spread = float(values.std())
-        normal = self.step / (math.sqrt(2 * math.pi) * spread) if spread > 0 else 1.0
+        normal = (self.step or 0.0) / (math.sqrt(2 * math.pi) * spread) if spread > 0 else 1.0
         return float(counts.max()) / len(values) > max(_SPIKE_SHARE, _SPIKE_HEIGHT * normal)
 
     def dequantise(self, x: Tensor, noise: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ class Atoms(Scale):
         DataError
             If a value is not finite.
         """
-        values = torch.from_numpy(np.array(x, dtype=np.float64).reshape(-1))
+        values = torch.from_numpy(np.asarray(x, dtype=np.float64).flatten())
         if not torch.isfinite(values).all():
             raise DataError("a value that is not finite", fix="drop the row or fill the cell")
         scale = cls(inner, atoms)
@@ -178,7 +178,7 @@ class Atoms(Scale):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Edges:
     """The mass below, above and in each cell, and the logarithms of the atoms' mass around each stretch."""
 
