@@ -232,6 +232,8 @@ MODELS = {
     "Asinh": lambda: Asinh.fit(ROWS),
     "QuantileSpline": lambda: QuantileSpline.fit(ROWS),
     "Codes": lambda: scales.Codes(),
+    "SoftClip": lambda: scales.SoftClip.fit(ROWS, inner=scales.Standard.fit, lower=-0.5, upper=1.5),
+    "Atoms": lambda: scales.Atoms.fit(ROWS, inner=scales.Standard.fit(ROWS), atoms=[-1.0, 0.5]),
     "CellHistogram": lambda: CellHistogram.fit(ROWS.round(decimals=1), step=0.1),
     "ComposedFunction": lambda: flow(
         Coupling(3, ComposedFunction([AffineFunction(), RationalQuadraticFunction(4)]), hidden=(8,))

@@ -14,6 +14,7 @@ from logpx.latent import VAE
 from logpx.tables import ColumnScales, TableDensity, TableModel, infer_schema, open_table
 from logpx.tables.columns.supports import Supports
 from logpx.tables.effort import Effort
+from logpx.tables.scales import Standard
 
 NOISE = 0.6
 
@@ -34,7 +35,8 @@ def linear_vae() -> VAE:
 def model_of(frame: pd.DataFrame, inside) -> TableModel:
     schema = infer_schema(open_table(frame))
     supports = Supports.of(schema.modelled).supports
-    columns = ColumnScales.standard(frame.to_numpy(dtype=float), supports)
+    noisy = Supports(supports).dequantise(torch.tensor(frame.to_numpy(dtype=float)), seed=0)
+    columns = ColumnScales([Standard.fit(column) for column in noisy.T], supports)
     density = TableDensity(columns, inside)
     return TableModel(schema, density, {"itself": density}).eval()
 

@@ -15,6 +15,7 @@ from logpx.errors import DataError, UsageError
 from logpx.storage.registry import REGISTRY
 from logpx.tables import ColumnScales, Support, TableDensity, TableModel, infer_schema, open_table
 from logpx.tables.columns.supports import Supports
+from logpx.tables.scales import Standard
 
 
 def _normal_model(frame: object) -> TableModel:
@@ -23,7 +24,8 @@ def _normal_model(frame: object) -> TableModel:
     schema = infer_schema(table)
     supports = Supports.of(schema.modelled).supports
     values = np.column_stack([np.asarray(frame[name], dtype=float) for name in schema.modelled_names])
-    columns = ColumnScales.standard(values, supports)
+    noisy = Supports(supports).dequantise(torch.from_numpy(values), seed=0)
+    columns = ColumnScales([Standard.fit(column, limit=np.inf) for column in noisy.T], supports)
     normal = FullNormal(len(supports)).double()
     normal.update(normal.statistics(columns(columns_noise(columns, values))[0]))
     density = TableDensity(columns, normal)

@@ -107,11 +107,13 @@ _CLASSES: tuple[type[Any], ...] = (
     TableDensity,
     TableModel,
     scales.Asinh,
+    scales.Atoms,
     scales.CellHistogram,
     scales.Codes,
     scales.Log,
     scales.LogOdds,
     scales.QuantileSpline,
+    scales.SoftClip,
     scales.Standard,
 )
 

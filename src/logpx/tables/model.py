@@ -44,7 +44,10 @@ class TableModel(Configured, nn.Module):
     Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
     :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that
     lower bound, as a density per unit of the table; for whole numbers (s = 1) it bounds the log-probability
-    itself. If the density itself gives only a bound, as a variational autoencoder does, so does the model.
+    itself. Where a column has atoms, single values that hold mass among others that have a density, each is
+    spread over a narrow cell of its own, and log p is that of the mass at an atom and of the density
+    elsewhere, again a lower bound. If the density itself gives only a bound, as a variational autoencoder
+    does, so does the model.
 
     Parameters
     ----------
@@ -87,9 +90,9 @@ class TableModel(Configured, nn.Module):
     def kind(self) -> str:
         """What the reported numbers are: ``exact``, or ``lower bound``.
 
-        They are a bound if a column is on a grid, or if the density has no exact log p.
+        They are a bound if a column is on a grid or has atoms, or if the density has no exact log p.
         """
-        return "lower bound" if self.supports.gridded else self.density.kind
+        return "lower bound" if self.supports.noisy else self.density.kind
 
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p of the rows of a table, a frame or an array, exact or a lower bound.
@@ -187,7 +190,7 @@ class TableModel(Configured, nn.Module):
                 file, row = batch.locate(place)
                 names = [name for name, odd in zip(self.schema.modelled_names, strange, strict=True) if odd]
                 tally.name(ImpossibleRow(file, row, names))
-        averaged = effort.noise_draws if self.supports.gridded and exactness is None else None
+        averaged = effort.noise_draws if self.supports.noisy and exactness is None else None
         evaluation = tally.evaluation(self.kind, averaged, exactness)
         return replace(evaluation, notes=tuple(unseen.notes()))
 
@@ -326,7 +329,7 @@ class TableModel(Configured, nn.Module):
 
     def _effort(self, draws: int, exactness: int | None = None) -> Effort:
         exact = self.density.kind == "exact"
-        return Effort.of(exact, bool(self.supports.gridded), draws, exactness)
+        return Effort.of(exact, bool(self.supports.noisy), draws, exactness)
 
     def _noisy(self, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
         return self.supports.dequantise(x, seed=seed, first_row=start, draw=draw)

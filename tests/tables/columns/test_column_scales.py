@@ -132,7 +132,7 @@ def test_the_report_names_what_was_chosen_and_why(columns):
     report = columns.report(["a", "b", "c", "d"])
     assert [entry["column"] for entry in report] == ["a", "b", "c", "d"]
     assert [entry["scale"] for entry in report[1:]] == ["Log", "CellHistogram", "LogOdds"]
-    assert report[1]["held_out"]["Log"] > report[1]["held_out"]["Standard"] + 0.3
+    assert report[1]["held_out"]["Log"] > report[1]["held_out"]["SoftClip"] + 0.3
 
 
 def test_errors_name_the_column():

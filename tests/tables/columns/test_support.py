@@ -25,12 +25,6 @@ def test_values_on_no_uniform_grid_are_only_clipped():
     assert support.snap(x).tolist() == [0.0, x[1].item()]
 
 
-def test_clip_keeps_dequantised_values():
-    support = Support(lower=0.0, step=1.0)
-    x = torch.tensor([-0.4, -0.6], dtype=torch.float64)
-    assert support.clip(x).tolist() == [x[0].item(), -0.5]
-
-
 def test_saved_as_plain_values():
     support = build(describe(Support(upper=2.0, step=0.1)), {"Support": Support})
     assert (support.lower, support.upper, support.step) == (None, 2.0, 0.1)
@@ -57,3 +51,49 @@ def test_values_that_a_support_excludes():
     assert support.outside(x).tolist() == [True, False, False, False]
     assert support.off_grid(x).tolist() == [False, False, True, False]
     assert not Support(step=0.5, uniform=False).off_grid(x).any()
+
+
+def test_extents_end_at_cells_of_the_grid():
+    assert Support(lower=0.0, upper=1.0, step=0.5, offset=0.25).extent == (0.0, 1.0)
+    assert Support(lower=0.0, step=0.5, uniform=False).extent == (0.0, None)
+    with pytest.raises(UsageError, match="no point of the grid"):
+        Support(lower=0.2, upper=0.8, step=1.0)
+
+
+def test_noise_stays_within_the_bounds_and_values_beyond_them_stay_beyond():
+    support = Support(lower=0.0, upper=2.0, step=1.0, rounding=0.01)
+    noise = torch.linspace(0.0, 1.0 - 1e-9, 101, dtype=torch.float64)
+    for value in (0.0, 2.0, -0.01 + 0.01, 1.99):
+        noisy = support.dequantise(torch.full_like(noise, value), noise)
+        assert ((noisy > -0.5) & (noisy < 2.5)).all()
+    for value in (-1.0, -0.2, 2.2, 3.0):
+        noisy = support.dequantise(torch.full_like(noise, value), noise)
+        assert ((noisy <= -0.5) | (noisy >= 2.5)).all()
+
+
+@pytest.mark.parametrize("atom", [0.0, -3.0, 1e-300, 0.1, 1e12])
+def test_an_atom_is_spread_over_a_cell_of_its_own_and_found_again(atom):
+    support = Support(atoms=[atom])
+    noise = torch.linspace(0.0, 1.0 - 1e-9, 1001, dtype=torch.float64)
+    noisy = support.dequantise(torch.full_like(noise, atom), noise)
+    assert len(noisy.unique()) == 1001
+    assert (support.snap(noisy) == atom).all()
+    width = float(noisy.max() - noisy.min())
+    assert math.isclose(math.exp(float(support.log_width(noisy)[0])), width, rel_tol=0.01)
+    other = torch.tensor([atom + 1e-3 * abs(atom) + 1e-100], dtype=torch.float64)
+    assert torch.equal(support.snap(support.dequantise(other, noise[:1])), other)
+    assert support.log_width(other).item() == 0.0
+
+
+def test_a_bound_without_a_grid_is_open_unless_it_is_an_atom():
+    x = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    assert Support(lower=0.0, upper=1.0, atoms=[0.0]).on_an_open_end(x).tolist() == [False, False, True]
+    assert not Support(lower=0.0, upper=1.0, step=0.5).on_an_open_end(x).any()
+
+
+@pytest.mark.parametrize(
+    ("lower", "atoms"), [(None, [1.0, 0.0]), (None, [1.0, 1.0]), (0.5, [0.0]), (None, [math.nan])]
+)
+def test_impossible_atoms_are_refused(lower, atoms):
+    with pytest.raises(UsageError, match="the atoms"):
+        Support(lower=lower, atoms=atoms)

@@ -1,5 +1,3 @@
-import math
-
 import torch
 
 from logpx.tables import Column, Kind, Labels, Support
@@ -33,10 +31,6 @@ def test_noise_depends_on_the_row_seed_and_draw_alone():
 def test_snap_gives_back_the_very_values():
     x = rows()
     assert torch.equal(SUPPORTS.snap(SUPPORTS.dequantise(x, seed=0)), x)
-
-
-def test_volume_of_a_cell():
-    assert math.isclose(SUPPORTS.log_cell_volume, math.log(0.01))
 
 
 def test_a_kind_implies_what_its_column_does_not_say():

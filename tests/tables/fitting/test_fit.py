@@ -14,7 +14,7 @@ import logpx
 from logpx.errors import DataError, UsageError
 from logpx.tables import Schema, fit_table, infer_schema, open_table
 from logpx.tables.families.families import FAMILIES
-from logpx.tables.fitting.rows import divide, read_rows
+from logpx.tables.fitting.rows import divide, divided_rows, read_rows
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +225,12 @@ def test_a_huge_seed_is_a_seed(two_clusters: pd.DataFrame, model: str, steps) ->
     frame = two_clusters[:60].assign(count=range(60))
     result = fit_table(frame, model, seed=2**70, **steps(50))
     assert torch.isfinite(result.model.log_prob(frame)).all()
+
+
+def test_data_drawn_with_the_seed_of_the_fit_are_not_in_its_order():
+    # The first numbers of the same generator: rows are set aside by others.
+    below = np.random.default_rng(0).random(1000) < 0.7
+    rows = torch.from_numpy(np.where(below, 0.0, 1.0)[:, None])
+    table = open_table({"a": rows[:, 0].numpy()})
+    found = divided_rows(table, None, infer_schema(table), seed=0)
+    assert 0.5 < float((found.held_out == 0).double().mean()) < 0.9

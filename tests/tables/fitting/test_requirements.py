@@ -94,3 +94,20 @@ def test_whole_numbers_need_no_step_in_a_schema():
     result = fit_table({"a": counts}, "gaussian", schema=schema)
     assert result.model.kind == "lower bound"
     assert str(result.model.sample(5).schema.field("a").type) == "int64"
+
+
+def test_a_value_on_a_bound_without_mass_there_is_refused_with_a_fix_that_works():
+    x = np.append(np.random.default_rng(0).beta(2, 2, 50), 1.0)
+    column = Column(name="a", kind=Kind.BOUNDED, lower=0.0, upper=1.0)
+    with pytest.raises(DataError, match="the value 1 lies on a bound") as caught:
+        fit_table({"a": x}, "gaussian", schema=Schema(columns=[column]))
+    assert "atoms" in caught.value.fix
+    fixed = Schema(columns=[column.model_copy(update={"atoms": [1.0]})])
+    model = fit_table({"a": x}, "gaussian", schema=fixed).model
+    assert torch.isfinite(model.log_prob({"a": x})).all()
+
+
+def test_a_redundant_column_is_found_next_to_bounds_too():
+    a = np.random.default_rng(0).lognormal(0.0, 2.0, 200)
+    with pytest.raises(DataError, match="linear combination"):
+        fit_table({"a": a, "b": 3 * a + 1e-3}, "gaussian")

@@ -10,7 +10,7 @@ from scipy import stats
 from logpx.errors import DataError
 from logpx.scoring import Noise
 from logpx.tables.dequantisation import dequantise
-from logpx.tables.scales import CellHistogram, Log, LogOdds, QuantileSpline, Standard, choose_scale
+from logpx.tables.scales import CellHistogram, Log, LogOdds, QuantileSpline, SoftClip, Standard, choose_scale
 
 
 def rng(seed=0):
@@ -27,7 +27,7 @@ def nats(scale, x):
     ("values", "support", "expected"),
     [
         (rng().normal(50.0, 3.0, 2000), {}, Standard),
-        (rng().normal(50.0, 3.0, 2000), {"lower": 0.0}, Standard),
+        (rng().normal(50.0, 3.0, 2000), {"lower": 0.0}, SoftClip),
         (rng().lognormal(3.0, 1.0, 2000), {"lower": 0.0}, Log),
         (9.0 - rng().lognormal(0.0, 1.0, 2000), {"upper": 9.0}, Log),
         (1 / (1 + np.exp(-rng().normal(-1.0, 1.5, 5000))), {"lower": 0.0, "upper": 1.0}, LogOdds),

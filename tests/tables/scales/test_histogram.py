@@ -15,7 +15,7 @@ def test_masses_are_the_frequencies_of_the_cells():
     result = histogram(values)
     np.testing.assert_array_equal(result.edges, np.arange(8) - 0.5)
     np.testing.assert_allclose(result.masses, np.bincount(values.astype(int)) / 5000, atol=1e-3)
-    assert result.masses.sum() + 2 * result.tail == pytest.approx(1.0, abs=1e-12)
+    assert result.masses.sum() + sum(result.tails) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_dequantised_values_fall_into_the_same_cells():
@@ -60,3 +60,20 @@ def test_weights_count_as_rows():
 def test_values_beyond_all_cells_are_refused():
     with pytest.raises(DataError, match="too large for the step"):
         histogram([0.0, 1e20])
+
+
+def test_frequent_cells_keep_their_shares_when_many_others_were_seen_once():
+    values = np.concatenate([np.zeros(900), 10.0 * np.arange(1, 101)])
+    result = histogram(values)
+    zero = np.searchsorted(result.edges, 0.0) - 1
+    assert result.masses[zero] == pytest.approx(0.9, abs=2e-3)
+    assert (result.masses > 0).all()
+
+
+def test_cells_end_at_bounds():
+    result = Histogram.of(Sample.of([3.0] * 5 + [4.0] * 15), 1.0, 0.0, -0.5, 4.5)
+    assert result.tails == (0.0, 0.0)
+    assert (result.edges[0], result.edges[-1]) == (-0.5, 4.5)
+    assert result.masses.sum() == pytest.approx(1.0, abs=1e-12)
+    with pytest.raises(DataError, match="outside the bounds"):
+        Histogram.of(Sample.of([3.0, 5.0]), 1.0, 0.0, -0.5, 4.5)

@@ -80,14 +80,20 @@ def test_six_digits_of_many_rows_are_no_grid_worth_a_spike():
     assert detect_grid(values) is None
 
 
-@pytest.mark.parametrize("share", [0.011, 0.5, 0.99])
-def test_one_value_among_continuous_ones_gets_a_width(share):
-    generator = np.random.default_rng(0)
-    values = np.where(generator.random(5000) < share, 0.0, generator.lognormal(size=5000))
+@given(seed=seeds, levels=st.integers(40, 300))
+def test_a_step_of_values_that_only_repeat_is_no_larger_than_any_gap(seed, levels):
+    generator = np.random.default_rng(seed)
+    values = generator.choice(generator.lognormal(0.0, 3.0, levels), 4000)
     grid = detect_grid(values)
     assert not grid.uniform
-    assert grid.step == pytest.approx(values[values > 0].min(), rel=1e-5)
-    assert grid.offset == 0.0
+    assert 0 < grid.step <= np.diff(np.unique(values)).min()
+
+
+def test_values_of_few_decimals_over_decades_lie_on_the_grid_of_the_last_one():
+    # Weights of brains, as printed: three significant digits, and the smallest is 0.14.
+    values = np.array([5712.0, 1320.0, 655.0, 81.0, 81.0, 25.6, 12.1, 3.5, 3.5, 1.0, 1.0, 0.4, 0.25, 0.14])
+    grid = detect_grid(np.append(values, [0.3] * 5))
+    assert (grid.step, grid.offset, grid.uniform) == (0.01, 0.0, True)
 
 
 @pytest.mark.parametrize(

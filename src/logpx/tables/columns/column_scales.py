@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from logpx.configuration import Configured
 from logpx.errors import DataError, UsageError
 from logpx.tables.columns.support import Support
-from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Scale
 
 __all__ = ["ColumnScales"]
@@ -31,7 +30,7 @@ class ColumnScales(nn.Module, Configured):
     scales : sequence of Scale
         The map of each column.
     supports : sequence of Support
-        Bounds and grid of each column, in the table's units.
+        Bounds, grid and atoms of each column, in the table's units.
     held_out : sequence of dict, optional
         For each column, the held-out nats per row of the scales that were compared.
 
@@ -70,7 +69,7 @@ class ColumnScales(nn.Module, Configured):
         x : array of shape (n, d)
             Training rows as in the table; NaN is missing.
         supports : sequence of Support
-            Bounds and grid of each column.
+            Bounds, grid and atoms of each column.
         seed : int
             Seed of the folds and of the dequantisation.
         names : sequence of str, optional
@@ -97,8 +96,9 @@ class ColumnScales(nn.Module, Configured):
         """Return columns that are only centred and scaled, so that linear relations stay linear.
 
         The maps are linear over the training range and a quarter beyond it, at least to 6 standard
-        deviations; only there do the power-law tails of `Scale` begin. The density may put mass outside the
-        bounds.
+        deviations; only there do the power-law tails of `Scale` begin. Next to bounds they bend, so that all
+        mass lies within. Columns with few values on a grid, spikes or atoms get the map that gives these
+        their shares of the rows.
 
         Parameters
         ----------
@@ -107,11 +107,11 @@ class ColumnScales(nn.Module, Configured):
         supports, seed, names
             As in `fit`.
         """
-        values = Supports(supports).dequantise(torch.from_numpy(_matrix(x, supports)), seed=seed)
+        values = _matrix(x, supports)
         scales = []
         for index, support in enumerate(supports):
             with _named(names, index):
-                scales.append(support.standard_scale(_present(values[:, index].numpy())))
+                scales.append(support.standard_scale(_present(values[:, index]), seed))
         return cls(scales, supports)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +120,7 @@ class ColumnScales(nn.Module, Configured):
         Parameters
         ----------
         x : Tensor of shape (n, d)
-            Rows in the table's units, columns on a grid dequantised by `Supports`; NaN is missing.
+            Rows in the table's units, dequantised by `Supports`; NaN is missing.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class ColumnScales(nn.Module, Configured):
             float64.
         ladj : Tensor of shape (n,)
             float64, for the cells that are not missing; minus infinity if a value is outside the support of
-            its scale.
+            its scale. At an atom it refers to the mass, elsewhere to the density.
         """
         parts = [self._forward(part) for part in torch.split(x.to(torch.float64), _ROWS_AT_ONCE)]
         if len(parts) == 1:
@@ -136,14 +136,14 @@ class ColumnScales(nn.Module, Configured):
         return torch.cat([y for y, _ in parts]), torch.cat([ladj for _, ladj in parts])
 
     def inverse(self, y: Tensor, *, snap: bool = True) -> Tensor:
-        """Return rows in the table's units, within the columns' bounds.
+        """Return rows in the table's units; the maps end at the columns' bounds.
 
         Parameters
         ----------
         y : Tensor of shape (n, d)
             Rows in model space.
         snap : bool
-            Whether to move columns on a grid to its nearest point.
+            Whether to return the values that dequantised ones stand for: points of the grid, atoms.
         """
         parts = [self._inverse(part, snap) for part in torch.split(y.to(torch.float64), _ROWS_AT_ONCE)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -172,15 +172,14 @@ class ColumnScales(nn.Module, Configured):
             else:
                 value, log_derivative = self.scales[index](column)
             y[:, index] = value
-            ladj = ladj + log_derivative
+            ladj = ladj + log_derivative + self.supports[index].log_width(column)
         return y, ladj
 
     def _inverse(self, y: Tensor, snap: bool) -> Tensor:
         x = torch.empty_like(y)
         for index, column in enumerate(y.T.contiguous()):
             value, _ = self.scales[index].inverse(column)  # type: ignore[operator]
-            support = self.supports[index]
-            x[:, index] = support.snap(value) if snap else support.clip(value)
+            x[:, index] = self.supports[index].snap(value) if snap else value
         return x
 
 

@@ -41,9 +41,13 @@ class Labels(Support):
         """Return the identity, without any comparison."""
         return Codes(), {}
 
-    def standard_scale(self, values: Array) -> Scale:
+    def standard_scale(self, values: Array, seed: int) -> Scale:
         """Return the identity."""
         return Codes()
+
+    def on_an_open_end(self, x: Tensor) -> Tensor:
+        """Return False for every code: all of them have probabilities."""
+        return torch.zeros_like(x, dtype=torch.bool)
 
     def snap(self, x: Tensor) -> Tensor:
         """Return the nearest codes."""

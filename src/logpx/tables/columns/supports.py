@@ -1,4 +1,4 @@
-"""The grids of all columns together: noise over one cell, and the way back."""
+"""The supports of all columns together: noise over one cell, and the way back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from logpx.scoring import Noise
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
-from logpx.tables.dequantisation import dequantise
+from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Column
 
 __all__ = ["Supports"]
@@ -24,12 +24,14 @@ class Supports:
     Parameters
     ----------
     supports
-        Bounds and grid of each column.
+        Bounds, grid and atoms of each column.
 
     Attributes
     ----------
     gridded : list of int
         The columns on a grid.
+    noisy : list of int
+        The columns that are dequantised: those on a grid or with atoms.
     levels : list of (int or None)
         For each column the number of its labels; None if it holds numbers.
 
@@ -44,6 +46,7 @@ class Supports:
     def __init__(self, supports: Sequence[Support]) -> None:
         self.supports = list(supports)
         self.gridded = [index for index, support in enumerate(self.supports) if support.step is not None]
+        self.noisy = [index for index, support in enumerate(self.supports) if support.noisy]
         self.levels = [support.levels if isinstance(support, Labels) else None for support in self.supports]
 
     @classmethod
@@ -51,13 +54,8 @@ class Supports:
         """Return the supports of a schema's columns; what a column leaves open is implied by its kind."""
         return cls([_support(column) for column in columns])
 
-    @property
-    def log_cell_volume(self) -> float:
-        """The logarithm of the volume of one cell, which turns log-densities into log-probabilities."""
-        return sum(math.log(support.step) for support in self.supports if support.step is not None)
-
     def dequantise(self, x: Tensor, *, seed: int, first_row: int = 0, draw: int = 0) -> Tensor:
-        """Return consecutive rows of a table with every column on a grid spread over exactly one step.
+        """Return consecutive rows of a table with columns on a grid and atoms spread over cells.
 
         Parameters
         ----------
@@ -71,15 +69,17 @@ class Supports:
             Which of several independent draws.
         """
         x = x.to(torch.float64)
-        if not self.gridded:
+        if not self.noisy:
             return x
-        steps = x.new_tensor([self.supports[index].step for index in self.gridded])
-        noise = Noise(seed, first_row, draw).uniform(len(x), (len(self.gridded),), x)
-        columns = torch.tensor(self.gridded, device=x.device)
-        return x.index_copy(1, columns, dequantise(x[:, self.gridded], steps, noise))
+        noise = Noise(seed, first_row, draw).uniform(len(x), (len(self.noisy),), x)
+        spread = [
+            self.supports[index].dequantise(column, own)
+            for index, column, own in zip(self.noisy, x[:, self.noisy].T, noise.T, strict=True)
+        ]
+        return x.index_copy(1, torch.tensor(self.noisy, device=x.device), torch.stack(spread, 1))
 
     def snap(self, x: Tensor) -> Tensor:
-        """Return rows moved to the nearest grid points and within the bounds, shape ``(n, d)``, float64."""
+        """Return the rows that dequantised ones stand for, shape ``(n, d)``, float64."""
         columns = [support.snap(column) for support, column in zip(self.supports, x.double().T, strict=True)]
         return torch.stack(columns, 1) if columns else x.double()
 
@@ -89,4 +89,15 @@ def _support(column: Column) -> Support:
         return Labels(len(column.levels))
     lower = column.kind.lower_bound if column.lower is None else column.lower
     step = column.kind.step if column.step is None else column.step
-    return Support(lower, column.upper, step, column.offset, uniform=column.uniform, rounding=column.rounding)
+    if column.kind is Kind.POSITIVE and lower == 0.0 and step is not None and column.uniform:
+        # The first point of the grid above 0, which itself is no positive number.
+        lower = column.offset + (math.floor(-column.offset / step + 1e-6) + 1) * step
+    return Support(
+        lower,
+        column.upper,
+        step,
+        column.offset,
+        uniform=column.uniform,
+        rounding=column.rounding,
+        atoms=column.atoms,
+    )

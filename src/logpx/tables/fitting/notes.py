@@ -21,6 +21,12 @@ def notes_on(schema: Schema, read: DividedRows) -> list[str]:
     gridded = [column.name for column in schema.modelled if column.step is not None]
     if gridded:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
+    atoms = [column.name for column in schema.modelled if column.atoms]
+    if atoms:
+        notes.append(
+            "log p is a lower bound: single values hold mass of their own, and log p is that of the mass "
+            f"there and of the density elsewhere ({', '.join(atoms)})"
+        )
     holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
     if holes:
         notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")

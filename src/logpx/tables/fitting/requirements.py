@@ -57,7 +57,17 @@ def require_support(rows: Tensor, schema: Schema, file: object) -> None:
                 f"the value {values[outside][0].item():g} lies outside the bounds that the schema gives",
                 file=file,
                 column=column.name,
-                fix="correct the cell, or the column's lower and upper in the schema",
+                fix="correct the cell, or give the column wider bounds: in its schema, or "
+                f"with --columns {column.name}=bounded:LOWER:UPPER; {column.name}=continuous claims none",
+            )
+        ends = support.on_an_open_end(values)
+        if bool(ends.any()):
+            raise DataError(
+                f"the value {values[ends][0].item():g} lies on a bound that the schema gives, where "
+                "the density ends, and is not among the column's atoms",
+                file=file,
+                column=column.name,
+                fix="add the value to the column's atoms in the schema, or widen the bounds",
             )
         if int(off_grid.sum()) > _FEW_OFF_GRID * len(values):
             raise DataError(

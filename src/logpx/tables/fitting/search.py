@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from logpx.tables.fitting.maps import column_maps
 from logpx.tables.fitting.requirements import leaving_out
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
+from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 
 __all__ = ["Search"]
@@ -37,6 +39,7 @@ _LAST_SHARE = 0.15
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
 # In any direction, for columns with unit variance, where cells are missing and EM is still on its way.
+_FEW_ROWS = 2000
 _LEAST_VARIANCE = 1e-10
 # Rows in model units are kept as long as they are no more numbers than these.
 _MOST_KEPT = 5_000_000
@@ -120,10 +123,14 @@ class Search:
         rows = self._in_model_units("standard", self.training)
         with _naming(self.names):
             self._gaussian = self._fitted_gaussian(rows)
+        linear = all(isinstance(self.maps["standard"].scales[index], Standard) for index in numbers)
+        # Maps that bend at bounds hide linear relations of table units.
+        straight = rows[:, numbers] if linear else _standardised(self.training.noisy[:, numbers])
         if bool(rows.isnan().any()):
-            found = dependent_columns(normal_of(self._gaussian).matrices()[0].detach(), _LEAST_VARIANCE)
+            gaussian = self._gaussian if linear else self._normal_of_some(straight)
+            found = dependent_columns(normal_of(gaussian).matrices()[0].detach(), _LEAST_VARIANCE)
         else:
-            moments = Moments.of(rows[:, numbers], full=True)
+            moments = Moments.of(straight, full=True)
             found = dependent_columns(moments.scatter / moments.count)
         names = [self.names[numbers[index]] for index in found]
         if names:
@@ -226,6 +233,12 @@ class Search:
             self.remarks.append(f"the Gaussian that evaluate compares with: {remark}")
         return gaussian
 
+    def _normal_of_some(self, rows: Tensor) -> LatentMixture:
+        """Return a normal distribution of some rows with holes, enough to see what depends on what."""
+        until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
+        part = rows[: max(_FEW_ROWS, 10 * rows.shape[1])]
+        return one_component(part, ["normal"] * rows.shape[1], deadline=until)[0]
+
     def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
         key = scales, id(rows)
         y = self._kept.get(key)
@@ -274,6 +287,12 @@ class Search:
             f"{family.name} on {scales} scales: {candidate.score:.3f} nats per validation row "
             f"({candidate.seconds:.1f} s)"
         )
+
+
+def _standardised(x: Tensor) -> Tensor:
+    """Return columns centred and scaled, which keeps linear relations of table units, also next to bounds."""
+    columns = [Standard.fit(column[~column.isnan()], limit=math.inf)(column)[0] for column in x.T]
+    return torch.stack(columns, 1)
 
 
 @contextmanager

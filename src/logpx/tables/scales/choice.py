@@ -12,7 +12,7 @@ import torch
 
 from logpx.errors import DataError
 from logpx.scoring import Noise
-from logpx.tables.dequantisation import dequantise
+from logpx.tables.dequantisation import dequantise, reflect
 from logpx.tables.scales.asinh import Asinh
 from logpx.tables.scales.cell_histogram import CellHistogram
 from logpx.tables.scales.log import Log
@@ -20,6 +20,7 @@ from logpx.tables.scales.log_odds import LogOdds
 from logpx.tables.scales.quantile_spline import QuantileSpline
 from logpx.tables.scales.sample import Array, Sample
 from logpx.tables.scales.scale import Scale
+from logpx.tables.scales.soft_clip import SoftClip
 from logpx.tables.scales.standard import Standard
 
 __all__ = ["candidates", "choose_scale"]
@@ -30,8 +31,9 @@ _MOST_ROWS = 50_000
 _FEWEST_ROWS = 10
 # A richer scale has to gain more than this many nats per row, and more than one standard error.
 _WORTHWHILE = 0.01
-# Up to this many cells, one mass for each is simpler than a spline's knots.
+# Up to this many frequent cells, one mass for each is simpler than any curve.
 _FEW_CELLS = 64
+_ROWS_FOR_A_CELL = 5
 _LOG_NORMALISER = 0.5 * math.log(2 * math.pi)
 
 
@@ -55,13 +57,13 @@ def choose_scale(
     x : array of shape (n,)
         The column's values as in the table.
     lower, upper : float, optional
-        Bounds of the values; scales that end there become candidates.
+        Bounds of the values; every candidate ends there.
     step : float, optional
         Step of the grid that the values lie on: they are dequantised first, and the support reaches half a
-        step beyond the bounds.
+        step beyond the bounds, which are points of the grid.
     offset : float, optional
         The grid is ``offset + k * step``; None if the values do not lie on a single grid, so that cells make
-        no sense.
+        no sense, and the step is only a width.
     seed : int
         Seed of the folds and of the dequantisation.
 
@@ -75,20 +77,21 @@ def choose_scale(
     Raises
     ------
     DataError
-        If a value is not finite, or fewer than two are distinct.
+        If a value is not finite or outside the bounds, or fewer than two are distinct.
 
     Examples
     --------
     >>> scale, report = choose_scale(np.random.default_rng(0).lognormal(0.0, 1.0, 1000), lower=0.0)
     >>> type(scale).__name__, list(report)
-    ('Log', ['Standard', 'Log', 'Asinh', 'QuantileSpline(Log)', 'QuantileSpline(Asinh)'])
+    ('Log', ['SoftClip', 'Log', 'SoftClip(Asinh)', 'QuantileSpline(Log)', 'QuantileSpline(SoftClip(Asinh))'])
     """
     values = np.array(x, dtype=np.float64).reshape(-1)
     if step is not None:
         exact = torch.from_numpy(values)
-        values = dequantise(exact, step, Noise(seed).uniform(len(values), (), exact)).numpy()
-        lower = None if lower is None else lower - step / 2
-        upper = None if upper is None else upper + step / 2
+        half = 0.0 if offset is None else step / 2
+        lower, upper = None if lower is None else lower - half, None if upper is None else upper + half
+        noisy = dequantise(exact, step, Noise(seed).uniform(len(values), (), exact))
+        values = reflect(noisy, lower, upper).numpy()
     rng = np.random.default_rng(seed)
     sample = Sample.of(values)
     if len(values) > _MOST_ROWS:
@@ -96,7 +99,7 @@ def choose_scale(
     fits = candidates(sample, lower, upper, step, offset)
     with torch.device("cpu"):
         scores = _held_out(np.sort(values), fits, rng) if len(values) >= _FEWEST_ROWS else {}
-        scale = fits[_worthwhile(scores)](sample)
+        scale = fits[_worthwhile(scores) if scores else next(iter(fits))](sample)
     return scale, {name: float(score.mean()) for name, score in scores.items()}
 
 
@@ -104,26 +107,32 @@ def candidates(
     sample: Sample, lower: float | None, upper: float | None, step: float | None, offset: float | None
 ) -> Mapping[str, Fit]:
     """Return by name the fits of the scales that apply to a column, from the simplest to the richest."""
-    lower = lower if lower is not None and sample.values[0] > lower else None
-    upper = upper if upper is not None and sample.values[-1] < upper else None
-    bounded: dict[str, Callable[..., Scale]] = {}
+    ended: dict[str, Callable[..., Scale]] = {}
     if lower is not None and upper is not None:
-        bounded["LogOdds"] = partial(LogOdds.fit, lower=lower, upper=upper)
+        ended["LogOdds"] = partial(LogOdds.fit, lower=lower, upper=upper)
     elif lower is not None:
-        bounded["Log"] = partial(Log.fit, bound=lower)
+        ended["Log"] = partial(Log.fit, bound=lower)
     elif upper is not None:
-        bounded["Log(mirrored)"] = partial(Log.fit, bound=upper, mirrored=True)
-    unbounded: dict[str, Callable[..., Scale]] = {"Asinh": Asinh.fit}
-    simple: dict[str, Fit] = {"Standard": Standard.fit, **bounded, **unbounded}
+        ended["Log(mirrored)"] = partial(Log.fit, bound=upper, mirrored=True)
+    linear: dict[str, Callable[..., Scale]] = {"Standard": Standard.fit}
+    heavy: dict[str, Callable[..., Scale]] = {"Asinh": Asinh.fit}
+    if ended:
+        clip = partial(SoftClip.fit, lower=lower, upper=upper, least_width=(step or 0.0) / 2)
+        linear = {"SoftClip": partial(clip, inner=Standard.fit)}
+        heavy = {"SoftClip(Asinh)": partial(clip, inner=Asinh.fit)}
+    simple: dict[str, Fit] = {**linear, **ended, **heavy}
     splines: dict[str, Fit] = {
-        f"QuantileSpline({name})": partial(_spline_over, inner)
-        for name, inner in (bounded | unbounded).items()
+        f"QuantileSpline({name})": partial(_spline_over, inner) for name, inner in (ended | heavy).items()
     }
     if step is None or offset is None:
         return simple | splines
-    cells: dict[str, Fit] = {"CellHistogram": partial(CellHistogram.fit, step=step, offset=offset)}
+    cells: dict[str, Fit] = {
+        "CellHistogram": partial(CellHistogram.fit, step=step, offset=offset, lower=lower, upper=upper)
+    }
     distinct = np.count_nonzero(np.diff(np.floor((sample.values - offset) / step + 0.5))) + 1
-    return simple | cells | splines if distinct <= _FEW_CELLS else simple | splines | cells
+    if distinct <= min(_FEW_CELLS, len(sample) / _ROWS_FOR_A_CELL):
+        return cells | simple | splines
+    return simple | splines | cells
 
 
 def _spline_over(inner: Callable[..., Scale], sample: Sample) -> Scale:
@@ -151,10 +160,8 @@ def _held_out(values: Array, fits: Mapping[str, Fit], rng: np.random.Generator) 
 
 def _worthwhile(scores: Mapping[str, Array]) -> str:
     """Return the simplest candidate that no richer one beats by a worthwhile margin."""
-    chosen = "Standard"
+    chosen = next(iter(scores))
     for name, score in scores.items():
-        if chosen not in scores:
-            chosen = name
         gain = score - scores[chosen]
         if gain.mean() > max(_WORTHWHILE, float(gain.std()) / math.sqrt(len(gain))):
             chosen = name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -43,6 +44,8 @@ class Column(BaseModel):
         How far from the grid a value may have been written, where values were rounded after a shift.
     lower, upper : float, optional
         Bounds of the values, None if unbounded. The cell of a value on a grid reaches half a step further.
+    atoms : list of float
+        Single values without a grid that hold mass of their own, ascending.
     minimum, maximum : float, optional
         The smallest and largest finite value observed.
     missing : int
@@ -81,6 +84,7 @@ class Column(BaseModel):
     rounding: float = Field(default=0.0, ge=0)
     lower: float | None = None
     upper: float | None = None
+    atoms: list[float] = []
     minimum: float | None = None
     maximum: float | None = None
     missing: int = Field(default=0, ge=0)
@@ -101,6 +105,15 @@ class Column(BaseModel):
             raise ValueError(f"lower {self.lower} is not below upper {self.upper}")
         if self.kind is Kind.BOUNDED and (self.lower is None or self.upper is None):
             raise ValueError("a bounded column needs both lower and upper")
+        return self
+
+    @model_validator(mode="after")
+    def _atoms_in_order(self) -> Column:
+        atoms = self.atoms
+        in_order = all(a < b for a, b in pairwise(atoms))
+        within = all(_within(atom, self.lower, self.upper) for atom in atoms)
+        if not (in_order and within):
+            raise ValueError(f"atoms {atoms} are not different, ascending and within the bounds")
         return self
 
     @model_validator(mode="after")
@@ -183,3 +196,7 @@ class Column(BaseModel):
             "distinct": str(self.distinct),
             "why": self.reason,
         }
+
+
+def _within(value: float, lower: float | None, upper: float | None) -> bool:
+    return (lower is None or lower <= value) and (upper is None or value <= upper)

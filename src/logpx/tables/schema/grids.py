@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ _OVERWHELMING = math.log(1e12)
 _CONVINCING = math.log(1e6)
 _UNSEEN = 0.01
 _ROWS_FOR_UNSEEN = 100
-_SPACING_QUANTILE = 0.1
+_FEW_DECIMALS = 6
 # A grid that is exact in decimals is not given up for a hardly coarser one that fits up to rounding.
 _COARSER = 9.5
 _LARGEST_WHOLE = 2.0**53
@@ -43,7 +43,7 @@ class Grid:
     offset : float
         The grid is ``offset + k * step`` for whole k.
     uniform : bool
-        Whether all values lie on the grid. If not, the step is the spacing of the values that repeat.
+        Whether all values lie on the grid. If not, the step is about the smallest gap between two values.
     rounding : float
         How far from the grid the values may have been written.
     """
@@ -76,8 +76,9 @@ def detect_grid(values: Array) -> Grid | None:
     :math:`10^{-4}` (effectively no more than 10 000 values). Fewer ties than these are accidental.
 
     The grid is then the coarsest that explains all values up to the precision they were written with; centred
-    or scaled whole numbers are found, too. If no uniform grid does, the step is the last decimal, or else the
-    spacing of the values that repeat.
+    or scaled whole numbers are found, too. Values written with few decimals lie on the grid of the last one.
+    If there is no uniform grid, the step is a width for noise, no larger than the smallest gap between two
+    values.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def _fractional_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
         distance = np.abs(distinct - offset - step * np.rint((distinct - offset) / step))
         exact = bool(np.all(distance <= _EXACT * step + printed.noise))
         return Grid(step, offset, rounding=0.0 if exact else float(printed.error.max()))
-    return decimal or _spacing_grid(distinct, counts)
+    return decimal or _last_decimal(distinct, printed) or _smallest_gap(distinct, counts)
 
 
 def _repeats(counts: NDArray[np.int64]) -> bool:
@@ -158,14 +159,16 @@ def _decimal_grid(distinct: Array, counts: NDArray[np.int64], printed: Printed) 
     return Grid(divisor / scale, float(whole[0] % divisor) / scale)
 
 
-def _spacing_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
-    gaps = np.diff(distinct)
-    nearest = np.minimum(np.append(gaps, np.inf), np.insert(gaps, 0, np.inf))
-    order = np.argsort(nearest)
-    order = order[counts[order] > 1]
-    mass = np.cumsum(counts[order])
-    step = float(nearest[order][np.searchsorted(mass, _SPACING_QUANTILE * mass[-1])])
-    step = float(f"{step:.6g}")
+def _last_decimal(distinct: Array, printed: Printed) -> Grid | None:
+    """Return the grid of the last decimal that any value has, if that is one of the first few."""
+    if printed.most_decimals is None or printed.most_decimals > _FEW_DECIMALS:
+        return None
+    scale = 10.0**printed.most_decimals
+    return Grid(1 / scale, 0.0) if float(np.abs(distinct).max()) * scale < _LARGEST_WHOLE else None
+
+
+def _smallest_gap(distinct: Array, counts: NDArray[np.int64]) -> Grid:
+    step = float(f"{0.99999 * float(np.diff(distinct).min()):.6g}")
     offset = modulo(float(distinct[int(np.argmax(counts))]), step)
     return Grid(step, offset, uniform=False)
 
@@ -180,5 +183,5 @@ def _merged(
     # A long chain of near neighbours is a dense column, not one value computed in several ways.
     if np.any(distinct[ends] - distinct[starts] > 4 * printed.noise[ends]):
         return distinct, counts, printed
-    joined = Printed(printed.error[starts], printed.noise[starts], printed.decimals)
+    joined = replace(printed, error=printed.error[starts], noise=printed.noise[starts])
     return distinct[starts] + (distinct[ends] - distinct[starts]) / 2, np.add.reduceat(counts, starts), joined

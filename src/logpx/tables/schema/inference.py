@@ -18,9 +18,9 @@ from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.reading import notation_of_most
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
-from logpx.tables.schema.grids import detect_grid
-from logpx.tables.schema.kind_rules import KindChoice, choose_kind, mixed_kind, pinned_kind
+from logpx.tables.schema.kind_rules import choose_kind, mixed_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
+from logpx.tables.schema.number_fields import number_fields
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.problems import joined_errors
 from logpx.tables.schema.schema import Column, Schema
@@ -35,6 +35,7 @@ _WHOLE_DATES = DateNotation(format="%Y%m%d", unit="day")
 _FIRST_DATE, _LAST_DATE = 1800_01_01, 2199_12_31
 _FEWEST_DATES = 3
 _AS_LABELS = (Kind.CATEGORICAL, Kind.IDENTIFIER)
+_PINNED = {"step", "offset", "uniform", "rounding", "lower", "upper", "atoms", "levels"}
 
 
 def infer_schema(
@@ -194,14 +195,15 @@ def _column(
         choice = choose_kind(name, summary)
     else:
         choice = pinned_kind(pinned, summary)
-    fields: dict[str, Any] = {"lower": choice.lower, "upper": choice.upper, "reason": choice.reason}
+    fields: dict[str, Any] = {"kind": choice.kind, "reason": choice.reason}
+    fields |= {"lower": choice.lower, "upper": choice.upper}
     fields["levels"] = None if choice.levels is None else list(choice.levels)
     if isinstance(summary, NumberSummary):
         if np.isfinite(summary.minimum):
             fields |= {"minimum": summary.minimum, "maximum": summary.maximum}
         fields["distinct"] = len(np.unique(summary.sample))
         if choice.kind.modelled:
-            fields |= _grid_fields(summary, choice)
+            fields |= number_fields(summary, choice, pinned=pinned is not None)
             if notation.meaning:
                 fields["reason"] += f"; {notation.meaning}"
     elif isinstance(summary, TextSummary):
@@ -213,7 +215,7 @@ def _column(
     if choice.kind is Kind.TIMESTAMP and isinstance(notation, DateNotation) and notation.what == "time":
         fields |= {"lower": 0.0, "upper": MICROSECONDS["day"] / MICROSECONDS[notation.unit] - 1.0}
     if pinned is not None:
-        kept = pinned.model_fields_set & {"step", "offset", "uniform", "rounding", "lower", "upper", "levels"}
+        kept = pinned.model_fields_set & _PINNED
         fields |= {field: getattr(pinned, field) for field in kept}
     value = choice.value
     if value is not None and isinstance(notation, DateNotation):
@@ -223,7 +225,7 @@ def _column(
     written = None if isinstance(written, LabelNotation) else written
     stored = None if table.in_text_file else str(table.stored.field(name).type)
     return Column(
-        name=name, kind=choice.kind, missing=summary.missing, value=value, notes=notes, notation=written,
+        name=name, missing=summary.missing, value=value, notes=notes, notation=written,
         stored=stored, missing_words=missing, **fields,
     )  # fmt: skip
 
@@ -272,16 +274,3 @@ def _in_longest_units(notation: DateNotation, summary: NumberSummary) -> tuple[D
         sample=summary.sample / length,
     )
     return notation.model_copy(update={"unit": unit}), scaled
-
-
-def _grid_fields(summary: NumberSummary, choice: KindChoice) -> dict[str, Any]:
-    grid = detect_grid(summary.sample)
-    if grid is None:
-        return {}
-    if grid.step >= 1 and grid.whole and not summary.whole:
-        # The sample happened to miss the rows with fractions.
-        grid = replace(grid, uniform=False)
-    where = f"on a grid of {grid.step:g}" if grid.uniform else f"that repeat, about {grid.step:g} apart"
-    text = f"{choice.reason}; values {where}"
-    fields = {"step": grid.step, "offset": grid.offset, "uniform": grid.uniform, "rounding": grid.rounding}
-    return {**fields, "reason": text}

@@ -15,7 +15,7 @@ from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.label_index import one_spelling_each
 from logpx.tables.schema.schema import Column
-from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary
+from logpx.tables.schema.summaries import Array, ColumnSummary, NumberSummary, TextSummary
 
 __all__ = ["KindChoice", "choose_kind", "mixed_kind", "pinned_kind"]
 
@@ -30,7 +30,9 @@ _MOST_LEVELS = 1000
 _ROWS_FOR_A_SUPPORT = 100
 _NEAR_A_BOUND = 0.01
 _ROWS_NEAR_A_BOUND = 5
-_DECADES = 1.5
+# All above 0 over more decades than these is evidence, the more decades the fewer rows it takes.
+_DECADES = {10: 2.0, 30: 1.5}
+_INNER_DECADES = 0.8
 _DECADES_IF_SKEWED = 1.0
 _SKEWED = 2.0
 _BOUNDS = ((0.0, 1.0), (0.0, 100.0))
@@ -191,20 +193,30 @@ def _bounded(_: str, summary: NumberSummary) -> KindChoice | None:
 
 def _positive(_: str, summary: NumberSummary) -> KindChoice | None:
     sample = summary.sample
-    if not summary.minimum > 0 or len(sample) < _ROWS_FOR_A_SUPPORT or summary.infinite:
+    if not summary.minimum > 0 or len(sample) < min(_DECADES) or summary.infinite:
         return None
-    low, high = np.quantile(sample, [0.001, 0.999])
-    decades = float(np.log10(high) - np.log10(low))
-    scaled = sample / summary.maximum
-    spread = float(scaled.std())
-    skewness = float(((scaled - scaled.mean()) ** 3).mean() / spread**3) if spread > 0 else 0.0
-    if decades > _DECADES or (decades > _DECADES_IF_SKEWED and skewness > _SKEWED):
+    decades, inner = _decades(sample, 0.001), _decades(sample, 0.1)
+    enough = min(least for rows, least in _DECADES.items() if len(sample) >= rows)
+    # In a small sample a single value near 0 spans decades.
+    wide = decades > enough and (inner > _INNER_DECADES or len(sample) >= _ROWS_FOR_A_SUPPORT)
+    if wide or (len(sample) >= _ROWS_FOR_A_SUPPORT and decades > _DECADES_IF_SKEWED and _skewed(sample)):
         return KindChoice(
             kind=Kind.POSITIVE,
             reason=f"all above 0, over {decades:.1f} decades",
             lower=Kind.POSITIVE.lower_bound,
         )
     return None
+
+
+def _decades(sample: Array, tail: float) -> float:
+    low, high = np.quantile(sample, [tail, 1 - tail])
+    return float(np.log10(high) - np.log10(low))
+
+
+def _skewed(sample: Array) -> bool:
+    scaled = sample / sample.max()
+    spread = float(scaled.std())
+    return spread > 0 and float(((scaled - scaled.mean()) ** 3).mean()) / spread**3 > _SKEWED
 
 
 _RULES: tuple[Callable[[str, NumberSummary], KindChoice | None], ...] = (

@@ -27,11 +27,14 @@ class Printed:
         The part of the error that is due to binary arithmetic alone.
     decimals : int or None
         The number of decimals, if all values were written with the same number.
+    most_decimals : int or None
+        The largest number of decimals of any value; None if values were not written as decimals.
     """
 
     error: NDArray[np.float64]
     noise: NDArray[np.float64]
     decimals: int | None
+    most_decimals: int | None = None
 
 
 def printed_precision(values: NDArray[np.float64]) -> Printed:
@@ -73,7 +76,8 @@ def printed_precision(values: NDArray[np.float64]) -> Printed:
     if fixed:
         # If both are possible, the larger error is the safe one.
         rounding = np.maximum(rounding, 0.5 * 10.0**-decimals)
-    return Printed(rounding + noise, noise, max(decimals, 0) if fixed else None)
+    decimals = max(decimals, 0)
+    return Printed(rounding + noise, noise, decimals if fixed else None, decimals)
 
 
 def _digits(values: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:

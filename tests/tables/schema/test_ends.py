@@ -1,0 +1,87 @@
+"""Where columns end: claimed where the values show it, and left open where a later row may lie beyond."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from logpx.tables import Column, Kind, infer_schema
+
+N = 1000
+
+
+def ends(values, **options):
+    (column,) = infer_schema({"a": values}, **options).columns
+    return column.lower, column.upper
+
+
+def draws(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([0, 1, 1]), (0.0, 1.0)),
+        ((draws().random(N) < 0.009).astype(int), (0.0, 1.0)),
+        (draws().integers(1, 7, N), (1.0, 6.0)),
+        (draws().choice(np.arange(1, 7), N, p=[0.002, 0.048, 0.2, 0.3, 0.25, 0.2]), (1.0, 6.0)),
+        (draws().integers(-2, 3, N), (-2.0, 2.0)),
+        (draws().integers(1, 11, N) / 2, (0.5, 5.0)),
+        (draws().poisson(2.0, N), (0.0, None)),
+        (draws().geometric(0.3, N), (1.0, None)),
+        (1990 + draws().binomial(30, 0.5, N), (0.0, None)),
+        (draws().normal(0, 5, N).round(), (None, None)),
+        (draws().normal(0, 5, N).round(2), (None, None)),
+        (draws().normal(0, 5, N), (None, None)),
+        (np.minimum(draws().normal(40, 14, N).round(), 60), (None, 60.0)),
+        (np.array([0, 2, 1, 4]), (None, None)),
+        (np.array([0, 2, 1, 4] * 3), (0.0, None)),
+        (np.where(draws().random(N) < 0.3, 0.0, draws().gamma(2.0, 9.0, N).round(2)), (0.0, None)),
+        (np.maximum(draws().lognormal(0.0, 2.0, N), 0.5), (0.5, None)),
+    ],
+    ids=[
+        "0 and 1",
+        "rare ones",
+        "dice",
+        "rare first grade",
+        "around 0",
+        "half stars",
+        "counts",
+        "counts from 1",
+        "years",
+        "rounded",
+        "cents",
+        "smooth",
+        "top-coded",
+        "four rows",
+        "few rows",
+        "amounts",
+        "detection limit",
+    ],
+)
+def test_ends(values, expected):
+    assert ends(values) == expected
+
+
+@pytest.mark.parametrize(
+    "family", [stats.poisson(0.5), stats.poisson(3.0), stats.geom(0.5), stats.nbinom(1, 0.3)]
+)
+def test_a_tail_that_goes_on_is_seldom_taken_for_an_end(family):
+    columns = [family.rvs(300, random_state=seed) for seed in range(60)]
+    wrong = [family.sf(upper) for upper in (ends(values)[1] for values in columns) if upper is not None]
+    assert len(wrong) <= 4
+    assert all(beyond < 0.02 for beyond in wrong)
+
+
+def test_a_user_may_claim_other_ends_or_none():
+    dice = draws().integers(1, 7, N)
+    assert ends(dice, overrides={"a": "bounded:0:9"}) == (0.0, 9.0)
+    assert ends(dice, overrides={"a": "continuous"}) == (None, None)
+    assert ends(dice, overrides={"a": "integer"}) == (1.0, 6.0)
+    assert ends(dice, overrides={"a": Column(name="a", kind=Kind.INTEGER, upper=None)}) == (1.0, None)
+
+
+def test_the_reason_is_stated():
+    (column,) = infer_schema(pd.DataFrame({"a": draws().integers(1, 7, N)})).columns
+    assert "none outside 1 to 6" in column.reason
