@@ -137,7 +137,7 @@ class Filling:
 def _with_constant(cells: pa.Array, column: Column, batch: TableBatch) -> pa.Array:
     """Return cells of a column that has one value, with that value where one is missing."""
     gone = ~batch.readings[column.name].present(
-        batch.stored.column(column.name), in_text_file=batch.in_text_file
+        batch.stored.column(column.name), in_text_file=batch.undeclared(column.name)
     )
     present = np.flatnonzero(~gone)
     if not gone.any():

@@ -112,7 +112,8 @@ def test_samples_are_rows_of_such_a_table(model: TableModel, people: pd.DataFram
     assert torch.isfinite(model.log_prob(drawn)).all()
     frame = drawn.to_pandas()
     assert set(frame.town) == {"Aa", "Bb", "Cc"}
-    assert frame.children.dtype == np.int64
+    # The frame holds whole numbers with holes as float64, and so do samples.
+    assert (frame.children == frame.children.round()).all()
     np.testing.assert_allclose(
         frame.town.value_counts(normalize=True).sort_index(),
         people.town.value_counts(normalize=True).sort_index(),

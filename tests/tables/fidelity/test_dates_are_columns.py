@@ -114,5 +114,6 @@ def test_day_and_month_that_cannot_be_told_apart_are_an_error(written):
 def test_text_among_dates_is_named(written):
     rows = "".join(f"2023-01-{row:02d},{row}\n" for row in range(1, 29))
     with pytest.raises(DataError, match="text 'soon' where a date of the format %Y-%m-%d") as caught:
-        infer_schema(written(f"when,x\n{rows}soon,1\n"))
-    assert (caught.value.row, caught.value.column) == (29, "when")
+        infer_schema(written(f"when,x\n{rows}soon,1\n")).require_modelled()
+    assert caught.value.column == "when"
+    assert "row 29" in caught.value.message

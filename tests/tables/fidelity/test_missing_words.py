@@ -96,7 +96,7 @@ def test_ordinary_values_are_not(written, cells):
 def test_a_word_among_numbers_is_an_error_whose_fix_works(written):
     path = written("a,b\n" + "".join(f"{row}.5,{row % 3}\n" for row in range(20)) + "#DIV/0!,1\n")
     with pytest.raises(DataError, match="'#DIV/0!' where a number") as caught:
-        infer_schema(path)
+        infer_schema(path).require_modelled()
     assert "--missing 'a:#DIV/0!'" in caught.value.fix
     assert column(path, missing=["a:#DIV/0!"]).missing == 1
 

@@ -55,16 +55,19 @@ class JsonlPart(Part):
         If a line is no JSON object, names a column twice, or is not UTF-8 text; names the row.
     """
 
-    in_text_file = True
-
     def __init__(self, file: str) -> None:
         self.file: str = file
         stored: dict[str, pa.DataType] = {}
+        self._mixed: set[str] = set()
         self._rows = 0
         for block, table in self._tables(None):
             self._rows += len(block.lines)
             for field in table.schema:
-                stored[field.name] = _unified(stored.get(field.name, pa.null()), field.type)
+                before = stored.get(field.name, pa.null())
+                both = _unified(before, field.type)
+                if pa.types.is_string(both) and {before, field.type} - {both, pa.null()}:
+                    self._mixed.add(field.name)
+                stored[field.name] = both
         if not stored:
             raise DataError(
                 "the file has no values", file=file, fix="give one JSON object with the row's cells per line"
@@ -72,6 +75,7 @@ class JsonlPart(Part):
         # Dates stay text as it is written.
         kept = {name: pa.string() if pa.types.is_temporal(kind) else kind for name, kind in stored.items()}
         self.stored = pa.schema(list(kept.items()))
+        self.mixed = frozenset(self._mixed)
 
     def count_rows(self) -> int:
         """Return the number of rows."""
@@ -103,7 +107,13 @@ class JsonlPart(Part):
         rows = [self._object(line, block.before + row) for row, line in enumerate(block.lines, 1)]
         if schema is None:
             names = list(dict.fromkeys(name for row in rows for name in row))
-            columns = {name: _array([row.get(name) for row in rows], None) for name in names}
+            cells = {name: [row.get(name) for row in rows] for name in names}
+            columns = {name: _array(values, None) for name, values in cells.items()}
+            self._mixed |= {
+                name
+                for name, column in columns.items()
+                if pa.types.is_string(column.type) and not all(_is_text(cell) for cell in cells[name])
+            }
             return pa.table(columns)
         return pa.table(
             {field.name: _array([r.get(field.name) for r in rows], field.type) for field in schema}
@@ -186,6 +196,10 @@ def _array(values: list[Any], stored: pa.DataType | None) -> pa.Array:
                 return pa.array([None if value is None else float(value) for value in values])
     texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
     return pa.array(texts, pa.string())
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
 
 
 def _is_real(value: Any) -> bool:

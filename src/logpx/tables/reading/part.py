@@ -27,6 +27,8 @@ class Part(ABC):
         Whether cells are undeclared text, as in delimited files, where numbers have to be recognised.
     delimiter : str or None
         What is between the fields of such a file.
+    mixed : frozenset of str
+        Columns that are stored as text because their cells are of several types.
     notes : sequence of str
         What of the file was skipped.
     """
@@ -35,6 +37,7 @@ class Part(ABC):
     stored: pa.Schema
     in_text_file: bool = False
     delimiter: str | None = None
+    mixed: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
 
     @abstractmethod

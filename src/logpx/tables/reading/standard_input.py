@@ -65,7 +65,7 @@ class StandardInput(Part):
         self.file = _NAME
         with self._renamed():
             self._part = reader(self._path)
-        self.stored, self.notes = self._part.stored, self._part.notes
+        self.stored, self.notes, self.mixed = self._part.stored, self._part.notes, self._part.mixed
         self.in_text_file, self.delimiter = self._part.in_text_file, self._part.delimiter
 
     def count_rows(self) -> int:

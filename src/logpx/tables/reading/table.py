@@ -43,6 +43,8 @@ class TableBatch:
         How each column is read.
     in_text_file : bool
         Whether the cells come from a text file.
+    mixed : frozenset of str
+        Columns that are text because their cells are of several types.
     """
 
     stored: pa.RecordBatch
@@ -50,6 +52,11 @@ class TableBatch:
     origins: tuple[tuple[int, str | None, int], ...]
     readings: Mapping[str, Reading]
     in_text_file: bool = False
+    mixed: frozenset[str] = frozenset()
+
+    def undeclared(self, name: str) -> bool:
+        """Whether the text of a column may hold numbers, as in text files."""
+        return self.in_text_file or name in self.mixed
 
     @property
     def rows(self) -> int:
@@ -76,7 +83,7 @@ class TableBatch:
         """
         reading = reading or self.readings[name]
         cells = self.stored.column(name)
-        values, unread = reading.read(cells, in_text_file=self.in_text_file)
+        values, unread = reading.read(cells, in_text_file=self.undeclared(name))
         if unread.any():
             row = int(np.flatnonzero(unread)[0])
             file, row_in_file = self.locate(row)
@@ -144,6 +151,7 @@ class Table:
         self.parts = tuple(parts)
         self.stored = _agreed_schema(self.parts)
         self.in_text_file = all(part.in_text_file for part in self.parts)
+        self.mixed = frozenset(name for part in self.parts for name in part.mixed)
         self.missing = missing_words_of(missing, self.stored.names)
         self.readings = _readings(self, decimal)
 
@@ -151,6 +159,10 @@ class Table:
     def names(self) -> list[str]:
         """The names of the columns, in order."""
         return list(self.stored.names)
+
+    def undeclared(self, name: str) -> bool:
+        """Whether the text of a column may hold numbers, as in text files."""
+        return self.in_text_file or name in self.mixed
 
     @property
     def types(self) -> dict[str, ColumnType]:
@@ -198,7 +210,7 @@ class Table:
         """
         for name, reading in readings.items():
             stored = self.stored.field(name).type
-            if not reading.notation.takes(stored, in_text_file=self.in_text_file):
+            if not reading.notation.takes(stored, in_text_file=self.undeclared(name)):
                 wanted = (
                     "numbers were"
                     if isinstance(reading.notation, NumberNotation)
@@ -317,6 +329,7 @@ class Table:
             origins=tuple(origins),
             readings=self.readings,
             in_text_file=self.in_text_file,
+            mixed=self.mixed,
         )
 
 

@@ -61,8 +61,6 @@ class XlsxPart(Part):
         If there is no such sheet.
     """
 
-    in_text_file = True
-
     def __init__(self, file: str) -> None:
         self.file: str = file
         book = without_sheet(file)
@@ -149,7 +147,17 @@ class XlsxPart(Part):
     def _typed(self, rows: list[Cells], header: int, first: int, used: list[int]) -> pa.Table:
         names = [_text(rows[header][index]) for index in used]
         check_names(names, self.file)
-        return pa.table([_array([row[index] for row in rows[first:]]) for index in used], names=names)
+        columns = {
+            name: [row[index] for row in rows[first:]] for name, index in zip(names, used, strict=True)
+        }
+        table = pa.table({name: _array(cells) for name, cells in columns.items()})
+        self.mixed = frozenset(
+            field.name
+            for field in table.schema
+            if pa.types.is_string(field.type)
+            and not all(cell is None or isinstance(cell, str) for cell in columns[field.name])
+        )
+        return table
 
     def _refuse_unsaved_formulas(self, book: str, rows: list[Cells], first: int, used: list[int]) -> None:
         """Raise if a cell without a value has a formula: only spreadsheet programs compute formulas."""

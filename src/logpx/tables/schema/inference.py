@@ -111,7 +111,7 @@ def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
         doubtful = column is None or notation is reading.notation
         if reading.doubt is not None and doubtful and notation.holds_numbers:
             errors[name] = reading.doubt
-        if notation.takes(table.stored.field(name).type, in_text_file=table.in_text_file):
+        if notation.takes(table.stored.field(name).type, in_text_file=table.undeclared(name)):
             readings[name] = replace(reading, notation=notation)
     if errors:
         raise joined_errors(errors, table.file)
@@ -136,7 +136,7 @@ def _summaries(
                 raise
             mixed[name] = error
     for name, summary in summaries.items():
-        if table.in_text_file and isinstance(summary, TextSummary) and name not in given | mixed.keys():
+        if table.undeclared(name) and isinstance(summary, TextSummary) and name not in given | mixed.keys():
             notation = notation_of_most(list(summary.values))
             text = None if notation is None else _first_text(table, name, notation)
             if text is not None:
@@ -191,6 +191,7 @@ def _column(
             notation, summary = _in_longest_units(notation, summary)
     if text is not None and isinstance(summary, TextSummary):
         choice = mixed_kind(summary, text)
+        notes += [hint for hint in [str(text.fix).partition("; ")[2]] if hint]
     elif pinned is None or not pinned.kind.choosable:
         choice = choose_kind(name, summary)
     else:

@@ -119,7 +119,7 @@ def _reading(batch: TableBatch, column: Column) -> Reading:
 
 def _numbers(batch: TableBatch, column: Column) -> npt.NDArray[np.float64]:
     reading, stored = _reading(batch, column), batch.stored.schema.field(column.name).type
-    if not reading.notation.takes(stored, in_text_file=batch.in_text_file):
+    if not reading.notation.takes(stored, in_text_file=batch.undeclared(column.name)):
         raise DataError(
             f"{stored} where {reading.notation.expected} was expected",
             file=batch.locate(0)[0] if batch.rows else None,

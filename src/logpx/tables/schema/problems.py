@@ -32,10 +32,11 @@ def refusal_of(columns: Sequence[Column], file: object = None) -> DataError | No
     if len(refused) == 1:
         (column,) = refused
         remedies = alternatives([columns_option({column.name: kind}) for kind in column.remedies])
-        fix = f"correct or convert it, or use {remedies}"
+        fix = "; ".join([f"correct or convert it, or use {remedies}", *column.notes])
         return DataError(_why(column), file=file, column=column.name, fix=fix if option else _NO_WAY_OUT)
     lines = [
-        f"{column.name!r}: {_why(column)}: {alternatives(column.remedies)}" for column in refused[:_SHOWN]
+        f"{column.name!r}: {_why(column)}: {'; '.join([alternatives(column.remedies), *column.notes])}"
+        for column in refused[:_SHOWN]
     ]
     if len(refused) > _SHOWN:
         lines.append(f"and {len(refused) - _SHOWN:,} more")
