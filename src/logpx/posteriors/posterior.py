@@ -350,8 +350,17 @@ class Posterior:
     def _missed(self, found: Diagnosis) -> str | None:
         """Return what others have found and q leaves out, in words: a mode, evidence, or modes unseen."""
         if self._landscape is not None:
-            modes = [mode.mode for mode in self._landscape.modes]
-            mode = missed_mode(self.weighted, self.distribution, self.target, modes, found.log_evidence)
+            modes = self._landscape.modes
+            mode = None
+            if modes:
+                mode = missed_mode(
+                    self.weighted,
+                    self.distribution,
+                    self.target,
+                    torch.stack([each.mode for each in modes]),
+                    torch.tensor([each.log_mass for each in modes]).double(),
+                    found.log_evidence,
+                )
             if mode is not None:
                 return f"it misses a mode at {self.target.describe(mode)}"
             if self._landscape.unseen > _UNSEEN:

@@ -6,15 +6,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from logpx.errors import DivergedError
 from logpx.posteriors.approximations.climbs import climb, values_at
-from logpx.posteriors.approximations.expansion import Expansion, expand
+from logpx.posteriors.approximations.expansion import Expansion, expand_all
 from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
 from logpx.posteriors.approximations.symmetries import images_of
 from logpx.posteriors.approximations.wide_draws import Probes, WideDraws
@@ -33,12 +31,13 @@ _SECONDS, _LEAST_CANDIDATES, _MOST_CANDIDATES = 0.1, 10, 15
 _TRIAL = 512
 _PROBES = 8192
 _MOST_CENTRES = 16
-_MOST_MODES = 512
+_MOST_MODES, _MOST_MAIN_MODES = 512, 64
 _DEGREES = 3.0
 # Shares of the mass.
 _NEGLIGIBLE = 1e-4
 _LEAST_SHARE = math.log(_NEGLIGIBLE)
 _WORTHWHILE = 0.01
+_HOPELESS = 0.5
 # How much lower than its mode an image may start, in nats.
 _BELOW = 30.0
 _SAME = 0.5
@@ -71,7 +70,8 @@ class Landscape:
     @property
     def main_modes(self) -> tuple[Expansion, ...]:
         """The modes whose mass matters."""
-        return tuple(mode for mode in self.modes if mode.log_mass > self.modes[0].log_mass + _LEAST_SHARE)
+        heaviest = self.modes[:_MOST_MAIN_MODES]
+        return tuple(mode for mode in heaviest if mode.log_mass > heaviest[0].log_mass + _LEAST_SHARE)
 
     @property
     def evidence(self) -> EvidenceFound | None:
@@ -98,29 +98,29 @@ class _Met:
 
     def add(self, points: Tensor, counted: bool) -> list[Expansion]:
         """Assign the ends of climbs to modes; return those that are new."""
-        new = []
+        self.climbs += counted * len(points)
         places = self._nearest(points)
-        for point, place in zip(points, places, strict=True):
-            self.climbs += counted
-            if place is None:
-                place = self._nearest(point[None])[0]
-            if place is None and len(self.modes) < _MOST_MODES:
-                with suppress(DivergedError):
-                    found = expand(self.target, point)
-                    place = self._nearest(found.mode[None])[0]
-                    if place is None:
-                        place = len(self.modes)
-                        self.modes.append(found)
-                        new.append(found)
-            if counted and place is not None:
-                self.times[place] += 1
+        strange = points[torch.tensor([place is None for place in places], dtype=torch.bool)]
+        new = []
+        for found in expand_all(self.target, strange):
+            if len(self.modes) < _MOST_MODES and self._nearest(found.mode[None])[0] is None:
+                self.modes.append(found)
+                new.append(found)
+        if counted:
+            self.times.update(place for place in self._nearest(points) if place is not None)
         return new
+
+    def distances(self, points: Tensor) -> Tensor:
+        """Return how far points ``(n, d)`` are from each mode, in its deviations, shape ``(k, n)``."""
+        means = torch.stack([mode.mode for mode in self.modes])
+        factors = torch.stack([mode.factor for mode in self.modes])
+        steps = torch.linalg.solve_triangular(factors, (points - means[:, None]).mT, upper=False)
+        return steps.norm(dim=1)
 
     def _nearest(self, points: Tensor) -> list[int | None]:
         if not self.modes or not len(points):
             return [None] * len(points)
-        distances = torch.stack([mode.distances(points) for mode in self.modes])
-        least, places = distances.min(0)
+        least, places = self.distances(points).min(0)
         return [
             int(place) if float(distance) < _SAME else None
             for distance, place in zip(least, places, strict=True)
@@ -180,7 +180,8 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
             break
         heaviest = max(mode.log_mass for mode in met.modes)
         fresh = [mode for mode in new if mode.log_mass > heaviest + _LEAST_SHARE]
-        if number + 1 >= _LEAST_ROUNDS and not fresh and met.unseen < _WORTHWHILE:
+        hopeless = number + 1 > _LEAST_ROUNDS and met.unseen > _HOPELESS
+        if hopeless or (number + 1 >= _LEAST_ROUNDS and not fresh and met.unseen < _WORTHWHILE):
             break
     modes = sorted(met.modes, key=lambda mode: -mode.log_mass)
     return Landscape(tuple(paths), tuple(modes), met.unseen, met.climbs, looking.probes())
@@ -281,11 +282,11 @@ def _best_of_groups(merits: Tensor, groups: int) -> Tensor:
 def _near_enough(target: Target, met: _Met, modes: Sequence[Expansion]) -> Tensor:
     """Return those images of modes ``(k, d)`` that may lie on a slope of another mode."""
     kept = [torch.empty(0, target.size, dtype=torch.float64)]
-    for mode in modes[:_CLIMBS]:
+    for mode in sorted(modes, key=lambda mode: -mode.log_mass)[:_MOST_CENTRES]:
         images = images_of(mode.mode, target.parameters)
         values = values_at(target, torch.cat([mode.mode[None], images]))
-        high = values[1:] > values[0] - _BELOW
-        far = torch.stack([other.distances(images) for other in met.modes]).amin(0) > 2.0 * _SAME
-        kept.append(images[high & far][:_CLIMBS])
+        images = images[values[1:] > values[0] - _BELOW]
+        if len(images):
+            kept.append(images[met.distances(images).amin(0) > 2.0 * _SAME][:_CLIMBS])
     images = torch.cat(kept)
     return images[:: max(1, len(images) // (2 * _CLIMBS))]

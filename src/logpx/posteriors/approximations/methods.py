@@ -135,6 +135,8 @@ class _ByReverseKL(PosteriorMethod):
     """
 
     options: ReverseKL = field(default_factory=ReverseKL)
+    # Whether it takes a distribution for each mode, rather than being a single one by definition.
+    per_mode: ClassVar[bool] = True
 
     def approximate(
         self, target: Target, landscape: Landscape, seed: int, draws: int = DRAWS
@@ -142,7 +144,7 @@ class _ByReverseKL(PosteriorMethod):
         """Fit the family, one for each mode if several matter, and make thin tails heavier."""
         check_count("restarts", self.options.restarts)
         modes = landscape.main_modes
-        if len(modes) > 1:
+        if len(modes) > 1 and self.per_mode:
             q, steps = self._of_modes(target, modes, seed)
         else:
             q, steps = self._of_starts(target, _starts(target, landscape), seed)
@@ -214,6 +216,7 @@ class MeanField(_ByReverseKL):
     """A normal distribution with independent dimensions; its tails stay normal."""
 
     name = "mean_field"
+    per_mode = False
 
     def family(self, size: int) -> Flow:
         """Return the standard normal distribution to fit."""
@@ -266,6 +269,7 @@ class LowRank(_ByReverseKL):
     """
 
     name: ClassVar[str] = "low_rank"
+    per_mode: ClassVar[bool] = False
     rank: int = 5
 
     def family(self, size: int) -> Distribution:
