@@ -10,7 +10,9 @@ from logpx.posteriors.approximations.methods import (
     LowRank,
     MeanField,
     PosteriorMethod,
+    SequentialMonteCarlo,
 )
+from logpx.posteriors.approximations.landscape import Landscape
 from logpx.posteriors.approximations.reverse_kl import ReverseKL
 from logpx.posteriors.comparison import BayesFactor, compare
 from logpx.posteriors.diagnostics.divergences import Divergences
@@ -45,6 +47,7 @@ __all__ = [
     "FlowFit",
     "FullRank",
     "Interval",
+    "Landscape",
     "Laplace",
     "LowRank",
     "MeanField",
@@ -56,6 +59,7 @@ __all__ = [
     "PosteriorMethod",
     "Real",
     "ReverseKL",
+    "SequentialMonteCarlo",
     "Simplex",
     "Stacked",
     "Summary",

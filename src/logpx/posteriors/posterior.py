@@ -75,6 +75,8 @@ class Posterior:
         How long the method took.
     gradient_evaluations : int
         At how many points the method computed the gradient of the log-density.
+    landscape : Landscape or None
+        The modes that were met before the fit, and how much may still be unseen.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class Posterior:
         self.steps, self.seconds = approximation.steps, seconds
         self.gradient_evaluations = target.evaluations
         self._approximation, self._seed, self._count = approximation, seed, draws
-        self._landscape, self._account = landscape, account or Account()
+        self.landscape, self._account = landscape, account or Account()
 
     @cached_property
     def weighted(self) -> Weighted:
@@ -272,7 +274,7 @@ class Posterior:
             self.target,
             seed=seed + 1,
             draws=self._count,
-            landscape=self._landscape,
+            landscape=self.landscape,
             account=self._account,
             seconds=self.seconds + time.monotonic() - began,
         )
@@ -349,8 +351,8 @@ class Posterior:
 
     def _missed(self, found: Diagnosis) -> str | None:
         """Return what others have found and q leaves out, in words: a mode, evidence, or modes unseen."""
-        if self._landscape is not None:
-            modes = self._landscape.modes
+        if self.landscape is not None:
+            modes = self.landscape.modes
             mode = None
             if modes:
                 mode = missed_mode(
@@ -363,12 +365,12 @@ class Posterior:
                 )
             if mode is not None:
                 return f"it misses a mode at {self.target.describe(mode)}"
-            if self._landscape.unseen > _UNSEEN:
+            if self.landscape.unseen > _UNSEEN:
                 return (
-                    f"the search for modes is not over: about {self._landscape.unseen:.0%} of the mass may "
-                    f"lie at modes that none of {self._landscape.climbs:,} climbs has met"
+                    f"the search for modes is not over: about {self.landscape.unseen:.0%} of the mass may "
+                    f"lie at modes that none of {self.landscape.climbs:,} climbs has met"
                 )
-            probes = self._landscape.probes
+            probes = self.landscape.probes
             if probes is not None:
                 parts = (probes.u, probes.values, probes.log_proposal)
                 share = share_beyond(self.weighted, self.distribution, *parts)

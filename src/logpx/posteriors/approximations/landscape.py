@@ -115,7 +115,8 @@ class _Met:
         means = torch.stack([mode.mode for mode in self.modes])
         factors = torch.stack([mode.factor for mode in self.modes])
         steps = torch.linalg.solve_triangular(factors, (points - means[:, None]).mT, upper=False)
-        return steps.norm(dim=1)
+        found: Tensor = steps.norm(dim=1)
+        return found
 
     def _nearest(self, points: Tensor) -> list[int | None]:
         if not self.modes or not len(points):

@@ -77,6 +77,6 @@ def _relabelled(point: Tensor, parameters: Parameters) -> Iterator[Tensor]:
             }
             try:
                 yield parameters.unconstrain(values)[0]
-            except UsageError:
-                # An order among the entries forbids it.
+            except (UsageError, RuntimeError):
+                # An order among the entries forbids it, or a matrix is no longer one of covariances.
                 continue
