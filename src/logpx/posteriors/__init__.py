@@ -2,6 +2,7 @@
 
 from logpx.posteriors import densities
 from logpx.posteriors.approximations.approximation import Approximation
+from logpx.posteriors.approximations.landscape import Landscape
 from logpx.posteriors.approximations.methods import (
     METHODS,
     FlowFit,
@@ -12,12 +13,12 @@ from logpx.posteriors.approximations.methods import (
     PosteriorMethod,
     SequentialMonteCarlo,
 )
-from logpx.posteriors.approximations.landscape import Landscape
 from logpx.posteriors.approximations.reverse_kl import ReverseKL
 from logpx.posteriors.comparison import BayesFactor, compare
 from logpx.posteriors.diagnostics.divergences import Divergences
 from logpx.posteriors.diagnostics.summaries import Summary
 from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust
+from logpx.posteriors.evidence_from_draws import EvidenceFromDraws, evidence_from_draws
 from logpx.posteriors.find import Mode, find_mode, posterior
 from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.target.constraints import (
@@ -43,6 +44,7 @@ __all__ = [
     "CovarianceMatrix",
     "Diagnosis",
     "Divergences",
+    "EvidenceFromDraws",
     "FactorisedJoint",
     "FlowFit",
     "FullRank",
@@ -66,6 +68,7 @@ __all__ = [
     "Trust",
     "compare",
     "densities",
+    "evidence_from_draws",
     "find_mode",
     "posterior",
 ]

@@ -30,6 +30,7 @@ __all__ = ["Mode", "find_mode", "posterior"]
 _MODE_ALONE, _AUTOMATIC = "map", "auto"
 # In nats.
 _ALIKE = 0.1
+_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,8 @@ def posterior(
     draws
         How many draws the diagnosis weights; up to sixteen times as many where a good fit needs them.
     max_time
-        The most seconds of a fit by gradient descent.
+        About the most seconds of the whole call: each method gets what is left. What cannot be cut short, the
+        search for modes and a first method, may take longer.
     vectorised
         Whether the function takes many points; None finds out by trying.
 
@@ -209,7 +211,12 @@ def posterior(
     results: list[Posterior] = []
     error: DivergedError | None = None
     for each in methods:
-        limited = each if max_time is None else each.limited_to(max_time)
+        limited = each
+        if max_time is not None:
+            left = max_time - (time.monotonic() - began)
+            if left <= 0.0 and results:
+                break
+            limited = each.limited_to(max(left, _LEAST_SECONDS))
         try:
             approximation = limited.approximate(target, landscape, seed, draws)
             account.add(approximation.evidence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from logpx.distributions import Distribution
 from logpx.posteriors.diagnostics.account import EvidenceFound
@@ -30,6 +30,7 @@ class Approximation:
     """
 
     distribution: Distribution
+    _: KW_ONLY
     missed: str | None = None
     bound: float = -math.inf
     steps: int = 0

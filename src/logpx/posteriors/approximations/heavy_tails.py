@@ -90,7 +90,7 @@ def with_heavier_tails(
         best, chosen = min(tried, key=lambda pair: pair[1].k_hat)
         most = max(every, key=lambda other: other.log_evidence)
         missed = _warning(chosen, most) if _misses(chosen, most) else None
-        return Approximation(best, missed, found.elbo, evidence=_evidence(every))
+        return Approximation(best, missed=missed, bound=found.elbo, evidence=_evidence(every))
     # The first that is about as precise as the best: heavier tails lower the evidence lower bound.
     least = min(other.mcse for _, other in whole)
     best = next(proposal for proposal, other in whole if other.mcse <= _ABOUT * least)

@@ -43,7 +43,7 @@ _BELOW = 30.0
 _SAME = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Landscape:
     """What is known about a log-density before anything is fitted to it.
 
@@ -185,7 +185,13 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
         if hopeless or (number + 1 >= _LEAST_ROUNDS and not fresh and met.unseen < _WORTHWHILE):
             break
     modes = sorted(met.modes, key=lambda mode: -mode.log_mass)
-    return Landscape(tuple(paths), tuple(modes), met.unseen, met.climbs, looking.probes())
+    return Landscape(
+        paths=tuple(paths),
+        modes=tuple(modes),
+        unseen=met.unseen,
+        climbs=met.climbs,
+        probes=looking.probes(),
+    )
 
 
 class _Survey:

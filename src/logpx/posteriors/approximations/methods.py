@@ -192,8 +192,9 @@ class _ByReverseKL(PosteriorMethod):
         return self.in_units(family.double(), units), steps
 
     def limited_to(self, max_time: float) -> PosteriorMethod:
-        """Return the method with a time limit for each fit, in seconds."""
-        return replace(self, options=replace(self.options, max_time=max_time))
+        """Return the method with a time limit for all its fits together, in seconds."""
+        each = max_time / max(self.options.restarts, 1)
+        return replace(self, options=replace(self.options, max_time=min(self.options.max_time, each)))
 
     @abstractmethod
     def family(self, size: int) -> Distribution:
@@ -357,7 +358,7 @@ class SequentialMonteCarlo(PosteriorMethod):
 
     def limited_to(self, max_time: float) -> PosteriorMethod:
         """Return the method with a time limit in seconds."""
-        return replace(self, max_time=max_time)
+        return replace(self, max_time=min(self.max_time, max_time))
 
 
 def wide_start(landscape: Landscape) -> Distribution:

@@ -15,7 +15,7 @@ from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.diagnostics.importance import weigh
 from logpx.posteriors.target.target import Target
 
-__all__ = ["fit_to_particles"]
+__all__ = ["fit_to_particles", "mixture_of_particles"]
 
 _SIZES = (1, 2, 4, 8, 16, 32)
 _HELD_OUT = 0.2
@@ -47,7 +47,7 @@ def fit_to_particles(u: Tensor, target: Target, modes: int, seed: int) -> Distri
     ----------
     Cappé, Douc, Guillin, Marin and Robert 2008, Adaptive importance sampling in general mixture classes.
     """
-    shares, means, factors = _mixture_of_particles(u, modes, seed)
+    shares, means, factors = _parts_of_particles(u, modes, seed)
     best, best_size = None, -math.inf
     for turn in range(_TURNS):
         q = _mixture(shares, means, factors)
@@ -67,7 +67,12 @@ def fit_to_particles(u: Tensor, target: Target, modes: int, seed: int) -> Distri
     return best if best is not None else _mixture(shares, means, factors)
 
 
-def _mixture_of_particles(u: Tensor, modes: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def mixture_of_particles(u: Tensor, modes: int, seed: int) -> Distribution:
+    """Return the mixture of normal distributions that makes held-out particles ``(n, d)`` likeliest."""
+    return _mixture(*_parts_of_particles(u, modes, seed))
+
+
+def _parts_of_particles(u: Tensor, modes: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     rows = u[torch.randperm(len(u), generator=generator)]
     centre, unit = rows.mean(0), rows.std(0).clamp_min(1e-12)
