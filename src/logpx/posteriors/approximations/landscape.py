@@ -23,12 +23,13 @@ from logpx.posteriors.target.target import Target
 
 __all__ = ["Landscape", "survey"]
 
-_LEAST_ROUNDS, _MOST_ROUNDS = 3, 8
+_LEAST_ROUNDS, _QUIET_ROUNDS, _MOST_ROUNDS = 3, 3, 12
 _CLIMBS = 64
 _NUMBERS = 3_200
 # Points for each round: as many as take about so many seconds, between these powers of 2.
 _SECONDS, _LEAST_CANDIDATES, _MOST_CANDIDATES = 0.1, 10, 15
 _TRIAL = 512
+_AWAY = 2.0
 _PROBES = 8192
 _MOST_CENTRES = 16
 _MOST_MODES, _MOST_MAIN_MODES = 512, 64
@@ -170,6 +171,7 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
     generator = torch.Generator().manual_seed(seed)
     looking = _Survey(target, met, paths, generator)
     fresh = list(met.modes)
+    quiet = 0
     for number in range(_MOST_ROUNDS):
         images = _near_enough(target, met, fresh)
         starts = looking.starts()
@@ -181,8 +183,9 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
             break
         heaviest = max(mode.log_mass for mode in met.modes)
         fresh = [mode for mode in new if mode.log_mass > heaviest + _LEAST_SHARE]
-        hopeless = number + 1 > _LEAST_ROUNDS and met.unseen > _HOPELESS
-        if hopeless or (number + 1 >= _LEAST_ROUNDS and not fresh and met.unseen < _WORTHWHILE):
+        quiet = 0 if fresh else quiet + 1
+        enough = number + 1 >= _LEAST_ROUNDS and quiet >= min(len(met.modes), _QUIET_ROUNDS)
+        if (enough and met.unseen < _WORTHWHILE) or (number >= _LEAST_ROUNDS and met.unseen > _HOPELESS):
             break
     modes = sorted(met.modes, key=lambda mode: -mode.log_mass)
     return Landscape(
@@ -240,8 +243,10 @@ class _Survey:
         steps = self._distances(points)
         merits = [values, values - self._explained(steps, heavy=True), values - self._explained(steps)]
         chosen = [_best_of_groups(merit, share) for merit in merits]
-        taken = torch.cat([*chosen, torch.arange(self._climbs - 3 * share)])
-        return points[taken[taken < len(points)]]
+        # A start among the draws of a known mode only finds it again.
+        away = (steps.amin(0) > _AWAY**2 * points.shape[1]).nonzero()[:, 0]
+        taken = torch.cat([*chosen, away[: self._climbs - 3 * share]])
+        return points[taken]
 
     def probes(self) -> Probes | None:
         """Return some wide draws of the last round with their density, to hold approximations against."""
