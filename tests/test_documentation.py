@@ -14,6 +14,7 @@ import logpx
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECONDS = re.compile(r"(?<=\bmax_time=)\d+")
 
 
 def page_id(page: Path) -> str:
@@ -33,7 +34,9 @@ def examples(page: Path) -> str:
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=page_id)
 def test_examples_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(examples(page), page, "exec"), {"__name__": page.stem})
+    # How long a search may take changes what it finds, not whether the example runs.
+    quick = SECONDS.sub("1", examples(page))
+    exec(compile(quick, page, "exec"), {"__name__": page.stem})
 
 
 def test_readme_has_a_python_example():
@@ -157,12 +160,8 @@ def guides_with_formulas() -> set[str]:
     return {f"{name}.html" for name, text in texts.items() if "$$" in text}
 
 
-def test_formulas_become_mathml(tmp_path: Path):
-    (tmp_path / "index.md").write_text(FORMULAS, encoding="utf-8")
-    result = build(tmp_path, tmp_path / "html", "-W", "-n")
-    assert result.returncode == 0, result.stderr
-    check_offline_and_set(tmp_path / "html", {"index.html"})
-    page = (tmp_path / "html/index.html").read_text(encoding="utf-8")
+def check_formulas(page: str):
+    """Hold that the page of FORMULAS shows them all, set and numbered."""
     formulas = re.findall(r"<math.*?</math>", page, re.DOTALL)
     assert [re.sub(r"<[^>]*>|\s|&ApplyFunction;", "", formula) for formula in formulas] == [
         "σ2=12log|detW|",
@@ -186,10 +185,14 @@ def test_a_formula_that_cannot_be_rendered_fails_the_build(tmp_path: Path):
 def test_guides_show_their_formulas_and_fetch_nothing(tmp_path: Path):
     for page in (ROOT / "docs").glob("*.md"):
         (tmp_path / page.name).write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
-    result = build(tmp_path, tmp_path / "html")
+    (tmp_path / "formulas.md").write_text("---\norphan: true\n---\n" + FORMULAS, encoding="utf-8")
+    result = build(tmp_path, tmp_path / "html", "-n")
     assert result.returncode == 0, result.stderr
     assert "cannot render" not in result.stderr
-    check_offline_and_set(tmp_path / "html", guides_with_formulas())
+    # What warns elsewhere is that the reference is not there.
+    assert "formulas.md" not in result.stderr
+    check_offline_and_set(tmp_path / "html", guides_with_formulas() | {"formulas.html"})
+    check_formulas((tmp_path / "html/formulas.html").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow

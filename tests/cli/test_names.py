@@ -1,9 +1,10 @@
 """Names that help texts list are those of the families and formats that there are."""
 
-from logpx.cli.names import IMAGE_MODELS, READABLE_TABLES, TABLE_MODELS, WRITABLE_TABLES
+from logpx.cli.names import COMPRESSED_TEXT, IMAGE_MODELS, READABLE_TABLES, TABLE_MODELS, WRITABLE_TABLES
 from logpx.images import IMAGE_FAMILIES
 from logpx.tables import FAMILIES
-from logpx.tables.formats import TABLE_FORMATS
+from logpx.tables.formats import plain_extensions
+from logpx.tables.reading.compression import COMPRESSIONS
 
 
 def test_models_are_those_of_the_families():
@@ -12,5 +13,6 @@ def test_models_are_those_of_the_families():
 
 
 def test_extensions_are_those_of_the_formats():
-    assert list(READABLE_TABLES) == list(TABLE_FORMATS)
-    assert list(WRITABLE_TABLES) == [name for name, one in TABLE_FORMATS.items() if one.encoder is not None]
+    assert list(READABLE_TABLES) == plain_extensions()
+    assert list(WRITABLE_TABLES) == plain_extensions(written=True)
+    assert list(COMPRESSED_TEXT) == list(COMPRESSIONS)

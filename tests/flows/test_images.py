@@ -106,7 +106,7 @@ def test_one_hot_classes_are_learnt_and_sampled(kind):
     with torch.no_grad():
         flow.initialise(x, context)
     optimiser = torch.optim.Adam(flow.parameters(), 1e-2)
-    for _ in range(150):
+    for _ in range(80):
         optimiser.zero_grad()
         loss = -flow.log_prob(x, context).mean()
         loss.backward()

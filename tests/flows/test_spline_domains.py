@@ -25,13 +25,13 @@ def midpoints(lower, upper, n):
     return lower + (torch.arange(n, dtype=torch.float64) + 0.5) * ((upper - lower) / n)
 
 
-def on_circle(period=TAU):
-    return midpoints(-0.5 * period, 0.5 * period, 400)
+def on_circle(period=TAU, n=400):
+    return midpoints(-0.5 * period, 0.5 * period, n)
 
 
 TWO = {
     "torus": ({"circular": (0, 1)}, on_circle(), on_circle()),
-    "cylinder": ({"circular": (0,)}, on_circle(), midpoints(-12.0, 12.0, 1200)),
+    "cylinder": ({"circular": (0,)}, on_circle(n=200), midpoints(-12.0, 12.0, 600)),
     "cylinder, hours second": (
         {"circular": (1,), "period": 24.0},
         midpoints(-12.0, 12.0, 1200),
@@ -39,13 +39,13 @@ TWO = {
     ),
     "square": (
         {"bounded": {0: (0.0, 1.0), 1: (-3.0, 5.0)}},
-        midpoints(0.0, 1.0, 400),
-        midpoints(-3.0, 5.0, 400),
+        midpoints(0.0, 1.0, 200),
+        midpoints(-3.0, 5.0, 200),
     ),
     "circle and interval": (
         {"circular": (1,), "bounded": {0: (0.0, 9.0)}},
-        midpoints(0.0, 9.0, 400),
-        on_circle(),
+        midpoints(0.0, 9.0, 200),
+        on_circle(n=200),
     ),
 }
 

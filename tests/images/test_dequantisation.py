@@ -100,7 +100,7 @@ def test_training_tightens_the_variational_bound():
         flow, levels, VariationalDequantisation(SHAPE, levels, width=8), LinearPixels(SHAPE, levels)
     )
     before = model.eval().log_prob_lower(x[:50], draws=20).log_prob.mean()
-    fit(model, x, max_steps=150, learning_rate=5e-3, gradient_clip=None, noise=0.0, progress=False)
+    fit(model, x, max_steps=60, learning_rate=1e-2, gradient_clip=None, noise=0.0, progress=False)
     after = model.log_prob_lower(x[:50], draws=20).log_prob.mean()
     assert after > before + 10
     assert after < 0.0

@@ -49,7 +49,7 @@ def test_value_is_that_of_the_definition(activation):
         return y
 
     h = layer(net.input, bound * torch.atan(x / bound))
-    for first, second in zip(net.first, net.second, strict=True):
+    for first, second in ((block.first, block.second) for block in net.blocks):
         h = h + layer(second, act(layer(first, act(h))))
     torch.testing.assert_close(net(x, c), layer(net.output, act(h)), rtol=1e-12, atol=1e-12)
     assert torch.autograd.gradcheck(
@@ -59,7 +59,10 @@ def test_value_is_that_of_the_definition(activation):
 
 def test_context_reaches_every_block_and_every_output():
     net = randomised(ConvolutionalResNet(1, 3, width=4, blocks=2, context=2))
-    assert all(part.context_weight is not None for part in (net.input, *net.first, net.output))
+    assert all(
+        part.context_weight is not None
+        for part in (net.input, *(block.first for block in net.blocks), net.output)
+    )
     context = torch.randn(8, 2, dtype=torch.float64, requires_grad=True)
     y = net(torch.randn(8, 1, 4, 4, dtype=torch.float64), context)
     for output in y.flatten(1).unbind(1):

@@ -121,7 +121,14 @@ def test_crash_at_any_operation(tmp_path: Path, monkeypatch, overwrite: bool, dr
     assert seen == ({"old", "new"} if overwrite else {None, "new"})
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize(
+    "code",
+    [
+        errno.ENOSPC,
+        errno.EACCES,
+        *(pytest.param(code, marks=pytest.mark.slow) for code in (errno.EIO, errno.EROFS)),
+    ],
+)
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "forever"])
 @pytest.mark.parametrize("overwrite", [False, True], ids=["first", "overwrite"])
 def test_error_at_any_operation(tmp_path: Path, monkeypatch, code: int, forever: bool, overwrite: bool):

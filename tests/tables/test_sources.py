@@ -56,11 +56,10 @@ def test_nothing_there_is_a_usage_error(tmp_path, path):
     assert caught.value.fix
 
 
-def test_an_unknown_extension_is_a_usage_error(tmp_path):
-    (tmp_path / "a.xlsx").write_text("x\n1\n")
-    with pytest.raises(UsageError, match="extension") as caught:
-        open_table(tmp_path / "a.xlsx")
-    assert ".parquet" in caught.value.fix
+def test_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    assert numbers(open_table("~/a.csv")) == {"x": [1.0], "y": [1.5]}
+    assert numbers(open_table("~/[bc].csv"))["x"] == [0.0, 2.0]
 
 
 def test_a_folder_without_tables_says_what_is_there(tmp_path):

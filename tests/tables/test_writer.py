@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from logpx.errors import ResourceError, UsageError
 from logpx.tables import open_table, open_writer
-from logpx.tables.reading.csv_header import is_number
+from logpx.tables.reading.csv_layout import is_number
 
 per_folder = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -1,6 +1,6 @@
 """One dictionary of all transforms: a new one is one more line, and every ``test_all_*`` runs on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -80,7 +80,7 @@ class Case:
 
     def make(self, dtype: torch.dtype = torch.float64) -> Transform:
         """Build it, initialised on data, with parameters from N(0, 0.1²): outputs would start at zero."""
-        torch.manual_seed(1)
+        torch.default_generator.manual_seed(1)
         transform = self.build()
         with torch.no_grad():
             for parameter in transform.parameters():
@@ -378,10 +378,20 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def seldom(name: str) -> list[pytest.MarkDecorator]:
-    """Mark named flows, what differs from another transform by a context only, and the longest graphs."""
-    longest = ("context", "sum of squares", "numbers and angles", "autoregressive, bounded")
+    """Mark named flows, variants of another transform in the dictionary, and the longest graphs."""
+    variants = (
+        "context",
+        "flip",
+        "reversed",
+        "narrow",
+        "deep",
+        "net of your own",
+        "of a matrix",
+        "of a number",
+    )
+    longest = ("sum of squares", "numbers and angles", "bounded")
     several = name.startswith(tuple(flows.__all__))
-    return [pytest.mark.slow] if several or any(part in name for part in longest) else []
+    return [pytest.mark.slow] if several or any(part in name for part in variants + longest) else []
 
 
 @pytest.fixture(params=[pytest.param(name, marks=seldom(name)) for name in CASES])
@@ -420,13 +430,19 @@ def case_onto_reals(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
-@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
-def dtype(request: pytest.FixtureRequest) -> torch.dtype:
-    """Run a test in single and in double precision."""
-    return request.param
-
-
 @pytest.fixture(params=["forward", "inverse"])
 def direction(request: pytest.FixtureRequest) -> str:
     """Run a test in both directions."""
     return request.param
+
+
+@pytest.fixture
+def directions(request: pytest.FixtureRequest) -> Callable[[], Iterator[str]]:
+    """Go through both directions within one test, whose failure says which came last."""
+
+    def each() -> Iterator[str]:
+        for direction in ("forward", "inverse"):
+            request.node.add_report_section("call", "direction", direction)
+            yield direction
+
+    return each

@@ -111,34 +111,38 @@ def permitted(transform, direction):
     return pattern, of_context * bool(transform.context_features)
 
 
-def test_outputs_depend_on_all_permitted_inputs_and_on_nothing_else(case, direction):
+def test_outputs_depend_on_all_permitted_inputs_and_on_nothing_else(case, directions):
     transform = case.make()
-    # Many rows, so that no dependence hides behind a unit that happens to be off.
-    inputs = case.inputs(transform, direction, 256).requires_grad_()
-    context = case.context(transform, 256)
-    if context is not None:
-        context.requires_grad_()
-    y, _ = getattr(transform, direction)(inputs, context)
-    pattern, of_context = permitted(transform, direction)
-    found = case.jacobian(y, inputs).abs().amax(0)
-    assert torch.equal(found > 1e-12, pattern > 0), found
-    if context is not None:
-        found = case.jacobian(y, context).abs().amax(0)
-        assert torch.equal(found > 1e-12, (of_context > 0)[:, None].expand_as(found)), found
+    for direction in directions():
+        # Many rows, so that no dependence hides behind a unit that happens to be off.
+        inputs = case.inputs(transform, direction, 256).requires_grad_()
+        context = case.context(transform, 256)
+        if context is not None:
+            context.requires_grad_()
+        y, _ = getattr(transform, direction)(inputs, context)
+        pattern, of_context = permitted(transform, direction)
+        found = case.jacobian(y, inputs).abs().amax(0)
+        assert torch.equal(found > 1e-12, pattern > 0), found
+        if context is not None:
+            found = case.jacobian(y, context).abs().amax(0)
+            assert torch.equal(found > 1e-12, (of_context > 0)[:, None].expand_as(found)), found
 
 
-def test_a_conditional_transform_refuses_to_run_without_its_context(conditional_case, direction):
+def test_a_conditional_transform_refuses_to_run_without_its_context(conditional_case, directions):
     transform = conditional_case.make()
-    inputs = conditional_case.inputs(transform, direction, 3)
-    with pytest.raises(UsageError, match="context"):
-        getattr(transform, direction)(inputs)
+    for direction in directions():
+        inputs = conditional_case.inputs(transform, direction, 3)
+        with pytest.raises(UsageError, match="context"):
+            getattr(transform, direction)(inputs)
 
 
-def test_rows_are_independent(case, direction):
+def test_rows_are_independent(case, directions):
     transform = case.make()
-    inputs, context = case.inputs(transform, direction, 5), case.context(transform, 5)
-    y, ladj = getattr(transform, direction)(inputs, context)
-    for row in range(5):
-        alone = getattr(transform, direction)(inputs[row], None if context is None else context[row])
-        torch.testing.assert_close(alone[0], y[row], rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(alone[1], ladj[row], rtol=1e-12, atol=1e-12)
+    context = case.context(transform, 5)
+    for direction in directions():
+        inputs = case.inputs(transform, direction, 5)
+        y, ladj = getattr(transform, direction)(inputs, context)
+        for row in range(5):
+            alone = getattr(transform, direction)(inputs[row], None if context is None else context[row])
+            torch.testing.assert_close(alone[0], y[row], rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(alone[1], ladj[row], rtol=1e-12, atol=1e-12)

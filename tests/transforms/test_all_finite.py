@@ -33,14 +33,19 @@ def check(transform, direction, inputs, context):
                 assert torch.isfinite(gradient).all()
 
 
-def test_extreme_inputs(case, direction, dtype):
-    transform = case.make(dtype)
-    inputs = extreme_rows(case, transform, direction, dtype)
-    check(transform, direction, inputs, case.context(transform, len(inputs), dtype=dtype))
+def test_extreme_inputs(case, directions):
+    for dtype in (torch.float32, torch.float64):
+        transform = case.make(dtype)
+        for direction in directions():
+            inputs = extreme_rows(case, transform, direction, dtype)
+            check(transform, direction, inputs, case.context(transform, len(inputs), dtype=dtype))
 
 
-def test_extreme_contexts(conditional_case, direction, dtype):
-    case, transform = conditional_case, conditional_case.make(dtype)
-    inputs = case.inputs(transform, direction, len(REAL), dtype=dtype)
-    context = torch.tensor(REAL, dtype=dtype)[:, None].expand(-1, transform.context_features).clone()
-    check(transform, direction, inputs, context)
+def test_extreme_contexts(conditional_case, directions):
+    case = conditional_case
+    for dtype in (torch.float32, torch.float64):
+        transform = case.make(dtype)
+        for direction in directions():
+            inputs = case.inputs(transform, direction, len(REAL), dtype=dtype)
+            context = torch.tensor(REAL, dtype=dtype)[:, None].expand(-1, transform.context_features).clone()
+            check(transform, direction, inputs, context)

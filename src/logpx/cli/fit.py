@@ -33,13 +33,14 @@ def fit(
         ),
     ] = "auto",
     columns: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--columns",
             metavar="NAME=KIND,...",
             show_default=False,
             help="Kinds that override the inferred ones: continuous, positive, bounded (or bounded:0:10), "
-            "integer, categorical, identifier, drop.",
+            "integer, categorical, identifier, drop. A name with commas goes in double quotes. May be given "
+            "several times.",
         ),
     ] = None,
     schema: Annotated[
@@ -147,7 +148,7 @@ def fit(
         request = FitRequest(
             source=source,
             model=model,
-            columns=columns,
+            columns=columns or [],
             schema=schema,
             components=components,
             latent=latent,

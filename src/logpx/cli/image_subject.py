@@ -40,7 +40,7 @@ class ImageSubject(Subject):
 
         return isinstance(model, ImageModel)
 
-    def open(self, request: Request) -> Images:
+    def open(self, request: Request, out: Output) -> Images:
         """Open images."""
         from logpx.images import open_images
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from logpx.suggestions import alternatives
-
 __all__ = [
+    "COMPRESSED_TEXT",
     "IMAGE_MODELS",
     "READABLE_TABLES",
     "TABLE_MODELS",
     "WRITABLE_TABLES",
-    "kinds_of_file",
 ]
 
 #: The values of --model for tables and for images.
@@ -31,27 +27,19 @@ TABLE_MODELS = (
 )
 IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet", "vae")
 
-#: Extensions of the files that tables are read from and written to.
+#: Extensions of the files that tables are read from and written to, and of compressed text.
 READABLE_TABLES = (
     ".parquet",
+    ".feather",
+    ".arrow",
+    ".orc",
+    ".xlsx",
+    ".xlsm",
     ".csv",
     ".tsv",
-    ".csv.gz",
-    ".tsv.gz",
-    ".csv.bz2",
-    ".tsv.bz2",
-    ".csv.zst",
-    ".tsv.zst",
+    ".txt",
+    ".jsonl",
+    ".ndjson",
 )
-WRITABLE_TABLES = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
-
-
-def kinds_of_file(extensions: Iterable[str]) -> str:
-    """Return extensions as a phrase; a compressed form goes without saying.
-
-    Examples
-    --------
-    >>> kinds_of_file([".parquet", ".csv", ".csv.gz"])
-    '.parquet or .csv'
-    """
-    return alternatives([extension for extension in extensions if extension.count(".") == 1])
+WRITABLE_TABLES = (".parquet", ".feather", ".arrow", ".csv", ".tsv", ".jsonl", ".ndjson")
+COMPRESSED_TEXT = (".gz", ".bz2", ".zst", ".xz", ".lz4")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from logpx.cli.names import READABLE_TABLES, WRITABLE_TABLES, kinds_of_file
+from logpx.cli.names import COMPRESSED_TEXT, READABLE_TABLES, WRITABLE_TABLES
+from logpx.suggestions import alternatives
 
 __all__ = [
     "Data",
@@ -28,8 +29,10 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         show_default=False,
-        help=f"A table: a {kinds_of_file(READABLE_TABLES)} file, a folder of such files, or a quoted glob. "
-        "Or images: .npy, .npz, an idx file, a folder of PNG or JPEG files, or the name of a data set.",
+        help=f"A table: a {alternatives(READABLE_TABLES)} file, text perhaps compressed "
+        f"({', '.join(COMPRESSED_TEXT)}), a folder of such files, a quoted glob, a sheet (book.xlsx#Name), "
+        "or - for standard input. Or images: .npy, .npz, an idx file, a folder of PNG or JPEG files, or the "
+        "name of a data set.",
     ),
 ]
 Data = Annotated[
@@ -63,7 +66,7 @@ WrittenTable = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help=f"A {kinds_of_file(WRITABLE_TABLES)} file; - is CSV on stdout.",
+        help=f"A {alternatives(WRITABLE_TABLES)} file; - is CSV on stdout.",
     ),
 ]
 Written = Annotated[
@@ -72,7 +75,7 @@ Written = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help=f"A {kinds_of_file(WRITABLE_TABLES)} file; - is CSV on stdout. Images: a .png grid, or .npz.",
+        help=f"A {alternatives(WRITABLE_TABLES)} file; - is CSV on stdout. Images: a .png grid, or .npz.",
     ),
 ]
 Exactness = Annotated[

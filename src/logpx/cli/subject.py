@@ -68,7 +68,7 @@ class FitRequest:
 
     source: str
     model: str
-    columns: str | None
+    columns: Sequence[str]
     schema: str | None
     components: int | None
     latent: int | None
@@ -154,8 +154,8 @@ class Subject(ABC):
         """Tell whether a model is one of such data."""
 
     @abstractmethod
-    def open(self, request: Request) -> Any:
-        """Open the data of a request."""
+    def open(self, request: Request, out: Output) -> Any:
+        """Open the data of a request, and say what of them is skipped."""
 
     @abstractmethod
     def files(self, source: Any) -> Iterable[str | None]:
@@ -203,7 +203,7 @@ class Subject(ABC):
         from logpx.scoring import RunningMean
         from logpx.tables import open_writer
 
-        source = self.open_other(request)
+        source = self.open_other(request, out)
         schema = self.score_schema(model)
         mean, lowest = RunningMean(), math.inf
         with open_writer(request.output, schema, request.overwrite) as writer:
@@ -233,7 +233,7 @@ class Subject(ABC):
     def evaluate(self, model: Any, request: Request, out: Output) -> None:
         """Print the mean of log p beside baselines."""
         evaluation = model.evaluate(
-            self.open(request), seed=request.seed, draws=request.draws, exactness=request.exactness
+            self.open(request, out), seed=request.seed, draws=request.draws, exactness=request.exactness
         )
         heading = evaluation.unit.heading(evaluation.kind)
         out.text(f"{evaluation.rows:,} {self.rows}, {heading} (mean ± standard error)")
@@ -245,9 +245,9 @@ class Subject(ABC):
             )
         out.document({**evaluation.to_dict(), "unit": evaluation.unit.name, "seed": request.seed})
 
-    def open_other(self, request: Request) -> Any:
+    def open_other(self, request: Request, out: Output) -> Any:
         """Open the data of a request, unless its output would be written over them."""
-        source = self.open(request)
+        source = self.open(request, out)
         if os.path.exists(request.output):
             for file in self.files(source):
                 if file is not None and os.path.exists(file) and os.path.samefile(file, request.output):

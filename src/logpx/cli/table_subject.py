@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,9 @@ class TableSubject(Subject):
 
         return isinstance(model, TableModel)
 
-    def open(self, request: Request) -> Table:
+    def open(self, request: Request, out: Output) -> Table:
         """Open a table."""
-        from logpx.tables import open_table
-
-        return open_table(request.source)
+        return _opened(request.source, out)
 
     def files(self, source: Table) -> Iterable[str | None]:
         """Return the files of a table."""
@@ -56,9 +54,9 @@ class TableSubject(Subject):
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Inspect the columns, and fit and choose a model."""
-        from logpx.tables import fit_table, open_table
+        from logpx.tables import fit_table
 
-        source = open_table(request.source)
+        source = _opened(request.source, out)
         schema = _schema(source, request.columns, request.schema, request.seed)
         out.note_table(schema.describe())
         result = fit_table(
@@ -73,7 +71,7 @@ class TableSubject(Subject):
             model=result.model,
             metrics={"source": request.source, **result.to_dict()},
             document={"schema": columns},
-            notes=[f"note: {note}" for note in result.notes],
+            notes=[f"note: {note}" for note in result.notes if note not in source.notes],
             summary=_summary(result),
         )
 
@@ -107,7 +105,7 @@ class TableSubject(Subject):
         """Write a table with its missing cells filled in."""
         from logpx.tables import open_writer
 
-        source = self.open_other(request)
+        source = self.open_other(request, out)
         form = model.impute_schema(source, draws)
         with open_writer(request.output, form, request.overwrite) as writer:
             for batch in model.impute_table(source, draws, request.seed):
@@ -132,7 +130,7 @@ class TableSubject(Subject):
 
         from logpx.tables import open_writer
 
-        source = self.open_other(request)
+        source = self.open_other(request, out)
         count = model.clusters
         each = [f"probability_{index}" for index in range(count)] if probabilities else []
         form = pa.schema(
@@ -156,12 +154,23 @@ class TableSubject(Subject):
         )
 
 
-def _schema(source: Table, columns: str | None, schema: str | None, seed: int) -> Schema:
+def _opened(source: str, out: Output) -> Table:
+    """Open a table, and say what of it is skipped."""
+    from logpx.tables import open_table
+
+    table = open_table(source)
+    for note in table.notes:
+        out.note(f"note: {note}")
+    return table
+
+
+def _schema(source: Table, columns: Sequence[str], schema: str | None, seed: int) -> Schema:
     from logpx.tables import Schema, infer_schema, parse_columns
 
     if schema is None:
-        return infer_schema(source, None if columns is None else parse_columns(columns), seed=seed)
-    if columns is not None:
+        pinned = {name: column for text in columns for name, column in parse_columns(text).items()}
+        return infer_schema(source, pinned, seed=seed)
+    if columns:
         raise UsageError("both --schema and --columns were given", fix="put the kinds into the schema file")
     try:
         content = Path(schema).read_bytes()

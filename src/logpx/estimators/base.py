@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted, validate_data
 
 from logpx.arguments import check_count
 from logpx.distributions import Distribution
-from logpx.errors import DataError
+from logpx.errors import DataError, UsageError
 
-__all__ = ["DensityEstimator", "Draws"]
+__all__ = ["DensityEstimator", "Draws", "Transformer"]
 
 _BLOCK_ROWS = 65_536
 _MOST_SEED = 2**31 - 1
@@ -112,10 +113,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return weights
 
     def _log_prob(self, rows: Rows) -> Rows:
+        return self._by_blocks(rows, self.model_.log_prob)
+
+    def _by_blocks(self, rows: Rows, function: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+        """Return what a function of the model gives for rows, block by block."""
         with torch.no_grad():
-            return np.concatenate(
-                [self.model_.log_prob(block).numpy(force=True) for block in self._blocks(rows)]
-            )
+            return np.concatenate([function(block).numpy(force=True) for block in self._blocks(rows)])
 
     def _blocks(self, rows: Rows) -> list[torch.Tensor]:
         """Return rows as tensors on the model's device, in blocks that bound the memory."""
@@ -148,3 +151,20 @@ class Draws(DensityEstimator):
         with torch.no_grad():
             drawn = self.model_.sample(n_samples, seed=int(random.randint(_MOST_SEED)))
         return np.asarray(drawn.numpy(force=True))
+
+
+class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
+    """An estimator whose `transform` gives vectors that `inverse_transform` takes back."""
+
+    vectors: ClassVar[str] = "latent vectors"
+
+    def _vectors(self, X: ArrayLike) -> Rows:
+        """Return vectors to be taken back, refusing those of another length than `transform` gives."""
+        check_is_fitted(self)
+        rows: Rows = check_array(X, dtype=np.float64)
+        if rows.shape[1] != self._n_features_out:
+            raise UsageError(
+                f"{self.vectors} of {rows.shape[1]} columns",
+                fix=f"give {self._n_features_out}, as transform does",
+            )
+        return rows

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from logpx.distributions import Flow
 from logpx.errors import UsageError
@@ -96,6 +95,7 @@ class FlowDensity(TrainedDensity):
     True
     """
 
+    vectors = "noise"
     model_: Flow
 
     def __init__(
@@ -173,22 +173,11 @@ class FlowDensity(TrainedDensity):
 
     def transform(self, X: ArrayLike) -> Rows:
         """Map data to noise, shape ``(n_samples, n_features)``."""
-        blocks = self._blocks(self._rows_like_fitted(X))
-        with torch.no_grad():
-            return np.concatenate([self.model_.transform.forward(x)[0].numpy(force=True) for x in blocks])
+        return self._by_blocks(self._rows_like_fitted(X), lambda x: self.model_.transform.forward(x)[0])
 
     def inverse_transform(self, X: ArrayLike) -> Rows:
         """Map noise to data, shape ``(n_samples, n_features)``."""
-        check_is_fitted(self)
-        noise = check_array(X, dtype=np.float64)
-        if noise.shape[1] != self.n_features_in_:
-            raise UsageError(
-                f"noise of {noise.shape[1]} columns", fix=f"give {self.n_features_in_}, as transform does"
-            )
-        with torch.no_grad():
-            return np.concatenate(
-                [self.model_.transform.inverse(z)[0].numpy(force=True) for z in self._blocks(noise)]
-            )
+        return self._by_blocks(self._vectors(X), lambda z: self.model_.transform.inverse(z)[0])
 
     @property
     def _n_features_out(self) -> int:

@@ -249,9 +249,7 @@ class GaussianMixture(DensityEstimator):
 
     def predict_proba(self, X: ArrayLike) -> _Numbers:
         """Return p(component given x), shape ``(n_samples, n_components)``."""
-        blocks = self._blocks(self._rows_like_fitted(X))
-        with torch.no_grad():
-            return np.concatenate([self.model_.responsibilities(x).numpy(force=True) for x in blocks])
+        return self._by_blocks(self._rows_like_fitted(X), self.model_.responsibilities)
 
     def sample(self, n_samples: int = 1) -> tuple[_Numbers, NDArray[np.int64]]:
         """Draw rows, in random order.
@@ -299,9 +297,7 @@ class GaussianMixture(DensityEstimator):
 
     def impute(self, X: ArrayLike) -> _Numbers:
         """Fill in missing cells with their conditional means, shape ``(n_samples, n_features)``."""
-        return np.concatenate(
-            [self.model_.impute(x).numpy(force=True) for x in self._blocks(self._rows_like_fitted(X))]
-        )
+        return self._by_blocks(self._rows_like_fitted(X), self.model_.impute)
 
     def _checked_covariance_type(self) -> CovarianceType:
         """Return the covariance type; refuse the first parameter that makes no sense."""

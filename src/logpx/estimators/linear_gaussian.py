@@ -8,14 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from logpx import latent
 from logpx.arguments import check_count
 from logpx.distributions import Moments
 from logpx.errors import UsageError
-from logpx.estimators.base import Draws
+from logpx.estimators.base import Transformer
 from logpx.training import fit
 
 __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
@@ -23,7 +22,7 @@ __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
 _Numbers = NDArray[np.float64]
 
 
-class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
+class _LinearGaussian(Transformer):
     """A linear-Gaussian model as an estimator: `transform` gives the posterior mean of the latent vector."""
 
     kind: ClassVar[type[latent.LinearGaussian]]
@@ -84,25 +83,15 @@ class _LinearGaussian(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):
 
     def transform(self, X: ArrayLike) -> _Numbers:
         """Return the posterior mean of the latent vector, shape ``(n_samples, n_components)``."""
-        blocks = self._blocks(self._rows_like_fitted(X))
-        with torch.no_grad():
-            return np.concatenate([self.model_.posterior(x).mean.numpy(force=True) for x in blocks])
+        return self._by_blocks(self._rows_like_fitted(X), lambda x: self.model_.posterior(x).mean)
 
     def inverse_transform(self, X: ArrayLike) -> _Numbers:
         """Return the mean of p(x given z) for latent vectors, shape ``(n_samples, n_features)``."""
-        check_is_fitted(self)
-        latent_rows = check_array(X, dtype=np.float64)
-        if latent_rows.shape[1] != self.n_components_:
-            raise UsageError(
-                f"latent vectors of {latent_rows.shape[1]} columns", fix=f"give {self.n_components_}"
-            )
-        return np.asarray(latent_rows @ self.components_ + self.mean_)
+        return np.asarray(self._vectors(X) @ self.components_ + self.mean_)
 
     def impute(self, X: ArrayLike) -> _Numbers:
         """Return rows with missing cells replaced by their conditional means."""
-        blocks = self._blocks(self._rows_like_fitted(X))
-        with torch.no_grad():
-            return np.concatenate([self.model_.impute(x).numpy(force=True) for x in blocks])
+        return self._by_blocks(self._rows_like_fitted(X), self.model_.impute)
 
     def get_covariance(self) -> _Numbers:
         """Return the covariance of x, shape ``(n_features, n_features)``."""

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
-from logpx.estimators.base import Draws, Rows
+from logpx.estimators.base import Rows, Transformer
 from logpx.suggestions import suggestion
 from logpx.training import FitResult, fit
 
@@ -22,7 +21,7 @@ _MOST_SEED = np.iinfo(np.int32).max
 _DTYPES = MappingProxyType({"float32": torch.float32, "float64": torch.float64})
 
 
-class TrainedDensity(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # type: ignore[misc]
+class TrainedDensity(Transformer):
     """A density estimator and transformer whose model `logpx.training.fit` trains.
 
     Examples

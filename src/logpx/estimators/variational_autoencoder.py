@@ -8,12 +8,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions.likelihoods import NormalLikelihood, ScalePerValue
-from logpx.errors import UsageError
 from logpx.estimators.base import Rows
 from logpx.estimators.trained import TrainedDensity
 from logpx.latent import VAE
@@ -171,26 +169,15 @@ class VariationalAutoencoder(TrainedDensity):
 
     def transform(self, X: ArrayLike) -> Rows:
         """Return the posterior means of the latent vectors, shape ``(n_samples, n_components)``."""
-        blocks = self._blocks(self._rows_like_fitted(X))
-        with torch.no_grad():
-            return np.concatenate([self.model_.posterior(x).mean.numpy(force=True) for x in blocks])
+        return self._by_blocks(self._rows_like_fitted(X), lambda x: self.model_.posterior(x).mean)
 
     def inverse_transform(self, X: ArrayLike) -> Rows:
         """Return the decoder's means for latent vectors, shape ``(n_samples, n_features)``."""
-        check_is_fitted(self)
-        z = check_array(X, dtype=np.float64)
-        if z.shape[1] != self.model_.latent:
-            raise UsageError(f"latent vectors of {z.shape[1]} columns", fix=f"give {self.model_.latent}")
-        with torch.no_grad():
-            return np.concatenate(
-                [self.model_.likelihood(block).mean.numpy(force=True) for block in self._blocks(z)]
-            )
+        return self._by_blocks(self._vectors(X), lambda z: self.model_.likelihood(z).mean)
 
     def impute(self, X: ArrayLike) -> Rows:
         """Return rows with missing cells replaced by their conditional means, by importance sampling."""
-        blocks = self._blocks(self._rows_like_fitted(X))
-        with torch.no_grad():
-            return np.concatenate([self.model_.impute(x).numpy(force=True) for x in blocks])
+        return self._by_blocks(self._rows_like_fitted(X), self.model_.impute)
 
     @property
     def _n_features_out(self) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, FullNormal
 from logpx.distributions.seeding import draw_rows
-from logpx.errors import UsageError
+from logpx.images.preprocessing import checked_levels
 from logpx.transforms.base import sum_over_event
 
 __all__ = ["FlatNormal", "PixelHistogram", "UniformLevels"]
@@ -40,9 +40,7 @@ class PixelHistogram(Distribution):
 
     def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
         super().__init__(event_shape)
-        if not 2 <= levels <= 256:
-            raise UsageError(f"{levels} levels", fix="give a number from 2 to 256")
-        self.levels = levels
+        self.levels = checked_levels(levels)
         self.register_buffer("logits", torch.zeros(*self.event_shape, levels))
 
     @torch.no_grad()
@@ -122,9 +120,7 @@ class UniformLevels(Distribution):
 
     def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
         super().__init__(event_shape)
-        if not 2 <= levels <= 256:
-            raise UsageError(f"{levels} levels", fix="give a number from 2 to 256")
-        self.levels = levels
+        self.levels = checked_levels(levels)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-probability of whole levels in nats, shape ``(n,)``."""

@@ -12,10 +12,22 @@ from logpx.arguments import is_whole
 from logpx.errors import UsageError
 from logpx.transforms import Logit, Transform
 
-__all__ = ["IdentityPixels", "LinearPixels", "LogitPixels"]
+__all__ = ["IdentityPixels", "LinearPixels", "LogitPixels", "checked_levels"]
 
 
-def _checked_levels(levels: int) -> int:
+def checked_levels(levels: int) -> int:
+    """Return a number of levels as an int, if it is one that pixels of 8 bits can have.
+
+    Raises
+    ------
+    UsageError
+        If it is not a whole number from 2 to 256.
+
+    Examples
+    --------
+    >>> checked_levels(16)
+    16
+    """
     if not is_whole(levels) or not 2 <= levels <= 256:
         raise UsageError(f"{levels!r} levels", fix="give a whole number from 2 to 256")
     return int(levels)
@@ -39,7 +51,7 @@ class IdentityPixels(Transform):
 
     def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
         super().__init__(event_shape)
-        self.levels = _checked_levels(levels)
+        self.levels = checked_levels(levels)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return levels as they are."""
@@ -68,7 +80,7 @@ class LinearPixels(Transform):
 
     def __init__(self, event_shape: Sequence[int], levels: int = 256) -> None:
         super().__init__(event_shape)
-        self.levels = _checked_levels(levels)
+        self.levels = checked_levels(levels)
         self._ladj = math.prod(self.event_shape) * math.log(2.0 / self.levels)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -115,7 +127,7 @@ class LogitPixels(Transform):
         if not 0.0 <= alpha < 0.5:
             raise UsageError(f"alpha is {alpha}", fix="give a number from 0 up to, not including, 0.5")
         self.alpha = alpha
-        self.levels = _checked_levels(levels)
+        self.levels = checked_levels(levels)
         self._scale = (1.0 - 2.0 * alpha) / levels
         self._ladj = math.prod(self.event_shape) * math.log(self._scale)
         self._logit = Logit(self.event_shape)

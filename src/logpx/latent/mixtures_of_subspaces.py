@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
@@ -17,7 +19,20 @@ __all__ = ["MixtureOfFactorAnalysers", "MixtureOfPPCA"]
 class _MixtureOfSubspaces(GaussianMixture):
     """A Gaussian mixture whose components each have a latent vector."""
 
-    latent: int
+    # The low-rank covariance of the components: one of `COVARIANCES`.
+    subspaces: ClassVar[str]
+
+    def __init__(
+        self,
+        components: int,
+        features: int,
+        latent: int,
+        *,
+        prior: ConjugatePrior | None = None,
+        floor: float = 1e-6,
+    ) -> None:
+        super().__init__(components, features, self.subspaces, latent, prior=prior, floor=floor)
+        self.latent = latent
 
     @property
     def loadings(self) -> Tensor:
@@ -78,17 +93,7 @@ class MixtureOfPPCA(_MixtureOfSubspaces):
     47
     """
 
-    def __init__(
-        self,
-        components: int,
-        features: int,
-        latent: int,
-        *,
-        prior: ConjugatePrior | None = None,
-        floor: float = 1e-6,
-    ) -> None:
-        super().__init__(components, features, "principal", latent, prior=prior, floor=floor)
-        self.latent = latent
+    subspaces = "principal"
 
 
 class MixtureOfFactorAnalysers(_MixtureOfSubspaces):
@@ -115,14 +120,4 @@ class MixtureOfFactorAnalysers(_MixtureOfSubspaces):
     59
     """
 
-    def __init__(
-        self,
-        components: int,
-        features: int,
-        latent: int,
-        *,
-        prior: ConjugatePrior | None = None,
-        floor: float = 1e-6,
-    ) -> None:
-        super().__init__(components, features, "low_rank", latent, prior=prior, floor=floor)
-        self.latent = latent
+    subspaces = "low_rank"

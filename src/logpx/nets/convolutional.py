@@ -17,10 +17,18 @@ from logpx.nets.layers import (
     activation_function,
     check_widths,
     damp,
+    damp_context,
     overwriting_activation,
 )
 
-__all__ = ["ContextConvolution", "ConvolutionalResNet", "equal_widths"]
+__all__ = [
+    "ContextConvolution",
+    "ConvolutionalResNet",
+    "ResidualBlock",
+    "channels_innermost",
+    "equal_widths",
+    "flat_context",
+]
 
 
 def equal_widths(hidden: Sequence[int]) -> tuple[int, int]:
@@ -43,6 +51,18 @@ def equal_widths(hidden: Sequence[int]) -> tuple[int, int]:
             fix="give one equal number per block, such as (64, 64)",
         )
     return hidden[0], len(hidden)
+
+
+def flat_context(context: Tensor | None, rows: torch.Size) -> Tensor | None:
+    """Return a context per row as ``(n, context)``, one for all rows as ``(1, context)``."""
+    if context is None:
+        return None
+    return context[None] if context.dim() == 1 else context.expand(*rows, -1).reshape(-1, context.shape[-1])
+
+
+def channels_innermost(x: Tensor) -> Tensor:
+    """Return images with the channels innermost in memory: on a CPU convolutions are a fifth faster."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class ContextConvolution(nn.Module):
@@ -98,6 +118,22 @@ class ContextConvolution(nn.Module):
         return y.add_(functional.linear(context, self.context_weight)[:, :, None, None])
 
 
+class ResidualBlock(nn.Module):
+    """Two 3 × 3 convolutions whose output is added to the input; it starts at zero."""
+
+    def __init__(self, width: int, context: int, activation: str) -> None:
+        super().__init__()
+        self.activation = activation_function(activation)
+        self.overwriting_activation = overwriting_activation(activation)
+        self.first = ContextConvolution(width, width, context)
+        self.second = ContextConvolution(width, width, zero=True)
+
+    def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Add the output; the context is as in `ContextConvolution`."""
+        inner = self.overwriting_activation(self.first(self.activation(x), context))
+        return cast(Tensor, self.second(inner)).add_(x)
+
+
 class ConvolutionalResNet(Configured, nn.Module):
     """Residual blocks of two 3 × 3 convolutions each; the output starts at zero.
 
@@ -141,13 +177,9 @@ class ConvolutionalResNet(Configured, nn.Module):
         super().__init__()
         check_widths([width])
         check_count("blocks", blocks, least=0)
-        self.activation = activation_function(activation)
-        self.overwriting_activation = overwriting_activation(activation)
+        self.activation = overwriting_activation(activation)
         self.input = ContextConvolution(in_channels, width, context)
-        first = [ContextConvolution(width, width, context) for _ in range(blocks)]
-        second = [ContextConvolution(width, width, zero=True) for _ in range(blocks)]
-        self.first = cast(Sequence[ContextConvolution], nn.ModuleList(first))
-        self.second = cast(Sequence[ContextConvolution], nn.ModuleList(second))
+        self.blocks = nn.ModuleList(ResidualBlock(width, context, activation) for _ in range(blocks))
         self.output = ContextConvolution(width, out_channels, context, zero=True)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -166,16 +198,9 @@ class ConvolutionalResNet(Configured, nn.Module):
             Shape ``(*rows, out_channels, height, width)``.
         """
         rows, image = x.shape[:-3], x.shape[-3:]
-        count = math.prod(rows)
-        # Convolutions on a CPU are about a fifth faster with the channels innermost in memory.
-        h = damp(x).reshape(count, *image).contiguous(memory_format=torch.channels_last)
-        if context is not None:
-            shared = context.dim() == 1
-            context = context[None] if shared else context.expand(*rows, -1).reshape(count, context.shape[-1])
-            context = damp(context)
-        h = self.input(h, context)
-        for first, second in zip(self.first, self.second, strict=True):
-            inner = self.overwriting_activation(first(self.activation(h), context))
-            h = second(inner).add_(h)
-        y = self.output.forward(self.overwriting_activation(h), context)
+        context = damp_context(flat_context(context, rows))
+        h = self.input(channels_innermost(damp(x).reshape(math.prod(rows), *image)), context)
+        for block in self.blocks:
+            h = block(h, context)
+        y = self.output.forward(self.activation(h), context)
         return y.contiguous().view(*rows, *y.shape[1:])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
+import json
+import math
 from collections.abc import Callable
-from typing import IO, Protocol, cast
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-__all__ = ["Encoder", "OpenEncoder", "compressed", "delimited"]
+from logpx.tables.reading.compression import Compression
+
+__all__ = ["Encoder", "OpenEncoder", "compressed", "delimited", "json_lines"]
 
 
 class Encoder(Protocol):
@@ -44,13 +47,39 @@ def _quoted(name: str) -> str:
     return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'
 
 
-def compressed(inner: OpenEncoder) -> OpenEncoder:
-    """Return a function that opens an encoder of the same bytes, compressed with gzip."""
+def json_lines(stream: IO[bytes], schema: pa.Schema) -> Encoder:
+    """Open an encoder of JSON objects, one per line.
+
+    A missing cell and NaN are null; infinities, which JSON does not have, are Infinity and -Infinity, as most
+    readers of JSON expect. What is no JSON value (dates, decimals) is text.
+    """
+
+    class JsonLines:
+        def write_batch(self, batch: pa.RecordBatch) -> None:
+            lines = [
+                json.dumps(_json_value(row), default=str, ensure_ascii=False) for row in batch.to_pylist()
+            ]
+            stream.write("".join(f"{line}\n" for line in lines).encode())
+
+        def close(self) -> None:
+            pass
+
+    return JsonLines()
+
+
+def _json_value(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(cell, float) and math.isnan(cell) else cell for name, cell in row.items()
+    }
+
+
+def compressed(inner: OpenEncoder, compression: Compression) -> OpenEncoder:
+    """Return a function that opens an encoder of the same bytes, compressed."""
 
     class Compressed:
         def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
-            self._stream = gzip.GzipFile(fileobj=stream, mode="wb", mtime=0)
-            self._encoder = inner(cast("IO[bytes]", self._stream), schema)
+            self._stream = compression.writer(stream)
+            self._encoder = inner(self._stream, schema)
 
         def write_batch(self, batch: pa.RecordBatch) -> None:
             self._encoder.write_batch(batch)

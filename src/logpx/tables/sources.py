@@ -10,13 +10,22 @@ from typing import Any
 
 from logpx.errors import DataError, UsageError
 from logpx.suggestions import nearest_name
-from logpx.tables.formats import TABLE_FORMATS, extension_of, format_read
+from logpx.tables.formats import (
+    TABLE_FORMATS,
+    extension_by_content,
+    extension_of,
+    format_read,
+    plain_extensions,
+)
 from logpx.tables.reading.frame_part import FramePart, frame_columns
+from logpx.tables.reading.part import Part
+from logpx.tables.reading.standard_input import StandardInput
 from logpx.tables.reading.table import Table
+from logpx.tables.reading.xlsx_part import without_sheet
 
 __all__ = ["open_table"]
 
-_FORMATS = ", ".join(TABLE_FORMATS)
+_FORMATS = ", ".join(plain_extensions())
 
 
 def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
@@ -25,9 +34,11 @@ def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
     Parameters
     ----------
     source : path, array, tensor, dict of arrays, pyarrow.Table or data frame
-        A path is a .parquet, .csv or .tsv file (the latter two perhaps compressed), a folder of such files,
-        or a glob pattern; several files are read in the order of their names and must have the same columns.
-        The columns of an array or tensor are named x0, x1, ...; a pandas or Polars frame is taken as it is.
+        A path is a file (.parquet, .feather, .arrow, .orc, .xlsx; .csv, .tsv, .txt, .jsonl, perhaps
+        compressed), a folder of such files, or a glob pattern; several files are read in the order of their
+        names and must have the same columns. ``book.xlsx#Name`` is a sheet of a workbook, and ``-`` is
+        standard input, whose format is found by its content. The columns of an array or tensor are named
+        x0, x1, ...; a pandas or Polars frame is taken as it is.
     columns : sequence of str, optional
         The columns to read, in this order; all of them by default.
 
@@ -48,12 +59,30 @@ def open_table(source: Any, columns: Sequence[str] | None = None) -> Table:
     if isinstance(source, Table):
         table = source
     elif isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
-        table = Table(str(path), [format_read(file).reader(file) for file in _files(str(path))])
+        table = _stored_table(str(os.fspath(source)))
     else:
         label, content = frame_columns(source)
         table = Table(label, [FramePart(content)])
     return table if columns is None else table.select(columns)
+
+
+def _stored_table(path: str) -> Table:
+    parts: list[Part]
+    if path == "-":
+        parts = [StandardInput(_extension_of_input, lambda file: format_read(file).reader(file))]
+        return Table(str(parts[0].file), parts)
+    path = os.path.expanduser(path)
+    return Table(path, [format_read(file).reader(file) for file in _files(path)])
+
+
+def _extension_of_input(file: str) -> str:
+    extension = extension_by_content(file)
+    if extension is None:
+        raise UsageError(
+            "standard input is not of a format that tables are read from",
+            fix=f"convert it to one of {_FORMATS}",
+        )
+    return extension
 
 
 def _files(path: str) -> list[str]:
@@ -62,6 +91,8 @@ def _files(path: str) -> list[str]:
     if os.path.exists(path):
         if not os.path.isfile(path):
             raise UsageError("neither a file nor a folder", file=path, fix=f"give a file of type {_FORMATS}")
+        return [path]
+    if os.path.isfile(without_sheet(path)):
         return [path]
     if glob.has_magic(path):
         files = sorted(file for file in glob.glob(path, recursive=True) if os.path.isfile(file))
@@ -80,7 +111,7 @@ def _in_folder(path: str) -> list[str]:
         ) from None
     # By a convention of Spark and similar tools, a leading underscore or dot marks bookkeeping files.
     files = [os.path.join(path, name) for name in entries if not name.startswith(("_", "."))]
-    tables = [file for file in files if extension_of(file) is not None and os.path.isfile(file)]
+    tables = [file for file in files if _belongs_to_table(file)]
     if not tables:
         found = ", ".join(entries[:5]) or "nothing"
         raise DataError(
@@ -89,6 +120,11 @@ def _in_folder(path: str) -> list[str]:
             fix=f"give a folder with files of type {_FORMATS}",
         )
     return tables
+
+
+def _belongs_to_table(file: str) -> bool:
+    extension = extension_of(file)
+    return extension is not None and TABLE_FORMATS[extension].in_folders and os.path.isfile(file)
 
 
 def _of_one_format(files: list[str], path: str) -> list[str]:

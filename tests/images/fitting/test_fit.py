@@ -37,7 +37,7 @@ def quick_families(monkeypatch: pytest.MonkeyPatch):
 
 def test_fit_learns_and_says_by_how_much(digits: np.ndarray):
     said = []
-    result = fit_images(digits, "small", max_steps=150, report=said.append)
+    result = fit_images(digits, "small", max_steps=80, report=said.append)
     assert (result.rows, result.train_rows, result.validation_rows) == (1797, 1617, 180)
     assert result.model.kind == "lower bound"
     assert not result.model.training
@@ -106,7 +106,7 @@ def test_classes(digits: np.ndarray, tmp_path: Path):
 
 
 def test_variational_dequantisation_is_trained(digits: np.ndarray):
-    result = fit_images(digits[:300], "small", dequantisation="variational", max_steps=30)
+    result = fit_images(digits[:300], "small", dequantisation="variational", max_steps=5)
     weights = result.model.dequantisation.state_dict()
     assert any(bool(tensor.any()) for name, tensor in weights.items() if name.endswith("output.weight"))
 

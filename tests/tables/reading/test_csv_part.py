@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from logpx.errors import DataError, LogpxError
 from logpx.tables import open_table
 from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.csv_header import is_number
+from logpx.tables.reading.csv_layout import is_number
 
 MANY = 300_000  # Rows beyond the first block, so that types are settled before they appear.
 per_folder = settings(
@@ -101,10 +101,10 @@ def test_text_in_a_column_of_numbers_is_named(tmp_path, rows):
 
 
 def test_ragged_rows_are_named_with_both_counts(tmp_path):
-    for row in ("3\n", "3,4,5\n"):
+    for row, fields in (("3\n", "1 field,"), ("3,4,5\n", "3 fields,")):
         error = refusal(tmp_path, "a,b\n" + "1,2\n" * MANY + row)
         assert error.row == MANY + 1
-        assert f"{row.count(',') + 1} fields" in error.message
+        assert fields in error.message
         assert "2 columns" in error.message
 
 

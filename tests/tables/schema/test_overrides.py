@@ -1,9 +1,14 @@
 """What a user may pin, and the errors that suggest what was meant."""
 
+import shlex
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logpx.errors import UsageError
 from logpx.tables import Column, Kind, Schema, parse_columns
+from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.overrides import pinned_columns
 
 
@@ -19,11 +24,51 @@ def test_kinds_and_bounds():
 
 
 @pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"a,b"=drop,c=integer', ["a,b", "c"]),
+        ('"say ""hi"""=drop', ['say "hi"']),
+        ('" x ", y =drop', None),
+        ('" x "=drop, y =drop', [" x ", "y"]),
+        ("=drop", [""]),
+        ('""=drop,a==drop', ["", "a="]),
+        ('"a=drop,b"=drop', ["a=drop,b"]),
+        ('5"=drop,"x"y=drop', ['5"', '"x"y']),
+        ('"a\nb"=bounded:0:1', ["a\nb"]),
+    ],
+)
+def test_names_of_any_characters(text, names):
+    if names is None:
+        with pytest.raises(UsageError, match="expected name=kind"):
+            parse_columns(text)
+    else:
+        assert list(parse_columns(text)) == names
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), st.just("drop")
+    )
+)
+def test_any_names_survive_option_shell_and_parser(kinds):
+    words = shlex.split(columns_option(kinds)) if kinds else ["--columns", "a=drop"]
+    assert words[0] == "--columns"
+    assert list(parse_columns(words[1])) == (list(kinds) or ["a"])
+
+
+def test_a_near_name_that_needs_quotes_is_shown_with_them():
+    with pytest.raises(UsageError) as caught:
+        pinned_columns({"price": "drop"}, [" price", "b"])
+    assert '" price"' in caught.value.fix
+
+
+@pytest.mark.parametrize(
     ("text", "message", "fix"),
     [
         ("price", "expected name=kind", "price=positive"),
         ("", "expected name=kind", "price=positive"),
-        ("=drop", "expected name=kind", "price=positive"),
+        ("a=drop,", "expected name=kind", "price=positive"),
+        ('"a,b=drop', "expected name=kind", "double quotes"),
         ("a=drop,a=positive", "twice", "once"),
         ("a=positiv", "not a kind of column", "'positive'"),
         ("a=numbers!", "not a kind of column", "continuous"),

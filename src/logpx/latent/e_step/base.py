@@ -11,7 +11,7 @@ from torch import Tensor
 from logpx.latent.covariances import Covariance
 from logpx.latent.statistics import GaussianStatistics
 
-__all__ = ["NormalEStep", "NormalParameters"]
+__all__ = ["NormalEStep", "NormalParameters", "SumOfParts"]
 
 _TINY = torch.finfo(torch.float64).tiny
 _WORST_CONDITION = 1e7
@@ -108,3 +108,27 @@ class NormalEStep(ABC):
         scatter = second - raw.products(mean, count)
         units = scale * scale if raw.diagonal else scale * scale[:, None]
         return GaussianStatistics(count, centre + mean * scale, scatter * units)
+
+
+class SumOfParts(NormalEStep):
+    """A pass that adds up the statistics of parts of the rows, taken about the current means."""
+
+    def __init__(self, parameters: NormalParameters) -> None:
+        super().__init__(parameters)
+        self._total: GaussianStatistics | None = None
+
+    def _add_part(self, count: Tensor, step: Tensor, scatter: Tensor) -> None:
+        if self.parameters.covariance.tied:
+            scatter = scatter.sum(0, keepdim=True)
+        part = self._from_deviations(count, step, scatter)
+        self._total = part if self._total is None else self._total + part
+
+    def statistics(self) -> GaussianStatistics:
+        """Return the total; nothing of anything if no rows were added."""
+        if self._total is not None:
+            return self._total
+        means, covariance = self.parameters.means, self.parameters.covariance
+        blocks = means[: covariance.blocks]
+        scatter = torch.zeros_like(blocks if covariance.diagonal else torch.diag_embed(blocks))
+        count = torch.zeros_like(means if covariance.diagonal else means[:, :1])
+        return GaussianStatistics(count, means, scatter)

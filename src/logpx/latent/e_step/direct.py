@@ -6,26 +6,18 @@ import torch
 from torch import Tensor
 
 from logpx.latent.covariances.diagonal import DiagonalCovariance
-from logpx.latent.e_step.base import NormalEStep, NormalParameters
-from logpx.latent.statistics import GaussianStatistics
+from logpx.latent.e_step.base import NormalParameters, SumOfParts
 
 __all__ = ["DirectDeviations"]
 
 _TINY = torch.finfo(torch.float64).tiny
 
 
-class DirectDeviations(NormalEStep):
-    """Sums of deviations from the current means, for any kind of covariance.
-
-    Parameters
-    ----------
-    parameters
-        Where the densities are taken.
-    """
+class DirectDeviations(SumOfParts):
+    """Sums of deviations from the current means, for any kind of covariance."""
 
     def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
-        self._total: GaussianStatistics | None = None
         self._deviations = parameters.means.new_empty(0)
         self._present: Tensor | None = None
 
@@ -53,17 +45,4 @@ class DirectDeviations(NormalEStep):
             scatter = (shares.unsqueeze(-2) @ deviations.square()).squeeze(-2)
         else:
             scatter = (deviations * shares.unsqueeze(-1)).mT @ deviations
-        if covariance.tied:
-            scatter = scatter.sum(0, keepdim=True)
-        part = self._from_deviations(count, step, scatter)
-        self._total = part if self._total is None else self._total + part
-
-    def statistics(self) -> GaussianStatistics:
-        """Return the total."""
-        if self._total is not None:
-            return self._total
-        means, covariance = self.parameters.means, self.parameters.covariance
-        blocks = means[: covariance.blocks]
-        scatter = torch.zeros_like(blocks if covariance.diagonal else torch.diag_embed(blocks))
-        count = torch.zeros_like(means if covariance.diagonal else means[:, :1])
-        return GaussianStatistics(count, means, scatter)
+        self._add_part(count, step, scatter)

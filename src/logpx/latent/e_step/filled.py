@@ -49,11 +49,6 @@ class FilledRows(NormalEStep):
     the whole row is least and equals that of the observed cells (Petersen and Pedersen 2012, section
     8.1; Little and Rubin 2002, section 11.2). Rounding grows with the condition of the covariances;
     `MissingCells` is for badly conditioned ones.
-
-    Parameters
-    ----------
-    parameters
-        Where the densities are taken.
     """
 
     def __init__(self, parameters: NormalParameters) -> None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from logpx.latent.e_step.base import NormalEStep, NormalParameters
-from logpx.latent.statistics import GaussianStatistics
+from logpx.latent.e_step.base import NormalParameters, SumOfParts
 
 __all__ = ["Conditionals", "Group", "MissingCells", "grouped", "numbered"]
 
@@ -173,23 +172,17 @@ class Conditionals:
         return covariances
 
 
-class MissingCells(NormalEStep):
+class MissingCells(SumOfParts):
     """Rows with missing cells under covariances that are not diagonal: exact, pattern by pattern.
 
     The E-step fills in conditional means and adds conditional covariances (Little and Rubin 2002, section
     11.2): without the latter, variances would shrink.
-
-    Parameters
-    ----------
-    parameters
-        Where the densities are taken.
     """
 
     def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         components = len(parameters.means)
         self._matrices = parameters.covariance.matrices().expand(components, -1, -1)
-        self._total: GaussianStatistics | None = None
         self._groups: list[tuple[Group, Conditionals, Tensor]] = []
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -218,18 +211,5 @@ class MissingCells(NormalEStep):
             step = (flat.unsqueeze(-2) @ filled).squeeze(-2) / count.clamp_min(_TINY)
             scatter = (filled * flat.unsqueeze(-1)).mT @ filled
             scatter = scatter + torch.einsum("kp,pkij->kij", weights.sum(-1), conditionals.covariances())
-            if self.parameters.covariance.tied:
-                scatter = scatter.sum(0, keepdim=True)
-            part = self._from_deviations(count, step, scatter)
-            self._total = part if self._total is None else self._total + part
+            self._add_part(count, step, scatter)
         self._groups.clear()
-
-    def statistics(self) -> GaussianStatistics:
-        """Return the total."""
-        if self._total is not None:
-            return self._total
-        means = self.parameters.means
-        blocks = means[: self.parameters.covariance.blocks]
-        return GaussianStatistics(
-            torch.zeros_like(means[:, :1]), means, torch.zeros_like(torch.diag_embed(blocks))
-        )

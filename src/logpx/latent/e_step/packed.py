@@ -20,11 +20,6 @@ class PackedFeatures(NormalEStep):
 
     Only the D (D + 1) / 2 different products are formed, for many rows at once: each feature times the s-th
     feature after it in a circle, for s up to D / 2.
-
-    Parameters
-    ----------
-    parameters
-        Where the densities are taken.
     """
 
     def __init__(self, parameters: NormalParameters) -> None:
@@ -94,13 +89,7 @@ def _pairs_in_a_circle(features: int, device: torch.device) -> Tensor:
 
 
 class PooledFeatures(NormalEStep):
-    """One full covariance for all components: rows are whitened once, and squares summed once.
-
-    Parameters
-    ----------
-    parameters
-        Where the densities are taken.
-    """
+    """One full covariance for all components: rows are whitened once, and squares summed once."""
 
     def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)

@@ -25,6 +25,7 @@ from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.inference import infer_schema
+from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
 from logpx.training.device import usable_device
@@ -160,9 +161,9 @@ def fit_table(
         require_enough_rows(len(training), schema)
         search = Search(schema, training, held_out, budget, report=report)
     search.run(families)
-    # A model requested by name is that model, not a mixture of several.
+    # A model requested by name is that model, not a stack of several.
     best = search.best(refit=read.joined, stacked=len(families) > 1)
-    notes = _notes(schema, read)
+    notes = [*table.notes, *_notes(schema, read)]
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")
     return TableFitResult(
@@ -199,11 +200,7 @@ def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | No
 
 def _notes(schema: Schema, read: DividedRows) -> list[str]:
     rows, used, count = read.rows, len(read.rows), read.count
-    notes = [
-        f"column {column.name!r} is left out: {column.kind.meaning} ({column.reason})"
-        for column in schema.columns
-        if not column.modelled
-    ]
+    notes = left_out_notes(schema.columns)
     gridded = [column.name for column in schema.modelled if column.step is not None]
     if gridded:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")

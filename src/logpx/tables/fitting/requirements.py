@@ -11,6 +11,8 @@ from logpx.errors import DataError
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import TableFamily
+from logpx.tables.schema.columns_option import columns_option
+from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Schema
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
 
 # The grid of a long table is found in a sample of its rows, which may miss a few rows off the grid.
 _FEW_OFF_GRID = 0.01
+_SHOWN = 20
 
 
 def require_enough_rows(rows: int, schema: Schema) -> None:
@@ -86,16 +89,21 @@ def require_labels_allowed(schema: Schema, families: Sequence[TableFamily], file
     Raises
     ------
     DataError
-        Naming the first column of labels.
+        Naming all columns of labels.
     """
     labelled = [column.name for column in schema.modelled if column.levels is not None]
     if labelled and not any(family.allows_labels for family in families):
+        named = ", ".join(map(repr, labelled[:_SHOWN])) + (", …" if len(labelled) > _SHOWN else "")
+        one = len(labelled) == 1
+        others = FAMILIES.fix(lambda family: family.allows_labels)
+        left_out = columns_option(dict.fromkeys(labelled, str(Kind.DROP)))
         raise DataError(
-            f"the column holds labels, which {families[0].name} cannot model",
+            f"{'the column holds' if one else f'the columns {named} hold'} labels, "
+            f"which {families[0].name} cannot model",
             file=file,
-            column=labelled[0],
-            fix=f"leave it out with --columns {labelled[0]}=drop, or take "
-            + FAMILIES.fix(lambda family: family.allows_labels),
+            column=labelled[0] if one else None,
+            fix=f"take {others}"
+            + (f", or leave them out with {left_out}" if len(labelled) < len(schema.modelled) else ""),
         )
 
 

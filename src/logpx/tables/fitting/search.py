@@ -106,14 +106,14 @@ class Search:
                 self._try(family, "chosen", self._left() / (len(slow) - index))
 
     def best(self, refit: bool, stacked: bool = True) -> Candidate:
-        """Return the best candidate or mixture of candidates.
+        """Return the best candidate or stack of candidates.
 
         Parameters
         ----------
         refit
             Whether to fit quick families again, now to the validation rows too.
         stacked
-            Whether the result may be a mixture of candidates.
+            Whether the result may be a stack of several candidates.
 
         Raises
         ------

@@ -62,7 +62,7 @@ class Candidate:
     note : str
         A remark.
     members : tuple of Candidate
-        The components of a mixture of candidates.
+        The candidates that are stacked.
     """
 
     model: str
@@ -94,16 +94,16 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:
-    """Return the candidate with the highest validation likelihood, or a mixture if it is better still."""
+    """Return the candidate with the highest validation likelihood, or a stack if it is better still."""
     best = max(candidates, key=lambda candidate: candidate.score)
-    mixture = stack(candidates) if stacked else None
-    return mixture if mixture is not None and mixture.score > best.score + _WORTHWHILE else best
+    several = stack(candidates) if stacked else None
+    return several if several is not None and several.score > best.score + _WORTHWHILE else best
 
 
 def stack(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Mix the candidates with the weights that maximise the validation likelihood.
+    """Stack the candidates: average their densities with the weights that maximise the validation likelihood.
 
-    A mixture of densities is a density. Its few weights are found by EM on the rows' log p alone.
+    An average of densities is a density. Its few weights are found by EM on the rows' log p alone.
 
     Parameters
     ----------
@@ -135,10 +135,10 @@ def stack(candidates: Sequence[Candidate]) -> Candidate | None:
     members = tuple(candidates[index] for index in kept)
     return Candidate(
         model=" + ".join(member.model for member in members),
-        scales="mixed",
+        scales="several",
         density=Mixture([member.density for member in members], weights.tolist()),
         log_prob=torch.logsumexp(log_prob[:, kept] + weights.log(), 1),
         seconds=sum(member.seconds for member in members),
-        note="mixture with weights " + ", ".join(f"{weight:.2f}" for weight in weights.tolist()),
+        note="stacked with weights " + ", ".join(f"{weight:.2f}" for weight in weights.tolist()),
         members=members,
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from logpx.errors import DataError
 from logpx.tables.reading.column_types import ColumnType
-from logpx.tables.reading.csv_header import MISSING_MARKERS, CsvHeader, is_number, open_bytes
+from logpx.tables.reading.csv_header import CsvHeader, open_rows
+from logpx.tables.reading.csv_layout import MISSING_MARKERS, is_number
+from logpx.tables.reading.encodings import not_utf8
 
 __all__ = ["diagnose", "unterminated_quote"]
 
@@ -35,7 +37,7 @@ def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], erro
     """
     try:
         return (
-            _wrong_encoding(file)
+            _wrong_encoding(file, header)
             or _wrong_row(file, header, types)
             or DataError(
                 f"the file cannot be read: {_first_line(error)}",
@@ -54,8 +56,8 @@ def diagnose(file: str, header: CsvHeader, types: Mapping[str, ColumnType], erro
 def unterminated_quote(file: str, header: CsvHeader) -> DataError | None:
     """Return an error if the last field of a file opens a quote and never closes it; else None."""
     rows = 0
-    with open_bytes(file) as stream:
-        text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+    with open_rows(file, header) as stream:
+        text = io.TextIOWrapper(stream, "utf-8", newline="")
         try:
             for record in csv.reader(text, delimiter=header.delimiter, strict=True):
                 rows += bool(record)
@@ -64,7 +66,7 @@ def unterminated_quote(file: str, header: CsvHeader) -> DataError | None:
                 return DataError(
                     "a quote is opened and never closed, so the rest of the file would be one field",
                     file=file,
-                    row=rows,
+                    row=rows + 1,
                     fix="close the quote in this row, or remove it",
                 )
     return None
@@ -74,54 +76,44 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def _chunks(file: str) -> Iterator[bytes]:
-    with open_bytes(file) as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-
-
-def _wrong_encoding(file: str) -> DataError | None:
+def _wrong_encoding(file: str, header: CsvHeader) -> DataError | None:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    before = lines = 0
-    for chunk in _chunks(file):
-        held = len(decoder.getstate()[0])
-        try:
-            decoder.decode(chunk)
-        except UnicodeDecodeError as error:
-            return _not_utf8(
-                file, before - held + error.start, lines + error.object.count(b"\n", 0, error.start)
-            )
-        before += len(chunk)
-        lines += chunk.count(b"\n")
-    held = len(decoder.getstate()[0])
-    return _not_utf8(file, before - held, lines) if held else None
-
-
-def _not_utf8(file: str, offset: int, lines: int) -> DataError:
-    return DataError(
-        f"byte {offset} of the file is not UTF-8 text",
-        file=file,
-        row=max(lines, 1),
-        fix="save the file again as UTF-8",
-    )
+    before, lines = header.start, 0
+    with open_rows(file, header) as stream:
+        while chunk := stream.read(_CHUNK):
+            held = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                place = before - held + error.start
+                around = error.object[: error.start], error.object[error.start :]
+                row = lines + error.object.count(b"\n", 0, error.start) + 1
+                return not_utf8(file, f"byte {place} of the file", around, row)
+            before += len(chunk)
+            lines += chunk.count(b"\n")
+    unfinished = decoder.getstate()[0]
+    if not unfinished:
+        return None
+    return not_utf8(file, f"byte {before - len(unfinished)} of the file", (b"", unfinished), lines + 1)
 
 
 def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) -> DataError | None:
     numbers = [
         (index, name) for index, name in enumerate(header.names) if types.get(name) is ColumnType.NUMBER
     ]
-    row = -1
-    with open_bytes(file) as stream:
-        reader = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=header.delimiter)
+    row = 0
+    with open_rows(file, header) as stream:
+        reader = csv.reader(io.TextIOWrapper(stream, "utf-8", newline=""), delimiter=header.delimiter)
         try:
             for record in reader:
                 if not record:
                     continue
                 row += 1
-                if len(record) != len(header.names):
-                    return _ragged(file, row, len(record), len(header.names))
-                if row == 0:
-                    continue
+                if len(record) != header.fields:
+                    return _ragged(file, row, record, header)
+                for cell in record[len(header.names) :]:
+                    if cell not in MISSING_MARKERS:
+                        return _unnamed(file, row, cell)
                 for index, name in numbers:
                     cell = record[index]
                     if cell not in MISSING_MARKERS and not is_number(cell):
@@ -138,21 +130,37 @@ def _wrong_row(file: str, header: CsvHeader, types: Mapping[str, ColumnType]) ->
     return None
 
 
-def _ragged(file: str, row: int, found: int, expected: int) -> DataError:
+def _ragged(file: str, row: int, record: Sequence[str], header: CsvHeader) -> DataError:
+    found = len(record)
+    fix = "correct the row; a field that contains the delimiter needs quotes around it"
+    if row == 1:
+        fix += f"; or correct the header, which reads {_shown(header.delimiter.join(header.names))}"
+        fix += " and may lack a name for the column of row names" if found == header.fields + 1 else ""
+    if record[0].lstrip().startswith("#"):
+        fix = "if the line is a comment, remove it: comments are skipped above the header alone"
+    fields = "1 field" if found == 1 else f"{found} fields"
+    columns = "1 column" if header.fields == 1 else f"{header.fields} columns"
+    return DataError(f"{fields}, but the header names {columns}", file=file, row=row, fix=fix)
+
+
+def _unnamed(file: str, row: int, cell: str) -> DataError:
     return DataError(
-        f"{found} fields, but the header names {expected} columns",
+        f"the value {_shown(cell)} in a column that has no name",
         file=file,
         row=row,
-        fix="correct the row; a field that contains the delimiter needs quotes around it",
+        fix="name the column in the header, or remove the value",
     )
 
 
 def _text(file: str, row: int, name: str, cell: str) -> DataError:
-    shown = cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "…"
     return DataError(
-        f"text {shown!r} where a number was expected",
+        f"text {_shown(cell)} where a number was expected",
         file=file,
         row=row,
         column=name,
-        fix=f"correct the cell, or leave the column out with --columns {name}=drop",
+        fix="correct the cell",
     )
+
+
+def _shown(cell: str) -> str:
+    return repr(cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "…")

@@ -10,7 +10,8 @@ import pyarrow.csv as pacsv
 from logpx.errors import DataError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.csv_diagnosis import diagnose, unterminated_quote
-from logpx.tables.reading.csv_header import MISSING_MARKERS, open_bytes, read_header
+from logpx.tables.reading.csv_header import CsvHeader, open_rows, read_header
+from logpx.tables.reading.csv_layout import MISSING_MARKERS
 from logpx.tables.reading.part import Part
 
 __all__ = ["CsvPart"]
@@ -25,8 +26,8 @@ class _QuoteCounter:
 
     closed = False
 
-    def __init__(self, file: str) -> None:
-        self._stream = open_bytes(file)
+    def __init__(self, file: str, header: CsvHeader) -> None:
+        self._stream = open_rows(file, header)
         self.quotes = 0
 
     def read(self, size: int) -> bytes:
@@ -40,7 +41,7 @@ class _QuoteCounter:
 
 
 class CsvPart(Part):
-    """A file of delimited text with a header line, read block by block.
+    """A file of delimited text with a header, read block by block.
 
     A column holds numbers if its first block of rows reads as numbers; it is then read as float64 to the end
     of the file, and text in it is an error that names its row. Blank lines are skipped.
@@ -48,7 +49,7 @@ class CsvPart(Part):
     Parameters
     ----------
     file : str
-        Its path; a file whose name ends in .gz, .bz2 or .zst is decompressed.
+        Its path; a file whose name ends in .gz, .bz2, .zst, .xz or .lz4 is decompressed.
 
     Raises
     ------
@@ -61,6 +62,7 @@ class CsvPart(Part):
     def __init__(self, file: str) -> None:
         self.file: str = file
         self.header = read_header(file)
+        self.notes = self.header.notes
         # Arrow needs every row to fit into a block, and a row is rarely much longer than its header.
         self._block = min(max(_BLOCK, _ROWS_PER_BLOCK * self.header.length), _LARGEST_BLOCK)
         self.types = self._sniffed_types()
@@ -73,7 +75,7 @@ class CsvPart(Part):
     def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, a block at a time, whatever ``rows`` is."""
         stored = {name: kind.arrow for name, kind in types.items()}
-        stream = _QuoteCounter(self.file)
+        stream = _QuoteCounter(self.file, self.header)
         try:
             with self._open(stream, stored) as reader:
                 for piece in reader:
@@ -89,12 +91,12 @@ class CsvPart(Part):
 
     def _sniffed_types(self) -> dict[str, ColumnType | None]:
         try:
-            with self._open(open_bytes(self.file), None) as reader:
+            with self._open(open_rows(self.file, self.header), None) as reader:
                 schema = reader.schema
         except (pa.ArrowException, OSError, ValueError) as error:
             raise diagnose(self.file, self.header, {}, error) from None
         types: dict[str, ColumnType | None] = {}
-        for name, field in zip(self.header.names, schema, strict=True):
+        for name, field in zip(self.header.names, schema, strict=False):
             kind = ColumnType.of(field.type)
             if pa.types.is_null(field.type):
                 types[name] = None
@@ -109,12 +111,16 @@ class CsvPart(Part):
         convert = pacsv.ConvertOptions(
             null_values=list(MISSING_MARKERS), strings_can_be_null=True, quoted_strings_can_be_null=True
         )
+        # Cells of columns without a name are an error.
+        unnamed = {f"\0{index}": pa.null() for index in range(self.header.unnamed)}
+        convert.column_types = unnamed if stored is None else {**stored, **unnamed}
         if stored is not None:
-            convert.column_types = dict(stored)
-            convert.include_columns = list(stored)
+            convert.include_columns = [*stored, *unnamed]
         return pacsv.open_csv(
             stream,
-            read_options=pacsv.ReadOptions(block_size=self._block, use_threads=False),
+            read_options=pacsv.ReadOptions(
+                block_size=self._block, use_threads=False, column_names=[*self.header.names, *unnamed]
+            ),
             parse_options=pacsv.ParseOptions(delimiter=self.header.delimiter, newlines_in_values=True),
             convert_options=convert,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.names import refuse_repeated_names
 from logpx.tables.reading.part import Part
 
 __all__ = ["FramePart", "frame_columns", "with_names"]
@@ -135,9 +135,7 @@ def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa
 def _named(label: str, names: list[str], columns: list[Any]) -> tuple[str, dict[str, Any]]:
     if not names:
         raise DataError(f"{label} has no columns", fix="give at least one column")
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise DataError(f"two columns of {label} have this name", column=name, fix="rename one of them")
+    refuse_repeated_names(names)
     return label, dict(zip(names, columns, strict=True))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 
 from logpx.errors import DataError
 from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.names import refuse_repeated_names
 from logpx.tables.reading.part import Part
 
 __all__ = ["ParquetPart"]
@@ -42,11 +42,7 @@ class ParquetPart(Part):
                 self._rows = int(parquet.metadata.num_rows)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise error if isinstance(error, DataError) else _damaged(file, error) from None
-        for name, count in Counter(names).items():
-            if count > 1:
-                raise DataError(
-                    "two columns have this name", file=file, column=name, fix="rename one of them"
-                )
+        refuse_repeated_names(names, file)
         if not names:
             raise DataError("the file has no columns", file=file, fix="write the table again")
         self.types = {field.name: ColumnType.of(field.type) for field in schema}

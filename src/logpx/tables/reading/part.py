@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -23,11 +23,14 @@ class Part(ABC):
         Every column in order; None if the part alone does not determine the type.
     convertible : bool
         Whether the part can be read with types other than its own (text files can).
+    notes : sequence of str
+        What of the file was skipped.
     """
 
     file: str | None = None
     types: dict[str, ColumnType | None]
     convertible: bool = False
+    notes: Sequence[str] = ()
 
     @abstractmethod
     def read(self, types: Mapping[str, ColumnType], rows: int) -> Iterator[pa.RecordBatch]:

@@ -97,6 +97,11 @@ class Table:
         """The name for messages if the table is stored in files; else None."""
         return None if self.parts[0].file is None else self.name
 
+    @property
+    def notes(self) -> list[str]:
+        """What was skipped when the files were read, each once."""
+        return list(dict.fromkeys(note for part in self.parts for note in part.notes))
+
     def select(self, names: Sequence[str]) -> Table:
         """Return the same table with only these columns, in this order.
 

@@ -40,7 +40,8 @@ class Column(BaseModel):
     value : float or str or bool, optional
         The value of a constant column.
     levels : list of str, optional
-        The labels of a categorical column, in the order of their codes; None if there are too many.
+        The labels of a categorical column, in the order of their codes; None if there are too many. Of a
+        column of mixed text and numbers, the labels that it would have if it was categorical.
     reason : str
         Why this kind was chosen, in one plain sentence.
 
@@ -94,6 +95,13 @@ class Column(BaseModel):
         if self.kind is Kind.CATEGORICAL and self.levels is None:
             return "too many different labels to be modelled"
         return self.kind.refusal
+
+    @property
+    def remedies(self) -> list[str]:
+        """The kinds that a user may give the column if it is refused."""
+        if self.kind is Kind.MIXED and self.levels is not None:
+            return [str(Kind.CATEGORICAL), str(Kind.DROP)]
+        return [str(Kind.DROP)]
 
     def describe(self) -> dict[str, str]:
         """Return the column as strings for a table to print."""

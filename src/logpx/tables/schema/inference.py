@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,10 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.grids import detect_grid
-from logpx.tables.schema.kind_rules import KindChoice, choose_kind, pinned_kind
+from logpx.tables.schema.kind_rules import KindChoice, choose_kind, mixed_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.overrides import pinned_columns
+from logpx.tables.schema.problems import joined_errors
 from logpx.tables.schema.schema import Column, Schema
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
 from logpx.tables.sources import open_table
@@ -51,8 +52,8 @@ def infer_schema(
     Raises
     ------
     DataError
-        If the table has fewer than two rows, cannot be read, or its values contradict an override; or if a
-        text file has text among numbers, unless an override gives the column another kind.
+        If the table has fewer than two rows, cannot be read, or its values contradict overrides, of which all
+        are named. Columns that cannot be modelled are part of the schema: see `Schema.require_modelled`.
     UsageError
         If an override names an unknown column or kind.
 
@@ -67,19 +68,21 @@ def infer_schema(
     table = table if isinstance(table, Table) else open_table(table)
     pinned = pinned_columns(overrides, table.names)
     read = _to_be_read(table, pinned)
-    summaries, sampled = summarise(read, sample_rows, seed)
+    summaries, sampled, mixed = _summaries(read, pinned, sample_rows, seed)
     rows = next(iter(summaries.values())).rows
     if rows < 2:
         raise DataError(
             "the table has one row, and a density needs at least two", file=table.file, fix="give more rows"
         )
-    _refuse_text_among_numbers(table, [name for name in summaries if name not in pinned], summaries)
-    columns = []
+    columns: list[Column] = []
+    errors: dict[str, DataError] = {}
     for name in table.names:
         try:
-            columns.append(_column(name, summaries.get(name), pinned.get(name)))
+            columns.append(_column(name, summaries.get(name), pinned.get(name), mixed.get(name)))
         except DataError as error:
-            raise DataError(error.message, file=table.file, column=name, fix=error.fix) from None
+            errors[name] = error
+    if errors:
+        raise joined_errors(errors, table.file)
     return Schema(columns=columns, rows=rows, sampled=sampled)
 
 
@@ -97,21 +100,55 @@ def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
     return Table(table.name, table.parts, types)
 
 
-def _refuse_text_among_numbers(
-    table: Table, names: Sequence[str], summaries: Mapping[str, ColumnSummary]
-) -> None:
-    """Raise if a column of numbers holds text, after a second pass that finds its row."""
-    for name in names:
-        summary = summaries[name]
-        if table.convertible and isinstance(summary, TextSummary) and summary.mostly_numbers:
-            for _ in table.select([name]).as_numbers().batches():
-                pass
+def _summaries(
+    table: Table, pinned: Mapping[str, Column], sample_rows: int, seed: int
+) -> tuple[dict[str, ColumnSummary], int, dict[str, DataError]]:
+    """Return what one pass finds, how many rows it sampled, and by column what text is among its numbers."""
+    mixed: dict[str, DataError] = {}
+    given = {name for name, column in pinned.items() if column.kind.choosable}
+    while True:
+        # A column that begins with numbers and goes on with text is read again, as text.
+        types = table.types | dict.fromkeys(mixed, ColumnType.TEXT)
+        try:
+            summaries, sampled = summarise(Table(table.name, table.parts, types), sample_rows, seed)
+            break
+        except DataError as error:
+            name = error.column
+            if not isinstance(name, str) or name in given or name in mixed or error.row is None:
+                raise
+            mixed[name] = error
+    for name, summary in summaries.items():
+        mostly = isinstance(summary, TextSummary) and summary.mostly_numbers
+        if table.convertible and mostly and name not in given | mixed.keys():
+            text = _first_text(table, name)
+            if text is not None:
+                mixed[name] = text
+    units = len(mixed) > 1 and all(text.row == 1 for text in mixed.values())
+    for text in mixed.values():
+        text.message += "; if row 1 is a line of units, remove it" if units else ""
+        # The file of a table of one file is told with the table.
+        text.file = None if text.file == table.file else text.file
+    return summaries, sampled, mixed
 
 
-def _column(name: str, summary: ColumnSummary | None, pinned: Column | None) -> Column:
+def _first_text(table: Table, name: str) -> DataError | None:
+    """Return the error of the first cell of a column that is no number, after a second pass."""
+    try:
+        for _ in table.select([name]).as_numbers().batches():
+            pass
+    except DataError as error:
+        return error
+    return None
+
+
+def _column(
+    name: str, summary: ColumnSummary | None, pinned: Column | None, text: DataError | None
+) -> Column:
     if summary is None:
         return _UNREAD.model_copy(update={"name": name})
-    if pinned is None or not pinned.kind.choosable:
+    if text is not None and isinstance(summary, TextSummary):
+        choice = mixed_kind(summary, text)
+    elif pinned is None or not pinned.kind.choosable:
         choice = choose_kind(name, summary)
     else:
         choice = pinned_kind(pinned, summary)

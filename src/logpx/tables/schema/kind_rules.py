@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ import numpy as np
 
 from logpx.errors import DataError
 from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Column
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary
 
-__all__ = ["KindChoice", "choose_kind", "pinned_kind"]
+__all__ = ["KindChoice", "choose_kind", "mixed_kind", "pinned_kind"]
 
 _IDENTIFIER_NAME = re.compile(
     r"(.*[ _.\-])?(id|uuid|guid)|index|key|unnamed: ?0|__index_level_0__|"
@@ -90,7 +92,17 @@ def _labels(name: str, summary: TextSummary) -> KindChoice:
         return KindChoice(kind=Kind.CONSTANT, reason=f"{_every_row(summary)} {shown}", value=example)
     if not summary.repeats and _named_like_an_identifier(name):
         return KindChoice(kind=Kind.IDENTIFIER, reason="named like an identifier, and no value repeats")
+    if summary.type is ColumnType.TEXT and not summary.repeats and len(summary.values) >= _ROWS_FOR_A_COUNT:
+        among = "" if summary.all_seen else f" among the first {len(summary.values):,}"
+        return KindChoice(kind=Kind.IDENTIFIER, reason=f"every row has a different text{among}")
     return _labelled(summary)
+
+
+def mixed_kind(summary: TextSummary, error: DataError) -> KindChoice:
+    """Return the kind of a column of numbers with some text, given the error about the first such cell."""
+    where = "" if error.row is None else f", row {error.row}"
+    where += "" if error.file is None else f" of {error.file}"
+    return KindChoice(kind=Kind.MIXED, reason=error.message + where, levels=_labelled(summary).levels)
 
 
 def _labelled(summary: TextSummary, reason: str = "") -> KindChoice:
@@ -215,7 +227,7 @@ def pinned_kind(pinned: Column, summary: ColumnSummary) -> KindChoice:
         if lower is None:
             raise DataError(
                 f"values from {summary.minimum:g} to {summary.maximum:g} fit neither [0, 1] nor [0, 100]",
-                fix="give the bounds, as in --columns name=bounded:0:10",
+                fix="give the bounds, such as " + columns_option({pinned.name: _around(summary)}),
             )
     lower = kind.lower_bound if lower is None else lower
     contradiction = _CONTRADICTIONS[kind](summary) or _outside(summary, lower=lower, upper=upper)
@@ -225,6 +237,12 @@ def pinned_kind(pinned: Column, summary: ColumnSummary) -> KindChoice:
         )
     value = summary.minimum if kind is Kind.CONSTANT else None
     return KindChoice(kind=kind, reason="chosen by the user", lower=lower, upper=upper, value=value)
+
+
+def _around(summary: NumberSummary) -> str:
+    """Return bounds that hold all values."""
+    lower, upper = math.floor(summary.minimum), math.ceil(summary.maximum)
+    return f"{Kind.BOUNDED}:{lower}:{upper if upper > lower else lower + 1}"
 
 
 def _pinned_labels(summary: TextSummary) -> KindChoice:

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     DROP = "drop"
     CATEGORICAL = "categorical"
     TIMESTAMP = "timestamp"
+    MIXED = "mixed"
     EMPTY = "empty"
     OTHER = "other"
 
@@ -100,12 +101,7 @@ _TRAITS = {
     Kind.TIMESTAMP: _Traits(
         meaning="dates or times", refusal="a column of dates or times cannot be modelled yet"
     ),
-    Kind.EMPTY: _Traits(
-        meaning="no value in any row", refusal="no row has a value in this column", choosable=False
-    ),
-    Kind.OTHER: _Traits(
-        meaning="neither numbers nor text",
-        refusal="a column of this type cannot be modelled",
-        choosable=False,
-    ),
+    Kind.MIXED: _Traits(meaning="text among numbers", refusal="numbers and text are mixed", choosable=False),
+    Kind.EMPTY: _Traits(meaning="no value in any row", choosable=False),
+    Kind.OTHER: _Traits(meaning="neither numbers nor text", choosable=False),
 }

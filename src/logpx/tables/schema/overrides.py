@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from logpx.errors import UsageError
-from logpx.suggestions import suggestion
+from logpx.suggestions import nearest_name, suggestion
+from logpx.tables.schema.columns_option import choices, quoted_name
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.schema import Column, Schema
 
@@ -17,7 +18,8 @@ def parse_columns(text: str) -> dict[str, Column]:
     """Read the value of ``--columns``: ``name=kind`` separated by commas.
 
     A bounded column may give its bounds as ``name=bounded:0:10``. The name is all text before the last
-    equals sign; columns with commas in their names can only be pinned in a schema file.
+    equals sign. A name with commas or quotes, or with spaces at its ends, goes in double quotes, as in CSV:
+    ``"a,b"=drop``. A column without a name is ``=drop``.
 
     Raises
     ------
@@ -28,19 +30,14 @@ def parse_columns(text: str) -> dict[str, Column]:
     --------
     >>> {name: str(column.kind) for name, column in parse_columns("price=positive, zip=drop").items()}
     {'price': 'positive', 'zip': 'drop'}
+    >>> list(parse_columns('"a,b"=drop,c=integer'))
+    ['a,b', 'c']
     """
     columns: dict[str, Column] = {}
-    for part in text.split(","):
-        name, equals, choice = part.rpartition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise UsageError(
-                f"--columns has {part.strip()!r}, expected name=kind",
-                fix="write, for example, --columns price=positive,zip=drop",
-            )
+    for name, choice in choices(text):
         if name in columns:
             raise UsageError("--columns names this column twice", column=name, fix="name it once")
-        columns[name] = _column(name, choice.strip())
+        columns[name] = _column(name, choice)
     return columns
 
 
@@ -81,9 +78,16 @@ def pinned_columns(
             raise UsageError(
                 "there is no such column to give a kind to",
                 column=name,
-                fix=suggestion(name, names),
+                fix=_suggested_name(name, names),
             )
     return pinned
+
+
+def _suggested_name(name: str, names: Sequence[str]) -> str:
+    near = nearest_name(name, names)
+    if near is not None and quoted_name(near) != near:
+        return f"did you mean {quoted_name(near)}, with its quotes?"
+    return suggestion(name, names)
 
 
 def _column(name: str, choice: str) -> Column:
@@ -105,6 +109,8 @@ def _column(name: str, choice: str) -> Column:
             raise ValueError
     except ValueError:
         raise UsageError(
-            f"{choice!r} does not give bounds", column=name, fix=f"write, for example, {name}=bounded:0:10"
+            f"{choice!r} does not give bounds",
+            column=name,
+            fix=f"write, for example, {quoted_name(name)}=bounded:0:10",
         ) from None
     return Column(name=name, kind=kind, lower=lower, upper=upper)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from logpx.errors import DataError
 from logpx.suggestions import nearest_name
 from logpx.tables.schema.column_schema import Column
+from logpx.tables.schema.problems import refusal_of
 
 __all__ = ["Column", "Schema"]
 
@@ -106,23 +107,11 @@ class Schema(BaseModel):
         Raises
         ------
         DataError
-            Naming the first column that is refused, and what to do about it.
+            Naming all columns that are refused, and what to do about them.
         """
-        for column in self.columns:
-            if column.refusal is not None:
-                why = f" ({column.reason})" if column.reason else ""
-                raise DataError(
-                    f"{column.refusal}{why}",
-                    file=file,
-                    column=column.name,
-                    fix=f"leave it out with --columns {column.name}=drop, or convert it",
-                )
-        if not self.modelled:
-            raise DataError(
-                "no column is left to model",
-                file=file,
-                fix="a density needs at least one column that varies",
-            )
+        error = refusal_of(self.columns, file)
+        if error is not None:
+            raise error
 
     def check(self, names: Sequence[str], file: object = None) -> None:
         """Raise unless a table with these columns fits the schema; their order does not matter.

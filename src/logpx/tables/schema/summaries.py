@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logpx.tables.reading.column_types import ColumnType, labels
-from logpx.tables.reading.csv_header import is_number
+from logpx.tables.reading.csv_layout import is_number
 from logpx.tables.reading.table import Table
 
 __all__ = ["ColumnSummary", "NumberSummary", "TextSummary", "summarise"]

@@ -1,0 +1,61 @@
+"""The names of a table's columns: every column has its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from logpx.errors import DataError
+from logpx.tables.reading.csv_layout import is_number
+
+__all__ = ["check_names", "refuse_repeated_names"]
+
+_SHOWN = 20
+
+
+def refuse_repeated_names(names: Sequence[str], file: str | None = None) -> None:
+    """Raise if columns share a name.
+
+    Raises
+    ------
+    DataError
+        Naming all such names, with how many columns have each.
+
+    Examples
+    --------
+    >>> refuse_repeated_names(["a", "b"])
+    """
+    repeated = [(name, count) for name, count in Counter(names).items() if count > 1]
+    if not repeated:
+        return
+    if len(repeated) == 1:
+        ((name, count),) = repeated
+        raise DataError(
+            f"{count} columns have this name", file=file, column=name, fix="give every column its own name"
+        )
+    shown = ", ".join(f"{name!r} ({count} columns)" for name, count in repeated[:_SHOWN])
+    more = "" if len(repeated) <= _SHOWN else f" and {len(repeated) - _SHOWN} more"
+    raise DataError(
+        f"names that several columns have: {shown}{more}", file=file, fix="give every column its own name"
+    )
+
+
+def check_names(names: Sequence[str], file: str) -> None:
+    """Raise if the names of columns, taken from the first line of a table, cannot be names.
+
+    Raises
+    ------
+    DataError
+        If all of them are numbers, one has NUL bytes, or two are the same.
+    """
+    if any("\0" in name for name in names):
+        raise DataError("the header line has NUL bytes", file=file, fix="save the file again as UTF-8 text")
+    filled = [name for name in names if name.strip()]
+    if filled and all(is_number(name) for name in filled):
+        shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+        raise DataError(
+            f"no header line: the first line is all numbers ({shown})",
+            file=file,
+            fix="add a first line with the names of the columns",
+        )
+    refuse_repeated_names(names, file)
