@@ -109,4 +109,4 @@ def test_more_modes_than_can_be_visited_are_not_trusted():
 
     found = posterior(density, 14, method="laplace")
     assert found.diagnosis.trust is Trust.DO_NOT
-    assert "the search for modes is not over" in found.verdict
+    assert found.k_hat == math.inf

@@ -6,13 +6,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from logpx.errors import DivergedError
 from logpx.posteriors.approximations.climbs import climb, values_at
-from logpx.posteriors.approximations.expansion import Expansion, expand_all
+from logpx.posteriors.approximations.expansion import Expansion, expand, expand_all
 from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
 from logpx.posteriors.approximations.symmetries import images_of
 from logpx.posteriors.approximations.wide_draws import Probes, WideDraws
@@ -39,6 +40,8 @@ _NEGLIGIBLE = 1e-4
 _LEAST_SHARE = math.log(_NEGLIGIBLE)
 _WORTHWHILE = 0.01
 _HOPELESS = 0.5
+# In nats: less is the noise of a few draws.
+_LOWERED = 2.0
 # How much lower than its mode an image may start, in nats.
 _BELOW = 30.0
 _SAME = 0.5
@@ -188,6 +191,7 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
         if (enough and met.unseen < _WORTHWHILE) or (number >= _LEAST_ROUNDS and met.unseen > _HOPELESS):
             break
     modes = sorted(met.modes, key=lambda mode: -mode.log_mass)
+    modes = [*_polished(target, modes[:_MOST_CENTRES]), *modes[_MOST_CENTRES:]]
     return Landscape(
         paths=tuple(paths),
         modes=tuple(modes),
@@ -195,6 +199,19 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
         climbs=met.climbs,
         probes=looking.probes(),
     )
+
+
+def _polished(target: Target, modes: Sequence[Expansion]) -> list[Expansion]:
+    """Return modes where they are exactly; those that the check of their mass has lowered stay so."""
+    polished = []
+    for mode in modes:
+        try:
+            exact = expand(target, mode.mode)
+        except DivergedError:
+            exact = mode
+        lowered = mode.log_mass < exact.log_mass - _LOWERED
+        polished.append(replace(exact, log_mass=mode.log_mass) if lowered else exact)
+    return polished
 
 
 class _Survey:
