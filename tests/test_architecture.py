@@ -263,6 +263,9 @@ def positional_arguments(node: ast.ClassDef) -> int:
     if not decorators or any(keyword.arg == "kw_only" for call in calls for keyword in call.keywords):
         return 0
     fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+    # What follows KW_ONLY is named.
+    marks = [place for place, item in enumerate(fields) if ast.unparse(item.annotation) == "KW_ONLY"]
+    fields = fields[: marks[0]] if marks else fields
     return sum("ClassVar" not in ast.dump(item.annotation) for item in fields)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import evidence, fit, load, posterior, save
+    from logpx.api import evidence, evidence_from_draws, fit, load, posterior, save
 
 __all__ = [
     "__version__",
@@ -41,6 +41,7 @@ __all__ = [
     "errors",
     "estimators",
     "evidence",
+    "evidence_from_draws",
     "fit",
     "flows",
     "images",
@@ -58,7 +59,7 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"evidence", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset({"evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
 
 
 def __getattr__(name: str) -> Any:

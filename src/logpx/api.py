@@ -1,4 +1,4 @@
-"""The few functions that serve the whole package: fit, evidence, posterior, save, load."""
+"""The few functions that serve the whole package: fitting, evidence, posteriors, saving and loading."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, overload
 from logpx.distributions import Distribution
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
 from logpx.inference import evidence
-from logpx.posteriors import posterior
+from logpx.posteriors import evidence_from_draws, posterior
 from logpx.storage import load, save
 from logpx.tables import TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
-__all__ = ["evidence", "fit", "load", "posterior", "save"]
+__all__ = ["evidence", "evidence_from_draws", "fit", "load", "posterior", "save"]
 
 
 @overload

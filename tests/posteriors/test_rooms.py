@@ -11,7 +11,8 @@ ROOM = Path(logpx.posteriors.__file__).parent
 # From the lowest; files of the room itself stand above its rooms.
 ORDER = ("target", "diagnostics", "approximations")
 # What the log-densities to try need is their parameters' constraints alone.
-FILES = {"densities": {"target"}, "posterior": set(ORDER), "find": set(ORDER), "comparison": set(ORDER)}
+FRONT = ("posterior", "find", "comparison", "evidence_from_draws")
+FILES = {"densities": {"target"}, **{name: set(ORDER) for name in FRONT}}
 
 
 def imported(source: str) -> set[str]:

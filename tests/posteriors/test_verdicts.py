@@ -46,9 +46,10 @@ class TestVerdicts:
             posterior(funnel, 10, "laplace")
 
     def test_a_missed_mode_is_not_trusted(self):
-        found = posterior(two_modes, 2, "full_rank", seed=1)
+        found = posterior(two_modes, 2, MeanField(QUICK), seed=1)
         assert found.diagnosis.trust is Trust.DO_NOT
-        assert "mode" in found.verdict or found.k_hat > 0.7
+        assert "it misses a mode" in found.verdict
+        assert found.k_hat == math.inf
 
     @pytest.mark.slow
     def test_a_flow_bends_into_a_banana(self):

@@ -2,6 +2,7 @@
 
 from logpx.posteriors import densities
 from logpx.posteriors.approximations.approximation import Approximation
+from logpx.posteriors.approximations.landscape import Landscape
 from logpx.posteriors.approximations.methods import (
     METHODS,
     FlowFit,
@@ -10,12 +11,14 @@ from logpx.posteriors.approximations.methods import (
     LowRank,
     MeanField,
     PosteriorMethod,
+    SequentialMonteCarlo,
 )
 from logpx.posteriors.approximations.reverse_kl import ReverseKL
 from logpx.posteriors.comparison import BayesFactor, compare
 from logpx.posteriors.diagnostics.divergences import Divergences
 from logpx.posteriors.diagnostics.summaries import Summary
 from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust
+from logpx.posteriors.evidence_from_draws import EvidenceFromDraws, evidence_from_draws
 from logpx.posteriors.find import Mode, find_mode, posterior
 from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.target.constraints import (
@@ -41,10 +44,12 @@ __all__ = [
     "CovarianceMatrix",
     "Diagnosis",
     "Divergences",
+    "EvidenceFromDraws",
     "FactorisedJoint",
     "FlowFit",
     "FullRank",
     "Interval",
+    "Landscape",
     "Laplace",
     "LowRank",
     "MeanField",
@@ -56,12 +61,14 @@ __all__ = [
     "PosteriorMethod",
     "Real",
     "ReverseKL",
+    "SequentialMonteCarlo",
     "Simplex",
     "Stacked",
     "Summary",
     "Trust",
     "compare",
     "densities",
+    "evidence_from_draws",
     "find_mode",
     "posterior",
 ]

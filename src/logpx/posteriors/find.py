@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError, UsageError
+from logpx.posteriors.approximations.landscape import survey
 from logpx.posteriors.approximations.methods import AUTOMATIC, METHODS, PosteriorMethod
 from logpx.posteriors.approximations.pathfinder import multi_path_pathfinder
-from logpx.posteriors.diagnostics.verdict import Trust
+from logpx.posteriors.diagnostics.account import Account, EvidenceFound
+from logpx.posteriors.diagnostics.verdict import Trust, diagnose
 from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.target.constraints import Constraint
 from logpx.posteriors.target.curvature import polish
@@ -26,6 +28,9 @@ from logpx.suggestions import suggestion
 __all__ = ["Mode", "find_mode", "posterior"]
 
 _MODE_ALONE, _AUTOMATIC = "map", "auto"
+# In nats.
+_ALIKE = 0.1
+_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,8 @@ def posterior(
     draws
         How many draws the diagnosis weights; up to sixteen times as many where a good fit needs them.
     max_time
-        The most seconds of a fit by gradient descent.
+        About the most seconds of the whole call: each method gets what is left. What cannot be cut short, the
+        search for modes and a first method, may take longer.
     vectorised
         Whether the function takes many points; None finds out by trying.
 
@@ -197,34 +203,53 @@ def posterior(
     target = _target(log_density, dim, parameters, vectorised)
     methods = _methods(method)
     began = time.monotonic()
-    # Where are its modes, and is its integral finite at all?
     paths = multi_path_pathfinder(target, seed)
     check_proper(target, paths[0].point)
-    modes = [path.point for path in paths if path.converged]
-    best: Posterior | None = None
+    landscape = survey(target, paths, seed)
+    account = Account()
+    account.add([landscape.evidence])
+    results: list[Posterior] = []
     error: DivergedError | None = None
     for each in methods:
-        limited = each if max_time is None else each.limited_to(max_time)
+        limited = each
+        if max_time is not None:
+            left = max_time - (time.monotonic() - began)
+            if left <= 0.0 and results:
+                break
+            limited = each.limited_to(max(left, _LEAST_SECONDS))
         try:
-            approximation = limited.approximate(target, paths, seed, draws)
-            seconds = time.monotonic() - began
+            approximation = limited.approximate(target, landscape, seed, draws)
+            account.add(approximation.evidence)
             found = Posterior(
-                each.name, approximation, target, seed=seed + 1, draws=draws, modes=modes, seconds=seconds
+                each.name,
+                approximation,
+                target,
+                seed=seed + 1,
+                draws=draws,
+                landscape=landscape,
+                account=account,
+                seconds=time.monotonic() - began,
             )
             # The draws are weighted here.
             trust = found.diagnosis.trust
         except DivergedError as failure:
             error = failure
             continue
-        # A result that can be trusted beats one with a lower k-hat that cannot.
         if trust is not Trust.DO_NOT:
             return found
-        if best is None or found.k_hat < best.k_hat:
-            best = found
-    if best is None:
+        account.add([EvidenceFound.of(each.name, found.diagnosis)])
+        results.append(found)
+    if not results:
         assert error is not None
         raise error
-    return best
+    return _best(results)
+
+
+def _best(results: Sequence[Posterior]) -> Posterior:
+    """Return the result that covers most of the evidence; among equals, the one with the best weights."""
+    most = max(found.log_evidence for found in results)
+    alike = [found for found in results if found.log_evidence >= most - _ALIKE] or list(results)
+    return min(alike, key=lambda found: diagnose(found.weighted).k_hat)
 
 
 def _target(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,9 @@ from logpx.distributions.seeding import checked_count, checked_seed
 from logpx.errors import UsageError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.forward_kl import minimise_forward_kl
+from logpx.posteriors.approximations.landscape import Landscape
+from logpx.posteriors.diagnostics.account import Account
+from logpx.posteriors.diagnostics.beyond import share_beyond
 from logpx.posteriors.diagnostics.divergences import Divergences, compare_with_draws
 from logpx.posteriors.diagnostics.importance import DRAWS, Weighted, weigh
 from logpx.posteriors.diagnostics.markov_chain_check import share_that_leaves
@@ -30,6 +34,9 @@ __all__ = ["Posterior"]
 _POLISHED = ", polished"
 # Above it, log-evidences were too low by a tenth of a nat or more, for funnels and where splines end.
 _SHARE_THAT_LEAVES = 0.02
+# Of the mass around modes.
+_UNSEEN = 0.05
+_SHARE_BEYOND = 0.02
 
 
 class Posterior:
@@ -47,8 +54,10 @@ class Posterior:
         Of the weighted draws.
     draws
         How many draws to weight; up to sixteen times as many where a good fit needs them.
-    modes
-        The modes found, each of shape ``(d,)``.
+    landscape
+        The modes that were met, and how much may still be unseen.
+    account
+        The evidence that others have found.
     seconds
         How long the method took.
 
@@ -66,6 +75,8 @@ class Posterior:
         How long the method took.
     gradient_evaluations : int
         At how many points the method computed the gradient of the log-density.
+    landscape : Landscape or None
+        The modes that were met before the fit, and how much may still be unseen.
     """
 
     def __init__(
@@ -76,13 +87,15 @@ class Posterior:
         *,
         seed: int = 0,
         draws: int = DRAWS,
-        modes: Sequence[Tensor] = (),
+        landscape: Landscape | None = None,
+        account: Account | None = None,
         seconds: float = 0.0,
     ) -> None:
         self.method, self.distribution, self.target = method, approximation.distribution, target
         self.steps, self.seconds = approximation.steps, seconds
         self.gradient_evaluations = target.evaluations
-        self._approximation, self._seed, self._count, self._modes = approximation, seed, draws, modes
+        self._approximation, self._seed, self._count = approximation, seed, draws
+        self.landscape, self._account = landscape, account or Account()
 
     @cached_property
     def weighted(self) -> Weighted:
@@ -101,8 +114,12 @@ class Posterior:
     def diagnosis(self) -> Diagnosis:
         """All numbers about its quality, from `weighted` draws and where a Markov chain takes them."""
         found = diagnose(self.weighted)
-        missed = self._approximation.missed or self._missed(found)
-        return found if missed is None else diagnose(self.weighted, missed)
+        missed = self._missed(found)
+        if missed is not None:
+            # Its own weights cannot know: whoever reads k-hat alone is told, too.
+            return replace(found, missed=missed, k_hat=math.inf)
+        missed = self._approximation.missed or self._left(found)
+        return found if missed is None else replace(found, missed=missed)
 
     @property
     def k_hat(self) -> float:
@@ -257,7 +274,8 @@ class Posterior:
             self.target,
             seed=seed + 1,
             draws=self._count,
-            modes=self._modes,
+            landscape=self.landscape,
+            account=self._account,
             seconds=self.seconds + time.monotonic() - began,
         )
 
@@ -332,14 +350,45 @@ class Posterior:
             return self.weighted.u[chosen]
 
     def _missed(self, found: Diagnosis) -> str | None:
-        """Return what q leaves out, in words: a mode, or places to which a Markov chain takes its draws."""
-        parts = (self.weighted, self.distribution, self.target)
-        mode = missed_mode(*parts, self._modes, found.log_evidence)
-        if mode is not None:
-            return f"it misses a mode at {self.target.describe(mode)}"
+        """Return what others have found and q leaves out, in words: a mode, evidence, or modes unseen."""
+        if self.landscape is not None:
+            modes = self.landscape.modes
+            mode = None
+            if modes:
+                mode = missed_mode(
+                    self.weighted,
+                    self.distribution,
+                    self.target,
+                    torch.stack([each.mode for each in modes]),
+                    torch.tensor([each.log_mass for each in modes]).double(),
+                    found.log_evidence,
+                )
+            if mode is not None:
+                return f"it misses a mode at {self.target.describe(mode)}"
+            if self.landscape.unseen > _UNSEEN:
+                return (
+                    f"the search for modes is not over: about {self.landscape.unseen:.0%} of the mass may "
+                    f"lie at modes that none of {self.landscape.climbs:,} climbs has met"
+                )
+            probes = self.landscape.probes
+            if probes is not None:
+                parts = (probes.u, probes.values, probes.log_proposal)
+                share = share_beyond(self.weighted, self.distribution, *parts)
+                if share > _SHARE_BEYOND:
+                    return f"about {share:.0%} of the mass lies where it has almost no draws"
+        more = self._account.more_than(found.log_evidence, found.log_evidence_error)
+        if more is None:
+            return None
+        return (
+            f"it misses mass: {more.source} found a log-evidence of {more.log_evidence:.2f} nats, its own "
+            f"draws only {found.log_evidence:.2f}"
+        )
+
+    def _left(self, found: Diagnosis) -> str | None:
+        """Return, in words, how often a Markov chain takes draws to places without draws."""
         if found.trust is Trust.DO_NOT:
             return None
-        share = share_that_leaves(*parts, self._seed)
+        share = share_that_leaves(self.weighted, self.distribution, self.target, self._seed)
         if share < _SHARE_THAT_LEAVES:
             return None
         return f"a Markov chain takes {share:.0%} of its draws to where it has almost none"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from logpx.distributions import Distribution
+from logpx.posteriors.diagnostics.account import EvidenceFound
 
 __all__ = ["Approximation"]
 
@@ -24,9 +25,13 @@ class Approximation:
         An evidence lower bound in nats, of q or of the fit before its tails were made heavier.
     steps : int
         Training steps; 0 without training.
+    evidence : tuple of EvidenceFound
+        What wider draws and other probes have found.
     """
 
     distribution: Distribution
+    _: KW_ONLY
     missed: str | None = None
     bound: float = -math.inf
     steps: int = 0
+    evidence: tuple[EvidenceFound, ...] = ()

@@ -11,6 +11,7 @@ import torch
 from logpx.distributions import Distribution, Mixture, StandardNormal
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.families import SphericalT
+from logpx.posteriors.diagnostics.account import EvidenceFound
 from logpx.posteriors.diagnostics.importance import weigh
 from logpx.posteriors.diagnostics.noise_space import noise_space, with_noise
 from logpx.posteriors.diagnostics.verdict import Diagnosis, diagnose
@@ -80,7 +81,7 @@ def with_heavier_tails(
     probing = [noise for noise in noises if float(noise.degrees) == heaviest]
     probes = [other for _, other in _diagnosed(_heavier(q, probing), target, seed, draws)]
     if found.k_hat < _GOOD and not any(_misses(found, other) for other in probes):
-        return Approximation(q, bound=found.elbo)
+        return Approximation(q, bound=found.elbo, evidence=_evidence(probes))
     tried = [(q, found), *_diagnosed(_heavier(q, noises), target, seed, draws)]
     every = [*probes, *(other for _, other in tried)]
     good = [pair for pair in tried if pair[1].k_hat < _GOOD]
@@ -89,11 +90,11 @@ def with_heavier_tails(
         best, chosen = min(tried, key=lambda pair: pair[1].k_hat)
         most = max(every, key=lambda other: other.log_evidence)
         missed = _warning(chosen, most) if _misses(chosen, most) else None
-        return Approximation(best, missed, found.elbo)
+        return Approximation(best, missed=missed, bound=found.elbo, evidence=_evidence(every))
     # The first that is about as precise as the best: heavier tails lower the evidence lower bound.
     least = min(other.mcse for _, other in whole)
     best = next(proposal for proposal, other in whole if other.mcse <= _ABOUT * least)
-    return Approximation(best, bound=found.elbo)
+    return Approximation(best, bound=found.elbo, evidence=_evidence(every))
 
 
 def _warning(found: Diagnosis, most: Diagnosis) -> str:
@@ -101,6 +102,11 @@ def _warning(found: Diagnosis, most: Diagnosis) -> str:
         f"it misses mass: wider draws give a log-evidence of {most.log_evidence:.2f} nats, its own only "
         f"{found.log_evidence:.2f}"
     )
+
+
+def _evidence(probes: Iterable[Diagnosis]) -> tuple[EvidenceFound, ...]:
+    found = (EvidenceFound.of("wider draws", probe) for probe in probes)
+    return tuple(each for each in found if each is not None)
 
 
 def _diagnosed(

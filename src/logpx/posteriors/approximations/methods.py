@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution, Flow, Mixture
 from logpx.errors import DivergedError
 from logpx.posteriors.approximations.approximation import Approximation
+from logpx.posteriors.approximations.expansion import Expansion, expand
 from logpx.posteriors.approximations.families import (
     LowRankNormal,
     SphericalT,
@@ -26,10 +26,14 @@ from logpx.posteriors.approximations.families import (
     units_of,
 )
 from logpx.posteriors.approximations.heavy_tails import heavy_noises, with_heavier_tails
-from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
+from logpx.posteriors.approximations.landscape import Landscape
+from logpx.posteriors.approximations.mixtures import mixture_of
+from logpx.posteriors.approximations.particle_fit import fit_to_particles
+from logpx.posteriors.approximations.pathfinder import LocalNormal
 from logpx.posteriors.approximations.reverse_kl import ReverseKL, minimise_reverse_kl
+from logpx.posteriors.approximations.tempering import temper
+from logpx.posteriors.diagnostics.account import EvidenceFound
 from logpx.posteriors.diagnostics.importance import DRAWS
-from logpx.posteriors.target.curvature import log_mass, polish, precision_factor
 from logpx.posteriors.target.target import Target
 from logpx.transforms import Affine, TriangularAffine
 
@@ -42,13 +46,15 @@ __all__ = [
     "LowRank",
     "MeanField",
     "PosteriorMethod",
+    "SequentialMonteCarlo",
 ]
 
 _DRAWS = 1000
-# In standard deviations.
-_APART = 0.1
-# In nats, relative to the heaviest mode.
-_LEAST_SHARE = math.log(1e-4)
+# The most modes that a family is fitted to; the others keep their curvature.
+_MOST_FITS = 6
+_MOST_CENTRES = 64
+# Of the noise that particles start from.
+_START_DEGREES, _START_SCALE = 5.0, 3.0
 
 
 class PosteriorMethod(ABC):
@@ -64,7 +70,7 @@ class PosteriorMethod(ABC):
 
     @abstractmethod
     def approximate(
-        self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
+        self, target: Target, landscape: Landscape, seed: int, draws: int = DRAWS
     ) -> Approximation:
         """Approximate a log-density.
 
@@ -72,8 +78,8 @@ class PosteriorMethod(ABC):
         ----------
         target
             The log-density.
-        paths
-            The ends of Pathfinder's paths to its modes, the highest mode first.
+        landscape
+            Its modes, and the ends of Pathfinder's paths.
         seed
             Of everything random.
         draws
@@ -104,7 +110,7 @@ class Laplace(PosteriorMethod):
     name = "laplace"
 
     def approximate(
-        self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
+        self, target: Target, landscape: Landscape, seed: int, draws: int = DRAWS
     ) -> Approximation:
         """Expand around the highest mode and the others.
 
@@ -113,18 +119,8 @@ class Laplace(PosteriorMethod):
         DivergedError
             If the curvature at the highest point is not that of a mode; the eigenvalue is named.
         """
-        modes = [_expansion(target, paths[0])]
-        for path in paths[1:]:
-            with suppress(DivergedError):
-                other = _expansion(target, path)
-                if path.converged and all(mode.is_apart_from(other) for mode in modes):
-                    modes.append(other)
-        highest = max(mode.log_mass for mode in modes)
-        modes = [mode for mode in modes if mode.log_mass > highest + _LEAST_SHARE]
-        q: Distribution = modes[0].normal
-        if len(modes) > 1:
-            masses = [math.exp(mode.log_mass - highest) for mode in modes]
-            q = Mixture([mode.normal for mode in modes], masses).double()
+        modes = landscape.main_modes or (expand(target, landscape.paths[0].point),)
+        q = mixture_of([mode.normal for mode in modes], [mode.log_mass for mode in modes], target, seed)
         return with_heavier_tails(q, heavy_noises(target.size, of_curvature=True), target, seed, draws)
 
 
@@ -139,33 +135,66 @@ class _ByReverseKL(PosteriorMethod):
     """
 
     options: ReverseKL = field(default_factory=ReverseKL)
+    # Whether it takes a distribution for each mode, rather than being a single one by definition.
+    per_mode: ClassVar[bool] = True
 
     def approximate(
-        self, target: Target, paths: list[OptimiserPath], seed: int, draws: int = DRAWS
+        self, target: Target, landscape: Landscape, seed: int, draws: int = DRAWS
     ) -> Approximation:
-        """Fit the family from each start, keep the highest bound, and make thin tails heavier."""
+        """Fit the family, one for each mode if several matter, and make thin tails heavier."""
         check_count("restarts", self.options.restarts)
-        starts = _starts(target, paths)
+        modes = landscape.main_modes
+        if len(modes) > 1 and self.per_mode:
+            q, steps = self._of_modes(target, modes, seed)
+        else:
+            q, steps = self._of_starts(target, _starts(target, landscape), seed)
+        found = with_heavier_tails(q, self.noises(target.size), target, seed, draws)
+        return replace(found, steps=steps)
+
+    def _of_starts(self, target: Target, starts: list[LocalNormal], seed: int) -> tuple[Distribution, int]:
+        """Fit from each start, and keep the highest bound."""
         best: Distribution | None = None
         best_bound, steps = -math.inf, 0
         for index in range(self.options.restarts):
-            start = starts[index % len(starts)]
-            units = self.units(start.mean, start.factor)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed + index)
-                family = self.family(target.size)
-            steps += minimise_reverse_kl(family, units, target, self.options, seed + index)
-            q = self.in_units(family.double(), units)
+            q, taken = self._fitted(target, starts[index % len(starts)], self.options, seed + index)
+            steps += taken
             bound = _bound(q, target, _DRAWS, seed)
             if best is None or bound > best_bound:
                 best, best_bound = q, bound
         assert best is not None
-        found = with_heavier_tails(best, self.noises(target.size), target, seed, draws)
-        return replace(found, steps=steps)
+        return best, steps
+
+    def _of_modes(self, target: Target, modes: Sequence[Expansion], seed: int) -> tuple[Distribution, int]:
+        """Fit around each of the heaviest modes, and leave the others their curvature."""
+        fitted = modes[:_MOST_FITS]
+        options = replace(self.options, max_time=self.options.max_time / len(fitted), annealing=0, restarts=1)
+        parts: list[Distribution] = []
+        steps = 0
+        for index, mode in enumerate(fitted):
+            start = LocalNormal(mode.mode, mode.factor, mode.log_mass)
+            try:
+                q, taken = self._fitted(target, start, options, seed + index)
+            except DivergedError:
+                q, taken = mode.normal, 0
+            parts.append(q)
+            steps += taken
+        parts += [mode.normal for mode in modes[_MOST_FITS:]]
+        return mixture_of(parts, [mode.log_mass for mode in modes], target, seed), steps
+
+    def _fitted(
+        self, target: Target, start: LocalNormal, options: ReverseKL, seed: int
+    ) -> tuple[Distribution, int]:
+        units = self.units(start.mean, start.factor)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            family = self.family(target.size)
+        steps = minimise_reverse_kl(family, units, target, options, seed)
+        return self.in_units(family.double(), units), steps
 
     def limited_to(self, max_time: float) -> PosteriorMethod:
-        """Return the method with a time limit for each fit, in seconds."""
-        return replace(self, options=replace(self.options, max_time=max_time))
+        """Return the method with a time limit for all its fits together, in seconds."""
+        each = max_time / max(self.options.restarts, 1)
+        return replace(self, options=replace(self.options, max_time=min(self.options.max_time, each)))
 
     @abstractmethod
     def family(self, size: int) -> Distribution:
@@ -188,6 +217,7 @@ class MeanField(_ByReverseKL):
     """A normal distribution with independent dimensions; its tails stay normal."""
 
     name = "mean_field"
+    per_mode = False
 
     def family(self, size: int) -> Flow:
         """Return the standard normal distribution to fit."""
@@ -240,6 +270,7 @@ class LowRank(_ByReverseKL):
     """
 
     name: ClassVar[str] = "low_rank"
+    per_mode: ClassVar[bool] = False
     rank: int = 5
 
     def family(self, size: int) -> Distribution:
@@ -279,47 +310,88 @@ class FlowFit(_ByReverseKL):
         return self.build(size)
 
 
+@dataclass(frozen=True)
+class SequentialMonteCarlo(PosteriorMethod):
+    """A mixture of normal distributions for particles that follow the density from a wide start.
+
+    Needs neither modes nor a family that fits: what the particles find is its evidence, and a mixture that
+    leaves a part of it out is not trusted.
+
+    Parameters
+    ----------
+    particles
+        How many particles.
+    max_time
+        The most seconds.
+
+    References
+    ----------
+    Del Moral, Doucet and Jasra 2006, Sequential Monte Carlo samplers.
+    """
+
+    name: ClassVar[str] = "smc"
+    particles: int = 2000
+    max_time: float = 60.0
+
+    def approximate(
+        self, target: Target, landscape: Landscape, seed: int, draws: int = DRAWS
+    ) -> Approximation:
+        """Temper particles, and fit a mixture to them.
+
+        Raises
+        ------
+        DivergedError
+            If time is up before the particles have reached the density.
+        """
+        check_count("particles", self.particles, least=20)
+        start = wide_start(landscape)
+        found = temper(start, target, 2 * (self.particles // 2), seed, self.max_time)
+        if not found.finished:
+            raise DivergedError(
+                f"the particles of smc did not reach the density in {self.max_time:g} seconds",
+                fix="give more time: method=SequentialMonteCarlo(max_time=600.0)",
+            )
+        q = fit_to_particles(found.u, target, len(landscape.main_modes), seed)
+        known = EvidenceFound("tempered particles", found.log_evidence, found.error)
+        result = with_heavier_tails(q, heavy_noises(target.size), target, seed, draws)
+        return replace(result, evidence=(*result.evidence, known))
+
+    def limited_to(self, max_time: float) -> PosteriorMethod:
+        """Return the method with a time limit in seconds."""
+        return replace(self, max_time=min(self.max_time, max_time))
+
+
+def wide_start(landscape: Landscape) -> Distribution:
+    """Return a distribution wider than what is known of a log-density: heavy tails around every mode."""
+    centres = [(mode.mode, mode.factor) for mode in landscape.main_modes[:_MOST_CENTRES]] or [
+        (start.mean, start.factor) for start in landscape.starts
+    ]
+    size = len(centres[0][0])
+    noise = SphericalT(size, _START_DEGREES, _START_SCALE).double()
+    parts: list[Distribution] = [Flow(noise, units_of(mean, factor)) for mean, factor in centres]
+    means = torch.stack([mean for mean, _ in centres])
+    # All of them together, and the scale on which parameters are usually written.
+    spread = torch.stack([factor.square().sum(1).sqrt() for _, factor in centres]).amax(0)
+    spread = (spread.square() + (means - means.mean(0)).square().mean(0) + 1.0).sqrt()
+    parts.append(Flow(noise, units_of(means.mean(0), spread.diag())))
+    return Mixture(parts).double()
+
+
 METHODS: dict[str, PosteriorMethod] = {
-    method.name: method for method in (Laplace(), MeanField(), FullRank(), LowRank(), FlowFit())
+    method.name: method
+    for method in (Laplace(), MeanField(), FullRank(), LowRank(), FlowFit(), SequentialMonteCarlo())
 }
 
 # From cheap to rich: tried one after another until a result can be trusted.
-AUTOMATIC: tuple[PosteriorMethod, ...] = (Laplace(), FullRank(), FlowFit())
+AUTOMATIC: tuple[PosteriorMethod, ...] = (Laplace(), SequentialMonteCarlo(), FullRank(), FlowFit())
 
 
-@dataclass(frozen=True)
-class _Expansion:
-    """A mode ``(d,)``, the factor of the inverse curvature there, and the log of the mass around it."""
-
-    mode: Tensor
-    factor: Tensor
-    log_mass: float
-
-    @property
-    def normal(self) -> Flow:
-        return normal(self.mode, self.factor)
-
-    def is_apart_from(self, other: _Expansion) -> bool:
-        step = torch.linalg.solve_triangular(self.factor, (other.mode - self.mode)[:, None], upper=False)
-        return float(step.norm()) > _APART
-
-
-def _expansion(target: Target, path: OptimiserPath) -> _Expansion:
-    mode = polish(target, path.point)
-    precision = precision_factor(target, mode)
-    inverse = torch.linalg.inv(precision)
-    factor = torch.linalg.cholesky(inverse.mT @ inverse)
-    return _Expansion(mode, factor, log_mass(target, mode, precision))
-
-
-def _starts(target: Target, paths: list[OptimiserPath]) -> list[LocalNormal]:
+def _starts(target: Target, landscape: Landscape) -> list[LocalNormal]:
     """Return normal distributions to start from, the best first."""
-    found = [path.best for path in paths]
-    if paths[0].converged:
-        with suppress(DivergedError):
-            laplace = _expansion(target, paths[0])
-            bound = _bound(laplace.normal, target, 64, 0)
-            found.append(LocalNormal(laplace.mode, laplace.factor, bound))
+    found = landscape.starts
+    if landscape.modes:
+        mode = landscape.modes[0]
+        found.append(LocalNormal(mode.mode, mode.factor, _bound(mode.normal, target, 64, 0)))
     return sorted(found, key=lambda each: each.elbo, reverse=True)
 
 

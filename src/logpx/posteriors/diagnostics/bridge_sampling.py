@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["BridgeEstimate", "bridge_sampling"]
+__all__ = ["BridgeEstimate", "batch_means_error", "bridge_sampling"]
 
 _HALVINGS = 200
 _MARGIN = 50.0
@@ -73,3 +73,15 @@ def bridge_sampling(proposal: Tensor, posterior: Tensor) -> BridgeEstimate:
     shift = ratio - low
     upper, lower = torch.sigmoid(proposal + shift), torch.sigmoid(-posterior - shift)
     return BridgeEstimate(low, upper / upper.mean() - 1.0, 1.0 - lower / lower.mean())
+
+
+def batch_means_error(drawn: Tensor) -> float:
+    """Return the standard error of the mean of numbers ``(n,)`` along a chain, by the means of batches.
+
+    References
+    ----------
+    Flegal and Jones 2010, Batch means and spectral variance estimators in Markov chain Monte Carlo.
+    """
+    length = math.isqrt(len(drawn))
+    batches = drawn[: len(drawn) // length * length].view(-1, length).mean(1)
+    return float(batches.std()) / math.sqrt(len(batches))

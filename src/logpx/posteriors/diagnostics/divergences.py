@@ -10,7 +10,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
-from logpx.posteriors.diagnostics.bridge_sampling import bridge_sampling
+from logpx.posteriors.diagnostics.bridge_sampling import batch_means_error, bridge_sampling
 from logpx.posteriors.diagnostics.noise_space import noise_space
 from logpx.posteriors.target.target import Target
 
@@ -161,7 +161,5 @@ def _far(one: float, error: float, other: float) -> bool:
 
 def _error(proposed: Tensor, drawn: Tensor) -> float:
     """Return the standard error of the sum of two means, one over independent draws, one over a chain."""
-    length = math.isqrt(len(drawn))
-    batches = drawn[: len(drawn) // length * length].view(-1, length).mean(1)
-    squared = float(proposed.var()) / len(proposed) + float(batches.var()) / len(batches)
+    squared = float(proposed.var()) / len(proposed) + batch_means_error(drawn) ** 2
     return math.sqrt(squared) if math.isfinite(squared) else math.inf

@@ -11,7 +11,7 @@ from torch import Tensor
 from logpx.errors import DivergedError
 from logpx.posteriors.target.target import Target
 
-__all__ = ["hessian", "inverse_curvature", "log_mass", "polish", "precision_factor"]
+__all__ = ["hessian", "hessians", "inverse_curvature", "log_mass", "polish", "precision_factor"]
 
 _NEWTON_STEPS = 20
 _DIFFERENCE = 1e-4
@@ -41,6 +41,26 @@ def hessian(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
         found = (above - below) / (2.0 * step.diagonal())[:, None]
     symmetric: Tensor = 0.5 * (found + found.mT)
     return symmetric
+
+
+def hessians(target: Target, points: Tensor) -> Tensor:
+    """Return the second derivatives at several points ``(k, d)`` at once, shape ``(k, d, d)``."""
+    given = points.detach().requires_grad_()
+    try:
+        with torch.enable_grad():
+            (slopes,) = torch.autograd.grad(target.log_prob(given).sum(), given, create_graph=True)
+            rows = [
+                torch.autograd.grad(slopes[:, index].sum(), given, retain_graph=True)[0]
+                for index in range(points.shape[1])
+            ]
+    except RuntimeError:
+        return torch.stack([hessian(target, point) for point in points])
+    target.evaluations += points.numel()
+    found = torch.stack(rows, 1)
+    found = 0.5 * (found + found.mT)
+    for place in (~found.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist():
+        found[place] = hessian(target, points[place])
+    return found
 
 
 def inverse_curvature(target: Target, point: Tensor, jacobian: bool = True) -> tuple[Tensor, bool]:

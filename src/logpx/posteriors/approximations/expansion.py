@@ -1,0 +1,114 @@
+"""Laplace's expansion of a log-density around a mode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Flow
+from logpx.posteriors.approximations.climbs import values_at
+from logpx.posteriors.approximations.families import normal
+from logpx.posteriors.target.curvature import hessians, log_mass, polish, precision_factor
+from logpx.posteriors.target.target import Target
+
+__all__ = ["Expansion", "expand", "expand_all"]
+
+# In standard deviations.
+_APART = 0.1
+_LEAST_CURVATURE = 1e-12
+_DRAWS = 32
+_LOG_TWO_PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The normal distribution with the curvature at a mode.
+
+    Attributes
+    ----------
+    mode : Tensor
+        Shape ``(d,)``.
+    factor : Tensor
+        The lower triangular Cholesky factor of the inverse curvature, shape ``(d, d)``.
+    log_mass : float
+        The log of the integral around the mode, in nats.
+    """
+
+    mode: Tensor
+    factor: Tensor
+    log_mass: float
+
+    @property
+    def normal(self) -> Flow:
+        """The normal distribution."""
+        return normal(self.mode, self.factor)
+
+    def distances(self, points: Tensor) -> Tensor:
+        """Return how far points ``(n, d)`` are from the mode, in standard deviations, shape ``(n,)``."""
+        steps = torch.linalg.solve_triangular(self.factor, (points - self.mode).mT, upper=False)
+        found: Tensor = steps.norm(dim=0)
+        return found
+
+    def is_apart_from(self, other: Expansion) -> bool:
+        """Return whether another mode is a different one."""
+        return float(self.distances(other.mode[None])[0]) > _APART
+
+
+def expand(target: Target, point: Tensor) -> Expansion:
+    """Return the expansion around the mode near a point ``(d,)``.
+
+    Raises
+    ------
+    DivergedError
+        If the curvature there is not that of a mode; the eigenvalue is named.
+    """
+    mode = polish(target, point)
+    precision = precision_factor(target, mode)
+    inverse = torch.linalg.inv(precision)
+    factor = torch.linalg.cholesky(inverse.mT @ inverse)
+    return Expansion(mode, factor, log_mass(target, mode, precision))
+
+
+@torch.no_grad()
+def expand_all(target: Target, points: Tensor) -> list[Expansion]:
+    """Return the expansions at those of several points ``(k, d)`` that are modes.
+
+    The points are taken for modes as they are: climbs end close enough. Where a few draws from the curvature
+    show less mass than it promises, as on an almost flat stretch, theirs counts.
+    """
+    if not len(points):
+        return []
+    with torch.enable_grad():
+        precisions = -hessians(target, points)
+    factors, failed = torch.linalg.cholesky_ex(precisions)
+    least = torch.linalg.eigvalsh(torch.where(precisions.isfinite(), precisions, 0.0))
+    proper = (failed == 0) & (least[:, 0] > _LEAST_CURVATURE * least[:, -1])
+    values = target.log_prob(points)
+    found = []
+    for place in proper.nonzero()[:, 0].tolist():
+        inverse = torch.linalg.inv(factors[place])
+        factor = torch.linalg.cholesky(inverse.mT @ inverse)
+        log_mass = values[place] + 0.5 * len(factor) * _LOG_TWO_PI + factor.diagonal().log().sum()
+        found.append(Expansion(points[place], factor, float(log_mass)))
+    return _checked(target, found)
+
+
+def _checked(target: Target, found: Sequence[Expansion]) -> list[Expansion]:
+    """Return expansions with no more mass than draws from them show."""
+    if not found:
+        return []
+    size = len(found[0].mode)
+    noise = torch.randn(_DRAWS, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    points = torch.stack([each.mode + noise @ each.factor.mT for each in found])
+    values = values_at(target, points.flatten(0, 1)).view(len(found), _DRAWS)
+    shapes = -0.5 * noise.square().sum(1) - 0.5 * size * _LOG_TWO_PI
+    checked = []
+    for each, own in zip(found, values, strict=True):
+        log_weights = own - shapes + each.factor.diagonal().log().sum()
+        shown = float(torch.logsumexp(log_weights, 0)) - math.log(_DRAWS)
+        checked.append(replace(each, log_mass=min(each.log_mass, shown)))
+    return checked

@@ -1,0 +1,98 @@
+"""Draws of many widths around centres, with their density: to see what lies beyond the known modes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Probes", "WideDraws"]
+
+_RATIO = 1.5
+_WIDTHS = 12
+_LEAST_COMMON = 0.35
+_TOGETHER = 0.3
+_NARROW = 0.3
+_LOG_TWO_PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Draws of `WideDraws` at which the log-density was computed.
+
+    Attributes
+    ----------
+    u : Tensor
+        Shape ``(n, d)``.
+    values : Tensor
+        The log-density there, shape ``(n,)``.
+    log_proposal : Tensor
+        The log-density of the draws themselves, shape ``(n,)``.
+    """
+
+    u: Tensor
+    values: Tensor
+    log_proposal: Tensor
+
+    @property
+    def log_weights(self) -> Tensor:
+        """The importance weights of the draws, in nats, shape ``(n,)``."""
+        return self.values - self.log_proposal
+
+
+class WideDraws:
+    """An equal mixture of normal distributions, one to eighty-six deviations wide, around each centre.
+
+    Parameters
+    ----------
+    means, factors
+        Centres and Cholesky factors of their covariances, shapes ``(k, d)`` and ``(k, d, d)``.
+    """
+
+    def __init__(self, means: Tensor, factors: Tensor) -> None:
+        size = means.shape[1]
+        middle = means.mean(0)
+        spread = (means - middle).square().mean(0).sqrt().clamp_min(1.0)
+        # The last centre stands for all of them, on the scale on which parameters are usually written.
+        self.means = torch.cat([means, middle[None]])
+        self.factors = torch.cat([factors, (_LEAST_COMMON * spread).diag()[None]])
+        self._widths = _RATIO ** torch.arange(_WIDTHS, dtype=torch.float64)
+        self._log_scales = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        self._size = size
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return draws, shape ``(count, d)``."""
+        noise = torch.randn(count, self._size, generator=generator, dtype=torch.float64)
+        which = torch.randint(len(self.means), (count,), generator=generator)
+        width = self._widths[torch.randint(_WIDTHS, (count, 1), generator=generator)]
+        return self.means[which] + width * torch.einsum("nij,nj->ni", self.factors[which], noise)
+
+    def sample_in_part(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return draws ``(count, d)`` that are wide in a few dimensions, or in the sum of many.
+
+        In many dimensions, a draw that is wide in all is near no mode; and parameters that are alike often
+        move together.
+        """
+        shape = (count, self._size)
+        few = torch.rand(*shape, generator=generator) < torch.rand(count, 1, generator=generator)
+        together = torch.rand(count, 1, generator=generator) < _TOGETHER
+        noise = torch.randn(*shape, generator=generator, dtype=torch.float64)
+        common = torch.randn(count, 1, generator=generator, dtype=torch.float64)
+        width = self._widths[torch.randint(_WIDTHS, (count, 1), generator=generator)]
+        away = torch.where(few, width, _NARROW) * noise
+        shifted = width * (common + _NARROW * noise)
+        which = torch.randint(len(self.means) - 1, (count,), generator=generator)
+        steps = torch.where(together, shifted, away)
+        return self.means[which] + torch.einsum("nij,nj->ni", self.factors[which], steps)
+
+    def log_prob(self, u: Tensor) -> Tensor:
+        """Return the log-density in nats of points ``(n, d)``, shape ``(n,)``."""
+        total = u.new_full((len(u),), -math.inf)
+        for mean, factor, log_scale in zip(self.means, self.factors, self._log_scales, strict=True):
+            steps = torch.linalg.solve_triangular(factor, (u - mean).mT, upper=False).square().sum(0)
+            each = -0.5 * steps[:, None] / self._widths.square() - self._size * self._widths.log()
+            total = torch.logaddexp(total, torch.logsumexp(each, 1) - log_scale)
+        components = len(self.means) * _WIDTHS
+        return total - math.log(components) - 0.5 * self._size * _LOG_TWO_PI

@@ -1,0 +1,112 @@
+"""Densities with several modes: all of them are found, or the result is not trusted."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from logpx.posteriors import Interval, Trust, densities, posterior
+from logpx.posteriors.approximations.approximation import Approximation
+from logpx.posteriors.approximations.families import normal
+from logpx.posteriors.diagnostics.account import Account, EvidenceFound
+from logpx.posteriors.posterior import Posterior
+from logpx.posteriors.target.target import Target
+
+GRID = torch.cartesian_prod(*[10.0 * torch.arange(5).double()] * 2)
+
+
+def log_normal(x: Tensor, mean: Tensor | float = 0.0, scale: float = 1.0) -> Tensor:
+    return Normal(mean, scale).log_prob(x).sum(-1)
+
+
+def far_apart(x: Tensor) -> Tensor:
+    return torch.logaddexp(log_normal(x, 0.0, 0.3), log_normal(x, 12.0, 0.3)) - math.log(2.0)
+
+
+def unit_normals(x: Tensor) -> Tensor:
+    off = torch.zeros(x.shape[-1], dtype=x.dtype)
+    off[0] = 10.0
+    return torch.logaddexp(log_normal(x), log_normal(x, off)) - math.log(2.0)
+
+
+def many(x: Tensor) -> Tensor:
+    return torch.logsumexp(log_normal(x[:, None], GRID, 0.5), -1) - math.log(25.0)
+
+
+def narrow_in_wide(x: Tensor) -> Tensor:
+    return torch.logaddexp(log_normal(x), log_normal(x, 4.0, 0.2)) - math.log(2.0)
+
+
+@pytest.mark.parametrize(
+    ("density", "dim"),
+    [(far_apart, 1), (unit_normals, 2), (unit_normals, 20), (many, 2), (narrow_in_wide, 5)],
+)
+def test_the_evidence_of_all_modes_is_found(density, dim: int):
+    # Each integrates to 1.
+    found = posterior(density, dim)
+    assert found.diagnosis.trust is not Trust.DO_NOT
+    assert found.log_evidence == pytest.approx(0.0, abs=0.02)
+
+
+def test_both_signs_of_what_is_only_seen_in_size_have_half_of_the_mass():
+    generator = torch.Generator().manual_seed(1)
+    design = torch.randn(6, 4, generator=generator).double()
+    seen = (design @ torch.randn(4, generator=generator).double()).abs()
+
+    def density(x: Tensor) -> Tensor:
+        return log_normal((x @ design.mT).abs(), seen, 0.2) + log_normal(x, 0.0, 2.0)
+
+    found = posterior(density, 4)
+    assert found.diagnosis.trust is not Trust.DO_NOT
+    positive = (found.sample(4000, resampled=True) > 0.0).double().mean(0)
+    assert positive.tolist() == pytest.approx([0.5] * 4, abs=0.08)
+
+
+def test_exchanged_labels_of_named_parameters_are_found():
+    generator = torch.Generator().manual_seed(3)
+    centres = torch.tensor([-3.0, 0.5, 3.0]).double().repeat_interleave(20)
+    rows = centres + 0.5 * torch.randn(60, generator=generator).double()
+
+    def density(theta: dict[str, Tensor]) -> Tensor:
+        means, scales = theta["means"], theta["scales"]
+        each = Normal(means[:, None], scales[:, None]).log_prob(rows[:, None])
+        prior = log_normal(means, 0.0, 5.0) + log_normal(scales.log(), -0.5, 0.3)
+        return torch.logsumexp(each - math.log(3.0), -1).sum(-1) + prior
+
+    found = posterior(
+        density, parameters={"means": Interval(-20.0, 20.0, 3), "scales": Interval(0.1, 3.0, 3)}
+    )
+    assert found.diagnosis.trust is not Trust.DO_NOT
+    means = found.sample(3000, resampled=True)["means"]
+    for order in means.argsort(-1).unique(dim=0, return_counts=True)[1].tolist():
+        assert order == pytest.approx(500, abs=120)
+
+
+def test_a_single_normal_distribution_says_that_it_misses_a_mode():
+    found = posterior(**densities.separated_modes(2, 8.0).arguments, method="mean_field", max_time=2)
+    assert found.diagnosis.trust is Trust.DO_NOT
+    assert found.k_hat == math.inf
+    assert "it misses a mode" in found.verdict
+
+
+def test_evidence_that_was_found_before_is_not_forgotten():
+    target = Target(lambda x: log_normal(x), 2)
+    q = normal(torch.zeros(2).double(), torch.eye(2).double())
+    account = Account()
+    assert Posterior("own", Approximation(q), target, account=account).diagnosis.trust is Trust.TRUST
+    account.add([EvidenceFound("another method", 0.5, 0.01)])
+    doubted = Posterior("own", Approximation(q), target, account=account)
+    assert doubted.diagnosis.trust is Trust.DO_NOT
+    assert "another method found a log-evidence of 0.50 nats" in doubted.verdict
+    assert doubted.k_hat == math.inf
+
+
+def test_more_modes_than_can_be_visited_are_not_trusted():
+    def density(x: Tensor) -> Tensor:
+        return log_normal(x.square(), 4.0, 0.3)
+
+    found = posterior(density, 14, method="laplace")
+    assert found.diagnosis.trust is Trust.DO_NOT
+    assert found.k_hat == math.inf
