@@ -13,6 +13,8 @@ __all__ = ["detect_cells"]
 _LEAST_SHARE = 0.01
 _LEAST_ROWS = 5
 _MOST_ATOMS = 32
+# With so many cells for each distinct value, a grid is the precision that numbers were written with.
+_CELLS_PER_VALUE = 200
 # Fewer other values than these would lie on some grid by accident.
 _FEWEST_OTHERS = 10
 
@@ -40,9 +42,9 @@ def detect_cells(values: Array) -> tuple[Grid | None, list[float]]:
     """
     values = np.asarray(values, dtype=np.float64)
     grid = detect_grid(values)
-    if grid is None or grid.uniform:
-        return grid, []
     distinct, counts = np.unique(values, return_counts=True)
+    if grid is None or (grid.uniform and not _explains_nothing(grid, distinct)):
+        return grid, []
     frequent = np.flatnonzero(counts >= max(_LEAST_ROWS, _LEAST_SHARE * len(values)))
     frequent = frequent[np.argsort(-counts[frequent], kind="stable")][:_MOST_ATOMS]
     atoms: list[float] = []
@@ -55,3 +57,9 @@ def detect_cells(values: Array) -> tuple[Grid | None, list[float]]:
     if len(atoms) == 1 and len(others) == 0:
         return grid, []
     return detect_grid(others) if len(np.unique(others)) >= _FEWEST_OTHERS else None, atoms
+
+
+def _explains_nothing(grid: Grid, distinct: Array) -> bool:
+    """Whether a grid is so fine that repeats on it are not those of cells."""
+    cells = (distinct[-1] - distinct[0]) / grid.step
+    return not grid.whole and bool(cells > _CELLS_PER_VALUE * len(distinct))
