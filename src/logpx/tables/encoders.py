@@ -35,7 +35,8 @@ def delimited(delimiter: str) -> OpenEncoder:
     """Return a function that opens an encoder of delimited text with a header line."""
 
     def open_encoder(stream: IO[bytes], schema: pa.Schema) -> Encoder:
-        stream.write((delimiter.join(map(_quoted, schema.names)) + "\n").encode())
+        names = [_quoted(name, delimiter) for name in schema.names]
+        stream.write((delimiter.join(names) + "\n").encode())
         return _Delimited(stream, schema, delimiter)
 
     return open_encoder
@@ -76,8 +77,12 @@ class _Delimited:
         return pc.if_else(empty, self._missing, cells)
 
 
-def _quoted(name: str) -> str:
-    return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'
+def _quoted(name: str, delimiter: str) -> str:
+    """Return a name in quotes, if it would not be read as it stands; ``#`` would start a comment."""
+    plain = name.strip() == name != "" and not name.startswith("#")
+    if plain and not any(mark in name for mark in (delimiter, '"', "\r", "\n")):
+        return name
+    return '"' + name.replace('"', '""') + '"'
 
 
 def json_lines(stream: IO[bytes], schema: pa.Schema) -> Encoder:
