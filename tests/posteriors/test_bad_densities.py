@@ -148,3 +148,16 @@ def test_a_pole_at_the_edge_of_what_is_allowed_is_none(parameters, prior):
     found = posterior(lambda theta: prior.log_prob(theta["x"]), parameters=parameters)
     assert found.diagnosis.trust is not Trust.DO_NOT
     assert found.log_evidence == pytest.approx(0.0, abs=5.0 * found.diagnosis.log_evidence_error + 1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_periodic_density_without_a_prior_is_named_whatever_the_data(seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    times = 10.0 * torch.rand(20, generator=generator).double()
+    seen = torch.sin(1.3 * times + 0.4) + 0.2 * torch.randn(20, generator=generator).double()
+
+    def density(phase):
+        return Normal(torch.sin(1.3 * times + phase[:, :1]), 0.2).log_prob(seen).sum(1)
+
+    with pytest.raises(DivergedError, match=r"does not fall.*"):
+        posterior(density, 1, "laplace", seed=seed)

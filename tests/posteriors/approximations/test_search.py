@@ -13,13 +13,13 @@ from torch.distributions import Normal
 
 from logpx.distributions import Flow
 from logpx.posteriors import Positive, Simplex
-from logpx.posteriors.approximations.climbs import climb, values_at
 from logpx.posteriors.approximations.families import SphericalT, normal, units_of
 from logpx.posteriors.approximations.symmetries import images_of
 from logpx.posteriors.approximations.tempering import temper
 from logpx.posteriors.approximations.wide_draws import WideDraws
 from logpx.posteriors.diagnostics.beyond import share_beyond
 from logpx.posteriors.diagnostics.importance import weigh
+from logpx.posteriors.target.climbs import climb, values_at
 from logpx.posteriors.target.parameters import Parameters
 from logpx.posteriors.target.target import Target
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Flow
-from logpx.posteriors.approximations.climbs import values_at
 from logpx.posteriors.approximations.families import normal
+from logpx.posteriors.target.climbs import values_at
 from logpx.posteriors.target.curvature import hessians, log_mass, polish, precision_factor
 from logpx.posteriors.target.target import Target
 

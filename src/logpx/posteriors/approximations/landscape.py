@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError
-from logpx.posteriors.approximations.climbs import climb, values_at
 from logpx.posteriors.approximations.expansion import Expansion, expand, expand_all
 from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
 from logpx.posteriors.approximations.symmetries import images_of
@@ -20,6 +19,7 @@ from logpx.posteriors.approximations.wide_draws import Probes, WideDraws
 from logpx.posteriors.diagnostics.account import EvidenceFound
 from logpx.posteriors.diagnostics.importance import Weighted
 from logpx.posteriors.diagnostics.verdict import diagnose
+from logpx.posteriors.target.climbs import climb, values_at
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Landscape", "survey"]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.posteriors.approximations.climbs import values_at
+from logpx.posteriors.target.climbs import values_at
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Particles", "temper"]

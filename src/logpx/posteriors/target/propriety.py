@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError
+from logpx.posteriors.target.climbs import climb, values_at
 from logpx.posteriors.target.curvature import hessian
 from logpx.posteriors.target.target import Target
 
@@ -28,6 +29,9 @@ _DISTANCES = (1.0, 1e4, 1e8, 1e12)
 _ABOUT = 1.05
 _EXACTLY = 1e-4
 _SHOWN = 6
+_COPIES = 32
+# Where a density has fallen by more nats than this, it is not periodic with data that matter.
+_MOST_BELOW = 1e5
 _IMPROPER = "is it improper, or is its sign wrong? bound the parameters, or give them a prior"
 
 
@@ -64,7 +68,9 @@ def check_proper(target: Target, point: Tensor) -> None:
     # A flat direction has no known scale; that of a spike says nothing about its surroundings.
     scaled = (_DEVIATIONS * size.clamp_min(1e-300).rsqrt()).clamp_min(_AWAY)
     distance = torch.where(flat, _FAR, scaled) * (1.0 + point.abs().max())
-    _check_axes(target, point, torch.cat([axes.mT, -axes.mT]), torch.cat([distance, distance]))
+    directions, distances = torch.cat([axes.mT, -axes.mT]), torch.cat([distance, distance])
+    _check_axes(target, point, directions, distances)
+    _check_copies(target, point, directions, distances)
     _check_rays(target, point, axes * torch.where(flat, 1.0, size.clamp_min(1e-300).rsqrt()))
 
 
@@ -89,6 +95,24 @@ def _check_axes(target: Target, point: Tensor, directions: Tensor, distance: Ten
             f"{float(there[0, index]):.6g} at distance {float(distance[index]):.3g} from there along "
             f"{_shown(directions[index])}, so that its integral is not finite",
             fix=_IMPROPER,
+        )
+
+
+def _check_copies(target: Target, point: Tensor, directions: Tensor, distance: Tensor) -> None:
+    # A periodic density is high again and again: climbs from far out then end far out, and as high.
+    far = (point + distance[:, None] * directions)[:_COPIES]
+    here, there = target.log_prob(point[None])[0], values_at(target, far)
+    starts = (there > here - _MOST_BELOW).nonzero()[:, 0]
+    ends = climb(target, far[starts])
+    away = (ends.points - point).norm(dim=1) > 0.5 * distance[starts]
+    copies = away & (ends.values > here - math.log(_AWAY))
+    if bool(copies.any()):
+        index = int(copies.nonzero()[0])
+        raise DivergedError(
+            f"log_density does not fall: it is {float(here):.6g} at {target.describe(point)} and "
+            f"{float(ends.values[index]):.6g} far away at {target.describe(ends.points[index])}, so that its "
+            "integral is not finite",
+            fix="is it periodic? bound the parameter to one period, or give it a prior",
         )
 
 

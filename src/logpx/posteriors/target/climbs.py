@@ -41,6 +41,8 @@ class Climbs:
 @torch.no_grad()
 def values_at(target: Target, points: Tensor) -> Tensor:
     """Return the log-density at points ``(n, d)``; minus infinity where it is undefined or fails."""
+    if not len(points):
+        return points.new_zeros(0)
     if len(points) > _CHUNK:
         return torch.cat([values_at(target, part) for part in torch.split(points, _CHUNK)])
     try:
@@ -54,6 +56,8 @@ def values_at(target: Target, points: Tensor) -> Tensor:
 
 
 def _slopes_at(target: Target, points: Tensor) -> tuple[Tensor, Tensor]:
+    if not len(points):
+        return points.new_zeros(0), points
     try:
         values, slopes = target.value_and_gradient(points)
     except Exception:
