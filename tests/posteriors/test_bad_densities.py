@@ -161,3 +161,9 @@ def test_a_periodic_density_without_a_prior_is_named_whatever_the_data(seed: int
 
     with pytest.raises(DivergedError, match=r"does not fall.*"):
         posterior(density, 1, "laplace", seed=seed)
+
+
+def test_a_misspelt_parameter_is_named_with_the_nearest():
+    with pytest.raises(UsageError, match="asks for the parameter 'scael'") as caught:
+        posterior(lambda theta: -theta["scael"], parameters={"scale": Positive()})
+    assert "scale" in caught.value.fix

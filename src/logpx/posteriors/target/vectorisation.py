@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from logpx.errors import UsageError
+from logpx.suggestions import suggestion
 
 __all__ = ["over_points", "validating"]
 
@@ -71,7 +72,7 @@ def over_points(
         )
 
     def checked(theta: Any, *rest: Any) -> Tensor:
-        with _refusals_named(name):
+        with _refusals_named(name, theta):
             value: Any = function(theta, *rest)
         if not isinstance(value, Tensor):
             raise UsageError(
@@ -101,10 +102,18 @@ def over_points(
 
 
 @contextmanager
-def _refusals_named(name: str) -> Iterator[None]:
-    """Turn an error of torch's distributions about parameters into one that says what to do."""
+def _refusals_named(name: str, theta: Any) -> Iterator[None]:
+    """Turn errors about parameters that do not exist, or that distributions refuse, into what to do."""
     try:
         yield
+    except KeyError as error:
+        wanted = error.args[0] if error.args else None
+        if not isinstance(theta, Mapping) or not isinstance(wanted, str) or wanted in theta:
+            raise
+        raise UsageError(
+            f"{name} asks for the parameter {wanted!r}, which is not among those given",
+            fix=suggestion(wanted, list(theta)),
+        ) from None
     except ValueError as error:
         if isinstance(error, UsageError) or not any(
             phrase in str(error) for phrase in ("satisfy the constraint", "within the support")
