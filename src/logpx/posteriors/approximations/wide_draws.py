@@ -67,7 +67,7 @@ class WideDraws:
         noise = torch.randn(count, self._size, generator=generator, dtype=torch.float64)
         which = torch.randint(len(self.means), (count,), generator=generator)
         width = self._widths[torch.randint(_WIDTHS, (count, 1), generator=generator)]
-        return self.means[which] + width * torch.einsum("nij,nj->ni", self.factors[which], noise)
+        return self._around(which, width * noise)
 
     def sample_in_part(self, count: int, generator: torch.Generator) -> Tensor:
         """Return draws ``(count, d)`` that are wide in a few dimensions, or in the sum of many.
@@ -85,7 +85,15 @@ class WideDraws:
         shifted = width * (common + _NARROW * noise)
         which = torch.randint(len(self.means) - 1, (count,), generator=generator)
         steps = torch.where(together, shifted, away)
-        return self.means[which] + torch.einsum("nij,nj->ni", self.factors[which], steps)
+        return self._around(which, steps)
+
+    def _around(self, which: Tensor, steps: Tensor) -> Tensor:
+        """Return points at steps ``(n, d)``, in deviations, from the chosen centres ``(n,)``."""
+        points = torch.empty_like(steps)
+        for place, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
+            rows = which == place
+            points[rows] = mean + steps[rows] @ factor.mT
+        return points
 
     def log_prob(self, u: Tensor) -> Tensor:
         """Return the log-density in nats of points ``(n, d)``, shape ``(n,)``."""
