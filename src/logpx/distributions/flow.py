@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -72,7 +74,8 @@ class Flow(Distribution):
         self.check_context(context, (checked_count(n),))
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
         x, ladj = self.transform.inverse(z, context)
-        return x, log_prob - ladj
+        # Noise outside the range of the transform gives rows at the edge of what it can produce.
+        return x, (log_prob - ladj).masked_fill(ladj == -math.inf, -math.inf)
 
     @property
     def reparameterised(self) -> bool:

@@ -140,8 +140,10 @@ class Transform(Configured, nn.Module):
 
     **What the class checks.** `forward`, `inverse` and `initialise` of every subclass refuse rows of another
     event shape, naming both shapes: a subclass contains only the mathematics, and a tensor that broadcasting
-    would quietly misread never reaches it. Values are not checked: every finite input gives a finite value,
-    ladj and gradient, and `torch.compile` meets no branch that depends on data.
+    would quietly misread never reaches it. Values are not checked, and `torch.compile` meets no branch that
+    depends on data: every finite input gives a finite value, ladj and gradient, unless it lies outside the
+    domain of the map, as negative numbers do for a logarithm. There the ladj is minus infinity, and with it
+    the log-density; value and gradient stay finite.
 
     Parameters
     ----------

@@ -17,7 +17,12 @@ __all__ = ["Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh
 
 
 class _Elementwise(Transform):
-    """A map given by two functions that return value and elementwise log-derivative."""
+    """A map given by two functions that return value and elementwise log-derivative.
+
+    A function whose domain is an interval is evaluated at the nearest number inside, so that the value is
+    finite, and its log-derivative is minus infinity beyond the ends: no density is there. The ends themselves
+    stand for the numbers inside that were rounded to them.
+    """
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
@@ -161,6 +166,10 @@ class Standardize(_Elementwise):
         return self.mean + z * self.scale, self.scale.log().expand_as(z)
 
 
+def _no_density(beyond: Tensor, log_derivative: Tensor) -> Tensor:
+    return log_derivative.masked_fill(beyond, -math.inf)
+
+
 def _log_sigmoid_derivative(x: Tensor) -> Tensor:
     return functional.logsigmoid(x) + functional.logsigmoid(-x)
 
@@ -168,7 +177,8 @@ def _log_sigmoid_derivative(x: Tensor) -> Tensor:
 class Sigmoid(_Elementwise):
     r"""The logistic function, from the real line to (0, 1).
 
-    The inverse moves values that were rounded to 0 or 1 to the nearest number inside.
+    The inverse moves values that were rounded to 0 or 1 to the nearest number inside; beyond, its ladj is
+    minus infinity.
 
     Examples
     --------
@@ -182,13 +192,14 @@ class Sigmoid(_Elementwise):
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         limits = torch.finfo(z.dtype)
+        beyond = (z < 0.0) | (z > 1.0)
         z = z.clamp(limits.tiny, 1.0 - limits.eps / 2)
         log_z, log_rest = torch.log(z), torch.log1p(-z)
-        return log_z - log_rest, -log_z - log_rest
+        return log_z - log_rest, _no_density(beyond, -log_z - log_rest)
 
 
 class Logit(Sigmoid):
-    """The inverse of `Sigmoid`: from (0, 1) to the real line.
+    """The inverse of `Sigmoid`: from (0, 1) to the real line. Outside, the ladj is minus infinity.
 
     Examples
     --------
@@ -207,6 +218,8 @@ class Logit(Sigmoid):
 class Softplus(_Elementwise):
     r""":math:`z = \log(1 + e^x)`, from the real line to the positive numbers.
 
+    At negative numbers the ladj of the inverse is minus infinity.
+
     Examples
     --------
     >>> import torch
@@ -219,13 +232,16 @@ class Softplus(_Elementwise):
         return -functional.logsigmoid(-x), functional.logsigmoid(x)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        beyond = z < 0.0
         z = z.clamp_min(torch.finfo(z.dtype).tiny)
         log_rest = torch.log(-torch.expm1(-z))
-        return z + log_rest, -log_rest
+        return z + log_rest, _no_density(beyond, -log_rest)
 
 
 class Tanh(_Elementwise):
     """The hyperbolic tangent, from the real line to (-1, 1).
+
+    Outside, the ladj of the inverse is minus infinity.
 
     Examples
     --------
@@ -239,14 +255,16 @@ class Tanh(_Elementwise):
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         limit = 1.0 - torch.finfo(z.dtype).eps / 2
+        beyond = z.abs() > 1.0
         z = z.clamp(-limit, limit)
-        return torch.atanh(z), -torch.log1p(-z) - torch.log1p(z)
+        return torch.atanh(z), _no_density(beyond, -torch.log1p(-z) - torch.log1p(z))
 
 
 class Exp(_Elementwise):
     r""":math:`z = e^x`, from the real line to the positive numbers.
 
-    Finite only where the exponential is: up to 88 in single precision, 709 in double precision.
+    Where the exponential overflows, beyond 88 in single precision and 709 in double precision, z is the
+    largest number and the ladj minus infinity; so is the ladj of the inverse at negative numbers.
 
     Examples
     --------
@@ -256,8 +274,10 @@ class Exp(_Elementwise):
     """
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.exp(x), x
+        # Rounded down, so that the exponential of the limit itself is finite.
+        limit = math.log(torch.finfo(x.dtype).max) * (1.0 - torch.finfo(x.dtype).eps)
+        return torch.exp(x.clamp_max(limit)), _no_density(x > limit, x)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         log_z = torch.log(z.clamp_min(torch.finfo(z.dtype).tiny))
-        return log_z, -log_z
+        return log_z, _no_density(z < 0.0, -log_z)
