@@ -206,6 +206,15 @@ CASES = {
     "triangular affine": Case(lambda: TriangularAffine(4), float32=1e-4),
     "tanh": Case(lambda: Tanh(3), inverse_at=SYMMETRIC, inverse_on=(-1.0, 1.0), onto_reals=False),
     "standardize, given for some": Case(lambda: Standardize(3, given={1: (0.5, 2.0)})),
+    "standardize, on an interval for some": Case(
+        lambda: Standardize(3, bounded={2: (-9.0, 0.1)}),
+        lambda x: 0.1 - x.abs(),
+        forward_at=(0.0, 0.1, -9.0),
+        inverse_at=(0.0, math.sqrt(3.0), -math.sqrt(3.0)),
+        forward_on=(-9.0, 0.1),
+        inverse_on=(-math.sqrt(3.0), math.sqrt(3.0)),
+        onto_reals=False,
+    ),
     "wrap": Case(lambda: Wrap(3, (0, 2), PERIOD), around, onto_reals=False),
     "softplus": Case(lambda: Softplus(3), inverse_at=POSITIVE, inverse_on=(0.0, math.inf), onto_reals=False),
     # The exponential is finite up to 88 in single precision.
@@ -322,6 +331,8 @@ for context in (0, 2):
                 flows.NSF(**k, layers=3, circular=(0, 3), period=PERIOD, bounded={1: (-9.0, 9.0)}).transform
             ),
             around,
+            forward_at=(0.0, 9.0, -9.0),
+            inverse_at=(0.0, math.sqrt(3.0), -math.sqrt(3.0)),
             onto_reals=False,
         ),
         f"NSF, circular, autoregressive{suffix}": Case(

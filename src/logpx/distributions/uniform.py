@@ -64,4 +64,5 @@ class Uniform(Distribution):
                 rows, *self.event_shape, generator=generator, device=device, dtype=like.dtype
             ),
         )
-        return self.lower + (self.upper - self.lower) * noise
+        # Rounding can reach beyond the ends.
+        return (self.lower + (self.upper - self.lower) * noise).clamp(self.lower, self.upper)

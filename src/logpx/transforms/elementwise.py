@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,10 @@ from logpx.arguments import check_instance
 from logpx.errors import DataError, UsageError
 from logpx.transforms.base import Transform, sum_over_event
 
-__all__ = ["Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh"]
+__all__ = ["UNIT_HALF_WIDTH", "Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh"]
+
+# The half-width of a uniform distribution of unit variance.
+UNIT_HALF_WIDTH = math.sqrt(3.0)
 
 
 class _Elementwise(Transform):
@@ -77,6 +81,21 @@ def _check_given(given: Mapping[int, tuple[float, ...]], event_shape: tuple[int,
             )
 
 
+def _by_feature(
+    name: str, given: Mapping[int, Sequence[float]] | None, example: str
+) -> dict[int, tuple[float, ...]]:
+    if given is not None:
+        check_instance(name, given, Mapping, example)
+    # Keys of JSON objects are text.
+    return {int(feature): tuple(values) for feature, values in (given or {}).items()}
+
+
+def _check_ends(bounded: Mapping[int, tuple[float, ...]]) -> None:
+    for lower, upper in bounded.values():
+        if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+            raise UsageError(f"a feature bounded by [{lower}, {upper}]", fix="give finite lower < upper")
+
+
 class Standardize(_Elementwise):
     """Shift and scale to zero mean and unit standard deviation, set once from training rows.
 
@@ -89,6 +108,10 @@ class Standardize(_Elementwise):
         The shape of one x.
     given
         For features of a vector, by their number, a mean and a scale to use instead of those of the rows.
+    bounded
+        The ends (lower, upper) of features that live on an interval, by their number. Their mean and scale
+        are those of a uniform distribution: the interval is mapped onto [-√3, √3], end on end whatever the
+        precision. Outside it the ladj is minus infinity.
 
     Examples
     --------
@@ -102,21 +125,46 @@ class Standardize(_Elementwise):
     mean: Tensor
     scale: Tensor
     initialised: Tensor
+    lower: Tensor
+    upper: Tensor
+    furthest: Tensor
 
     def __init__(
-        self, event_shape: int | Sequence[int], given: Mapping[int, tuple[float, float]] | None = None
+        self,
+        event_shape: int | Sequence[int],
+        given: Mapping[int, tuple[float, float]] | None = None,
+        bounded: Mapping[int, tuple[float, float]] | None = None,
     ) -> None:
         super().__init__(event_shape)
-        if given is not None:
-            check_instance("given", given, Mapping, "{0: (0.5, 2.0)}")
-        # Keys of JSON objects are text.
-        self.given = {int(feature): tuple(values) for feature, values in (given or {}).items()}
-        _check_given(self.given, self.event_shape)
+        self.given = _by_feature("given", given, "{0: (0.5, 2.0)}")
+        self.bounded = _by_feature("bounded", bounded, "{0: (0.0, 1.0)}")
+        _check_ends(self.bounded)
+        self._fixed = self.given | {
+            feature: (0.5 * lower + 0.5 * upper, (0.5 * upper - 0.5 * lower) / UNIT_HALF_WIDTH)
+            for feature, (lower, upper) in self.bounded.items()
+        }
+        _check_given(self._fixed, self.event_shape)
         self.register_buffer("mean", torch.zeros(self.event_shape))
         self.register_buffer("scale", torch.ones(self.event_shape))
-        for feature, (mean, scale) in self.given.items():
-            self.mean[feature], self.scale[feature] = mean, scale
+        if self.bounded:
+            self.register_buffer("lower", torch.full(self.event_shape, -math.inf))
+            self.register_buffer("upper", torch.full(self.event_shape, math.inf))
+            self.register_buffer("furthest", torch.full(self.event_shape, math.inf))
+        self._set_fixed()
         self.register_buffer("initialised", torch.tensor(False))
+
+    def _set_fixed(self) -> None:
+        for feature, (mean, scale) in self._fixed.items():
+            self.mean[feature], self.scale[feature] = mean, scale
+        for feature, (lower, upper) in self.bounded.items():
+            self.lower[feature], self.upper[feature] = lower, upper
+            self.furthest[feature] = UNIT_HALF_WIDTH
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        # Numbers given are rounded anew in another precision: the float32 nearest to 0.1 is not the float64.
+        result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._set_fixed()
+        return result
 
     @property
     def needs_data(self) -> bool:
@@ -144,7 +192,7 @@ class Standardize(_Elementwise):
                     column=int(lost.flatten().nonzero()[0].item()),
                     fix="leave such rows out, or change the column's unit",
                 )
-            for feature, values in self.given.items():
+            for feature, values in self._fixed.items():
                 mean[feature], scale[feature] = values
             # Rounding of the mean alone gives a constant column a spread of a few ulps.
             constant = scale <= 1e-14 * mean.abs()
@@ -160,10 +208,17 @@ class Standardize(_Elementwise):
             self.initialised.fill_(True)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return (x - self.mean) / self.scale, (-self.scale.log()).expand_as(x)
+        z, log_derivative = (x - self.mean) / self.scale, (-self.scale.log()).expand_as(x)
+        if not self.bounded:
+            return z, log_derivative
+        beyond = (x < self.lower) | (x > self.upper)
+        return z.clamp(-self.furthest, self.furthest), _no_density(beyond, log_derivative)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return self.mean + z * self.scale, self.scale.log().expand_as(z)
+        x, log_derivative = self.mean + z * self.scale, self.scale.log().expand_as(z)
+        if not self.bounded:
+            return x, log_derivative
+        return x.clamp(self.lower, self.upper), _no_density(z.abs() > self.furthest, log_derivative)
 
 
 def _no_density(beyond: Tensor, log_derivative: Tensor) -> Tensor:
