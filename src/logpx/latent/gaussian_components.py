@@ -162,14 +162,7 @@ class GaussianComponents(Components):
         centre = (torch.where(present, x, 0.0) * shares).sum(0) / count
         deviations = torch.where(present, x - centre, 0.0)
         variance = (deviations.square() * shares).sum(0) / count
-        constant = ~(variance > 1e-28 * centre.square())
-        if bool(constant.any()):
-            raise DataError(
-                "every row has the same value, so that no density exists on it",
-                column=int(constant.nonzero()[0].item()),
-                fix="leave the column out",
-            )
-        self.set_units(centre, variance.sqrt())
+        self.set_units(centre, self.spread(centre, variance))
         pairs = present.double().mT @ shares
         # The product of two columns never observed together is 0 anyway.
         covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
@@ -189,6 +182,30 @@ class GaussianComponents(Components):
             self.prior_covariance.copy_(self._given("covariance", prior.covariance, 2))
             return
         self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
+
+    def spread(self, centre: Tensor, variance: Tensor) -> Tensor:
+        """Return the deviations of columns; the mean one for constants, if all columns share the noise.
+
+        Raises
+        ------
+        DataError
+            If a column is not finite or, where its noise is its own, never varies.
+        """
+        lost = ~torch.isfinite(variance)
+        if bool(lost.any()):
+            raise DataError(
+                "a value is not finite, or too large to be squared",
+                column=int(lost.nonzero()[0].item()),
+                fix="leave such rows out, or change the column's unit",
+            )
+        constant = ~(variance > 1e-28 * centre.square())
+        if bool(constant.all() if self.covariance.shares_noise else constant.any()):
+            raise DataError(
+                "every row has the same value, so that no density exists on it",
+                column=int(constant.nonzero()[0].item()),
+                fix="leave the column out",
+            )
+        return torch.where(constant, variance.mean(), variance).sqrt()
 
     @torch.no_grad()
     def set_units(self, centre: Tensor, scale: Tensor) -> None:

@@ -20,7 +20,8 @@ from logpx.latent.statistics import MixtureStatistics
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 
-_FLOOR = 1e-8
+# The least noise variance relative to a column's: smaller ones drown in the rounding errors of the factors.
+_LEAST_NOISE = 1e-12
 
 
 class LinearGaussian(Distribution):
@@ -39,10 +40,10 @@ class LinearGaussian(Distribution):
 
     allows_missing = True
 
-    def __init__(self, features: int, latent: int, covariance: str) -> None:
+    def __init__(self, features: int, latent: int, covariance: str, floor: float) -> None:
         super().__init__(features)
         self.latent = latent
-        self.normal = GaussianMixture(1, features, covariance, rank=latent, floor=_FLOOR)
+        self.normal = GaussianMixture(1, features, covariance, rank=latent, floor=floor)
         self.normal.logits.requires_grad_(False)
         self.components = 1
 
@@ -170,19 +171,13 @@ class LinearGaussian(Distribution):
         Raises
         ------
         DataError
-            If there are no rows, or a column never varies or is not finite.
+            If there are no rows, or a column is not finite or never varies (for PPCA, no column varies).
         """
+        if not bool(moments.count > 0):
+            raise DataError("there are no rows", fix="pass two or more; rows of weight 0 do not count")
         covariance = moments.scatter / moments.count
-        variance = covariance.diagonal()
-        lost = ~torch.isfinite(variance) | ~(variance > 1e-28 * moments.mean.square())
-        if not bool(moments.count > 0) or bool(lost.any()):
-            raise DataError(
-                "every row has the same value, or a value is not finite",
-                column=int(lost.nonzero()[0].item()) if bool(lost.any()) else None,
-                fix="leave the column out",
-            )
         parts = self.normal.parts
-        parts.set_units(moments.mean, variance.sqrt())
+        parts.set_units(moments.mean, parts.spread(moments.mean, covariance.diagonal()))
         parts.means.copy_(moments.mean[None])
         self._maximise(covariance[None], parts.floors)
         penalty = self.covariance.penalty(covariance[None]).item()
@@ -226,8 +221,10 @@ class ProbabilisticPCA(LinearGaussian):
     (torch.Size([500, 2]), True)
     """
 
+    allows_constants = True
+
     def __init__(self, features: int, latent: int) -> None:
-        super().__init__(features, latent, "principal")
+        super().__init__(features, latent, "principal", floor=0.0)
 
     @property
     def noise_variance(self) -> Tensor:
@@ -272,7 +269,7 @@ class FactorAnalysis(LinearGaussian):
     """
 
     def __init__(self, features: int, latent: int) -> None:
-        super().__init__(features, latent, "low_rank")
+        super().__init__(features, latent, "low_rank", floor=_LEAST_NOISE)
 
     def _maximise(self, covariance: Tensor, floors: Tensor) -> None:
         assert isinstance(self.covariance, FactorCovariance)

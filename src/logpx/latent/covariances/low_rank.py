@@ -19,6 +19,12 @@ _STEPS = 5
 _NO_CHANGE = 1e-12
 _ROUNDING = 1e-13
 _MOST_STEPS = 200
+_RANDOM_STARTS = 6
+# Every start climbs a little, and the best of them to the end.
+_EXPLORED = 12
+_PURSUED = 3
+# Of the variance of a feature, left unexplained at the start.
+_LEAST_SHARE = 1e-3
 
 
 class LowRankCovariance(Covariance):
@@ -94,14 +100,18 @@ class LowRankCovariance(Covariance):
 
     def log_normal(self, deviations: Tensor) -> Tensor:
         """Return the log-density of deviations, shape ``(K, n)``."""
+        distance, log_determinant = self._distance(deviations)
+        return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
+
+    def _distance(self, deviations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the squared distances of deviations, and the log-determinants."""
         scaled, factor, log_determinant = self._woodbury(deviations.dtype)
         log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
         e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
         # With u the latent mean, the squared distance is |e - A u|² + |u|²: sums of squares, nothing cancels.
         u = torch.cholesky_solve((e @ scaled).mT, factor.expand(len(e), -1, -1)).mT
         rest = e - u @ scaled.mT
-        distance = (rest * rest).sum(-1) + (u * u).sum(-1)
-        return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
+        return (rest * rest).sum(-1) + (u * u).sum(-1), log_determinant
 
     def spread(self, chosen: Tensor, noise: Tensor) -> Tensor:
         """Multiply noise by the Cholesky factors of the covariances."""
@@ -112,8 +122,9 @@ class LowRankCovariance(Covariance):
 
     def penalty(self, scatter: Tensor) -> Tensor:
         """Return the log-determinants plus the traces."""
-        precisions, log_determinant = self.precisions()
-        return log_determinant + (precisions * scatter.double()).sum((1, 2))
+        # The trace of the precision times F Fᵀ is that of squared distances, where nothing cancels.
+        distance, log_determinant = self._distance(_factor(scatter.double()).mT)
+        return log_determinant + distance.sum(-1)
 
     def _set(self, rows: Tensor, loadings: Tensor, noise_variances: Tensor) -> None:
         empty = (rows <= NO_ROWS).any(-1)
@@ -142,6 +153,8 @@ class PrincipalCovariance(LowRankCovariance):
     10
     """
 
+    shares_noise = True
+
     def _noise_count(self) -> int:
         return 1
 
@@ -150,7 +163,10 @@ class PrincipalCovariance(LowRankCovariance):
         """Take the leading eigenvectors; the noise is the mean of the other eigenvalues."""
         values, vectors = torch.linalg.eigh(torch.nan_to_num(averages, posinf=0.0, neginf=0.0))
         rest = self.features - self.rank
-        noise_variances = values[:, :rest].mean(-1, keepdim=True).maximum(floor.amin())
+        # Below this, eigenvalues are rounding errors.
+        rounding = self.features * torch.finfo(values.dtype).eps * values[:, -1:]
+        least = rounding.maximum(floor.amin())
+        noise_variances = values[:, :rest].mean(-1, keepdim=True).maximum(least)
         excess = (values[:, rest:] - noise_variances).clamp_min(0.0).sqrt()
         loadings = _canonical((vectors[:, :, rest:] * excess.unsqueeze(-2)).flip(-1))
         self._set(rows, loadings, noise_variances)
@@ -212,33 +228,72 @@ class FactorCovariance(LowRankCovariance):
 
     @torch.no_grad()
     def maximise(self, averages: Tensor, floor: Tensor) -> None:
-        """Maximise the likelihood for one average scatter of shape ``(1, D, D)``, until it converges.
+        """Maximise the likelihood for one average scatter of shape ``(1, D, D)``: the best of several starts.
+
+        The likelihood has local maxima, mostly such as give a factor to a single feature.
+        """
+        factor = _factor(averages)
+        explored = self._climb(factor, _starts(averages, self.rank).maximum(floor).log(), floor, _EXPLORED)
+        ahead = explored.value.topk(_PURSUED).indices
+        ends = self._climb(factor, explored.logarithms[ahead], floor, _MOST_STEPS)
+        best = ends.value.argmax()[None]
+        loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
+        self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)
+        self.started.fill_(True)
+
+    def _climb(self, factor: Tensor, logarithms: Tensor, floor: Tensor, most: int) -> _Profile:
+        """Climb from each of several noise variances, shape ``(starts, D)``, until all have arrived.
 
         Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the
         second derivatives, and an EM step wherever a Newton step would not raise the likelihood.
         """
-        variances = averages.diagonal(dim1=-2, dim2=-1)
-        # Start from the diagonal of the inverse: factors cannot explain more of a feature.
-        ridge = torch.diag_embed(1e-9 * variances)
-        noise_variances = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
-        logarithms, least = noise_variances.clamp_min(floor).log(), floor.log()
-        profile = _Profile(averages, logarithms, self.rank)
-        for _ in range(_MOST_STEPS):
+        variances, least = factor.square().sum(-1), floor.log()
+        profile = _Profile.of_factor(factor, logarithms, self.rank)
+        for _ in range(most):
             step = profile.newton_step().clamp(-2.0, 2.0)
-            trial = _Profile(averages, (logarithms + step).maximum(least), self.rank)
+            trial = _Profile.of_factor(factor, (profile.logarithms + step).maximum(least), self.rank)
             # Close to the maximum, values differ by less than their rounding errors.
-            if not trial.value >= profile.value - _ROUNDING * max(1.0, abs(profile.value)):
-                left = variances - profile.loadings().square().sum(-1)
-                trial = _Profile(averages, left.maximum(floor).log(), self.rank)
-            change = float((trial.logarithms - logarithms).abs().max())
-            logarithms, profile = trial.logarithms, trial
+            rounding = _ROUNDING * profile.value.abs().clamp_min(1.0)
+            lower = ~(trial.value >= profile.value - rounding)
+            if bool(lower.any()):
+                left = (variances - profile.loadings().square().sum(-1)).maximum(floor).log()
+                chosen = torch.where(lower[:, None], left, trial.logarithms)
+                trial = _Profile.of_factor(factor, chosen, self.rank)
+            change = float((trial.logarithms - profile.logarithms).abs().max())
+            profile = trial
             if change < _NO_CHANGE:
                 break
-        self._set(torch.ones_like(variances[:, :1]), _canonical(profile.loadings()), logarithms.exp())
-        self.started.fill_(True)
+        return profile
 
     def _best_loadings(self, averages: Tensor, noise_variances: Tensor) -> Tensor:
-        return _Profile(averages, noise_variances.log(), self.rank).loadings()
+        return _Profile.of_scatter(averages, noise_variances.log(), self.rank).loadings()
+
+
+def _factor(averages: Tensor) -> Tensor:
+    """Return a square root F of scatters S = F Fᵀ, shape ``(blocks, D, D)``, even if they are singular."""
+    variances = averages.diagonal(dim1=-2, dim2=-1)
+    units = torch.where(variances > 0.0, variances, 1.0).sqrt()
+    values, vectors = torch.linalg.eigh(averages / units.unsqueeze(-1) / units.unsqueeze(-2))
+    found: Tensor = units.unsqueeze(-1) * vectors * values.clamp_min(0.0).sqrt().unsqueeze(-2)
+    return found
+
+
+def _starts(averages: Tensor, rank: int) -> Tensor:
+    """Return noise variances to climb from, shape ``(starts, D)``, for a scatter of shape ``(1, D, D)``."""
+    variances = averages.diagonal(dim1=-2, dim2=-1)
+    # The diagonal of the inverse: factors cannot explain more of a feature.
+    ridge = torch.diag_embed(1e-9 * variances)
+    starts = [0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)]
+    # Nothing is explained; and what principal components leave, of features in own units and in common ones.
+    starts.append(variances)
+    for units in (variances.sqrt(), torch.ones_like(variances)):
+        values, vectors = torch.linalg.eigh(averages / units.unsqueeze(-1) / units.unsqueeze(-2))
+        rest = values.shape[-1] - rank
+        explained = (vectors[..., rest:].square() * values[:, None, rest:]).sum(-1) * units.square()
+        starts.append((variances - explained).maximum(_LEAST_SHARE * variances))
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.rand(_RANDOM_STARTS, variances.shape[-1], generator=generator, dtype=variances.dtype)
+    return torch.cat([*starts, variances * shares.clamp_min(_LEAST_SHARE).to(variances.device)])
 
 
 class _Profile:
@@ -246,24 +301,38 @@ class _Profile:
 
     Parameters
     ----------
-    averages
-        Shape ``(blocks, D, D)``.
+    values, vectors
+        The eigenvalues, increasing, and eigenvectors, of the scatter of features divided by the noise's
+        deviations: shapes ``(blocks, D)`` and ``(blocks, D, D)``.
     logarithms
         The logarithms of the noise variances, shape ``(blocks, D)``.
     rank
         The number of factors.
     """
 
-    def __init__(self, averages: Tensor, logarithms: Tensor, rank: int) -> None:
+    def __init__(self, values: Tensor, vectors: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
         self._roots = torch.exp(0.5 * logarithms)
-        scaled = averages / self._roots.unsqueeze(-1) / self._roots.unsqueeze(-2)
-        values, vectors = torch.linalg.eigh(scaled)
         rest = values.shape[-1] - rank
         self._values, self._rest = values[:, :rest], vectors[:, :, :rest]
         self._leading, self._vectors = values[:, rest:].clamp_min(1.0), vectors[:, :, rest:]
-        unexplained = (values[:, rest:] / self._leading).sum() + self._values.sum()
-        self.value = -0.5 * float(self._leading.log().sum() + unexplained + logarithms.sum())
+        unexplained = (values[:, rest:] / self._leading).sum(-1) + self._values.sum(-1)
+        self.value = -0.5 * (self._leading.log().sum(-1) + unexplained + logarithms.sum(-1))
+
+    @classmethod
+    def of_scatter(cls, averages: Tensor, logarithms: Tensor, rank: int) -> _Profile:
+        """Return the profile of average scatters of shape ``(blocks, D, D)``."""
+        roots = torch.exp(0.5 * logarithms)
+        scaled = averages / roots.unsqueeze(-1) / roots.unsqueeze(-2)
+        values, vectors = torch.linalg.eigh(scaled)
+        return cls(values, vectors, logarithms, rank)
+
+    @classmethod
+    def of_factor(cls, factor: Tensor, logarithms: Tensor, rank: int) -> _Profile:
+        """Return it from square roots of the scatters: exact for far smaller noise, and twice as slow."""
+        scaled = factor * torch.exp(-0.5 * logarithms).unsqueeze(-1)
+        vectors, values, _ = torch.linalg.svd(scaled)
+        return cls(values.square().flip(-1), vectors.flip(-1), logarithms, rank)
 
     def loadings(self) -> Tensor:
         """Return the best loadings, shape ``(blocks, D, q)``."""
