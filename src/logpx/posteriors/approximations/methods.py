@@ -14,6 +14,7 @@ from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions import Distribution, Flow, Mixture
+from logpx.distributions.seeding import seeded
 from logpx.errors import DivergedError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.families import (
@@ -151,8 +152,7 @@ class _ByReverseKL(PosteriorMethod):
         for index in range(self.options.restarts):
             start = starts[index % len(starts)]
             units = self.units(start.mean, start.factor)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed + index)
+            with seeded(seed + index):
                 family = self.family(target.size)
             steps += minimise_reverse_kl(family, units, target, self.options, seed + index)
             q = self.in_units(family.double(), units)

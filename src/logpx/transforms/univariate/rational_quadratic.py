@@ -49,7 +49,7 @@ class _Bin(NamedTuple):
         tilt = (self.start * fall - self.end * rise) / total
         root = torch.sqrt(tilt * tilt + 4.0 * share * share * rise * fall + torch.finfo(y.dtype).tiny)
         rising = tilt >= 0.0
-        # Where two branches meet, a minimum or an absolute value has a gradient of its own; a choice has none.
+        # Where branches meet, a minimum or an absolute value has a gradient of its own; a choice has none.
         reach = torch.where(rising, tilt, -tilt) + root
         span = 2.0 * share * torch.where(rising, rise, fall)
         # The distance to the nearer end, as a fraction of the width: to the left end if `near`.
