@@ -122,7 +122,7 @@ def test_factor_analysis_is_at_least_as_good_as_scikit_learns():
 def test_gradient_at_the_maximum_is_zero(kind):
     x = correlated()
     model, _ = fitted(kind, x)
-    (-model.log_prob(x).mean()).backward()
+    (-model.train().log_prob(x).mean()).backward()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             assert parameter.grad.abs().max() < 2e-4, name

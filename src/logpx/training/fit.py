@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from logpx.arguments import names_checked
 from logpx.distributions import Distribution
 from logpx.distributions.private_randomness import private_randomness, redirected_draws
 from logpx.distributions.seeding import checked_seed
@@ -32,6 +33,7 @@ __all__ = ["fit"]
 _DRAWING = ("Dropout", "RReLU", "RNN", "LSTM", "GRU", "Attention", "Transformer", "Fractional")
 
 
+@names_checked
 def fit(
     model: Distribution,
     data: Any,

@@ -119,6 +119,8 @@ class MaximumAPosteriori(Procedure):
         rows = task.divide(by_default=False)
         dtype = next(task.model.parameters()).dtype
         task.model.double()
+        # In evaluation mode, as after an earlier fit, log-densities have no gradients.
+        task.model.train()
         try:
             converged = climb_posterior(
                 task.model,

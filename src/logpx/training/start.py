@@ -53,8 +53,8 @@ def start_on_data(model: Distribution, x: Tensor, context: Tensor | None) -> Non
     missed = [each for each in waiting if isinstance(each, Transform) and each.needs_data]
     if missed:
         warnings.warn(
-            f"{type(missed[0]).__name__} needs data for its start, but no row reaches it in log_prob: it stays "
-            "as it was built",
+            f"{type(missed[0]).__name__} needs data for its start, but no row reaches it in log_prob: it "
+            "stays as it was built",
             UserWarning,
             stacklevel=2,
         )
@@ -86,8 +86,8 @@ def _check_units(standardize: Any, x: Tensor, context: Tensor | None) -> None:
     if bool(far.any()):
         column = int(far.flatten().nonzero()[0])
         warnings.warn(
-            "the model keeps means and scales from the rows it was first fitted to, and in their units column "
-            f"{column} has mean {float(mean.flatten()[column]):.3g} and deviation "
+            "the model keeps means and scales from the rows it was first fitted to, and in their units "
+            f"column {column} has mean {float(mean.flatten()[column]):.3g} and deviation "
             f"{float(deviation.flatten()[column]):.3g} now: build a new model for such rows",
             UserWarning,
             stacklevel=2,

@@ -87,6 +87,7 @@ class VAE(Distribution):
 
     allows_missing = True
     allows_constants = True
+    refuses_values = True
     gains_from_noise = False
     step: Tensor
 
