@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from logpx.errors import UsageError
+from logpx.errors import UnknownArgumentError, UsageError
+from logpx.suggestions import suggestion
 
-__all__ = ["check_count", "check_instance", "check_number", "check_places", "is_number", "is_whole"]
+__all__ = [
+    "check_count",
+    "check_instance",
+    "check_names",
+    "check_number",
+    "check_places",
+    "is_number",
+    "is_whole",
+    "names_checked",
+]
+
+_Arguments = ParamSpec("_Arguments")
+_Value = TypeVar("_Value")
 
 
 def is_whole(value: Any) -> bool:
@@ -125,3 +140,48 @@ def check_places(name: str, value: Any, size: int) -> None:
             f"{name} is {value!r}, where numbers from 0 to {size - 1} were expected",
             fix="give a list of the numbers, such as [0]",
         )
+
+
+def check_names(function: str, signature: inspect.Signature, given: Mapping[str, Any]) -> None:
+    """Refuse arguments that a function does not have, with the nearest name that it has.
+
+    Raises
+    ------
+    UnknownArgumentError
+        Naming function and argument; it is a TypeError, too.
+    """
+    parameters = signature.parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [each.name for each in parameters if each.kind is not inspect.Parameter.POSITIONAL_ONLY]
+    for name in given:
+        if name not in known:
+            others = [each for each in known if each != "self"]
+            raise UnknownArgumentError(
+                f"{function} has no argument {name!r}",
+                fix=suggestion(name, others) if others else "leave it out",
+            )
+
+
+def names_checked(function: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
+    """Let a function refuse unknown arguments by `check_names`.
+
+    Examples
+    --------
+    >>> @names_checked
+    ... def double(value):
+    ...     return 2 * value
+    >>> double(valu=3)
+    Traceback (most recent call last):
+    ...
+    logpx.errors.UnknownArgumentError: double has no argument 'valu'
+    fix: did you mean 'value'?
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
+        check_names(function.__name__, signature, kwargs)
+        return function(*args, **kwargs)
+
+    return checked

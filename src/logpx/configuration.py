@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from logpx.arguments import check_names
 from logpx.errors import ModelFolderError, UsageError
 
 __all__ = ["Configured", "build", "class_name", "describe"]
@@ -43,10 +44,12 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
         if "_arguments" not in self.__dict__:
+            check_names(type(self).__name__, signature, kwargs)
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(bound.arguments)
-            arguments.pop("self")
+            # The object itself, by whatever name.
+            arguments.pop(next(iter(signature.parameters)))
             for name, parameter in signature.parameters.items():
                 if parameter.kind is inspect.Parameter.VAR_KEYWORD:
                     arguments.update(arguments.pop(name, {}))

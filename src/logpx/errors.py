@@ -10,6 +10,7 @@ __all__ = [
     "ModelFolderError",
     "NotConvergedError",
     "ResourceError",
+    "UnknownArgumentError",
     "UsageError",
 ]
 
@@ -72,6 +73,10 @@ class UsageError(LogpxError, ValueError):
     """An invalid argument or option (exit code 2)."""
 
     exit_code = 2
+
+
+class UnknownArgumentError(UsageError, TypeError):
+    """An argument that a function or class does not have; the fix is the nearest one that it has."""
 
 
 class MissingExtraError(UsageError, ImportError):

@@ -11,13 +11,18 @@ _SHOWN = 20
 
 
 def nearest_name(name: str, names: Sequence[str]) -> str | None:
-    """Return the name most similar to another, or None if none is similar.
+    """Return the name most similar to another, or of those initials, or None if none is similar.
 
     Examples
     --------
     >>> nearest_name("prise", ["price", "size"])
     'price'
+    >>> nearest_name("lr", ["layers", "learning_rate"])
+    'learning_rate'
     """
+    initials = [known for known in names if "".join(word[:1] for word in known.split("_")) == name]
+    if initials:
+        return initials[0]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return near[0] if near else None
 

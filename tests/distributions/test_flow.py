@@ -2,14 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 
 from logpx import flows
-from logpx.distributions import DiagonalNormal, Flow, StandardNormal, Uniform
+from logpx.distributions import DiagonalNormal, Flow, StandardNormal, StudentT, Uniform
 from logpx.errors import UsageError
-from logpx.transforms import Affine, Exp, Inverse, Logit, Sigmoid
+from logpx.transforms import Affine, Chain, Exp, Inverse, Logit, Sigmoid, Softplus, Tanh
 
 
 def test_log_normal():
@@ -121,3 +122,37 @@ def test_one_context_serves_all_rows():
 def test_rows_that_are_no_tensor_are_refused():
     with pytest.raises(UsageError, match="a list given to a model"):
         flows.RealNVP(features=2).log_prob([[0.0, 0.0]])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_impossible_rows_have_no_density_and_a_finite_gradient(dtype):
+    # scipy's log-density of |t| raised to e, of a t mapped into (-1, 1), and of its logistic image.
+    cases = [
+        (Inverse(Exp(1)), [2.0, -1.0, -1e30], lambda x: stats.t.logpdf(np.log(x), 2.0) - np.log(x)),
+        (
+            Inverse(Softplus(1)),
+            [2.0, -1.0, -1e30],
+            lambda x: stats.t.logpdf(np.log(np.expm1(x)), 2.0) - np.log(-np.expm1(-x)),
+        ),
+        (Inverse(Tanh(1)), [0.3, 1.5, -7.0], lambda x: stats.t.logpdf(np.arctanh(x), 2.0) - np.log1p(-x * x)),
+        (
+            Logit(1),
+            [0.3, 1.5, -7.0],
+            lambda x: stats.t.logpdf(special.logit(x), 2.0) - np.log(x) - np.log1p(-x),
+        ),
+    ]
+    for transform, values, log_density in cases:
+        flow = Flow(StudentT(1, degrees=2.0), Chain([transform, Affine(1)])).to(dtype)
+        x = torch.tensor(values, dtype=dtype)[:, None].requires_grad_()
+        log_prob = flow.log_prob(x)
+        assert log_prob[0].item() == pytest.approx(log_density(values[0]), rel=1e-5)
+        assert log_prob[1:].tolist() == [-math.inf, -math.inf]
+        log_prob.sum().backward()
+        assert all(torch.isfinite(tensor.grad).all() for tensor in (x, *flow.parameters()))
+
+
+def test_noise_that_the_transform_cannot_produce_gives_no_density():
+    x, log_prob = Flow(StandardNormal(1), Sigmoid(1)).sample_with_log_prob(100, seed=0)
+    noise = StandardNormal(1).sample(100, seed=0)[:, 0]
+    assert torch.equal(log_prob == -math.inf, (noise < 0.0) | (noise > 1.0))
+    assert torch.isfinite(x).all()

@@ -343,3 +343,33 @@ def test_grid_search_in_a_pipeline_finds_the_number_of_components():
     pipeline = make_pipeline(StandardScaler(), GaussianMixture(random_state=0))
     search = GridSearchCV(pipeline, {"gaussianmixture__n_components": [1, 3]}, cv=3).fit(x)
     assert search.best_params_ == {"gaussianmixture__n_components": 3}
+
+
+def degenerate():
+    """Yield rows on points, lines or planes, and how many components to fit to them."""
+    random = np.random.default_rng(0)
+    yield np.repeat([[0.0], [1.0]], 5, axis=0), 2
+    yield np.column_stack([random.normal(size=30), np.zeros(30)]), 1
+    yield np.outer(random.normal(size=40), [1.0, 2.0, 3.0]), 2
+    yield np.concatenate([np.zeros((5, 2)), random.normal(size=(30, 2)) + 5.0]), 2
+    yield random.normal(size=(50, 2)), 2
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_without_a_floor_singular_covariances_are_refused_where_scikit_learn_refuses_them(kind):
+    for rows, components in degenerate():
+        options = {"n_components": components, "covariance_type": kind, "random_state": 0}
+        try:
+            mixture.GaussianMixture(reg_covar=0, **options).fit(rows)
+            # Rounding errors let it pass two points with a variance of 2e-16.
+            refused = kind == "tied" and len(rows) == 10
+        except ValueError:
+            refused = True
+        if refused:
+            with pytest.raises(ValueError, match="ill-defined empirical covariance"):
+                GaussianMixture(reg_covar=0, **options).fit(rows)
+        else:
+            GaussianMixture(reg_covar=0, **options).fit(rows)
+        found = GaussianMixture(**options).fit(rows).covariances_
+        smallest = np.linalg.eigvalsh(found).min() if kind in ("full", "tied") else found.min()
+        assert smallest > 0.0

@@ -65,7 +65,7 @@ def test_density_of_samples_by_a_histogram(kind):
 def test_every_output_feels_the_context(kind):
     flow = randomised(kind(3, layers=3, hidden=(8,), context=2))
     context = torch.randn(64, 2, dtype=torch.float64, requires_grad=True)
-    x = flow.sample(64, context, seed=0)
+    x = flow.rsample(64, context, seed=0)
     for feature in range(3):
         gradient = torch.autograd.grad(x[:, feature].sum(), context, retain_graph=True)[0]
         assert (gradient.abs().amax(0) > 1e-9).all()

@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 import logpx
+from logpx.distributions import Uniform
 from logpx.errors import DataError, UsageError
 from logpx.flows import NSF
 
@@ -150,3 +152,51 @@ def test_domains_that_cannot_be_meant(options):
     with pytest.raises(UsageError) as error:
         NSF(3, **options)
     assert error.value.fix
+
+
+def intervals():
+    """Return 60 intervals, of sizes and places that are and are not exact in binary."""
+    drawn = np.random.default_rng(0)
+    lower = drawn.uniform(-1.0, 1.0, 50) * 10.0 ** drawn.uniform(-6.0, 6.0, 50)
+    upper = lower + np.abs(lower) * 10.0 ** drawn.uniform(-3.0, 3.0, 50)
+    common = [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0), (0.0, 0.1), (1e-3, 1.0), (0.0, 100.0), (0.1, 0.7)]
+    wide = [(-math.pi, math.pi), (-1e30, 1e30), (0.0, 1e-30)]
+    return common + wide + list(zip(lower.tolist(), upper.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_ends_of_an_interval_belong_to_it_and_nothing_beyond(dtype):
+    for lower, upper in intervals():
+        flow = NSF(1, True, layers=1, hidden=(4,), bounded={0: (lower, upper)}).to(dtype)
+        ends = torch.tensor([[lower], [upper]], dtype=dtype)
+        outside = torch.nextafter(ends, torch.tensor([[-math.inf], [math.inf]], dtype=dtype))
+        with torch.no_grad():
+            expected = torch.full((2,), -math.log(upper - lower), dtype=dtype)
+            torch.testing.assert_close(flow.log_prob(ends), expected, rtol=1e-5, atol=1e-5)
+            assert (flow.log_prob(outside) == -math.inf).all()
+            samples = flow.sample(500, seed=0)
+            assert ((samples >= ends[0]) & (samples <= ends[1])).all()
+            assert torch.isfinite(flow.log_prob(samples)).all()
+        uniform = Uniform(1, lower, upper).to(dtype)
+        assert torch.isfinite(uniform.log_prob(ends)).all()
+        assert (uniform.log_prob(outside) == -math.inf).all()
+        assert torch.isfinite(uniform.log_prob(uniform.sample(500, seed=0))).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_angle_has_a_density(dtype):
+    for period in (TAU, 360.0, 24.0, 1.0, 0.1, 1e-6, 7e6):
+        flow = randomised(NSF(1, True, layers=2, hidden=(4,), circular=(0,), period=period)).to(dtype)
+        half = torch.tensor([[0.5 * period]], dtype=dtype)
+        x = torch.cat([-half, torch.nextafter(-half, half), torch.nextafter(half, -half), half, 3.0 * half])
+        with torch.no_grad():
+            assert torch.isfinite(flow.log_prob(x)).all()
+            assert torch.isfinite(flow.log_prob(flow.sample(500, seed=0))).all()
+
+
+def test_ends_are_rounded_anew_in_another_precision():
+    bounded = {0: (0.1, 0.7)}
+    flow = NSF(1, True, layers=1, bounded=bounded).double().float().double()
+    fresh = NSF(1, True, layers=1, bounded=bounded).double()
+    x = torch.tensor([[0.1], [0.3], [0.7]], dtype=torch.float64)
+    assert torch.equal(flow.log_prob(x), fresh.log_prob(x))

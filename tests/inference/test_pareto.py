@@ -1,11 +1,15 @@
 """The shape of the tail of importance weights, against tails that are known."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
 
 from logpx.errors import UsageError
 from logpx.inference import k_hat, k_hat_limit
+from logpx.inference.pareto import smoothed
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.7, 0.9, 0.99])
@@ -52,3 +56,63 @@ def test_the_limit_grows_with_the_draws():
 def test_log_weights_of_no_shape_are_refused():
     with pytest.raises(UsageError, match="shape"):
         k_hat(torch.tensor(1.0))
+
+
+def k_hat_of_arviz(log_weights):
+    """Return what ArviZ's `psislw` does (stats.py of version 0.20), which draws on the authors' own code."""
+    x = np.sort(log_weights - log_weights.max())
+    cutoff = max(x[-math.ceil(min(len(x) / 5.0, 3.0 * len(x) ** 0.5)) - 1], np.log(np.finfo(float).tiny))
+    tail = np.exp(x[x > cutoff]) - np.exp(cutoff)
+    if len(tail) <= 4:
+        return math.inf
+    n = len(tail)
+    points = 30 + int(n**0.5)
+    b = (1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3.0 * tail[int(n / 4.0 + 0.5) - 1])
+    b = b + 1.0 / tail[-1]
+    k = np.log1p(-b[:, None] * tail).mean(1)
+    profile = n * (np.log(-(b / k)) - k - 1.0)
+    weights = np.exp(profile - np.logaddexp.reduce(profile))
+    k = np.log1p(-np.sum(b * weights) * tail).mean()
+    return (n * k + 5.0) / (n + 10.0)
+
+
+def test_ties_and_impossible_draws_are_treated_as_arviz_does():
+    random = np.random.default_rng(0)
+    for number in range(396):
+        count = int(random.choice([21, 30, 100, 1000, 3000]))
+        x = random.normal(size=count) * random.choice([0.1, 1.0, 3.0, 30.0])
+        if number % 4 == 1:
+            x = np.round(x, 1)
+        if number % 4 == 2:
+            x[1:][random.random(count - 1) < random.choice([0.1, 0.5, 0.85])] = -np.inf
+        if number % 4 == 3:
+            x = np.round(random.exponential(size=count) * 3.0)
+        found = k_hat(torch.tensor(x)).item()
+        if math.isinf(found) and found < 0.0:
+            # Where a fifth of the draws ties for the largest weight there is no tail; ArviZ says infinity.
+            assert np.sum(x == x.max()) > min(count / 5, 3 * count**0.5)
+        else:
+            assert found == pytest.approx(k_hat_of_arviz(x), rel=1e-6, abs=1e-6), number
+
+
+@pytest.mark.parametrize("count", [1000, 100_000])
+def test_one_undefined_or_infinite_weight_is_no_reason_to_trust(count):
+    x = torch.randn(count, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    limit = k_hat_limit(count)
+    for value, expected in ((math.nan, math.isnan), (math.inf, math.isinf)):
+        for place in (0, 7, count - 1):
+            one = x.clone()
+            one[place] = value
+            found = k_hat(one).item()
+            assert expected(found)
+            assert not found < limit
+    alone = torch.full((count,), -math.inf).double()
+    alone[3] = 0.0
+    assert k_hat(alone).item() == math.inf
+    assert torch.equal(smoothed(alone), alone)
+
+
+def test_the_fewest_draws_that_say_something():
+    x = torch.randn(21, dtype=torch.float64)
+    assert k_hat(x).isfinite()
+    assert k_hat(x[1:]).isnan()

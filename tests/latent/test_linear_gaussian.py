@@ -122,7 +122,7 @@ def test_factor_analysis_is_at_least_as_good_as_scikit_learns():
 def test_gradient_at_the_maximum_is_zero(kind):
     x = correlated()
     model, _ = fitted(kind, x)
-    (-model.log_prob(x).mean()).backward()
+    (-model.train().log_prob(x).mean()).backward()
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             assert parameter.grad.abs().max() < 2e-4, name
@@ -205,11 +205,6 @@ def test_bad_arguments_and_data():
         for latent in (-1, 6, 2.0, True):
             with pytest.raises(UsageError, match="latent"):
                 kind(6, latent)
-        constant = correlated()
-        constant[:, 2] = 1.0
-        with pytest.raises(DataError) as error:
-            fitted(kind, constant)
-        assert error.value.column == 2
         empty = correlated()
         empty[:, 3] = math.nan
         with pytest.raises(DataError, match="missing") as error:
@@ -250,3 +245,72 @@ def test_accelerated_em_ends_where_little_is_to_come(seed, features, latent):
     assert ended.converged
     further = expectation_maximisation(model, lambda: [(rows, None)], max_iterations=600, tolerance=-1.0)
     assert further.log_likelihood - ended.log_likelihood < 1e-6 * abs(ended.log_likelihood)
+
+
+def test_factor_analysis_refuses_a_constant_column_and_ppca_one_where_nothing_varies():
+    constant = correlated()
+    constant[:, 2] = 1.0
+    with pytest.raises(DataError) as error:
+        fitted(FactorAnalysis, constant)
+    assert error.value.column == 2
+    with pytest.raises(DataError, match="same value"):
+        fitted(ProbabilisticPCA, torch.ones(10, 6).double())
+
+
+def exact_maximum(x, latent):
+    """Return the maximum of PPCA's mean log-likelihood, by numpy's singular values of the centred rows."""
+    features = x.shape[1]
+    values = np.zeros(features)
+    found = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2 / len(x)
+    values[: len(found)] = found
+    noise = values[latent:].mean()
+    logarithms = np.log(values[:latent]).sum() + (features - latent) * np.log(noise)
+    return -0.5 * (logarithms + features * (1.0 + np.log(2.0 * np.pi)))
+
+
+@pytest.mark.parametrize("tables", [30, pytest.param(200, marks=pytest.mark.slow)])
+def test_ppca_is_at_its_maximum_whatever_the_condition(tables):
+    random = np.random.default_rng(0)
+    for number in range(tables):
+        features = int(random.integers(2, 9))
+        rows, latent = int(random.integers(features + 2, 150)), int(random.integers(1, features))
+        axes = np.linalg.qr(random.normal(size=(features, features)))[0]
+        scales = np.geomspace(1.0, 10.0 ** -random.uniform(0.0, 6.0), features)
+        x = (random.normal(size=(rows, features)) * scales) @ axes * 10.0 ** random.uniform(-3.0, 3.0)
+        model, _ = fitted(ProbabilisticPCA, torch.tensor(x), latent)
+        found = model.log_prob(torch.tensor(x)).mean().item()
+        assert found == pytest.approx(exact_maximum(x, latent), abs=1e-6), number
+        # Its own precision matrix costs scikit-learn's score some digits.
+        assert found >= PCA(latent, svd_solver="full").fit(x).score(x) - 1e-4, number
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_ppca_takes_constant_columns(share):
+    x = correlated()
+    x[:, [1, 4]] = torch.tensor([0.0, 7.0], dtype=torch.float64)
+    model, _ = fitted(ProbabilisticPCA, gaps(x, share=share) if share else x)
+    if not share:
+        found = model.log_prob(x).mean().item()
+        assert found == pytest.approx(exact_maximum(x.numpy(), 2), abs=1e-9)
+        assert found >= PCA(2).fit(x.numpy()).score(x.numpy())
+    assert torch.isfinite(model.impute(gaps(x))).all()
+
+
+def test_factor_analysis_finds_noise_far_below_the_factors():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(500, 2)) @ random.normal(size=(2, 8)) + 1e-5 * random.normal(size=(500, 8))
+    model, _ = fitted(FactorAnalysis, torch.tensor(x))
+    reference = Reference(2, tol=1e-9, max_iter=5000, svd_method="lapack").fit(x)
+    np.testing.assert_allclose(model.noise_variances.detach(), reference.noise_variance_, rtol=1e-3)
+    found = model.log_prob(torch.tensor(x)).mean().item()
+    assert found >= reference.score(x) - 1e-4
+
+
+@pytest.mark.filterwarnings("ignore:FactorAnalysis did not converge")
+def test_factor_analysis_seeks_the_best_of_its_local_maxima():
+    for seed in (0, 1, 5, 8, 11):
+        random = np.random.default_rng(seed)
+        x = random.normal(size=(60, 15)) if seed % 2 else random.standard_t(3, size=(60, 15))
+        model, _ = fitted(FactorAnalysis, torch.tensor(x))
+        reference = Reference(2, tol=1e-7, max_iter=1000, svd_method="lapack").fit(x)
+        assert model.log_prob(torch.tensor(x)).mean().item() >= reference.score(x) - 1e-6

@@ -1,5 +1,6 @@
 """One dictionary of all transforms: a new one is one more line, and every ``test_all_*`` runs on it."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ from logpx.transforms import (
 )
 
 REAL = (0.0, 1e3, -1e3, 1e30, -1e30)
-POSITIVE = (1e-30, 1e3, 1e30)
+POSITIVE = (0.0, 1e-30, 1e3, 1e30)
 UNIT = (0.0, 1e-30, 0.5, 1.0 - 2.0**-24, 1.0)
 SYMMETRIC = (-1.0, -1.0 + 2.0**-24, 0.0, 1.0 - 2.0**-24, 1.0)
 
@@ -63,7 +64,8 @@ class Case:
     """A transform and what is true of it.
 
     ``into_domain`` takes normal noise to where the map is defined, ``forward_at`` and ``inverse_at`` are the
-    extreme inputs at which it must be finite, ``float32`` is its tolerance in single precision,
+    extreme inputs at which it must be finite, ``forward_on`` and ``inverse_on`` the ends of the interval on
+    which a direction is defined, if that is not the line, ``float32`` is its tolerance in single precision,
     ``onto_reals`` says that it maps the real line onto itself, so that nothing is lost far outside,
     ``iterated`` names the direction that is found by iteration: differentiable once, and no single graph, and
     ``twice_differentiable`` is False where autodiff gives first derivatives only, in both directions.
@@ -73,6 +75,8 @@ class Case:
     into_domain: Callable[[Tensor], Tensor] = lambda x: x
     forward_at: Sequence[float] = REAL
     inverse_at: Sequence[float] = REAL
+    forward_on: tuple[float, float] | None = None
+    inverse_on: tuple[float, float] | None = None
     float32: float = 1e-5
     onto_reals: bool = True
     iterated: str = ""
@@ -197,15 +201,38 @@ CASES = {
     "ActNorm of a number": Case(lambda: ActNorm(())),
     "standardize": Case(lambda: Standardize(3)),
     "standardize a matrix": Case(lambda: Standardize((2, 2))),
-    "sigmoid": Case(lambda: Sigmoid(3), inverse_at=UNIT, onto_reals=False),
-    "logit": Case(lambda: Logit(3), torch.sigmoid, forward_at=UNIT, onto_reals=False),
+    "sigmoid": Case(lambda: Sigmoid(3), inverse_at=UNIT, inverse_on=(0.0, 1.0), onto_reals=False),
+    "logit": Case(lambda: Logit(3), torch.sigmoid, forward_at=UNIT, forward_on=(0.0, 1.0), onto_reals=False),
     "triangular affine": Case(lambda: TriangularAffine(4), float32=1e-4),
-    "tanh": Case(lambda: Tanh(3), inverse_at=SYMMETRIC, onto_reals=False),
+    "tanh": Case(lambda: Tanh(3), inverse_at=SYMMETRIC, inverse_on=(-1.0, 1.0), onto_reals=False),
     "standardize, given for some": Case(lambda: Standardize(3, given={1: (0.5, 2.0)})),
+    "standardize, on an interval for some": Case(
+        lambda: Standardize(3, bounded={2: (-9.0, 0.1)}),
+        lambda x: 0.1 - x.abs(),
+        forward_at=(0.0, 0.1, -9.0),
+        inverse_at=(0.0, math.sqrt(3.0), -math.sqrt(3.0)),
+        forward_on=(-9.0, 0.1),
+        inverse_on=(-math.sqrt(3.0), math.sqrt(3.0)),
+        onto_reals=False,
+    ),
     "wrap": Case(lambda: Wrap(3, (0, 2), PERIOD), around, onto_reals=False),
-    "softplus": Case(lambda: Softplus(3), inverse_at=POSITIVE, onto_reals=False),
+    "softplus": Case(lambda: Softplus(3), inverse_at=POSITIVE, inverse_on=(0.0, math.inf), onto_reals=False),
     # The exponential is finite up to 88 in single precision.
-    "exp": Case(lambda: Exp(3), forward_at=(0.0, 80.0, -1e3, -1e30), inverse_at=POSITIVE, onto_reals=False),
+    "exp": Case(
+        lambda: Exp(3),
+        forward_at=(0.0, 80.0, -1e3, -1e30),
+        inverse_at=POSITIVE,
+        forward_on=(-math.inf, 709.8),
+        inverse_on=(0.0, math.inf),
+        onto_reals=False,
+    ),
+    "inverse of tanh and more": Case(
+        lambda: Chain([Inverse(Tanh(3)), Coupling(3, hidden=(8,))]),
+        torch.tanh,
+        forward_at=SYMMETRIC,
+        forward_on=(-1.0, 1.0),
+        onto_reals=False,
+    ),
     "autoregressive convolution": Case(lambda: AutoregressiveConvolution((2, 3, 2))),
     "autoregressive convolution, reverse": Case(
         lambda: AutoregressiveConvolution((2, 2, 3), kernel=5, reverse=True)
@@ -232,9 +259,11 @@ CASES = {
         lambda: Chain([Affine(3), Reverse(3), Chain([Coupling(3, hidden=(8,)), Permutation(3)]), Affine(3)])
     ),
     "chain onto the unit cube": Case(
-        lambda: Chain([Affine(3), Sigmoid(3)]), inverse_at=UNIT, onto_reals=False
+        lambda: Chain([Affine(3), Sigmoid(3)]), inverse_at=UNIT, inverse_on=(0.0, 1.0), onto_reals=False
     ),
-    "inverse of sigmoid": Case(lambda: Inverse(Sigmoid(3)), torch.sigmoid, forward_at=UNIT, onto_reals=False),
+    "inverse of sigmoid": Case(
+        lambda: Inverse(Sigmoid(3)), torch.sigmoid, forward_at=UNIT, forward_on=(0.0, 1.0), onto_reals=False
+    ),
     "inverse of a chain": Case(lambda: Inverse(Chain([Autoregressive(3, hidden=(8,)), Affine(3)]))),
     "mint, vector": mint(5, hidden=3),
     "mint, vector, reversed, context": mint(4, hidden=2, reverse=True, context=2),
@@ -302,6 +331,8 @@ for context in (0, 2):
                 flows.NSF(**k, layers=3, circular=(0, 3), period=PERIOD, bounded={1: (-9.0, 9.0)}).transform
             ),
             around,
+            forward_at=(0.0, 9.0, -9.0),
+            inverse_at=(0.0, math.sqrt(3.0), -math.sqrt(3.0)),
             onto_reals=False,
         ),
         f"NSF, circular, autoregressive{suffix}": Case(
@@ -428,6 +459,27 @@ def compiled_case(request: pytest.FixtureRequest) -> Case:
 def case_onto_reals(request: pytest.FixtureRequest) -> Case:
     """Run a test on every transform that maps the real line onto itself."""
     return CASES[request.param]
+
+
+@pytest.fixture(
+    params=[
+        (name, direction)
+        for name, case in CASES.items()
+        for direction in ("forward", "inverse")
+        if getattr(case, f"{direction}_on")
+    ],
+    ids=" ".join,
+)
+def case_on_interval(request: pytest.FixtureRequest) -> tuple[Case, str]:
+    """Run a test on every transform and direction whose domain is an interval."""
+    name, direction = request.param
+    return CASES[name], direction
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    """Run a test in single and in double precision."""
+    return request.param
 
 
 @pytest.fixture(params=["forward", "inverse"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from contextvars import ContextVar
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.errors import UsageError
-from logpx.transforms.base import as_event_shape, check_events_of
+from logpx.transforms.base import as_event_shape, check_context, check_events_of
 
 __all__ = ["Distribution", "LowerBound", "weakest_kind"]
 
@@ -44,7 +47,9 @@ class Distribution(Configured, nn.Module):
     or ``(c,)``, the same for all rows; an unconditional distribution takes None.
 
     **What the class checks.** `log_prob` and `log_prob_lower` of every subclass refuse rows of another event
-    shape, naming both shapes, so a subclass contains only the mathematics.
+    shape, naming both shapes, so a subclass contains only the mathematics. Its `log_prob` is given rows of
+    shape ``(n, *event_shape)`` in floating point, without infinite cells: of those the log-density is minus
+    infinity.
 
     Parameters
     ----------
@@ -64,6 +69,8 @@ class Distribution(Configured, nn.Module):
         the model spreads them by noise.
     allows_missing : bool
         Whether cells may be missing (NaN) and are then integrated out.
+    refuses_values : bool
+        Whether `log_prob` itself refuses infinite values, whose density is otherwise 0.
     gains_from_noise : bool
         Whether training on few rows adds a little noise to them by default: not if x is discrete, or if the
         model has its own noise, as wide as the data require.
@@ -71,10 +78,14 @@ class Distribution(Configured, nn.Module):
 
     allows_constants: bool = False
     allows_missing: bool = False
+    refuses_values: ClassVar[bool] = False
     gains_from_noise: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name, wrapped in (("log_prob", _scored), ("sample", _drawn), ("sample_with_log_prob", _drawn)):
+            if name in cls.__dict__:
+                setattr(cls, name, wrapped(cls.__dict__[name]))
         check_events_of(cls, ("log_prob", "log_prob_lower"))
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
@@ -95,7 +106,8 @@ class Distribution(Configured, nn.Module):
         Returns
         -------
         Tensor
-            Shape ``(*rows,)``. A density may exceed 1, so its logarithm may be positive.
+            Shape ``(*rows,)``. A density may exceed 1, so its logarithm may be positive. In evaluation mode,
+            as after a fit, rows that require no gradient give numbers without one.
 
         Raises
         ------
@@ -105,7 +117,7 @@ class Distribution(Configured, nn.Module):
         raise NotImplementedError
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw rows.
+        """Draw rows, without gradients; `rsample` has them.
 
         Parameters
         ----------
@@ -128,8 +140,21 @@ class Distribution(Configured, nn.Module):
         self, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw rows together with their log-density, in one pass if the model allows it."""
-        x = self.sample(n, context, seed)
-        return x, self.log_prob(x, context)
+        with nullcontext() if _DIFFERENTIABLE.get() else torch.no_grad():
+            x = self.sample(n, context, seed)
+            return x, self.log_prob(x, context)
+
+    def rsample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw the rows of `sample` with gradients, which reach what `reparameterised` says."""
+        x: Tensor = _differentiable(self.sample, n, context, seed)
+        return x
+
+    def rsample_with_log_prob(
+        self, n: int, context: Tensor | None = None, seed: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the rows of `sample_with_log_prob` with gradients."""
+        x, log_prob = _differentiable(self.sample_with_log_prob, n, context, seed)
+        return x, log_prob
 
     @property
     def kind(self) -> str:
@@ -201,27 +226,77 @@ class Distribution(Configured, nn.Module):
         UsageError
             Naming the expected size.
         """
-        given = 0 if context is None else context.shape[-1]
-        if given != self.context_features:
-            raise UsageError(
-                f"{type(self).__name__} takes {self.context_features} context features, but got {given}",
-                fix="pass a context of that size, or build the model with context=... to match",
-            )
-        if context is None or rows is None:
-            return
-        own = tuple(context.shape[:-1])
-        if len(own) > len(rows) or any(
-            mine not in (1, wanted) for mine, wanted in zip(own[::-1], rows[::-1], strict=False)
-        ):
-            raise UsageError(
-                f"a context of shape {tuple(context.shape)} for rows of shape {rows}",
-                fix="give one context per row, or one of shape (context_features,) for all",
-            )
+        check_context(self, context, rows)
 
     def extra_repr(self) -> str:
         """Show the event shape, and the context if there is one."""
         context = f", context={self.context_features}" if self.context_features else ""
         return f"event_shape={self.event_shape}{context}"
+
+
+# Of the lowest number of the precision.
+_FARTHEST = 1e-8
+# Whether draws are to have gradients.
+_DIFFERENTIABLE: ContextVar[bool] = ContextVar("differentiable", default=False)
+
+
+def _differentiable(draw: Callable[..., Any], *args: Any) -> Any:
+    token = _DIFFERENTIABLE.set(True)
+    try:
+        return draw(*args)
+    finally:
+        _DIFFERENTIABLE.reset(token)
+
+
+def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method draw without gradients, unless they were asked for."""
+
+    @functools.wraps(method)
+    def drawn(*args: Any, **kwargs: Any) -> Any:
+        if _DIFFERENTIABLE.get():
+            return method(*args, **kwargs)
+        with torch.no_grad():
+            return method(*args, **kwargs)
+
+    return drawn
+
+
+def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let `log_prob` take whole numbers, rows of any shape and infinite cells, and give plain numbers."""
+
+    @functools.wraps(method)
+    def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
+        rows = tuple(x.shape[: x.dim() - len(self.event_shape)])
+        self.check_context(context, rows)
+        if not x.is_floating_point():
+            x = x.to(self._like().dtype)
+        if len(rows) != 1:
+            x = x.reshape(math.prod(rows), *self.event_shape)
+            if context is not None and context.dim() > 1:
+                context = context.expand(*rows, -1).reshape(len(x), context.shape[-1])
+        infinite = x.isinf()
+        if self.refuses_values:
+            return _without_gradient(self, method, x, context, **kwargs).view(rows)
+        found = _without_gradient(self, method, x.masked_fill(infinite, 0.0), context, **kwargs)
+        # So far out that gradients would overflow there are none.
+        far = found < _FARTHEST * torch.finfo(found.dtype).min
+        found = torch.where(far, found.detach(), found)
+        # A density is 0 at infinity.
+        return found.masked_fill(
+            infinite.reshape(len(x), math.prod(self.event_shape)).any(1), -math.inf
+        ).view(rows)
+
+    return scored
+
+
+def _without_gradient(
+    self: Any, method: Callable[..., Tensor], x: Tensor, context: Any, **kwargs: Any
+) -> Tensor:
+    wanted = self.training or x.requires_grad or (context is not None and context.requires_grad)
+    if wanted or _DIFFERENTIABLE.get():
+        return method(self, x, context, **kwargs)
+    with torch.no_grad():
+        return method(self, x, context, **kwargs)
 
 
 def weakest_kind(parts: Iterable[Distribution]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution
 from logpx.distributions.seeding import checked_count
 from logpx.errors import UsageError
 from logpx.transforms import Transform
+from logpx.transforms.base import context_of
 
 __all__ = ["Flow"]
 
@@ -36,6 +40,8 @@ class Flow(Distribution):
     """
 
     def __init__(self, base: Distribution, transform: Transform) -> None:
+        check_instance("base", base, Distribution, "StandardNormal(3)")
+        check_instance("transform", transform, Transform, "Affine(3)")
         if base.event_shape != transform.event_shape:
             raise UsageError(
                 f"the base has event shape {base.event_shape}, the transform {transform.event_shape}",
@@ -56,14 +62,14 @@ class Flow(Distribution):
         """Return the exact log-density in nats, shape ``(*rows,)``."""
         self._check_dtype(x)
         self.check_context(context, tuple(x.shape[: x.dim() - len(self.event_shape)]))
-        z, ladj = self.transform.forward(x, context)
+        z, ladj = self.transform.forward(x, context_of(self.transform, context))
         return self.base.log_prob(z, self._base_context(context)) + ladj
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``, by one inverse of the transform."""
         self.check_context(context, (checked_count(n),))
         z = self.base.sample(n, self._base_context(context), seed)
-        return self.transform.inverse(z, context)[0]
+        return self.transform.inverse(z, context_of(self.transform, context))[0]
 
     def sample_with_log_prob(
         self, n: int, context: Tensor | None = None, seed: int | None = None
@@ -71,8 +77,9 @@ class Flow(Distribution):
         """Draw rows with their log-density, from a single evaluation of the transform."""
         self.check_context(context, (checked_count(n),))
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
-        x, ladj = self.transform.inverse(z, context)
-        return x, log_prob - ladj
+        x, ladj = self.transform.inverse(z, context_of(self.transform, context))
+        # Noise outside the range of the transform gives rows at the edge of what it can produce.
+        return x, (log_prob - ladj).masked_fill(ladj == -math.inf, -math.inf)
 
     @property
     def reparameterised(self) -> bool:
@@ -92,4 +99,4 @@ class Flow(Distribution):
             )
 
     def _base_context(self, context: Tensor | None) -> Tensor | None:
-        return context if self.base.context_features else None
+        return context_of(self.base, context)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
@@ -34,6 +35,9 @@ class Mixture(Distribution):
     """
 
     def __init__(self, components: Sequence[Distribution], weights: Sequence[float] | None = None) -> None:
+        check_instance("components", components, Iterable, "[StandardNormal(3)]")
+        for component in components:
+            check_instance("a component", component, Distribution, "StandardNormal(3)")
         if not components or len({component.event_shape for component in components}) > 1:
             raise UsageError(
                 "a mixture needs components of one event shape", fix="give at least one, all alike"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
@@ -37,6 +38,9 @@ class Product(Distribution):
     """
 
     def __init__(self, parts: Sequence[Distribution]) -> None:
+        check_instance("parts", parts, Iterable, "[StandardNormal(2), Uniform(1)]")
+        for part in parts:
+            check_instance("a part", part, Distribution, "StandardNormal(2)")
         if not parts or any(len(part.event_shape) != 1 or part.context_features for part in parts):
             raise UsageError(
                 "a product needs unconditional distributions of vectors",

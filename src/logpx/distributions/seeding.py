@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import is_whole
+from logpx.distributions.private_randomness import current_generator, private_randomness, redirected_draws
 from logpx.errors import UsageError
 
 __all__ = [
@@ -107,7 +108,7 @@ def draw_rows(
     n
         The number of rows.
     seed
-        None for torch's global generator.
+        None for the generator of the enclosing `private_randomness`, or else torch's global one.
     like
         A tensor on the device of the result.
     draw
@@ -127,7 +128,7 @@ def draw_rows(
     """
     n = checked_count(n)
     if seed is None:
-        return draw(n, None, like.device)
+        return draw(n, current_generator(like.device), like.device)
     seed = checked_seed(seed)
     # On the CPU whatever the device, so that a seed gives the same rows everywhere.
     cpu = torch.device("cpu")
@@ -136,19 +137,15 @@ def draw_rows(
 
 
 @contextmanager
-def seeded(seed: int, block: int, device: torch.device) -> Iterator[None]:
-    """Let torch's global generator draw the numbers of one block of rows, and restore it afterwards.
+def seeded(seed: int, block: int = 0) -> Iterator[None]:
+    """Draw the numbers of one block of rows from generators of its own, whatever draws them.
 
-    For torch's distributions, which use no other generator.
+    For what no generator can be passed to: torch's distributions, and initial weights.
 
     Parameters
     ----------
     seed, block
         Together they determine the numbers.
-    device
-        Where the numbers are drawn.
     """
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed((checked_seed(seed) * 1_000_003 + block) % 2**63)
+    with private_randomness(checked_seed(seed) * 1_000_003 + block), redirected_draws():
         yield

@@ -48,9 +48,9 @@ class Uniform(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
-        inside = (x >= self.lower) & (x <= self.upper)
+        outside = (x < self.lower) | (x > self.upper)
         # Adding 0 x keeps the result attached to x for gradients.
-        values = torch.where(inside, 0.0 * x - math.log(self.upper - self.lower), -math.inf)
+        values = (0.0 * x - math.log(self.upper - self.lower)).masked_fill(outside, -math.inf)
         return sum_over_event(values, self.event_shape)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
@@ -64,4 +64,5 @@ class Uniform(Distribution):
                 rows, *self.event_shape, generator=generator, device=device, dtype=like.dtype
             ),
         )
-        return self.lower + (self.upper - self.lower) * noise
+        # Rounding can reach beyond the ends.
+        return (self.lower + (self.upper - self.lower) * noise).clamp(self.lower, self.upper)

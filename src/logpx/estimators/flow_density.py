@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from logpx.distributions import Flow
+from logpx.distributions.seeding import seeded
 from logpx.errors import UsageError
 from logpx.estimators.base import Rows
 from logpx.estimators.trained import TrainedDensity
@@ -197,8 +198,7 @@ class FlowDensity(TrainedDensity):
         if self.flow not in FLOWS:
             raise UsageError(f"there is no flow {self.flow!r}", fix=suggestion(str(self.flow), list(FLOWS)))
         options = {"layers": self.layers, "hidden": self.hidden}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             return FLOWS[self.flow](features, **{k: v for k, v in options.items() if v is not None})
 
     def _unit(self, rows: Rows, weights: Rows | None) -> Standardize:

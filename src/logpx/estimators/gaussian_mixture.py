@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from logpx import latent
 from logpx.arguments import check_count
-from logpx.errors import DivergedError, UsageError
+from logpx.errors import DataError, DivergedError, UsageError
 from logpx.estimators.base import DensityEstimator
 from logpx.estimators.covariance_types import CovarianceType, covariance_type_named
 from logpx.estimators.mixture_start import MixtureStart
@@ -172,6 +172,8 @@ class GaussianMixture(DensityEstimator):
         ------
         ValueError
             If an argument is invalid, there are too few rows, or a column has no value.
+        DataError
+            If `reg_covar` is 0 and the covariance of a component is singular.
         DivergedError
             If the log-likelihood is not finite from any start.
         """
@@ -219,6 +221,8 @@ class GaussianMixture(DensityEstimator):
             raise failure
         _, result, self.converged_, state = best
         model.load_state_dict(state)
+        if not self.reg_covar and self.prior is None:
+            _refuse_singular(model)
         self.model_ = model.eval()
         self.n_iter_, self.lower_bounds_ = len(result.history) - 1, result.history[1:]
         self.lower_bound_ = result.log_likelihood
@@ -385,6 +389,16 @@ def _copy_parameters(last: latent.GaussianMixture, model: latent.GaussianMixture
         )
     for name, value in ours.items():
         value.copy_(theirs[name])
+
+
+def _refuse_singular(model: latent.GaussianMixture) -> None:
+    """Refuse covariances that only the floor for rounding errors keeps from being singular."""
+    if bool((model.parts.covariance.smallest(model.parts.floors) < 2.0).any()):
+        raise DataError(
+            "Fitting the mixture model failed because some components have ill-defined empirical covariance: "
+            "their rows lie on a point, a line or a plane, where the likelihood has no maximum",
+            fix="decrease the number of components, or increase reg_covar, to 1e-6, say",
+        )
 
 
 def _given(name: str, values: Any, shape: tuple[int, ...]) -> _Numbers:

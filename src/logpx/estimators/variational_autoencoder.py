@@ -12,6 +12,7 @@ from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions.likelihoods import NormalLikelihood, ScalePerValue
+from logpx.distributions.seeding import seeded
 from logpx.estimators.base import Rows
 from logpx.estimators.trained import TrainedDensity
 from logpx.latent import VAE
@@ -138,8 +139,7 @@ class VariationalAutoencoder(TrainedDensity):
         centre, spread = self._units(rows)
         seed = self._new_seed()
         features = rows.shape[1]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             likelihood = NormalLikelihood(features, ScalePerValue(features))
             missing = bool(np.isnan(rows).any())
             model = VAE(likelihood, self.n_components, tuple(self.hidden), masked=missing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -23,16 +22,15 @@ from logpx.transforms import (
     Univariate,
     Wrap,
 )
+from logpx.transforms.elementwise import UNIT_HALF_WIDTH
 
 __all__ = ["Bounded", "Circular", "Domain", "Domains", "Line"]
 
-# The half-width of a uniform distribution of unit variance.
-_HALF_WIDTH = math.sqrt(3.0)
-
 
 class Domain:
-    """Where a feature lives: its spline, its noise, and its mean and scale if they are fixed."""
+    """Where a feature lives: its spline, its noise, and its ends or mean and scale where they are given."""
 
+    ends: tuple[float, float] | None = None
     given: tuple[float, float] | None = None
     circular = False
 
@@ -66,17 +64,15 @@ class Bounded(Domain):
     """An interval: scaled to unit variance by its ends alone, a spline onto itself, and uniform noise."""
 
     def __init__(self, lower: float, upper: float) -> None:
-        if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
-            raise UsageError(f"a feature bounded by [{lower}, {upper}]", fix="give finite lower < upper")
-        self.given = (0.5 * lower + 0.5 * upper, (0.5 * upper - 0.5 * lower) / _HALF_WIDTH)
+        self.ends = (lower, upper)
 
     def spline(self, bins: int) -> Univariate:
         """Return a spline from the interval onto itself."""
-        return BoundedRationalQuadraticFunction(bins, -_HALF_WIDTH, _HALF_WIDTH)
+        return BoundedRationalQuadraticFunction(bins, -UNIT_HALF_WIDTH, UNIT_HALF_WIDTH)
 
     def base(self, features: int) -> Distribution:
         """Return a uniform distribution on the interval."""
-        return Uniform(features, -_HALF_WIDTH, _HALF_WIDTH)
+        return Uniform(features, -UNIT_HALF_WIDTH, UNIT_HALF_WIDTH)
 
 
 class Circular(Domain):
@@ -172,7 +168,8 @@ class Domains(Functions):
     def front(self) -> list[Transform]:
         """Return the transforms that bring data to the scale of the layers."""
         given = {feature: domain.given for feature, domain in enumerate(self.domains) if domain.given}
+        bounded = {feature: domain.ends for feature, domain in enumerate(self.domains) if domain.ends}
         circular = [feature for feature, domain in enumerate(self.domains) if domain.circular]
         features = len(self.domains)
-        standardize = Standardize(features, given)
+        standardize = Standardize(features, given, bounded)
         return [Wrap(features, circular, self._period), standardize] if circular else [standardize]

@@ -18,8 +18,8 @@ def k_hat(log_weights: Tensor) -> Tensor:
     r"""Return the shape k of a generalised Pareto distribution fitted to the largest weights.
 
     The weights have finite moments up to 1/k. Below `k_hat_limit`, estimates can be trusted; above, they miss
-    rare large weights. If all weights are equal, as for an exact posterior, there is no tail, and k is minus
-    infinity.
+    rare large weights. If the largest weights are all equal, as for an exact posterior, there is no tail, and
+    k is minus infinity. Weights that tie with the threshold do not belong to the tail.
 
     Parameters
     ----------
@@ -29,7 +29,9 @@ def k_hat(log_weights: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        Shape ``(...)``, float64; NaN if the tail has fewer than five weights, that is below 25 draws.
+        Shape ``(...)``, float64; NaN if there are fewer than 21 draws, so that the tail has fewer than five,
+        or a log-weight is NaN, or all are minus infinity; plus infinity if one is that, or fewer than five
+        exceed the threshold. Neither is below the limit.
 
     References
     ----------
@@ -79,18 +81,18 @@ def smoothed(log_weights: Tensor) -> Tensor:
     tensor([0.], dtype=torch.float64)
     """
     weights = log_weights.detach().double()
-    tail = _tail(len(weights))
-    if tail < _FEWEST or not bool(torch.isfinite(_shape(weights))):
+    if not bool(torch.isfinite(_shape(weights))):
         return weights
     order = weights.argsort()
     highest = weights[order[-1]]
-    threshold = (weights[order[-tail - 1]] - highest).exp()
-    shape, scale = _pareto((weights[order[-tail:]] - highest).exp() - threshold)
+    threshold, excess = _exceeding(weights[order] - highest)
+    shape, scale = _pareto(excess)
+    tail = len(excess)
     places = (torch.arange(tail, dtype=weights.dtype, device=weights.device) + 0.5) / tail
     steps = -torch.log1p(-places)
-    excess = scale * (torch.expm1(shape * steps) / shape if float(shape) != 0.0 else steps)
+    drawn = scale * (torch.expm1(shape * steps) / shape if float(shape) != 0.0 else steps)
     result = weights.clone()
-    result[order[-tail:]] = highest + (threshold + excess).log().clamp_max(0.0)
+    result[order[-tail:]] = highest + (threshold + drawn).log().clamp_max(0.0)
     return result
 
 
@@ -99,20 +101,25 @@ def _tail(count: int) -> int:
 
 
 def _shape(log_weights: Tensor) -> Tensor:
-    count = len(log_weights)
-    tail = _tail(count)
-    nan = log_weights.new_tensor(math.nan)
-    if tail < _FEWEST or not bool(log_weights.isfinite().any()):
-        return nan
+    infinite = log_weights.new_tensor(math.inf)
+    if _tail(len(log_weights)) < _FEWEST or bool(log_weights.isnan().any() | log_weights.isneginf().all()):
+        return log_weights.new_tensor(math.nan)
+    if bool(log_weights.isposinf().any()):
+        return infinite
     values = log_weights.sort().values
     rounding = 64 * torch.finfo(values.dtype).eps * max(1.0, abs(float(values[-1])))
-    values = values - values[-1]
-    threshold = values[-tail - 1].exp()
-    excess = values[-tail:].exp() - threshold
+    _, excess = _exceeding(values - values[-1])
     # All equal up to the rounding of the log-weights themselves: there is no tail.
-    if not bool(excess[-1] > rounding):
-        return -log_weights.new_tensor(math.inf)
-    return _pareto(excess)[0]
+    if not len(excess) or not bool(excess[-1] > rounding):
+        return -infinite
+    return infinite if len(excess) < _FEWEST else _pareto(excess)[0]
+
+
+def _exceeding(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the tail's threshold, and by how much weights exceed it, from sorted log-weights up to 0."""
+    least = math.log(torch.finfo(values.dtype).tiny)
+    threshold = values[-_tail(len(values)) - 1].clamp_min(least)
+    return threshold.exp(), values[values > threshold].exp() - threshold.exp()
 
 
 def _pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +127,7 @@ def _pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
     count = len(excess)
     points = 30 + int(math.sqrt(count))
     grid = torch.arange(1, points + 1, dtype=excess.dtype, device=excess.device)
-    quartile = excess[max(int(count / 4.0 + 0.5) - 1, 0)].clamp_min(torch.finfo(excess.dtype).tiny)
+    quartile = excess[int(count / 4.0 + 0.5) - 1]
     theta = 1.0 / excess[-1] + (1.0 - torch.sqrt(points / (grid - 0.5))) / (3.0 * quartile)
     shapes = torch.log1p(-theta[:, None] * excess).mean(1)
     profile = count * (torch.log(-theta / shapes) - shapes - 1.0)

@@ -169,14 +169,7 @@ class GaussianComponents(Components):
         centre = (torch.where(present, x, 0.0) * shares).sum(0) / count
         deviations = torch.where(present, x - centre, 0.0)
         variance = (deviations.square() * shares).sum(0) / count
-        constant = ~(variance > 1e-28 * centre.square())
-        if bool(constant.any()):
-            raise DataError(
-                "every row has the same value, so that no density exists on it",
-                column=int(constant.nonzero()[0].item()),
-                fix="leave the column out",
-            )
-        self.set_units(centre, variance.sqrt())
+        self.set_units(centre, self.scales_of(centre, variance, self.covariance.shares_noise))
         # All components as wide as the data, so that cells are first filled in with the columns' means.
         self.means.copy_(centre.expand_as(self.means))
         kept = self.prior is not None and self.prior.covariance_rows > 0.0
@@ -206,6 +199,30 @@ class GaussianComponents(Components):
         values, vectors = torch.linalg.eigh(covariance / units)
         result: Tensor = (vectors * values.clamp_min(1e-9)) @ vectors.mT * units
         return result
+
+    def scales_of(self, centre: Tensor, variance: Tensor, constants: bool) -> Tensor:
+        """Return the deviations of columns; for a constant one, if allowed, that of an average column.
+
+        Raises
+        ------
+        DataError
+            If a column is not finite, or never varies and may not, or no column varies.
+        """
+        lost = ~torch.isfinite(variance)
+        if bool(lost.any()):
+            raise DataError(
+                "a value is not finite, or too large to be squared",
+                column=int(lost.nonzero()[0].item()),
+                fix="leave such rows out, or change the column's unit",
+            )
+        constant = ~(variance > 1e-28 * centre.square())
+        if bool(constant.all() if constants else constant.any()):
+            raise DataError(
+                "every row has the same value, so that no density exists on it",
+                column=int(constant.nonzero()[0].item()),
+                fix="leave the column out",
+            )
+        return torch.where(constant, variance[~constant].mean(), variance).sqrt()
 
     @torch.no_grad()
     def set_units(self, centre: Tensor, scale: Tensor) -> None:

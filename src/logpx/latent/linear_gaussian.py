@@ -19,7 +19,8 @@ from logpx.latent.statistics import MixtureStatistics
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 
-_FLOOR = 1e-8
+# The least noise variance relative to a column's: smaller ones drown in the rounding errors of the factors.
+_LEAST_NOISE = 1e-12
 
 
 class LinearGaussian(Distribution):
@@ -38,10 +39,10 @@ class LinearGaussian(Distribution):
 
     allows_missing = True
 
-    def __init__(self, features: int, latent: int, covariance: str) -> None:
+    def __init__(self, features: int, latent: int, covariance: str, floor: float) -> None:
         super().__init__(features)
         self.latent = latent
-        self.normal = GaussianMixture(1, features, covariance, rank=latent, floor=_FLOOR)
+        self.normal = GaussianMixture(1, features, covariance, rank=latent, floor=floor)
         self.normal.logits.requires_grad_(False)
         self.components = 1
 
@@ -169,10 +170,12 @@ class LinearGaussian(Distribution):
         Raises
         ------
         DataError
-            If there are no rows, or a column never varies or is not finite.
+            If there are no rows, or a column is not finite or never varies (if constants are allowed, no
+            column varies).
         """
+        self._check_count(moments)
         covariance = moments.scatter / moments.count
-        self._set_units(moments.mean, covariance.diagonal(), bool(moments.count > 0))
+        self._set_units(moments.mean, covariance.diagonal())
         self.covariance.maximise(covariance[None], self.normal.parts.floors)
         penalty = self.covariance.penalty(covariance[None]).item()
         return -0.5 * (penalty + len(covariance) * math.log(2.0 * math.pi))
@@ -196,31 +199,27 @@ class LinearGaussian(Distribution):
         Raises
         ------
         DataError
-            If there are no rows, or a column never varies or is not finite.
+            As in `update_from_moments`.
         """
         if len(x) > x.shape[1]:
             return self.update_from_moments(Moments.of(x, weights, full=True))
         moments = Moments.of(x, weights)
-        self._set_units(moments.mean, moments.scatter / moments.count, bool(moments.count > 0))
+        self._check_count(moments)
+        self._set_units(moments.mean, moments.scatter / moments.count)
         shares = x.new_ones(len(x)) if weights is None else weights
         shares = shares.double() / moments.count
         root = (x.double() - moments.mean) * shares.sqrt()[:, None]
         self.covariance.maximise_root(root, self.normal.parts.floors)
         return float((self.normal.log_prob(x.to(self.mean.dtype)).double() * shares).sum())
 
-    def _set_units(self, mean: Tensor, variance: Tensor, given: bool) -> None:
-        constant = ~(variance > 1e-28 * mean.square())
-        lost = ~torch.isfinite(variance) | (constant & (not self.allows_constants))
-        if not given or bool(lost.any()):
-            raise DataError(
-                "every row has the same value, or a value is not finite",
-                column=int(lost.nonzero()[0].item()) if bool(lost.any()) else None,
-                fix="leave the column out",
-            )
-        # A column that never varies has the floor of an average one.
-        usual = variance[~constant].mean() if not bool(constant.all()) else variance.new_ones(())
-        self.normal.parts.set_units(mean, torch.where(constant, usual, variance).sqrt())
-        self.normal.parts.means.copy_(mean[None])
+    def _check_count(self, moments: Moments) -> None:
+        if not bool(moments.count > 0):
+            raise DataError("there are no rows", fix="pass two or more; rows of weight 0 do not count")
+
+    def _set_units(self, mean: Tensor, variance: Tensor) -> None:
+        parts = self.normal.parts
+        parts.set_units(mean, parts.scales_of(mean, variance, self.allows_constants))
+        parts.means.copy_(mean[None])
 
 
 class ProbabilisticPCA(LinearGaussian):
@@ -256,8 +255,10 @@ class ProbabilisticPCA(LinearGaussian):
     (torch.Size([500, 2]), True)
     """
 
+    allows_constants = True
+
     def __init__(self, features: int, latent: int) -> None:
-        super().__init__(features, latent, "principal")
+        super().__init__(features, latent, "principal", floor=0.0)
 
     @property
     def noise_variance(self) -> Tensor:
@@ -298,4 +299,4 @@ class FactorAnalysis(LinearGaussian):
     """
 
     def __init__(self, features: int, latent: int) -> None:
-        super().__init__(features, latent, "low_rank")
+        super().__init__(features, latent, "low_rank", floor=_LEAST_NOISE)

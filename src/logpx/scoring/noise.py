@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from logpx.distributions.private_randomness import current_generator
 from logpx.distributions.seeding import BLOCK_ROWS, generator_of
 from logpx.errors import UsageError
 
@@ -59,7 +60,8 @@ class Noise:
     def uniform(self, n: int, event_shape: Sequence[int], like: Tensor) -> Tensor:
         """Return uniforms in [0, 1), shape ``(n, *event_shape)``, with the dtype and device of `like`."""
         if self.seed is None:
-            return torch.rand(n, *event_shape, dtype=like.dtype, device=like.device)
+            generator = current_generator(like.device)
+            return torch.rand(n, *event_shape, generator=generator, dtype=like.dtype, device=like.device)
         # On the CPU whatever the device, so that a seed gives the same noise everywhere.
         form: Any = {"dtype": like.dtype, "device": "cpu"}
         size = _rows_of_a_block(event_shape)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 
+from logpx.arguments import names_checked
 from logpx.distributions import Distribution
+from logpx.distributions.private_randomness import private_randomness, redirected_draws
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
@@ -26,9 +29,11 @@ from logpx.training.task import Outcome, Task
 
 __all__ = ["fit"]
 
-_SEEDS = 2**64
+# Parts of the names of modules of torch.nn that draw random numbers in training.
+_DRAWING = ("Dropout", "RReLU", "RNN", "LSTM", "GRU", "Attention", "Transformer", "Fractional")
 
 
+@names_checked
 def fit(
     model: Distribution,
     data: Any,
@@ -200,7 +205,7 @@ def fit(
         reporter=reporter,
         should_stop=should_stop,
     )
-    with _private_randomness(where, seed), _named_columns(source), reporter:
+    with _own_randomness(model, seed), _named_columns(source), reporter:
         try:
             outcome = procedure.run(task)
         finally:
@@ -255,12 +260,19 @@ def _device_of(model: Distribution) -> torch.device:
 
 
 @contextmanager
-def _private_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    # Models that draw noise in log_prob use the global generator: seed it, and restore it afterwards.
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed % _SEEDS)
+def _own_randomness(model: Distribution, seed: int) -> Iterator[None]:
+    # What the library itself draws needs no redirection, which costs small models half their speed.
+    foreign = any(_may_draw(type(module)) for module in model.modules())
+    with private_randomness(seed), redirected_draws() if foreign else nullcontext():
         yield
+
+
+def _may_draw(kind: type[nn.Module]) -> bool:
+    """Return whether a module may draw random numbers of its own in training."""
+    room, name = kind.__module__, kind.__name__
+    if room.startswith(("logpx.", "torch._dynamo")):
+        return False
+    return not room.startswith("torch.nn.") or any(part in name for part in _DRAWING)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from logpx.training.history import HistoryRecord, StopReason
 from logpx.training.loop import descend
 from logpx.training.maximum_a_posteriori import LogPrior, climb_posterior
 from logpx.training.plan import plan_for
+from logpx.training.start import start_on_data
 from logpx.training.survey import collect
 from logpx.training.task import Outcome, Task
 
@@ -91,10 +92,7 @@ class GradientDescent(Procedure):
     def run(self, task: Task) -> Outcome:
         """Divide the rows, set the model's data-dependent statistics, and descend."""
         rows = task.divide(by_default=True)
-        initialise = getattr(task.model, "initialise", None)
-        if initialise is not None:
-            with torch.no_grad():
-                initialise(rows.start.x, rows.start.context)
+        start_on_data(task.model, rows.start.x, rows.start.context)
         options = task.options
         if options.noise is None and not task.model.gains_from_noise:
             options = replace(options, noise=0.0)
@@ -122,6 +120,8 @@ class MaximumAPosteriori(Procedure):
         rows = task.divide(by_default=False)
         dtype = next(task.model.parameters()).dtype
         task.model.double()
+        # In evaluation mode, as after an earlier fit, log-densities have no gradients.
+        task.model.train()
         try:
             converged = climb_posterior(
                 task.model,

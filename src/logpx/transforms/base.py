@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -17,9 +17,11 @@ __all__ = [
     "Transform",
     "as_event_shape",
     "as_features",
+    "check_context",
     "check_event",
     "check_events_of",
     "checks_event",
+    "context_of",
     "sum_over_event",
 ]
 
@@ -81,6 +83,46 @@ def check_event(x: Tensor, event_shape: tuple[int, ...]) -> None:
         )
 
 
+def check_context(owner: Any, context: Tensor | None, rows: tuple[int, ...] | None = None) -> None:
+    """Refuse a context that is missing, unexpected or of the wrong size.
+
+    Parameters
+    ----------
+    owner
+        The transform or distribution, with its `context_features`.
+    context
+        Shape ``(*rows, context_features)`` or ``(context_features,)``.
+    rows
+        The shape of the rows that it belongs to, if known.
+
+    Raises
+    ------
+    UsageError
+        Naming the expected size.
+    """
+    given = 0 if context is None else context.shape[-1] if context.dim() else 1
+    if given != owner.context_features:
+        raise UsageError(
+            f"{type(owner).__name__} takes {owner.context_features} context features, but got {given}",
+            fix="pass a context of that size, or build the model with context=... to match",
+        )
+    if context is None or rows is None:
+        return
+    own = tuple(context.shape[:-1])
+    if len(own) > len(rows) or any(
+        mine not in (1, wanted) for mine, wanted in zip(own[::-1], rows[::-1], strict=False)
+    ):
+        raise UsageError(
+            f"a context of shape {tuple(context.shape)} for rows of shape {rows}",
+            fix="give one context per row, or one of shape (context_features,) for all",
+        )
+
+
+def context_of(part: Any, context: Tensor | None) -> Tensor | None:
+    """Return the context for a part of a model: None if the part takes none."""
+    return context if part.context_features else None
+
+
 def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
     """Let a method check, by `check_event`, that its first argument has the event shape of its object."""
     name = list(inspect.signature(method).parameters)[1]
@@ -92,6 +134,20 @@ def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _
         if len(args) > 1 or name in kwargs:
             rows: Any = args[1] if len(args) > 1 else kwargs[name]
             check_event(rows, owner.event_shape)
+        return method(*args, **kwargs)
+
+    return checked
+
+
+def _checks_context(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
+    @functools.wraps(method)
+    def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
+        owner, *given = cast(tuple[Any, ...], args)
+        context: Any = given[1] if len(given) > 1 else kwargs.get("context")
+        rows = None
+        if context is not None and given:
+            rows = tuple(given[0].shape[: given[0].dim() - len(owner.event_shape)])
+        check_context(owner, context, rows)
         return method(*args, **kwargs)
 
     return checked
@@ -139,9 +195,12 @@ class Transform(Configured, nn.Module):
     ``(c,)``, the same for all rows; if c is 0, it takes None.
 
     **What the class checks.** `forward`, `inverse` and `initialise` of every subclass refuse rows of another
-    event shape, naming both shapes: a subclass contains only the mathematics, and a tensor that broadcasting
-    would quietly misread never reaches it. Values are not checked: every finite input gives a finite value,
-    ladj and gradient, and `torch.compile` meets no branch that depends on data.
+    event shape, naming both shapes, and `forward` and `inverse` a context of another size: a subclass
+    contains only the mathematics, and a tensor that broadcasting would quietly misread never reaches it.
+    Values are not checked, and `torch.compile` meets no branch that depends on data: every finite input
+    gives a finite value, ladj and gradient, unless it lies outside the domain of the map, as negative
+    numbers do for a logarithm. There the ladj is minus infinity, and with it the log-density; value and
+    gradient stay finite.
 
     Parameters
     ----------
@@ -179,6 +238,9 @@ class Transform(Configured, nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name in ("forward", "inverse"):
+            if name in cls.__dict__:
+                setattr(cls, name, _checks_context(cls.__dict__[name]))
         check_events_of(cls, ("forward", "inverse", "initialise"))
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:

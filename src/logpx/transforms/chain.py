@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
-from logpx.transforms.base import Transform
+from logpx.transforms.base import Transform, context_of
 
 __all__ = ["Chain", "Inverse"]
 
@@ -62,18 +62,18 @@ class Chain(Transform):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the transforms from first to last; the ladjs add up."""
         first, *rest = self.transforms
-        x, total = first.forward(x, context)
+        x, total = first.forward(x, context_of(first, context))
         for transform in rest:
-            x, ladj = transform.forward(x, context)
+            x, ladj = transform.forward(x, context_of(transform, context))
             total = total + ladj
         return x, total
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the inverses from last to first; the ladjs add up."""
         *rest, last = self.transforms
-        z, total = last.inverse(z, context)
+        z, total = last.inverse(z, context_of(last, context))
         for transform in reversed(rest):
-            z, ladj = transform.inverse(z, context)
+            z, ladj = transform.inverse(z, context_of(transform, context))
             total = total + ladj
         return z, total
 
@@ -89,14 +89,14 @@ class Chain(Transform):
         if waiting:
             *before, last = self.transforms[: waiting[-1] + 1]
             for transform in before:
-                x = transform.initialise_and_map(x, context)
-            last.initialise(x, context)
+                x = transform.initialise_and_map(x, context_of(transform, context))
+            last.initialise(x, context_of(last, context))
 
     @torch.no_grad()
     def initialise_and_map(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Initialise and apply each transform, in one pass."""
         for transform in self.transforms:
-            x = transform.initialise_and_map(x, context)
+            x = transform.initialise_and_map(x, context_of(transform, context))
         return x
 
 

@@ -36,8 +36,9 @@ class Coupling(Transform):
         Keep the second half and map the first.
     net
         Your own conditioner instead of the partition's: called as ``net(kept, context)``. For vectors
-        it returns ``mapped features × univariate.parameters`` numbers per row, for images an image of
-        ``univariate.parameters × mapped channels`` channels: the first parameter of all channels comes first.
+        it returns ``mapped features × univariate.parameters`` numbers per row, in one dimension or two, for
+        images an image of ``univariate.parameters × mapped channels`` channels: the first parameter of all
+        channels comes first.
     partition
         How to split, instead of `features` and `flip`: `Channels` or `Checkerboard` for images.
 
@@ -98,9 +99,20 @@ class Coupling(Transform):
 
     def _map(self, x: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         kept, moved = self.partition.split(x)
-        params = self.partition.arrange(self.net(kept, context), self.univariate.parameters)
+        params = self.partition.arrange(self._outputs(kept, moved, context), self.univariate.parameters)
         moved, ladj = self.univariate(moved, params, inverse)
         return self.partition.join(kept, moved), sum_over_event(ladj, self.partition.moved_shape)
+
+    def _outputs(self, kept: Tensor, moved: Tensor, context: Tensor | None) -> Tensor:
+        outputs: Tensor = self.net(kept, context)
+        if outputs.dim() == kept.dim() + 1 and len(self.event_shape) == 1:
+            outputs = outputs.flatten(-2)
+        if outputs.dim() != kept.dim() or outputs.numel() != moved.numel() * self.univariate.parameters:
+            raise UsageError(
+                f"the net returned shape {tuple(outputs.shape)} for elements of shape {tuple(moved.shape)}",
+                fix=f"return {self.univariate.parameters} numbers per mapped element",
+            )
+        return outputs
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the net."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,19 @@ from logpx.arguments import check_instance
 from logpx.errors import DataError, UsageError
 from logpx.transforms.base import Transform, sum_over_event
 
-__all__ = ["Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh"]
+__all__ = ["UNIT_HALF_WIDTH", "Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh"]
+
+# The half-width of a uniform distribution of unit variance.
+UNIT_HALF_WIDTH = math.sqrt(3.0)
 
 
 class _Elementwise(Transform):
-    """A map given by two functions that return value and elementwise log-derivative."""
+    """A map given by two functions that return value and elementwise log-derivative.
+
+    A function whose domain is an interval is evaluated at the nearest number inside, so that the value is
+    finite, and its log-derivative is minus infinity beyond the ends: no density is there. The ends themselves
+    stand for the numbers inside that were rounded to them.
+    """
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
@@ -72,6 +81,21 @@ def _check_given(given: Mapping[int, tuple[float, ...]], event_shape: tuple[int,
             )
 
 
+def _by_feature(
+    name: str, given: Mapping[int, Sequence[float]] | None, example: str
+) -> dict[int, tuple[float, ...]]:
+    if given is not None:
+        check_instance(name, given, Mapping, example)
+    # Keys of JSON objects are text.
+    return {int(feature): tuple(values) for feature, values in (given or {}).items()}
+
+
+def _check_ends(bounded: Mapping[int, tuple[float, ...]]) -> None:
+    for lower, upper in bounded.values():
+        if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+            raise UsageError(f"a feature bounded by [{lower}, {upper}]", fix="give finite lower < upper")
+
+
 class Standardize(_Elementwise):
     """Shift and scale to zero mean and unit standard deviation, set once from training rows.
 
@@ -84,6 +108,10 @@ class Standardize(_Elementwise):
         The shape of one x.
     given
         For features of a vector, by their number, a mean and a scale to use instead of those of the rows.
+    bounded
+        The ends (lower, upper) of features that live on an interval, by their number. Their mean and scale
+        are those of a uniform distribution: the interval is mapped onto [-√3, √3], end on end whatever the
+        precision. Outside it the ladj is minus infinity.
 
     Examples
     --------
@@ -97,21 +125,46 @@ class Standardize(_Elementwise):
     mean: Tensor
     scale: Tensor
     initialised: Tensor
+    lower: Tensor
+    upper: Tensor
+    furthest: Tensor
 
     def __init__(
-        self, event_shape: int | Sequence[int], given: Mapping[int, tuple[float, float]] | None = None
+        self,
+        event_shape: int | Sequence[int],
+        given: Mapping[int, tuple[float, float]] | None = None,
+        bounded: Mapping[int, tuple[float, float]] | None = None,
     ) -> None:
         super().__init__(event_shape)
-        if given is not None:
-            check_instance("given", given, Mapping, "{0: (0.5, 2.0)}")
-        # Keys of JSON objects are text.
-        self.given = {int(feature): tuple(values) for feature, values in (given or {}).items()}
-        _check_given(self.given, self.event_shape)
+        self.given = _by_feature("given", given, "{0: (0.5, 2.0)}")
+        self.bounded = _by_feature("bounded", bounded, "{0: (0.0, 1.0)}")
+        _check_ends(self.bounded)
+        self._fixed = self.given | {
+            feature: (0.5 * lower + 0.5 * upper, (0.5 * upper - 0.5 * lower) / UNIT_HALF_WIDTH)
+            for feature, (lower, upper) in self.bounded.items()
+        }
+        _check_given(self._fixed, self.event_shape)
         self.register_buffer("mean", torch.zeros(self.event_shape))
         self.register_buffer("scale", torch.ones(self.event_shape))
-        for feature, (mean, scale) in self.given.items():
-            self.mean[feature], self.scale[feature] = mean, scale
+        if self.bounded:
+            self.register_buffer("lower", torch.full(self.event_shape, -math.inf))
+            self.register_buffer("upper", torch.full(self.event_shape, math.inf))
+            self.register_buffer("furthest", torch.full(self.event_shape, math.inf))
+        self._set_fixed()
         self.register_buffer("initialised", torch.tensor(False))
+
+    def _set_fixed(self) -> None:
+        for feature, (mean, scale) in self._fixed.items():
+            self.mean[feature], self.scale[feature] = mean, scale
+        for feature, (lower, upper) in self.bounded.items():
+            self.lower[feature], self.upper[feature] = lower, upper
+            self.furthest[feature] = UNIT_HALF_WIDTH
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        # Numbers given are rounded anew in another precision: the float32 nearest to 0.1 is not the float64.
+        result = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._set_fixed()
+        return result
 
     @property
     def needs_data(self) -> bool:
@@ -139,7 +192,7 @@ class Standardize(_Elementwise):
                     column=int(lost.flatten().nonzero()[0].item()),
                     fix="leave such rows out, or change the column's unit",
                 )
-            for feature, values in self.given.items():
+            for feature, values in self._fixed.items():
                 mean[feature], scale[feature] = values
             # Rounding of the mean alone gives a constant column a spread of a few ulps.
             constant = scale <= 1e-14 * mean.abs()
@@ -155,10 +208,21 @@ class Standardize(_Elementwise):
             self.initialised.fill_(True)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return (x - self.mean) / self.scale, (-self.scale.log()).expand_as(x)
+        z, log_derivative = (x - self.mean) / self.scale, (-self.scale.log()).expand_as(x)
+        if not self.bounded:
+            return z, log_derivative
+        beyond = (x < self.lower) | (x > self.upper)
+        return z.clamp(-self.furthest, self.furthest), _no_density(beyond, log_derivative)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return self.mean + z * self.scale, self.scale.log().expand_as(z)
+        x, log_derivative = self.mean + z * self.scale, self.scale.log().expand_as(z)
+        if not self.bounded:
+            return x, log_derivative
+        return x.clamp(self.lower, self.upper), _no_density(z.abs() > self.furthest, log_derivative)
+
+
+def _no_density(beyond: Tensor, log_derivative: Tensor) -> Tensor:
+    return log_derivative.masked_fill(beyond, -math.inf)
 
 
 def _log_sigmoid_derivative(x: Tensor) -> Tensor:
@@ -168,7 +232,8 @@ def _log_sigmoid_derivative(x: Tensor) -> Tensor:
 class Sigmoid(_Elementwise):
     r"""The logistic function, from the real line to (0, 1).
 
-    The inverse moves values that were rounded to 0 or 1 to the nearest number inside.
+    The inverse moves values that were rounded to 0 or 1 to the nearest number inside; beyond, its ladj is
+    minus infinity.
 
     Examples
     --------
@@ -182,13 +247,14 @@ class Sigmoid(_Elementwise):
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         limits = torch.finfo(z.dtype)
+        beyond = (z < 0.0) | (z > 1.0)
         z = z.clamp(limits.tiny, 1.0 - limits.eps / 2)
         log_z, log_rest = torch.log(z), torch.log1p(-z)
-        return log_z - log_rest, -log_z - log_rest
+        return log_z - log_rest, _no_density(beyond, -log_z - log_rest)
 
 
 class Logit(Sigmoid):
-    """The inverse of `Sigmoid`: from (0, 1) to the real line.
+    """The inverse of `Sigmoid`: from (0, 1) to the real line. Outside, the ladj is minus infinity.
 
     Examples
     --------
@@ -207,6 +273,8 @@ class Logit(Sigmoid):
 class Softplus(_Elementwise):
     r""":math:`z = \log(1 + e^x)`, from the real line to the positive numbers.
 
+    At negative numbers the ladj of the inverse is minus infinity.
+
     Examples
     --------
     >>> import torch
@@ -219,13 +287,16 @@ class Softplus(_Elementwise):
         return -functional.logsigmoid(-x), functional.logsigmoid(x)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        beyond = z < 0.0
         z = z.clamp_min(torch.finfo(z.dtype).tiny)
         log_rest = torch.log(-torch.expm1(-z))
-        return z + log_rest, -log_rest
+        return z + log_rest, _no_density(beyond, -log_rest)
 
 
 class Tanh(_Elementwise):
     """The hyperbolic tangent, from the real line to (-1, 1).
+
+    Outside, the ladj of the inverse is minus infinity.
 
     Examples
     --------
@@ -239,14 +310,16 @@ class Tanh(_Elementwise):
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         limit = 1.0 - torch.finfo(z.dtype).eps / 2
+        beyond = z.abs() > 1.0
         z = z.clamp(-limit, limit)
-        return torch.atanh(z), -torch.log1p(-z) - torch.log1p(z)
+        return torch.atanh(z), _no_density(beyond, -torch.log1p(-z) - torch.log1p(z))
 
 
 class Exp(_Elementwise):
     r""":math:`z = e^x`, from the real line to the positive numbers.
 
-    Finite only where the exponential is: up to 88 in single precision, 709 in double precision.
+    Where the exponential overflows, beyond 88 in single precision and 709 in double precision, z is the
+    largest number and the ladj minus infinity; so is the ladj of the inverse at negative numbers.
 
     Examples
     --------
@@ -256,8 +329,10 @@ class Exp(_Elementwise):
     """
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.exp(x), x
+        # Rounded down, so that the exponential of the limit itself is finite.
+        limit = math.log(torch.finfo(x.dtype).max) * (1.0 - torch.finfo(x.dtype).eps)
+        return torch.exp(x.clamp_max(limit)), _no_density(x > limit, x)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         log_z = torch.log(z.clamp_min(torch.finfo(z.dtype).tiny))
-        return log_z, -log_z
+        return log_z, _no_density(z < 0.0, -log_z)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
-from logpx.transforms.base import Transform
+from logpx.transforms.base import Transform, context_of
 from logpx.transforms.coupling import Coupling
 from logpx.transforms.partition import Channels
 from logpx.transforms.squeezed import as_image_shape
@@ -92,16 +92,17 @@ class MultiScale(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Standardize the half that leaves, then map the other; the ladjs add up."""
-        x, ladj = self.prior.forward(x, context)
+        x, ladj = self.prior.forward(x, context_of(self.prior, context))
         kept, moved = self.prior.partition.split(x)
-        kept, inner_ladj = self.transform.forward(kept, context)
+        kept, inner_ladj = self.transform.forward(kept, context_of(self.transform, context))
         return self.prior.partition.join(kept, moved), ladj + inner_ladj
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map the kept half back, then give the other the mean and scale that follow from it."""
         kept, moved = self.prior.partition.split(z)
-        kept, inner_ladj = self.transform.inverse(kept, context)
-        x, ladj = self.prior.inverse(self.prior.partition.join(kept, moved), context)
+        kept, inner_ladj = self.transform.inverse(kept, context_of(self.transform, context))
+        joined = self.prior.partition.join(kept, moved)
+        x, ladj = self.prior.inverse(joined, context_of(self.prior, context))
         return x, ladj + inner_ladj
 
     @property
@@ -111,4 +112,4 @@ class MultiScale(Transform):
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Initialise the inner transform on the kept half, which the prior leaves unchanged."""
-        self.transform.initialise(self.prior.partition.split(x)[0], context)
+        self.transform.initialise(self.prior.partition.split(x)[0], context_of(self.transform, context))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.errors import UsageError
+from logpx.transforms.base import context_of
 from logpx.transforms.chain import Chain
 
 __all__ = ["ReversibleChain"]
@@ -36,9 +37,9 @@ class _Recomputed(torch.autograd.Function):
     def forward(
         ctx: Any, steps: Sequence[_Step], x: Tensor, context: Tensor | None, *parameters: Tensor
     ) -> tuple[Tensor, Tensor]:
-        y, total = steps[0].there(x, context)
+        y, total = steps[0].there(x, context_of(steps[0].module, context))
         for step in steps[1:]:
-            y, ladj = step.there(y, context)
+            y, ladj = step.there(y, context_of(step.module, context))
             total = total + ladj
         ctx.steps = steps
         ctx.save_for_backward(y, context)
@@ -64,7 +65,7 @@ class _Recomputed(torch.autograd.Function):
         context_gradient: Tensor | None = None
         for step in reversed(ctx.steps):
             with torch.no_grad():
-                x, _ = step.back(y, context)
+                x, _ = step.back(y, context_of(step.module, context))
             y = x
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
@@ -76,7 +77,9 @@ class _Recomputed(torch.autograd.Function):
                 outputs = [
                     (value, of_value)
                     for value, of_value in zip(
-                        step.there(x, own_context), (gradient, ladj_gradient), strict=True
+                        step.there(x, context_of(step.module, own_context)),
+                        (gradient, ladj_gradient),
+                        strict=True,
                     )
                     if value.requires_grad
                 ]

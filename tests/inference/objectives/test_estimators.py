@@ -51,7 +51,7 @@ def test_detaching_the_parameters_of_the_same_pass_would_be_found_out(normal, ta
 
     class Wrong:
         def draw(self, model, n, context=None, seed=None):
-            x, log_q = model.sample_with_log_prob(n, context, seed)
+            x, log_q = model.rsample_with_log_prob(n, context, seed)
             return x, log_q.detach()
 
     each = gradients(normal, target.log_prob, Wrong())
@@ -93,7 +93,7 @@ def test_path_gradient_and_sticking_the_landing_agree_draw_by_draw(build, target
 
 def test_path_gradient_is_the_chain_rule(flow, target):
     """One draw, by hand: the slope of the log ratio at x, times the Jacobian of x by the parameters."""
-    x = flow.sample(1, seed=0)
+    x = flow.rsample(1, seed=0)
     point = x.detach().requires_grad_()
     ratio = copy.deepcopy(flow).requires_grad_(False).log_prob(point) - target.log_prob(point)
     (slope,) = torch.autograd.grad(ratio.sum(), point)

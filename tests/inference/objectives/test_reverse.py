@@ -17,7 +17,7 @@ ESTIMATORS = [TotalGradient(), StickingTheLanding(), PathGradient()]
 
 def test_value_is_the_closed_form_within_its_standard_error(normal, target, exact_reverse):
     with torch.no_grad():
-        x, log_q = normal.sample_with_log_prob(20_000, seed=0)
+        x, log_q = normal.rsample_with_log_prob(20_000, seed=0)
         error = (log_q - target.log_prob(x)).std().item() / math.sqrt(20_000)
     value = reverse_kl(normal, target.log_prob, samples=20_000, seed=0).item()
     assert abs(value - exact_reverse.item()) < 4.0 * error
@@ -26,7 +26,7 @@ def test_value_is_the_closed_form_within_its_standard_error(normal, target, exac
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
 def test_value_is_the_same_for_every_estimator(flow, target, estimator):
     with torch.no_grad():
-        x, log_q = flow.sample_with_log_prob(100, seed=5)
+        x, log_q = flow.rsample_with_log_prob(100, seed=5)
         expected = (log_q - target.log_prob(x)).mean()
     value = reverse_kl(flow, target.log_prob, samples=100, estimator=estimator, seed=5)
     assert value.item() == pytest.approx(expected.item(), abs=1e-14)
@@ -88,7 +88,7 @@ def test_contexts_reach_the_model():
     density = StandardNormal(2).log_prob
     for context in (torch.ones(1), torch.randn(50, 1)):
         with torch.no_grad():
-            x, log_q = flow.sample_with_log_prob(50, context, seed=0)
+            x, log_q = flow.rsample_with_log_prob(50, context, seed=0)
         value = reverse_kl(flow, density, samples=50, context=context, seed=0)
         torch.testing.assert_close(value.detach(), (log_q - density(x)).mean())
     with pytest.raises(UsageError, match="1 context features"):
@@ -166,7 +166,7 @@ def test_reverse_kl_of_a_model_from_itself_needs_no_parameters():
 
 
 def test_it_is_the_cross_entropy_minus_the_entropy(normal, target):
-    x, log_q = normal.sample_with_log_prob(50, seed=0)
+    x, log_q = normal.rsample_with_log_prob(50, seed=0)
     expected = log_q.mean() - target.log_prob(x).mean()
     assert reverse_kl(normal, target.log_prob, samples=50, seed=0).item() == pytest.approx(expected.item())
     assert cross_entropy(normal, x.detach()).item() == pytest.approx(-log_q.mean().item())

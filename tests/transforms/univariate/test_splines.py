@@ -8,9 +8,11 @@ import torch
 
 from logpx.errors import UsageError
 from logpx.transforms import (
+    AffineFunction,
     BoundedRationalQuadraticFunction,
     CircularRationalQuadraticFunction,
     RationalQuadraticFunction,
+    SumOfSquaresFunction,
 )
 from logpx.transforms.univariate.splines import wrap
 
@@ -228,3 +230,19 @@ def test_wrapping_stays_inside_and_keeps_what_is_inside(dtype, period):
     turns = (x - wrapped) / period
     torch.testing.assert_close(turns, turns.round(), rtol=0.0, atol=2e-5)
     assert torch.isfinite(wrap(torch.tensor([1e30, -1e30], dtype=dtype), period)).all()
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+@pytest.mark.parametrize("inverse", [False, True], ids=["forward", "inverse"])
+@pytest.mark.parametrize(
+    "function",
+    [*SPLINES, SumOfSquaresFunction(bound=5.0), AffineFunction()],
+    ids=[*NAMES, "squares", "affine"],
+)
+def test_the_autodiff_derivative_where_branches_meet(function, inverse, scale):
+    # At zero parameters these are the knots, the middles of bins and both ends; else the ends are.
+    x = torch.linspace(-10.0, 10.0, 65, dtype=torch.float64).requires_grad_()
+    params = (scale * draw_params(function, rows=1)).expand(65, -1)
+    y, log_derivative = function(x, params, inverse)
+    (derivative,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(derivative.log(), log_derivative, rtol=1e-9, atol=1e-9)

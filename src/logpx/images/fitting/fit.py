@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from logpx.distributions.seeding import checked_seed
+from logpx.distributions.seeding import checked_seed, seeded
 from logpx.errors import UsageError
 from logpx.images.fitting.baselines import fit_baselines
 from logpx.images.fitting.families import IMAGE_FAMILIES
@@ -202,8 +202,7 @@ def _untrained(
     options: ImageOptions,
     seed: int,
 ) -> ImageModel:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**64)
+    with seeded(seed):
         try:
             return family.model(images, classes, options)
         except UsageError as error:

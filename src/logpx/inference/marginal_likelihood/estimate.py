@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
-from logpx.distributions.seeding import seeded
+from logpx.distributions.private_randomness import private_randomness, redirected_draws
+from logpx.distributions.seeding import derived_seed
 from logpx.errors import DataError, UsageError
 from logpx.inference.marginal_likelihood.annealed import AnnealedImportanceSampling
 from logpx.inference.marginal_likelihood.methods import (
@@ -81,7 +82,7 @@ def evidence(
     rows = _rows(model, x)
     parts = []
     for first in range(0, len(rows), _BLOCK_ROWS):
-        with seeded(seed, first // _BLOCK_ROWS, rows.device):
+        with private_randomness(derived_seed(seed, first // _BLOCK_ROWS)):
             # Always a whole block: the draws of a row must not depend on how many rows follow it.
             block = rows[first : first + _BLOCK_ROWS]
             padded = torch.cat([block, block[-1:].expand(_BLOCK_ROWS - len(block), *block.shape[1:])])
@@ -140,10 +141,10 @@ def simulated_sandwich(
     chosen.check(model)
     check_count("rows", rows)
     check_count("samples", samples)
-    device = model.prior.sample().device
-    with seeded(seed, 0, device):
-        z = model.prior.sample((rows,))
-        x = model.likelihood(z).sample()
+    with private_randomness(derived_seed(seed, 0)):
+        with redirected_draws():
+            z = model.prior.sample((rows,))
+            x = model.likelihood(z).sample()
         return x, chosen.of_block(model, x, samples), chosen.upper_bound(model, x, z, samples)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from logpx.distributions.private_randomness import redirected_draws
 from logpx.inference.marginal_likelihood.model import LatentVariableModel
 
 __all__ = ["Chains", "State"]
@@ -73,7 +74,9 @@ class Chains:
 
     def start(self, chains: int) -> State:
         """Return the state of chains started from prior draws."""
-        return self.at(self.model.prior.sample((chains, len(self.x))))
+        with redirected_draws():
+            z = self.model.prior.sample((chains, len(self.x)))
+        return self.at(z)
 
     def move(self, state: State, temperature: Tensor, step: Tensor) -> tuple[State, Tensor]:
         """Make a transition that leaves the density at a temperature invariant.
@@ -95,9 +98,11 @@ class Chains:
             The acceptance probability of the proposal, shape ``(K, n)``.
         """
         # Random step sizes: trajectories of a fixed length can return to where they started.
-        jitter = torch.rand_like(state.log_prior) * (_LONGEST - _SHORTEST) + _SHORTEST
+        with redirected_draws():
+            uniform, momentum = torch.rand_like(state.log_prior), torch.randn_like(state.z)
+            decision = torch.rand_like(state.log_prior)
+        jitter = uniform * (_LONGEST - _SHORTEST) + _SHORTEST
         step = (step.to(state.z) * jitter).unsqueeze(-1)
-        momentum = torch.randn_like(state.z)
         energy = state.log_density(temperature) - 0.5 * momentum.square().sum(-1)
         proposal = state
         momentum = momentum + 0.5 * step * proposal.gradient(temperature)
@@ -108,4 +113,4 @@ class Chains:
         change = proposal.log_density(temperature) - 0.5 * momentum.square().sum(-1) - energy
         # A trajectory that is no longer finite is rejected.
         acceptance = change.nan_to_num(nan=-torch.inf).clamp_max(0.0).exp()
-        return proposal.where(torch.rand_like(acceptance) < acceptance, state), acceptance
+        return proposal.where(decision < acceptance, state), acceptance

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from logpx.distributions.private_randomness import redirected_draws
 from logpx.errors import UsageError
 from logpx.inference.marginal_likelihood.model import log_joint, without_nan
 from logpx.inference.marginal_likelihood.result import Evidence
@@ -87,9 +89,14 @@ class _Importance(EvidenceMethod):
         step = max(1, _NUMBERS_AT_ONCE // max(1, x.numel()))
         parts = []
         for first in range(0, samples, step):
-            z = proposal.sample((min(step, samples - first), *self.rows(x)))
-            parts.append(without_nan(log_joint(model, x, z) - proposal.log_prob(z)).double())
-        return self.summary(torch.cat(parts), samples)
+            with redirected_draws():
+                z = proposal.sample((min(step, samples - first), *self.rows(x)))
+            parts.append((log_joint(model, x, z) - proposal.log_prob(z)).double())
+        log_weights = torch.cat(parts)
+        found = self.summary(without_nan(log_weights), samples)
+        # Undefined weights count as 0, which keeps the bound one; but nobody knows what they hide.
+        undefined = log_weights.isnan().any(0)
+        return dataclasses.replace(found, k_hat=found.k_hat.masked_fill(undefined, torch.nan))
 
     @abstractmethod
     def proposal(self, model: Any, x: Tensor) -> Any:

@@ -42,8 +42,8 @@ class TotalGradient:
     def draw(
         self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw with ``model.sample_with_log_prob``."""
-        return model.sample_with_log_prob(n, context, seed)
+        """Draw with ``model.rsample_with_log_prob``."""
+        return model.rsample_with_log_prob(n, context, seed)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class StickingTheLanding:
         self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw, and remove the score from the gradient."""
-        x, log_q = model.sample_with_log_prob(n, context, seed)
+        x, log_q = model.rsample_with_log_prob(n, context, seed)
         if not torch.is_grad_enabled():
             return x, log_q
         at_fixed_x = model.log_prob(x.detach(), context)
@@ -100,7 +100,7 @@ class PathGradient:
         self, model: Distribution, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw, and let log q depend on the parameters only through x."""
-        x, log_q = model.sample_with_log_prob(n, context, seed)
+        x, log_q = model.rsample_with_log_prob(n, context, seed)
         if not torch.is_grad_enabled():
             return x, log_q
         fixed = x.detach().requires_grad_()

@@ -36,11 +36,14 @@ class Covariance(nn.Module, ABC):
     ----------
     diagonal : bool
         Whether the matrices are diagonal, so that sums of squares suffice as statistics.
+    shares_noise : bool
+        Whether one variance of noise serves all features, so that a constant one has a density, too.
     blocks : int
         The number of matrices: K, or 1.
     """
 
     diagonal: ClassVar[bool] = False
+    shares_noise: ClassVar[bool] = False
 
     def __init__(self, components: int, features: int, tied: bool = False) -> None:
         super().__init__()

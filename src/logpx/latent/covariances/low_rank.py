@@ -19,6 +19,12 @@ __all__ = ["FactorCovariance", "LowRankCovariance", "PrincipalCovariance"]
 _STEPS = 5
 _ROUNDING = 1e-13
 _MOST_STEPS = 200
+_RANDOM_STARTS = 6
+# Every start climbs a little, and the best of them to the end.
+_EXPLORED = 12
+_PURSUED = 3
+# Of the variance of a feature, left unexplained at the start.
+_LEAST_SHARE = 1e-3
 
 
 class LowRankCovariance(Covariance):
@@ -94,14 +100,18 @@ class LowRankCovariance(Covariance):
 
     def log_normal(self, deviations: Tensor) -> Tensor:
         """Return the log-density of deviations, shape ``(K, n)``."""
+        distance, log_determinant = self._distance(deviations)
+        return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
+
+    def _distance(self, deviations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the squared distances of deviations, and the log-determinants."""
         scaled, factor, log_determinant = self._woodbury(deviations.dtype)
         log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
         e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
         # With u the latent mean, the squared distance is |e - A u|² + |u|²: sums of squares, nothing cancels.
         u = torch.cholesky_solve((e @ scaled).mT, factor.expand(len(e), -1, -1)).mT
         rest = e - u @ scaled.mT
-        distance = (rest * rest).sum(-1) + (u * u).sum(-1)
-        return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
+        return (rest * rest).sum(-1) + (u * u).sum(-1), log_determinant
 
     @abstractmethod
     def maximise(self, averages: Tensor, floor: Tensor) -> None:
@@ -151,8 +161,9 @@ class LowRankCovariance(Covariance):
 
     def penalty(self, scatter: Tensor) -> Tensor:
         """Return the log-determinants plus the traces."""
-        precisions, log_determinant = self.precisions()
-        return log_determinant + (precisions * scatter.double()).sum((1, 2))
+        # The trace of the precision times F Fᵀ is that of squared distances, where nothing cancels.
+        distance, log_determinant = self._distance(_factor(scatter.double()).mT)
+        return log_determinant + distance.sum(-1)
 
     def _set(self, rows: Tensor, loadings: Tensor, noise_variances: Tensor) -> None:
         empty = (rows <= NO_ROWS).any(-1)
@@ -181,6 +192,8 @@ class PrincipalCovariance(LowRankCovariance):
     10
     """
 
+    shares_noise = True
+
     def _noise_count(self) -> int:
         return 1
 
@@ -189,7 +202,10 @@ class PrincipalCovariance(LowRankCovariance):
         """Take the leading eigenvectors; the noise is the mean of the other eigenvalues."""
         values, vectors = torch.linalg.eigh(torch.nan_to_num(averages, posinf=0.0, neginf=0.0))
         rest = self.features - self.rank
-        noise_variances = values[:, :rest].mean(-1, keepdim=True).maximum(floor.amin())
+        # Below this, eigenvalues are rounding errors.
+        rounding = self.features * torch.finfo(values.dtype).eps * values[:, -1:]
+        least = rounding.maximum(floor.amin())
+        noise_variances = values[:, :rest].mean(-1, keepdim=True).maximum(least)
         excess = (values[:, rest:] - noise_variances).clamp_min(0.0).sqrt()
         loadings = _canonical((vectors[:, :, rest:] * excess.unsqueeze(-2)).flip(-1))
         self._set(rows, loadings, noise_variances)
@@ -200,9 +216,8 @@ class PrincipalCovariance(LowRankCovariance):
 
     @torch.no_grad()
     def maximise_root(self, root: Tensor, floor: Tensor) -> None:
-        """Take the closed form; the directions that no row leaves have no variance."""
-        values, vectors = _leading(root, self.rank)
-        rest = root.square().sum() - values.sum()
+        """Take the closed form; directions in which no row leaves the mean have no variance."""
+        values, vectors, rest = _leading(root, self.rank)
         noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin())
         excess = (values - noise_variances).clamp_min(0.0).sqrt()
         self._set(root.new_ones(1, 1), _canonical(vectors * excess)[None], noise_variances.view(1, 1))
@@ -264,50 +279,90 @@ class FactorCovariance(LowRankCovariance):
 
     @torch.no_grad()
     def maximise(self, averages: Tensor, floor: Tensor) -> None:
-        """Maximise the likelihood for one average scatter, until it converges.
+        """Maximise the likelihood for one average scatter: the best of several starts.
 
-        Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the
-        second derivatives, and an EM step wherever a Newton step would not raise the likelihood.
+        The likelihood has local maxima, mostly such as give a factor to a single feature.
         """
+        factor = _factor(averages)
         variances = averages.diagonal(dim1=-2, dim2=-1)
-        # Start from the diagonal of the inverse: factors cannot explain more of a feature.
-        ridge = torch.diag_embed((1e-9 * variances).maximum(1e-2 * floor))
-        start = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
-        self._climb(lambda logarithms: _Profile(averages, logarithms, self.rank), variances, start, floor)
+        # The diagonal of the inverse: factors cannot explain more of a feature.
+        ridge = torch.diag_embed(1e-9 * variances)
+        bounds = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
+        starts = torch.cat([bounds, *_starts(factor[0].mT, self.rank)])
+        self._take_best(
+            lambda logarithms: _Profile.of_factor(factor, logarithms, self.rank), variances, starts, floor
+        )
 
     @torch.no_grad()
     def maximise_root(self, root: Tensor, floor: Tensor) -> None:
         """Maximise as above, with the diagonal of the second derivatives alone."""
         variances = root.square().sum(0, keepdim=True)
-        self._climb(
-            lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, 0.5 * variances, floor
+        starts = torch.cat([0.5 * variances, *_starts(root, self.rank)])
+        self._take_best(
+            lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, starts, floor
         )
 
-    def _climb(
-        self,
-        profile_at: Callable[[Tensor], _Profile | _RootProfile],
-        variances: Tensor,
-        noise_variances: Tensor,
-        floor: Tensor,
-    ) -> None:
-        logarithms, least = noise_variances.clamp_min(floor).log(), floor.log()
-        profile = profile_at(logarithms)
-        for _ in range(_MOST_STEPS):
-            step = profile.newton_step().clamp(-2.0, 2.0)
-            trial = profile_at((logarithms + step).maximum(least))
-            # Close to the maximum, values differ by less than their rounding errors.
-            if not trial.value >= profile.value - _ROUNDING * max(1.0, abs(profile.value)):
-                left = variances - profile.loadings().square().sum(-1)
-                trial = profile_at(left.maximum(floor).log())
-            change = float((trial.logarithms - logarithms).abs().max())
-            logarithms, profile = trial.logarithms, trial
-            if change < profile.no_change:
-                break
-        self._set(torch.ones_like(variances[:, :1]), _canonical(profile.loadings()), logarithms.exp())
+    def _take_best(self, profile_at: _ProfileAt, variances: Tensor, starts: Tensor, floor: Tensor) -> None:
+        """Take the highest end of climbs from several noise variances, shape ``(starts, D)``."""
+        explored = _climb(profile_at, variances, starts.maximum(floor).log(), floor, _EXPLORED)
+        ahead = explored.value.topk(_PURSUED).indices
+        ends = _climb(profile_at, variances, explored.logarithms[ahead], floor, _MOST_STEPS)
+        best = ends.value.argmax()[None]
+        loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
+        self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)
         self.started.fill_(True)
 
     def _best_loadings(self, averages: Tensor, noise_variances: Tensor) -> Tensor:
-        return _Profile(averages, noise_variances.log(), self.rank).loadings()
+        return _Profile.of_scatter(averages, noise_variances.log(), self.rank).loadings()
+
+
+def _factor(averages: Tensor) -> Tensor:
+    """Return a square root F of scatters S = F Fᵀ, shape ``(blocks, D, D)``, even if they are singular."""
+    variances = averages.diagonal(dim1=-2, dim2=-1)
+    units = torch.where(variances > 0.0, variances, 1.0).sqrt()
+    values, vectors = torch.linalg.eigh(averages / units.unsqueeze(-1) / units.unsqueeze(-2))
+    found: Tensor = units.unsqueeze(-1) * vectors * values.clamp_min(0.0).sqrt().unsqueeze(-2)
+    return found
+
+
+def _starts(root: Tensor, rank: int) -> list[Tensor]:
+    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR."""
+    variances = root.square().sum(0, keepdim=True)
+    # Nothing is explained; and what principal components leave, of features in own units and in common ones.
+    starts = [variances]
+    for units in (torch.where(variances > 0.0, variances, 1.0).sqrt(), torch.ones_like(variances)):
+        values, vectors, _ = _leading(root / units, rank)
+        left = variances - (vectors.square() * values).sum(-1) * units.square()
+        starts.append(left.maximum(_LEAST_SHARE * variances))
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.rand(_RANDOM_STARTS, variances.shape[-1], generator=generator, dtype=variances.dtype)
+    return [*starts, variances * shares.clamp_min(_LEAST_SHARE).to(variances.device)]
+
+
+def _climb(
+    profile_at: _ProfileAt, variances: Tensor, logarithms: Tensor, floor: Tensor, most: int
+) -> _Profile | _RootProfile:
+    """Climb from each of several noise variances, shape ``(starts, D)``, until all have arrived.
+
+    Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the second
+    derivatives, and an EM step wherever a Newton step would not raise the likelihood.
+    """
+    least = floor.log()
+    profile = profile_at(logarithms)
+    for _ in range(most):
+        step = profile.newton_step().clamp(-2.0, 2.0)
+        trial = profile_at((profile.logarithms + step).maximum(least))
+        # Close to the maximum, values differ by less than their rounding errors.
+        rounding = _ROUNDING * profile.value.abs().clamp_min(1.0)
+        lower = ~(trial.value >= profile.value - rounding)
+        if bool(lower.any()):
+            left = (variances - profile.loadings().square().sum(-1)).maximum(floor).log()
+            trial = profile_at(torch.where(lower[:, None], left, trial.logarithms))
+        change = float((trial.logarithms - profile.logarithms).abs().max())
+        profile = trial
+        if change < profile.no_change:
+            break
+    return profile
 
 
 class _Profile:
@@ -315,8 +370,9 @@ class _Profile:
 
     Parameters
     ----------
-    averages
-        Shape ``(blocks, D, D)``.
+    values, vectors
+        The eigenvalues, increasing, and eigenvectors, of the scatter of features divided by the noise's
+        deviations: shapes ``(blocks, D)`` and ``(blocks, D, D)``.
     logarithms
         The logarithms of the noise variances, shape ``(blocks, D)``.
     rank
@@ -325,16 +381,29 @@ class _Profile:
 
     no_change = 1e-12
 
-    def __init__(self, averages: Tensor, logarithms: Tensor, rank: int) -> None:
+    def __init__(self, values: Tensor, vectors: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
         self._roots = torch.exp(0.5 * logarithms)
-        scaled = averages / self._roots.unsqueeze(-1) / self._roots.unsqueeze(-2)
-        values, vectors = torch.linalg.eigh(scaled)
         rest = values.shape[-1] - rank
         self._values, self._rest = values[:, :rest], vectors[:, :, :rest]
         self._leading, self._vectors = values[:, rest:].clamp_min(1.0), vectors[:, :, rest:]
-        unexplained = (values[:, rest:] / self._leading).sum() + self._values.sum()
-        self.value = -0.5 * float(self._leading.log().sum() + unexplained + logarithms.sum())
+        unexplained = (values[:, rest:] / self._leading).sum(-1) + self._values.sum(-1)
+        self.value = -0.5 * (self._leading.log().sum(-1) + unexplained + logarithms.sum(-1))
+
+    @classmethod
+    def of_scatter(cls, averages: Tensor, logarithms: Tensor, rank: int) -> _Profile:
+        """Return the profile of average scatters of shape ``(blocks, D, D)``."""
+        roots = torch.exp(0.5 * logarithms)
+        scaled = averages / roots.unsqueeze(-1) / roots.unsqueeze(-2)
+        values, vectors = torch.linalg.eigh(scaled)
+        return cls(values, vectors, logarithms, rank)
+
+    @classmethod
+    def of_factor(cls, factor: Tensor, logarithms: Tensor, rank: int) -> _Profile:
+        """Return it from square roots of the scatters: exact for far smaller noise, and twice as slow."""
+        scaled = factor * torch.exp(-0.5 * logarithms).unsqueeze(-1)
+        vectors, values, _ = torch.linalg.svd(scaled)
+        return cls(values.square().flip(-1), vectors.flip(-1), logarithms, rank)
 
     def loadings(self) -> Tensor:
         """Return the best loadings, shape ``(blocks, D, q)``."""
@@ -356,14 +425,14 @@ class _Profile:
 
 
 class _RootProfile:
-    """The same for the scatter RᵀR, from the eigenvalues of R Rᵀ in the scaled features.
+    """The same for the scatter RᵀR of few rows, from the singular values of R in the scaled features.
 
     Parameters
     ----------
     root
         R, shape ``(n, D)``.
     logarithms
-        The logarithms of the noise variances, shape ``(1, D)``.
+        The logarithms of the noise variances, shape ``(blocks, D)``.
     rank
         The number of factors.
     """
@@ -374,34 +443,43 @@ class _RootProfile:
     def __init__(self, root: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
         self._roots = torch.exp(0.5 * logarithms)
-        scaled = root / self._roots
-        values, self._vectors = _leading(scaled, rank)
+        # One after another: R need not fit into memory many times.
+        parts = [_leading(root / roots, rank) for roots in self._roots]
+        values, self._vectors, rest = (torch.stack(tensors) for tensors in zip(*parts, strict=True))
         self._leading = values.clamp_min(1.0)
-        self._variances = scaled.square().sum(0, keepdim=True)
-        unexplained = (values / self._leading).sum() + self._variances.sum() - values.sum()
-        self.value = -0.5 * float(self._leading.log().sum() + unexplained + logarithms.sum())
+        self._variances = root.square().sum(0) / logarithms.exp()
+        unexplained = (values / self._leading).sum(-1) + rest
+        self.value = -0.5 * (self._leading.log().sum(-1) + unexplained + logarithms.sum(-1))
 
     def loadings(self) -> Tensor:
-        """Return the best loadings, shape ``(1, D, q)``."""
-        scaled = self._vectors * (self._leading - 1.0).sqrt()
-        return self._roots.unsqueeze(-1) * scaled[None]
+        """Return the best loadings, shape ``(blocks, D, q)``."""
+        scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
+        return self._roots.unsqueeze(-1) * self._vectors * scales
 
     def newton_step(self) -> Tensor:
-        """Return a step in the logarithms, shape ``(1, D)``, each feature by itself."""
-        explained = (self._vectors.square() * (self._leading - 1.0)).sum(-1)
-        curvature = (1.0 - self._vectors.square().sum(-1)).clamp_min(1e-4).square()
+        """Return a step in the logarithms, shape ``(blocks, D)``, each feature by itself."""
+        squares = self._vectors.square()
+        explained = (squares * (self._leading - 1.0).unsqueeze(-2)).sum(-1)
+        curvature = (1.0 - squares.sum(-1)).clamp_min(1e-4).square()
         return (self._variances - explained - 1.0) / curvature
 
 
-def _leading(root: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """Return the largest eigenvalues of RᵀR, ``(q,)``, and their vectors ``(D, q)``; 0 beyond its rank."""
-    values, vectors = torch.linalg.eigh(root @ root.mT)
-    count = min(rank, len(root))
-    values, vectors = values[len(root) - count :].flip(0), vectors[:, len(root) - count :].flip(1)
-    right = root.mT @ vectors
-    right = right / right.norm(dim=0).clamp_min(torch.finfo(right.dtype).tiny)
-    missing = rank - count
-    return functional.pad(values.clamp_min(0.0), (0, missing)), functional.pad(right, (0, missing))
+_ProfileAt = Callable[[Tensor], _Profile | _RootProfile]
+
+
+def _leading(root: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the largest eigenvalues of RᵀR, ``(q,)``, their vectors ``(D, q)``, and the sum of the others.
+
+    They are the squares of singular values, so that small ones are exact; beyond the number of rows, 0.
+    """
+    triangle = torch.linalg.qr(root.mT, mode="r").R
+    _, values, right = torch.linalg.svd(triangle)
+    count = min(rank, len(values))
+    vectors = root.mT @ right[:count].mT
+    vectors = vectors / vectors.norm(dim=0).clamp_min(torch.finfo(vectors.dtype).tiny)
+    squares, missing = values.square(), rank - count
+    leading = functional.pad(squares[:count], (0, missing)), functional.pad(vectors, (0, missing))
+    return *leading, squares[count:].sum()
 
 
 def _canonical(loadings: Tensor) -> Tensor:

@@ -192,7 +192,7 @@ def inference_gap(model: VAE, x: Tensor, steps: int = 300, draws: int = 1000, se
     best = raw.clone().requires_grad_()
     optimiser = torch.optim.Adam([best], lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps))
-    with seeded(seed, 0, x.device):
+    with seeded(seed, 0):
         for _ in range(steps):
             # Rows are independent: the gradient of the sum is that of each.
             bound = model.log_weights_of(best, x, 8, frozen=True)[0].mean(0).sum()
@@ -206,6 +206,6 @@ def inference_gap(model: VAE, x: Tensor, steps: int = 300, draws: int = 1000, se
 
 
 def _bound(model: VAE, raw: Tensor, x: Tensor, draws: int, seed: int) -> Tensor:
-    with seeded(seed, 1, x.device):
+    with seeded(seed, 1):
         parts = [model.log_weights_of(raw, x, 1)[0] for _ in range(draws)]
     return torch.cat(parts).mean(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from logpx.arguments import check_count, check_instance
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.likelihoods import CellDistribution, Likelihood
 from logpx.distributions.missing import check_finite_or_missing, has_missing
+from logpx.distributions.private_randomness import redirected_draws
 from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import iwae, iwae_error
@@ -87,6 +87,7 @@ class VAE(Distribution):
 
     allows_missing = True
     allows_constants = True
+    refuses_values = True
     gains_from_noise = False
     step: Tensor
 
@@ -230,7 +231,8 @@ class VAE(Distribution):
     ) -> tuple[Tensor, Tensor]:
         """Return the same for given numbers of the encoder, shape ``(n, posterior.outputs)``."""
         q = self.posterior_family(raw)
-        z = q.rsample((draws,))
+        with redirected_draws():
+            z = q.rsample((draws,))
         density = self.posterior_family.frozen(raw) if frozen else q
         return self.log_weights_at(density, z, x, context), z
 
@@ -291,7 +293,7 @@ class VAE(Distribution):
             own = None if context is None else context[start : start + _BLOCK_ROWS]
             rows = x[start : start + _BLOCK_ROWS]
             most = max(1, _BLOCK_NUMBERS // (len(rows) * max(self.likelihood_family.outputs, 1)))
-            with seeded(seed, (first + start) // _BLOCK_ROWS, x.device):
+            with seeded(seed, (first + start) // _BLOCK_ROWS):
                 parts = [self.log_weights(rows, min(most, draws - k), own)[0] for k in range(0, draws, most)]
             log_weights = torch.cat(parts)
             values.append(iwae(log_weights))
@@ -306,10 +308,10 @@ class VAE(Distribution):
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: z from the prior, then x."""
         checked_count(n)
-        blocks, device = [], self._like().device
+        blocks = []
         with torch.no_grad():
             for first in range(0, n, _BLOCK_ROWS):
-                with nullcontext() if seed is None else seeded(seed, first // _BLOCK_ROWS, device):
+                with redirected_draws() if seed is None else seeded(seed, first // _BLOCK_ROWS):
                     # Always a whole block: a row must not depend on how many rows follow.
                     z = self.prior.sample((_BLOCK_ROWS,))
                     own = None
@@ -357,7 +359,7 @@ class VAE(Distribution):
             return x if draws is None else x.expand(draws, *x.shape)
         parts = []
         for block, rows in enumerate(torch.split(x, _BLOCK_ROWS)):
-            with nullcontext() if seed is None else seeded(seed, block, x.device):
+            with redirected_draws() if seed is None else seeded(seed, block):
                 log_weights, z = self.log_weights(rows, importance_draws)
                 weights = torch.softmax(log_weights, 0)
                 if draws is None:

@@ -11,6 +11,7 @@ from torch.distributions import Independent, kl_divergence
 
 from logpx.arguments import check_count, check_number
 from logpx.configuration import Configured
+from logpx.distributions.private_randomness import current_generator, redirected_draws
 from logpx.errors import UsageError
 from logpx.latent.log_weights import ciwae, dreg, iwae, miwae, stl
 
@@ -104,7 +105,8 @@ class EvidenceLowerBound(Objective):
         """Return the bound, or what training maximises instead."""
         q, p = model.posterior(x, context), model.prior
         # Tensors without a leading dimension of draws save a tenth of a step.
-        z = q.rsample() if self.draws == 1 else q.rsample((self.draws,))
+        with redirected_draws():
+            z = q.rsample() if self.draws == 1 else q.rsample((self.draws,))
         explained = model.likelihood(z, context).log_prob(x)
         divergence = _divergence(q, p, z)
         if self.draws > 1:
@@ -163,10 +165,13 @@ class ImportanceWeightedBound(Objective):
         if self.followed is None:
             return iwae(model.log_weights(x, self.draws, context)[0])
         q = model.posterior(x, context)
-        z = q.rsample((self.draws,))
+        with redirected_draws():
+            z = q.rsample((self.draws,))
         with torch.no_grad():
             log_weights = model.log_weights_at(q, z, x, context)
-            chosen = torch.multinomial(torch.softmax(log_weights, 0).mT, self.followed, replacement=True).mT
+            weights = torch.softmax(log_weights, 0).mT
+            generator = current_generator(x.device)
+            chosen = torch.multinomial(weights, self.followed, replacement=True, generator=generator).mT
         own = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))
         followed = model.log_weights_at(q, own, x, context).mean(0)
         return followed + (iwae(log_weights) - followed.detach())

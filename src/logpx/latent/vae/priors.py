@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -169,8 +170,9 @@ class _AsTorch:
         return self._distribution.log_prob(z)
 
     def sample(self, shape: Sequence[int] = ()) -> Tensor:
-        count = 1
-        for size in shape:
-            count *= size
-        drawn = self._distribution.sample(count)
+        drawn = self._distribution.sample(math.prod(shape))
+        return drawn.view(*shape, *self._distribution.event_shape)
+
+    def rsample(self, shape: Sequence[int] = ()) -> Tensor:
+        drawn = self._distribution.rsample(math.prod(shape))
         return drawn.view(*shape, *self._distribution.event_shape)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from logpx import flows
 from logpx.distributions import Distribution, Flow, StandardNormal
-from logpx.distributions.seeding import draw_rows
+from logpx.distributions.seeding import draw_rows, seeded
 from logpx.errors import DivergedError
 from logpx.transforms import Affine, TriangularAffine
 
@@ -156,6 +156,5 @@ def flow_of(size: int, layers: int = 8, hidden: tuple[int, ...] = (32, 32)) -> D
         if size == 1
         else (lambda: flows.RealNVP(size, layers, hidden))
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         return build()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions import Distribution, Flow, Mixture
+from logpx.distributions.seeding import seeded
 from logpx.errors import DivergedError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.expansion import Expansion, expand
@@ -185,8 +186,7 @@ class _ByReverseKL(PosteriorMethod):
         self, target: Target, start: LocalNormal, options: ReverseKL, seed: int
     ) -> tuple[Distribution, int]:
         units = self.units(start.mean, start.factor)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             family = self.family(target.size)
         steps = minimise_reverse_kl(family, units, target, options, seed)
         return self.in_units(family.double(), units), steps

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from logpx.distributions import Distribution
+from logpx.distributions.private_randomness import private_randomness
 from logpx.errors import DivergedError
 from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
 from logpx.posteriors.target.target import Estimate, Target
@@ -93,8 +94,7 @@ def minimise_reverse_kl(
     """
     began = time.monotonic()
     bound = _Bound(q, units, target, options)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with private_randomness(seed):
         estimate = target.estimates_near(units.shift)
         optimiser = torch.optim.Adam(q.parameters(), lr=bound.best_rate(estimate))
         average = [parameter.detach().clone() for parameter in q.parameters()]

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from logpx.arguments import check_count
+from logpx.distributions.private_randomness import current_generator
 from logpx.errors import UsageError
 from logpx.posteriors.target.accumulation import accumulated
 from logpx.posteriors.target.target import Estimate, Target
@@ -122,7 +123,9 @@ class FactorisedJoint:
     def batch(self) -> Tensor:
         """Draw indices of distinct rows with torch's global generator, shape ``(batch_size,)``."""
         # The time that NumPy's choice takes does not grow with the number of all rows.
-        generator = np.random.default_rng(int(torch.randint(2**62, ())))
+        generator = np.random.default_rng(
+            int(torch.randint(2**62, (), generator=current_generator(torch.device("cpu"))))
+        )
         return torch.from_numpy(generator.choice(self.rows, self.batch_size, replace=False, shuffle=False))
 
     def over_points(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
@@ -15,6 +14,7 @@ from logpx.distributions.likelihoods import (
     ProductLikelihood,
     ScalePerValue,
 )
+from logpx.distributions.seeding import seeded
 from logpx.latent import VAE, EvidenceLowerBound
 from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
 
@@ -68,8 +68,7 @@ class TableAutoencoderFamily(TableFamily):
         """Train until the validation bound stops rising or time is up."""
         rows, features = budget.rows, training.shape[1]
         latent = min(_MOST_LATENT, features) if budget.latent is None else budget.latent
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(budget.seed % 2**64)
+        with seeded(budget.seed):
             model = VAE(
                 likelihood_of(budget.kinds),
                 latent,

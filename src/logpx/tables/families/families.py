@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from logpx import flows
 from logpx.distributions import Distribution
+from logpx.distributions.seeding import seeded
 from logpx.scoring import Families
 from logpx.tables.families.autoencoder import TableAutoencoderFamily
 from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
@@ -31,8 +31,7 @@ class TableFlowFamily(TableFamily):
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Train until the validation likelihood stops rising or time is up."""
         rows, features = budget.rows, training.shape[1]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(budget.seed % 2**64)
+        with seeded(budget.seed):
             model = self.build(rows, features)
         return train(model, training, validation, budget)
 

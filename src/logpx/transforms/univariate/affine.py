@@ -64,5 +64,5 @@ class AffineFunction(Univariate):
         log_derivative = raw / (-1.0 - raw.abs() / self.bound)
         if inverse:
             log_scale = -log_derivative
-            return torch.addcmul(shift, x, log_scale.exp()), log_scale
-        return (x - shift) * log_derivative.exp(), log_derivative
+            return torch.addcmul(shift, x, log_scale.exp()), log_scale.expand_as(x)
+        return (x - shift) * log_derivative.exp(), log_derivative.expand_as(x)

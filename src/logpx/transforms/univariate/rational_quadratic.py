@@ -48,12 +48,14 @@ class _Bin(NamedTuple):
         share = slope / total
         tilt = (self.start * fall - self.end * rise) / total
         root = torch.sqrt(tilt * tilt + 4.0 * share * share * rise * fall + torch.finfo(y.dtype).tiny)
-        reach = tilt.abs() + root
         rising = tilt >= 0.0
+        # Where branches meet, a minimum or an absolute value has a gradient of its own; a choice has none.
+        reach = torch.where(rising, tilt, -tilt) + root
         span = 2.0 * share * torch.where(rising, rise, fall)
         # The distance to the nearer end, as a fraction of the width: to the left end if `near`.
-        near = (span < reach) == rising
-        part = torch.minimum(span, reach) / (reach + span)
+        shorter = span < reach
+        near = shorter == rising
+        part = torch.where(shorter, span, reach) / (reach + span)
         return torch.where(near, self.left, self.right) + torch.where(near, part, -part) * width
 
 
@@ -120,7 +122,8 @@ def rational_quadratic(
     tables = [_aligned(each, x.dim()) for each in (knots_x, knots_y, slopes)]
     searched = tables[1] if inverse else tables[0]
     # Clamped before any arithmetic: a branch that is not taken must not produce a NaN gradient either.
-    inside = torch.maximum(torch.minimum(x, searched[-1]), searched[0])
+    # A minimum would share the gradient at the ends between x and the knots.
+    inside = torch.where(x > searched[-1], searched[-1], torch.where(x < searched[0], searched[0], x))
     bins = _bins(tables, _number(inside.detach(), searched.detach()[1:-1]))
     # Beyond the outermost knots, `beyond` is the distance to them, and the position is exactly 0 or 1.
     beyond = x - inside
