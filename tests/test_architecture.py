@@ -87,12 +87,12 @@ def room_of_file(path: Path) -> str:
 
 def test_design_orders_the_rooms():
     order = ["cli", "api", "storage", "tables", "training", "inference", "flows", "distributions"]
-    order += ["transforms", "configuration"]
+    order += ["transforms", "configuration", "arguments", "errors"]
     ranks = [LEVELS[room] for room in order]
     assert ranks == sorted(set(ranks))
     assert LEVELS["flows"] == LEVELS["latent"]
     assert LEVELS["transforms"] == LEVELS["nets"]
-    assert LEVELS["configuration"] == LEVELS["errors"]
+    assert LEVELS["suggestions"] == LEVELS["errors"]
 
 
 def test_every_source_file_is_in_a_room():

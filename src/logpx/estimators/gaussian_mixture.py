@@ -317,12 +317,12 @@ class GaussianMixture(DensityEstimator):
         return kind
 
     def _without_singular_covariances(self, model: latent.GaussianMixture) -> latent.GaussianMixture:
-        """Return the model, unless only a floor that nobody asked for keeps covariances from being singular."""
+        """Return the model, unless only a floor nobody asked for keeps covariances from being singular."""
         asked_for = bool(self.reg_covar) or self.prior is not None
         if not asked_for and bool((model.parts.covariance.smallest(model.parts.floors) < 2.0).any()):
             raise DataError(
                 "Fitting the mixture model failed because some components have ill-defined empirical "
-                "covariance: their rows lie on a point, a line or a plane, where the likelihood has no maximum",
+                "covariance: their rows lie on a point, a line or a plane, and the likelihood is unbounded",
                 fix="decrease the number of components, or increase reg_covar, to 1e-6, say",
             )
         return model
