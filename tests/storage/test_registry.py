@@ -495,7 +495,7 @@ def test_loading_draws_no_random_number(tmp_path: Path):
 def test_loaded_model_can_be_trained_on(tmp_path: Path):
     save(RealNVP(3), tmp_path / "model")
     copy = load(tmp_path / "model")
-    copy.log_prob(torch.ones(2, 3)).sum().backward()
+    copy.train().log_prob(torch.ones(2, 3)).sum().backward()
     gradients = [parameter.grad for parameter in copy.parameters()]
     assert gradients
     assert all(gradient is not None for gradient in gradients)

@@ -70,6 +70,11 @@ WAYS = {
     "VAE": trained(lambda: latent.VAE(NormalLikelihood(3), 1, hidden=(4,))),
     "flow": trained(lambda: flows.RealNVP(3, layers=2, hidden=(8,))),
     "flow with a noisy net": trained(noisy_flow),
+    "VAE with dropout": trained(
+        lambda: latent.VAE(
+            NormalLikelihood(3), 1, encoder=nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 2))
+        )
+    ),
     "evidence and draws": evidence,
     "posterior": lambda: float(
         logpx.posterior(lambda x: -(x**4).sum(), 2, "laplace", seed=0).sample(3, seed=0).sum()

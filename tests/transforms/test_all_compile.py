@@ -64,3 +64,11 @@ def test_training_step_is_one_graph(kind):
     (-flow.log_prob(x).mean()).backward()
     for found, parameter in zip(compiled, flow.parameters(), strict=True):
         torch.testing.assert_close(found, parameter.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_scores_in_evaluation_mode_are_one_graph():
+    flow = flows.RealNVP(3, layers=2, hidden=(8,)).eval()
+    x = torch.randn(4, 3)
+    found = torch.compile(flow.log_prob, fullgraph=True, backend="eager")(x)
+    torch.testing.assert_close(found, flow.log_prob(x))
+    assert not found.requires_grad

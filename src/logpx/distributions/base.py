@@ -293,7 +293,7 @@ def _without_gradient(
     self: Any, method: Callable[..., Tensor], x: Tensor, context: Any, **kwargs: Any
 ) -> Tensor:
     wanted = self.training or x.requires_grad or (context is not None and context.requires_grad)
-    if wanted or _DIFFERENTIABLE.get():
+    if wanted:
         return method(self, x, context, **kwargs)
     with torch.no_grad():
         return method(self, x, context, **kwargs)

@@ -73,8 +73,8 @@ _TAKE_NONE = frozenset(
         "scaled_dot_product_attention",
     }
 )
-# Held while torch's global generator must be lent to a function that takes no other.
-_LENDING = threading.Lock()
+# Held while torch's global generator is lent to a function that takes no other; such functions may be nested.
+_LENDING = threading.RLock()
 
 
 class _Generators:

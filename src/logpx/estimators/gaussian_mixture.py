@@ -221,9 +221,7 @@ class GaussianMixture(DensityEstimator):
             raise failure
         _, result, self.converged_, state = best
         model.load_state_dict(state)
-        if not self.reg_covar and self.prior is None:
-            _refuse_singular(model)
-        self.model_ = model.eval()
+        self.model_ = self._without_singular_covariances(model.eval())
         self.n_iter_, self.lower_bounds_ = len(result.history) - 1, result.history[1:]
         self.lower_bound_ = result.log_likelihood
         self.weights_ = model.weights.numpy(force=True)
@@ -314,6 +312,17 @@ class GaussianMixture(DensityEstimator):
                 raise UsageError(f"{name} is {value!r}", fix="give a number, 0 or more")
         return kind
 
+    def _without_singular_covariances(self, model: latent.GaussianMixture) -> latent.GaussianMixture:
+        """Return the model, unless only a floor nobody asked for keeps covariances from being singular."""
+        asked_for = bool(self.reg_covar) or self.prior is not None
+        if not asked_for and bool((model.parts.covariance.smallest(model.parts.floors) < 2.0).any()):
+            raise DataError(
+                "Fitting the mixture model failed because some components have ill-defined empirical "
+                "covariance: their rows lie on a point, a line or a plane, and the likelihood is unbounded",
+                fix="decrease the number of components, or increase reg_covar, to 1e-6, say",
+            )
+        return model
+
     def _new_model(self, kind: CovarianceType, start: MixtureStart) -> latent.GaussianMixture:
         floor = float(self.reg_covar)
         model = latent.GaussianMixture(
@@ -389,16 +398,6 @@ def _copy_parameters(last: latent.GaussianMixture, model: latent.GaussianMixture
         )
     for name, value in ours.items():
         value.copy_(theirs[name])
-
-
-def _refuse_singular(model: latent.GaussianMixture) -> None:
-    """Refuse covariances that only the floor for rounding errors keeps from being singular."""
-    if bool((model.parts.covariance.smallest(model.parts.floors) < 2.0).any()):
-        raise DataError(
-            "Fitting the mixture model failed because some components have ill-defined empirical covariance: "
-            "their rows lie on a point, a line or a plane, where the likelihood has no maximum",
-            fix="decrease the number of components, or increase reg_covar, to 1e-6, say",
-        )
 
 
 def _given(name: str, values: Any, shape: tuple[int, ...]) -> _Numbers:
