@@ -25,6 +25,8 @@ _EXPLORED = 12
 _PURSUED = 3
 # Of the variance of a feature, left unexplained at the start.
 _LEAST_SHARE = 1e-3
+# Of few rows, at the units of several starts at once.
+_MOST_NUMBERS = 10_000_000
 
 
 class LowRankCovariance(Covariance):
@@ -286,7 +288,7 @@ class FactorCovariance(LowRankCovariance):
         factor = _factor(averages)
         variances = averages.diagonal(dim1=-2, dim2=-1)
         # The diagonal of the inverse: factors cannot explain more of a feature.
-        ridge = torch.diag_embed(1e-9 * variances)
+        ridge = torch.diag_embed((1e-9 * variances).maximum(1e-2 * floor))
         bounds = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
         starts = torch.cat([bounds, *_starts(factor[0].mT, self.rank)])
         self._take_best(
@@ -443,9 +445,9 @@ class _RootProfile:
     def __init__(self, root: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
         self._roots = torch.exp(0.5 * logarithms)
-        # One after another: R need not fit into memory many times.
-        parts = [_leading(root / roots, rank) for roots in self._roots]
-        values, self._vectors, rest = (torch.stack(tensors) for tensors in zip(*parts, strict=True))
+        groups = self._roots.split(max(1, _MOST_NUMBERS // root.numel()))
+        parts = [_leading(root / roots.unsqueeze(-2), rank) for roots in groups]
+        values, self._vectors, rest = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
         self._leading = values.clamp_min(1.0)
         self._variances = root.square().sum(0) / logarithms.exp()
         unexplained = (values / self._leading).sum(-1) + rest
@@ -468,18 +470,18 @@ _ProfileAt = Callable[[Tensor], _Profile | _RootProfile]
 
 
 def _leading(root: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the largest eigenvalues of RᵀR, ``(q,)``, their vectors ``(D, q)``, and the sum of the others.
+    """Return the largest eigenvalues of RᵀR, ``(..., q)``, their vectors ``(..., D, q)``, and the sum of the rest.
 
     They are the squares of singular values, so that small ones are exact; beyond the number of rows, 0.
     """
     triangle = torch.linalg.qr(root.mT, mode="r").R
     _, values, right = torch.linalg.svd(triangle)
-    count = min(rank, len(values))
-    vectors = root.mT @ right[:count].mT
-    vectors = vectors / vectors.norm(dim=0).clamp_min(torch.finfo(vectors.dtype).tiny)
+    count = min(rank, values.shape[-1])
+    vectors = root.mT @ right[..., :count, :].mT
+    vectors = vectors / vectors.norm(dim=-2, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
     squares, missing = values.square(), rank - count
-    leading = functional.pad(squares[:count], (0, missing)), functional.pad(vectors, (0, missing))
-    return *leading, squares[count:].sum()
+    leading = functional.pad(squares[..., :count], (0, missing)), functional.pad(vectors, (0, missing))
+    return *leading, squares[..., count:].sum(-1)
 
 
 def _canonical(loadings: Tensor) -> Tensor:
