@@ -135,6 +135,19 @@ class NumberNotation(Notation):
             return pa.array(values.astype(np.float16))
         return pa.array(values).cast(pa.float64() if types.is_null(stored) else stored)
 
+    def smallest(self, stored: pa.DataType) -> float:
+        """Return the smallest number above 0 that can be written as text of the notation, or in a type."""
+        types = pa.types
+        if types.is_dictionary(stored):
+            return self.smallest(stored.value_type)
+        if is_text(stored):
+            return 0.0 if self.decimals is None else 10.0**-self.decimals
+        if types.is_decimal(stored):
+            return float(10.0**-stored.scale)
+        if types.is_floating(stored):
+            return float(np.finfo(stored.to_pandas_dtype()).tiny)
+        return 1.0 if types.is_integer(stored) else 0.0
+
     def _text(self, value: float) -> str:
         whole = value == np.rint(value) and abs(value) < _LARGEST_INTEGER
         if self.decimals is not None:

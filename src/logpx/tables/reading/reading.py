@@ -15,7 +15,7 @@ from logpx.errors import DataError
 from logpx.tables.reading.cell_text import text_of, workable
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.date_notation import DateNotation
-from logpx.tables.reading.date_recognition import ambiguous_date, recognised_dates
+from logpx.tables.reading.date_recognition import ambiguous_date, dates_of_most, recognised_dates
 from logpx.tables.reading.missing_words import MissingWords
 from logpx.tables.reading.notation import LabelNotation, Notation, with_nulls
 from logpx.tables.reading.number_notation import NumberNotation
@@ -259,5 +259,4 @@ def notation_of_most(cells: Sequence[str]) -> Notation | None:
         forms = number_forms(pa.array(numbers))
         return NumberNotation() if forms is None else forms.possible[0]
     digits = [cell for cell in few if any(letter.isdigit() for letter in cell)]
-    dates = recognised_dates(pa.array(digits)) if 2 * len(digits) > len(few) else None
-    return dates
+    return dates_of_most(pa.array(digits)) if 2 * len(digits) > len(few) else None
