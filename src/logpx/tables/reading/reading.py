@@ -65,7 +65,7 @@ class Reading:
         Missing cells and those that cannot be read are null.
         """
         cells = workable(cells)
-        numbers = self.missing.numbers if self.notation.holds_numbers else np.empty(0)
+        numbers = self._missing_values
         values = self.notation.read_at_once(cells) if in_text_file else None
         if values is not None:
             values = _without(values, numbers)
@@ -74,6 +74,15 @@ class Reading:
         values = self.notation.read(with_nulls(cells, _valid(cells) & ~present))
         unread = present & ~_valid(values)
         return _without(values, numbers), unread
+
+    @property
+    def _missing_values(self) -> npt.NDArray[np.float64]:
+        """The words for a missing cell as numbers, which dates are, too, in whatever type they are stored."""
+        words = self.missing.words
+        if words and isinstance(self.notation, DateNotation):
+            dates = self.notation.read(pa.array(words, pa.string())).drop_null()
+            return np.asarray(dates.to_numpy(zero_copy_only=False), dtype=np.float64)
+        return self.missing.numbers if self.notation.holds_numbers else np.empty(0)
 
     def present(self, cells: pa.Array, *, in_text_file: bool) -> npt.NDArray[np.bool_]:
         """Return which cells have a value."""
