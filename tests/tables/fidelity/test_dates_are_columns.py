@@ -26,6 +26,7 @@ FORMATS = [
     "%Y-%m-%d %H:%M:%S.%f",
     "%m/%d/%Y %I:%M %p",
     "%d-%b-%y",
+    "%d %B %y",
 ]
 moments = st.datetimes(datetime.datetime(1970, 1, 13), datetime.datetime(2060, 12, 31))
 
@@ -117,3 +118,37 @@ def test_text_among_dates_is_named(written):
         infer_schema(written(f"when,x\n{rows}soon,1\n")).require_modelled()
     assert caught.value.column == "when"
     assert "row 29" in caught.value.message
+
+
+@pytest.mark.parametrize("stored", [pa.string(), pa.timestamp("us"), pa.date32()])
+def test_dates_of_all_years_are_read_exactly(stored: pa.DataType):
+    # Beyond 2255, microseconds since 1970 need more than 53 bits.
+    dates = ["1601-01-01", "1969-12-31", "2024-02-29", "9999-12-31"]
+    cells = pa.array([datetime.date.fromisoformat(date) for date in dates] * 5)
+    schema = infer_schema({"when": cells.cast(stored)}).columns[0]
+    days = [(datetime.date.fromisoformat(date) - datetime.date(1970, 1, 1)).days for date in dates]
+    assert schema.kind is Kind.TIMESTAMP
+    assert (schema.minimum, schema.maximum) == (days[0], days[-1])
+    assert schema.reading.read(cells.cast(stored), in_text_file=True)[0].to_pylist()[:4] == days
+    written = schema.write(np.array(days, dtype=np.float64), stored)
+    assert written.cast(pa.string()).to_pylist() == cells.cast(stored).cast(pa.string()).to_pylist()[:4]
+
+
+def test_hours_of_far_years_keep_their_unit():
+    moments = [f"{year}-01-01 {year % 24:02d}:00:00" for year in range(1600, 1640)]
+    (column,) = infer_schema({"when": pa.array(moments)}).columns
+    assert column.notation is not None
+    assert column.notation.unit == "hour"
+
+
+@pytest.mark.parametrize("word", ["0000-00-00", "31.12.", "unknown 1"])
+def test_text_among_dates_is_refused_with_a_fix_that_works(word: str, written, logpx_main, tmp_path, capsys):
+    dates = [f"2023-03-{1 + row % 28:02d}" for row in range(40)]
+    dates[::9] = [word] * len(dates[::9])
+    path = written("when,x\n" + "".join(f"{date},{row % 7}\n" for row, date in enumerate(dates)))
+    fit = ("fit", path, "-o", tmp_path / "m", "--model", "gaussian", "--time", "2s")
+    assert logpx_main(*fit) == 3
+    error = capsys.readouterr().err
+    assert f"'{word}' where a date" in error
+    assert f"--missing 'when:{word}'" in error
+    assert logpx_main(*fit, "--missing", f"when:{word}") == 0

@@ -109,3 +109,21 @@ def test_large_whole_numbers_are_names():
     assert infer_schema(pa.table({"a": near})).columns[0].kind is Kind.IDENTIFIER
     again = infer_schema(pa.table({"a": pa.array(2**60 + np.arange(20) // 2)})).columns[0]
     assert "fractions" not in again.reason
+
+
+@pytest.mark.parametrize("stored", [pa.string(), pa.timestamp("ms"), pa.date32(), pa.timestamp("us", "UTC")])
+@pytest.mark.parametrize("far", ["9999-12-31", "1900-01-01"])
+def test_a_far_date_is_pointed_out_with_the_option_that_reads_it_as_missing(stored, far: str):
+    days = pa.array(np.arange("2024-03-01", "2024-03-31", dtype="M8[D]").astype(object))
+    cells = pa.concat_arrays([days, pa.array([np.datetime64(far).astype(object)] * 6)])
+    cells = cells.cast(pa.string()) if stored == pa.string() else cells.cast(pa.timestamp("us")).cast(stored)
+    (note,) = infer_schema({"end": cells}).columns[0].notes
+    assert note.startswith(f"6 cells (17 %) hold '{far}'")
+    assert note.endswith(f"--missing 'end:{far}'")
+    read = infer_schema(open_table({"end": cells}, missing=f"end:{far}")).columns[0]
+    assert (read.missing, read.distinct, read.notes) == (6, 30, [])
+
+
+def test_dates_that_are_merely_old_are_not_pointed_out():
+    dates = pd.to_datetime(["1950-01-01"] * 2 + [f"{year}-06-01" for year in range(1990, 2024)])
+    assert infer_schema({"born": dates.to_numpy()}).columns[0].notes == []

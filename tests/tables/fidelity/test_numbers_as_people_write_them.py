@@ -28,6 +28,10 @@ from logpx.tables.reading.number_recognition import number_forms
         ("a,b\nUSD 5,x\nUSD 7,y\n", [5, 7]),
         ("a,b\n12.5%,x\n7%,y\n", [12.5, 7]),
         ("a,b\n(5.50),x\n7.25,y\n", [-5.5, 7.25]),
+        ("a,b\n\u22125.50,x\n7.25,y\n", [-5.5, 7.25]),
+        ("a,b\n\u22125 %,x\n7 %,y\n", [-5, 7]),
+        ("a;b\n1.005,50-;x\n7,25;y\n", [-1005.5, 7.25]),
+        ("a;b\n5,50 €-;x\n7,25 €;y\n", [-5.5, 7.25]),
     ],
 )
 def test_marks_are_recognised(written, content: str, numbers: list):
@@ -47,10 +51,19 @@ def test_marks_are_recognised(written, content: str, numbers: list):
     suffix=st.sampled_from(["", " €", "%"]),
     prefix=st.sampled_from(["", "$", "CHF "]),
     decimals=st.sampled_from([0, 2]),
+    minus=st.sampled_from(["-", "\u2212"]),
+    behind=st.booleans(),
 )
-def test_what_is_written_reads_back(values, decimal, grouping, suffix, prefix, decimals):
+def test_what_is_written_reads_back(values, decimal, grouping, suffix, prefix, decimals, minus, behind):
     notation = NumberNotation(
-        decimal=decimal, grouping=grouping, suffix=suffix, prefix=prefix, decimals=decimals or None
+        decimal=decimal,
+        grouping=grouping,
+        suffix=suffix,
+        prefix=prefix,
+        decimals=decimals or None,
+        minus=minus,
+        # Without decimals, 2- may be a grade.
+        minus_behind=behind and decimals > 0,
     )
     numbers = np.array(values) / 100 if decimals else np.array(values, float)
     text = notation.write(numbers, pa.string())
@@ -103,3 +116,26 @@ def test_zeros_in_front_are_written_again(written):
     path = written("zip,x\n" + "".join(f"{row:05d},{row % 7}.5\n" for row in range(501, 541)))
     model = fit_table(path, "gaussian", columns={"zip": "integer"}).model
     assert all(len(cell) == 5 for cell in model.sample(5).column("zip").to_pylist())
+
+
+@pytest.mark.parametrize("grades", [["1", "1-", "2", "2-"], ["2-", "3-", "A-"], ["1-", "2+", "3"]])
+def test_grades_are_labels(written, grades: list):
+    rows = "".join(f"{grades[row % len(grades)]},{row / 7}\n" for row in range(20))
+    column = infer_schema(open_table(written("grade,x\n" + rows))).columns[0]
+    assert column.levels == sorted(grades)
+
+
+@pytest.mark.parametrize("form", ["{:.0f} kg", "{:.1f} °C", "{:.2f}x", "{:.2f}\u00a0µg/m³"])
+def test_numbers_with_an_unknown_unit_are_pointed_out(written, form: str):
+    cells = [form.format(60 + row / 3) for row in range(40)]
+    column = infer_schema(open_table(written("a,b\n" + "".join(f"{c},{len(c)}\n" for c in cells)))).columns[0]
+    assert f"such as {cells[0]!r}" in column.notes[0]
+
+
+def test_text_that_holds_numbers_is_pointed_out_and_codes_are_not():
+    weights = {"a": pd.Series([f"{row / 3:.2f}" for row in range(40)]), "b": range(40)}
+    codes = {"a": pd.Series([f"{10000 + row // 2}" for row in range(40)]), "b": range(40)}
+    assert "look like numbers" in infer_schema(pd.DataFrame(weights)).columns[0].notes[0]
+    assert infer_schema(pd.DataFrame(codes)).columns[0].notes == []
+    tags = {"a": pd.Series([f"{row % 12}{'ABCDEFG'[row % 7]}" for row in range(80)]), "b": range(80)}
+    assert infer_schema(pd.DataFrame(tags)).columns[0].notes == []

@@ -84,3 +84,26 @@ def test_a_value_on_a_bound_is_an_atom_however_rare():
     assert (column.lower, column.upper, column.atoms) == (0.0, 1.0, [1.0])
     (column,) = infer_schema({"a": normal**2}, {"a": f"bounded:0:{float((normal**2).max())!r}"}).columns
     assert column.atoms == [(normal**2).max()]
+
+
+@pytest.mark.parametrize("mean", [29.699118, 29.7, 29.69911764705882])
+@pytest.mark.parametrize("decimals", [0, 2])
+def test_a_mean_that_was_filled_in_leaves_the_grid_of_the_others(mean: float, decimals: int):
+    generator = np.random.default_rng(3)
+    values = np.round(generator.integers(1, 8000, 600) / 100, decimals)
+    if round(mean, decimals) == mean:
+        pytest.skip("the mean lies on the grid")
+    grid, atoms = detect_cells(np.where(generator.random(600) < 0.2, mean, values))
+    assert grid == Grid(10.0**-decimals, 0.0)
+    assert atoms == [mean]
+
+
+def test_few_whole_numbers_beside_a_mean_keep_theirs():
+    # Nineteen whole numbers and 9.9372 lie near to a grid of 0.0048309, on which 12 was written 11.9999556.
+    values = np.append(np.arange(19.0).repeat(20), np.full(100, 9.9372))
+    assert detect_cells(values) == (Grid(1.0, 0.0), [9.9372])
+
+
+def test_half_steps_are_no_strangers():
+    values = np.repeat(np.arange(2.0, 11.0) / 2, 20)
+    assert detect_cells(values) == (Grid(0.5, 0.0), [])

@@ -111,8 +111,9 @@ class DateNotation(Notation):
 
     def read(self, cells: pa.Array) -> pa.Array:
         """Return cells as float64: how many units, with fractions if a value lies between them."""
-        found = pc.divide(pc.cast(self.microseconds(cells), pa.float64()), float(MICROSECONDS[self.unit]))
-        return found
+        # Microseconds more than 285 years from 1970 are beyond 2^53, and then rounded to even ones.
+        found = pc.cast(self.microseconds(cells), pa.float64(), safe=False)
+        return pc.divide(found, float(MICROSECONDS[self.unit]))
 
     def microseconds(self, cells: pa.Array) -> pa.Array:
         """Return cells as whole microseconds, int64."""

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from logpx.tables.reading.date_format import DateFormat
 from logpx.tables.reading.date_notation import ISO_FORMATS, DateNotation
 
-__all__ = ["ambiguous_date", "recognised_dates"]
+__all__ = ["ambiguous_date", "dates_of_most", "recognised_dates"]
 
 _DATES = (
     *(f"%Y{mark}%m{mark}%d" for mark in "/."),
@@ -22,9 +23,14 @@ _DATES = (
         for first, second in (("%d", "%m"), ("%-d", "%-m"), ("%m", "%d"), ("%-m", "%-d"))
         for year in ("%Y", "%y")
     ),
-    *(f"{day}{mark}%{month}{mark}%Y" for mark in " -" for day in ("%d", "%-d") for month in "bB"),
+    *(
+        f"{day}{mark}%{month}{mark}{year}"
+        for year in ("%Y", "%y")
+        for mark in " -"
+        for day in ("%d", "%-d")
+        for month in "bB"
+    ),
     *(f"%{month} {day}, %Y" for day in ("%d", "%-d") for month in "bB"),
-    "%d-%b-%y",
 )
 _TIMES = (
     *(f"{hour}:%M{rest}" for hour in ("%H", "%-H") for rest in ("", ":%S", ":%S.%f")),
@@ -40,6 +46,7 @@ _FORMATS = (
     "%Y%m%dT%H%M%S",
 )
 _EXAMPLES = 3
+_EXAMPLES_OF_MOST = 9
 
 
 def recognised_dates(text: pa.Array) -> DateNotation | None:
@@ -56,8 +63,26 @@ def recognised_dates(text: pa.Array) -> DateNotation | None:
     '%-d.%-m.%Y'
     """
     found = next(_fitting(text), None)
-    if found is None:
-        return None
+    return None if found is None else _notation(text, found)
+
+
+def dates_of_most(text: pa.Array) -> DateNotation | None:
+    """Return how more than half of the cells are written as dates or times, or None.
+
+    Examples
+    --------
+    >>> dates_of_most(pa.array(["0000-00-00", "2023-06-23", "2023-12-01"])).format
+    '%Y-%m-%d'
+    """
+    few = text.take(pa.array(np.linspace(0, len(text) - 1, _EXAMPLES_OF_MOST).astype(np.int64)))
+    few = few.to_pylist() if len(text) else []
+    for pattern, each in _patterns():
+        if any(map(pattern.match, few)) and 2 * (read := each.read(text)).null_count < len(text):
+            return _notation(text.filter(read.is_valid()), each)
+    return None
+
+
+def _notation(text: pa.Array, found: DateFormat) -> DateNotation:
     groups = pc.extract_regex(text, found.pattern)
     names = [field.name for field in groups.type]
     digits, zone = 6, "Z"

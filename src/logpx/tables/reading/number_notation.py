@@ -14,10 +14,25 @@ from logpx.tables.reading.cell_text import is_text, values_of
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.notation import Notation, readable_text, with_nulls
 
-__all__ = ["NumberNotation"]
+__all__ = ["TRUE_MINUS", "NumberNotation", "with_usual_signs"]
+
+TRUE_MINUS: Literal["\u2212"] = "\u2212"
+"""The minus sign of typography, in place of a hyphen."""
 
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _LARGEST_INTEGER = 2.0**63 - 1024
+
+
+def with_usual_signs(text: pa.Array, *, behind: bool) -> pa.Array:
+    """Return numbers with a hyphen in front as their minus sign, which may stand behind them.
+
+    Examples
+    --------
+    >>> with_usual_signs(pa.array(["\u22127", "7,50-", "7"]), behind=True).to_pylist()
+    ['-7', '-7,50', '7']
+    """
+    text = pc.replace_substring(text, TRUE_MINUS, "-")
+    return pc.replace_substring_regex(text, r"^([^-]*[^-\s])\s*-$", r"-\1") if behind else text
 
 
 class NumberNotation(Notation):
@@ -33,6 +48,10 @@ class NumberNotation(Notation):
         What is written before and after every number, such as ``$`` and `` %``.
     parentheses : bool
         Whether negative numbers are written in parentheses.
+    minus : {"-", "\u2212"}
+        The minus sign.
+    minus_behind : bool
+        Whether it stands behind the number.
     decimals : int, optional
         With how many decimals every number is written; None if they differ.
     width : int
@@ -53,13 +72,16 @@ class NumberNotation(Notation):
     prefix: str = ""
     suffix: str = ""
     parentheses: bool = False
+    minus: Literal["-", "\u2212"] = "-"
+    minus_behind: bool = False
     decimals: int | None = None
     width: int = 0
 
     @property
     def plain(self) -> bool:
         """Whether numbers have neither a decimal comma nor marks."""
-        return not (self.grouping or self.prefix or self.suffix or self.parentheses) and self.decimal == "."
+        marked = self.grouping or self.prefix or self.suffix or self.parentheses or self.minus_behind
+        return not marked and (self.decimal, self.minus) == (".", "-")
 
     def type(self, stored: pa.DataType) -> ColumnType:
         """Return that the column holds numbers."""
@@ -89,6 +111,8 @@ class NumberNotation(Notation):
         text = readable_text(cells)
         if text is None:
             return pc.cast(values_of(cells), pa.float64(), safe=False)
+        if not self.plain:
+            text = with_usual_signs(text, behind=self.minus_behind)
         good = pc.fill_null(pc.match_substring_regex(text, self._pattern), False)
         text = pc.if_else(good, text, pa.scalar(None, text.type))
         if self.parentheses:
@@ -135,6 +159,19 @@ class NumberNotation(Notation):
             return pa.array(values.astype(np.float16))
         return pa.array(values).cast(pa.float64() if types.is_null(stored) else stored)
 
+    def smallest(self, stored: pa.DataType) -> float:
+        """Return the smallest number above 0 that can be written as text of the notation, or in a type."""
+        types = pa.types
+        if types.is_dictionary(stored):
+            return self.smallest(stored.value_type)
+        if is_text(stored):
+            return 0.0 if self.decimals is None else 10.0**-self.decimals
+        if types.is_decimal(stored):
+            return float(10.0**-stored.scale)
+        if types.is_floating(stored):
+            return float(np.finfo(stored.to_pandas_dtype()).tiny)
+        return 1.0 if types.is_integer(stored) else 0.0
+
     def _text(self, value: float) -> str:
         whole = value == np.rint(value) and abs(value) < _LARGEST_INTEGER
         if self.decimals is not None:
@@ -149,7 +186,9 @@ class NumberNotation(Notation):
         negative = value < 0 and any(digit in "123456789" for digit in digits)
         if negative and self.parentheses:
             return f"({self.prefix}{number}{self.suffix})"
-        return f"{'-' if negative else ''}{self.prefix}{number}{self.suffix}"
+        if negative and self.minus_behind:
+            return f"{self.prefix}{number}{self.suffix}{self.minus}"
+        return f"{self.minus if negative else ''}{self.prefix}{number}{self.suffix}"
 
     @property
     def expected(self) -> str:
@@ -170,6 +209,10 @@ class NumberNotation(Notation):
             )
         if self.parentheses:
             marks.append("parentheses for a minus sign")
+        if self.minus_behind or self.minus == TRUE_MINUS:
+            marks.append(
+                f"{self.minus!r} for a minus sign{' behind the number' if self.minus_behind else ''}"
+            )
         return f"written with {', '.join(marks)}" if marks else ""
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logpx.tables.reading.number_notation import NumberNotation
+from logpx.tables.reading.number_notation import TRUE_MINUS, NumberNotation, with_usual_signs
 
 __all__ = ["NumberForms", "is_shaped_like_a_number", "number_forms", "with_digits"]
 
@@ -30,6 +30,8 @@ _GROUPINGS = {
     ",": (".", "'", "\u2019", " ", "\u00a0", "\u202f"),
 }
 _LARGEST_SAMPLE = 500
+# Without decimals, a mark such as 2- may be a grade.
+_MINUS_BEHIND = re.compile(rf"[^-{TRUE_MINUS}]*[.,][0-9]+{_SPACE}(?:{_CURRENCY}|%|‰)?{_SPACE}[-{TRUE_MINUS}]")
 _DECIMALS: tuple[Literal["."], Literal[","]] = (".", ",")
 _DIGITS_FIRST = re.compile("[0-9]*")
 # So many cells with marks, beside cells without one, are thousands: fractions would lose their zeros.
@@ -72,7 +74,10 @@ def number_forms(text: pa.Array) -> NumberForms | None:
     >>> [form.decimal for form in number_forms(pa.array(["1,234"])).possible]
     ['.', ',']
     """
-    cells = text.slice(0, _LARGEST_SAMPLE).to_pylist()
+    few = text.slice(0, _LARGEST_SAMPLE)
+    behind = _minus_behind(few.to_pylist())
+    minus: Literal["-", "\u2212"] = TRUE_MINUS if any(TRUE_MINUS in cell for cell in few.to_pylist()) else "-"
+    cells = with_usual_signs(few, behind=behind).to_pylist()
     shapes = [_SHAPE.fullmatch(cell) for cell in cells]
     found = [shape for shape in shapes if shape is not None]
     if len(found) < len(cells) or not found:
@@ -91,6 +96,8 @@ def number_forms(text: pa.Array) -> NumberForms | None:
             prefix=prefix,
             suffix=suffix,
             parentheses=parentheses,
+            minus=minus,
+            minus_behind=behind,
         )
         read = form.read(text)
         if not read.null_count:
@@ -108,7 +115,12 @@ def number_forms(text: pa.Array) -> NumberForms | None:
 
 def is_shaped_like_a_number(cell: str) -> bool:
     """Tell whether a cell could be a number, with whatever marks."""
-    return _SHAPE.fullmatch(cell) is not None
+    return _SHAPE.fullmatch(cell.replace(TRUE_MINUS, "-")) is not None or bool(_MINUS_BEHIND.fullmatch(cell))
+
+
+def _minus_behind(cells: Sequence[str]) -> bool:
+    marked = [cell for cell in cells if cell.endswith(("-", TRUE_MINUS))]
+    return bool(marked) and all(map(_MINUS_BEHIND.fullmatch, marked))
 
 
 def _marks(bodies: Sequence[str]) -> Iterator[tuple[Literal[".", ","], str]]:
@@ -164,7 +176,7 @@ def with_digits(form: NumberNotation, text: pa.Array) -> NumberNotation:
     widths: set[int] = set()
     padded = False
     for cell in text.slice(0, _LARGEST_SAMPLE).to_pylist():
-        digits = cell.lstrip("+-")
+        digits = cell.lstrip(f"+-{TRUE_MINUS}")
         rest = digits.partition(form.decimal)[2]
         found = _DIGITS_FIRST.match(rest)
         decimals.add(-1 if "e" in cell or "E" in cell else len(found[0]) if found else 0)

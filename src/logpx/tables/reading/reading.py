@@ -15,7 +15,7 @@ from logpx.errors import DataError
 from logpx.tables.reading.cell_text import text_of, workable
 from logpx.tables.reading.column_types import ColumnType
 from logpx.tables.reading.date_notation import DateNotation
-from logpx.tables.reading.date_recognition import ambiguous_date, recognised_dates
+from logpx.tables.reading.date_recognition import ambiguous_date, dates_of_most, recognised_dates
 from logpx.tables.reading.missing_words import MissingWords
 from logpx.tables.reading.notation import LabelNotation, Notation, with_nulls
 from logpx.tables.reading.number_notation import NumberNotation
@@ -65,7 +65,7 @@ class Reading:
         Missing cells and those that cannot be read are null.
         """
         cells = workable(cells)
-        numbers = self.missing.numbers if self.notation.holds_numbers else np.empty(0)
+        numbers = self._missing_values
         values = self.notation.read_at_once(cells) if in_text_file else None
         if values is not None:
             values = _without(values, numbers)
@@ -74,6 +74,15 @@ class Reading:
         values = self.notation.read(with_nulls(cells, _valid(cells) & ~present))
         unread = present & ~_valid(values)
         return _without(values, numbers), unread
+
+    @property
+    def _missing_values(self) -> npt.NDArray[np.float64]:
+        """The words for a missing cell as numbers, which dates are, too, in whatever type they are stored."""
+        words = self.missing.words
+        if words and isinstance(self.notation, DateNotation):
+            dates = self.notation.read(pa.array(words, pa.string())).drop_null()
+            return np.asarray(dates.to_numpy(zero_copy_only=False), dtype=np.float64)
+        return self.missing.numbers if self.notation.holds_numbers else np.empty(0)
 
     def present(self, cells: pa.Array, *, in_text_file: bool) -> npt.NDArray[np.bool_]:
         """Return which cells have a value."""
@@ -259,5 +268,4 @@ def notation_of_most(cells: Sequence[str]) -> Notation | None:
         forms = number_forms(pa.array(numbers))
         return NumberNotation() if forms is None else forms.possible[0]
     digits = [cell for cell in few if any(letter.isdigit() for letter in cell)]
-    dates = recognised_dates(pa.array(digits)) if 2 * len(digits) > len(few) else None
-    return dates
+    return dates_of_most(pa.array(digits)) if 2 * len(digits) > len(few) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from logpx.tables.dequantisation import AtomCells
 from logpx.tables.schema.grids import Array, Grid, detect_grid
@@ -17,12 +18,19 @@ _MOST_ATOMS = 32
 _CELLS_PER_VALUE = 200
 # Fewer other values than these would lie on some grid by accident.
 _FEWEST_OTHERS = 10
+# Values that may stand out of a grid of decimals, and the digits of evidence that they do.
+_MOST_STRANGERS = 3
+_MOST_DECIMALS = 15
+_DIGITS_OF_EVIDENCE = 6
+_LARGEST_DECIMAL = 1e9
 
 
 def detect_cells(values: Array) -> tuple[Grid | None, list[float]]:
     """Find the grid that the values of a column lie on, or else the atoms: single values that hold mass.
 
     A value is an atom if 1 % of the rows have it, and at least 5. The grid then is that of the other values.
+    If one to three such values alone have more decimals than all others, as a mean has that was filled in for
+    missing cells, the grid is that of the others, and only they are atoms.
 
     Parameters
     ----------
@@ -39,10 +47,16 @@ def detect_cells(values: Array) -> tuple[Grid | None, list[float]]:
     >>> generator = np.random.default_rng(0)
     >>> detect_cells(np.where(generator.random(1000) < 0.7, 0.0, generator.gamma(2.0, size=1000)))
     (None, [0.0])
+    >>> grid, atoms = detect_cells(np.append(np.arange(100.0) % 20, [9.9372] * 30))
+    >>> grid.step, atoms
+    (1.0, [9.9372])
     """
     values = np.asarray(values, dtype=np.float64)
-    grid = detect_grid(values)
     distinct, counts = np.unique(values, return_counts=True)
+    strangers = _strangers(distinct, counts)
+    if len(strangers):
+        return detect_grid(values[~np.isin(values, strangers)]), strangers.tolist()
+    grid = detect_grid(values)
     if grid is None or (grid.uniform and not _explains_nothing(grid, distinct)):
         return grid, []
     frequent = np.flatnonzero(counts >= max(_LEAST_ROWS, _LEAST_SHARE * len(values)))
@@ -63,3 +77,22 @@ def _explains_nothing(grid: Grid, distinct: Array) -> bool:
     """Whether a grid is so fine that repeats on it are not those of cells."""
     cells = (distinct[-1] - distinct[0]) / grid.step
     return not grid.whole and bool(cells > _CELLS_PER_VALUE * len(distinct))
+
+
+def _strangers(distinct: Array, counts: NDArray[np.int64]) -> Array:
+    """Return the few frequent values that alone have more decimals than all others."""
+    none = distinct[:0]
+    if float(np.abs(distinct).max(initial=0.0)) > _LARGEST_DECIMAL:
+        return none
+    for decimals in range(_MOST_DECIMALS):
+        off = distinct != np.round(distinct, decimals)
+        if np.count_nonzero(off) <= _MOST_STRANGERS:
+            break
+    found = distinct[off]
+    if len(found) == 0 or counts[off].min() < max(_LEAST_ROWS, _LEAST_SHARE * counts.sum()):
+        return none
+    finer = range(decimals + 1, _MOST_DECIMALS)
+    more = next((k for k in finer if np.any(np.round(found, k) == found)), _MOST_DECIMALS)
+    # Two values are used up by step and offset of any grid.
+    evidence = (len(distinct) - len(found) - 2) * (more - decimals)
+    return found if evidence >= _DIGITS_OF_EVIDENCE else none

@@ -158,7 +158,11 @@ class Column(BaseModel):
         """
         if self.levels is not None:
             return label_cells(pa.array(self.levels).take(pa.array(values.astype(np.int64))), cells)
-        return self._notation.write(values, cells if isinstance(cells, pa.DataType) else cells.type)
+        stored, notation = cells if isinstance(cells, pa.DataType) else cells.type, self._notation
+        if self.kind is Kind.POSITIVE and isinstance(notation, NumberNotation):
+            # Rounding to the digits of other cells must not end at 0, which is no value of the column.
+            values = np.maximum(values, notation.smallest(stored))
+        return notation.write(values, stored)
 
     @property
     def refusal(self) -> str | None:

@@ -21,10 +21,11 @@ from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
 from logpx.tables.schema.kind_rules import choose_kind, mixed_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.number_fields import number_fields
+from logpx.tables.schema.number_like_labels import number_like_note
 from logpx.tables.schema.overrides import pinned_columns
 from logpx.tables.schema.problems import joined_errors
 from logpx.tables.schema.schema import Column, Schema
-from logpx.tables.schema.sentinels import missing_word_notes, sentinel_notes
+from logpx.tables.schema.sentinels import date_sentinel_notes, missing_word_notes, sentinel_notes
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
 from logpx.tables.sources import open_table
 
@@ -209,10 +210,15 @@ def _column(
                 fields["reason"] += f"; {notation.meaning}"
     elif isinstance(summary, TextSummary):
         fields["distinct"] = len(summary.values)
+        if pinned is None and text is None and (hint := number_like_note(summary)):
+            notes.append(hint)
     if choice.kind.modelled and isinstance(summary, NumberSummary | TextSummary):
         # Whoever took the usual words away knows that they are labels.
         known = () if missing.usual else USUAL_WORDS
-        notes += sentinel_notes(name, summary, known)
+        if isinstance(summary, NumberSummary) and isinstance(notation, DateNotation):
+            notes += date_sentinel_notes(name, summary, notation)
+        else:
+            notes += sentinel_notes(name, summary, known)
     if choice.kind is Kind.TIMESTAMP and isinstance(notation, DateNotation) and notation.what == "time":
         fields |= {"lower": 0.0, "upper": MICROSECONDS["day"] / MICROSECONDS[notation.unit] - 1.0}
     if pinned is not None:

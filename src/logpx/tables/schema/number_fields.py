@@ -29,7 +29,7 @@ def number_fields(summary: NumberSummary, choice: KindChoice, *, pinned: bool) -
         Whether a user gave the kind. It then claims no ends, but for whole numbers.
     """
     grid, atoms = detect_cells(summary.sample)
-    if grid is not None and grid.step >= 1 and grid.whole and not summary.whole:
+    if grid is not None and grid.step >= 1 and grid.whole and not (summary.whole or atoms):
         # The sample happened to miss the rows with fractions.
         grid = replace(grid, uniform=False)
     kind, lower, upper, reasons = choice.kind, choice.lower, choice.upper, [choice.reason]

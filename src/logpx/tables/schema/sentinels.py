@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import numpy as np
+import pyarrow as pa
 
+from logpx.tables.reading.date_notation import DateNotation
 from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
 from logpx.tables.schema.summaries import NumberSummary, TextSummary
 
-__all__ = ["missing_word_notes", "sentinel_notes"]
+__all__ = ["date_sentinel_notes", "missing_word_notes", "sentinel_notes"]
 
 _TEXT = """
 - -- . .. #div/0! #ref! #value! #name? #null! #num! unknown unk missing n.a. n/a na nan null nil none tbd
@@ -19,6 +21,7 @@ _WORDS = frozenset([*_TEXT.split(), "not available", "not applicable", "no data"
 _NUMBERS = (-1.0, *(sign * (10.0**digits - 1.0) for digits in range(1, 8) for sign in (-1.0, 1.0)))
 _FEWEST = 2
 _FAR = 0.25
+_RANGES_AWAY = 3.0
 
 
 def sentinel_notes(name: str, summary: NumberSummary | TextSummary, known: Collection[str] = ()) -> list[str]:
@@ -70,6 +73,30 @@ def _far_numbers(sample: np.ndarray) -> list[tuple[float, int]]:
         # No amount is below 0, and -1 is the word for none in many files.
         beyond |= suspects & (distinct == -1.0) & (low > 1.0)
     return list(zip(distinct[beyond].tolist(), counts[beyond].tolist(), strict=True))
+
+
+def date_sentinel_notes(name: str, summary: NumberSummary, notation: DateNotation) -> list[str]:
+    """Return a note for a first or last date that repeats far from all others, as 9999-12-31 does.
+
+    Examples
+    --------
+    >>> from logpx.tables.reading.column_types import ColumnType
+    >>> days = np.array([19000.0, 19001.0, 19005.0, 2932896.0, 2932896.0])
+    >>> summary = NumberSummary(ColumnType.TIMESTAMP, rows=5, sample=days)
+    >>> date_sentinel_notes("end", summary, DateNotation())[0][:35]
+    "2 cells (40 %) hold '9999-12-31', w"
+    """
+    distinct, counts = np.unique(summary.sample, return_counts=True)
+    if len(distinct) < 4:
+        return []
+    scale = summary.present / max(len(summary.sample), 1)
+    notes = []
+    for end, rest in ((0, distinct[1:]), (-1, distinct[:-1])):
+        away = abs(float(distinct[end] - rest[end]))
+        if counts[end] >= _FEWEST and away > _RANGES_AWAY * float(rest[-1] - rest[0]):
+            word = notation.write(distinct[[end]], pa.string())[0].as_py()
+            notes.append(_note(name, word, round(int(counts[end]) * scale), summary.rows))
+    return notes
 
 
 def missing_word_notes(name: str, words: Mapping[str, int]) -> list[str]:

@@ -95,7 +95,9 @@ class NumberSummary(ColumnSummary):
         self.rows += len(values)
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         if self.whole:
-            self.whole = max(-low, high) < _LARGEST_WHOLE and bool(np.all(finite == np.floor(finite)))
+            # Microseconds are whole, however far from 1970.
+            exact = self.type is ColumnType.TIMESTAMP or max(-low, high) < _LARGEST_WHOLE
+            self.whole = exact and bool(np.all(finite == np.floor(finite)))
         if cells is not None:
             self.large.add(cells, max(-low, high))
         if self.whole and self.type is ColumnType.TIMESTAMP:
