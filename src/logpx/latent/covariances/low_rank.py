@@ -361,8 +361,9 @@ def _climb(
             left = (variances - profile.loadings().square().sum(-1)).maximum(floor).log()
             trial = profile_at(torch.where(lower[:, None], left, trial.logarithms))
         change = float((trial.logarithms - profile.logarithms).abs().max())
+        gain = float((trial.value - profile.value).abs().max())
         profile = trial
-        if change < profile.no_change:
+        if change < profile.no_change or gain < profile.no_gain:
             break
     return profile
 
@@ -381,7 +382,8 @@ class _Profile:
         The number of factors.
     """
 
-    no_change = 1e-12
+    # In the logarithms, and in nats.
+    no_change, no_gain = 1e-12, 0.0
 
     def __init__(self, values: Tensor, vectors: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
@@ -439,8 +441,9 @@ class _RootProfile:
         The number of factors.
     """
 
-    # Without the second derivatives between features the last digits take many steps.
-    no_change = 1e-7
+    # Without the second derivatives between features the last digits take many steps, and noise at its floor,
+    # on which the likelihood hardly depends, goes up and down.
+    no_change, no_gain = 1e-7, 1e-8
 
     def __init__(self, root: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
@@ -470,7 +473,7 @@ _ProfileAt = Callable[[Tensor], _Profile | _RootProfile]
 
 
 def _leading(root: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the largest eigenvalues of RᵀR, ``(..., q)``, their vectors ``(..., D, q)``, and the sum of the rest.
+    """Return the largest eigenvalues of RᵀR, ``(..., q)``, vectors ``(..., D, q)``, and the sum of the rest.
 
     They are the squares of singular values, so that small ones are exact; beyond the number of rows, 0.
     """
