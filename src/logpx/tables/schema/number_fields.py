@@ -34,7 +34,9 @@ def number_fields(summary: NumberSummary, choice: KindChoice, *, pinned: bool) -
         grid = replace(grid, uniform=False)
     kind, lower, upper, reasons = choice.kind, choice.lower, choice.upper, [choice.reason]
     if kind is Kind.INTEGER or not (pinned or kind is Kind.TIMESTAMP):
-        ends = claimed_ends(summary, gridded=grid is not None)
+        # An atom between whole numbers is no reason to expect negative ones.
+        whole = summary.whole or (bool(atoms) and grid is not None and grid.whole)
+        ends = claimed_ends(replace(summary, whole=whole), gridded=grid is not None)
         if kind is Kind.CONTINUOUS and ends.lower is not None and ends.upper is not None:
             kind = Kind.BOUNDED
         if kind is Kind.POSITIVE and not ends.lower:
