@@ -448,7 +448,7 @@ class _RootProfile:
     def __init__(self, root: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
         self._roots = torch.exp(0.5 * logarithms)
-        groups = self._roots.split(max(1, _MOST_NUMBERS // root.numel()))
+        groups = torch.split(self._roots, max(1, _MOST_NUMBERS // root.numel()))
         parts = [_leading(root / roots.unsqueeze(-2), rank) for roots in groups]
         values, self._vectors, rest = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
         self._leading = values.clamp_min(1.0)
