@@ -476,12 +476,6 @@ def case_on_interval(request: pytest.FixtureRequest) -> tuple[Case, str]:
     return CASES[name], direction
 
 
-@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
-def dtype(request: pytest.FixtureRequest) -> torch.dtype:
-    """Run a test in single and in double precision."""
-    return request.param
-
-
 @pytest.fixture(params=["forward", "inverse"])
 def direction(request: pytest.FixtureRequest) -> str:
     """Run a test in both directions."""
