@@ -20,6 +20,8 @@ __all__ = ["QuantileSpline"]
 
 # The weight, in pseudo-rows, of the slope next to a tail as a prior for the tail's slope.
 _TAIL_PRIOR = 4.0
+# The least slope of a tail, relative to that between the outermost knots.
+_FLATTEST = 0.25
 
 
 class QuantileSpline(Scale):
@@ -106,8 +108,12 @@ def _slopes(sample: Sample, knots: Array, heights: Array) -> Array:
     """Return positive slopes: harmonic means of neighbouring secants inside, fitted tails outside."""
     widths = np.diff(knots)
     secants = np.diff(heights) / widths
-    first = _tail_slope(knots[0] - sample.values[::-1], -heights[0], secants[0], sample, reverse=True)
-    last = _tail_slope(sample.values - knots[-1], heights[-1], secants[-1], sample, reverse=False)
+    # Next to a gap a secant is flat; the inner scale already has tails of about the right weight.
+    least = _FLATTEST * (heights[-1] - heights[0]) / (knots[-1] - knots[0])
+    before, after = max(secants[0], least), max(secants[-1], least)
+    first = _tail_slope(knots[0] - sample.values[::-1], -heights[0], before, sample, reverse=True)
+    last = _tail_slope(sample.values - knots[-1], heights[-1], after, sample, reverse=False)
+    first, last = max(first, least), max(last, least)
     # Fritsch and Butland 1984: the weights make the derivative second order on uneven knots.
     near, far = 2 * widths[1:] + widths[:-1], widths[1:] + 2 * widths[:-1]
     inside = (near + far) / (near / secants[:-1] + far / secants[1:])
