@@ -226,9 +226,9 @@ def test_no_rows_and_values_that_are_not_finite():
         with pytest.raises(DivergedError, match="no rows") as error:
             expectation_maximisation(mixture, lambda r=rows, w=weights: [(r, w)])
         assert error.value.fix
-    with pytest.raises(DivergedError, match="not finite") as error:
+    with pytest.raises(DataError, match="the value inf") as error:
         expectation_maximisation(mixture, lambda: [(torch.full((5, 2), float("inf")), None)])
-    assert error.value.fix
+    assert error.value.row == 1
 
 
 def test_a_callback_sees_the_history_and_may_end_it():

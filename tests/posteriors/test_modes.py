@@ -103,6 +103,7 @@ def test_evidence_that_was_found_before_is_not_forgotten():
     assert doubted.k_hat == math.inf
 
 
+@pytest.mark.slow
 def test_more_modes_than_can_be_visited_are_not_trusted():
     def density(x: Tensor) -> Tensor:
         return log_normal(x.square(), 4.0, 0.3)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from logpx.tables import fit_table, open_table
 
 ROWS = 12
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 TYPES = {
     pa.int8(): 100,
