@@ -73,7 +73,7 @@ class TestOrdered:
 
         return posterior(log_density, method=method, parameters={"means": Ordered(2)}, draws=DRAWS)
 
-    @pytest.mark.parametrize(("rows", "gap"), [(60, 3.0), (100, 2.5)])
+    @pytest.mark.parametrize(("rows", "gap"), [(60, 3.0), pytest.param(100, 2.5, marks=pytest.mark.slow)])
     def test_it_is_that_of_quadrature(self, rows: int, gap: float):
         y = self.data(rows, gap)
         is_right(self.found(y, "auto"), *self.exact(y), "means")

@@ -12,7 +12,11 @@ from logpx.posteriors import FullRank, ReverseKL, Trust, compare, densities, pos
 
 @pytest.mark.parametrize(
     "problem",
-    [densities.funnel(2), densities.banana(), densities.separated_modes()],
+    [
+        pytest.param(densities.funnel(2), marks=pytest.mark.slow),
+        densities.banana(),
+        pytest.param(densities.separated_modes(), marks=pytest.mark.slow),
+    ],
     ids=["funnel", "banana", "separated modes"],
 )
 def test_those_with_a_known_integral_have_it(problem):

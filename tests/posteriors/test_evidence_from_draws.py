@@ -29,6 +29,7 @@ def test_it_is_that_of_a_density_that_integrates_to_one():
     assert found.error < 0.05
 
 
+@pytest.mark.slow
 def test_chains_are_read_one_after_another():
     draws = banana_draws(4000)
     density = densities.banana().log_density
