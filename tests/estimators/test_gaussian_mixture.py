@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import logpx
-from logpx.errors import UsageError
+from logpx.errors import DataError, UsageError
 from logpx.estimators import GaussianMixture
 
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -253,8 +253,11 @@ def test_constant_column_is_fitted_as_scikit_learn_does():
     x = np.column_stack([clusters(), np.full(300, 7.0)])
     fitted = GaussianMixture(3, random_state=0).fit(x)
     np.testing.assert_allclose(fitted.covariances_[:, 3, 3], 1e-6)
-    zero = GaussianMixture(covariance_type="diag", reg_covar=0.0).fit(x)
-    assert np.isfinite(zero.score(x))
+    # Without a floor neither fits it.
+    with pytest.raises(ValueError, match="ill-defined"):
+        mixture.GaussianMixture(covariance_type="diag", reg_covar=0.0).fit(x)
+    with pytest.raises(DataError, match="ill-defined"):
+        GaussianMixture(covariance_type="diag", reg_covar=0.0).fit(x)
 
 
 def test_warm_start_goes_on():
