@@ -1,4 +1,4 @@
-"""Real tables that ship with packages need no flag, and come back as they are."""
+"""Real tables that ship with packages need no schema, and come back as they are."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,23 +40,24 @@ def stored(source: Any) -> pa.Table:
     return pa.Table.from_batches([batch.stored for batch in open_table(source).batches()])
 
 
+@pytest.mark.parametrize("model", ["gaussian", pytest.param("auto", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", TABLES)
-def test_a_real_table_needs_no_flag_and_comes_back_as_it_is(name: str):
+def test_a_real_table_needs_no_schema_and_comes_back_as_it_is(name: str, model: str):
     source = TABLES[name]()
-    result = fit_table(source, "gaussian", max_time=10)
-    model, table = result.model, stored(source)
-    assert len(model.schema.modelled) >= min(6, table.num_columns)
-    assert bool(model.log_prob(source).isfinite().all())
-    filled = pa.Table.from_batches(list(model.impute_table(source, as_text=True)))
+    result = fit_table(source, model, max_time=4)
+    fitted, table = result.model, stored(source)
+    assert len(fitted.schema.modelled) >= min(6, table.num_columns)
+    assert bool(fitted.log_prob(source).isfinite().all())
+    filled = pa.Table.from_batches(list(fitted.impute_table(source, as_text=True)))
     assert filled.column_names == table.column_names
-    gone = {column.name: column.reading.present for column in model.schema.columns}
+    gone = {column.name: column.reading.present for column in fitted.schema.columns}
     for column in table.column_names:
         cells, own = table.column(column).combine_chunks(), filled.column(column).combine_chunks()
         text = open_table(source).in_text_file
         kept = gone[column](cells, in_text_file=text)
         assert own.filter(pa.array(kept)).equals(cells.filter(pa.array(kept)))
-    drawn = model.sample(500, seed=1)
-    frame, known = drawn.to_pandas(), {column.name: column for column in model.schema.modelled}
+    drawn = fitted.sample(500, seed=1)
+    frame, known = drawn.to_pandas(), {column.name: column for column in fitted.schema.modelled}
     for column in frame:
         own = known[column]
         if own.levels is not None:
@@ -65,4 +66,4 @@ def test_a_real_table_needs_no_flag_and_comes_back_as_it_is(name: str):
             low = -np.inf if own.lower is None else own.lower
             high = np.inf if own.upper is None else own.upper
             assert frame[column].between(low, high).all()
-    assert bool(model.log_prob(drawn).isfinite().all())
+    assert bool(fitted.log_prob(drawn).isfinite().all())
