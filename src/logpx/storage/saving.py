@@ -14,10 +14,12 @@ from torch import nn
 
 from logpx._version import __version__
 from logpx.errors import ModelFolderError, ResourceError, UsageError
+from logpx.files.documents import plain, spell_out, to_bytes
+from logpx.files.folders import install_folder, restore_interrupted, translated_errors
+from logpx.files.handle import FolderHandle
+from logpx.files.manifest import MANIFEST, Manifest
 from logpx.storage.card import model_card
 from logpx.storage.description import describe_model
-from logpx.storage.documents import plain, spell_out, to_bytes
-from logpx.storage.filesystem import install_folder, restore_interrupted, translated_errors
 from logpx.storage.layout import (
     CARD,
     CONFIG,
@@ -29,7 +31,6 @@ from logpx.storage.layout import (
     WEIGHTS,
     read_identity,
 )
-from logpx.storage.manifest import MANIFEST, Manifest
 from logpx.storage.weights import weights_to_bytes
 
 __all__ = ["check_target", "save"]
@@ -122,7 +123,8 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
     if not names:
         return
     try:
-        read_identity(target)
+        with FolderHandle(target) as handle:
+            read_identity(handle)
     except ModelFolderError:
         raise UsageError(
             "the folder exists and is not a logpx model",

@@ -85,7 +85,9 @@ def test_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     write_mnist(tmp_path / "mirror")
     mirror = (tmp_path / "mirror").as_uri() + "/"
     remote = [
-        RemoteFile(file.name, [(tmp_path / "gone").as_uri() + "/", mirror], hashlib.sha256(content).hexdigest())
+        RemoteFile(
+            file.name, [(tmp_path / "gone").as_uri() + "/", mirror], hashlib.sha256(content).hexdigest()
+        )
         for file in sorted((tmp_path / "mirror").iterdir())
         for content in [file.read_bytes()]
     ]
