@@ -20,6 +20,7 @@ __all__ = [
     "clean_up",
     "find_previous",
     "install_folder",
+    "remove_folder",
     "require_space",
     "restore_interrupted",
     "translated_errors",
@@ -100,7 +101,7 @@ def _new_sibling(target: Path) -> Iterator[Path]:
                     return
         except BaseException:
             with suppress(OSError):
-                _remove_folder(temporary)
+                remove_folder(temporary)
             raise
 
 
@@ -183,7 +184,7 @@ def _exchange(temporary: Path, target: Path) -> None:
         _make_permanent(target)
         # The new folder is in place: a failure to tidy up is not a failure to save.
         with suppress(OSError):
-            _remove_folder(aside)
+            remove_folder(aside)
 
 
 def _make_permanent(target: Path) -> None:
@@ -209,7 +210,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_folder(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of files, if it is there."""
     if folder.exists():
         for path in folder.iterdir():
             os.unlink(path)
@@ -226,7 +228,7 @@ def clean_up(target: Path) -> None:
             abandoned = free or time.time() - path.stat().st_mtime > _STALE_SECONDS
             moved_aside = path.name.startswith(f".{target.name}.old-")
             if abandoned and (target.exists() or not moved_aside):
-                _remove_folder(path)
+                remove_folder(path)
 
 
 def require_space(target: Path, size: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +43,24 @@ class Guard:
         self.skipped = 0
         self.roll_backs = 0
         self.layer: str | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return what later decisions depend on, as JSON values."""
+        return {
+            "in_a_row": [rows.tolist() for rows in self._in_a_row],
+            "blocked": None if self._blocked is None else self._blocked.tolist(),
+            "skipped": self.skipped,
+            "roll_backs": self.roll_backs,
+            "layer": self.layer,
+        }
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from a state."""
+        blocked = state["blocked"]
+        self._in_a_row = [torch.tensor(rows, dtype=torch.int64, device=device) for rows in state["in_a_row"]]
+        self._blocked = None if blocked is None else torch.tensor(blocked, dtype=torch.int64, device=device)
+        self.skipped, self.roll_backs = state["skipped"], state["roll_backs"]
+        self.layer = state["layer"]
 
     def filter(self, batch: Batch) -> Batch:
         """Return the batch without the rows that led to a roll-back."""

@@ -60,9 +60,12 @@ class Procedure(ABC):
     ----------
     climbs_from_starts : bool
         Whether it is EM, which runs from several starts.
+    keeps_checkpoints : bool
+        Whether a run can be kept in checkpoints and resumed.
     """
 
     climbs_from_starts: bool = False
+    keeps_checkpoints: bool = False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -81,6 +84,8 @@ class GradientDescent(Procedure):
     log_prior
         The log-prior of the parameters in nats, added to the log-likelihood; None for no prior.
     """
+
+    keeps_checkpoints = True
 
     def __init__(self, log_prior: LogPrior | None = None) -> None:
         self._log_prior = log_prior
