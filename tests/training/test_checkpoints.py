@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from logpx.distributions import Distribution, FullNormal
 from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.errors import ModelFolderError, ResourceError, UsageError
 from logpx.files import folders
+from logpx.files.lock import exclusive
 from logpx.flows import NSF, RealNVP
 from logpx.latent import GaussianMixture
 from logpx.training import StopReason
@@ -82,11 +84,14 @@ def stop_after(steps: int):
     return should_stop
 
 
+@pytest.mark.parametrize(
+    "steps", [(0, 6, 9), pytest.param(range(STEPS + 1), marks=pytest.mark.slow)], ids=["some", "all"]
+)
 @pytest.mark.parametrize("build", [flow, Dropping, vae], ids=lambda build: build.__name__)
-def test_resume_after_every_step_gives_the_same_bits(build, tmp_path: Path):
+def test_resume_after_any_step_gives_the_same_bits(build, steps, tmp_path: Path):
     whole = made(build)
     reference = fit(whole)
-    for step in range(STEPS + 1):
+    for step in steps:
         folder = tmp_path / str(step)
         stopped = fit(made(build), checkpoint=folder, should_stop=stop_after(step))
         assert stopped.stopped is (StopReason.REQUESTED if step < STEPS else StopReason.BUDGET)
@@ -299,6 +304,30 @@ def started(folder: Path, pause: float) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
+def test_two_fits_in_one_folder(tmp_path: Path):
+    with exclusive(tmp_path), pytest.raises(UsageError, match=f"process {os.getpid()} on .* uses this"):
+        fit(made(flow), checkpoint=tmp_path)
+    fit(made(flow), checkpoint=tmp_path)
+
+
+def test_holder_that_is_gone_does_not_count(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("logpx.files.lock.claimed", lambda folder: nullcontext(False))  # No locks here.
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with exclusive(tmp_path):
+        holder = json.loads((tmp_path / "holder.json").read_text())
+        with pytest.raises(UsageError, match="uses this folder"), exclusive(tmp_path):
+            pass
+        for gone in ({"process": ended.pid}, {"boot": "another"}):
+            (tmp_path / "holder.json").write_text(json.dumps({**holder, **gone}))
+            with exclusive(tmp_path):
+                pass
+        (tmp_path / "holder.json").write_text(json.dumps({**holder, "host": "elsewhere"}))
+        with pytest.raises(UsageError, match="on elsewhere"), exclusive(tmp_path):
+            pass
+
+
+@pytest.mark.slow
 def test_second_fit_in_one_folder_is_refused_and_a_dead_one_is_not(tmp_path: Path):
     process = started(tmp_path / "run", pause=0.05)
     try:

@@ -200,19 +200,8 @@ def fit(
         start=start,
         tolerance=tolerance,
     )
-    procedure = procedure_for(model)
-    if not procedure.climbs_from_starts and (restarts, start, tolerance) != (None, None, None):
-        raise UsageError(
-            f"restarts, start and tolerance are for EM, and a {type(model).__name__} is not fitted by EM",
-            fix="leave them out",
-        )
-    procedure = _with_prior(procedure, model, prior)
     checkpoints = checkpoints_of(checkpoint, resume, every)
-    if checkpoints is not None and not procedure.keeps_checkpoints:
-        raise UsageError(
-            f"checkpoints are for gradient descent, and a {type(model).__name__} is fitted otherwise",
-            fix="leave out checkpoint and resume",
-        )
+    procedure = _procedure_of(model, options, prior, kept=checkpoints is not None)
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
@@ -269,6 +258,26 @@ def _held_out(validation: Any, context: Any, intake: Intake) -> Batch | None:
     return collect(
         open_source(validation, intake, context, None, "validation data").read(), "validation data"
     )
+
+
+def _procedure_of(
+    model: Distribution, options: TrainingOptions, prior: LogPrior | ConjugatePrior | None, *, kept: bool
+) -> Procedure:
+    """Return the procedure for a model, a prior, and a run that may have to be kept."""
+    procedure = procedure_for(model)
+    for_em = (options.restarts, options.start, options.tolerance)
+    if not procedure.climbs_from_starts and for_em != (None, None, None):
+        raise UsageError(
+            f"restarts, start and tolerance are for EM, and a {type(model).__name__} is not fitted by EM",
+            fix="leave them out",
+        )
+    procedure = _with_prior(procedure, model, prior)
+    if kept and not procedure.keeps_checkpoints:
+        raise UsageError(
+            f"checkpoints are for gradient descent, and a {type(model).__name__} is fitted otherwise",
+            fix="leave out checkpoint and resume",
+        )
+    return procedure
 
 
 def _with_prior(
