@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
+from logpx.errors import UsageError
 from logpx.transforms.base import as_event_shape, check_context, check_events_of
 
 __all__ = ["Distribution", "LowerBound", "weakest_kind"]
@@ -191,6 +192,44 @@ class Distribution(Configured, nn.Module):
         """
         log_prob = self.log_prob(x, context)
         return LowerBound(log_prob, torch.zeros_like(log_prob))
+
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return log p of some columns given the others, in nats.
+
+        This is log p of all cells that are there less that of the given ones alone, so that the density has
+        to be exact and to integrate missing cells out.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, d)``; a cell that is not there is NaN. In a target column it does not count, and in
+            another one it is not given.
+        target
+            Which columns are the target, a boolean of shape ``(d,)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``; minus infinity where the given cells are impossible themselves.
+
+        Raises
+        ------
+        UsageError
+            If the target is no boolean for each column, or the density cannot answer.
+        """
+        if target.dtype != torch.bool or tuple(target.shape) != self.event_shape:
+            raise UsageError(
+                f"a target of shape {tuple(target.shape)} and type {target.dtype}",
+                fix=f"give a boolean tensor of shape {self.event_shape}",
+            )
+        if not self.allows_missing or self.kind != "exact":
+            raise UsageError(
+                f"{type(self).__name__} has no exact density of some columns given others",
+                fix="take a model that integrates missing cells out, such as a mixture",
+            )
+        given = self.log_prob(x.masked_fill(target, math.nan))
+        joint = self.log_prob(x)
+        return torch.where(torch.isneginf(given), given, joint - given)
 
     def trained_in(self, step: int) -> list[nn.Parameter] | None:
         """Return the parameters that a training step, counted from 0, moves; None for all."""

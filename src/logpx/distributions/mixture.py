@@ -89,6 +89,24 @@ class Mixture(Distribution):
         shares = torch.softmax(joint, -1)
         return LowerBound(torch.logsumexp(joint, -1), (shares * errors).square().sum(-1).sqrt())
 
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        r"""Return :math:`\log \sum_k p(k \mid c) \, p_k(t \mid c)` of the target t given c, shape ``(n,)``."""
+        given = self.component_log_weights(x.masked_fill(target, math.nan))
+        each = torch.stack([part.conditional_log_prob(x, target) for part in self.components], -1)
+        impossible = torch.isneginf(given)
+        found = torch.logsumexp((given + each.to(given)).masked_fill(impossible, -math.inf), -1)
+        return found.masked_fill(impossible.all(-1), -math.inf)
+
+    def component_log_weights(self, x: Tensor) -> Tensor:
+        """Return log p(component given the cells of a row that are there), shape ``(n, K)``.
+
+        Minus infinity in a whole row says that it is impossible under every component.
+        """
+        each = torch.stack([part.log_prob(x) for part in self.components], -1)
+        joint = each + torch.log_softmax(self.logits, 0).to(each)
+        total = torch.logsumexp(joint, -1, keepdim=True)
+        return torch.where(torch.isneginf(total), total, joint - total)
+
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: a random component for each row, then the row from it."""
         self.check_context(context)

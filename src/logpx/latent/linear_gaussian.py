@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Independent, MixtureSameFamily, MultivariateNormal, Normal
 
 from logpx.distributions import Distribution, Moments
+from logpx.distributions.conditional import Marginals
 from logpx.errors import DataError
 from logpx.latent.covariances import LowRankCovariance
 from logpx.latent.gaussian_mixture import GaussianMixture
@@ -127,6 +128,10 @@ class LinearGaussian(Distribution):
     def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
         """Fill in missing cells; see `GaussianMixture.impute`."""
         return self.normal.impute(x, draws, seed)
+
+    def conditional_marginals(self, x: Tensor, column: int) -> Marginals:
+        """Return the normal distribution of a column given the others; see `GaussianMixture`."""
+        return self.normal.conditional_marginals(x, column)
 
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> MixtureStatistics:
         """E-step for rows, whose cells may be missing."""

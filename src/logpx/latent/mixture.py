@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from logpx.arguments import check_places
 from logpx.distributions import Distribution
+from logpx.distributions.conditional import Marginals
 from logpx.distributions.missing import check_finite_or_missing, has_missing
 from logpx.distributions.moments import check_weights
 from logpx.distributions.seeding import checked_count, draw_rows, generator_of
@@ -209,6 +210,32 @@ class LatentMixture(Distribution):
         chosen = (uniform >= shares.to(device).cumsum(1)[:, :-1]).sum(-1)
         rows = self.parts.draw_missing(x.repeat(draws, 1), chosen.flatten(), generator)
         return rows.view(draws, *x.shape)
+
+    @torch.no_grad()
+    def conditional_marginals(self, x: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the other cells that are there, one for every row.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, D)``; NaN is missing. Cells of the column itself do not count.
+        column
+            Its number.
+
+        Returns
+        -------
+        Marginals
+            A mixture of normal distributions, or probabilities of codes: exact.
+
+        Raises
+        ------
+        UsageError
+            If the shape is wrong, there is no such column, or it holds counts.
+        """
+        check_event(x, self.event_shape)
+        check_places("column", [column], self.event_shape[0])
+        known = x.double().index_fill(1, torch.tensor([column], device=x.device), torch.nan)
+        return self.parts.conditional_marginals(known, column, self.responsibilities(known))
 
     @property
     def reparameterised(self) -> bool:

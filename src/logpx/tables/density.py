@@ -99,6 +99,16 @@ class TableDensity(Distribution):
             torch.where(impossible, ladj, bound.double() + ladj), error.double().masked_fill(impossible, 0.0)
         )
 
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return log p of the target columns given the others, in table units: shape ``(n,)``, float64.
+
+        A target cell outside the support of its column has log-density minus infinity.
+        """
+        y, _ = self.in_model_units(x)
+        _, ladj = self.in_model_units(x.masked_fill(~target, math.nan))
+        found = self.model.conditional_log_prob(y, target).double()
+        return torch.where(torch.isneginf(ladj), ladj, found + ladj)
+
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
         return self.columns.inverse(self.model.sample(n, seed=seed), snap=False)

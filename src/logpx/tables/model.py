@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from logpx.scoring import Evaluation, ImpossibleRow, NatsPerRow, ScoredBatch, Ta
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
+from logpx.tables.conditioning.conditional_model import ConditionalModel
+from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.density import impossible_cells
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
@@ -280,6 +282,39 @@ class TableModel(Configured, nn.Module):
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
         table, seed = self._checked(rows), _checked_seed(seed)
         yield from self._filling.batches(table, draws, seed, as_text=as_text, unseen=unseen)
+
+    def conditional(
+        self, target: Sequence[str] | str, given: Sequence[str] | str | None = None
+    ) -> ConditionalModel:
+        """Return the distribution of some columns given others: by default, given all others.
+
+        Parameters
+        ----------
+        target, given
+            Names of columns.
+
+        Raises
+        ------
+        UsageError
+            If a column is unknown, not modelled or named twice, or the model cannot condition on columns.
+        """
+        return ConditionalModel(self.schema, self.density, target, given)
+
+    def condition(self, values: Mapping[str, Any]) -> ConditionedModel:
+        """Return the distribution of rows in which some columns have given values.
+
+        Parameters
+        ----------
+        values
+            By column: numbers, labels, dates, or text as in a file.
+
+        Raises
+        ------
+        UsageError
+            If a column is unknown or not modelled, a value is one that its column cannot have, every column
+            is given, or the model cannot condition on columns.
+        """
+        return ConditionedModel(self.schema, self.density, values)
 
     def kept_cells(self, rows: Any, *, as_text: bool = False) -> KeptCells:
         """Return what passes the cells of a table on beside what the model says of its rows.
