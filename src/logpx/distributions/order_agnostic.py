@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from logpx.arguments import check_count, check_instance
 from logpx.distributions.base import Distribution
@@ -195,12 +196,15 @@ class OrderAgnostic(Distribution):
         return max(1, min(BLOCK_ROWS, _NUMBERS_AT_ONCE // (len(self.columns) * self.net.width)))
 
     def _embedded(self, x: Tensor, column: int) -> Tensor:
-        return self.columns[column].embed(x, self.net.weight(column)) + self.net.bias[column]
+        return self.columns[column].embed(x, self.net.weights()[column]) + self.net.bias[column]
 
     def _visible(self, rows: Tensor, there: Tensor) -> Tensor:
         """Return what each cell adds to the sum when it is visible, shape ``(n, d, width)``."""
-        each = [self._embedded(rows[:, column], column) for column in range(len(self.columns))]
-        return torch.stack(each, 1) * there[..., None]
+        each = [
+            column.embed(own, weight)
+            for column, own, weight in zip(self.columns, rows.T, self.net.weights(), strict=True)
+        ]
+        return (torch.stack(each, 1) + self.net.bias) * there[..., None]
 
     def _mixed(self, rows: Tensor, there: Tensor) -> Tensor:
         visible = self._visible(rows, there)
@@ -212,15 +216,24 @@ class OrderAgnostic(Distribution):
         ordered = visible[:, order]
         before = ordered.cumsum(1).sub_(ordered)
         hidden = self.net.hidden(before, self.net.asked[order])
-        total = rows.new_zeros(len(rows))
-        for place, column in enumerate(order.tolist()):
-            raw = self.net.numbers(hidden[:, place], column).double()
-            total = total + self._cells(column, raw, rows, there)
-        return total
+        return self._sum_of_cells(hidden, order, rows, there, torch.float64)
 
-    def _cells(self, column: int, raw: Tensor, rows: Tensor, there: Tensor) -> Tensor:
-        own = self.columns[column].log_prob(raw, rows[:, column])
-        return torch.where(there[:, column], own, 0.0)
+    def _sum_of_cells(
+        self, hidden: Tensor, asked: Tensor, rows: Tensor, there: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        """Return the sum of log p of the cells that are there in the columns asked for, shape ``(n,)``.
+
+        Parameters
+        ----------
+        hidden
+            Hidden units for each of them, shape ``(n, columns, width)``.
+        """
+        cells, exits = [], self.net.exits()
+        for units, column in zip(hidden.unbind(1), asked.tolist(), strict=True):
+            raw = functional.linear(units, *exits[column]).to(dtype)
+            own = self.columns[column].log_prob(raw, rows[:, column])
+            cells.append(torch.where(there[:, column], own, 0.0))
+        return torch.stack(cells).sum(0)
 
     def _estimate(self, rows: Tensor, there: Tensor) -> Tensor:
         """Return an estimate of the log p that training maximises, from some of the columns."""
@@ -236,11 +249,7 @@ class OrderAgnostic(Distribution):
         earlier = rank[:, asked, None] > rank[:, None, :]
         before = torch.bmm(earlier.to(self.net.bias.dtype), self._visible(rows, there))
         hidden = self.net.hidden(before, self.net.asked[asked])
-        total = hidden.new_zeros(n)
-        for place, column in enumerate(asked.tolist()):
-            raw = self.net.numbers(hidden[:, place], column)
-            total = total + self._cells(column, raw, rows, there)
-        return total * (d / len(asked))
+        return self._sum_of_cells(hidden, asked, rows, there, hidden.dtype) * (d / len(asked))
 
     @torch.no_grad()
     def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
@@ -284,11 +293,7 @@ class OrderAgnostic(Distribution):
             own = order[wanted[order]]
             ordered = visible[:, own]
             hidden = self.net.hidden(given + ordered.cumsum(1) - ordered, self.net.asked[own])
-            cells = [
-                self._cells(column, self.net.numbers(hidden[:, place], column).double(), rows, there)
-                for place, column in enumerate(own.tolist())
-            ]
-            each.append(torch.stack(cells).sum(0))
+            each.append(self._sum_of_cells(hidden, own, rows, there, torch.float64))
         return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
 
     @torch.no_grad()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import cast
 
 import torch
@@ -61,7 +60,7 @@ class VisibleColumns(Configured, nn.Module):
     Examples
     --------
     >>> net = VisibleColumns([2, 3], [1, 4], width=8, blocks=1)
-    >>> visible = torch.ones(5, 2) @ net.weight(0) + net.bias[0]
+    >>> visible = torch.ones(5, 2) @ net.weights()[0] + net.bias[0]
     >>> net.numbers(net.hidden(visible, net.asked[1]), 1).shape
     torch.Size([5, 4])
     """
@@ -78,20 +77,20 @@ class VisibleColumns(Configured, nn.Module):
         check_count("width", width)
         check_count("blocks", blocks, least=0)
         self.width = width
-        self._inputs = [0, *accumulate(inputs)]
-        self._outputs = [0, *accumulate(outputs)]
+        self.inputs, self.outputs = list(inputs), list(outputs)
         count = len(inputs)
-        self.entry = nn.Parameter(torch.randn(self._inputs[-1], width) / math.sqrt(4 * max(count, 1)))
+        self.entry = nn.Parameter(torch.randn(sum(inputs), width) / math.sqrt(4 * max(count, 1)))
         self.bias = nn.Parameter(torch.randn(count, width) / math.sqrt(4 * max(count, 1)))
         self.asked = nn.Parameter(torch.randn(count, width) / 2)
         self.blocks = cast(Sequence[_Block], nn.ModuleList(_Block(width, dropout) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
-        self.exit = nn.Parameter(torch.zeros(self._outputs[-1], width))
-        self.exit_bias = nn.Parameter(torch.zeros(self._outputs[-1]))
+        self.exit = nn.Parameter(torch.zeros(sum(outputs), width))
+        self.exit_bias = nn.Parameter(torch.zeros(sum(outputs)))
 
-    def weight(self, column: int) -> Tensor:
-        """Return the weights of a column's features, shape ``(inputs, width)``."""
-        return self.entry[self._inputs[column] : self._inputs[column + 1]]
+    def weights(self) -> tuple[Tensor, ...]:
+        """Return the weights of each column's features, shape ``(inputs, width)``."""
+        # One split has one gradient, where slices would each have one of the size of the whole.
+        return torch.split(self.entry, self.inputs)
 
     def hidden(self, visible: Tensor, asked: Tensor) -> Tensor:
         """Return hidden units.
@@ -108,7 +107,13 @@ class VisibleColumns(Configured, nn.Module):
             h = block(h)
         return torch.relu_(self.norm(h))
 
+    def exits(self) -> list[tuple[Tensor, Tensor]]:
+        """Return each column's linear map from hidden units to its numbers: a weight and a bias."""
+        return list(
+            zip(torch.split(self.exit, self.outputs), torch.split(self.exit_bias, self.outputs), strict=True)
+        )
+
     def numbers(self, hidden: Tensor, column: int) -> Tensor:
         """Return the numbers for a column from hidden units, shape ``(*rows, outputs)``."""
-        own = slice(self._outputs[column], self._outputs[column + 1])
-        return functional.linear(hidden, self.exit[own], self.exit_bias[own])
+        weight, bias = self.exits()[column]
+        return functional.linear(hidden, weight, bias)
