@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -38,10 +38,6 @@ class ColumnMarginal:
     raw
         The network's numbers, shape ``(n, outputs)``.
 
-    Attributes
-    ----------
-    probabilities : Tensor or None
-        The probability of each label, shape ``(n, levels)``; None for a column of numbers.
     """
 
     def __init__(self, column: ColumnDistribution, raw: Tensor) -> None:
@@ -52,20 +48,25 @@ class ColumnMarginal:
         return self._column.log_prob(self._raw, x)
 
     def cdf(self, x: Tensor) -> Tensor:
-        """Return P(value ≤ x) for each row, shape ``(n,)``; NaN for labels."""
-        return self._column.cdf(self._raw, x)
+        """Return the probabilities of values up to some, both of shape ``(n, m)``."""
+        return torch.stack([self._column.cdf(self._raw, each) for each in x.T], 1)
 
-    def quantile(self, level: float) -> Tensor:
-        """Return the quantile at a level between 0 and 1, shape ``(n,)``; NaN for labels."""
-        return self._column.quantile(self._raw, level)
+    def quantiles(self, levels: Tensor) -> Tensor:
+        """Return the quantiles at levels of shape ``(q,)``: shape ``(n, q)``."""
+        return torch.stack([self._column.quantile(self._raw, level) for level in levels.tolist()], 1)
 
-    def sample(self, uniform: Tensor) -> Tensor:
-        """Return a draw for each row from two uniforms, shape ``(n, 2)``."""
-        return self._column.sample(self._raw, uniform)
+    def bracket(self, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return values that the quantiles at levels lie between: the quantiles themselves, twice."""
+        quantiles = self.quantiles(levels)
+        return quantiles, quantiles
+
+    def expectation(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean of a function of the values, without far tails: shape ``(n,)``."""
+        return self._column.expectation(self._raw, function)
 
     @property
     def mean(self) -> Tensor:
-        """The mean of numbers, without the outermost 1/128ths; the most probable code of labels: ``(n,)``."""
+        """The mean of numbers, without far tails; the most probable code of labels: shape ``(n,)``."""
         return self._column.best_guess(self._raw)
 
     @property

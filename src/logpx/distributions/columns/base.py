@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
 
-__all__ = ["ColumnDistribution", "inverse_by_bisection"]
-
-_HALVINGS = 80
-_QUANTILES = 64
+__all__ = ["ColumnDistribution"]
 
 
 class ColumnDistribution(Configured, nn.Module, ABC):
@@ -27,13 +24,10 @@ class ColumnDistribution(Configured, nn.Module, ABC):
         How many features of a cell there are for a network to weigh.
     outputs : int
         How many numbers the distribution takes of a network.
-    has_order : bool
-        Whether values have an order, and so a mean and quantiles.
     """
 
     inputs: int
     outputs: int
-    has_order: bool = True
 
     @abstractmethod
     def initialise(self, x: Tensor) -> None:
@@ -80,16 +74,15 @@ class ColumnDistribution(Configured, nn.Module, ABC):
 
     @abstractmethod
     def cdf(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Return P(value ≤ x), shape ``(n,)``; NaN for values without an order."""
+        """Return P(value ≤ x), shape ``(n,)``; of labels, that of their codes."""
 
     @abstractmethod
     def quantile(self, raw: Tensor, level: float) -> Tensor:
         """Return the smallest value whose `cdf` reaches a level, shape ``(n,)``, float64."""
 
-    def mean(self, raw: Tensor) -> Tensor:
-        """Return the mean between the extreme 1/128ths, which heavy tails cannot carry off: ``(n,)``."""
-        levels = [(place + 0.5) / _QUANTILES for place in range(_QUANTILES)]
-        return torch.stack([self.quantile(raw, level) for level in levels]).mean(0)
+    @abstractmethod
+    def expectation(self, raw: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean of a function of the values, which acts element by element: shape ``(n,)``."""
 
     def probabilities(self, raw: Tensor) -> Tensor | None:
         """Return the probability of each label, shape ``(n, levels)``; None if there are no labels."""
@@ -97,27 +90,4 @@ class ColumnDistribution(Configured, nn.Module, ABC):
 
     def best_guess(self, raw: Tensor) -> Tensor:
         """Return the mean, or the most probable label, shape ``(n,)``, float64."""
-        return self.mean(raw)
-
-
-def inverse_by_bisection(cdf: object, low: Tensor, high: Tensor, level: Tensor) -> Tensor:
-    """Return where an increasing function reaches a level, between two ends.
-
-    Parameters
-    ----------
-    cdf
-        A function of values of shape ``(n,)``.
-    low, high, level
-        Shape ``(n,)``, float64.
-
-    Examples
-    --------
-    >>> zero, one = torch.zeros(1), torch.ones(1)
-    >>> inverse_by_bisection(lambda x: x * x, zero, one, torch.tensor([0.25]))
-    tensor([0.5000])
-    """
-    for _ in range(_HALVINGS):
-        middle = low + (high - low) / 2
-        below = cdf(middle) < level  # type: ignore[operator]
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return high
+        return self.expectation(raw, lambda x: x)

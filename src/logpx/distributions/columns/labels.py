@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -58,7 +59,6 @@ class LabelColumn(ColumnDistribution):
     tensor([0.7000])
     """
 
-    has_order = False
     base: Tensor
     log_new: Tensor
 
@@ -113,12 +113,18 @@ class LabelColumn(ColumnDistribution):
         return (uniform[:, :1] >= edges).sum(-1).double()
 
     def cdf(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Return NaN: labels have no order."""
-        return torch.full_like(x, torch.nan)
+        """Return the probability of codes up to some."""
+        codes = torch.arange(self.levels, device=x.device)
+        return (self.probabilities(raw) * (codes <= x[:, None])).sum(-1)
 
     def quantile(self, raw: Tensor, level: float) -> Tensor:
-        """Return NaN: labels have no order."""
-        return torch.full_like(raw[:, 0], torch.nan, dtype=torch.float64)
+        """Return the code at which a level is reached."""
+        edges = self.probabilities(raw).cumsum(-1)[:, :-1]
+        return (level > edges).sum(-1).double()
+
+    def expectation(self, raw: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean of a function of the code."""
+        return self.probabilities(raw) @ function(torch.arange(self.levels, device=raw.device).double())
 
     def probabilities(self, raw: Tensor) -> Tensor:
         """Return the probabilities of the known labels."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from logpx.arguments import check_count
-from logpx.distributions.columns.base import ColumnDistribution, inverse_by_bisection
+from logpx.distributions.columns.base import ColumnDistribution
 from logpx.distributions.columns.features import HARMONICS, harmonics, piecewise_linear, quantiles
 from logpx.distributions.columns.labels import share_of_new
 from logpx.distributions.columns.logistic import log_mass
@@ -153,10 +153,7 @@ class ValueColumn(ColumnDistribution):
         fresh = uniform[:, 1] < share
         if not bool(fresh.any()):
             return seen
-        u = self.place[0] + self.place[1] * torch.logit(uniform[:, 0], eps=1e-12)
-        left, right = self._cell(self.units.inverse(u))
-        other = (left + right) / 2
-        return torch.where(fresh & self._inside(other), other, seen)
+        return torch.where(fresh, self._other(uniform[:, 0]), seen)
 
     def cdf(self, raw: Tensor, x: Tensor) -> Tensor:
         """Return P(value ≤ x)."""
@@ -167,21 +164,28 @@ class ValueColumn(ColumnDistribution):
         return (1 - share) * below + share * torch.sigmoid((u - self.place[0]) / self.place[1])
 
     def quantile(self, raw: Tensor, level: float) -> Tensor:
-        """Return the smallest value whose cdf reaches a level."""
-        level_of = torch.full_like(raw[:, 0], level, dtype=torch.float64)
-        first = self.points[0]
-        reach = 2.0**20 * float(self.points[-1] - first + self.step)
-        low = first - reach if self.lower is None else first.new_tensor(self.lower)
-        high = first + reach if self.upper is None else first.new_tensor(self.upper)
-        found = inverse_by_bisection(
-            lambda x: self.cdf(raw, x - self.step / 2), low.expand_as(level_of), high.expand_as(level_of), level_of
-        )
-        left, right = self._cell(found - self.step / 2)
+        """Return the smallest value whose cdf reaches a level, be it one that was seen or not."""
+        share = self.log_new.exp()
+        below = (1 - share) * self._log_masses(raw.double()).exp().cumsum(-1)
+        others = share * torch.sigmoid((self.units(self._cell(self.points)[1]) - self.place[0]) / self.place[1])
+        index = (below + others < level).sum(-1)
+        before = torch.cat([torch.zeros_like(below[:, :1]), below], 1).gather(1, index[:, None])[:, 0]
+        seen = torch.cat([self.points, self.points.new_tensor([math.inf])])[index]
+        return torch.minimum(seen, self._other((level - before) / share))
+
+    def _other(self, level: Tensor) -> Tensor:
+        """Return the quantile of the distribution of values that were not seen."""
+        u = self.place[0] + self.place[1] * torch.logit(level, eps=1e-12)
+        left, right = self._cell(self.units.inverse(u))
         middle = (left + right) / 2
-        # A rounding error below the cell's edge belongs to the cell before it.
-        late = self.cdf(raw, middle) < level_of
-        middle = torch.where(late, middle + self.step, middle)
-        return torch.where(self._inside(middle), middle, self.points[-1])
+        # The edge of an outermost cell may round to a point outside.
+        least = -math.inf if self.lower is None else self.lower + self.step / 2
+        most = math.inf if self.upper is None else self.upper - self.step / 2
+        return middle.clamp(least, most)
+
+    def expectation(self, raw: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean of a function of the values that were seen."""
+        return self._log_masses(raw.double()).exp() @ function(self.points)
 
 
 def _hats(masses: Tensor, knots: int) -> Tensor:
