@@ -76,16 +76,16 @@ class ColumnMarginal:
 
 
 class OrderAgnostic(Distribution):
-    r""":math:`p(x) = \frac1M \sum_m \prod_j p(x_{\sigma_m(j)} \mid x_{\sigma_m(1)}, \ldots, x_{\sigma_m(j-1)})`.
+    r""":math:`p(x) = \frac1M \sum_m \prod_j p(x_{\sigma_m(j)} \mid x_{\sigma_m(<j)})`, in M orders.
 
-    One network gives a distribution of any column given any others. Log p is exact: the chain rule in M fixed
-    orders, whose densities are averaged. A missing cell (NaN) is neither asked for nor visible, so that what
-    is reported is a normalised density of the cells that are there. On a grid a cell's mass counts, divided by
-    the step; no noise is added.
+    One network gives a distribution of any column given any others. Log p is exact: the chain rule in M
+    fixed orders, whose densities are averaged. A missing cell (NaN) is neither asked for nor visible, so
+    that what is reported is a normalised density of the cells that are there. On a grid a cell's mass
+    counts, divided by the step; no noise is added.
 
     Conditional distributions come from the same network with the given columns first. As in every model of
-    this sort they agree with log p only as far as the orders do: `conditional_log_prob` is a normalised density
-    of the target, but no quotient of two values of `log_prob`.
+    this sort they agree with log p only as far as the orders do: `conditional_log_prob` is a normalised
+    density of the target, but no quotient of two values of `log_prob`.
 
     Parameters
     ----------
@@ -182,7 +182,9 @@ class OrderAgnostic(Distribution):
             return self._estimate(rows, there).to(x.dtype)
         parts = [
             self._mixed(own, mask)
-            for own, mask in zip(rows.split(self._at_once), there.split(self._at_once), strict=True)
+            for own, mask in zip(
+                torch.split(rows, self._at_once), torch.split(there, self._at_once), strict=True
+            )
         ]
         return torch.cat([x.new_zeros(0, dtype=torch.float64), *parts]).to(x.dtype)
 
@@ -282,7 +284,7 @@ class OrderAgnostic(Distribution):
                 f"a target {target!r} of {len(self.columns)} columns",
                 fix="give a boolean for each column, at least one of them True",
             )
-        parts = [self._conditional(part, wanted) for part in x.split(self._at_once)]
+        parts = [self._conditional(part, wanted) for part in torch.split(x, self._at_once)]
         return torch.cat([x.new_zeros(0, dtype=torch.float64), *parts]).to(x.dtype)
 
     def _conditional(self, x: Tensor, wanted: Tensor) -> Tensor:
@@ -310,7 +312,7 @@ class OrderAgnostic(Distribution):
         """
         check_finite_or_missing(x)
         raws = []
-        for part in x.split(self._at_once):
+        for part in torch.split(x, self._at_once):
             there, rows = ~part.isnan(), part.double().nan_to_num(nan=0.0)
             given = self._sum(rows, there & (torch.arange(x.shape[1], device=x.device) != column))
             raws.append(self.net.numbers(self.net.hidden(given, self.net.asked[column]), column).double())
@@ -378,9 +380,9 @@ class OrderAgnostic(Distribution):
         uniform = draw_rows(len(x), seed, self._like(), uniforms)
         choice = (uniform[:, -1] * len(self.chains)).long().clamp(max=len(self.chains) - 1)
         found = x.double().clone()
-        pairs = uniform[:, :-1].unflatten(1, (d, 2))
+        pairs = uniform[:, :-1].reshape(-1, d, 2)
         for number, order in enumerate(self.chains):
-            for rows in (choice == number).nonzero()[:, 0].split(4 * self._at_once):
+            for rows in torch.split((choice == number).nonzero()[:, 0], 4 * self._at_once):
                 found[rows] = self._drawn(found[rows], pairs[rows], order.tolist())
         return found.to(x.dtype)
 

@@ -31,16 +31,17 @@ class _Block(nn.Module):
         inner = torch.relu_(self.first(self.norm(h)))
         if self.dropout is not None:
             inner = self.dropout(inner)
-        return h + self.second(inner)
+        outer: Tensor = h + self.second(inner)
+        return outer
 
 
 class VisibleColumns(Configured, nn.Module):
     """Numbers for a column, from the sum of the features of visible columns.
 
-    A column enters by its features times weights of its own, and a bias that says that it is visible. The sum
-    and a vector of the column asked for pass through residual blocks that all columns share, and then through
-    the column's own linear map, which starts at zero. Orders of columns differ by their partial sums alone, so
-    that the features of a row are computed once.
+    A column enters by its features times weights of its own, and a bias that says that it is visible. The
+    sum and a vector of the column asked for pass through residual blocks that all columns share, and then
+    through the column's own linear map, which starts at zero. Orders of columns differ by their partial sums
+    alone, so that the features of a row are computed once.
 
     Parameters
     ----------

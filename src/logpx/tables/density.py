@@ -1,4 +1,4 @@
-"""Densities over rows in the table's own units: of dequantised rows in model units, or of cells as they are."""
+"""Densities over rows in the table's own units: dequantised and in model units, or cells as they are."""
 
 from __future__ import annotations
 
@@ -121,7 +121,6 @@ class TableDensity(Distribution):
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
         return self.columns.inverse(self.model.sample(n, seed=seed), snap=False)
 
-
     def completed(self, x: Tensor, seed: int | None) -> Tensor:
         """Return rows with missing cells filled in: drawn with a seed, or the best guesses without one."""
         y, _ = self.in_model_units(x)
@@ -164,7 +163,7 @@ class CellDensity(Distribution):
         return self.model.kind
 
     def cells(self, x: Tensor) -> Tensor:
-        """Return the values whose cells numbers lie in, float64; a label that the model does not know stays."""
+        """Return the values whose cells numbers lie in, float64; unknown labels stay."""
         columns = [
             column if isinstance(support, Labels) else _inside(support, column)
             for support, column in zip(self.supports, x.double().T, strict=True)

@@ -1,4 +1,4 @@
-"""What a network sees of a number: how far it has come through each piece of its range, and of its periods."""
+"""What a network sees of a number: how far it is through each piece of its range, and its periods."""
 
 from __future__ import annotations
 

@@ -39,7 +39,5 @@ def log_mass(left: Tensor, width: Tensor) -> Tensor:
     tensor([1.])
     """
     return (
-        functional.logsigmoid(left + width)
-        + functional.logsigmoid(-left)
-        + torch.log(-torch.expm1(-width))
+        functional.logsigmoid(left + width) + functional.logsigmoid(-left) + torch.log(-torch.expm1(-width))
     )

@@ -34,9 +34,9 @@ _LEAST_DISTANCE = 2.0**-499
 class NumberColumn(ColumnDistribution):
     r"""Numbers between bounds: :math:`p(x) = \sum_k w_k \, p_k(u(x)) \, u'(x)` with logistic :math:`p_k`.
 
-    In the units u of the column (`ColumnUnits`), logistic tails are power laws of x. On a grid log p is that of
-    the mass of a cell divided by the step. Single values may hold mass of their own beside the continuum; on a
-    grid it adds to that of the cell, elsewhere log p refers there to the mass alone.
+    In the units u of the column (`ColumnUnits`), logistic tails are power laws of x. On a grid log p is that
+    of the mass of a cell divided by the step. Single values may hold mass of their own beside the continuum;
+    on a grid it adds to that of the cell, elsewhere log p refers there to the mass alone.
 
     Parameters
     ----------
@@ -95,13 +95,12 @@ class NumberColumn(ColumnDistribution):
         self.outputs = self.gated + 3 * components
         self.inputs = _PIECES + 2 + len(atoms) + 2 * HARMONICS * len(self.periods)
         self.units = ColumnUnits(lower, upper)
-        doubles = {"dtype": torch.float64}
-        self.register_buffer("atoms", torch.tensor(list(atoms), **doubles))
-        self.register_buffer("gates", torch.zeros(self.gated, **doubles))
-        self.register_buffer("centres", torch.linspace(-2, 2, components, **doubles))
-        self.register_buffer("widths", torch.full((components,), 0.5, **doubles))
-        self.register_buffer("pieces", torch.linspace(-3, 3, _PIECES + 1, **doubles))
-        self.register_buffer("origin", torch.tensor([0.0, 1.0], **doubles))
+        self.register_buffer("atoms", torch.tensor(list(atoms), dtype=torch.float64))
+        self.register_buffer("gates", torch.zeros(self.gated, dtype=torch.float64))
+        self.register_buffer("centres", torch.linspace(-2, 2, components, dtype=torch.float64))
+        self.register_buffer("widths", torch.full((components,), 0.5, dtype=torch.float64))
+        self.register_buffer("pieces", torch.linspace(-3, 3, _PIECES + 1, dtype=torch.float64))
+        self.register_buffer("origin", torch.tensor([0.0, 1.0], dtype=torch.float64))
 
     def initialise(self, x: Tensor) -> None:
         """Set the units, the components and the shares of the atoms from the column's values."""
@@ -125,7 +124,8 @@ class NumberColumn(ColumnDistribution):
         places = (torch.arange(count, dtype=torch.float64) + 0.5) / count * (len(u) - 1)
         self.centres.copy_(ordered[places.round().long()])
         low, high = (
-            ordered[(places + shift * len(u) / count).round().long().clamp(0, len(u) - 1)] for shift in (-1, 1)
+            ordered[(places + shift * len(u) / count).round().long().clamp(0, len(u) - 1)]
+            for shift in (-1, 1)
         )
         # About the deviation of a logistic distribution that covers the distance to both neighbours.
         self.widths.copy_(((high - low) / 4).clamp_min(spread * 1e-3))
@@ -153,14 +153,16 @@ class NumberColumn(ColumnDistribution):
         line = ((u - self.origin[0]) / (3.0 * self.origin[1])).clamp(-5.0, 5.0)
         parts = [piecewise_linear(u, self.pieces), line[:, None], torch.ones_like(line)[:, None]]
         if self.gated:
-            parts.append((self._atom(x)[:, None] == torch.arange(len(self.atoms), device=x.device)).to(u.dtype))
+            parts.append(
+                (self._atom(x)[:, None] == torch.arange(len(self.atoms), device=x.device)).to(u.dtype)
+            )
         if self.periods:
             parts.append(harmonics(x, self.periods))
         return torch.cat(parts, 1).to(weight.dtype) @ weight
 
     def _mixture(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return log-weights, centres and log-scales of the components, each ``(n, components)``."""
-        logits, shifts, narrowing = raw[:, self.gated :].unflatten(-1, (3, self.components)).unbind(1)
+        logits, shifts, narrowing = raw[:, self.gated :].reshape(-1, 3, self.components).unbind(1)
         centres = self.centres.to(raw.dtype) + self.origin[1].to(raw.dtype) * shifts
         bounded = _REACH * torch.tanh(narrowing / _REACH)
         least = math.log(float(self.origin[1])) - _NARROWEST
@@ -179,7 +181,9 @@ class NumberColumn(ColumnDistribution):
             return torch.logsumexp(log_weights + each, -1) + self.units.log_slope(x).to(raw.dtype)
         left, right = (self.units(end) for end in self._cell(x))
         width = (right - left).clamp_min(1e-300).to(raw.dtype)
-        each = log_mass((left.to(raw.dtype)[:, None] - centres) * inverse, _positive(width[:, None] * inverse))
+        each = log_mass(
+            (left.to(raw.dtype)[:, None] - centres) * inverse, _positive(width[:, None] * inverse)
+        )
         return torch.logsumexp(log_weights + each, -1) - math.log(self.step)
 
     def _cell(self, x: Tensor) -> tuple[Tensor, Tensor]:

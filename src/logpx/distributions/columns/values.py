@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -28,9 +29,9 @@ class ValueColumn(ColumnDistribution):
     r"""Values on a grid: a softmax over those that were seen, and a little mass for all others.
 
     The masses at the start are the shares of the training rows, and the network's numbers tilt them: with
-    fewer `knots` than values smoothly, by a function that is piecewise linear in the rank. The mass for values
-    that were not seen (Good's estimate of it) has power-law tails and ends at the bounds. Log p is that of the
-    mass of a cell, divided by the step.
+    fewer `knots` than values smoothly, by a function that is piecewise linear in the rank. The mass for
+    values that were not seen (Good's estimate of it) has power-law tails and ends at the bounds. Log p is
+    that of the mass of a cell, divided by the step.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ class ValueColumn(ColumnDistribution):
     ) -> None:
         super().__init__()
         count = len(values)
-        if count < 1 or any(b - a < 0.5 * step for a, b in zip(values, values[1:], strict=False)):
+        if count < 1 or any(b - a < 0.5 * step for a, b in pairwise(values)):
             raise UsageError(f"{count} values, not ascending by a step of {step:g}", fix="give each once")
         self.step, self.lower, self.upper, self.periods = step, lower, upper, list(periods)
         self.knots = count if knots is None else min(knots, count)
@@ -81,13 +82,12 @@ class ValueColumn(ColumnDistribution):
         self.pieces = min(_PIECES, count)
         self.inputs = self.knots + self.pieces + 2 * HARMONICS * len(self.periods)
         self.units = ColumnUnits(lower, upper)
-        doubles = {"dtype": torch.float64}
-        self.register_buffer("points", torch.tensor(list(values), **doubles))
-        self.register_buffer("base", torch.full((count,), -math.log(count), **doubles))
+        self.register_buffer("points", torch.tensor(list(values), dtype=torch.float64))
+        self.register_buffer("base", torch.full((count,), -math.log(count), dtype=torch.float64))
         self.register_buffer("tilts", torch.zeros(self.knots, count))
         self.register_buffer("table", torch.zeros(count, self.inputs))
-        self.register_buffer("log_new", torch.tensor(-math.log(1e3), **doubles))
-        self.register_buffer("place", torch.tensor([0.0, 1.0], **doubles))
+        self.register_buffer("log_new", torch.tensor(-math.log(1e3), dtype=torch.float64))
+        self.register_buffer("place", torch.tensor([0.0, 1.0], dtype=torch.float64))
 
     def initialise(self, x: Tensor) -> None:
         """Count the values."""
@@ -167,7 +167,9 @@ class ValueColumn(ColumnDistribution):
         """Return the smallest value whose cdf reaches a level, be it one that was seen or not."""
         share = self.log_new.exp()
         below = (1 - share) * self._log_masses(raw.double()).exp().cumsum(-1)
-        others = share * torch.sigmoid((self.units(self._cell(self.points)[1]) - self.place[0]) / self.place[1])
+        others = share * torch.sigmoid(
+            (self.units(self._cell(self.points)[1]) - self.place[0]) / self.place[1]
+        )
         index = (below + others < level).sum(-1)
         before = torch.cat([torch.zeros_like(below[:, :1]), below], 1).gather(1, index[:, None])[:, 0]
         seen = torch.cat([self.points, self.points.new_tensor([math.inf])])[index]
@@ -189,7 +191,7 @@ class ValueColumn(ColumnDistribution):
 
 
 def _hats(masses: Tensor, knots: int) -> Tensor:
-    """Return functions that are 1 at one of some values and fall linearly, in the rank, to 0 at its neighbours."""
+    """Return functions that are 1 at one of some values, and fall to 0 at the next, linearly in the rank."""
     count = len(masses)
     if knots >= count:
         return torch.eye(count)

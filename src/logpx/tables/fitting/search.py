@@ -286,7 +286,6 @@ class Search:
             f"({candidate.seconds:.1f} s)"
         )
 
-
     def _fitted(self, family: TableFamily, scales: str, budget: Budget) -> tuple[Distribution, Tensor]:
         """Return a fitted density and log p of the held-out rows, for each draw of their noise."""
         if family.takes_cells:
