@@ -83,6 +83,10 @@ class Mixture(Distribution):
             part.log_prob_lower(x, draws, seed + 1_000_003 * number, self._of(part, context), first)
             for number, part in enumerate(self.components)
         ]
+        return self.mixed(found)
+
+    def mixed(self, found: Sequence[LowerBound]) -> LowerBound:
+        """Return the mixture of bounds of the components, one each."""
         each = torch.stack([bound.log_prob for bound in found], -1)
         joint = each + torch.log_softmax(self.logits, 0).to(each.dtype)
         errors = torch.stack([bound.standard_error for bound in found], -1)
