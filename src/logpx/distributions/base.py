@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.transforms.base import as_event_shape, check_context, check_events_of
+from logpx.transforms.base import as_event_shape, check_context, check_events_of, own_tensor
 
 __all__ = ["Distribution", "LowerBound", "weakest_kind"]
 
@@ -46,10 +47,11 @@ class Distribution(Configured, nn.Module):
     **Contexts.** With ``context_features=c`` above 0 a context has the shape ``(*rows, c)``, one per row,
     or ``(c,)``, the same for all rows; an unconditional distribution takes None.
 
-    **What the class checks.** `log_prob` and `log_prob_lower` of every subclass refuse rows of another event
-    shape, naming both shapes, so a subclass contains only the mathematics. Its `log_prob` is given rows of
-    shape ``(n, *event_shape)`` in floating point, without infinite cells: of those the log-density is minus
-    infinity.
+    **What the class checks.** Every public method of a subclass whose first argument is called ``x`` refuses
+    rows of another event shape, naming both shapes, and is given floating-point numbers, so a subclass
+    contains only the mathematics. Its `log_prob` and `log_prob_lower` are given rows of shape
+    ``(n, *event_shape)`` without infinite cells: of those the log-density is minus infinity. `statistics` and
+    `initialise` are given such a shape, too, of a single row as well.
 
     Parameters
     ----------
@@ -83,10 +85,10 @@ class Distribution(Configured, nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, wrapped in (("log_prob", _scored), ("sample", _drawn), ("sample_with_log_prob", _drawn)):
+        for name, wrapped in _WRAPPED.items():
             if name in cls.__dict__:
                 setattr(cls, name, wrapped(cls.__dict__[name]))
-        check_events_of(cls, ("log_prob", "log_prob_lower"))
+        check_events_of(cls, _given_rows(cls))
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()
@@ -206,10 +208,8 @@ class Distribution(Configured, nn.Module):
 
     def _like(self) -> Tensor:
         """Return a tensor with the model's dtype and device."""
-        for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.is_floating_point():
-                return tensor
-        return torch.empty(0)
+        own = own_tensor(self)
+        return torch.empty(0) if own is None else own
 
     def check_context(self, context: Tensor | None, rows: tuple[int, ...] | None = None) -> None:
         """Refuse a context that is missing, unexpected or of the wrong size.
@@ -261,32 +261,93 @@ def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
     return drawn
 
 
+def _given_rows(kind: type[Any]) -> list[str]:
+    """Return the public methods that a class itself defines whose first argument is ``x``."""
+    found = []
+    for name, value in vars(kind).items():
+        if not name.startswith("_") and inspect.isfunction(value):
+            parameters = list(inspect.signature(value).parameters)
+            if parameters[1:2] == ["x"]:
+                found.append(name)
+    return found
+
+
+def _flat(self: Any, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, tuple[int, ...]]:
+    """Return rows along one dimension, the context of each, and the shape that the rows had."""
+    rows = tuple(x.shape[: x.dim() - len(self.event_shape)])
+    if len(rows) != 1:
+        x = x.reshape(math.prod(rows), *self.event_shape)
+        if context is not None and context.dim() > 1:
+            context = context.expand(*rows, -1).reshape(len(x), context.shape[-1])
+    return x, context, rows
+
+
+def _any_cell(cells: Tensor) -> Tensor:
+    """Return whether any cell of each row is true; of rows without cells, or which are numbers, too."""
+    return cells.reshape(len(cells), math.prod(cells.shape[1:])).any(1)
+
+
 def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Let `log_prob` take whole numbers, rows of any shape and infinite cells, and give plain numbers."""
+    """Let `log_prob` take rows of any shape and infinite cells, and give plain numbers."""
 
     @functools.wraps(method)
     def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
-        rows = tuple(x.shape[: x.dim() - len(self.event_shape)])
-        self.check_context(context, rows)
-        if not x.is_floating_point():
-            x = x.to(self._like().dtype)
-        if len(rows) != 1:
-            x = x.reshape(math.prod(rows), *self.event_shape)
-            if context is not None and context.dim() > 1:
-                context = context.expand(*rows, -1).reshape(len(x), context.shape[-1])
-        infinite = x.isinf()
+        x, context, rows = _flat(self, x, context)
         if self.refuses_values:
             return _without_gradient(self, method, x, context, **kwargs).view(rows)
+        infinite = x.isinf()
         found = _without_gradient(self, method, x.masked_fill(infinite, 0.0), context, **kwargs)
         # So far out that gradients would overflow there are none.
         far = found < _FARTHEST * torch.finfo(found.dtype).min
         found = torch.where(far, found.detach(), found)
         # A density is 0 at infinity.
-        return found.masked_fill(
-            infinite.reshape(len(x), math.prod(self.event_shape)).any(1), -math.inf
-        ).view(rows)
+        return found.masked_fill(_any_cell(infinite), -math.inf).view(rows)
 
     return scored
+
+
+def _bounded(method: Callable[..., LowerBound]) -> Callable[..., LowerBound]:
+    """Let `log_prob_lower` take rows of any shape and infinite cells."""
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def bounded(*args: Any, **kwargs: Any) -> LowerBound:
+        given = signature.bind(*args, **kwargs)
+        self, x = args[0], given.arguments["x"]
+        x, context, rows = _flat(self, x, given.arguments.get("context"))
+        given.arguments["context"] = context
+        infinite = _any_cell(x.isinf())
+        given.arguments["x"] = x if self.refuses_values else x.masked_fill(x.isinf(), 0.0)
+        log_prob, error = method(*given.args, **given.kwargs)
+        if not self.refuses_values:
+            # A density is 0 at infinity, without an error.
+            log_prob, error = log_prob.masked_fill(infinite, -math.inf), error.masked_fill(infinite, 0.0)
+        return LowerBound(log_prob.view(rows), error.view(rows))
+
+    return bounded
+
+
+def _of_rows(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that needs rows along one dimension take a single one, and rows of any shape."""
+
+    @functools.wraps(method)
+    def of_rows(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return method(self, _flat(self, x, None)[0], *args, **kwargs)
+
+    return of_rows
+
+
+# Checks of the event come before all of these.
+_WRAPPED: dict[str, Callable[..., Any]] = {
+    "log_prob": _scored,
+    "log_prob_lower": _bounded,
+    "sample": _drawn,
+    "sample_with_log_prob": _drawn,
+    "statistics": _of_rows,
+    "initialise": _of_rows,
+    "initialise_components": _of_rows,
+    "update_from_rows": _of_rows,
+}
 
 
 def _without_gradient(

@@ -61,7 +61,6 @@ class Flow(Distribution):
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the exact log-density in nats, shape ``(*rows,)``."""
         self._check_dtype(x)
-        self.check_context(context, tuple(x.shape[: x.dim() - len(self.event_shape)]))
         z, ladj = self.transform.forward(x, context_of(self.transform, context))
         return self.base.log_prob(z, self._base_context(context)) + ladj
 
