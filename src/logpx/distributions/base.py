@@ -293,17 +293,48 @@ def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(method)
     def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
         x, context, rows = _flat(self, x, context)
+
+        def score(x: Tensor) -> Tensor:
+            return _without_gradient(self, method, x, context, **kwargs)
+
         if self.refuses_values:
-            return _without_gradient(self, method, x, context, **kwargs).view(rows)
-        infinite = x.isinf()
-        found = _without_gradient(self, method, x.masked_fill(infinite, 0.0), context, **kwargs)
-        # So far out that gradients would overflow there are none.
-        far = found < _FARTHEST * torch.finfo(found.dtype).min
-        found = torch.where(far, found.detach(), found)
-        # A density is 0 at infinity.
-        return found.masked_fill(_any_cell(infinite), -math.inf).view(rows)
+            found = score(x)
+        elif torch.compiler.is_compiling():
+            # No branch that depends on data.
+            infinite = x.isinf()
+            found = score(x.masked_fill(infinite, 0.0))
+            far = found < _FARTHEST * torch.finfo(found.dtype).min
+            found = torch.where(far, found.detach(), found).masked_fill(_any_cell(infinite), -math.inf)
+        else:
+            found = _with_far_rows(score, x)
+        return found.view(rows)
 
     return scored
+
+
+def _with_far_rows(score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return the log-density of rows, of which some may be infinite, or so far out that numbers overflow.
+
+    There the density is 0. Far rows have no gradients, which would overflow: so that they do not spoil those
+    of the parameters, another row is scored in their place.
+    """
+    infinite = x.isinf()
+    any_infinite = bool(infinite.any())
+    found = score(x.masked_fill(infinite, 0.0) if any_infinite else x)
+    near = found > _FARTHEST * torch.finfo(found.dtype).min
+    if any_infinite:
+        near &= ~_any_cell(infinite)
+    if bool(near.all()):
+        return found
+    value = found.detach()
+    large = x.abs() > math.sqrt(torch.finfo(x.dtype).max) * _FARTHEST
+    overflown = value.isnan() & _any_cell(large) & ~_any_cell(x.isnan())
+    value = value.masked_fill(_any_cell(infinite) | overflown, -math.inf)
+    if not found.requires_grad or not bool(near.any()):
+        return torch.where(near, found, value)
+    apart = near.view(-1, *[1] * (x.dim() - 1))
+    stand_in = x[near.nonzero()[0]].detach()
+    return torch.where(near, score(torch.where(apart, x, stand_in)), value)
 
 
 def _bounded(method: Callable[..., LowerBound]) -> Callable[..., LowerBound]:

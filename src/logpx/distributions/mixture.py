@@ -86,7 +86,8 @@ class Mixture(Distribution):
         each = torch.stack([bound.log_prob for bound in found], -1)
         joint = each + torch.log_softmax(self.logits, 0).to(each.dtype)
         errors = torch.stack([bound.standard_error for bound in found], -1)
-        shares = torch.softmax(joint, -1)
+        # Where no component has a density there are no shares, and no error.
+        shares = torch.softmax(joint, -1).nan_to_num()
         return LowerBound(torch.logsumexp(joint, -1), (shares * errors).square().sum(-1).sqrt())
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Independent, MixtureSameFamily, MultivariateNormal, Normal
 
 from logpx.distributions import Distribution, Moments
+from logpx.distributions.missing import check_all_finite
 from logpx.errors import DataError
 from logpx.latent.covariances import LowRankCovariance
 from logpx.latent.gaussian_mixture import GaussianMixture
@@ -110,9 +111,20 @@ class LinearGaussian(Distribution):
         r"""Return the orthogonal projection of rows onto the latent plane: the least-squares reconstruction.
 
         W times the posterior mean is not that projection, because the mean is shrunk towards 0.
+
+        Parameters
+        ----------
+        x
+            Shape ``(*rows, D)``, without missing cells.
+
+        Raises
+        ------
+        DataError
+            If a cell is missing or infinite.
         """
+        check_all_finite(x)
         w = self.loadings
-        centred = x - self.mean
+        centred = x.to(w.dtype) - self.mean
         solved: Tensor = torch.linalg.lstsq(w.detach(), centred.reshape(-1, len(w)).mT).solution
         return (w @ solved).mT.view(x.shape) + self.mean
 

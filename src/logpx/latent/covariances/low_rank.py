@@ -84,12 +84,13 @@ class LowRankCovariance(Covariance):
 
     def _woodbury(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """Return A = Ψ^(-1/2) W, the factor L of I + AᵀA, and log|Σ|."""
-        logarithms = self.log_noise_variances.to(dtype).expand(self.blocks, self.features)
-        scaled = self.loadings.to(dtype) * torch.exp(-0.5 * logarithms).unsqueeze(-1)
-        inner = scaled.mT @ scaled + torch.eye(self.rank, dtype=dtype, device=scaled.device)
+        # Of few numbers, and in single precision squares of A soon overflow.
+        logarithms = self.log_noise_variances.double().expand(self.blocks, self.features)
+        scaled = self.loadings.double() * torch.exp(-0.5 * logarithms).unsqueeze(-1)
+        inner = scaled.mT @ scaled + torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
         factor = torch.linalg.cholesky(inner)
         log_determinant = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + logarithms.sum(-1)
-        return scaled, factor, log_determinant
+        return scaled.to(dtype), factor.to(dtype), log_determinant.to(dtype)
 
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverses and the log-determinants, in float64."""
@@ -220,7 +221,9 @@ class PrincipalCovariance(LowRankCovariance):
     def maximise_root(self, root: Tensor, floor: Tensor) -> None:
         """Take the closed form; directions in which no row leaves the mean have no variance."""
         values, vectors, rest = _leading(root, self.rank)
-        noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin())
+        # Below this, singular values are rounding errors, and so are the rows' last digits.
+        rounding = (self.features * torch.finfo(values.dtype).eps) ** 2 * root.square().sum()
+        noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin()).maximum(rounding)
         excess = (values - noise_variances).clamp_min(0.0).sqrt()
         self._set(root.new_ones(1, 1), _canonical(vectors * excess)[None], noise_variances.view(1, 1))
 
