@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from logpx.configuration import Configured
 from logpx.transforms.base import as_event_shape, check_context, check_events_of, own_tensor
 
-__all__ = ["Distribution", "LowerBound", "weakest_kind"]
+__all__ = ["Distribution", "LowerBound", "of_rows", "weakest_kind"]
 
 
 class LowerBound(NamedTuple):
@@ -358,14 +358,24 @@ def _bounded(method: Callable[..., LowerBound]) -> Callable[..., LowerBound]:
     return bounded
 
 
-def _of_rows(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method that needs rows along one dimension take a single one, and rows of any shape."""
+def of_rows(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that needs rows along one dimension take a single one, and rows of any shape.
+
+    Examples
+    --------
+    >>> class Counted(Distribution):
+    ...     @of_rows
+    ...     def count(self, x):
+    ...         return len(x)
+    >>> Counted(2).count(torch.zeros(2)), Counted(2).count(torch.zeros(3, 5, 2))
+    (1, 15)
+    """
 
     @functools.wraps(method)
-    def of_rows(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def flattened(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         return method(self, _flat(self, x, None)[0], *args, **kwargs)
 
-    return of_rows
+    return flattened
 
 
 # Checks of the event come before all of these.
@@ -374,10 +384,10 @@ _WRAPPED: dict[str, Callable[..., Any]] = {
     "log_prob_lower": _bounded,
     "sample": _drawn,
     "sample_with_log_prob": _drawn,
-    "statistics": _of_rows,
-    "initialise": _of_rows,
-    "initialise_components": _of_rows,
-    "update_from_rows": _of_rows,
+    "statistics": of_rows,
+    "initialise": of_rows,
+    "initialise_components": of_rows,
+    "update_from_rows": of_rows,
 }
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
+from logpx.distributions.base import of_rows
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 
@@ -53,6 +54,7 @@ class TableDensity(Distribution):
         """Whether the model's log-density is ``exact`` or a ``lower bound``."""
         return self.model.kind
 
+    @of_rows
     def in_model_units(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return rows in model units, in the model's dtype, and the log abs(det) of the maps, in float64.
 
@@ -67,10 +69,11 @@ class TableDensity(Distribution):
                 ladj = ladj.masked_fill(strange, -math.inf)
         return y.to(self.model._like().dtype), ladj
 
+    @of_rows
     def impossible_cells(self, x: Tensor) -> Tensor:
         """Return which cells of rows in table units are outside the support of their column, ``(n, d)``."""
         found = []
-        for scale, levels, values in zip(self.columns.scales, self.levels, x.double().T, strict=True):
+        for scale, levels, values in zip(self.columns.scales, self.levels, x.double().mT, strict=True):
             _, log_derivative = scale(values)
             found.append(torch.isneginf(log_derivative) if levels is None else values >= levels)
         return torch.stack(found, 1) & ~x.isnan()

@@ -231,12 +231,14 @@ class Transform(Configured, nn.Module):
     ``(c,)``, the same for all rows; if c is 0, it takes None.
 
     **What the class checks.** `forward`, `inverse` and `initialise` of every subclass refuse rows of another
-    event shape, naming both shapes, and `forward` and `inverse` a context of another size: a subclass
-    contains only the mathematics, and a tensor that broadcasting would quietly misread never reaches it.
+    event shape, naming both shapes, and a context of another size; whole numbers become those of the map's
+    own dtype, and another dtype that does not suit is named. A subclass contains only the mathematics, and a
+    tensor that broadcasting would quietly misread never reaches it.
     Values are not checked, and `torch.compile` meets no branch that depends on data: every finite input
     gives a finite value, ladj and gradient, unless it lies outside the domain of the map, as negative
     numbers do for a logarithm. There the ladj is minus infinity, and with it the log-density; value and
-    gradient stay finite.
+    gradient stay finite. An infinite or missing (NaN) element leaves its own row without a value, and no
+    other; the log-density of a `Flow` is minus infinity or NaN there.
 
     Parameters
     ----------
@@ -327,3 +329,7 @@ class Transform(Configured, nn.Module):
         """Show the event shape, and the context if there is one."""
         context = f", context={self.context_features}" if self.context_features else ""
         return f"event_shape={self.event_shape}{context}"
+
+
+# A subclass that has none of its own checks rows, too.
+check_events_of(Transform, ("initialise", "initialise_and_map"))
