@@ -77,7 +77,7 @@ def k_hat_of_arviz(log_weights):
 
 
 def log_weights_of_all_kinds():
-    """Yield 396 sets of log-weights: with ties, infinities, tails short and long, and tails that are cut off."""
+    """Yield 396 sets of log-weights: with ties, infinities, tails short, long and cut off."""
     random = np.random.default_rng(0)
     for number in range(396):
         count = int(random.choice([21, 30, 100, 1000, 3000]))

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.transforms.base import as_event_shape, check_context, check_events_of, own_tensor
+from logpx.distributions.seeding import checked_count
+from logpx.transforms.base import as_event_shape, check_context, check_dtype, check_events_of, own_tensor
 
 __all__ = ["Distribution", "LowerBound", "of_rows", "weakest_kind"]
 
@@ -249,14 +250,22 @@ def _differentiable(draw: Callable[..., Any], *args: Any) -> Any:
 
 
 def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method draw without gradients, unless they were asked for."""
+    """Let a method check how many rows it draws and for which context, and draw without gradients.
+
+    With gradients, if they were asked for.
+    """
 
     @functools.wraps(method)
-    def drawn(*args: Any, **kwargs: Any) -> Any:
-        if _DIFFERENTIABLE.get():
-            return method(*args, **kwargs)
-        with torch.no_grad():
-            return method(*args, **kwargs)
+    def drawn(self: Any, n: int, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Any:
+        n = checked_count(n)
+        check_context(self, context, (n,))
+        with nullcontext() if _DIFFERENTIABLE.get() else torch.no_grad():
+            try:
+                return method(self, n, context, *args, **kwargs)
+            except RuntimeError as error:
+                if context is not None:
+                    check_dtype(self, context, error)
+                raise
 
     return drawn
 

@@ -60,7 +60,6 @@ class Mixture(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
-        self.check_context(context)
         each = torch.stack([part.log_prob(x, self._of(part, context)) for part in self.components], -1)
         return torch.logsumexp(each + torch.log_softmax(self.logits, 0).to(each.dtype), -1)
 
@@ -78,7 +77,6 @@ class Mixture(Distribution):
         first: int = 0,
     ) -> LowerBound:
         """Return the mixture of the components' bounds, and its standard error by the delta method."""
-        self.check_context(context)
         found = [
             part.log_prob_lower(x, draws, seed + 1_000_003 * number, self._of(part, context), first)
             for number, part in enumerate(self.components)
@@ -92,7 +90,6 @@ class Mixture(Distribution):
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: a random component for each row, then the row from it."""
-        self.check_context(context)
         uniform = draw_rows(
             n,
             seed,

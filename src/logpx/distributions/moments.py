@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -89,14 +90,24 @@ class Moments:
 
 
 def check_weights(weights: Tensor | None, rows: int) -> None:
-    """Refuse weights that are not one for each row.
+    """Refuse weights that are not one for each row, finite and at least 0.
 
     Raises
     ------
     UsageError
-        Naming both numbers.
+        Naming what was expected.
     """
-    if weights is not None and tuple(weights.shape) != (rows,):
+    if weights is None:
+        return
+    if not isinstance(weights, Tensor):
+        raise UsageError(
+            f"a {type(weights).__name__} given as weights, where a tensor was expected",
+            fix="convert it with torch.as_tensor(weights)",
+        )
+    # Of NaN, too.
+    if tuple(weights.shape) == (rows,) and not bool(((weights >= 0.0) & (weights < math.inf)).all()):
+        raise UsageError("a weight that is no finite number, or below 0", fix="correct the weights")
+    if tuple(weights.shape) != (rows,):
         raise UsageError(
             f"weights of shape {tuple(weights.shape)} for {rows:,} rows", fix=f"give the shape ({rows},)"
         )

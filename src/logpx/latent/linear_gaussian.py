@@ -17,6 +17,7 @@ from logpx.latent.covariances import LowRankCovariance
 from logpx.latent.gaussian_mixture import GaussianMixture
 from logpx.latent.linear_posterior import linear_posterior
 from logpx.latent.statistics import MixtureStatistics
+from logpx.transforms.base import check_event
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 
@@ -81,7 +82,16 @@ class LinearGaussian(Distribution):
         return Independent(Normal(zero, torch.ones_like(zero)), 1)
 
     def likelihood(self, z: Tensor) -> Independent[Normal]:
-        """Return p(x given z) for z of shape ``(*rows, q)``, as a distribution of torch."""
+        """Return p(x given z) for z of shape ``(*rows, q)``, as a distribution of torch.
+
+        Raises
+        ------
+        UsageError, DataError
+            If the shape is another, or a number is not finite.
+        """
+        check_event(z, (self.latent,))
+        z = z.to(self.loadings.dtype)
+        check_all_finite(z)
         scale = self.noise_variances.sqrt()
         return Independent(Normal(z @ self.loadings.mT + self.mean, scale), 1)
 

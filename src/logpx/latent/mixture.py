@@ -22,9 +22,35 @@ from logpx.latent.components import Components
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.latent.statistics import MixtureStatistics
 
-__all__ = ["LatentMixture"]
+__all__ = ["LatentMixture", "known_values"]
 
 _LEAST_SHARE = 1e-280
+
+
+def known_values(values: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return values of known columns as a tensor; NaN is not known.
+
+    Raises
+    ------
+    UsageError
+        If they are no numbers, or one is infinite.
+
+    Examples
+    --------
+    >>> known_values([1, 2], torch.float32, torch.device("cpu"))
+    tensor([1., 2.])
+    """
+    try:
+        given = torch.as_tensor(values, dtype=dtype, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"values {values!r}, where numbers were expected", fix="give one number per known column"
+        ) from error
+    if bool(given.isinf().any()):
+        raise UsageError(
+            "an infinite value, whose density is 0", fix="give finite values, or NaN if not known"
+        )
+    return given
 
 
 class LatentMixture(Distribution):
@@ -147,7 +173,7 @@ class LatentMixture(Distribution):
             If the columns or the shape of the values are invalid, no column is left, or the values cannot
             occur.
         """
-        given = torch.as_tensor(values, dtype=torch.float64, device=self.logits.device)
+        given = known_values(values, torch.float64, self.logits.device)
         given = given[None] if given.dim() == 0 else given
         known, others = self._known_and_others(columns, given)
         if given.dim() != 1:

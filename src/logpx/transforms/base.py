@@ -20,6 +20,7 @@ __all__ = [
     "as_event_shape",
     "as_features",
     "check_context",
+    "check_dtype",
     "check_event",
     "check_events_of",
     "checks_event",
@@ -103,6 +104,11 @@ def check_context(owner: Any, context: Tensor | None, rows: tuple[int, ...] | No
     UsageError
         Naming the expected size.
     """
+    if context is not None and not isinstance(context, Tensor):
+        raise UsageError(
+            f"a {type(context).__name__} given as context, where a tensor was expected",
+            fix="convert it with torch.as_tensor(context, dtype=torch.float32)",
+        )
     given = 0 if context is None else context.shape[-1] if context.dim() else 1
     if given != owner.context_features:
         raise UsageError(
@@ -150,14 +156,17 @@ def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _
                 args = (owner, x, *given[1:])  # type: ignore[assignment]
             else:
                 kwargs[name] = x
+        context: Any = None
         if place is not None:
-            context: Any = given[place] if len(given) > place else kwargs.get("context")
+            context = given[place] if len(given) > place else kwargs.get("context")
             if context is not None or owner.context_features:
                 check_context(owner, context, tuple(x.shape[: x.dim() - len(owner.event_shape)]))
         try:
             return method(*args, **kwargs)
         except (RuntimeError, TypeError) as error:
-            _check_dtype(owner, x, error)
+            check_dtype(owner, x, error)
+            if place is not None and context is not None:
+                check_dtype(owner, context, error)
             raise
 
     return checked
@@ -179,12 +188,18 @@ def _floating(owner: nn.Module, x: Tensor) -> Tensor:
     return x.to(torch.get_default_dtype() if own is None else own.dtype)
 
 
-def _check_dtype(owner: nn.Module, x: Tensor, error: Exception) -> None:
-    """Say what torch's own error meant, if rows have another dtype than the module."""
+def check_dtype(owner: nn.Module, x: Tensor, error: Exception) -> None:
+    """Say what torch's own error meant, if rows or contexts have another dtype than the module.
+
+    Raises
+    ------
+    UsageError
+        Naming both.
+    """
     own = own_tensor(owner)
     if own is not None and own.dtype != x.dtype:
         raise UsageError(
-            f"rows of {x.dtype} given to a model of {own.dtype}",
+            f"numbers of {x.dtype} given to a model of {own.dtype}",
             fix=f"convert one of them: x.to({own.dtype}) or model.to({x.dtype})",
         ) from error
 

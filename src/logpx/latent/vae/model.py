@@ -22,6 +22,7 @@ from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
 from logpx.latent.vae.posteriors import DiagonalPosterior, VariationalPosterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
 from logpx.nets import MLP
+from logpx.transforms.base import check_event
 
 __all__ = ["VAE"]
 
@@ -202,6 +203,7 @@ class VAE(Distribution):
 
     def likelihood(self, z: Tensor, context: Tensor | None = None) -> CellDistribution:
         """Return p(x given z) for z of shape ``(*rows, latent)``."""
+        check_event(z, (self.latent,))
         z = z[..., : self.visible]
         own = None if context is None else context.expand(*z.shape[:-1], -1)
         raw = called("decoder", self.decoder, z, own)
