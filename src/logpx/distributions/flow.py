@@ -84,7 +84,7 @@ class Flow(Distribution):
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set the transform's data-dependent statistics from training rows, once."""
-        self.transform.initialise(x, context)
+        self.transform.initialise(x, context_of(self.transform, context))
 
     def _check_dtype(self, x: Tensor) -> None:
         own = self._like().dtype
