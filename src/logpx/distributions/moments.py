@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 
-__all__ = ["Moments", "check_weights"]
+__all__ = ["Moments", "check_weights", "triangle_of"]
 
 # Chunks of this size stay in the cache.
 _CHUNK_ROWS = 4096
@@ -87,6 +88,36 @@ class Moments:
         between = torch.outer(step, step) if self.scatter.dim() == 2 else step * step
         scatter = self.scatter + other.scatter + between * (self.count * other.count / safe)
         return Moments(count, self.mean + step * (other.count / safe), scatter)
+
+
+def triangle_of(blocks: Iterable[tuple[Tensor, Tensor | None]], moments: Moments) -> Tensor:
+    """Return a triangular root R of the average scatter RᵀR of rows, shape ``(D, D)``, from a second pass.
+
+    Directions in which rows hardly vary keep their digits, which the scatter itself loses: rounding errors
+    are relative to the largest deviation, and not to its square.
+
+    Parameters
+    ----------
+    blocks
+        Rows of shape ``(n, D)`` and their weights.
+    moments
+        Their moments, for mean and count.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0, 1e-12], [-1.0, 1e-12], [1.0, -1e-12], [-1.0, -1e-12]])
+    >>> triangle_of([(x, None)], Moments.of(x)).abs()
+    tensor([[1.0000e+00, 0.0000e+00],
+            [0.0000e+00, 1.0000e-12]], dtype=torch.float64)
+    """
+    root = moments.mean.new_zeros(0, len(moments.mean))
+    for x, weights in blocks:
+        for start in range(0, len(x), _CHUNK_ROWS):
+            rows = x[start : start + _CHUNK_ROWS].double() - moments.mean
+            if weights is not None:
+                rows = rows * weights[start : start + _CHUNK_ROWS].double().sqrt()[:, None]
+            root = torch.linalg.qr(torch.cat([root, rows]), mode="r").R
+    return root / moments.count.sqrt()
 
 
 def check_weights(weights: Tensor | None, rows: int) -> None:

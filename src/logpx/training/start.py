@@ -71,8 +71,8 @@ def _within(model: nn.Module) -> Iterator[nn.Module]:
 def _started(model: nn.Module) -> list[nn.Module]:
     """Return what earlier rows have set: standardizations, or else the first normalization within the net."""
     set_before = [each for each in _within(model) if not getattr(each, "needs_data", True)]
-    scales: list[nn.Module] = [each for each in set_before if isinstance(each, Standardize)]
-    return scales or [each for each in set_before if isinstance(each, ActNorm)][:1]
+    scales = [each for each in set_before if isinstance(each, Standardize)]
+    return [*(scales or [each for each in set_before if isinstance(each, ActNorm)][:1])]
 
 
 def _waits(module: nn.Module, begun: bool) -> bool:

@@ -20,9 +20,9 @@ _STEPS = 5
 _ROUNDING = 1e-13
 _MOST_STEPS = 200
 _RANDOM_STARTS = 6
-# Every start climbs a little, and the best of them to the end.
-_EXPLORED = 12
-_PURSUED = 3
+# Every start climbs for some steps, the best of them for as many again, and the best of all to the end.
+_EXPLORED = 30
+_PURSUED = (5, 1)
 # Of the variance of a feature, left unexplained at the start.
 _LEAST_SHARE = 1e-3
 # Of few rows, at the units of several starts at once.
@@ -164,8 +164,12 @@ class LowRankCovariance(Covariance):
 
     def penalty(self, scatter: Tensor) -> Tensor:
         """Return the log-determinants plus the traces."""
-        # The trace of the precision times F Fᵀ is that of squared distances, where nothing cancels.
-        distance, log_determinant = self._distance(_factor(scatter.double()).mT)
+        return self.penalty_of_root(_factor(scatter.double()).mT)
+
+    def penalty_of_root(self, root: Tensor) -> Tensor:
+        """Return the same for scatters RᵀR, given R of shape ``(blocks, n, D)``."""
+        # The trace of the precision times RᵀR is that of squared distances, where nothing cancels.
+        distance, log_determinant = self._distance(root)
         return log_determinant + distance.sum(-1)
 
     def _set(self, rows: Tensor, loadings: Tensor, noise_variances: Tensor) -> None:
@@ -309,9 +313,11 @@ class FactorCovariance(LowRankCovariance):
 
     def _take_best(self, profile_at: _ProfileAt, variances: Tensor, starts: Tensor, floor: Tensor) -> None:
         """Take the highest end of climbs from several noise variances, shape ``(starts, D)``."""
-        explored = _climb(profile_at, variances, starts.maximum(floor).log(), floor, _EXPLORED)
-        ahead = explored.value.topk(_PURSUED).indices
-        ends = _climb(profile_at, variances, explored.logarithms[ahead], floor, _MOST_STEPS)
+        logarithms = starts.maximum(floor).log()
+        for pursued in _PURSUED:
+            explored = _climb(profile_at, variances, logarithms, floor, _EXPLORED)
+            logarithms = explored.logarithms[explored.value.topk(pursued).indices]
+        ends = _climb(profile_at, variances, logarithms, floor, _MOST_STEPS)
         best = ends.value.argmax()[None]
         loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
         self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)
