@@ -90,7 +90,8 @@ class NormalMixtureMarginals(Marginals):
     def cdf(self, x: Tensor) -> Tensor:
         """Return the probabilities of values up to some, both of shape ``(n, m)``."""
         z = (x.double().unsqueeze(-1) - self.means.unsqueeze(1)) / self.deviations.unsqueeze(1)
-        return (torch.special.ndtr(z) * self.shares.unsqueeze(1)).sum(-1)
+        below: Tensor = torch.special.ndtr(z) * self.shares.unsqueeze(1)
+        return below.sum(-1)
 
     def quantiles(self, levels: Tensor) -> Tensor:
         """Return the quantiles at levels of shape ``(q,)``, by bisection: shape ``(n, q)``."""

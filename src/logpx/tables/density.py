@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
+from logpx.distributions.base import of_rows
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 
-__all__ = ["CellDensity", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
+__all__ = ["Bounded", "CellDensity", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
 
 
 class _Imputes(Protocol):
@@ -23,6 +24,15 @@ class _Imputes(Protocol):
 
     def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
         """Fill in missing cells, with the best guess for each or with draws from their joint conditional."""
+
+
+class Bounded(Protocol):
+    """What has log p of rows, or a bound of it, and knows its error."""
+
+    def log_prob_lower(
+        self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int = 0
+    ) -> LowerBound:
+        """Return log p with its standard error; `first` is the number of the first row."""
 
 
 # Returns the bound of dequantised rows, given draws of z, a seed and the number of the first row.
@@ -71,6 +81,7 @@ class TableDensity(Distribution):
         """Whether the model's log-density is ``exact`` or a ``lower bound``."""
         return self.model.kind
 
+    @of_rows
     def in_model_units(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return rows in model units, in the model's dtype, and the log abs(det) of the maps, in float64.
 
@@ -85,10 +96,11 @@ class TableDensity(Distribution):
                 ladj = ladj.masked_fill(strange, -math.inf)
         return y.to(self.model._like().dtype), ladj
 
+    @of_rows
     def impossible_cells(self, x: Tensor) -> Tensor:
         """Return which cells of rows in table units are outside the support of their column, ``(n, d)``."""
         found = []
-        for scale, levels, values in zip(self.columns.scales, self.levels, x.double().T, strict=True):
+        for scale, levels, values in zip(self.columns.scales, self.levels, x.double().mT, strict=True):
             _, log_derivative = scale(values)
             found.append(torch.isneginf(log_derivative) if levels is None else values >= levels)
         return torch.stack(found, 1) & ~x.isnan()
@@ -206,6 +218,10 @@ class CellDensity(Distribution):
         bound, error = self.model.log_prob_lower(self.cells(x), draws, seed, first=first)
         return LowerBound(bound.double(), error.double())
 
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return log p of target columns given the others, in the units of `log_prob`: ``(n,)``, float64."""
+        return self.model.conditional_log_prob(self.cells(x), target).double()
+
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64."""
         return self.model.sample(n, seed=seed).double()
@@ -240,7 +256,7 @@ def needs_noise(density: Distribution) -> bool:
     return not all(isinstance(member, CellDensity) for member in members)
 
 
-def bound_on_noise(density: Distribution, x: Tensor) -> _Bound:
+def bound_on_noise(density: Bounded, x: Tensor) -> _Bound:
     """Return what gives the bound of rows on some noise, with all that does not depend on it found once.
 
     Parameters

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
-from logpx.distributions import Distribution, LowerBound
+from logpx.distributions import LowerBound
 from logpx.distributions.seeding import checked_count, derived_seed
 from logpx.errors import UsageError
 from logpx.scoring import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.tables.columns.supports import Supports
-from logpx.tables.density import bound_on_noise
+from logpx.tables.density import Bounded, bound_on_noise
 
 __all__ = ["Effort"]
 
@@ -82,7 +82,7 @@ class Effort:
         return cls(noise_draws, exactness // noise_draws, exact, LogOfMean)
 
     def bounds(
-        self, densities: Sequence[Distribution], supports: Supports, x: Tensor, seed: int, start: int
+        self, densities: Sequence[Bounded], supports: Supports, x: Tensor, seed: int, start: int
     ) -> list[LowerBound]:
         """Return log p of consecutive rows under several densities, all on the same noise.
 

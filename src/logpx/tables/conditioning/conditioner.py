@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class Conditioner:
         self.density, self.supports = density, supports
 
     def kind(self, columns: Tensor) -> str:
-        """What log p of some columns given others is, by which columns take part, ``(d,)``.
+        """Return what log p of some columns given others is, by which columns take part, ``(d,)``.
 
         ``exact``; a ``lower bound``, where a column is dequantised; or an ``estimate``, where the density is
         a bound itself, for a difference of two bounds is none.
@@ -186,9 +186,9 @@ def _mixed(parts: list[Marginals], weights: Tensor) -> Marginals:
     return MixedMarginals(parts, weights)
 
 
-def _forward(scale: torch.nn.Module):  # type: ignore[no-untyped-def]
+def _forward(scale: torch.nn.Module) -> Callable[[Tensor], Tensor]:
     return lambda x: scale(x.flatten())[0].view(x.shape)
 
 
-def _inverse(scale: torch.nn.Module):  # type: ignore[no-untyped-def]
+def _inverse(scale: torch.nn.Module) -> Callable[[Tensor], Tensor]:
     return lambda y: scale.inverse(y.flatten())[0].view(y.shape)  # type: ignore[operator]

@@ -36,7 +36,7 @@ def checked_levels(levels: Sequence[float]) -> list[float]:
     """
     listed = [levels] if isinstance(levels, Real) else list(levels)
     for place, level in enumerate(listed):
-        if not isinstance(level, Real) or not 0.0 < level < 1.0:
+        if not isinstance(level, Real) or not 0.0 < float(level) < 1.0:
             raise UsageError(f"the quantile {level!r}", fix="give levels above 0 and below 1, such as 0.05")
         if level in listed[:place]:
             raise UsageError(f"the quantile {level!r} twice", fix="give each level once")
@@ -103,7 +103,7 @@ class _OfDates(_OfNumbers):
     """The mean and quantiles, all of them dates."""
 
     @property
-    def mean_form(self) -> pa.DataType:  # type: ignore[override]
+    def mean_form(self) -> pa.DataType:
         """The type of the column."""
         return self.form
 
