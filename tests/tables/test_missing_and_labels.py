@@ -130,6 +130,7 @@ def test_a_flow_names_the_missing_cell(holes: pd.DataFrame, tmp_path):
     assert "--model gmm" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_model_of_complete_rows_scores_rows_with_holes(normal: pd.DataFrame, holes: pd.DataFrame):
     model = fit_table(normal, "gmm").model
     evaluation = model.evaluate(holes)
