@@ -17,6 +17,9 @@ from logpx.training.evaluation import Score
 
 __all__ = ["Guard"]
 
+# How many batches are kept to say, in the end, which rows had no density.
+_SUSPECTS = 100
+
 
 class Guard:
     """Counts the steps whose loss or gradient is not finite, and decides what to do.
@@ -40,6 +43,7 @@ class Guard:
         self._consecutive, self._budget = consecutive, budget
         self._in_a_row: list[Tensor] = []
         self._blocked: Tensor | None = None
+        self._suspects: list[Batch] = []
         self.skipped = 0
         self.roll_backs = 0
         self.layer: str | None = None
@@ -82,6 +86,8 @@ class Guard:
         """
         self.skipped += 1
         finite = torch.isfinite(log_prob.detach())
+        if not bool(finite.all()) and len(self._suspects) < _SUSPECTS:
+            self._suspects.append(batch.where(~finite))
         self._in_a_row.append(batch.rows if bool(finite.all()) else batch.rows[~finite])
         if len(self._in_a_row) < self._consecutive:
             return False
@@ -93,6 +99,15 @@ class Guard:
         self._blocked = blamed if self._blocked is None else torch.cat([self._blocked, blamed])
         self._in_a_row.clear()
         return True
+
+    @torch.no_grad()
+    def impossible_rows(self) -> list[int]:
+        """Return which of the rows in skipped steps have density 0 under the model as it now is, from 0."""
+        found: set[int] = set()
+        for batch in self._suspects:
+            lost = torch.isneginf(self._model.log_prob(batch.x, batch.context))
+            found.update(batch.rows[lost.cpu()].tolist())
+        return sorted(found)
 
     def lost(self, score: Score) -> None:
         """Note that the validation likelihood, finite before, is no longer finite.

@@ -223,6 +223,14 @@ class _Descent:
             self.note(
                 "skipped", f"{self.guard.skipped} steps whose loss or gradient was not finite were skipped"
             )
+        impossible = self.guard.impossible_rows()
+        if impossible:
+            warnings.warn(
+                f"{len(impossible)} training rows have density 0, the first of them row {impossible[0] + 1}, and "
+                "the training score leaves them out: use a model whose density is positive everywhere",
+                UserWarning,
+                stacklevel=2,
+            )
         if reason is not StopReason.BUDGET:
             self.note(reason.value, _EXPLANATIONS[reason].format(plan=self.plan))
 
