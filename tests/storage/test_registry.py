@@ -18,11 +18,13 @@ from logpx.distributions import (
     FullNormal,
     LowerBound,
     Mixture,
+    OrderAgnostic,
     Product,
     StandardNormal,
     StudentT,
     Uniform,
 )
+from logpx.distributions.columns import LabelColumn, NumberColumn, ValueColumn
 from logpx.distributions.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
@@ -90,7 +92,7 @@ from logpx.nets import (
     ResidualMLP,
 )
 from logpx.storage import REGISTRY, load, save
-from logpx.tables import Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
+from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Scale, Standard
 from logpx.transforms import (
@@ -138,12 +140,12 @@ from logpx.transforms import (
 )
 
 ROOMS = ["transforms", "nets", "distributions", "distributions.likelihoods", "flows", "latent", "tables"]
-ROOMS += ["tables.scales", "images"]
+ROOMS += ["tables.scales", "images", "distributions.columns"]
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
 ABSTRACT |= {"LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
-ABSTRACT |= {"Objective", "VariationalPosterior", "Prior"}
+ABSTRACT |= {"Objective", "VariationalPosterior", "Prior", "ColumnDistribution"}
 
 
 def flow(transform):
@@ -299,6 +301,39 @@ def table_of_labels() -> TableModel:
 MODELS["Labels"] = table_of_labels
 
 
+def order_agnostic() -> OrderAgnostic:
+    columns = [
+        LabelColumn(3, new=True),
+        ValueColumn([0.0, 1.0, 4.0], knots=2, lower=-0.5),
+        NumberColumn(atoms=[0.0], upper=9.0, components=3),
+        NumberColumn(2.0, periods=[7.0], components=2),
+    ]
+    model = OrderAgnostic(columns, width=8, blocks=1, orders=2, dropout=0.1)
+    x = torch.stack(
+        [torch.arange(400) % 3, torch.arange(400) % 2, ROWS - (ROWS > 0.5) * ROWS, 2 * ROWS.round()]
+    )
+    model.initialise(x.T)
+    return model
+
+
+MODELS["OrderAgnostic"] = order_agnostic
+
+
+def table_of_cells() -> TableModel:
+    schema = Schema(
+        columns=[
+            Column(name="b", kind=Kind.CATEGORICAL, levels=["no", "yes", "?"]),
+            Column(name="n", kind=Kind.INTEGER, step=1.0, lower=0.0),
+        ]
+    )
+    model = OrderAgnostic([LabelColumn(3), ValueColumn([0.0, 1.0], lower=-0.5)], width=8, blocks=1)
+    density = CellDensity(Supports.of(schema.modelled).supports, model)
+    return TableModel(schema, density, {"simple": density})
+
+
+MODELS["CellDensity"] = table_of_cells
+
+
 def image_model() -> ImageModel:
     shape, levels = (1, 4, 6), 32
     gaussian = ImageModel(FlatNormal(shape), levels, preprocessing=LinearPixels(shape, levels))
@@ -403,7 +438,7 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
 
 def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
     if isinstance(model, TableModel):
-        drawn = model.sample(50, seed=3)
+        drawn = model.eval().sample(50, seed=3)
         evaluation = model.evaluate(drawn, seed=1)
         means = [evaluation.mean, evaluation.standard_error, evaluation.baselines["simple"].gain]
         return [
@@ -424,7 +459,7 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
         dtype = next(iter(model.state_dict().values())).dtype
         output = model(torch.linspace(0.05, 0.95, 12, dtype=dtype).view(4, 3))
         return list(output) if isinstance(model, Scale) else [output]
-    if isinstance(model, VAE):
+    if isinstance(model, (VAE, OrderAgnostic)):
         # In training mode it draws anew each time.
         model.eval()
     context = torch.full((4, model.context_features), 0.3) if model.context_features else None
