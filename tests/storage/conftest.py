@@ -10,11 +10,13 @@ from logpx.distributions import (
     Flow,
     FullNormal,
     Mixture,
+    OrderAgnostic,
     Product,
     StandardNormal,
     StudentT,
     Uniform,
 )
+from logpx.distributions.columns import LabelColumn, NumberColumn, ValueColumn
 from logpx.distributions.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
@@ -80,7 +82,7 @@ from logpx.nets import (
     Embedded,
     ResidualMLP,
 )
-from logpx.tables import Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
+from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Standard
 from logpx.transforms import (
@@ -241,6 +243,39 @@ def table_model() -> TableModel:
 
 
 MODELS["TableModel"] = table_model
+
+
+def order_agnostic() -> OrderAgnostic:
+    columns = [
+        LabelColumn(3, new=True),
+        ValueColumn([0.0, 1.0, 4.0], knots=2, lower=-0.5),
+        NumberColumn(atoms=[0.0], upper=9.0, components=3),
+        NumberColumn(2.0, periods=[7.0], components=2),
+    ]
+    model = OrderAgnostic(columns, width=8, blocks=1, orders=2, dropout=0.1)
+    x = torch.stack(
+        [torch.arange(400) % 3, torch.arange(400) % 2, ROWS - (ROWS > 0.5) * ROWS, 2 * ROWS.round()]
+    )
+    model.initialise(x.T)
+    return model
+
+
+MODELS["OrderAgnostic"] = order_agnostic
+
+
+def table_of_cells() -> TableModel:
+    schema = Schema(
+        columns=[
+            Column(name="b", kind=Kind.CATEGORICAL, levels=["no", "yes", "?"]),
+            Column(name="n", kind=Kind.INTEGER, step=1.0, lower=0.0),
+        ]
+    )
+    model = OrderAgnostic([LabelColumn(3), ValueColumn([0.0, 1.0], lower=-0.5)], width=8, blocks=1)
+    density = CellDensity(Supports.of(schema.modelled).supports, model)
+    return TableModel(schema, density, {"simple": density})
+
+
+MODELS["CellDensity"] = table_of_cells
 
 
 def table_of_labels() -> TableModel:

@@ -13,6 +13,7 @@ from logpx.configuration import Configured, class_name
 from logpx.distributions import (
     DiagonalNormal,
     LowerBound,
+    OrderAgnostic,
 )
 from logpx.distributions.likelihoods import (
     FixedScale,
@@ -34,12 +35,12 @@ from logpx.tables import TableModel
 from logpx.tables.scales import Scale
 
 ROOMS = ["transforms", "nets", "distributions", "distributions.likelihoods", "flows", "latent", "tables"]
-ROOMS += ["tables.scales", "images"]
+ROOMS += ["tables.scales", "images", "distributions.columns"]
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}
 ABSTRACT |= {"LatentMixture", "LinearGaussian", "Likelihood", "NoiseScale"}
-ABSTRACT |= {"Objective", "VariationalPosterior", "Prior"}
+ABSTRACT |= {"Objective", "VariationalPosterior", "Prior", "ColumnDistribution"}
 
 
 def public_configured_classes() -> dict[str, type]:
@@ -74,7 +75,7 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
 
 def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
     if isinstance(model, TableModel):
-        drawn = model.sample(50, seed=3)
+        drawn = model.eval().sample(50, seed=3)
         evaluation = model.evaluate(drawn, seed=1)
         means = [evaluation.mean, evaluation.standard_error, evaluation.baselines["simple"].gain]
         return [
@@ -95,7 +96,7 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
         dtype = next(iter(model.state_dict().values())).dtype
         output = model(torch.linspace(0.05, 0.95, 12, dtype=dtype).view(4, 3))
         return list(output) if isinstance(model, Scale) else [output]
-    if isinstance(model, VAE):
+    if isinstance(model, (VAE, OrderAgnostic)):
         # In training mode it draws anew each time.
         model.eval()
     context = torch.full((4, model.context_features), 0.3) if model.context_features else None

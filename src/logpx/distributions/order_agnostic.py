@@ -141,9 +141,9 @@ class OrderAgnostic(Distribution):
         self.net = VisibleColumns(
             [column.inputs for column in columns],
             [column.outputs for column in columns],
-            width,
-            blocks,
-            dropout,
+            width=width,
+            blocks=blocks,
+            dropout=dropout,
         )
         generator = torch.Generator().manual_seed(_ORDERS_SEED)
         chains = [torch.randperm(len(columns), generator=generator) for _ in range(orders)]
@@ -251,7 +251,11 @@ class OrderAgnostic(Distribution):
             asked = torch.randperm(d, generator=generator, device=rows.device)[:_MOST_ASKED]
         earlier = rank[:, asked, None] > rank[:, None, :]
         before = torch.bmm(earlier.to(self.net.bias.dtype), self._visible(rows, there))
-        hidden = self.net.hidden(before, self.net.asked[asked])
+
+        def uniform(like: Tensor) -> Tensor:
+            return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+        hidden = self.net.hidden(before, self.net.asked[asked], uniform)
         return self._sum_of_cells(hidden, asked, rows, there, hidden.dtype) * (d / len(asked))
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from logpx.arguments import check_count
-from logpx.configuration import Configured
 
-__all__ = ["VisibleColumns"]
+__all__ = ["Uniforms", "VisibleColumns"]
+
+Uniforms = Callable[[Tensor], Tensor]
 
 
-class _Block(nn.Module):
+class _VisibleBlock(nn.Module):
     """A residual block of two layers, normalised before the first."""
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -25,17 +26,17 @@ class _Block(nn.Module):
         self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
-        self.dropout = nn.Dropout(dropout) if dropout else None
+        self.dropout = dropout
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, h: Tensor, uniform: Uniforms | None) -> Tensor:
         inner = torch.relu_(self.first(self.norm(h)))
-        if self.dropout is not None:
-            inner = self.dropout(inner)
+        if self.dropout and uniform is not None:
+            inner = inner * (uniform(inner) >= self.dropout) / (1.0 - self.dropout)
         outer: Tensor = h + self.second(inner)
         return outer
 
 
-class VisibleColumns(Configured, nn.Module):
+class VisibleColumns(nn.Module):
     """Numbers for a column, from the sum of the features of visible columns.
 
     A column enters by its features times weights of its own, and a bias that says that it is visible. The
@@ -70,6 +71,7 @@ class VisibleColumns(Configured, nn.Module):
         self,
         inputs: Sequence[int],
         outputs: Sequence[int],
+        *,
         width: int = 128,
         blocks: int = 2,
         dropout: float = 0.0,
@@ -83,7 +85,9 @@ class VisibleColumns(Configured, nn.Module):
         self.entry = nn.Parameter(torch.randn(sum(inputs), width) / math.sqrt(4 * max(count, 1)))
         self.bias = nn.Parameter(torch.randn(count, width) / math.sqrt(4 * max(count, 1)))
         self.asked = nn.Parameter(torch.randn(count, width) / 2)
-        self.blocks = cast(Sequence[_Block], nn.ModuleList(_Block(width, dropout) for _ in range(blocks)))
+        self.blocks = cast(
+            Sequence[_VisibleBlock], nn.ModuleList(_VisibleBlock(width, dropout) for _ in range(blocks))
+        )
         self.norm = nn.LayerNorm(width)
         self.exit = nn.Parameter(torch.zeros(sum(outputs), width))
         self.exit_bias = nn.Parameter(torch.zeros(sum(outputs)))
@@ -93,7 +97,7 @@ class VisibleColumns(Configured, nn.Module):
         # One split has one gradient, where slices would each have one of the size of the whole.
         return torch.split(self.entry, self.inputs)
 
-    def hidden(self, visible: Tensor, asked: Tensor) -> Tensor:
+    def hidden(self, visible: Tensor, asked: Tensor, uniform: Uniforms | None = None) -> Tensor:
         """Return hidden units.
 
         Parameters
@@ -102,10 +106,12 @@ class VisibleColumns(Configured, nn.Module):
             The sum over the visible columns, shape ``(*rows, width)``.
         asked
             Rows of `asked` that broadcast against it, for the columns asked for.
+        uniform
+            Draws uniforms like a tensor, by which a training step leaves units out; None leaves none out.
         """
         h = visible + asked
         for block in self.blocks:
-            h = block(h)
+            h = block(h, uniform)
         return torch.relu_(self.norm(h))
 
     def exits(self) -> list[tuple[Tensor, Tensor]]:

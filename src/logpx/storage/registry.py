@@ -38,7 +38,6 @@ _CLASSES: tuple[type[Any], ...] = (
     nets.ResidualMLP,
     nets.CircularEmbedding,
     nets.Embedded,
-    nets.VisibleColumns,
     distributions.DiagonalNormal,
     distributions.Flow,
     distributions.FullNormal,

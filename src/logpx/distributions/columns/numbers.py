@@ -130,6 +130,10 @@ class NumberColumn(ColumnDistribution):
         # About the deviation of a logistic distribution that covers the distance to both neighbours.
         self.widths.copy_(((high - low) / 4).clamp_min(spread * 1e-3))
 
+    @property
+    def _on_grid(self) -> bool:
+        return self.step is not None and self.uniform
+
     def _inside(self, x: Tensor) -> Tensor:
         least = -math.inf if self.lower is None else self.lower
         most = math.inf if self.upper is None else self.upper
@@ -141,8 +145,8 @@ class NumberColumn(ColumnDistribution):
             return torch.full_like(x, -1, dtype=torch.int64)
         middles = (self.atoms[1:] + self.atoms[:-1]) / 2
         index = torch.searchsorted(middles, x.contiguous())
-        if self.step is not None and self.uniform:
-            near = torch.full_like(self.atoms, self.step / 2)
+        if self._on_grid:
+            near = torch.full_like(self.atoms, (self.step or 0.0) / 2)
         else:
             near = (self.atoms.abs() * _AT_AN_ATOM).clamp_min(_LEAST_DISTANCE)
         return torch.where((x - self.atoms[index]).abs() <= near[index], index, -1)
@@ -238,15 +242,14 @@ class NumberColumn(ColumnDistribution):
     def cdf(self, raw: Tensor, x: Tensor) -> Tensor:
         """Return P(value ≤ x)."""
         raw = raw.double()
-        end = x if self.step is None or not self.uniform else self._cell(x)[1]
+        end = self._cell(x)[1] if self._on_grid else x
         log_weights, centres, log_scales = self._mixture(raw)
         z = (self.units(end)[:, None] - centres) * torch.exp(-log_scales)
         below = (log_weights.exp() * torch.sigmoid(z)).sum(-1)
         if not self.gated:
             return below
         gates = self._log_gates(raw).exp()
-        tolerance = 0.0 if self.step is None else 0.25 * self.step
-        return gates[:, 0] * below + (gates[:, 1:] * (self.atoms <= x[:, None] + tolerance)).sum(-1)
+        return gates[:, 0] * below + (gates[:, 1:] * (self.atoms <= end[:, None])).sum(-1)
 
     def quantile(self, raw: Tensor, level: float) -> Tensor:
         """Return the smallest value whose cdf reaches a level, by bisection."""
@@ -262,11 +265,12 @@ class NumberColumn(ColumnDistribution):
             middle = low + (high - low) / 2
             below = self.cdf(raw, self.units.inverse(middle)) < level
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        found = self.units.inverse(high)
-        if self.step is not None and self.uniform:
-            return self._snapped(found)
-        at = self._atom(found)
-        return torch.where(at >= 0, self.atoms[at.clamp(min=0)], found) if self.gated else found
+        found = self._snapped(self.units.inverse(high)) if self._on_grid else self.units.inverse(high)
+        if not self.gated:
+            return found
+        reached = torch.stack([self.cdf(raw, atom.expand(len(raw))) for atom in self.atoms], 1)
+        passed = (reached >= level) & (reached - self._log_gates(raw).exp()[:, 1:] < level)
+        return torch.where(passed.any(1), self.atoms[passed.int().argmax(1)], found)
 
     def expectation(self, raw: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the mean between the extreme 1/64ths of each component, which keeps it finite."""
