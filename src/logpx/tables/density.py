@@ -16,7 +16,7 @@ from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 
-__all__ = ["Bounded", "CellDensity", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
+__all__ = ["HasBound", "CellDensity", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
 
 
 class _Imputes(Protocol):
@@ -26,7 +26,7 @@ class _Imputes(Protocol):
         """Fill in missing cells, with the best guess for each or with draws from their joint conditional."""
 
 
-class Bounded(Protocol):
+class HasBound(Protocol):
     """What has log p of rows, or a bound of it, and knows its error."""
 
     def log_prob_lower(
@@ -256,7 +256,7 @@ def needs_noise(density: Distribution) -> bool:
     return not all(isinstance(member, CellDensity) for member in members)
 
 
-def bound_on_noise(density: Bounded, x: Tensor) -> _Bound:
+def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
     """Return what gives the bound of rows on some noise, with all that does not depend on it found once.
 
     Parameters

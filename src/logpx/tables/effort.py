@@ -14,7 +14,7 @@ from logpx.distributions.seeding import checked_count, derived_seed
 from logpx.errors import UsageError
 from logpx.scoring import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.tables.columns.supports import Supports
-from logpx.tables.density import Bounded, bound_on_noise
+from logpx.tables.density import HasBound, bound_on_noise
 
 __all__ = ["Effort"]
 
@@ -82,7 +82,7 @@ class Effort:
         return cls(noise_draws, exactness // noise_draws, exact, LogOfMean)
 
     def bounds(
-        self, densities: Sequence[Bounded], supports: Supports, x: Tensor, seed: int, start: int
+        self, densities: Sequence[HasBound], supports: Supports, x: Tensor, seed: int, start: int
     ) -> list[LowerBound]:
         """Return log p of consecutive rows under several densities, all on the same noise.
 
