@@ -16,7 +16,7 @@ from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 
-__all__ = ["HasBound", "CellDensity", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
+__all__ = ["CellDensity", "HasBound", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
 
 
 class _Imputes(Protocol):
