@@ -10,6 +10,14 @@ from logpx.cli import interruption
 from logpx.cli.interruption import Interrupted, raise_on_termination, stop_on_signal
 
 
+@pytest.fixture(autouse=True)
+def heard_hang_up():
+    """Hear SIGHUP, even if the tests were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_signal_raises(number: int):
     before = signal.getsignal(number)

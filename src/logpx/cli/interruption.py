@@ -80,6 +80,11 @@ class Stop:
             self._timer.cancel()
 
 
+def _is_ignored(number: int) -> bool:
+    # nohup starts a process that does not hear SIGHUP; what a shell ignores in the background is heard.
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+
+
 @contextmanager
 def raise_on_termination() -> Iterator[None]:
     """Turn signals that end a process into `Interrupted`, so that what was begun is undone on the way out."""
@@ -99,8 +104,7 @@ def _handled_by(stop: Stop) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    # What is ignored stays so: nohup starts a process that does not hear SIGHUP.
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in _SIGNALS if not _is_ignored(number)]
     before = {number: signal.signal(number, stop.handle) for number in heard}
     try:
         yield stop
