@@ -208,8 +208,8 @@ class _Descent:
         impossible = self.guard.impossible_rows()
         if impossible:
             warnings.warn(
-                f"{len(impossible)} training rows have density 0, the first of them row {impossible[0] + 1}, and "
-                "the training score leaves them out: use a model whose density is positive everywhere",
+                f"{len(impossible)} training rows have density 0, first row {impossible[0] + 1}, "
+                "and the training score leaves them out: use a model whose density is positive everywhere",
                 UserWarning,
                 stacklevel=2,
             )
