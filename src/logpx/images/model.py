@@ -67,6 +67,7 @@ class ImageModel(Distribution):
 
     allows_constants = True
     refuses_values = True
+    gains_from_noise = False
 
     def __init__(
         self,

@@ -144,6 +144,8 @@ class BernoulliMixture(LatentMixture):
     tensor([[1., 1., 0.]])
     """
 
+    gains_from_noise = False
+
     parts: BernoulliComponents
 
     def __init__(self, components: int, features: int, prior_rows: float = 0.0) -> None:

@@ -176,6 +176,8 @@ class CategoricalMixture(LatentMixture):
     tensor([[0., 2.]])
     """
 
+    gains_from_noise = False
+
     parts: CategoricalComponents
 
     def __init__(self, components: int, levels: Sequence[int], prior_rows: float = 0.0) -> None:

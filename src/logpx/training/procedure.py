@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from logpx.distributions import DiagonalNormal, FullNormal, Moments
+from logpx.distributions import DiagonalNormal, Distribution, FullNormal, Moments
 from logpx.distributions.moments import triangle_of
 from logpx.errors import DataError, DivergedError
 from logpx.inference import expectation_maximisation_from
@@ -100,7 +100,7 @@ class GradientDescent(Procedure):
         rows = task.divide(by_default=True)
         start_on_data(task.model, rows.start.x, rows.start.context)
         options = task.options
-        if options.noise is None and not task.model.gains_from_noise:
+        if options.noise is None and not _gains_from_noise(task.model):
             options = replace(options, noise=0.0)
         return descend(task, plan_for(rows.training.count, options), rows, self._log_prior)
 
@@ -176,6 +176,11 @@ class ClosedForm(Procedure):
         # Scoring a stream would mean reading it once more.
         train = _train_score(task) if task.source.resident else None
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
+
+
+def _gains_from_noise(model: Distribution) -> bool:
+    """Return whether neither the model nor any part of it, such as what a wrapper holds, refuses noise."""
+    return all(part.gains_from_noise for part in model.modules() if isinstance(part, Distribution))
 
 
 class LinearGaussianProcedure(Procedure):
