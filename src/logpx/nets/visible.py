@@ -89,7 +89,7 @@ class VisibleColumns(nn.Module):
             Sequence[_VisibleBlock], nn.ModuleList(_VisibleBlock(width, dropout) for _ in range(blocks))
         )
         self.norm = nn.LayerNorm(width)
-        self.exit = nn.Parameter(torch.zeros(sum(outputs), width))
+        self.exit = nn.Parameter(torch.zeros(sum(outputs), 2 * width))
         self.exit_bias = nn.Parameter(torch.zeros(sum(outputs)))
 
     def weights(self) -> tuple[Tensor, ...]:
@@ -112,7 +112,7 @@ class VisibleColumns(nn.Module):
         h = visible + asked
         for block in self.blocks:
             h = block(h, uniform)
-        return torch.relu_(self.norm(h))
+        return torch.cat([torch.relu_(self.norm(h)), visible.expand_as(h)], -1)
 
     def exits(self) -> list[tuple[Tensor, Tensor]]:
         """Return each column's linear map from hidden units to its numbers: a weight and a bias."""

@@ -163,7 +163,8 @@ class TableModel(Configured, nn.Module):
             of both. Probabilities are then averaged, not their logarithms. In expectation the bound rises to
             log p with the number of draws. Unused where log p is exact.
         unseen
-            Where labels that the model does not know are counted; log p of their rows is minus infinity.
+            Where labels that the model does not know are counted. Log p of their rows is minus infinity,
+            unless the density keeps mass for them.
 
         Raises
         ------
@@ -203,7 +204,7 @@ class TableModel(Configured, nn.Module):
         return replace(evaluation, notes=tuple(unseen.notes()))
 
     def unseen_labels(self, rows: Any) -> list[UnseenLabel]:
-        """Return the labels of a table that the model does not know; log p of their rows is minus infinity.
+        """Return the labels of a table that the model does not know.
 
         Parameters
         ----------

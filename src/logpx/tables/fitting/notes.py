@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from logpx.distributions import Distribution
+from logpx.distributions import Distribution, Mixture
 from logpx.tables.density import CellDensity, needs_noise
 from logpx.tables.fitting.dependences import identities
 from logpx.tables.fitting.requirements import leaving_out
@@ -37,7 +37,8 @@ def notes_on(schema: Schema, read: DividedRows, density: Distribution) -> list[s
     if holes:
         notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
     labels = [column.name for column in schema.modelled if column.levels is not None]
-    if labels and not isinstance(density, CellDensity):
+    members = density.components if isinstance(density, Mixture) else [density]
+    if labels and not any(isinstance(member, CellDensity) for member in members):
         notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
     notes.extend(_redundant(schema, rows))
     if used < count:
