@@ -29,7 +29,15 @@ _MOST_NUMBERS = 4_000_000
 
 
 class Marginals(ABC):
-    """The distribution of one column, a different one for every row."""
+    """The distribution of one column, a different one for every row.
+
+    Attributes
+    ----------
+    probabilities : Tensor or None
+        The probability of each code of a column of labels, shape ``(n, L)``; None for numbers.
+    """
+
+    probabilities: Tensor | None = None
 
     @abstractmethod
     def cdf(self, x: Tensor) -> Tensor:
@@ -90,7 +98,8 @@ class NormalMixtureMarginals(Marginals):
     def cdf(self, x: Tensor) -> Tensor:
         """Return the probabilities of values up to some, both of shape ``(n, m)``."""
         z = (x.double().unsqueeze(-1) - self.means.unsqueeze(1)) / self.deviations.unsqueeze(1)
-        return (torch.special.ndtr(z) * self.shares.unsqueeze(1)).sum(-1)
+        found: Tensor = (torch.special.ndtr(z) * self.shares.unsqueeze(1)).sum(-1)
+        return found
 
     def quantiles(self, levels: Tensor) -> Tensor:
         """Return the quantiles at levels of shape ``(q,)``, by bisection: shape ``(n, q)``."""
@@ -113,9 +122,8 @@ class NormalMixtureMarginals(Marginals):
         for start in range(0, len(self.means), at_once):
             part = slice(start, start + at_once)
             values = self.means[part].unsqueeze(-1) + self.deviations[part].unsqueeze(-1) * nodes
-            found.append(
-                ((function(values.flatten()).view(values.shape) @ weights) * self.shares[part]).sum(1)
-            )
+            each = function(values.flatten()).view(values.shape) @ weights
+            found.append((each * self.shares[part]).sum(1))
         return torch.cat(found) if found else self.means.new_zeros(0)
 
 
@@ -132,6 +140,8 @@ class CategoryMarginals(Marginals):
     >>> CategoryMarginals(torch.tensor([[0.2, 0.5, 0.3]])).quantiles(torch.tensor([0.5]))
     tensor([[1.]], dtype=torch.float64)
     """
+
+    probabilities: Tensor
 
     def __init__(self, probabilities: Tensor) -> None:
         self.probabilities = probabilities.double()

@@ -90,7 +90,7 @@ class Mixture(Distribution):
         return LowerBound(torch.logsumexp(joint, -1), (shares * errors).square().sum(-1).sqrt())
 
     def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
-        r"""Return :math:`\log \sum_k p(k \mid c) \, p_k(t \mid c)` of the target t given c, shape ``(n,)``."""
+        r"""Return :math:`\log \sum_k p(k \mid c) \, p_k(t \mid c)` of target t given c, shape ``(n,)``."""
         given = self.component_log_weights(x.masked_fill(target, math.nan))
         each = torch.stack([part.conditional_log_prob(x, target) for part in self.components], -1)
         impossible = torch.isneginf(given)

@@ -93,7 +93,7 @@ class BernoulliComponents(FeatureComponents):
 
     def conditional_marginals(self, x: Tensor, column: int, responsibilities: Tensor) -> CategoryMarginals:
         """Return the probabilities of 0 and 1: given the component, other cells do not matter."""
-        one = responsibilities.double() @ self.probabilities()[:, column].detach().double()
+        one = responsibilities.double() @ self.expectations()[:, column].detach().double()
         return CategoryMarginals(torch.stack([1.0 - one, one], 1))
 
     def empty(self, columns: Sequence[int]) -> BernoulliComponents:

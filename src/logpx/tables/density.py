@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
+from logpx.distributions.conditional import MappedMarginals, Marginals
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 
@@ -108,6 +109,24 @@ class TableDensity(Distribution):
         _, ladj = self.in_model_units(x.masked_fill(~target, math.nan))
         found = self.model.conditional_log_prob(y, target).double()
         return torch.where(torch.isneginf(ladj), ladj, found + ladj)
+
+    @property
+    def has_closed_marginals(self) -> bool:
+        """Whether `conditional_marginals` answers."""
+        return hasattr(self.model, "conditional_marginals")
+
+    def conditional_marginals(self, x: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the others, one for every row, in table units."""
+        y, _ = self.in_model_units(x)
+        found: Marginals = self.model.conditional_marginals(y, column)  # type: ignore[operator]
+        if found.probabilities is not None:
+            return found
+        scale = self.columns.scales[column]
+        return MappedMarginals(
+            found,
+            lambda own: scale(own.flatten())[0].view(own.shape),
+            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
+        )
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""

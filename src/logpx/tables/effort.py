@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
-from logpx.distributions import Distribution, LowerBound
+from logpx.distributions import LowerBound
 from logpx.distributions.seeding import checked_count, derived_seed
 from logpx.errors import UsageError
 from logpx.scoring import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.tables.columns.supports import Supports
 
-__all__ = ["Effort"]
+__all__ = ["Effort", "HasBound"]
 
 # Draws of z for each draw of noise within a cell, in models that have a z.
 _DRAWS_PER_NOISE = 16
 # Rows scored at once if noise is drawn several times for each.
 _ROWS_AT_ONCE = 4096
+
+
+class HasBound(Protocol):
+    """What gives log p of dequantised rows, exact or a bound or an estimate: any `Distribution`."""
+
+    def log_prob_lower(
+        self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int = 0
+    ) -> LowerBound:
+        """Return log p with its standard error; see `Distribution.log_prob_lower`."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ class Effort:
         return cls(noise_draws, exactness // noise_draws, exact, LogOfMean)
 
     def bounds(
-        self, densities: Sequence[Distribution], supports: Supports, x: Tensor, seed: int, start: int
+        self, densities: Sequence[HasBound], supports: Supports, x: Tensor, seed: int, start: int
     ) -> list[LowerBound]:
         """Return log p of consecutive rows under several densities, all on the same noise.
 

@@ -12,7 +12,6 @@ from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.distributions.conditional import (
     CategoryMarginals,
     DrawnMarginals,
-    MappedMarginals,
     Marginals,
     MixedMarginals,
 )
@@ -56,7 +55,7 @@ class Conditioner:
         self.density, self.supports = density, supports
 
     def kind(self, columns: Tensor) -> str:
-        """What log p of some columns given others is, by which columns take part, ``(d,)``.
+        """Return what log p of some columns given others is, by which columns take part, ``(d,)``.
 
         ``exact``; a ``lower bound``, where a column is dequantised; or an ``estimate``, where the density is
         a bound itself, for a difference of two bounds is none.
@@ -112,7 +111,7 @@ class Conditioner:
         words
             The seed, and numbers that identify the rows, where there is no closed form.
         """
-        if all(hasattr(member.model, "conditional_marginals") for member in self._members):
+        if all(member.has_closed_marginals for member in self._members):
             shares = [self._shares(x) / len(rows) for x in rows]
             return [self._closed(rows, shares, place) for place in places]
         draws = max(_DRAWS_PER_NOISE, -(-_LEAST_DRAWS // len(rows)))
@@ -125,21 +124,9 @@ class Conditioner:
 
     def _closed(self, rows: Sequence[Tensor], shares: Sequence[Tensor], place: int) -> Marginals:
         """Return the exact distributions of a column, from those of each member and draw of noise."""
-        parts: list[Marginals] = []
-        for number, member in enumerate(self._members):
-            own = [
-                member.model.conditional_marginals(member.in_model_units(x)[0], place)  # type: ignore[operator]
-                for x in rows
-            ]
-            each = torch.stack([share[:, number] for share in shares], 1)
-            together = _mixed(own, each / each.sum(1, keepdim=True).clamp_min(torch.finfo(each.dtype).tiny))
-            scale = member.columns.scales[place]
-            parts.append(
-                together
-                if isinstance(together, CategoryMarginals)
-                else MappedMarginals(together, _forward(scale), _inverse(scale))
-            )
-        return _mixed(parts, torch.stack(list(shares)).sum(0))
+        parts = [member.conditional_marginals(x, place) for member in self._members for x in rows]
+        weights = [share[:, number] for number in range(len(self._members)) for share in shares]
+        return _mixed(parts, torch.stack(weights, 1))
 
     def _shares(self, x: Tensor) -> Tensor:
         """Return the weights of the members given the cells that are there, shape ``(n, members)``."""
@@ -179,16 +166,7 @@ class _ConditionalDensity:
 def _mixed(parts: list[Marginals], weights: Tensor) -> Marginals:
     if len(parts) == 1:
         return parts[0]
-    categories = [part for part in parts if isinstance(part, CategoryMarginals)]
+    categories = [part.probabilities for part in parts if part.probabilities is not None]
     if len(categories) == len(parts):
-        each = torch.stack([part.probabilities for part in categories], 1)
-        return CategoryMarginals((each * weights.unsqueeze(-1)).sum(1))
+        return CategoryMarginals((torch.stack(categories, 1) * weights.unsqueeze(-1)).sum(1))
     return MixedMarginals(parts, weights)
-
-
-def _forward(scale: torch.nn.Module):  # type: ignore[no-untyped-def]
-    return lambda x: scale(x.flatten())[0].view(x.shape)
-
-
-def _inverse(scale: torch.nn.Module):  # type: ignore[no-untyped-def]
-    return lambda y: scale.inverse(y.flatten())[0].view(y.shape)  # type: ignore[operator]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Real
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from logpx.distributions.conditional import CategoryMarginals, Marginals
+from logpx.distributions.conditional import Marginals
 from logpx.errors import UsageError
 from logpx.tables.arrow_columns import arrow_array, written_type
 from logpx.tables.columns.support import Support
@@ -34,13 +33,16 @@ def checked_levels(levels: Sequence[float]) -> list[float]:
     >>> checked_levels([0.05, 0.5])
     [0.05, 0.5]
     """
-    listed = [levels] if isinstance(levels, Real) else list(levels)
+    try:
+        listed = [float(level) for level in np.atleast_1d(np.asarray(levels, dtype=np.float64))]
+    except (TypeError, ValueError):
+        raise UsageError(f"the quantiles {levels!r}", fix="give numbers, such as [0.05, 0.95]") from None
     for place, level in enumerate(listed):
-        if not isinstance(level, Real) or not 0.0 < level < 1.0:
-            raise UsageError(f"the quantile {level!r}", fix="give levels above 0 and below 1, such as 0.05")
+        if not 0.0 < level < 1.0:
+            raise UsageError(f"the quantile {level:g}", fix="give levels above 0 and below 1, such as 0.05")
         if level in listed[:place]:
-            raise UsageError(f"the quantile {level!r} twice", fix="give each level once")
-    return [float(level) for level in listed]
+            raise UsageError(f"the quantile {level:g} twice", fix="give each level once")
+    return listed
 
 
 class Prediction(ABC):
@@ -76,7 +78,10 @@ class Prediction(ABC):
 class _OfNumbers(Prediction):
     """The mean, and quantiles in the type of the column."""
 
-    mean_form: pa.DataType = pa.float64()
+    @property
+    def mean_form(self) -> pa.DataType:
+        """The type of means."""
+        return pa.float64()
 
     def fields(self, levels: Sequence[float]) -> list[pa.Field]:
         name = self.column.name
@@ -103,7 +108,7 @@ class _OfDates(_OfNumbers):
     """The mean and quantiles, all of them dates."""
 
     @property
-    def mean_form(self) -> pa.DataType:  # type: ignore[override]
+    def mean_form(self) -> pa.DataType:
         """The type of the column."""
         return self.form
 
@@ -122,7 +127,7 @@ class _OfLabels(Prediction):
         return [pa.field(f"{name}_predicted", self.form), *each]
 
     def arrays(self, marginals: Marginals, levels: Sequence[float]) -> list[pa.Array]:
-        assert isinstance(marginals, CategoryMarginals)
+        assert marginals.probabilities is not None
         probabilities = marginals.probabilities.numpy(force=True)
         best = arrow_array(probabilities.argmax(1).astype(np.float64), self.column, self.form)
         return [best, *(pa.array(np.ascontiguousarray(column)) for column in probabilities.T)]
