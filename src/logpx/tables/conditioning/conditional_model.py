@@ -21,14 +21,16 @@ from logpx.tables.conditioning.conditioner import Conditioner
 from logpx.tables.conditioning.predictions import Prediction, checked_levels
 from logpx.tables.conditioning.rows import opened, partial_rows
 from logpx.tables.effort import Effort
+from logpx.tables.kept_cells import KeptCells
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabels
 
-__all__ = ["QUANTILES", "ConditionalModel"]
+__all__ = ["PREDICTED_ROWS", "QUANTILES", "ConditionalModel"]
 
 #: The levels of quantiles that predictions have by default.
 QUANTILES = (0.05, 0.5, 0.95)
-_PREDICTED_ROWS = 8192
+#: Rows in a batch of predictions.
+PREDICTED_ROWS = 8192
 
 
 class ConditionalModel:
@@ -85,7 +87,26 @@ class ConditionalModel:
     @property
     def unit(self) -> NatsPerRow:
         """The unit of scores."""
-        return NatsPerRow()
+        return NatsPerRow(f"{', '.join(self.target)} | {self.conditions}" if self.given else "x")
+
+    @property
+    def conditions(self) -> str:
+        """The names of what is given, in words."""
+        rest = len(self.target) + len(self.given) == len(self.schema.modelled)
+        return "the rest" if rest and self.given else ", ".join(self.given) or "nothing"
+
+    def kept_cells(self, rows: Any, *, as_text: bool = False, names: Sequence[str] = ()) -> KeptCells:
+        """Return what passes the cells of a table on beside scores or predictions of its rows.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes with the given columns, or a `Table`.
+        as_text, names
+            As in `TableModel.kept_cells`.
+        """
+        table = opened(rows, self.schema, self.given)
+        return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
 
     @property
     def kind(self) -> str:
@@ -209,7 +230,7 @@ class ConditionalModel:
             raise UsageError(f"{draws} draws", fix="use at least one draw")
         unseen = UnseenLabels() if unseen is None else unseen
         table = opened(rows, self.schema, self.given)
-        for batch, read in partial_rows(table, self.schema, self.given, unseen, batch_rows=_PREDICTED_ROWS):
+        for batch, read in partial_rows(table, self.schema, self.given, unseen, batch_rows=PREDICTED_ROWS):
             x = self._possible(read.to(self._device))
             several = draws if self._conditioner.is_noisy(self._choice.is_given) else 1
             noisy = [
