@@ -192,6 +192,8 @@ class TableSubject(Subject):
         conditional = _conditional(model, request)
         form = conditional.predict_schema(quantiles)
         source, unseen = self.open_other(request, out), UnseenLabels()
+        # Before anything is written.
+        conditional.check(source)
         kept = self._kept(conditional, source, request)
         written = _beside(kept, form)
         with open_writer(request.output, written, request.overwrite) as writer:

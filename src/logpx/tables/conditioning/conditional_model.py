@@ -117,6 +117,16 @@ class ConditionalModel:
         """
         return self._conditioner.kind(self._choice.is_target | self._choice.is_given)
 
+    def check(self, rows: Any) -> None:
+        """Raise unless a table has the given columns, and none that the model does not know.
+
+        Raises
+        ------
+        DataError
+            Naming the column.
+        """
+        opened(rows, self.schema, self.given)
+
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p(target | given) of the rows of a table, as `kind` says; see `score`."""
         return self.log_prob_lower(rows, draws, seed, exactness).log_prob

@@ -45,7 +45,7 @@ class Extension:
     DataError
         If the table has a column that the model does not know.
     UsageError
-        If the density cannot condition on columns.
+        If no cell is left to draw, or the density cannot condition on columns.
     """
 
     def __init__(self, schema: Schema, density: Distribution, table: Table, *, as_text: bool = False) -> None:
@@ -59,6 +59,12 @@ class Extension:
         self._places = [schema.modelled_names.index(name) for name in self._own.modelled_names]
         self._lacking = [place for place in range(len(self._modelled)) if place not in self._places]
         self._kept = KeptCells(table, self._own, Supports.of(self._own.modelled), as_text=as_text)
+        if not self._lacking and not self._has_holes():
+            raise UsageError(
+                "every cell is given, and nothing is left to draw",
+                file=table.file,
+                fix="leave out the columns that are to be drawn",
+            )
 
     @property
     def form(self) -> pa.Schema:
@@ -77,17 +83,8 @@ class Extension:
         ------
         DataError
             If a given cell cannot be read, or is one that its column cannot have.
-        UsageError
-            If no cell is left to draw.
         """
-        n = checked_count(n)
-        if not self._lacking and not self._has_holes():
-            raise UsageError(
-                "every cell is given, and nothing is left to draw",
-                file=self._kept.table.file,
-                fix="leave out the columns that are to be drawn",
-            )
-        form = self.form
+        n, form = checked_count(n), self.form
         for batch in self._kept.table.batches(max(1, BLOCK_ROWS // max(n, 1))):
             x = self._matrix(batch)
             self._check(batch, x)

@@ -104,7 +104,7 @@ def _parsed(text: str, schema: Schema) -> tuple[str, str]:
 def _number(column: Column, support: Support, value: Any) -> float:
     """Return the number or the code of a value that a column can have."""
     try:
-        cells = pa.array([value])
+        cells = pa.array(np.array([value]) if isinstance(value, np.generic) else [value])
     except (pa.ArrowException, TypeError, ValueError):
         raise _unread(column, value) from None
     in_text_file, reading = isinstance(value, str), column.reading

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -89,7 +88,7 @@ class _OfNumbers(Prediction):
         return [pa.field(f"{name}_mean", self.mean_form), *quantiles]
 
     def arrays(self, marginals: Marginals, levels: Sequence[float]) -> list[pa.Array]:
-        mean = marginals.expectation(lambda x: x)
+        mean = marginals.expectation(self._near)
         found = marginals.quantiles(torch.tensor(levels, dtype=torch.float64, device=mean.device))
         quantiles = self.support.snap(found).numpy(force=True)
         return [
@@ -99,9 +98,20 @@ class _OfNumbers(Prediction):
 
     def mean_cells(self, mean: np.ndarray) -> pa.Array:
         """Return the means, which need not be on the grid of the column."""
-        lower = -math.inf if self.support.lower is None else self.support.lower
-        upper = math.inf if self.support.upper is None else self.support.upper
-        return pa.array(mean.clip(lower, upper))
+        return pa.array(mean)
+
+    def _near(self, x: torch.Tensor) -> torch.Tensor:
+        """Return values no further from the observed ones than these are from one another.
+
+        The power-law tails of a scale give the rest a mean that has more to do with them than with the data.
+        """
+        low, high = self.column.minimum, self.column.maximum
+        if low is None or high is None:
+            return x
+        ends = (low - (high - low), high + (high - low))
+        lower = ends[0] if self.support.lower is None else max(ends[0], self.support.lower)
+        upper = ends[1] if self.support.upper is None else min(ends[1], self.support.upper)
+        return x.clamp(lower, upper)
 
 
 class _OfDates(_OfNumbers):
