@@ -48,7 +48,7 @@ def predict(
     ] = "0.05,0.5,0.95",
     given: GivenColumns = None,
     output: WrittenTable = "-",
-    draws: Draws = 8,
+    draws: Draws = 4,
     keep: Keep = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
-from logpx.distributions.conditional import MappedMarginals, Marginals
+from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 
@@ -115,10 +116,20 @@ class TableDensity(Distribution):
         """Whether `conditional_marginals` answers."""
         return hasattr(self.model, "conditional_marginals")
 
-    def conditional_marginals(self, x: Tensor, column: int) -> Marginals:
-        """Return the distribution of a column given the others, one for every row, in table units."""
-        y, _ = self.in_model_units(x)
-        found: Marginals = self.model.conditional_marginals(y, column)  # type: ignore[operator]
+    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the others, one for every row, in table units.
+
+        Parameters
+        ----------
+        rows
+            The same rows with several draws of noise, each of shape ``(n, d)``.
+        weights
+            Those of the draws, shape ``(n, draws)``.
+        column
+            The number of the column.
+        """
+        units = (self.in_model_units(x)[0] for x in rows)
+        found = mixed([self.model.conditional_marginals(y, column) for y in units], weights)  # type: ignore[operator]
         if found.probabilities is not None:
             return found
         scale = self.columns.scales[column]

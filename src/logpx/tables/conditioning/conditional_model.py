@@ -188,7 +188,7 @@ class ConditionalModel:
             yield ScoredBatch(start=batch.start, bound=bound, kind=self.kind, unit=self.unit)
 
     def predict(
-        self, rows: Any, quantiles: Sequence[float] = QUANTILES, draws: int = 8, seed: int = 0
+        self, rows: Any, quantiles: Sequence[float] = QUANTILES, draws: int = 4, seed: int = 0
     ) -> pa.Table:
         """Return what the model predicts of the target of each row; see `predict_table`."""
         batches = list(self.predict_table(rows, quantiles, draws, seed))
@@ -204,7 +204,7 @@ class ConditionalModel:
         self,
         rows: Any,
         quantiles: Sequence[float] = QUANTILES,
-        draws: int = 8,
+        draws: int = 4,
         seed: int = 0,
         *,
         unseen: UnseenLabels | None = None,

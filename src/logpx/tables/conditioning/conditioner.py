@@ -13,7 +13,7 @@ from logpx.distributions.conditional import (
     CategoryMarginals,
     DrawnMarginals,
     Marginals,
-    MixedMarginals,
+    mixed,
 )
 from logpx.errors import UsageError
 from logpx.tables.columns.supports import Supports
@@ -26,6 +26,7 @@ __all__ = ["Conditioner"]
 # Draws of a row where there is no closed form, for each draw of noise that is averaged over.
 _DRAWS_PER_NOISE = 50
 _LEAST_DRAWS = 200
+_TINY = 1e-300
 
 
 class Conditioner:
@@ -124,9 +125,13 @@ class Conditioner:
 
     def _closed(self, rows: Sequence[Tensor], shares: Sequence[Tensor], place: int) -> Marginals:
         """Return the exact distributions of a column, from those of each member and draw of noise."""
-        parts = [member.conditional_marginals(x, place) for member in self._members for x in rows]
-        weights = [share[:, number] for number in range(len(self._members)) for share in shares]
-        return _mixed(parts, torch.stack(weights, 1))
+        parts, weights = [], []
+        for number, member in enumerate(self._members):
+            own = torch.stack([share[:, number] for share in shares], 1)
+            total = own.sum(1)
+            parts.append(member.conditional_marginals(rows, own / total.clamp_min(_TINY)[:, None], place))
+            weights.append(total)
+        return mixed(parts, torch.stack(weights, 1))
 
     def _shares(self, x: Tensor) -> Tensor:
         """Return the weights of the members given the cells that are there, shape ``(n, members)``."""
@@ -161,12 +166,3 @@ class _ConditionalDensity:
         return LowerBound(
             joint.log_prob - given.log_prob, torch.hypot(joint.standard_error, given.standard_error)
         )
-
-
-def _mixed(parts: list[Marginals], weights: Tensor) -> Marginals:
-    if len(parts) == 1:
-        return parts[0]
-    categories = [part.probabilities for part in parts if part.probabilities is not None]
-    if len(categories) == len(parts):
-        return CategoryMarginals((torch.stack(categories, 1) * weights.unsqueeze(-1)).sum(1))
-    return MixedMarginals(parts, weights)
