@@ -60,7 +60,7 @@ def logpx(
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
-    130 and 143 interrupted.
+    129, 130, 131 and 143 interrupted.
     """  # noqa: D301 - \b keeps the lines of the examples apart
 
 

@@ -23,7 +23,7 @@ from logpx.tables.columns.supports import Supports
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.conditioning.extension import Extension
-from logpx.tables.density import impossible_cells
+from logpx.tables.density import impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
@@ -47,7 +47,8 @@ class TableModel(Configured, nn.Module):
     Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
     :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that
     lower bound, as a density per unit of the table; for whole numbers (s = 1) it bounds the log-probability
-    itself. Where a column has atoms, single values that hold mass among others that have a density, each is
+    itself. A density of cells as they are (`CellDensity`) needs no noise and no bound: there the same number
+    is exact. Where a column has atoms, single values that hold mass among others that have a density, each is
     spread over a narrow cell of its own, and log p is that of the mass at an atom and of the density
     elsewhere, again a lower bound. If the density itself gives only a bound, as a variational autoencoder
     does, so does the model.
@@ -57,7 +58,7 @@ class TableModel(Configured, nn.Module):
     schema
         The columns of the table; a `Schema` or its JSON values.
     density
-        The fitted distribution of dequantised rows.
+        The fitted distribution of rows in table units: dequantised, or cells as they are.
     baselines
         Simple distributions by name, fitted to the same training rows, for `evaluate`.
 
@@ -93,9 +94,14 @@ class TableModel(Configured, nn.Module):
     def kind(self) -> str:
         """What the reported numbers are: ``exact``, or ``lower bound``.
 
-        They are a bound if a column is on a grid or has atoms, or if the density has no exact log p.
+        They are a bound if the density has no exact log p, or if a column is on a grid or has atoms and the
+        density is one of dequantised rows.
         """
-        return "lower bound" if self.supports.noisy else self.density.kind
+        return "lower bound" if self._depends_on_noise else self.density.kind
+
+    @property
+    def _depends_on_noise(self) -> bool:
+        return bool(self.supports.noisy) and needs_noise(self.density)
 
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p of the rows of a table, a frame or an array, exact or a lower bound.
@@ -179,8 +185,8 @@ class TableModel(Configured, nn.Module):
 
         The parameters are those of `score`. Labels that the model does not know are among the notes.
         """
-        effort = self._effort(draws, exactness)
         baselines: Any = dict(self.baselines.items())
+        effort = self._effort(draws, exactness)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
         for batch, x in self._batches(rows, unseen):
             densities = [self.density, *baselines.values()]
@@ -193,7 +199,7 @@ class TableModel(Configured, nn.Module):
                 file, row = batch.locate(place)
                 names = [name for name, odd in zip(self.schema.modelled_names, strange, strict=True) if odd]
                 tally.name(ImpossibleRow(file, row, names))
-        averaged = effort.noise_draws if self.supports.noisy and exactness is None else None
+        averaged = effort.noise_draws if self._depends_on_noise and exactness is None else None
         evaluation = tally.evaluation(self.kind, averaged, exactness)
         return replace(evaluation, notes=tuple(unseen.notes()))
 
@@ -381,7 +387,7 @@ class TableModel(Configured, nn.Module):
 
     def _effort(self, draws: int, exactness: int | None = None) -> Effort:
         exact = self.density.kind == "exact"
-        return Effort.of(exact, bool(self.supports.noisy), draws, exactness)
+        return Effort.of(exact, self._depends_on_noise, draws, exactness)
 
     def _noisy(self, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
         return self.supports.dequantise(x, seed=seed, first_row=start, draw=draw)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.distributions import DiagonalNormal, FullNormal, Moments
+from logpx.distributions.moments import triangle_of
 from logpx.errors import DataError, DivergedError
 from logpx.inference import expectation_maximisation_from
 from logpx.latent import LatentMixture, LinearGaussian
@@ -60,9 +61,12 @@ class Procedure(ABC):
     ----------
     climbs_from_starts : bool
         Whether it is EM, which runs from several starts.
+    keeps_checkpoints : bool
+        Whether a run can be kept in checkpoints and resumed.
     """
 
     climbs_from_starts: bool = False
+    keeps_checkpoints: bool = False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -81,6 +85,8 @@ class GradientDescent(Procedure):
     log_prior
         The log-prior of the parameters in nats, added to the log-likelihood; None for no prior.
     """
+
+    keeps_checkpoints = True
 
     def __init__(self, log_prior: LogPrior | None = None) -> None:
         self._log_prior = log_prior
@@ -189,7 +195,7 @@ class LinearGaussianProcedure(Procedure):
     def run(self, task: Task) -> Outcome:
         """Add up the moments of all rows, or of those that are not set aside."""
         blocks: Iterable[Batch] = _in_blocks(task.source.read(), task.device)
-        validation = task.validation
+        validation, rows = task.validation, None
         if task.fraction is not None and validation is None:
             rows = task.divide(by_default=False)
             blocks, validation = rows.training.blocks(_BLOCK_ROWS), rows.validation
@@ -212,6 +218,14 @@ class LinearGaussianProcedure(Procedure):
         if bool(total.mean.isnan().any()):
             return ExpectationMaximisation(self._model).run(task)
         train = self._model.update_from_moments(total)
+        if self._model.needs_root(total):
+            again: Iterable[Batch] = (
+                _in_blocks(task.source.read(), task.device)
+                if rows is None
+                else rows.training.blocks(_BLOCK_ROWS)
+            )
+            root = triangle_of(((block.x, block.weights) for block in again), total)
+            train = self._model.update_from_root(total.mean, root)
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
 
     def _few(self, blocks: Iterator[Batch]) -> tuple[list[Batch], int]:

@@ -18,7 +18,7 @@ from logpx.distributions.conditional import (
 from logpx.errors import UsageError
 from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows
-from logpx.tables.density import TableDensity, impossible_cells
+from logpx.tables.density import CellDensity, TableDensity, impossible_cells, needs_noise
 from logpx.tables.families.families import FAMILIES
 
 __all__ = ["Conditioner"]
@@ -27,6 +27,7 @@ __all__ = ["Conditioner"]
 _DRAWS_PER_NOISE = 50
 _LEAST_DRAWS = 200
 _TINY = 1e-300
+_ABLE = (TableDensity, CellDensity)
 
 
 class Conditioner:
@@ -47,7 +48,9 @@ class Conditioner:
 
     def __init__(self, density: Distribution, supports: Supports) -> None:
         members = list(density.components) if isinstance(density, Mixture) else [density]
-        self._members = [part for part in members if isinstance(part, TableDensity) and part.allows_missing]
+        self._members: list[TableDensity | CellDensity] = [
+            part for part in members if isinstance(part, _ABLE) and part.allows_missing
+        ]
         if len(self._members) < len(members):
             raise UsageError(
                 "the model cannot condition some columns on others",
@@ -67,7 +70,7 @@ class Conditioner:
 
     def is_noisy(self, columns: Tensor) -> bool:
         """Whether any of some columns, ``(d,)``, is dequantised."""
-        return any(bool(columns[place]) for place in self.supports.noisy)
+        return needs_noise(self.density) and any(bool(columns[place]) for place in self.supports.noisy)
 
     def possible(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return rows without the cells that the density finds impossible, and which those are.

@@ -160,6 +160,8 @@ def fit_table(
         seconds=watch.left or 0.0,
         rows=len(read.training),
         kinds=kinds,
+        supports=Supports.of(schema.modelled).supports,
+        periods=[column.periods for column in schema.modelled],
         components=components,
         latent=latent,
         seed=seed,
@@ -172,7 +174,7 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         best = search.best(refit=read.joined, stacked=model == "auto")
     baselines = search.baselines()
-    notes = [*table.notes, *notes_on(schema, read), *left_out, *search.remarks]
+    notes = [*table.notes, *notes_on(schema, read, best.density), *left_out, *search.remarks]
     notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")

@@ -92,7 +92,7 @@ def suitable_families(name: str, nature: Nature, file: str | None) -> tuple[list
     frugal = nature.few or nature.wide
     tried = [family for family in FAMILIES.values() if _trusted(family, nature)] if frugal else named
     kept = [family for family in tried if nature.refuses(family) is None]
-    left_out = [family.name for family in named if frugal and family.needs_many_rows]
+    left_out = [family.name for family in named if family not in tried]
     notes = []
     if left_out:
         why = f"for which {nature.rows:,} rows are too few"
