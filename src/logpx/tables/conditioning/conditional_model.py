@@ -222,7 +222,7 @@ class ConditionalModel:
         quantiles
             Levels above 0 and below 1.
         draws
-            How many draws of noise within the cells of given columns to average over.
+            How many draws of noise within the cells of given columns to average over, the same for all rows.
         seed
             Seed of everything random.
         unseen
@@ -243,10 +243,7 @@ class ConditionalModel:
         for batch, read in partial_rows(table, self.schema, self.given, unseen, batch_rows=PREDICTED_ROWS):
             x = self._possible(read.to(self._device))
             several = draws if self._conditioner.is_noisy(self._choice.is_given) else 1
-            noisy = [
-                self.supports.dequantise(x, seed=seed, first_row=batch.start, draw=draw)
-                for draw in range(several)
-            ]
+            noisy = self.supports.dequantise_alike(x, seed=seed, draws=several)
             marginals = self._conditioner.marginals(noisy, self._choice.places, (seed, batch.start))
             arrays = [
                 array

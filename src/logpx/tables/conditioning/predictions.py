@@ -16,7 +16,7 @@ from logpx.tables.columns.support import Support
 from logpx.tables.reading.date_notation import DateNotation
 from logpx.tables.schema.schema import Column
 
-__all__ = ["Prediction", "checked_levels"]
+__all__ = ["Prediction", "checked_levels", "quantile_name"]
 
 
 def checked_levels(levels: Sequence[float]) -> list[float]:
@@ -42,6 +42,17 @@ def checked_levels(levels: Sequence[float]) -> list[float]:
         if level in listed[:place]:
             raise UsageError(f"the quantile {level:g} twice", fix="give each level once")
     return listed
+
+
+def quantile_name(name: str, level: float) -> str:
+    """Return the name of the column that holds a quantile.
+
+    Examples
+    --------
+    >>> quantile_name("price", 0.05)
+    'price_quantile_0.05'
+    """
+    return f"{name}_quantile_{float(level)!r}"
 
 
 class Prediction(ABC):
@@ -84,7 +95,7 @@ class _OfNumbers(Prediction):
 
     def fields(self, levels: Sequence[float]) -> list[pa.Field]:
         name = self.column.name
-        quantiles = [pa.field(f"{name}_quantile_{level:g}", self.form) for level in levels]
+        quantiles = [pa.field(quantile_name(name, level), self.form) for level in levels]
         return [pa.field(f"{name}_mean", self.mean_form), *quantiles]
 
     def arrays(self, marginals: Marginals, levels: Sequence[float]) -> list[pa.Array]:
