@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -25,6 +26,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables import Kind, Schema, TableModel, fit_table, infer_schema
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.predictions import quantile_name
+from logpx.tables.reading.frame_part import frame_columns
 
 __all__ = ["ConditionalDensity"]
 
@@ -125,9 +127,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         target = _targets(y, _num_samples(X), names)
         self._target_names = names
         kinds = {name: "categorical" for name, cells in target.items() if self._holds_labels(cells)}
-        table = given | {
-            name: cells.astype(str) if name in kinds else cells for name, cells in target.items()
-        }
+        table = _table(given, {n: cells.astype(str) if n in kinds else cells for n, cells in target.items()})
         if kinds and len(target) == 1:
             self.classes_ = np.unique(next(iter(target.values())))
         result = fit_table(
@@ -177,7 +177,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         ]
         return found[0] if self._one_target else np.stack(found, 1)
 
-    @available_if(_has_labels)
+    @available_if(_has_labels)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each label of `classes_`; there only if y is one column of labels.
 
@@ -197,11 +197,10 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         -------
         ndarray of shape (n_samples,)
         """
-        table = self._features(X, reset=False)
+        rows = self._features(X, reset=False)
         target = _targets(y, _num_samples(X), self._target_names)
-        table |= {
-            name: cells.astype(str) if self._is_label(name) else cells for name, cells in target.items()
-        }
+        own = {name: cells.astype(str) if self._is_label(name) else cells for name, cells in target.items()}
+        table = _table(rows, own)
         found: NDArray[np.float64] = self.conditional_.log_prob(table).numpy()
         return found
 
@@ -230,7 +229,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         rows, seed = self._features(X, reset=False), self._new_seed(random_state)
-        table = self.conditional_.sample(rows, n_samples, seed)
+        table = self.conditional_.sample(_table(rows), n_samples, seed)
         found = [self._values(table[name]).reshape(-1, n_samples) for name in self._target_names]
         return found[0] if self._one_target else np.stack(found, 2)
 
@@ -253,14 +252,14 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
             If y holds labels.
         """
         self._require_numbers()
-        rows = self._features(X, reset=False)
+        rows = _table(self._features(X, reset=False))
         target = _targets(y, _num_samples(X), self._target_names)
         observed = np.column_stack(list(target.values())).astype(np.float64)
         levels = ((np.arange(_CRPS_LEVELS) + 0.5) / _CRPS_LEVELS).tolist()
         found = []
         for start in range(0, len(observed), _CRPS_ROWS):
             part = slice(start, start + _CRPS_ROWS)
-            table = self.conditional_.predict({name: cells[part] for name, cells in rows.items()}, levels)
+            table = self.conditional_.predict(rows.slice(start, _CRPS_ROWS), levels)
             for_each = [
                 np.stack([np.asarray(table[quantile_name(name, level)], np.float64) for level in levels], 1)
                 for name in self._target_names
@@ -300,7 +299,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         _check_n_features(self, X, reset=reset)
         if _num_samples(X) < 1:
             raise DataError(f"Found array with 0 sample(s) (shape={X.shape})", fix="give rows")
-        return {str(name): X[name] for name in X.columns}
+        return frame_columns(X)[1]
 
     def _holds_labels(self, cells: NDArray[Any]) -> bool:
         return cells.dtype.kind not in "fiu" if self.labels is None else bool(self.labels)
@@ -317,7 +316,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
 
     def _predicted(self, X: Any, quantiles: Sequence[float]) -> Any:
         rows = self._features(X, reset=False)
-        return self.conditional_.predict(rows, quantiles)
+        return self.conditional_.predict(_table(rows), quantiles)
 
     def _best(self, table: Any, name: str) -> NDArray[Any]:
         if not self._is_label(name):
@@ -335,7 +334,15 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         return values
 
 
-def _schema(table: Columns, kinds: dict[str, str], target: Sequence[str]) -> Schema:
+def _table(rows: Columns, others: Columns | None = None) -> pa.Table:
+    """Return columns as a table, which keeps their types."""
+    columns = rows | (others or {})
+    return pa.table(
+        {n: own if isinstance(own, pa.ChunkedArray) else pa.array(own) for n, own in columns.items()}
+    )
+
+
+def _schema(table: pa.Table, kinds: dict[str, str], target: Sequence[str]) -> Schema:
     """Return the schema of a table, in which numbers that differ in every row are numbers all the same."""
     schema = infer_schema(table, kinds)
     numbers = [
@@ -371,19 +378,24 @@ def _targets(y: Any, rows: int, names: Sequence[str]) -> Columns:
     """Return the columns of y by name."""
     if y is None:
         raise UsageError("This estimator requires y to be passed, but the target y is None", fix="give y")
-    values = np.asarray(y)
-    if values.ndim == 2 and values.shape[1] == 1 and not hasattr(y, "columns"):
-        values = column_or_1d(values, warn=True)
-    values = values.reshape(len(values), -1)
-    if values.dtype.kind in "fiu":
-        values = check_array(values, dtype=np.float64, input_name="y")
-    if len(values) != rows:
+    if hasattr(y, "columns"):
+        columns = [np.asarray(y[name]) for name in y.columns]
+    else:
+        values = np.asarray(y)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
+        columns = list(values.reshape(len(values), -1).T.copy())
+    for cells in columns:
+        if cells.dtype.kind in "fiu":
+            check_array(cells, dtype=None, ensure_2d=False, input_name="y")
+    lengths = {len(cells) for cells in columns}
+    if lengths != {rows}:
         raise DataError(
-            f"Found input variables with inconsistent numbers of samples: {[rows, len(values)]}",
+            f"Found input variables with inconsistent numbers of samples: {[rows, *lengths]}",
             fix="give one y per row of X",
         )
-    if values.shape[1] != len(names):
+    if len(columns) != len(names):
         raise DataError(
-            f"{values.shape[1]} columns of y, where {len(names)} were fitted", fix="give the same targets"
+            f"{len(columns)} columns of y, where {len(names)} were fitted", fix="give the same targets"
         )
-    return dict(zip(names, values.T.copy(), strict=True))
+    return dict(zip(names, columns, strict=True))
