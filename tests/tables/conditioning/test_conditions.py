@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal, norm
 
 from logpx.distributions import Mixture
 from logpx.errors import DataError, UsageError
-from logpx.tables import TableModel, fit_table
+from logpx.tables import TableModel, UnseenLabels, fit_table
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +203,11 @@ def test_impossible_given_cells_are_not_given(mixture, mixed):
     odd = conditional.predict(rows.assign(age=[-5, -5, -5], sex="Other")).to_pandas()
     none = conditional.predict(rows.assign(age=np.nan, sex=None)).to_pandas()
     pd.testing.assert_frame_equal(odd, none)
+    unseen = UnseenLabels()
+    list(conditional.score(mixed[["age", "sex", "weight"]][:3].assign(age=[40, -5, -6]), unseen=unseen))
+    assert unseen.notes() == [
+        "column 'age': values that the model finds impossible count as not given (2 rows, first in row 2)"
+    ]
 
 
 def test_models_that_cannot_say_which_can(smooth):

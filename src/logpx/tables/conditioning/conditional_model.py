@@ -22,6 +22,7 @@ from logpx.tables.conditioning.predictions import Prediction, checked_levels
 from logpx.tables.conditioning.rows import opened, partial_rows
 from logpx.tables.effort import Effort
 from logpx.tables.kept_cells import KeptCells
+from logpx.tables.reading.table import TableBatch
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabels
 
@@ -182,7 +183,7 @@ class ConditionalModel:
         unseen = UnseenLabels() if unseen is None else unseen
         table = opened(rows, self.schema, names)
         for batch, read in partial_rows(table, self.schema, names, unseen):
-            x = self._possible(read.to(self._device))
+            x = self._possible(read.to(self._device), batch, unseen)
             (found,) = effort.bounds([density], self.supports, x, seed, batch.start)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=batch.start, bound=bound, kind=self.kind, unit=self.unit)
@@ -241,7 +242,7 @@ class ConditionalModel:
         unseen = UnseenLabels() if unseen is None else unseen
         table = opened(rows, self.schema, self.given)
         for batch, read in partial_rows(table, self.schema, self.given, unseen, batch_rows=PREDICTED_ROWS):
-            x = self._possible(read.to(self._device))
+            x = self._possible(read.to(self._device), batch, unseen)
             several = draws if self._conditioner.is_noisy(self._choice.is_given) else 1
             noisy = self.supports.dequantise_alike(x, seed=seed, draws=several)
             marginals = self._conditioner.marginals(noisy, self._choice.places, (seed, batch.start))
@@ -273,8 +274,9 @@ class ConditionalModel:
         n, table = checked_count(n), opened(rows, self.schema, self.given)
         names = [name for name in self.schema.modelled_names if name in {*self.target, *self.given}]
         batches = []
-        for batch, read in partial_rows(table, self.schema, self.given):
-            x = self._possible(read.to(self._device))
+        unseen = UnseenLabels()
+        for batch, read in partial_rows(table, self.schema, self.given, unseen):
+            x = self._possible(read.to(self._device), batch, unseen)
             drawn = self._drawn(x.repeat_interleave(n, 0), seed, batch.start * n)
             target = self._choice.is_target.to(x.device)
             values = torch.where(target, drawn, read.repeat_interleave(n, 0).to(drawn)).numpy(force=True)
@@ -312,7 +314,13 @@ class ConditionalModel:
             for place in self._choice.places
         ]
 
-    def _possible(self, x: Tensor) -> Tensor:
+    def _possible(self, x: Tensor, batch: TableBatch, unseen: UnseenLabels) -> Tensor:
         """Return rows without given cells that are impossible to the model: they are not given."""
-        known, _ = self._conditioner.possible(x)
-        return torch.where(self._choice.is_given.to(x.device), known, x)
+        known, impossible = self._conditioner.possible(x)
+        impossible &= self._choice.is_given.to(x.device)
+        for place, column in enumerate(self.schema.modelled):
+            wrong = impossible[:, place].nonzero().flatten()
+            # New labels are noted as they are read.
+            if len(wrong) and column.levels is None:
+                unseen.add_not_given(column.name, len(wrong), batch.locate(int(wrong[0])))
+        return torch.where(impossible, known, x)
