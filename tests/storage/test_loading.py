@@ -19,6 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import logpx
+from logpx.distributions import OrderAgnostic
+from logpx.distributions.columns import LabelColumn
 from logpx.errors import ModelFolderError, UsageError
 from logpx.flows import MAF, RealNVP
 from logpx.latent import GaussianMixture
@@ -312,6 +314,15 @@ def test_orders_that_are_none(tmp_path: Path, name: str, values: list[int]):
     folder = tmp_path / "model"
     save(Permutation(3, [2, 0, 1]), folder)
     edit_weights(folder, lambda weights: weights.update({name: torch.tensor(values)}))
+    assert "out of range" in refusal(folder).message
+
+
+def test_each_row_of_a_matrix_is_an_order(tmp_path: Path):
+    folder = tmp_path / "model"
+    model = OrderAgnostic([LabelColumn(2), LabelColumn(3)], width=4, blocks=1, orders=3)
+    save(model, folder)
+    assert torch.equal(load(folder).chains, model.chains)
+    edit_weights(folder, lambda weights: weights.update({"chains": torch.tensor([[0, 1], [1, 0], [1, 1]])}))
     assert "out of range" in refusal(folder).message
 
 

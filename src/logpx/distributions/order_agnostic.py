@@ -353,6 +353,8 @@ class OrderAgnostic(Distribution):
         UsageError
             If the number of draws is below 1.
         """
+        if x.dim() != 2:
+            raise UsageError(f"rows of shape {tuple(x.shape)}", fix=f"give shape (n, {self.event_shape[0]})")
         check_finite_or_missing(x)
         if draws is None:
             return self._guessed(x)

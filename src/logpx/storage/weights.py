@@ -230,8 +230,9 @@ def _read_into(stream: BufferedReader, view: memoryview) -> int:
 def _out_of_range(model: nn.Module) -> str | None:
     """Return the name of a buffer of whole numbers that cannot be what it is for, or None.
 
-    A vector of whole numbers is an order, and ``inverse_order`` undoes the ``order`` beside it; a single
-    whole number counts something. Where one is out of range, the first use would fail or be wrong.
+    A vector of whole numbers is an order, a matrix one in each row, and ``inverse_order`` undoes the
+    ``order`` beside it; a single whole number counts something. Where one is out of range, the first use
+    would fail or be wrong.
     """
     buffers = dict(model.named_buffers())
     for name, tensor in buffers.items():
@@ -240,12 +241,16 @@ def _out_of_range(model: nn.Module) -> str | None:
         if tensor.dim() == 0:
             if int(tensor) < 0:
                 return name
-        elif not torch.equal(tensor.flatten().sort().values, torch.arange(tensor.numel())):
+        elif not _are_orders(tensor):
             return name
         order = buffers.get(name.removesuffix("inverse_order") + "order")
         if name.endswith("inverse_order") and not (order is None or _undoes(tensor, order)):
             return name
     return None
+
+
+def _are_orders(tensor: Tensor) -> bool:
+    return torch.equal(tensor.sort(-1).values, torch.arange(tensor.shape[-1]).expand_as(tensor))
 
 
 def _undoes(inverse: Tensor, order: Tensor) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.distributions.base import of_rows
+from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
@@ -139,6 +140,34 @@ class TableDensity(Distribution):
         found = self.model.conditional_log_prob(y, target).double()
         return torch.where(torch.isneginf(ladj), ladj, found + ladj)
 
+    @property
+    def has_closed_marginals(self) -> bool:
+        """Whether `conditional_marginals` answers."""
+        return hasattr(self.model, "conditional_marginals")
+
+    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the others, one for every row, in table units.
+
+        Parameters
+        ----------
+        rows
+            The same rows with several draws of noise, each of shape ``(n, d)``.
+        weights
+            Those of the draws, shape ``(n, draws)``.
+        column
+            The number of the column.
+        """
+        units = (self.in_model_units(x)[0] for x in rows)
+        found = mixed([self.model.conditional_marginals(y, column) for y in units], weights)  # type: ignore[operator]
+        if found.probabilities is not None:
+            return found
+        scale = self.columns.scales[column]
+        return MappedMarginals(
+            found,
+            lambda own: scale(own.flatten())[0].view(own.shape),
+            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
+        )
+
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
         return self.columns.inverse(self.model.sample(n, seed=seed), snap=False)
@@ -222,6 +251,19 @@ class CellDensity(Distribution):
         """Return log p of target columns given the others, in the units of `log_prob`: ``(n,)``, float64."""
         return self.model.conditional_log_prob(self.cells(x), target).double()
 
+    @property
+    def has_closed_marginals(self) -> bool:
+        """Whether `conditional_marginals` answers."""
+        return hasattr(self.model, "conditional_marginals")
+
+    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the others, one for every row, whatever the noise.
+
+        The parameters are those of `TableDensity.conditional_marginals`.
+        """
+        found: Marginals = self.model.conditional_marginals(self.cells(rows[0]), column)  # type: ignore[operator]
+        return found
+
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64."""
         return self.model.sample(n, seed=seed).double()
@@ -269,11 +311,11 @@ def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
     if isinstance(density, Mixture):
         members = [bound_on_noise(member, x) for member in density.components]
 
-        def mixed(noisy: Tensor, draws: int | None, seed: int, first: int) -> LowerBound:
+        def bound(noisy: Tensor, draws: int | None, seed: int, first: int) -> LowerBound:
             each = (member(noisy, draws, seed + 1_000_003 * k, first) for k, member in enumerate(members))
             return density.mixed(list(each))
 
-        return mixed
+        return bound
     if isinstance(density, CellDensity) and density.kind == "exact":
         exact = density.log_prob_lower(x)
         return lambda noisy, draws, seed, first: LowerBound(

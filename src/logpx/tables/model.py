@@ -22,6 +22,7 @@ from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
+from logpx.tables.conditioning.extension import Extension
 from logpx.tables.density import impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
@@ -323,7 +324,20 @@ class TableModel(Configured, nn.Module):
         """
         return ConditionedModel(self.schema, self.density, values)
 
-    def kept_cells(self, rows: Any, *, as_text: bool = False) -> KeptCells:
+    def extension(self, rows: Any, *, as_text: bool = False) -> Extension:
+        """Return what draws the rest of rows of which a table gives some cells.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`, with some of the model's columns.
+        as_text
+            As in `impute_table`.
+        """
+        table = rows if isinstance(rows, Table) else open_table(rows)
+        return Extension(self.schema, self.density, table, as_text=as_text)
+
+    def kept_cells(self, rows: Any, *, as_text: bool = False, names: Sequence[str] = ()) -> KeptCells:
         """Return what passes the cells of a table on beside what the model says of its rows.
 
         Parameters
@@ -332,8 +346,11 @@ class TableModel(Configured, nn.Module):
             Anything that `open_table` takes, or a `Table`.
         as_text
             As in `impute_table`.
+        names
+            The columns to pass on; none for all.
         """
-        return KeptCells(self._checked(rows), self.schema, self.supports, as_text=as_text)
+        table = self._checked(rows)
+        return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:

@@ -21,14 +21,17 @@ from logpx.tables.conditioning.conditioner import Conditioner
 from logpx.tables.conditioning.predictions import Prediction, checked_levels
 from logpx.tables.conditioning.rows import opened, partial_rows
 from logpx.tables.effort import Effort
+from logpx.tables.kept_cells import KeptCells
+from logpx.tables.reading.table import TableBatch
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabels
 
-__all__ = ["QUANTILES", "ConditionalModel"]
+__all__ = ["PREDICTED_ROWS", "QUANTILES", "ConditionalModel"]
 
 #: The levels of quantiles that predictions have by default.
 QUANTILES = (0.05, 0.5, 0.95)
-_PREDICTED_ROWS = 8192
+#: Rows in a batch of predictions.
+PREDICTED_ROWS = 8192
 
 
 class ConditionalModel:
@@ -85,7 +88,26 @@ class ConditionalModel:
     @property
     def unit(self) -> NatsPerRow:
         """The unit of scores."""
-        return NatsPerRow()
+        return NatsPerRow(f"{', '.join(self.target)} | {self.conditions}" if self.given else "x")
+
+    @property
+    def conditions(self) -> str:
+        """The names of what is given, in words."""
+        rest = len(self.target) + len(self.given) == len(self.schema.modelled)
+        return "the rest" if rest and self.given else ", ".join(self.given) or "nothing"
+
+    def kept_cells(self, rows: Any, *, as_text: bool = False, names: Sequence[str] = ()) -> KeptCells:
+        """Return what passes the cells of a table on beside scores or predictions of its rows.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes with the given columns, or a `Table`.
+        as_text, names
+            As in `TableModel.kept_cells`.
+        """
+        table = opened(rows, self.schema, self.given)
+        return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
 
     @property
     def kind(self) -> str:
@@ -95,6 +117,16 @@ class ConditionalModel:
         estimate if the density is a bound itself, because a difference of two bounds is none.
         """
         return self._conditioner.kind(self._choice.is_target | self._choice.is_given)
+
+    def check(self, rows: Any) -> None:
+        """Raise unless a table has the given columns, and none that the model does not know.
+
+        Raises
+        ------
+        DataError
+            Naming the column.
+        """
+        opened(rows, self.schema, self.given)
 
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p(target | given) of the rows of a table, as `kind` says; see `score`."""
@@ -151,13 +183,13 @@ class ConditionalModel:
         unseen = UnseenLabels() if unseen is None else unseen
         table = opened(rows, self.schema, names)
         for batch, read in partial_rows(table, self.schema, names, unseen):
-            x = self._possible(read.to(self._device))
+            x = self._possible(read.to(self._device), batch, unseen)
             (found,) = effort.bounds([density], self.supports, x, seed, batch.start)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=batch.start, bound=bound, kind=self.kind, unit=self.unit)
 
     def predict(
-        self, rows: Any, quantiles: Sequence[float] = QUANTILES, draws: int = 8, seed: int = 0
+        self, rows: Any, quantiles: Sequence[float] = QUANTILES, draws: int = 4, seed: int = 0
     ) -> pa.Table:
         """Return what the model predicts of the target of each row; see `predict_table`."""
         batches = list(self.predict_table(rows, quantiles, draws, seed))
@@ -173,7 +205,7 @@ class ConditionalModel:
         self,
         rows: Any,
         quantiles: Sequence[float] = QUANTILES,
-        draws: int = 8,
+        draws: int = 4,
         seed: int = 0,
         *,
         unseen: UnseenLabels | None = None,
@@ -191,7 +223,7 @@ class ConditionalModel:
         quantiles
             Levels above 0 and below 1.
         draws
-            How many draws of noise within the cells of given columns to average over.
+            How many draws of noise within the cells of given columns to average over, the same for all rows.
         seed
             Seed of everything random.
         unseen
@@ -209,13 +241,10 @@ class ConditionalModel:
             raise UsageError(f"{draws} draws", fix="use at least one draw")
         unseen = UnseenLabels() if unseen is None else unseen
         table = opened(rows, self.schema, self.given)
-        for batch, read in partial_rows(table, self.schema, self.given, unseen, batch_rows=_PREDICTED_ROWS):
-            x = self._possible(read.to(self._device))
+        for batch, read in partial_rows(table, self.schema, self.given, unseen, batch_rows=PREDICTED_ROWS):
+            x = self._possible(read.to(self._device), batch, unseen)
             several = draws if self._conditioner.is_noisy(self._choice.is_given) else 1
-            noisy = [
-                self.supports.dequantise(x, seed=seed, first_row=batch.start, draw=draw)
-                for draw in range(several)
-            ]
+            noisy = self.supports.dequantise_alike(x, seed=seed, draws=several)
             marginals = self._conditioner.marginals(noisy, self._choice.places, (seed, batch.start))
             arrays = [
                 array
@@ -245,8 +274,9 @@ class ConditionalModel:
         n, table = checked_count(n), opened(rows, self.schema, self.given)
         names = [name for name in self.schema.modelled_names if name in {*self.target, *self.given}]
         batches = []
-        for batch, read in partial_rows(table, self.schema, self.given):
-            x = self._possible(read.to(self._device))
+        unseen = UnseenLabels()
+        for batch, read in partial_rows(table, self.schema, self.given, unseen):
+            x = self._possible(read.to(self._device), batch, unseen)
             drawn = self._drawn(x.repeat_interleave(n, 0), seed, batch.start * n)
             target = self._choice.is_target.to(x.device)
             values = torch.where(target, drawn, read.repeat_interleave(n, 0).to(drawn)).numpy(force=True)
@@ -284,7 +314,13 @@ class ConditionalModel:
             for place in self._choice.places
         ]
 
-    def _possible(self, x: Tensor) -> Tensor:
+    def _possible(self, x: Tensor, batch: TableBatch, unseen: UnseenLabels) -> Tensor:
         """Return rows without given cells that are impossible to the model: they are not given."""
-        known, _ = self._conditioner.possible(x)
-        return torch.where(self._choice.is_given.to(x.device), known, x)
+        known, impossible = self._conditioner.possible(x)
+        impossible &= self._choice.is_given.to(x.device)
+        for place, column in enumerate(self.schema.modelled):
+            wrong = impossible[:, place].nonzero().flatten()
+            # New labels are noted as they are read.
+            if len(wrong) and column.levels is None:
+                unseen.add_not_given(column.name, len(wrong), batch.locate(int(wrong[0])))
+        return torch.where(impossible, known, x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,14 +12,13 @@ from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.distributions.conditional import (
     CategoryMarginals,
     DrawnMarginals,
-    MappedMarginals,
     Marginals,
-    MixedMarginals,
+    mixed,
 )
 from logpx.errors import UsageError
 from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows
-from logpx.tables.density import TableDensity, impossible_cells
+from logpx.tables.density import CellDensity, TableDensity, impossible_cells, needs_noise
 from logpx.tables.families.families import FAMILIES
 
 __all__ = ["Conditioner"]
@@ -27,6 +26,8 @@ __all__ = ["Conditioner"]
 # Draws of a row where there is no closed form, for each draw of noise that is averaged over.
 _DRAWS_PER_NOISE = 50
 _LEAST_DRAWS = 200
+_TINY = 1e-300
+_ABLE = (TableDensity, CellDensity)
 
 
 class Conditioner:
@@ -47,7 +48,9 @@ class Conditioner:
 
     def __init__(self, density: Distribution, supports: Supports) -> None:
         members = list(density.components) if isinstance(density, Mixture) else [density]
-        self._members = [part for part in members if isinstance(part, TableDensity) and part.allows_missing]
+        self._members: list[TableDensity | CellDensity] = [
+            part for part in members if isinstance(part, _ABLE) and part.allows_missing
+        ]
         if len(self._members) < len(members):
             raise UsageError(
                 "the model cannot condition some columns on others",
@@ -67,7 +70,7 @@ class Conditioner:
 
     def is_noisy(self, columns: Tensor) -> bool:
         """Whether any of some columns, ``(d,)``, is dequantised."""
-        return any(bool(columns[place]) for place in self.supports.noisy)
+        return needs_noise(self.density) and any(bool(columns[place]) for place in self.supports.noisy)
 
     def possible(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return rows without the cells that the density finds impossible, and which those are.
@@ -112,7 +115,7 @@ class Conditioner:
         words
             The seed, and numbers that identify the rows, where there is no closed form.
         """
-        if all(hasattr(member.model, "conditional_marginals") for member in self._members):
+        if all(member.has_closed_marginals for member in self._members):
             shares = [self._shares(x) / len(rows) for x in rows]
             return [self._closed(rows, shares, place) for place in places]
         draws = max(_DRAWS_PER_NOISE, -(-_LEAST_DRAWS // len(rows)))
@@ -125,21 +128,13 @@ class Conditioner:
 
     def _closed(self, rows: Sequence[Tensor], shares: Sequence[Tensor], place: int) -> Marginals:
         """Return the exact distributions of a column, from those of each member and draw of noise."""
-        parts: list[Marginals] = []
+        parts, weights = [], []
         for number, member in enumerate(self._members):
-            own = [
-                member.model.conditional_marginals(member.in_model_units(x)[0], place)  # type: ignore[operator]
-                for x in rows
-            ]
-            each = torch.stack([share[:, number] for share in shares], 1)
-            together = _mixed(own, each / each.sum(1, keepdim=True).clamp_min(torch.finfo(each.dtype).tiny))
-            scale = member.columns.scales[place]
-            parts.append(
-                together
-                if isinstance(together, CategoryMarginals)
-                else MappedMarginals(together, _forward(scale), _inverse(scale))
-            )
-        return _mixed(parts, torch.stack(list(shares)).sum(0))
+            own = torch.stack([share[:, number] for share in shares], 1)
+            total = own.sum(1)
+            parts.append(member.conditional_marginals(rows, own / total.clamp_min(_TINY)[:, None], place))
+            weights.append(total)
+        return mixed(parts, torch.stack(weights, 1))
 
     def _shares(self, x: Tensor) -> Tensor:
         """Return the weights of the members given the cells that are there, shape ``(n, members)``."""
@@ -174,21 +169,3 @@ class _ConditionalDensity:
         return LowerBound(
             joint.log_prob - given.log_prob, torch.hypot(joint.standard_error, given.standard_error)
         )
-
-
-def _mixed(parts: list[Marginals], weights: Tensor) -> Marginals:
-    if len(parts) == 1:
-        return parts[0]
-    categories = [part for part in parts if isinstance(part, CategoryMarginals)]
-    if len(categories) == len(parts):
-        each = torch.stack([part.probabilities for part in categories], 1)
-        return CategoryMarginals((each * weights.unsqueeze(-1)).sum(1))
-    return MixedMarginals(parts, weights)
-
-
-def _forward(scale: torch.nn.Module) -> Callable[[Tensor], Tensor]:
-    return lambda x: scale(x.flatten())[0].view(x.shape)
-
-
-def _inverse(scale: torch.nn.Module) -> Callable[[Tensor], Tensor]:
-    return lambda y: scale.inverse(y.flatten())[0].view(y.shape)  # type: ignore[operator]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from logpx.tables.conditioning.columns import modelled_column
 from logpx.tables.schema.label_index import LabelIndex
 from logpx.tables.schema.schema import Column, Schema
 
-__all__ = ["given_row", "parse_given"]
+__all__ = ["given_row", "is_given_value", "values_of_options"]
 
 
 def given_row(schema: Schema, supports: Supports, values: Mapping[str, Any]) -> Tensor:
@@ -56,14 +57,39 @@ def given_row(schema: Schema, supports: Supports, values: Mapping[str, Any]) -> 
     return row
 
 
-def parse_given(text: str, schema: Schema) -> tuple[str, str]:
-    """Return column and value of an option like ``age=40``; either may contain the equals sign.
+def is_given_value(text: str, schema: Schema) -> bool:
+    """Tell whether an option gives a value of a column, and does not name a table.
+
+    Examples
+    --------
+    >>> from logpx.tables import Kind
+    >>> schema = Schema(columns=[Column(name="age", kind=Kind.INTEGER)])
+    >>> is_given_value("age=40", schema), is_given_value("rows.csv", schema)
+    (True, False)
+    """
+    known = any(text.startswith(f"{name}=") for name in schema.names)
+    return known or ("=" in text and not os.path.lexists(text))
+
+
+def values_of_options(texts: Sequence[str], schema: Schema) -> dict[str, str]:
+    """Return values by column of options like ``age=40``.
 
     Raises
     ------
     UsageError
-        If there is no equals sign, or nothing on one side of it.
+        If one has no equals sign or nothing on one side of it, or a column is given twice.
     """
+    values: dict[str, str] = {}
+    for text in texts:
+        name, value = _parsed(text, schema)
+        if name in values:
+            raise UsageError("the column is given twice", column=name, fix="give one value")
+        values[name] = value
+    return values
+
+
+def _parsed(text: str, schema: Schema) -> tuple[str, str]:
+    """Return column and value; either may contain the equals sign."""
     places = [place for place, character in enumerate(text) if character == "="]
     known = [place for place in places if text[:place] in schema.names]
     place = known[0] if known else places[0] if places else -1
@@ -71,13 +97,14 @@ def parse_given(text: str, schema: Schema) -> tuple[str, str]:
         raise UsageError(
             f"{text!r} gives no value of a column", fix="write --given column=value, such as --given age=40"
         )
-    return text[:place].strip() if text[:place] not in schema.names else text[:place], text[place + 1 :]
+    name = text[:place]
+    return name if name in schema.names else name.strip(), text[place + 1 :]
 
 
 def _number(column: Column, support: Support, value: Any) -> float:
     """Return the number or the code of a value that a column can have."""
     try:
-        cells = pa.array([value])
+        cells = pa.array(np.array([value]) if isinstance(value, np.generic) else [value])
     except (pa.ArrowException, TypeError, ValueError):
         raise _unread(column, value) from None
     in_text_file, reading = isinstance(value, str), column.reading

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Real
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from logpx.distributions.conditional import CategoryMarginals, Marginals
+from logpx.distributions.conditional import Marginals
 from logpx.errors import UsageError
 from logpx.tables.arrow_columns import arrow_array, written_type
 from logpx.tables.columns.support import Support
 from logpx.tables.reading.date_notation import DateNotation
 from logpx.tables.schema.schema import Column
 
-__all__ = ["Prediction", "checked_levels"]
+__all__ = ["Prediction", "checked_levels", "quantile_name"]
 
 
 def checked_levels(levels: Sequence[float]) -> list[float]:
@@ -34,13 +32,27 @@ def checked_levels(levels: Sequence[float]) -> list[float]:
     >>> checked_levels([0.05, 0.5])
     [0.05, 0.5]
     """
-    listed = [levels] if isinstance(levels, Real) else list(levels)
+    try:
+        listed = [float(level) for level in np.atleast_1d(np.asarray(levels, dtype=np.float64))]
+    except (TypeError, ValueError):
+        raise UsageError(f"the quantiles {levels!r}", fix="give numbers, such as [0.05, 0.95]") from None
     for place, level in enumerate(listed):
-        if not isinstance(level, Real) or not 0.0 < float(level) < 1.0:
-            raise UsageError(f"the quantile {level!r}", fix="give levels above 0 and below 1, such as 0.05")
+        if not 0.0 < level < 1.0:
+            raise UsageError(f"the quantile {level:g}", fix="give levels above 0 and below 1, such as 0.05")
         if level in listed[:place]:
-            raise UsageError(f"the quantile {level!r} twice", fix="give each level once")
-    return [float(level) for level in listed]
+            raise UsageError(f"the quantile {level:g} twice", fix="give each level once")
+    return listed
+
+
+def quantile_name(name: str, level: float) -> str:
+    """Return the name of the column that holds a quantile.
+
+    Examples
+    --------
+    >>> quantile_name("price", 0.05)
+    'price_quantile_0.05'
+    """
+    return f"{name}_quantile_{float(level)!r}"
 
 
 class Prediction(ABC):
@@ -76,15 +88,18 @@ class Prediction(ABC):
 class _OfNumbers(Prediction):
     """The mean, and quantiles in the type of the column."""
 
-    mean_form: pa.DataType = pa.float64()
+    @property
+    def mean_form(self) -> pa.DataType:
+        """The type of means."""
+        return pa.float64()
 
     def fields(self, levels: Sequence[float]) -> list[pa.Field]:
         name = self.column.name
-        quantiles = [pa.field(f"{name}_quantile_{level:g}", self.form) for level in levels]
+        quantiles = [pa.field(quantile_name(name, level), self.form) for level in levels]
         return [pa.field(f"{name}_mean", self.mean_form), *quantiles]
 
     def arrays(self, marginals: Marginals, levels: Sequence[float]) -> list[pa.Array]:
-        mean = marginals.expectation(lambda x: x)
+        mean = marginals.expectation(self._near)
         found = marginals.quantiles(torch.tensor(levels, dtype=torch.float64, device=mean.device))
         quantiles = self.support.snap(found).numpy(force=True)
         return [
@@ -94,9 +109,20 @@ class _OfNumbers(Prediction):
 
     def mean_cells(self, mean: np.ndarray) -> pa.Array:
         """Return the means, which need not be on the grid of the column."""
-        lower = -math.inf if self.support.lower is None else self.support.lower
-        upper = math.inf if self.support.upper is None else self.support.upper
-        return pa.array(mean.clip(lower, upper))
+        return pa.array(mean)
+
+    def _near(self, x: torch.Tensor) -> torch.Tensor:
+        """Return values no further from the observed ones than these are from one another.
+
+        The power-law tails of a scale give the rest a mean that has more to do with them than with the data.
+        """
+        low, high = self.column.minimum, self.column.maximum
+        if low is None or high is None:
+            return x
+        ends = (low - (high - low), high + (high - low))
+        lower = ends[0] if self.support.lower is None else max(ends[0], self.support.lower)
+        upper = ends[1] if self.support.upper is None else min(ends[1], self.support.upper)
+        return x.clamp(lower, upper)
 
 
 class _OfDates(_OfNumbers):
@@ -122,7 +148,7 @@ class _OfLabels(Prediction):
         return [pa.field(f"{name}_predicted", self.form), *each]
 
     def arrays(self, marginals: Marginals, levels: Sequence[float]) -> list[pa.Array]:
-        assert isinstance(marginals, CategoryMarginals)
+        assert marginals.probabilities is not None
         probabilities = marginals.probabilities.numpy(force=True)
         best = arrow_array(probabilities.argmax(1).astype(np.float64), self.column, self.form)
         return [best, *(pa.array(np.ascontiguousarray(column)) for column in probabilities.T)]

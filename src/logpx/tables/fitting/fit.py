@@ -81,6 +81,7 @@ def fit_table(
     device: torch.device | str = "cpu",
     missing: Any = None,
     decimal: str | None = None,
+    conditional: bool = False,
 ) -> TableFitResult:
     """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
@@ -114,6 +115,8 @@ def fit_table(
         Where flows are trained; the returned model is on the CPU.
     missing, decimal
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
+    conditional
+        Whether only models are tried that answer for some columns given others.
 
     Returns
     -------
@@ -153,6 +156,7 @@ def fit_table(
     )
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)
+    nature = replace(nature, conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
