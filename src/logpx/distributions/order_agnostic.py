@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -26,6 +27,8 @@ _MOST_ASKED = 24
 # Numbers of hidden units at once.
 _NUMBERS_AT_ONCE = 2_000_000
 _ORDERS_SEED = 20
+# Rows that are scored in double precision, at no cost: probabilities then add up to 1 to the last digits.
+_FEW_ROWS = 1024
 
 
 class ColumnMarginal:
@@ -180,8 +183,9 @@ class OrderAgnostic(Distribution):
         rows = x.double().nan_to_num(nan=0.0)
         if self.training:
             return self._estimate(rows, there).to(x.dtype)
+        precise = self._precise(len(rows))
         parts = [
-            self._mixed(own, mask)
+            precise._mixed(own, mask)
             for own, mask in zip(
                 torch.split(rows, self._at_once), torch.split(there, self._at_once), strict=True
             )
@@ -192,7 +196,14 @@ class OrderAgnostic(Distribution):
         """Return log p by the chain rule in one order, a permutation of the columns: shape ``(n,)``."""
         there = ~x.isnan()
         rows = x.double().nan_to_num(nan=0.0)
-        return self._chain(self._visible(rows, there), rows, there, order).to(x.dtype)
+        precise = self._precise(len(rows))
+        return precise._chain(precise._visible(rows, there), rows, there, order).to(x.dtype)
+
+    def _precise(self, rows: int) -> OrderAgnostic:
+        """Return the model, in double precision if the rows are few and nothing is being trained."""
+        if self.training or rows > _FEW_ROWS or self.net.bias.dtype == torch.float64:
+            return self
+        return copy.deepcopy(self).double()
 
     @property
     def _at_once(self) -> int:
@@ -288,7 +299,8 @@ class OrderAgnostic(Distribution):
                 f"a target {target!r} of {len(self.columns)} columns",
                 fix="give a boolean for each column, at least one of them True",
             )
-        parts = [self._conditional(part, wanted) for part in torch.split(x, self._at_once)]
+        precise = self._precise(len(x))
+        parts = [precise._conditional(part, wanted) for part in torch.split(x, self._at_once)]
         return torch.cat([x.new_zeros(0, dtype=torch.float64), *parts]).to(x.dtype)
 
     def _conditional(self, x: Tensor, wanted: Tensor) -> Tensor:

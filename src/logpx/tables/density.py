@@ -217,9 +217,9 @@ class CellDensity(Distribution):
         """Return the values whose cells numbers lie in, float64; unknown labels stay."""
         columns = [
             column if isinstance(support, Labels) else _inside(support, column)
-            for support, column in zip(self.supports, x.double().T, strict=True)
+            for support, column in zip(self.supports, x.double().unbind(-1), strict=True)
         ]
-        return torch.stack(columns, 1)
+        return torch.stack(columns, -1)
 
     def impossible_cells(self, x: Tensor) -> Tensor:
         """Return which cells of rows in table units are outside the support of their column, ``(n, d)``."""
@@ -227,9 +227,9 @@ class CellDensity(Distribution):
             torch.zeros_like(column, dtype=torch.bool)
             if isinstance(support, Labels)
             else support.outside(column) | support.on_an_open_end(column)
-            for support, column in zip(self.supports, self.cells(x).T, strict=True)
+            for support, column in zip(self.supports, self.cells(x).unbind(-1), strict=True)
         ]
-        return torch.stack(found, 1)
+        return torch.stack(found, -1)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return log p in nats: of masses per step on grids, of masses at atoms: ``(n,)``, float64."""
