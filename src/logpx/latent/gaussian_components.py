@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
-from logpx.latent.covariances import Covariance, FullCovariance
+from logpx.latent.covariances import Covariance, FullCovariance, LowRankCovariance
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.e_step import Conditionals, NormalEStep, NormalParameters, grouped, normal_e_step
 from logpx.latent.priors import ConjugatePrior
@@ -22,6 +22,8 @@ __all__ = ["GaussianComponents"]
 _LEAST_FLOOR = 1e-14
 # In the matrices of rows with missing cells, which may all differ.
 _MOST_NUMBERS = 20_000_000
+# With a smaller share of cells missing, blocks of the precisions are smaller than those of the covariances.
+_SHARE_OF_FEW = 0.8
 
 
 class GaussianComponents(Components):
@@ -88,6 +90,13 @@ class GaussianComponents(Components):
         missing = x.isnan()
         if not bool(missing.any()):
             return self.covariance.log_normal(x - self.means.to(x.dtype)[:, None])
+        most = int(missing.sum(1).amax())
+        if isinstance(self.covariance, LowRankCovariance) and self.covariance.prefers_latent(most):
+            deviations = (x.double() - self.means.double()[:, None]).masked_fill(missing, 0.0)
+            return self.covariance.log_normal_of_present(deviations, ~missing).to(x.dtype)
+        if not torch.is_grad_enabled() and most < _SHARE_OF_FEW * self.features:
+            passed = self.e_step(x.double(), True)
+            return passed.log_prob(x.double()).to(x.dtype)
         means, matrices = self.means.double(), self.matrices()
         values = x.double().masked_fill(missing, 0.0)
         places, found = [], []
@@ -190,6 +199,10 @@ class GaussianComponents(Components):
         elif kept:
             self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
 
+    def match_moments(self, x: Tensor) -> None:
+        """Take the means, and the covariances from the rows in which both columns are observed."""
+        self.initialise(x)
+
     def _pairwise(self, deviations: Tensor, shares: Tensor, present: Tensor) -> Tensor:
         """Return the covariance from the rows in which both columns are observed, made positive definite."""
         pairs = present.double().mT @ shares
@@ -197,7 +210,9 @@ class GaussianComponents(Components):
         covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
         units = self.scale.double() * self.scale.double()[:, None]
         values, vectors = torch.linalg.eigh(covariance / units)
-        result: Tensor = (vectors * values.clamp_min(1e-9)) @ vectors.mT * units
+        # What is below 0 is chance, and so is whatever is no larger.
+        least = float(-values[0].clamp_max(-1e-9))
+        result: Tensor = (vectors * values.clamp_min(least)) @ vectors.mT * units
         return result
 
     def scales_of(self, centre: Tensor, variance: Tensor, constants: bool) -> Tensor:

@@ -153,14 +153,20 @@ class LinearGaussian(Distribution):
         """Start EM from the moments of rows, with missing cells replaced by the mean."""
         self.normal.initialise_components(x, seed, start)
 
+    def match_moments(self, x: Tensor) -> None:
+        """Fit rows with missing cells to the moments of pairs of columns, without EM."""
+        self.normal.match_moments(x)
+
     @torch.no_grad()
-    def update_from_moments(self, moments: Moments) -> float:
+    def update_from_moments(self, moments: Moments, deadline: float | None = None) -> float:
         """Maximise the likelihood of complete rows, which depends only on their mean and scatter.
 
         Parameters
         ----------
         moments
             With a full scatter.
+        deadline
+            A value of ``time.monotonic()`` at which factor analysis ends with the best found so far.
 
         Returns
         -------
@@ -176,12 +182,14 @@ class LinearGaussian(Distribution):
         self._check_count(moments)
         covariance = moments.scatter / moments.count
         self._set_units(moments.mean, covariance.diagonal())
-        self.covariance.maximise(covariance[None], self.normal.parts.floors)
+        self.covariance.maximise(covariance[None], self.normal.parts.floors, deadline)
         penalty = self.covariance.penalty(covariance[None]).item()
         return -0.5 * (penalty + len(covariance) * math.log(2.0 * math.pi))
 
     @torch.no_grad()
-    def update_from_rows(self, x: Tensor, weights: Tensor | None = None) -> float:
+    def update_from_rows(
+        self, x: Tensor, weights: Tensor | None = None, deadline: float | None = None
+    ) -> float:
         """Maximise the likelihood of complete rows; with no more rows than columns, in O(n² D).
 
         Parameters
@@ -190,6 +198,8 @@ class LinearGaussian(Distribution):
             Shape ``(n, D)``.
         weights
             Shape ``(n,)``; None for 1 each.
+        deadline
+            As in `update_from_moments`.
 
         Returns
         -------
@@ -202,14 +212,14 @@ class LinearGaussian(Distribution):
             As in `update_from_moments`.
         """
         if len(x) > x.shape[1]:
-            return self.update_from_moments(Moments.of(x, weights, full=True))
+            return self.update_from_moments(Moments.of(x, weights, full=True), deadline)
         moments = Moments.of(x, weights)
         self._check_count(moments)
         self._set_units(moments.mean, moments.scatter / moments.count)
         shares = x.new_ones(len(x)) if weights is None else weights
         shares = shares.double() / moments.count
         root = (x.double() - moments.mean) * shares.sqrt()[:, None]
-        self.covariance.maximise_root(root, self.normal.parts.floors)
+        self.covariance.maximise_root(root, self.normal.parts.floors, deadline)
         return float((self.normal.log_prob(x.to(self.mean.dtype)).double() * shares).sum())
 
     def _check_count(self, moments: Moments) -> None:
