@@ -336,7 +336,7 @@ class FactorCovariance(LowRankCovariance):
         # The diagonal of the inverse: factors cannot explain more of a feature.
         ridge = torch.diag_embed((1e-9 * variances).maximum(1e-2 * floor))
         bounds = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
-        starts = torch.cat([bounds, *_starts(factor[0].mT, self.rank)])
+        starts = torch.cat([*_starts(factor[0].mT, self.rank), bounds])
         self._take_best(
             lambda logarithms: _Profile.of_factor(factor, logarithms, self.rank),
             variances,
@@ -349,7 +349,7 @@ class FactorCovariance(LowRankCovariance):
     def maximise_root(self, root: Tensor, floor: Tensor, deadline: float | None = None) -> None:
         """Maximise as above, with the diagonal of the second derivatives alone."""
         variances = root.square().sum(0, keepdim=True)
-        starts = torch.cat([0.5 * variances, *_starts(root, self.rank)])
+        starts = torch.cat([*_starts(root, self.rank), 0.5 * variances])
         self._take_best(
             lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, starts, floor, deadline
         )
@@ -394,17 +394,18 @@ def _factor(averages: Tensor) -> Tensor:
 
 
 def _starts(root: Tensor, rank: int) -> list[Tensor]:
-    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR."""
+    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR; the safest first."""
     variances = root.square().sum(0, keepdim=True)
-    # Nothing is explained; and what principal components leave, of features in own units and in common ones.
-    starts = [variances]
+    # What principal components leave, of features in own units and in common ones.
+    starts = []
     for units in (torch.where(variances > 0.0, variances, 1.0).sqrt(), torch.ones_like(variances)):
         values, vectors, _ = _leading(root / units, rank)
         left = variances - (vectors.square() * values).sum(-1) * units.square()
         starts.append(left.maximum(_LEAST_SHARE * variances))
     generator = torch.Generator().manual_seed(0)
     shares = torch.rand(_RANDOM_STARTS, variances.shape[-1], generator=generator, dtype=variances.dtype)
-    return [*starts, variances * shares.clamp_min(_LEAST_SHARE).to(variances.device)]
+    # Or nothing is explained.
+    return [*starts, variances, variances * shares.clamp_min(_LEAST_SHARE).to(variances.device)]
 
 
 def _climb(

@@ -156,6 +156,7 @@ def fit_table(
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
+    notes = [*table.notes, *notes_on(schema, read), *left_out]
     budget = Budget(
         seconds=watch.left or 0.0,
         rows=len(read.training),
@@ -172,7 +173,7 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         best = search.best(refit=read.joined, stacked=model == "auto")
     baselines = search.baselines()
-    notes = [*table.notes, *notes_on(schema, read), *left_out, *search.remarks]
+    notes.extend(search.remarks)
     notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")
