@@ -195,13 +195,21 @@ class GaussianComponents(Components):
         mean = self.prior.mean
         self.prior_mean.copy_(centre if mean is None else self._given("mean", mean, 1))
         if kept and self.prior.covariance is not None:
-            self.prior_covariance.copy_(self._given("covariance", self.prior.covariance, 2))
+            given = self.prior.covariance
+            if isinstance(given, float):
+                given = given * torch.eye(self.features)
+            self.prior_covariance.copy_(self._given("covariance", given, 2))
         elif kept:
             self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
 
     def match_moments(self, x: Tensor) -> None:
         """Take the means, and the covariances from the rows in which both columns are observed."""
         self.initialise(x)
+        prior = self.prior or ConjugatePrior()
+        if prior.covariance_rows and not self.covariance.diagonal:
+            rows = len(x) + prior.covariance_rows
+            total = len(x) * self.covariance.matrices() + prior.covariance_rows * self.prior_covariance.double()
+            self.covariance.update(total / rows, total.new_full((len(total), 1), rows), self.floors)
 
     def _pairwise(self, deviations: Tensor, shares: Tensor, present: Tensor) -> Tensor:
         """Return the covariance from the rows in which both columns are observed, made positive definite."""
@@ -265,7 +273,7 @@ class GaussianComponents(Components):
         self.set_units(centre, torch.where(floors > 0.0, floors / unit, 1.0).sqrt())
 
     def _given(self, name: str, values: Any, dimensions: int) -> Tensor:
-        given = torch.tensor(values, dtype=torch.float64, device=self.means.device)
+        given = torch.as_tensor(values, dtype=torch.float64, device=self.means.device)
         if given.shape != (self.features,) * dimensions:
             raise UsageError(
                 f"the prior's {name} has the shape {tuple(given.shape)}",

@@ -11,7 +11,6 @@ import torch
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.scoring import ModelFitResult, Stopwatch
-from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.fitting.cross_validation import cross_validation
@@ -155,7 +154,7 @@ def fit_table(
     nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
-    kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
+    kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
     notes = [*table.notes, *notes_on(schema, read), *left_out]
     budget = Budget(
         seconds=watch.left or 0.0,
