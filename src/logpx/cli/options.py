@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 
-
 def from_home(value: str) -> str:
     """Replace ``~``, which shells leave as it is behind an equals sign."""
     return os.path.expanduser(value)

@@ -195,7 +195,7 @@ class GaussianComponents(Components):
         mean = self.prior.mean
         self.prior_mean.copy_(centre if mean is None else self._given("mean", mean, 1))
         if kept and self.prior.covariance is not None:
-            given = self.prior.covariance
+            given: Any = self.prior.covariance
             if isinstance(given, float):
                 given = given * torch.eye(self.features)
             self.prior_covariance.copy_(self._given("covariance", given, 2))
@@ -208,7 +208,8 @@ class GaussianComponents(Components):
         prior = self.prior or ConjugatePrior()
         if prior.covariance_rows and not self.covariance.diagonal:
             rows = len(x) + prior.covariance_rows
-            total = len(x) * self.covariance.matrices() + prior.covariance_rows * self.prior_covariance.double()
+            own = prior.covariance_rows * self.prior_covariance.double()
+            total = len(x) * self.covariance.matrices() + own
             self.covariance.update(total / rows, total.new_full((len(total), 1), rows), self.floors)
 
     def _pairwise(self, deviations: Tensor, shares: Tensor, present: Tensor) -> Tensor:

@@ -38,7 +38,9 @@ def test_without_time_for_em_one_component_has_the_moments_of_pairs_and_it_is_sa
     assert done.remark == "from the moments of pairs of columns, for lack of time for EM"
     # Over columns that are all present in some rows, these are numpy's.
     pair = x[:, :2][~x[:, :2].isnan().any(1)].numpy()
-    torch.testing.assert_close(model.covariances[0, :2, :2], torch.from_numpy(np.cov(pair.T)), rtol=0.1, atol=0)
+    torch.testing.assert_close(
+        model.covariances[0, :2, :2], torch.from_numpy(np.cov(pair.T)), rtol=0.1, atol=0
+    )
 
 
 def test_without_time_for_several_components_they_are_refused():

@@ -394,7 +394,7 @@ def _factor(averages: Tensor) -> Tensor:
 
 
 def _starts(root: Tensor, rank: int) -> list[Tensor]:
-    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR; the safest first."""
+    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR: safe first."""
     variances = root.square().sum(0, keepdim=True)
     # What principal components leave, of features in own units and in common ones.
     starts = []
@@ -416,7 +416,7 @@ def _climb(
     most: int,
     deadline: float | None,
 ) -> _Profile | _RootProfile:
-    """Climb from each of several noise variances, shape ``(starts, D)``, until all have arrived or time is up.
+    """Climb from each of several noise variances, shape ``(starts, D)``, until all arrive or time is up.
 
     Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the second
     derivatives, and an EM step wherever a Newton step would not raise the likelihood.

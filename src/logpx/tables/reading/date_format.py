@@ -22,6 +22,7 @@ _LONG_MONTHS = (
     "november", "december",
 )  # fmt: skip
 _DIRECTIVE = re.compile(r"%(-?[A-Za-z])")
+_PARTS_OF_DATES = {"Y", "y", "q", "m", "b", "B", "d", "G", "V"}
 # Hours of durations.
 _ENDLESS = {"H": r"\d{2,6}", "-H": r"\d{1,6}"}
 _SECOND = 1_000_000
@@ -112,7 +113,7 @@ class DateFormat:
         parts = {name.lstrip("-") for name in self._names}
         months = bool(parts & {"Y", "y"}) and bool(parts & {"m", "b", "B", "q"})
         self.dated = months or {"G", "V"} <= parts
-        if not self.dated and (parts & {"Y", "y", "m", "b", "B", "d", "q", "G", "V"} or not parts & {"H", "I"}):
+        if not self.dated and (parts & _PARTS_OF_DATES or not parts & {"H", "I"}):
             raise ValueError("neither year and month nor hour")
         if "I" in parts and "p" not in parts:
             raise ValueError("%I needs %p")

@@ -18,10 +18,9 @@ from logpx.tables.reading.notation import Notation, readable_text
 
 __all__ = ["ISO_FORMATS", "MICROSECONDS", "DateNotation", "Unit", "coarsest_unit"]
 
-Length = Literal["day", "hour", "minute", "second", "millisecond", "microsecond"]
-Unit = Literal["quarter", "month", "week", Length]
+Unit = Literal["quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond"]
 
-MICROSECONDS: dict[Length, int] = {
+MICROSECONDS: dict[Unit, int] = {
     "day": 86_400_000_000,
     "hour": 3_600_000_000,
     "minute": 60_000_000,
@@ -29,7 +28,7 @@ MICROSECONDS: dict[Length, int] = {
     "millisecond": 1_000,
     "microsecond": 1,
 }
-"""How many microseconds each unit has, the longest first."""
+"""How many microseconds each unit of constant length has, the longest first; a week begins on Monday."""
 
 ISO_FORMATS = tuple(
     date + (separator + time + zone if time else "")
@@ -143,13 +142,14 @@ class DateNotation(Notation):
         if self.unit == "week":
             days = microseconds.astype(np.int64) // MICROSECONDS["day"]
             return ((days - _MONDAY) // 7).astype(np.float64)
-        found: npt.NDArray[np.float64] = microseconds / MICROSECONDS[self.unit]
-        return found
+        return microseconds.astype(np.float64) / MICROSECONDS[self.unit]
 
     def _begun(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the microseconds at which units begin."""
         if self.unit in ("quarter", "month"):
-            return (counts * _MONTHS_OF[self.unit]).astype("M8[M]").astype("M8[us]").astype(np.int64)
+            months = (counts * _MONTHS_OF[self.unit]).astype("M8[M]")
+            begun: npt.NDArray[np.int64] = months.astype("M8[us]").astype(np.int64)
+            return begun
         if self.unit == "week":
             return (7 * counts + _MONDAY) * MICROSECONDS["day"]
         return counts * MICROSECONDS[self.unit]
@@ -193,8 +193,7 @@ class DateNotation(Notation):
             return pa.array([f"{value:g} {self.unit}s" for value in values.tolist()]).cast(stored)
         first, last = self._reach(stored)
         low, high = self.counted(np.array([first, last], dtype=np.int64))
-        low = np.floor(low) if self._begun(np.floor([low]).astype(np.int64))[0] >= first else np.floor(low) + 1.0
-        whole = self._begun(np.rint(values).clip(low, np.floor(high)).astype(np.int64))
+        whole = self._begun(np.rint(values).clip(np.ceil(low), np.floor(high)).astype(np.int64))
         if is_text(stored) or types.is_integer(stored) or types.is_floating(stored):
             written = self.format or (_ISO_TIMES[0] if self.what == "time" else self._iso)
             form = _format(written, self.digits, self.zone, self.what == "duration")
@@ -240,7 +239,7 @@ def _format(text: str, digits: int, zone: str, endless: bool = False) -> DateFor
     return DateFormat(text, digits, zone, endless=endless)
 
 
-def coarsest_unit(divisor: int) -> Length:
+def coarsest_unit(divisor: int) -> Unit:
     """Return the longest unit of which a number of microseconds is a multiple.
 
     Examples

@@ -26,7 +26,8 @@ _SHAPE = re.compile(
     rf"(?P<suffix>{_SPACE}(?:{_CURRENCY}|%|‰))?\)?"
 )
 # A unit behind the number, such as kg, °C or km/h. Letters in front are rather those of a code.
-_UNIT = "[A-Za-z\u00c0-\u00ff\u00b5\u03bc\u03a9\u00b0][A-Za-z\u00c0-\u00ff\u00b5\u03bc\u03a9\u00b0\u00b2\u00b3/]{0,11}"
+_LETTER = "A-Za-z\u00c0-\u00ff\u00b5\u03bc\u03a9\u00b0"
+_UNIT = rf"[{_LETTER}][{_LETTER}\u00b2\u00b3/]{{0,11}}"
 _WITH_UNIT = re.compile(
     rf"(?P<open>)(?P<prefix>)[+-]?(?P<body>(?!0[0-9])[0-9.,](?:[0-9.,'\u2019 \u00a0\u202f]*[0-9.,])?)"
     rf"(?P<suffix>{_SPACE}(?![eE]$){_UNIT})"
