@@ -98,3 +98,29 @@ def test_components_are_of_models_that_have_them(logpx, holes: Path, tmp_path: P
     assert ended.status == 2
     assert "--model gmm" in ended.err
     assert logpx("fit", holes, "-o", tmp_path / "m", "--model", "gmm", "--components", "0").status == 2
+
+
+@pytest.mark.parametrize(("delimiter", "decimal"), [(";", ","), ("\t", "."), ("|", ".")])
+def test_kept_cells_are_written_with_the_marks_of_their_file(logpx, delimiter: str, decimal: str, tmp_path):
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"weight": generator.normal(70, 9, 60).round(1), "a;b": generator.normal(size=60).round(2)}
+    )
+    table.loc[3, "weight"] = np.nan
+    file, folder = tmp_path / "t.csv", tmp_path / "model"
+    table.to_csv(file, index=False, sep=delimiter, decimal=decimal)
+    assert logpx("fit", file, "-o", folder, "--model", "gaussian", "-q").status == 0
+    filled = logpx("impute", folder, file, "-q").out.splitlines()
+    before = file.read_text().splitlines()
+    assert [row for row in range(61) if filled[row] != before[row]] == [4]
+    assert logpx("score", folder, file, "--keep", "-o", tmp_path / "s.csv").status == 0
+    scored = pd.read_csv(tmp_path / "s.csv", sep=delimiter, decimal=decimal)
+    assert list(scored) == ["weight", "a;b", "log_prob_lower", "log_prob_se"]
+    pd.testing.assert_frame_equal(scored[list(table)], table)
+
+
+def test_the_home_folder_may_be_part_of_every_path(logpx, holes: Path, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert logpx("fit", holes, "--output=~/m", "--model", "gaussian", "-q").status == 0
+    assert logpx("impute", "~/m", holes, "--output=~/filled.csv", "-q").status == 0
+    assert (tmp_path / "filled.csv").exists()

@@ -9,7 +9,7 @@ import typer
 
 from logpx.cli.interruption import stop_on_signal
 from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
-from logpx.cli.options import Data, Device, Json, Overwrite, Quiet, Seed, Source
+from logpx.cli.options import Data, Device, Json, Overwrite, Quiet, Seed, Source, from_home
 from logpx.cli.output import Output
 from logpx.cli.subject import FitRequest
 from logpx.cli.subjects import subject_of
@@ -23,7 +23,10 @@ __all__ = ["fit"]
 def fit(
     source: Source,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="MODEL", help="The model folder to write.")
+        str,
+        typer.Option(
+            "--output", "-o", metavar="MODEL", callback=from_home, help="The model folder to write."
+        ),
     ],
     model: Annotated[
         str,

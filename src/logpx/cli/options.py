@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -26,7 +27,14 @@ __all__ = [
     "Target",
     "Written",
     "WrittenTable",
+    "from_home",
 ]
+
+
+def from_home(value: str) -> str:
+    """Replace ``~``, which shells leave as it is behind an equals sign."""
+    return os.path.expanduser(value)
+
 
 Source = Annotated[
     str,
@@ -49,7 +57,13 @@ Data = Annotated[
     ),
 ]
 ModelFolder = Annotated[
-    str, typer.Argument(metavar="MODEL", show_default=False, help="A model folder written by logpx fit.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        callback=from_home,
+        help="A model folder written by logpx fit.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes.")]
@@ -103,6 +117,7 @@ WrittenTable = Annotated[
         "--output",
         "-o",
         metavar="FILE",
+        callback=from_home,
         help=f"A {alternatives(WRITABLE_TABLES)} file; - is CSV on stdout.",
     ),
 ]
@@ -112,6 +127,7 @@ Written = Annotated[
         "--output",
         "-o",
         metavar="FILE",
+        callback=from_home,
         help=f"A {alternatives(WRITABLE_TABLES)} file; - is CSV on stdout. Images: a .png grid, or .npz.",
     ),
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from logpx.scoring import Evaluation, ScoredBatch
+    from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["FitRequest", "Fitted", "Request", "Subject"]
 
@@ -212,6 +213,10 @@ class Subject(ABC):
         for batch in model.score(source, seed=request.seed, draws=request.draws, exactness=request.exactness):
             yield batch, self.score_columns(source, batch)
 
+    def text_form(self, source: Any, request: Request) -> TextForm | None:
+        """Return how delimited text is written beside what was read; None for nothing of it."""
+        return None
+
     @abstractmethod
     def sample(self, model: Any, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
@@ -247,7 +252,8 @@ class Subject(ABC):
         schema = self.written_schema(model, source, request)
         mean, possible, lowest = RunningMean(), RunningMean(), math.inf
         notes: list[str] = []
-        with open_writer(request.output, schema, request.overwrite) as writer:
+        form = self.text_form(source, request)
+        with open_writer(request.output, schema, request.overwrite, form) as writer:
             for batch, columns in self.scored(model, source, request, notes):
                 writer.write(columns)
                 mean.add(batch.bound.log_prob)

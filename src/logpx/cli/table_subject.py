@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logpx.tables import Schema, Table, TableFitResult, TableModel
     from logpx.tables.conditioning.conditional_model import ConditionalModel
     from logpx.tables.kept_cells import KeptCells
+    from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["TableSubject"]
 
@@ -126,6 +127,10 @@ class TableSubject(Subject):
             yield batch, {**cells, **self.score_columns(source, batch)}
         notes += unseen.notes()
 
+    def text_form(self, source: Table, request: Request) -> TextForm | None:
+        """Return how the table is written, if its cells are kept."""
+        return source.text_form if request.keep else None
+
     def _kept(
         self, model: TableModel | ConditionalModel, source: Table, request: Request
     ) -> KeptCells | None:
@@ -225,7 +230,7 @@ class TableSubject(Subject):
         source, unseen = self.open_other(request, out), UnseenLabels()
         as_text = is_delimited_text(request.output)
         form = model.impute_schema(source, draws, as_text=as_text)
-        with open_writer(request.output, form, request.overwrite) as writer:
+        with open_writer(request.output, form, request.overwrite, source.text_form) as writer:
             for batch in model.impute_table(source, draws, request.seed, as_text=as_text, unseen=unseen):
                 writer.write(batch)
             rows = writer.rows
@@ -260,7 +265,8 @@ class TableSubject(Subject):
         rows = np.zeros(count, np.int64)
         own = self._kept(model, source, request)
         written, kept = _beside(own, form), _cells(own)
-        with open_writer(request.output, written, request.overwrite) as writer:
+        text_form = self.text_form(source, request)
+        with open_writer(request.output, written, request.overwrite, text_form) as writer:
             found = model.cluster(source, request.seed, request.draws)
             for batch, cells in zip(found, kept, strict=False):
                 columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]

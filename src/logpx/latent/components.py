@@ -101,6 +101,16 @@ class Components(nn.Module, ABC):
     def initialise(self, x: Tensor) -> None:
         """Set units, floors and priors from rows of shape ``(n, columns)``, float64."""
 
+    def match_moments(self, x: Tensor) -> None:
+        """Make all components alike, with the moments of rows of shape ``(n, columns)``, float64."""
+        self.initialise(x)
+        missing = bool(x.isnan().any())
+        passed = self.e_step(x, missing)
+        for chunk in torch.split(x, self.rows_at_once(missing)):
+            passed.log_prob(chunk)
+            passed.add(x.new_full((self.components, len(chunk)), 1.0 / self.components))
+        self.update(passed.statistics())
+
     @abstractmethod
     def draw(self, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw a row from each of the chosen components, shape ``(n,)``: ``(n, columns)``."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from logpx.distributions.conditional import NormalMixtureMarginals
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
-from logpx.latent.covariances import Covariance, FullCovariance
+from logpx.latent.covariances import Covariance, FullCovariance, LowRankCovariance
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.e_step import Conditionals, NormalEStep, NormalParameters, grouped, normal_e_step
 from logpx.latent.priors import ConjugatePrior
@@ -23,6 +23,8 @@ __all__ = ["GaussianComponents"]
 _LEAST_FLOOR = 1e-14
 # In the matrices of rows with missing cells, which may all differ.
 _MOST_NUMBERS = 20_000_000
+# With a smaller share of cells missing, blocks of the precisions are smaller than those of the covariances.
+_SHARE_OF_FEW = 0.8
 
 
 class GaussianComponents(Components):
@@ -89,6 +91,13 @@ class GaussianComponents(Components):
         missing = x.isnan()
         if not bool(missing.any()):
             return self.covariance.log_normal(x - self.means.to(x.dtype)[:, None])
+        most = int(missing.sum(1).amax())
+        if isinstance(self.covariance, LowRankCovariance) and self.covariance.prefers_latent(most):
+            deviations = (x.double() - self.means.double()[:, None]).masked_fill(missing, 0.0)
+            return self.covariance.log_normal_of_present(deviations, ~missing).to(x.dtype)
+        if not torch.is_grad_enabled() and most < _SHARE_OF_FEW * self.features:
+            passed = self.e_step(x.double(), True)
+            return passed.log_prob(x.double()).to(x.dtype)
         means, matrices = self.means.double(), self.matrices()
         values = x.double().masked_fill(missing, 0.0)
         places, found = [], []
@@ -187,9 +196,22 @@ class GaussianComponents(Components):
         mean = self.prior.mean
         self.prior_mean.copy_(centre if mean is None else self._given("mean", mean, 1))
         if kept and self.prior.covariance is not None:
-            self.prior_covariance.copy_(self._given("covariance", self.prior.covariance, 2))
+            given: Any = self.prior.covariance
+            if isinstance(given, float):
+                given = given * torch.eye(self.features)
+            self.prior_covariance.copy_(self._given("covariance", given, 2))
         elif kept:
             self.prior_covariance.copy_(covariance * self.components ** (-2.0 / self.features))
+
+    def match_moments(self, x: Tensor) -> None:
+        """Take the means, and the covariances from the rows in which both columns are observed."""
+        self.initialise(x)
+        prior = self.prior or ConjugatePrior()
+        if prior.covariance_rows and not self.covariance.diagonal:
+            rows = len(x) + prior.covariance_rows
+            own = prior.covariance_rows * self.prior_covariance.double()
+            total = len(x) * self.covariance.matrices() + own
+            self.covariance.update(total / rows, total.new_full((len(total), 1), rows), self.floors)
 
     def _pairwise(self, deviations: Tensor, shares: Tensor, present: Tensor) -> Tensor:
         """Return the covariance from the rows in which both columns are observed, made positive definite."""
@@ -198,7 +220,9 @@ class GaussianComponents(Components):
         covariance = deviations.mT @ (deviations * shares) / pairs.clamp_min(torch.finfo(pairs.dtype).tiny)
         units = self.scale.double() * self.scale.double()[:, None]
         values, vectors = torch.linalg.eigh(covariance / units)
-        result: Tensor = (vectors * values.clamp_min(1e-9)) @ vectors.mT * units
+        # What is below 0 is chance, and so is whatever is no larger.
+        least = float(-values[0].clamp_max(-1e-9))
+        result: Tensor = (vectors * values.clamp_min(least)) @ vectors.mT * units
         return result
 
     def scales_of(self, centre: Tensor, variance: Tensor, constants: bool) -> Tensor:
@@ -251,7 +275,7 @@ class GaussianComponents(Components):
         self.set_units(centre, torch.where(floors > 0.0, floors / unit, 1.0).sqrt())
 
     def _given(self, name: str, values: Any, dimensions: int) -> Tensor:
-        given = torch.tensor(values, dtype=torch.float64, device=self.means.device)
+        given = torch.as_tensor(values, dtype=torch.float64, device=self.means.device)
         if given.shape != (self.features,) * dimensions:
             raise UsageError(
                 f"the prior's {name} has the shape {tuple(given.shape)}",

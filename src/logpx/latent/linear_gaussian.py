@@ -183,14 +183,20 @@ class LinearGaussian(Distribution):
         """Start EM from the moments of rows, with missing cells replaced by the mean."""
         self.normal.initialise_components(x, seed, start)
 
+    def match_moments(self, x: Tensor) -> None:
+        """Fit rows with missing cells to the moments of pairs of columns, without EM."""
+        self.normal.match_moments(x)
+
     @torch.no_grad()
-    def update_from_moments(self, moments: Moments) -> float:
+    def update_from_moments(self, moments: Moments, deadline: float | None = None) -> float:
         """Maximise the likelihood of complete rows, which depends only on their mean and scatter.
 
         Parameters
         ----------
         moments
             With a full scatter.
+        deadline
+            A value of ``time.monotonic()`` at which factor analysis ends with the best found so far.
 
         Returns
         -------
@@ -206,12 +212,14 @@ class LinearGaussian(Distribution):
         self._check_count(moments)
         covariance = moments.scatter / moments.count
         self._set_units(moments.mean, covariance.diagonal())
-        self.covariance.maximise(covariance[None], self.normal.parts.floors)
+        self.covariance.maximise(covariance[None], self.normal.parts.floors, deadline)
         penalty = self.covariance.penalty(covariance[None]).item()
         return -0.5 * (penalty + len(covariance) * math.log(2.0 * math.pi))
 
     @torch.no_grad()
-    def update_from_rows(self, x: Tensor, weights: Tensor | None = None) -> float:
+    def update_from_rows(
+        self, x: Tensor, weights: Tensor | None = None, deadline: float | None = None
+    ) -> float:
         """Maximise the likelihood of complete rows; with no more rows than columns, in O(n² D).
 
         Parameters
@@ -220,6 +228,8 @@ class LinearGaussian(Distribution):
             Shape ``(n, D)``.
         weights
             Shape ``(n,)``; None for 1 each.
+        deadline
+            As in `update_from_moments`.
 
         Returns
         -------
@@ -233,22 +243,23 @@ class LinearGaussian(Distribution):
         """
         if len(x) > x.shape[1]:
             moments = Moments.of(x, weights, full=True)
-            found = self.update_from_moments(moments)
+            found = self.update_from_moments(moments, deadline)
             if not self.needs_root(moments):
                 return found
-            return self.update_from_root(moments.mean, triangle_of([(x, weights)], moments))
+            return self.update_from_root(moments.mean, triangle_of([(x, weights)], moments), deadline)
         moments = Moments.of(x, weights)
         self._check_count(moments)
         shares = x.new_ones(len(x)) if weights is None else weights
         shares = shares.double() / moments.count
-        return self.update_from_root(moments.mean, (x.double() - moments.mean) * shares.sqrt()[:, None])
+        root = (x.double() - moments.mean) * shares.sqrt()[:, None]
+        return self.update_from_root(moments.mean, root, deadline)
 
     def needs_root(self, moments: Moments) -> bool:
         """Return whether the maximum found from moments is inexact, for rounding in their scatter."""
         return False
 
     @torch.no_grad()
-    def update_from_root(self, mean: Tensor, root: Tensor) -> float:
+    def update_from_root(self, mean: Tensor, root: Tensor, deadline: float | None = None) -> float:
         """Maximise the likelihood of rows with this mean and the average scatter RᵀR.
 
         Parameters
@@ -257,6 +268,8 @@ class LinearGaussian(Distribution):
             Shape ``(D,)``, float64.
         root
             R, shape ``(n, D)`` with n at most D, float64.
+        deadline
+            As in `update_from_moments`.
 
         Returns
         -------
@@ -264,7 +277,7 @@ class LinearGaussian(Distribution):
             The mean log-likelihood per row at the maximum, in nats.
         """
         self._set_units(mean, root.square().sum(0))
-        self.covariance.maximise_root(root, self.normal.parts.floors)
+        self.covariance.maximise_root(root, self.normal.parts.floors, deadline)
         penalty = self.covariance.penalty_of_root(root[None]).item()
         return -0.5 * (penalty + root.shape[1] * math.log(2.0 * math.pi))
 

@@ -362,6 +362,17 @@ class LatentMixture(Distribution):
         self.maximise_assigned(rows, torch.lerp(shares, alike, self.parts.shared_at_first))
 
     @torch.no_grad()
+    def match_moments(self, x: Tensor) -> None:
+        """Make all components alike, with the means and the pairwise covariances of rows, without EM.
+
+        Raises
+        ------
+        DataError
+            As in `initialise_components`.
+        """
+        self.parts.match_moments(x.double())
+
+    @torch.no_grad()
     def initialise_assigned(self, x: Tensor, responsibilities: Tensor) -> None:
         """Start EM from given responsibilities, of shape ``(n, K)``, for rows ``(n, D)``.
 

@@ -34,8 +34,8 @@ class ConjugatePrior(Configured):
     mean
         The prior mean; by default the mean of the data that EM starts from.
     covariance
-        The prior covariance S₀; by default the data's, shrunk by :math:`K^{-2/D}`, so that K components
-        together fill its volume.
+        The prior covariance S₀, a number for that multiple of the identity; by default the data's, shrunk by
+        :math:`K^{-2/D}`, so that K components together fill its volume.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class ConjugatePrior(Configured):
         covariance_rows: float = 0.0,
         *,
         mean: Sequence[float] | None = None,
-        covariance: Sequence[Sequence[float]] | None = None,
+        covariance: Sequence[Sequence[float]] | float | None = None,
     ) -> None:
         rows = {"weight_rows": weight_rows, "mean_rows": mean_rows, "covariance_rows": covariance_rows}
         for name, value in rows.items():
@@ -70,7 +70,11 @@ class ConjugatePrior(Configured):
         self.mean_rows = float(mean_rows)
         self.covariance_rows = float(covariance_rows)
         self.mean = None if mean is None else [float(value) for value in mean]
-        self.covariance = None if covariance is None else [[float(v) for v in row] for row in covariance]
+        self.covariance: list[list[float]] | float | None = None
+        if isinstance(covariance, (int, float)):
+            self.covariance = float(covariance)
+        elif covariance is not None:
+            self.covariance = [[float(value) for value in row] for row in covariance]
 
     def __repr__(self) -> str:
         """Return the call that builds the prior."""

@@ -101,6 +101,12 @@ class ProductComponents(Components):
             with _columns_named(own):
                 part.initialise(x[:, own])
 
+    def match_moments(self, x: Tensor) -> None:
+        """Make all components of every part alike."""
+        for part, own in self:
+            with _columns_named(own):
+                part.match_moments(x[:, own])
+
     def draw(self, chosen: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw the columns of every part."""
         return self._joined(lambda part, own: part.draw(chosen, generator))

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from logpx.errors import UsageError
 from logpx.tables.reading.cell_text import is_text, values_of
 from logpx.tables.reading.compression import Compression
+from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["Encoder", "OpenEncoder", "compressed", "delimited", "json_lines"]
 
@@ -31,13 +32,13 @@ class Encoder(Protocol):
 OpenEncoder = Callable[[IO[bytes], pa.Schema], Encoder]
 
 
-def delimited(delimiter: str) -> OpenEncoder:
+def delimited(form: TextForm) -> OpenEncoder:
     """Return a function that opens an encoder of delimited text with a header line."""
 
     def open_encoder(stream: IO[bytes], schema: pa.Schema) -> Encoder:
-        names = [_quoted(name, delimiter) for name in schema.names]
-        stream.write((delimiter.join(names) + "\n").encode())
-        return _Delimited(stream, schema, delimiter)
+        names = [_quoted(name, form.delimiter) for name in schema.names]
+        stream.write((form.delimiter.join(names) + "\n").encode())
+        return _Delimited(stream, schema, form)
 
     return open_encoder
 
@@ -45,9 +46,10 @@ def delimited(delimiter: str) -> OpenEncoder:
 class _Delimited:
     """Writes cells as text, in quotes only if they need them, so that text comes out as it was read."""
 
-    def __init__(self, stream: IO[bytes], schema: pa.Schema, delimiter: str) -> None:
-        self._stream, self._delimiter = stream, delimiter
-        self._special = f'["\r\n{re.escape(delimiter)}]'
+    def __init__(self, stream: IO[bytes], schema: pa.Schema, form: TextForm) -> None:
+        self._stream, self._delimiter = stream, form.delimiter
+        self._decimal = "." if form.decimal == form.delimiter else form.decimal
+        self._special = f'["\r\n{re.escape(form.delimiter)}]'
         # A missing cell in a single column would be an empty line, which few readers count as a row.
         self._missing = '""' if len(schema) == 1 else ""
         for field in schema:
@@ -68,7 +70,10 @@ class _Delimited:
 
     def _text(self, cells: pa.Array) -> pa.Array:
         text = pa.types.is_dictionary(cells.type) or is_text(cells.type)
+        fractions = pa.types.is_floating(cells.type) or pa.types.is_decimal(cells.type)
         cells = pc.cast(values_of(cells), pa.string())
+        if fractions and self._decimal != ".":
+            cells = pc.replace_substring(cells, ".", self._decimal)
         special = pc.fill_null(pc.match_substring_regex(cells, self._special), False)
         if text and pc.any(special).as_py():
             quoted = pc.binary_join_element_wise('"', pc.replace_substring(cells, '"', '""'), '"', "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from logpx.tables.reading.jsonl_part import JsonlPart
 from logpx.tables.reading.orc_part import OrcPart
 from logpx.tables.reading.parquet_part import ParquetPart
 from logpx.tables.reading.part import Part
+from logpx.tables.reading.text_form import TextForm
 from logpx.tables.reading.xlsx_part import XlsxPart, without_sheet
 
 __all__ = [
@@ -74,8 +75,8 @@ _BINARY = {
     ".xlsm": _EXCEL,
 }
 _TEXT = {
-    ".csv": TableFormat(reader=CsvPart, encoder=delimited(",")),
-    ".tsv": TableFormat(reader=CsvPart, encoder=delimited("\t")),
+    ".csv": TableFormat(reader=CsvPart, encoder=delimited(TextForm())),
+    ".tsv": TableFormat(reader=CsvPart, encoder=delimited(TextForm("\t"))),
     # Beside tables, a text file is rather a note about them.
     ".txt": TableFormat(reader=CsvPart, in_folders=False),
     ".jsonl": _JSON,
@@ -202,8 +203,15 @@ def format_read(path: str) -> TableFormat:
     return TABLE_FORMATS[extension]
 
 
-def format_written(path: str) -> OpenEncoder:
+def format_written(path: str, text_form: TextForm | None = None) -> OpenEncoder:
     """Return the function that opens an encoder for a file to write.
+
+    Parameters
+    ----------
+    path : str
+        Its name.
+    text_form : TextForm, optional
+        How delimited text is written; .tsv files have tabs in any case.
 
     Raises
     ------
@@ -212,6 +220,12 @@ def format_written(path: str) -> OpenEncoder:
     """
     extension = extension_of(path)
     encoder = None if extension is None else TABLE_FORMATS[extension].encoder
+    if encoder is not None and text_form is not None and extension is not None:
+        plain, compression = os.path.splitext(extension)
+        plain, compression = (plain, compression) if plain else (extension, "")
+        if plain in (".csv", ".tsv"):
+            encoder = delimited(text_form if plain == ".csv" else replace(text_form, delimiter="\t"))
+            encoder = compressed(encoder, COMPRESSIONS[compression]) if compression else encoder
     if encoder is None:
         raise UsageError(
             "files with this extension cannot be written",

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from logpx.errors import ResourceError, UsageError
 from logpx.tables.formats import format_written
+from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["TableWriter", "open_writer"]
 
@@ -24,14 +25,16 @@ __all__ = ["TableWriter", "open_writer"]
 class TableWriter:
     """A table being written; see `open_writer`."""
 
-    def __init__(self, path: str | None, schema: pa.Schema, overwrite: bool) -> None:
+    def __init__(
+        self, path: str | None, schema: pa.Schema, overwrite: bool, text_form: TextForm | None
+    ) -> None:
         self.schema = schema
         self.rows = 0
         self._path = path
         self._overwrite = overwrite
         self._temporary: str | None = None
         # Standard output has no name: what goes there is CSV.
-        open_encoder = format_written(".csv" if path is None else path)
+        open_encoder = format_written(".csv" if path is None else path, text_form)
         if path is not None and os.path.isdir(path):
             raise UsageError("the output is a folder", file=path, fix="give the name of a file")
         if path is not None and not overwrite:
@@ -170,6 +173,7 @@ def open_writer(
     path: str | os.PathLike[str] | None,
     schema: pa.Schema | Sequence[str],
     overwrite: bool = False,
+    text_form: TextForm | None = None,
 ) -> TableWriter:
     """Open a table for writing, as a context manager.
 
@@ -179,12 +183,14 @@ def open_writer(
     Parameters
     ----------
     path : path or None
-        A .parquet, .csv or .tsv file, the latter two optionally with .gz. None or ``-`` means CSV on
-        standard output.
+        A .parquet, .csv or .tsv file, the latter two optionally with .gz. ``~`` is the home folder. None or
+        ``-`` means CSV on standard output.
     schema : pyarrow.Schema, or sequence of str
         Names and types of the columns; names alone mean columns of float64.
     overwrite : bool
         Whether an existing file may be replaced.
+    text_form : TextForm, optional
+        The delimiter and the decimal mark of CSV, such as `Table.text_form`; a comma and a point by default.
 
     Raises
     ------
@@ -205,5 +211,5 @@ def open_writer(
     """
     if not isinstance(schema, pa.Schema):
         schema = pa.schema([(name, pa.float64()) for name in schema])
-    target = None if path is None or os.fspath(path) == "-" else os.fspath(path)
-    return TableWriter(target, schema, overwrite)
+    target = None if path is None or os.fspath(path) == "-" else os.path.expanduser(os.fspath(path))
+    return TableWriter(target, schema, overwrite, text_form)

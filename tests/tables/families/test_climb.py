@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 import torch
 
+from logpx.errors import UsageError
 from logpx.inference import expectation_maximisation
 from logpx.latent import GaussianMixture
 from logpx.tables.families import climb as module
@@ -29,15 +31,30 @@ def test_with_enough_time_nothing_is_cut_short():
     torch.testing.assert_close(model.covariances, plain.covariances)
 
 
-def test_with_too_little_time_a_sample_is_fitted_and_said(monkeypatch):
-    monkeypatch.setattr(module, "_LEAST_ROWS", 300)
+def test_without_time_for_em_one_component_has_the_moments_of_pairs_and_it_is_said():
     x = rows(20_000)
-    model = GaussianMixture(1, 12).double()
-    began = time.monotonic()
-    done = climb(model, x, began - 1.0, model.initialise_components, max_iterations=99, tolerance=-1.0)
-    assert done.remark == "stopped by the time limit after 1 iteration; fitted to a sample of 300 rows"
-    assert time.monotonic() - began < 5.0
-    assert torch.isfinite(model.log_prob(x[:9])).all()
+    model, late = GaussianMixture(1, 12).double(), time.monotonic() - 1.0
+    done = climb(model, x, late, model.initialise_components, max_iterations=99, tolerance=-1.0)
+    assert done.remark == "from the moments of pairs of columns, for lack of time for EM"
+    # Over columns that are all present in some rows, these are numpy's.
+    pair = x[:, :2][~x[:, :2].isnan().any(1)].numpy()
+    torch.testing.assert_close(
+        model.covariances[0, :2, :2], torch.from_numpy(np.cov(pair.T)), rtol=0.1, atol=0
+    )
+
+
+def test_without_time_for_several_components_they_are_refused():
+    model = GaussianMixture(3, 12).double()
+    with pytest.raises(UsageError, match="time limit is too short for 3 components"):
+        climb(model, rows(20_000), 0.0, model.initialise_components, max_iterations=9, tolerance=-1.0)
+
+
+def test_if_time_is_short_a_sample_is_fitted_and_said(monkeypatch):
+    monkeypatch.setattr(module, "_cost_of", lambda *_: module._Cost(per_row=0.01, per_step=0.0))
+    monkeypatch.setattr(module, "_LEAST_ROWS", 300)
+    model, until = GaussianMixture(1, 12).double(), time.monotonic() + 20.0
+    done = climb(model, rows(20_000), until, model.initialise_components, max_iterations=9, tolerance=1e-3)
+    assert done.remark == "fitted to a sample of 333 rows"
 
 
 def test_an_iteration_ends_between_chunks(monkeypatch):

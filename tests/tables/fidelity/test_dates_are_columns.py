@@ -49,6 +49,44 @@ def test_what_python_writes_is_read_and_written_alike(text: str, found: list):
     assert notation.write(numbers, pa.string()).to_pylist() == cells.to_pylist()
 
 
+@pytest.mark.parametrize("text", ["%Y-%m", "%m/%Y", "%b %Y", "%G-W%V", "%GW%V"])
+def test_months_and_weeks_count_themselves(text: str):
+    days = [datetime.date(1998, 12, 1) + datetime.timedelta(weeks=week) for week in range(0, 2600, 5)]
+    cells = pa.array([day.strftime(text) for day in days])
+    notation = recognised_dates(cells)
+    assert notation is not None
+    notation = notation.model_copy(update={"unit": notation.period})
+    numbers = notation.read(cells).to_numpy()
+    months = np.array([12 * (day.year - 1970) + day.month - 1 for day in days])
+    weeks = np.array([(day - datetime.date(1969, 12, 29)).days // 7 for day in days])
+    np.testing.assert_array_equal(numbers, weeks if "%V" in text else months)
+    assert notation.write(numbers + 0.3, pa.string()).to_pylist() == cells.to_pylist()
+    assert recognised_dates(pa.array(["2021-W53", "2020-W52"])) is None
+
+
+@pytest.mark.parametrize("form", ["{year}Q{quarter}", "{year}-Q{quarter}", "Q{quarter} {year}"])
+def test_quarters_count_themselves(form: str, written):
+    periods = pd.period_range("1999Q3", periods=40, freq="Q")
+    cells = [form.format(year=period.year, quarter=period.quarter) for period in periods]
+    path = written("q,x\n" + "".join(f"{cell},{row / 7:.2f}\n" for row, cell in enumerate(cells)))
+    column = infer_schema(path).columns[0]
+    assert (column.kind, column.step, column.maximum) == (Kind.TIMESTAMP, 1.0, (2009 - 1970) * 4 + 1)
+    assert column.write(np.array([column.maximum]), pa.string()).to_pylist() == [cells[-1]]
+
+
+def test_durations_go_on_beyond_a_day():
+    cells = pa.array(["36:10:05", "02:00:00", "123:59:59"])
+    notation = recognised_dates(cells)
+    assert notation is not None
+    assert notation.what == "duration"
+    seconds = [36 * 3600 + 605, 7200, 123 * 3600 + 3599]
+    numbers = notation.read(cells)
+    assert numbers.to_pylist() == [1e6 * value for value in seconds]
+    assert notation.write(np.array([*numbers.to_pylist(), -5e6]), pa.string()).to_pylist() == [
+        *cells.to_pylist(), "00:00:00",
+    ]  # fmt: skip
+
+
 def test_days_that_do_not_exist_are_no_dates():
     assert recognised_dates(pa.array(["2023-02-30"])) is None
     assert DateNotation(format="%Y%m%d").read(pa.array([20240229, 20230229])).null_count == 1

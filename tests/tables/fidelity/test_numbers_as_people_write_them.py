@@ -126,10 +126,24 @@ def test_grades_are_labels(written, grades: list):
 
 
 @pytest.mark.parametrize("form", ["{:.0f} kg", "{:.1f} °C", "{:.2f}x", "{:.2f}\u00a0µg/m³"])
-def test_numbers_with_an_unknown_unit_are_pointed_out(written, form: str):
+def test_numbers_with_one_unit_are_numbers_and_are_written_with_it(written, form: str):
     cells = [form.format(60 + row / 3) for row in range(40)]
     column = infer_schema(open_table(written("a,b\n" + "".join(f"{c},{len(c)}\n" for c in cells)))).columns[0]
-    assert f"such as {cells[0]!r}" in column.notes[0]
+    assert (column.minimum, column.maximum, column.kind.modelled) == (60.0, 73.0, True)
+    assert column.reading.notation.write(np.array([61.0]), pa.string()).to_pylist() == [form.format(61)]
+
+
+@pytest.mark.parametrize("cells", [["2 kg", "500 g", "1 kg", "3 kg", "4 kg"], ["3 doors", "5 doors"]])
+def test_numbers_with_several_units_or_few_values_are_labels(written, cells: list[str]):
+    content = "a,b\n" + "".join(f"{cells[row % len(cells)]},{row}\n" for row in range(40))
+    column = infer_schema(open_table(written(content))).columns[0]
+    assert column.levels == sorted(cells)
+
+
+@pytest.mark.parametrize("cells", [[f"0{row}B" for row in range(10, 40)], [f"C{row}" for row in range(30)]])
+def test_codes_with_letters_are_no_numbers(written, cells: list[str]):
+    content = "a,b\n" + "".join(f"{c},{row}\n" for row, c in enumerate(cells))
+    assert infer_schema(open_table(written(content))).columns[0].notation is None
 
 
 def test_text_that_holds_numbers_is_pointed_out_and_codes_are_not():

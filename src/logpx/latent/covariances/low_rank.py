@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from abc import abstractmethod
 from collections.abc import Callable
 
@@ -41,11 +42,18 @@ class LowRankCovariance(Covariance):
     rank
         The number q of columns of W, at least 0 and below D.
 
+    Attributes
+    ----------
+    cut_short : bool
+        Whether the last `maximise` ended for lack of time.
+
     Raises
     ------
     UsageError
         If the rank is not below the number of features.
     """
+
+    cut_short = False
 
     def __init__(self, components: int, features: int, rank: int, tied: bool = False) -> None:
         super().__init__(components, features, tied)
@@ -106,6 +114,42 @@ class LowRankCovariance(Covariance):
         distance, log_determinant = self._distance(deviations)
         return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
 
+    def prefers_latent(self, missing: int) -> bool:
+        """Return whether rows that miss so many cells are cheaper by way of the latent vector."""
+        return self.rank**2 * (self.features + self.rank) <= max(missing**3, self.features**2)
+
+    def log_normal_of_present(self, deviations: Tensor, present: Tensor) -> Tensor:
+        r"""Return the log-density of the present cells, by way of the latent vector, in O(D q²) a row.
+
+        For the present cells o of a row, :math:`M_o = I + A_o^\top A_o` with :math:`A = \Psi^{-1/2} W`.
+
+        Parameters
+        ----------
+        deviations
+            Shape ``(K, n, D)``, 0 where cells are missing.
+        present
+            Shape ``(n, D)``, boolean.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(K, n)``, differentiable.
+        """
+        scaled, _, _ = self._woodbury(deviations.dtype)
+        there = present.to(deviations.dtype)
+        log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
+        e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
+        products = (scaled.unsqueeze(-1) * scaled.unsqueeze(-2)).flatten(2)
+        identity = torch.eye(self.rank, dtype=e.dtype, device=e.device)
+        inner = (there @ products).view(self.blocks, len(present), self.rank, self.rank) + identity
+        factors = torch.linalg.cholesky(inner).expand(len(e), -1, -1, -1)
+        u = torch.cholesky_solve((e @ scaled).unsqueeze(-1), factors).squeeze(-1)
+        rest = (e - u @ scaled.mT) * there
+        distance = (rest * rest).sum(-1) + (u * u).sum(-1)
+        log_determinants = 2.0 * factors.diagonal(dim1=-2, dim2=-1).log().sum(-1) + log_variances @ there.mT
+        constants: Tensor = log_determinants + there.sum(1) * math.log(2.0 * math.pi)
+        return -0.5 * (distance + constants)
+
     def _distance(self, deviations: Tensor) -> tuple[Tensor, Tensor]:
         """Return the squared distances of deviations, and the log-determinants."""
         scaled, factor, log_determinant = self._woodbury(deviations.dtype)
@@ -117,7 +161,7 @@ class LowRankCovariance(Covariance):
         return (rest * rest).sum(-1) + (u * u).sum(-1), log_determinant
 
     @abstractmethod
-    def maximise(self, averages: Tensor, floor: Tensor) -> None:
+    def maximise(self, averages: Tensor, floor: Tensor, deadline: float | None = None) -> None:
         """Maximise the likelihood for one average scatter.
 
         Parameters
@@ -126,18 +170,20 @@ class LowRankCovariance(Covariance):
             Shape ``(1, D, D)``, float64.
         floor
             As in `update`.
+        deadline
+            A value of ``time.monotonic()`` at which a climb ends; `cut_short` then says so.
         """
 
     @abstractmethod
-    def maximise_root(self, root: Tensor, floor: Tensor) -> None:
+    def maximise_root(self, root: Tensor, floor: Tensor, deadline: float | None = None) -> None:
         """Maximise the likelihood for the average scatter RᵀR of no more rows than columns, in O(n² D).
 
         Parameters
         ----------
         root
             R, shape ``(n, D)``, float64.
-        floor
-            As in `update`.
+        floor, deadline
+            As in `maximise`.
         """
 
     def spread(self, chosen: Tensor, noise: Tensor) -> Tensor:
@@ -217,12 +263,12 @@ class PrincipalCovariance(LowRankCovariance):
         loadings = _canonical((vectors[:, :, rest:] * excess.unsqueeze(-2)).flip(-1))
         self._set(rows, loadings, noise_variances)
 
-    def maximise(self, averages: Tensor, floor: Tensor) -> None:
+    def maximise(self, averages: Tensor, floor: Tensor, deadline: float | None = None) -> None:
         """Take the closed form."""
         self.update(averages, averages.new_ones(1, 1), floor)
 
     @torch.no_grad()
-    def maximise_root(self, root: Tensor, floor: Tensor) -> None:
+    def maximise_root(self, root: Tensor, floor: Tensor, deadline: float | None = None) -> None:
         """Take the closed form; directions in which no row leaves the mean have no variance."""
         values, vectors, rest = _leading(root, self.rank)
         # Below this, singular values are rounding errors, and so are the rows' last digits.
@@ -287,7 +333,7 @@ class FactorCovariance(LowRankCovariance):
         self.started.fill_(False)
 
     @torch.no_grad()
-    def maximise(self, averages: Tensor, floor: Tensor) -> None:
+    def maximise(self, averages: Tensor, floor: Tensor, deadline: float | None = None) -> None:
         """Maximise the likelihood for one average scatter: the best of several starts.
 
         The likelihood has local maxima, mostly such as give a factor to a single feature.
@@ -297,31 +343,52 @@ class FactorCovariance(LowRankCovariance):
         # The diagonal of the inverse: factors cannot explain more of a feature.
         ridge = torch.diag_embed((1e-9 * variances).maximum(1e-2 * floor))
         bounds = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
-        starts = torch.cat([bounds, *_starts(factor[0].mT, self.rank)])
+        starts = torch.cat([*_starts(factor[0].mT, self.rank), bounds])
         self._take_best(
-            lambda logarithms: _Profile.of_factor(factor, logarithms, self.rank), variances, starts, floor
+            lambda logarithms: _Profile.of_factor(factor, logarithms, self.rank),
+            variances,
+            starts,
+            floor,
+            deadline,
         )
 
     @torch.no_grad()
-    def maximise_root(self, root: Tensor, floor: Tensor) -> None:
+    def maximise_root(self, root: Tensor, floor: Tensor, deadline: float | None = None) -> None:
         """Maximise as above, with the diagonal of the second derivatives alone."""
         variances = root.square().sum(0, keepdim=True)
-        starts = torch.cat([0.5 * variances, *_starts(root, self.rank)])
+        starts = torch.cat([*_starts(root, self.rank), 0.5 * variances])
         self._take_best(
-            lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, starts, floor
+            lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, starts, floor, deadline
         )
 
-    def _take_best(self, profile_at: _ProfileAt, variances: Tensor, starts: Tensor, floor: Tensor) -> None:
+    def _take_best(
+        self,
+        profile_at: _ProfileAt,
+        variances: Tensor,
+        starts: Tensor,
+        floor: Tensor,
+        deadline: float | None,
+    ) -> None:
         """Take the highest end of climbs from several noise variances, shape ``(starts, D)``."""
-        logarithms = starts.maximum(floor).log()
+        logarithms, left_out = starts.maximum(floor).log(), False
+        if deadline is not None:
+            began = time.monotonic()
+            profile_at(logarithms[:1])
+            now = time.monotonic()
+            steps = (deadline - now) / max(now - began, 1e-9)
+            logarithms = logarithms[: max(1, int(steps / _EXPLORED))]
+            left_out = len(logarithms) < len(starts)
         for pursued in _PURSUED:
-            explored = _climb(profile_at, variances, logarithms, floor, _EXPLORED)
-            logarithms = explored.logarithms[explored.value.topk(pursued).indices]
-        ends = _climb(profile_at, variances, logarithms, floor, _MOST_STEPS)
+            explored = _climb(profile_at, variances, logarithms, floor, _EXPLORED, deadline)
+            ahead = explored.value.topk(min(pursued, len(logarithms))).indices
+            logarithms = explored.logarithms[ahead]
+        ends = _climb(profile_at, variances, logarithms, floor, _MOST_STEPS, deadline)
         best = ends.value.argmax()[None]
         loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
         self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)
         self.started.fill_(True)
+        late = deadline is not None and time.monotonic() > deadline
+        self.cut_short = late or left_out
 
     def _best_loadings(self, averages: Tensor, noise_variances: Tensor) -> Tensor:
         return _Profile.of_scatter(averages, noise_variances.log(), self.rank).loadings()
@@ -337,23 +404,29 @@ def _factor(averages: Tensor) -> Tensor:
 
 
 def _starts(root: Tensor, rank: int) -> list[Tensor]:
-    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR."""
+    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR: safe first."""
     variances = root.square().sum(0, keepdim=True)
-    # Nothing is explained; and what principal components leave, of features in own units and in common ones.
-    starts = [variances]
+    # What principal components leave, of features in own units and in common ones.
+    starts = []
     for units in (torch.where(variances > 0.0, variances, 1.0).sqrt(), torch.ones_like(variances)):
         values, vectors, _ = _leading(root / units, rank)
         left = variances - (vectors.square() * values).sum(-1) * units.square()
         starts.append(left.maximum(_LEAST_SHARE * variances))
     generator = torch.Generator().manual_seed(0)
     shares = torch.rand(_RANDOM_STARTS, variances.shape[-1], generator=generator, dtype=variances.dtype)
-    return [*starts, variances * shares.clamp_min(_LEAST_SHARE).to(variances.device)]
+    # Or nothing is explained.
+    return [*starts, variances, variances * shares.clamp_min(_LEAST_SHARE).to(variances.device)]
 
 
 def _climb(
-    profile_at: _ProfileAt, variances: Tensor, logarithms: Tensor, floor: Tensor, most: int
+    profile_at: _ProfileAt,
+    variances: Tensor,
+    logarithms: Tensor,
+    floor: Tensor,
+    most: int,
+    deadline: float | None,
 ) -> _Profile | _RootProfile:
-    """Climb from each of several noise variances, shape ``(starts, D)``, until all have arrived.
+    """Climb from each of several noise variances, shape ``(starts, D)``, until all arrive or time is up.
 
     Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the second
     derivatives, and an EM step wherever a Newton step would not raise the likelihood.
@@ -361,6 +434,8 @@ def _climb(
     least = floor.log()
     profile = profile_at(logarithms)
     for _ in range(most):
+        if deadline is not None and time.monotonic() > deadline:
+            break
         step = profile.newton_step().clamp(-2.0, 2.0)
         trial = profile_at((profile.logarithms + step).maximum(least))
         # Close to the maximum, values differ by less than their rounding errors.

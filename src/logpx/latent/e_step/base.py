@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -41,9 +42,14 @@ class NormalParameters:
         """The means in the units of the sums."""
         return (self.means - self.centre) / self.scale
 
+    @cached_property
+    def precisions(self) -> tuple[Tensor, Tensor]:
+        """The inverses of the covariances, and their log-determinants."""
+        return self.covariance.precisions()
+
     def safe(self) -> bool:
         """Whether expanding the squares loses at most a billionth of a nat on the rows of any component."""
-        precisions, _ = self.covariance.precisions()
+        precisions, _ = self.precisions
         size = self.scaled_means.abs()
         if self.covariance.diagonal:
             terms = (size.square() * precisions * self.scale.square()).sum(-1)
@@ -54,7 +60,7 @@ class NormalParameters:
 
     def well_conditioned(self) -> bool:
         """Whether inverting any block of the precisions keeps about nine digits, whatever the units."""
-        precisions, _ = self.covariance.precisions()
+        precisions, _ = self.precisions
         matrices = self.covariance.matrices()
         units = self.scale * self.scale[:, None]
         sizes = (matrices / units).norm(dim=(1, 2)) * (precisions * units).norm(dim=(1, 2))

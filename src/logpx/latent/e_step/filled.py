@@ -54,7 +54,7 @@ class FilledRows(NormalEStep):
     def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         components, features = parameters.means.shape
-        precisions, log_determinants = parameters.covariance.precisions()
+        precisions, log_determinants = parameters.precisions
         self._precisions = precisions.expand(components, -1, -1)
         self._roots = torch.linalg.cholesky(precisions)
         self._log_determinants = log_determinants.expand(components)[:, None]

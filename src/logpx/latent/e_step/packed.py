@@ -24,7 +24,7 @@ class PackedFeatures(NormalEStep):
 
     def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
-        precisions, log_determinants = parameters.covariance.precisions()
+        precisions, log_determinants = parameters.precisions
         scaled = precisions * parameters.scale * parameters.scale[:, None]
         means = parameters.scaled_means
         components, features = means.shape
@@ -93,7 +93,7 @@ class PooledFeatures(NormalEStep):
 
     def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
-        precisions, log_determinants = parameters.covariance.precisions()
+        precisions, log_determinants = parameters.precisions
         scaled = precisions[0] * parameters.scale * parameters.scale[:, None]
         self._whitening = torch.linalg.cholesky(scaled).mT
         features = len(scaled)
@@ -141,7 +141,7 @@ class DiagonalFeatures(NormalEStep):
 
     def __init__(self, parameters: NormalParameters, missing: bool = True) -> None:
         super().__init__(parameters)
-        precisions, _ = parameters.covariance.precisions()
+        precisions, _ = parameters.precisions
         means = parameters.scaled_means
         components, self._count = means.shape
         precisions = (precisions * parameters.scale.square()).expand(components, -1)

@@ -96,7 +96,7 @@ class Support(Configured):
                 fix="widen the bounds, or correct the step and the offset",
             )
         each = self.cells.atoms
-        if not (each.isfinite().all() and self.cells.apart) or self.outside(each).any():
+        if self.atoms and (not (each.isfinite().all() and self.cells.apart) or self.outside(each).any()):
             raise UsageError(
                 f"the atoms {self.atoms}", fix="give different values in ascending order, within the bounds"
             )

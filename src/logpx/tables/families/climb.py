@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from logpx.errors import UsageError
 from logpx.inference import EMResult, expectation_maximisation
 from logpx.latent import LatentMixture, LinearGaussian
 
@@ -22,6 +23,11 @@ _LEAST_ROWS = 2000
 # Fewer iterations than this on all rows are worth less than these on a part of them.
 _ITERATIONS = 6
 _SECONDS_PER_CHUNK = 0.1
+# The start, the first E-step, which is never abandoned, and the evaluation.
+_FIRST_PASSES = 3
+_ROWS_PER_COMPONENT = 10
+# Of the time left, what a probe may take.
+_PROBE_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -62,20 +68,41 @@ def climb(
         In random order, shape ``(n, d)``, float64.
     deadline
         A value of ``time.monotonic()``. If some six iterations on all rows would take longer, EM is given the
-        first rows only, at least 2,000.
+        first rows only, at least 2,000. If even two passes over these would, one component takes the moments
+        of pairs of columns, several are given fewer rows, and a model that already has parameters keeps them.
     start
         Sets the parameters that EM starts from, given the rows; None keeps those of the model.
     max_iterations, tolerance, accelerate
         As in `logpx.inference.expectation_maximisation`.
     should_stop
         Asked after each iteration.
+
+    Raises
+    ------
+    UsageError
+        If there is not even time for several components on a few rows.
     """
-    seconds = _seconds_per_row(model, rows, start is not None)
-    affordable = int((deadline - time.monotonic()) / (seconds * _ITERATIONS)) if seconds else len(rows)
-    part = rows[: max(_LEAST_ROWS, affordable)]
+    cost = _cost_of(model, rows, start is not None, deadline)
+    part = rows
+    if cost is not None:
+        left = deadline - time.monotonic()
+        part = rows[: max(_LEAST_ROWS, cost.rows_within(left, _ITERATIONS))]
+        passes = 1 if start is None else _FIRST_PASSES
+        if cost.seconds(len(part), passes) > left:
+            if start is None:
+                return Climb(EMResult(), "")
+            if model.components == 1:
+                model.match_moments(rows)
+                return Climb(EMResult(), "from the moments of pairs of columns, for lack of time for EM")
+            part = rows[: cost.rows_within(left, passes)]
+            if len(part) < min(len(rows), _ROWS_PER_COMPONENT * model.components):
+                raise UsageError(
+                    f"the time limit is too short for {model.components} components",
+                    fix="raise --time, or ask for fewer components",
+                )
     if start is not None:
         start(part)
-    size = len(part) if seconds is None else max(_probe_rows(rows), int(_SECONDS_PER_CHUNK / seconds))
+    size = len(part) if cost is None else max(_probe_rows(rows), int(_SECONDS_PER_CHUNK / cost.per_row))
 
     def batches() -> Iterator[tuple[Tensor, None]]:
         return ((chunk, None) for chunk in torch.split(part, size))
@@ -98,18 +125,53 @@ def climb(
     return Climb(result, "; ".join(remarks))
 
 
-def _seconds_per_row(model: LatentMixture | LinearGaussian, rows: Tensor, fresh: bool) -> float | None:
-    """Return what a row of an E-step costs, from a few of them; None if there is too little to measure."""
+@dataclass(frozen=True)
+class _Cost:
+    """What EM costs.
+
+    Attributes
+    ----------
+    per_row : float
+        Seconds that an E-step takes for each row.
+    per_step : float
+        Seconds that an M-step takes.
+    """
+
+    per_row: float
+    per_step: float
+
+    def seconds(self, rows: int, passes: int) -> float:
+        """Return how long passes over so many rows take, each with an M-step."""
+        return passes * (rows * self.per_row + self.per_step)
+
+    def rows_within(self, seconds: float, passes: int) -> int:
+        """Return how many rows can be passed over so often."""
+        return max(0, int((seconds / passes - self.per_step) / self.per_row))
+
+
+def _cost_of(
+    model: LatentMixture | LinearGaussian, rows: Tensor, fresh: bool, deadline: float
+) -> _Cost | None:
+    """Return what EM costs, from a few rows; None if there is too little to measure."""
     if rows.numel() * model.components <= _FEW_NUMBERS:
         return None
+    per_step = 0.0
     if fresh:
         mixture = model.normal if isinstance(model, LinearGaussian) else model
+        # The start takes eigenvalues of a matrix of all columns, as M-steps do.
+        began = time.monotonic()
         mixture.parts.initialise(rows)
-    probe = rows[: _probe_rows(rows)]
-    model.statistics(probe)
-    began = time.monotonic()
-    model.statistics(probe)
-    return max(time.monotonic() - began, 1e-9) / len(probe)
+        per_step = time.monotonic() - began
+    count = _probe_rows(rows)
+    model.statistics(rows[:count])
+    while True:
+        began = time.monotonic()
+        model.statistics(rows[:count])
+        spent = max(time.monotonic() - began, 1e-9)
+        # What does not depend on the rows weighs less with more of them.
+        if 4 * count > min(_PROBE_ROWS, len(rows)) or spent > _PROBE_SHARE * (deadline - began):
+            return _Cost(spent / min(count, len(rows)), per_step)
+        count *= 4
 
 
 def _probe_rows(rows: Tensor) -> int:

@@ -111,8 +111,8 @@ class GaussianFamily(QuickFamily):
             return shrunk_normal(rows, shrinkage(rows, budget.rows))
         share = shrinkage(rows[:, numbers], budget.rows)
         spread = rows[:, numbers].nan_to_num(nan=0.0).var(0).mean().item()
-        identity = (spread * torch.eye(len(numbers))).tolist()
-        prior = ConjugatePrior(covariance_rows=budget.rows * share / (1.0 - share), covariance=identity)
+        # Noisy copies of rows count as rows.
+        prior = ConjugatePrior(covariance_rows=len(rows) * share / (1.0 - share), covariance=spread)
         model, late = one_component(rows, budget.kinds, deadline=budget.deadline, prior=prior)
         if late:
             budget.remark(late)

@@ -21,6 +21,8 @@ __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
 # What one more dimension has to gain, in nats per row.
 _WORTHWHILE = 0.005
 _SIZES = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
+# Of the time left, what one number of latent dimensions may take.
+_SHARE_OF_A_SIZE = 0.3
 # Beyond these, products of all pairs for every component would take too long.
 _MOST_COLUMNS = 500
 
@@ -62,7 +64,7 @@ class _SubspaceFamily(QuickFamily):
         if bool(rows.isnan().any()):
             _go_on(model, rows[: self.most_numbers // rows.shape[1]], budget)
         else:
-            model.update_from_rows(rows)
+            model.update_from_rows(rows, deadline=budget.deadline)
 
     def _maximiser(self, rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], str]:
         """Return a function that fits a model to the rows: from moments, or by EM if cells are missing."""
@@ -70,11 +72,13 @@ class _SubspaceFamily(QuickFamily):
             moments = Moments.of(rows, full=True) if len(rows) > rows.shape[1] else None
 
             def at_once(model: LinearGaussian) -> str:
+                now = time.monotonic()
+                until = now + _SHARE_OF_A_SIZE * (deadline - now)
                 if moments is None:
-                    model.update_from_rows(rows)
+                    model.update_from_rows(rows, deadline=until)
                 else:
-                    model.update_from_moments(moments)
-                return ""
+                    model.update_from_moments(moments, until)
+                return "stopped by the time limit" if model.covariance.cut_short else ""
 
             return at_once
         part = rows[: self.most_numbers // rows.shape[1]]

@@ -22,6 +22,8 @@ _MOST_ROWS = 20_000
 _NEGLIGIBLE = 1e-3
 _WHOLE = 0.02
 _MOST_TERMS = 6
+_ROWS_TO_LOOK_AT = 200
+_SHARE_AT_A_LOOK = 0.9
 
 
 class _Pivots:
@@ -167,16 +169,18 @@ def _checked(
     terms = {index: factor for index, factor in terms.items() if factor}
     if not terms:
         return None
-    own = list(terms)
-    rest = x[:, column] - x[:, own] @ x.new_tensor([terms[index] for index in own])
-    rest = rest[~rest.isnan()]
+    own, values = list(terms), x.new_tensor(list(terms.values()))
+    rounding = (
+        sum(abs(factor) * (steps[index] or 0.0) for index, factor in {**terms, column: 1.0}.items()) / 2
+    )
+    # What does not hold mostly shows in a few rows.
+    if not _may_hold(_rest(x[:_ROWS_TO_LOOK_AT], column, own, values), rounding, float(scale[column])):
+        return None
+    rest = _rest(x, column, own, values)
     if len(rest) < _LEAST_ROWS:
         return None
     constant = float(f"{float(rest.median()):.6g}")
     size = float(x[:, column].abs().nan_to_num(nan=0.0).amax())
-    rounding = (
-        sum(abs(factor) * (steps[index] or 0.0) for index, factor in {**terms, column: 1.0}.items()) / 2
-    )
     whole = all((steps[index] or 0.5).is_integer() for index in (*own, column))
     exact = (rest - constant).abs() <= 1e-9 * max(size, 1e-300)
     # Whole numbers are counts more often than rounded; what is rounded to them varies by far more than 1.
@@ -192,6 +196,20 @@ def _checked(
         holds=holds,
         rows=len(rest),
     )
+
+
+def _rest(x: Tensor, column: int, own: Sequence[int], values: Tensor) -> Tensor:
+    """Return what multiples of columns leave of a column, in the rows that have all of them."""
+    rest = x[:, column] - x[:, own] @ values
+    return rest[~rest.isnan()]
+
+
+def _may_hold(rest: Tensor, rounding: float, deviation: float) -> bool:
+    if len(rest) < _LEAST_ROWS:
+        return True
+    middle = rest.median()
+    allowed = 2.0 * rounding + 1e-6 * (deviation + abs(float(middle)))
+    return bool(((rest - middle).abs() <= allowed).double().mean() > _SHARE_AT_A_LOOK)
 
 
 def _pairwise_covariance(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.fitting.cross_validation import cross_validation
-from logpx.tables.fitting.notes import notes_on
+from logpx.tables.fitting.notes import density_notes, notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
@@ -159,7 +159,8 @@ def fit_table(
     nature = replace(nature, conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
-    kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
+    kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
+    notes = [*table.notes, *notes_on(schema, read), *left_out]
     budget = Budget(
         seconds=watch.left or 0.0,
         rows=len(read.training),
@@ -178,7 +179,7 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         best = search.best(refit=read.joined, stacked=model == "auto")
     baselines = search.baselines()
-    notes = [*table.notes, *notes_on(schema, read, best.density), *left_out, *search.remarks]
+    notes.extend([*density_notes(schema, best.density), *search.remarks])
     notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")

@@ -12,15 +12,26 @@ from logpx.tables.fitting.rows import DividedRows
 from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 
-__all__ = ["notes_on"]
+__all__ = ["density_notes", "notes_on"]
 
 
-def notes_on(schema: Schema, read: DividedRows, density: Distribution) -> list[str]:
-    """Return notes on columns that are left out, dequantised, full of holes, or determined by others."""
-    noisy = needs_noise(density)
+def notes_on(schema: Schema, read: DividedRows) -> list[str]:
+    """Return notes on columns that are left out, full of holes, or determined by others, and on rows."""
     rows, used, count = read.rows, len(read.rows), read.count
     notes = left_out_notes(schema.columns)
     notes += [f"column {column.name!r}: {note}" for column in schema.columns for note in column.notes]
+    holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
+    if holes:
+        notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
+    notes.extend(_redundant(schema, rows))
+    if used < count:
+        notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
+    return notes
+
+
+def density_notes(schema: Schema, density: Distribution) -> list[str]:
+    """Return notes on what log p of grids, atoms and labels is under a density."""
+    noisy, notes = needs_noise(density), []
     gridded = [column.name for column in schema.modelled if column.step is not None]
     if gridded and noisy:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
@@ -33,16 +44,10 @@ def notes_on(schema: Schema, read: DividedRows, density: Distribution) -> list[s
             f"{bound}single values hold mass of their own, and log p is that of the mass "
             f"there and of the density elsewhere ({', '.join(atoms)})"
         )
-    holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
-    if holes:
-        notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
     labels = [column.name for column in schema.modelled if column.levels is not None]
     members = density.components if isinstance(density, Mixture) else [density]
     if labels and not any(isinstance(member, CellDensity) for member in members):
         notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
-    notes.extend(_redundant(schema, rows))
-    if used < count:
-        notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
     return notes
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from logpx.errors import DataError
-from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import QuickFamily, TableFamily
 from logpx.tables.families.mixtures import GaussianFamily
@@ -50,11 +49,11 @@ class Nature:
     @classmethod
     def of(cls, schema: Schema, rows: int, *, holes: bool, few: bool) -> Nature:
         """Return the nature of a table with a schema."""
-        supports = Supports.of(schema.modelled)
-        numbers = supports.levels.count(None)
-        smooth = numbers - len(supports.gridded)
         columns = len(schema.modelled)
-        return cls(rows=rows, columns=columns, smooth=smooth, labels=numbers < columns, holes=holes, few=few)
+        numbers = [column for column in schema.modelled if column.levels is None]
+        smooth = sum(column.step is None and column.kind.step is None for column in numbers)
+        labels = len(numbers) < columns
+        return cls(rows=rows, columns=columns, smooth=smooth, labels=labels, holes=holes, few=few)
 
     @property
     def wide(self) -> bool:

@@ -22,6 +22,9 @@ _LONG_MONTHS = (
     "november", "december",
 )  # fmt: skip
 _DIRECTIVE = re.compile(r"%(-?[A-Za-z])")
+_PARTS_OF_DATES = {"Y", "y", "q", "m", "b", "B", "d", "G", "V"}
+# Hours of durations.
+_ENDLESS = {"H": r"\d{2,6}", "-H": r"\d{1,6}"}
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 # Two digits of a year are those of 1969 to 2068, as in POSIX.
@@ -61,12 +64,17 @@ _DIRECTIVES = {
     "M": _Directive(r"\d{2}", _padded("M", 2)),
     "S": _Directive(r"\d{2}", _padded("S", 2)),
     "f": _Directive(r"\d{1,9}", lambda _, parts: f"{parts['f']:06d}"),
+    "q": _Directive(r"[1-4]", lambda _, parts: str((parts["m"] + 2) // 3)),
+    "G": _Directive(r"\d{4}", _padded("G", 4)),
+    "V": _Directive(r"\d{2}", _padded("V", 2)),
     "z": _Directive(r"Z|UTC|[+-]\d{2}:?\d{2}", lambda _, parts: ""),
 }
 
 
 class DateFormat:
     """A format of dates or times, in the directives of `time.strftime`; ``%-d`` has no zero in front.
+
+    ``%q`` is the quarter; ``%G`` and ``%V`` are the year and the week of ISO 8601, which begins on Monday.
 
     Parameters
     ----------
@@ -76,6 +84,8 @@ class DateFormat:
         How many digits of a second ``%f`` writes.
     zone : str
         What ``%z`` writes.
+    endless : bool
+        Whether hours go on beyond 23, as those of durations do.
 
     Raises
     ------
@@ -91,8 +101,8 @@ class DateFormat:
     ['23.06.2023']
     """
 
-    def __init__(self, text: str, digits: int = 6, zone: str = "Z") -> None:
-        self.text, self.digits, self.zone = text, digits, zone
+    def __init__(self, text: str, digits: int = 6, zone: str = "Z", *, endless: bool = False) -> None:
+        self.text, self.digits, self.zone, self.endless = text, digits, zone, endless
         pieces = _DIRECTIVE.split(text)
         self._literals, self._names = pieces[::2], pieces[1::2]
         unknown = [name for name in self._names if name not in _DIRECTIVES]
@@ -101,8 +111,9 @@ class DateFormat:
         if "%" in "".join(self._literals) or len(set(self._names)) < len(self._names):
             raise ValueError("a directive is unknown or repeated")
         parts = {name.lstrip("-") for name in self._names}
-        self.dated = bool(parts & {"Y", "y"}) and bool(parts & {"m", "b", "B"})
-        if not self.dated and (parts & {"Y", "y", "m", "b", "B", "d"} or not parts & {"H", "I"}):
+        months = bool(parts & {"Y", "y"}) and bool(parts & {"m", "b", "B", "q"})
+        self.dated = months or {"G", "V"} <= parts
+        if not self.dated and (parts & _PARTS_OF_DATES or not parts & {"H", "I"}):
             raise ValueError("neither year and month nor hour")
         if "I" in parts and "p" not in parts:
             raise ValueError("%I needs %p")
@@ -112,7 +123,10 @@ class DateFormat:
         """The regular expression of cells, with a group for every directive."""
         text = re.escape(self._literals[0])
         for name, literal in zip(self._names, self._literals[1:], strict=True):
-            text += f"(?P<{name.lstrip('-')}>{_DIRECTIVES[name].pattern}){re.escape(literal)}"
+            pattern = _DIRECTIVES[name].pattern
+            if self.endless and name in _ENDLESS:
+                pattern = _ENDLESS[name]
+            text += f"(?P<{name.lstrip('-')}>{pattern}){re.escape(literal)}"
         return f"^{text}$"
 
     def read(self, text: pa.Array) -> pa.Array:
@@ -122,7 +136,7 @@ class DateFormat:
         groups = {field.name: found.field(index) for index, field in enumerate(found.type)}
         parts = {
             name: (_whole(groups[name]) if name in groups else None)
-            for name in ("Y", "y", "m", "d", "H", "I", "M", "S")
+            for name in ("Y", "y", "m", "d", "H", "I", "M", "S", "q", "G", "V")
         }
         total, valid = self._time(parts, groups)
         good &= valid
@@ -150,7 +164,7 @@ class DateFormat:
             valid = (part("I") >= 1) & (part("I") <= 12)
             hour = part("I") % 12 + 12 * after_noon.to_numpy(zero_copy_only=False).astype(np.int64)
         minute, second = part("M"), part("S")
-        valid = valid & (hour < 24) & (minute < 60) & (second < 60)
+        valid = valid & ((hour < 24) | self.endless) & (minute < 60) & (second < 60)
         fraction = nothing
         if "f" in groups:
             digits = pc.utf8_slice_codeunits(pc.utf8_rpad(groups["f"], 6, "0"), 0, 6)
@@ -167,7 +181,10 @@ class DateFormat:
         times = microseconds.astype("M8[us]")
         months = times.astype("M8[M]").astype(np.int64)
         days = (times.astype("M8[D]") - times.astype("M8[M]").astype("M8[D]")).astype(np.int64) + 1
-        within = microseconds % _DAY
+        within = microseconds if self.endless else microseconds % _DAY
+        thursdays = _thursdays(microseconds // _DAY)
+        years = thursdays.astype("M8[D]").astype("M8[Y]")
+        weeks = (thursdays - years.astype("M8[D]").astype(np.int64)) // 7 + 1
         for index, time in enumerate(times):
             seconds, fraction = divmod(int(within[index]), _SECOND)
             parts = {
@@ -178,6 +195,8 @@ class DateFormat:
                 "M": seconds // 60 % 60,
                 "S": seconds % 60,
                 "f": fraction,
+                "G": 1970 + int(years[index].astype(np.int64)),
+                "V": int(weeks[index]),
             }
             cell = self._literals[0]
             for name, literal in zip(self._names, self._literals[1:], strict=True):
@@ -192,13 +211,31 @@ def _whole(text: pa.Array) -> Whole:
     return found
 
 
+def _thursdays(days: Whole) -> Whole:
+    """Return the Thursdays of the weeks of days since 1970, which began on one: they decide the year."""
+    found: Whole = days - (days + 3) % 7 + 3
+    return found
+
+
+def _weeks(year: Whole, week: Whole) -> tuple[Whole, npt.NDArray[np.bool_]]:
+    """Return the Mondays of weeks, as days since 1970, and which weeks exist."""
+    fourth = (year - 1970).astype("M8[Y]").astype("M8[D]").astype(np.int64) + 3  # It is in the first week.
+    thursday = _thursdays(fourth) + 7 * (week - 1)
+    own = thursday.astype("M8[D]").astype("M8[Y]").astype(np.int64) + 1970
+    return thursday - 3, (own == year) & (year >= 1)
+
+
 def _days(parts: dict[str, Whole | None], groups: dict[str, pa.Array]) -> tuple[Whole, npt.NDArray[np.bool_]]:
+    if parts["G"] is not None and parts["V"] is not None:
+        return _weeks(parts["G"], parts["V"])
     year = parts["Y"]
     if year is None:
         short = parts["y"]
         assert short is not None
         year = np.where(short < _CENTURY_TURNS, 2000 + short, 1900 + short)
     month = parts["m"]
+    if parts["q"] is not None:
+        month = 3 * parts["q"] - 2
     for name, names, length in (("b", _MONTHS, 3), ("B", _LONG_MONTHS, None)):
         if name in groups:
             lower = pc.utf8_lower(groups[name])

@@ -18,7 +18,7 @@ from logpx.tables.reading.notation import Notation, readable_text
 
 __all__ = ["ISO_FORMATS", "MICROSECONDS", "DateNotation", "Unit", "coarsest_unit"]
 
-Unit = Literal["day", "hour", "minute", "second", "millisecond", "microsecond"]
+Unit = Literal["quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond"]
 
 MICROSECONDS: dict[Unit, int] = {
     "day": 86_400_000_000,
@@ -28,7 +28,7 @@ MICROSECONDS: dict[Unit, int] = {
     "millisecond": 1_000,
     "microsecond": 1,
 }
-"""How many microseconds each unit has, the longest first."""
+"""How many microseconds each unit of constant length has, the longest first; a week begins on Monday."""
 
 ISO_FORMATS = tuple(
     date + (separator + time + zone if time else "")
@@ -43,6 +43,9 @@ _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # The years 1 
 _NANOSECONDS = 9_223_372_036_854_775  # The reach of 64 bits of nanoseconds, in microseconds.
 _SHORT_YEARS = (-31_536_000_000_000, 3_124_223_999_999_999)  # The years 1969 to 2068.
 _OF_DAY = MICROSECONDS["day"] - 1
+_MONTHS_OF = {"quarter": 3, "month": 1}
+# The first Monday before 1970, in days.
+_MONDAY = -3
 
 
 class DateNotation(Notation):
@@ -99,9 +102,20 @@ class DateNotation(Notation):
         return [period for period in periods if period > 1.0]
 
     @property
+    def period(self) -> Unit | None:
+        """The unit of dates that are written without a day; None with one."""
+        if self.what != "date" or self.format is None:
+            return None
+        if "%q" in self.format:
+            return "quarter"
+        if "%V" in self.format:
+            return "week"
+        return None if any(part in self.format for part in ("%d", "%-d", "%H", "%-H", "%I")) else "month"
+
+    @property
     def numeric(self) -> bool:
         """Whether cells are whole numbers, such as 20230623."""
-        return self.format is not None and not any(mark in self.format for mark in " -/.:,T")
+        return self.format is not None and not any(mark in self.format for mark in " -/.:,TQW")
 
     def type(self, stored: pa.DataType) -> ColumnType:
         """Return that the column holds dates."""
@@ -120,14 +134,39 @@ class DateNotation(Notation):
             "duration": types.is_duration(stored),
         }
         return bool(
-            types.is_null(stored) or sorts[self.what] or (is_text(stored) and self.what != "duration")
+            types.is_null(stored)
+            or sorts[self.what]
+            or (is_text(stored) and (self.what != "duration" or self.format is not None))
         )
 
     def read(self, cells: pa.Array) -> pa.Array:
         """Return cells as float64: how many units, with fractions if a value lies between them."""
         # Microseconds more than 285 years from 1970 are beyond 2^53, and then rounded to even ones.
-        found = pc.cast(self.microseconds(cells), pa.float64(), safe=False)
-        return pc.divide(found, float(MICROSECONDS[self.unit]))
+        found = self.microseconds(cells)
+        if self.unit in ("quarter", "month", "week"):
+            missing = found.is_null().to_numpy(zero_copy_only=False)
+            return pa.array(self.counted(pc.fill_null(found, 0).to_numpy()), mask=missing)
+        return pc.divide(pc.cast(found, pa.float64(), safe=False), float(MICROSECONDS[self.unit]))
+
+    def counted(self, microseconds: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+        """Return how many units microseconds are; of periods, the one that they lie in."""
+        if self.unit in ("quarter", "month"):
+            months = microseconds.astype(np.int64).astype("M8[us]").astype("M8[M]").astype(np.int64)
+            return (months // _MONTHS_OF[self.unit]).astype(np.float64)
+        if self.unit == "week":
+            days = microseconds.astype(np.int64) // MICROSECONDS["day"]
+            return ((days - _MONDAY) // 7).astype(np.float64)
+        return microseconds.astype(np.float64) / MICROSECONDS[self.unit]
+
+    def _begun(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the microseconds at which units begin."""
+        if self.unit in ("quarter", "month"):
+            months = (counts * _MONTHS_OF[self.unit]).astype("M8[M]")
+            begun: npt.NDArray[np.int64] = months.astype("M8[us]").astype(np.int64)
+            return begun
+        if self.unit == "week":
+            return (7 * counts + _MONDAY) * MICROSECONDS["day"]
+        return counts * MICROSECONDS[self.unit]
 
     def microseconds(self, cells: pa.Array) -> pa.Array:
         """Return cells as whole microseconds, int64."""
@@ -151,7 +190,7 @@ class DateNotation(Notation):
 
     def _of_text(self, text: pa.Array) -> pa.Array:
         if self.format is not None:
-            return _format(self.format, self.digits, self.zone).read(text)
+            return _format(self.format, self.digits, self.zone, self.what == "duration").read(text)
         found = pa.nulls(len(text), pa.int64())
         for each in ISO_FORMATS if self.what == "date" else _ISO_TIMES:
             if found.null_count == text.null_count:
@@ -164,15 +203,15 @@ class DateNotation(Notation):
         types = pa.types
         if types.is_dictionary(stored):
             return self.write(values, stored.value_type).dictionary_encode().cast(stored)
-        if self.what == "duration" and is_text(stored):
+        if self.what == "duration" and self.format is None and is_text(stored):
             return pa.array([f"{value:g} {self.unit}s" for value in values.tolist()]).cast(stored)
         first, last = self._reach(stored)
-        length = MICROSECONDS[self.unit]
-        scaled = np.rint(values).clip(-(first // -length), last // length)
-        whole = scaled.astype(np.int64) * length
+        low, high = self.counted(np.array([first, last], dtype=np.int64))
+        whole = self._begun(np.rint(values).clip(np.ceil(low), np.floor(high)).astype(np.int64))
         if is_text(stored) or types.is_integer(stored) or types.is_floating(stored):
             written = self.format or (_ISO_TIMES[0] if self.what == "time" else self._iso)
-            return pa.array(_format(written, self.digits, self.zone).write(whole), pa.string()).cast(stored)
+            form = _format(written, self.digits, self.zone, self.what == "duration")
+            return pa.array(form.write(whole), pa.string()).cast(stored)
         if types.is_duration(stored):
             return pa.array(whole).cast(pa.duration("us")).cast(stored, safe=False)
         if types.is_time(stored):
@@ -188,6 +227,8 @@ class DateNotation(Notation):
     def _reach(self, stored: pa.DataType) -> tuple[int, int]:
         if self.what == "time":
             return 0, _OF_DAY
+        if self.what == "duration" and self.format is not None:
+            return 0, 999_999 * MICROSECONDS["hour"]
         first, last = (-(2**62), 2**62) if self.what == "duration" else (_FIRST, _LAST)
         if getattr(stored, "unit", None) == "ns":
             return max(first, -_NANOSECONDS), min(last, _NANOSECONDS)
@@ -208,8 +249,8 @@ class DateNotation(Notation):
 
 
 @lru_cache(maxsize=512)
-def _format(text: str, digits: int, zone: str) -> DateFormat:
-    return DateFormat(text, digits, zone)
+def _format(text: str, digits: int, zone: str, endless: bool = False) -> DateFormat:
+    return DateFormat(text, digits, zone, endless=endless)
 
 
 def coarsest_unit(divisor: int) -> Unit:

@@ -36,13 +36,18 @@ _TIMES = (
     *(f"{hour}:%M{rest}" for hour in ("%H", "%-H") for rest in ("", ":%S", ":%S.%f")),
     *(f"{hour}:%M{rest}{space}%p" for hour in ("%I", "%-I") for rest in ("", ":%S") for space in (" ", "")),
 )
-_MONTHS = ("%Y-%m", *(f"%{month} %Y" for month in "bB"))
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", *(f"%{month}{mark}%Y" for month in "bB" for mark in " -"))
+_QUARTERS = (*(f"%Y{mark}Q%q" for mark in ("", "-", " ")), "Q%q %Y", "Q%q-%Y", "Q%q/%Y")
+_WEEKS = ("%G-W%V", "%GW%V")
+_DURATIONS = ("%H:%M:%S", "%-H:%M:%S", "%H:%M:%S.%f", "%-H:%M:%S.%f", "%H:%M", "%-H:%M")
 _FORMATS = (
     *ISO_FORMATS,
     *_DATES,
     *(f"{date} {time}" for date in _DATES for time in _TIMES),
     *_TIMES,
     *_MONTHS,
+    *_QUARTERS,
+    *_WEEKS,
     "%Y%m%dT%H%M%S",
 )
 _EXAMPLES = 3
@@ -91,7 +96,7 @@ def _notation(text: pa.Array, found: DateFormat) -> DateNotation:
     if "z" in names:
         zone = groups.field(names.index("z"))[0].as_py()
     return DateNotation(
-        what="date" if found.dated else "time",
+        what="date" if found.dated else "duration" if found.endless else "time",
         format=found.text,
         digits=min(digits, 6),
         zone=zone,
@@ -127,4 +132,7 @@ def _fitting(text: pa.Array) -> Iterator[DateFormat]:
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], DateFormat]]:
-    return [(re.compile(each.pattern, re.ASCII), each) for each in map(DateFormat, _FORMATS)]
+    # What has hours beyond 23 is no time of day.
+    durations = [DateFormat(text, endless=True) for text in _DURATIONS]
+    formats = [*map(DateFormat, _FORMATS), *durations]
+    return [(re.compile(each.pattern, re.ASCII), each) for each in formats]

@@ -25,6 +25,15 @@ _SHAPE = re.compile(
     rf"(?P<body>[0-9.,](?:[0-9.,'\u2019 \u00a0\u202f]*[0-9.,])?(?:[eE][+-]?[0-9]+)?)"
     rf"(?P<suffix>{_SPACE}(?:{_CURRENCY}|%|‰))?\)?"
 )
+# A unit behind the number, such as kg, °C or km/h. Letters in front are rather those of a code.
+_LETTER = "A-Za-z\u00c0-\u00ff\u00b5\u03bc\u03a9\u00b0"
+_UNIT = rf"[{_LETTER}][{_LETTER}\u00b2\u00b3/]{{0,11}}"
+_WITH_UNIT = re.compile(
+    rf"(?P<open>)(?P<prefix>)[+-]?(?P<body>(?!0[0-9])[0-9.,](?:[0-9.,'\u2019 \u00a0\u202f]*[0-9.,])?)"
+    rf"(?P<suffix>{_SPACE}(?![eE]$){_UNIT})"
+)
+# With fewer different cells, they may as well be labels.
+_FEWEST_WITH_UNIT = 5
 _GROUPINGS = {
     ".": (",", "'", "\u2019", " ", "\u00a0", "\u202f"),
     ",": (".", "'", "\u2019", " ", "\u00a0", "\u202f"),
@@ -78,9 +87,10 @@ def number_forms(text: pa.Array) -> NumberForms | None:
     behind = _minus_behind(few.to_pylist())
     minus: Literal["-", "\u2212"] = TRUE_MINUS if any(TRUE_MINUS in cell for cell in few.to_pylist()) else "-"
     cells = with_usual_signs(few, behind=behind).to_pylist()
-    shapes = [_SHAPE.fullmatch(cell) for cell in cells]
-    found = [shape for shape in shapes if shape is not None]
-    if len(found) < len(cells) or not found:
+    found = _shapes(cells, _SHAPE)
+    if found is None and len(cells) >= _FEWEST_WITH_UNIT:
+        found = _shapes(cells, _WITH_UNIT)
+    if not found:
         return None
     affixes = {(shape["prefix"] or "", shape["suffix"] or "") for shape in found}
     if len(affixes) > 1:
@@ -111,6 +121,17 @@ def number_forms(text: pa.Array) -> NumberForms | None:
         first, second = (read for _, read in forms[:2])
         example = cells[pc.index(pc.not_equal(first, second), True).as_py()]
     return NumberForms(tuple(form for form, _ in forms[:2]), example)
+
+
+def _shapes(cells: Sequence[str], pattern: re.Pattern[str]) -> list[re.Match[str]] | None:
+    """Return the matches of all cells, or None if one has no such shape."""
+    found = []
+    for cell in cells:
+        shape = pattern.fullmatch(cell)
+        if shape is None:
+            return None
+        found.append(shape)
+    return found
 
 
 def is_shaped_like_a_number(cell: str) -> bool:

@@ -20,6 +20,7 @@ from logpx.tables.reading.notation import LabelNotation
 from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.part import Part
 from logpx.tables.reading.reading import Reading, recognised_readings
+from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["Matrices", "Table", "TableBatch"]
 
@@ -178,6 +179,18 @@ class Table:
     def notes(self) -> list[str]:
         """What was skipped when the files were read, each once."""
         return list(dict.fromkeys(note for part in self.parts for note in part.notes))
+
+    @property
+    def text_form(self) -> TextForm | None:
+        """How the files of delimited text are written; None for other parts, or for files that differ."""
+        delimiters = {part.delimiter for part in self.parts}
+        delimiter = delimiters.pop() if len(delimiters) == 1 else None
+        if delimiter is None or not self.in_text_file:
+            return None
+        notations = [reading.notation for reading in self.readings.values()]
+        commas = any(isinstance(one, NumberNotation) and one.decimal == "," for one in notations)
+        # Text between single spaces could not have any in its cells.
+        return TextForm("," if delimiter == " " else delimiter, "," if commas else ".")
 
     def select(self, names: Sequence[str]) -> Table:
         """Return the same table with only these columns, in this order.

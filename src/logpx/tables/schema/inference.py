@@ -219,8 +219,8 @@ def _column(
             notes += date_sentinel_notes(name, summary, notation)
         else:
             notes += sentinel_notes(name, summary, known)
-    if choice.kind is Kind.TIMESTAMP and isinstance(notation, DateNotation) and notation.what == "time":
-        fields |= {"lower": 0.0, "upper": MICROSECONDS["day"] / MICROSECONDS[notation.unit] - 1.0}
+    if choice.kind is Kind.TIMESTAMP and isinstance(notation, DateNotation):
+        fields |= _ends_of_time(notation)
     if pinned is not None:
         kept = pinned.model_fields_set & _PINNED
         fields |= {field: getattr(pinned, field) for field in kept}
@@ -272,12 +272,18 @@ def _as_days(summary: NumberSummary) -> NumberSummary:
 
 def _in_longest_units(notation: DateNotation, summary: NumberSummary) -> tuple[DateNotation, NumberSummary]:
     """Return a notation and a summary in the longest unit of which all values are multiples."""
-    unit = coarsest_unit(summary.divisor)
-    length = MICROSECONDS[unit]
-    scaled = replace(
-        summary,
-        minimum=summary.minimum / length,
-        maximum=summary.maximum / length,
-        sample=summary.sample / length,
-    )
-    return notation.model_copy(update={"unit": unit}), scaled
+    unit = notation.period or coarsest_unit(summary.divisor)
+    notation = notation.model_copy(update={"unit": unit})
+    if not np.isfinite(summary.minimum):
+        return notation, summary
+    low, high = notation.counted(np.array([summary.minimum, summary.maximum])).tolist()
+    return notation, replace(summary, minimum=low, maximum=high, sample=notation.counted(summary.sample))
+
+
+def _ends_of_time(notation: DateNotation) -> dict[str, float]:
+    """Return the bounds of times of day, and of durations that are written without a sign."""
+    if notation.what == "duration" and notation.format is not None:
+        return {"lower": 0.0}
+    if notation.what != "time":
+        return {}
+    return {"lower": 0.0, "upper": float(notation.counted(np.array([MICROSECONDS["day"]]))[0]) - 1.0}
