@@ -112,6 +112,7 @@ def test_independent_dimensions_of_the_funnel_are_wrong_and_not_trusted():
     assert found.diagnosis.trust is Trust.DO_NOT
 
 
+@pytest.mark.slow
 def test_a_short_fit_of_eight_schools():
     found = posterior(**densities.eight_schools().arguments, method=SHORT)
     is_trusted_and_right(found, *eight_schools_by_quadrature())

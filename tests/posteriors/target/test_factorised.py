@@ -196,6 +196,7 @@ class TestPosteriors:
         assert found.log_evidence == pytest.approx(evidence, abs=0.01)
         assert found.elbo == pytest.approx(evidence, abs=0.02)
 
+    @pytest.mark.slow
     def test_the_mean_of_many_rows(self):
         y = 1.3 + torch.randn(20_000, generator=torch.Generator().manual_seed(1)).double()
         joint = FactorisedJoint(

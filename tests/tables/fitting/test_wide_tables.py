@@ -60,7 +60,8 @@ def test_estimators_and_fit_take_few_rows():
     assert logpx.estimators.ProbabilisticPCA().fit(x).n_components_ < 10
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(20, 20), pytest.param(60, 50, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "columns"), [(20, 20), (60, 50)])
 def test_auto_chooses_among_the_models_that_exist(rows, columns):
     result = fit_table(factors(rows, columns), max_time=20)
     assert {record.model for record in result.candidates} == {"gaussian", "ppca", "fa", "mppca"}
