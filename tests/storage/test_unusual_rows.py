@@ -17,7 +17,7 @@ from logpx.images import ImageModel, PixelHistogram, UniformLevels
 from logpx.transforms import Transform
 
 # What these set in the object is looked at elsewhere.
-SETTERS = {"initialise", "initialise_and_map", "initialise_components", "update_from_rows"}
+SETTERS = {"initialise", "initialise_and_map", "initialise_components", "match_moments", "update_from_rows"}
 # They answer one row with that row's numbers; the others take rows only, or sum over them.
 BY_ROW = {"log_prob", "forward", "inverse", "posterior"}
 

@@ -435,6 +435,7 @@ _WRAPPED: dict[str, Callable[..., Any]] = {
     "statistics": of_rows,
     "initialise": of_rows,
     "initialise_components": of_rows,
+    "match_moments": of_rows,
     "update_from_rows": of_rows,
 }
 
