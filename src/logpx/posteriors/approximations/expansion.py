@@ -14,7 +14,7 @@ from logpx.distributions import Flow
 from logpx.errors import DivergedError
 from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.target.climbs import values_at
-from logpx.posteriors.target.curvature import hessians, log_mass, polish, precision_factor
+from logpx.posteriors.target.curvature import at_least_uniform, hessians, log_mass, polish, precision_factor
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Expansion", "expand", "expand_all"]
@@ -87,7 +87,7 @@ def expand_all(target: Target, points: Tensor) -> list[Expansion]:
     if not len(points):
         return []
     with torch.enable_grad():
-        precisions = -hessians(target, points)
+        precisions = at_least_uniform(target, -hessians(target, points))
         _, slopes = target.value_and_gradient(points)
     factors, failed = torch.linalg.cholesky_ex(precisions)
     least = torch.linalg.eigvalsh(torch.where(precisions.isfinite(), precisions, 0.0))

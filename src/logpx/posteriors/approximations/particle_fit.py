@@ -13,6 +13,7 @@ from logpx.inference import expectation_maximisation
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.diagnostics.importance import weigh
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["fit_to_particles", "mixture_of_particles"]
@@ -53,7 +54,7 @@ def fit_to_particles(u: Tensor, target: Target, modes: int, seed: int) -> Distri
         q = _mixture(shares, means, factors)
         try:
             found = weigh(q, target, _DRAWS, seed + turn)
-        except (DivergedError, UsageError):
+        except (DivergedError, UsageError, TimeIsUpError):
             break
         weights = found.smoothed
         size = float(1.0 / weights.square().sum())

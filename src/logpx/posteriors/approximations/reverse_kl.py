@@ -13,6 +13,7 @@ from logpx.distributions import Distribution
 from logpx.distributions.private_randomness import private_randomness
 from logpx.errors import DivergedError
 from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Estimate, Target
 from logpx.transforms import TriangularAffine
 
@@ -62,7 +63,12 @@ class ReverseKL:
 
 
 def minimise_reverse_kl(
-    q: Distribution, units: TriangularAffine, target: Target, options: ReverseKL, seed: int = 0
+    q: Distribution,
+    units: TriangularAffine,
+    target: Target,
+    options: ReverseKL,
+    seed: int = 0,
+    trace: list[float] | None = None,
 ) -> int:
     """Fit q in place to a log-density in other units, and return the number of steps.
 
@@ -81,6 +87,8 @@ def minimise_reverse_kl(
         How to fit it.
     seed
         Of the draws.
+    trace
+        Takes the bound at each step, in nats.
 
     Raises
     ------
@@ -104,7 +112,12 @@ def minimise_reverse_kl(
         for step in range(options.max_steps):
             rise = min(1.0, (step + 1) / options.annealing) if options.annealing else 1.0
             weight = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * rise
-            bounds.append(bound.climb(estimate, optimiser, weight))
+            try:
+                bounds.append(bound.climb(estimate, optimiser, weight))
+            except TimeIsUpError:
+                break
+            if trace is not None:
+                trace.append(bounds[-1])
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 mean.lerp_(parameter.detach(), 0.02)
             if time.monotonic() - began > options.max_time:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import UsageError
+from logpx.posteriors.target.circular import recentred
 from logpx.posteriors.target.constraints import Constraint
 
 __all__ = ["Parameters"]
@@ -63,6 +64,43 @@ class Parameters:
             values[name], ladj = constraint.constrain(part)
             total = total + ladj
         return values, total
+
+    @property
+    def periods(self) -> Tensor:
+        """After how much each number of the vector stands for the same value again; 0 for never."""
+        return torch.cat([constraint.periods for constraint in self.constraints.values()])
+
+    @property
+    def centres(self) -> Tensor:
+        """The middle of the window of each number of the vector that stands for a value on a circle."""
+        return torch.cat([constraint.centres for constraint in self.constraints.values()])
+
+    def spread(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Return vectors ``(n, size)`` of draws as draws: where several stand for a value, one by chance."""
+        parts = torch.split(u, [constraint.size for constraint in self.constraints.values()], 1)
+        moved = [
+            constraint.spread(part, generator)
+            for constraint, part in zip(self.constraints.values(), parts, strict=True)
+        ]
+        return torch.cat(moved, 1)
+
+    def recentred(self, u: Tensor, shares: Tensor, widths: Tensor) -> Parameters:
+        """Return the parameters with circles cut where there is least mass around points ``(k, size)``.
+
+        Parameters
+        ----------
+        u
+            The points.
+        shares
+            The mass around each, shape ``(k,)``.
+        widths
+            How far it spreads, shape ``(k, size)``.
+        """
+        sizes = [constraint.size for constraint in self.constraints.values()]
+        parts = zip(
+            self.constraints.items(), torch.split(u, sizes, 1), torch.split(widths, sizes, 1), strict=True
+        )
+        return Parameters({name: recentred(each, part, shares, width) for (name, each), part, width in parts})
 
     def unconstrain(self, values: Mapping[str, Tensor]) -> Tensor:
         """Return the vectors ``(n, size)`` of parameters, each of shape ``(n, *shape)``.
