@@ -203,7 +203,9 @@ class Posterior:
             u = parameters.unconstrain(
                 {name: torch.as_tensor(value).double() for name, value in theta.items()}
             )
-            return self.distribution.log_prob(u) - parameters.constrain(u)[1]
+            each = torch.stack([self.distribution.log_prob(u + shift) for shift in parameters.shifts])
+            volume = parameters.constrain(u)[1] - parameters.log_window(u)
+            return torch.logsumexp(each, 0) - volume
 
     def upper_bound(self, draws: Any) -> tuple[float, float]:
         """Return an upper bound of the log-evidence from exact draws, and its standard error.
@@ -325,6 +327,9 @@ class Posterior:
     def summary(self, resampled: bool = True) -> Summary:
         """Return mean, standard deviation, quantiles and Monte Carlo standard error of each parameter.
 
+        On a circle the mean is the circular one, and deviations and quantiles are taken along the shorter
+        way from it: an arc over the seam goes from a large number to a small one.
+
         Parameters
         ----------
         resampled
@@ -332,7 +337,16 @@ class Posterior:
         """
         count = len(self.weighted.u)
         weights = self.weighted.smoothed if resampled else torch.full((count,), 1.0 / count).double()
-        return summarise(self.target.natural(self.weighted.u), weights, self.diagnosis)
+        draws = self.target.natural(self.weighted.u)
+        return summarise(draws, weights, self.verdict, self.circles)
+
+    @property
+    def circles(self) -> dict[str, tuple[float, float]]:
+        """The ends of the periods of parameters on circles, by name."""
+        parameters = self.target.parameters
+        constraints = {} if parameters is None else parameters.constraints
+        found = {name: constraint.circle for name, constraint in constraints.items()}
+        return {name: ends for name, ends in found.items() if ends is not None}
 
     def to_arviz(self, n: int = 4000, seed: int = 0, resampled: bool = True) -> Any:
         """Return draws as ArviZ's ``InferenceData`` (a ``DataTree`` since version 1).

@@ -70,12 +70,21 @@ class Circular(Constraint):
         x = self.lower + torch.remainder(u - self.lower, self.period)
         # The remainder of a tiny negative number is rounded to the period.
         x = torch.where(x < self.upper, x, self.lower)
+        return x.reshape(len(u), *self.shape), self.log_window(u)
+
+    def log_window(self, u: Tensor) -> Tensor:
+        """Return the log of the window, shape ``(n,)``."""
         half = torch.as_tensor(_SHARPNESS, dtype=u.dtype)
         away = (u - self.centres.to(u)) * (2.0 * _SHARPNESS / self.period)
         # sinh(h) / (cosh(v) + cosh(h)), without overflow.
         low = torch.logaddexp(torch.logaddexp(away, -away), torch.logaddexp(half, -half))
         log_window = half + torch.log(-torch.expm1(-2.0 * half)) - low
-        return x.reshape(len(u), *self.shape), log_window.sum(1)
+        return log_window.sum(1)
+
+    @property
+    def circle(self) -> tuple[float, float]:
+        """The ends of the period."""
+        return self.lower, self.upper
 
     def unconstrain(self, x: Tensor) -> Tensor:
         """Return the number in the middle of the window; values outside of the period are taken round."""

@@ -71,6 +71,15 @@ class Constraint(ABC):
         return torch.zeros(self.size, dtype=torch.float64)
 
     @property
+    def circle(self) -> tuple[float, float] | None:
+        """The ends of the period of its values, or None if they have none."""
+        return None
+
+    def log_window(self, u: Tensor) -> Tensor:
+        """Return the part of the log abs(det) that shares values out among numbers, shape ``(n,)``."""
+        return u.new_zeros(len(u))
+
+    @property
     def centres(self) -> Tensor:
         """The middle of the window of each unconstrained number with a period."""
         return torch.zeros(self.size, dtype=torch.float64)
@@ -338,6 +347,16 @@ class Stacked(Constraint):
     def periods(self) -> Tensor:
         """The periods of each."""
         return self.constraint.periods.repeat(self.count)
+
+    @property
+    def circle(self) -> tuple[float, float] | None:
+        """The ends of the period of each."""
+        return self.constraint.circle
+
+    def log_window(self, u: Tensor) -> Tensor:
+        """Add up those of each."""
+        each = self.constraint.log_window(u.reshape(len(u) * self.count, self.constraint.size))
+        return each.reshape(len(u), self.count).sum(1)
 
     @property
     def centres(self) -> Tensor:

@@ -11,7 +11,15 @@ from torch import Tensor
 from logpx.errors import DivergedError
 from logpx.posteriors.target.target import Target
 
-__all__ = ["at_least_uniform", "hessian", "hessians", "inverse_curvature", "log_mass", "polish", "precision_factor"]
+__all__ = [
+    "at_least_uniform",
+    "hessian",
+    "hessians",
+    "inverse_curvature",
+    "log_mass",
+    "polish",
+    "precision_factor",
+]
 
 _NEWTON_STEPS = 20
 _DIFFERENCE = 1e-4
@@ -95,9 +103,7 @@ def polish(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
 def at_least_uniform(target: Target, precision: Tensor) -> Tensor:
     """Return precisions ``(..., d, d)`` in which no number on a circle varies more than a uniform one."""
     least = target.least_precision
-    return precision + torch.diag_embed(
-        torch.where(precision.diagonal(dim1=-2, dim2=-1) < least, least, 0.0)
-    )
+    return precision + torch.diag_embed(torch.where(precision.diagonal(dim1=-2, dim2=-1) < least, least, 0.0))
 
 
 def precision_factor(target: Target, point: Tensor) -> Tensor:

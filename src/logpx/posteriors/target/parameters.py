@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import torch
@@ -12,6 +13,8 @@ from logpx.posteriors.target.circular import recentred
 from logpx.posteriors.target.constraints import Constraint
 
 __all__ = ["Parameters"]
+
+_FEW_CIRCLES = 5
 
 
 class Parameters:
@@ -69,6 +72,28 @@ class Parameters:
     def periods(self) -> Tensor:
         """After how much each number of the vector stands for the same value again; 0 for never."""
         return torch.cat([constraint.periods for constraint in self.constraints.values()])
+
+    def log_window(self, u: Tensor) -> Tensor:
+        """Return the part of the log abs(det) that shares values on circles out, shape ``(n,)``."""
+        sizes = [constraint.size for constraint in self.constraints.values()]
+        parts = zip(self.constraints.values(), torch.split(u, sizes, 1), strict=True)
+        return torch.stack([constraint.log_window(part) for constraint, part in parts]).sum(0)
+
+    @property
+    def shifts(self) -> Tensor:
+        """What added to a vector gives others for the same values, itself first, shape ``(k, size)``."""
+        periods = self.periods
+        places = (periods > 0.0).nonzero()[:, 0].tolist()
+        # With many circles, those on which one or two numbers are a period off.
+        most = len(places) if len(places) <= _FEW_CIRCLES else 2
+        steps = [torch.zeros(self.size, dtype=torch.float64)]
+        for number in range(1, most + 1):
+            for chosen in itertools.combinations(places, number):
+                for signs in itertools.product((-1.0, 1.0), repeat=number):
+                    step = torch.zeros(self.size, dtype=torch.float64)
+                    step[list(chosen)] = torch.tensor(signs, dtype=torch.float64) * periods[list(chosen)]
+                    steps.append(step)
+        return torch.stack(steps)
 
     @property
     def centres(self) -> Tensor:
