@@ -116,7 +116,7 @@ def describe(value: Any) -> Any:
     )
 
 
-def build(description: Any, registry: Mapping[str, type[Any]]) -> Any:
+def build(description: Any, registry: Mapping[str, Callable[..., Any]]) -> Any:
     """Build the object that `describe` described, from the classes of a closed registry.
 
     Raises
@@ -139,5 +139,7 @@ def build(description: Any, registry: Mapping[str, type[Any]]) -> Any:
         )
     try:
         return registry[name](**arguments)
+    except ModelFolderError:
+        raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise ModelFolderError(f"the configuration of {name} cannot be built: {error}") from error

@@ -10,13 +10,14 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from logpx import __version__
 from logpx.cli import fit as fit_module
 from logpx.cli.app import app
 from logpx.errors import DataError, DivergedError, ModelFolderError, ResourceError, UsageError
 
-COMMANDS = ("fit", "score", "sample", "evaluate", "impute", "cluster", "info")
+COMMANDS = ("fit", "score", "sample", "evaluate", "predict", "impute", "cluster", "info")
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 
 
@@ -117,6 +118,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (DivergedError("not finite"), 5),
         (ResourceError("disk full"), 6),
         (MemoryError(), 6),
+        (torch.OutOfMemoryError("CUDA out of memory"), 6),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("division by zero"), 1),
     ],
@@ -125,6 +127,16 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_exit_status_of_an_error(logpx, monkeypatch, error: BaseException, status: int):
     fail_with(monkeypatch, error)
     assert logpx("fit", "t.csv", "-o", "m").status == status
+
+
+def test_torch_without_memory(logpx, monkeypatch):
+    def allocate(*_, **__):
+        torch.empty(2**60, dtype=torch.uint8)
+
+    monkeypatch.setattr(fit_module, "stop_on_signal", allocate)
+    ended = logpx("fit", "t.csv", "-o", "m")
+    assert ended.status == 6
+    assert ended.err.startswith("error: out of memory\nfix: ")
 
 
 def test_error_as_json(logpx, monkeypatch):

@@ -1,5 +1,6 @@
 """``logpx fit``: what is written, what is said, and every bad table."""
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import logpx as package
+from logpx.files import folders
 from logpx.tables import Schema
 
 
@@ -133,6 +135,45 @@ BAD_TABLES = {
     "nothing but names": (b"a,b\n" + b"".join(b",name %d\n" % i for i in range(60)), 3, ["'a'", "'b'"]),
     "not text": (bytes(range(256)) * 20, 3, []),
 }
+
+
+def test_full_disk_is_said_before_the_fit(logpx, tables: Path, tmp_path: Path, monkeypatch):
+    usage = folders.shutil.disk_usage(tmp_path)._replace(free=1_000_000)
+    monkeypatch.setattr(folders.shutil, "disk_usage", lambda path: usage)
+    ended = logpx("fit", tables / "train.csv", "-o", tmp_path / "model", "-m", "gaussian")
+    assert ended.status == 6
+    assert "MB are free" in ended.err
+    assert "validation" not in ended.err
+
+
+def test_model_is_kept_elsewhere_if_its_place_fails(logpx, tables: Path, tmp_path: Path, monkeypatch):
+    place, elsewhere = tmp_path / "place", tmp_path / "elsewhere"
+    place.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    write = folders._write_file
+
+    def full(path: Path, content: bytes) -> None:
+        if place in path.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(folders, "_write_file", full)
+    ended = logpx("fit", tables / "train.csv", "-o", place / "model", "-m", "gaussian")
+    (kept,) = elsewhere.iterdir()
+    assert ended.status == 6
+    assert f"the disk is full; the model is in {kept} instead\nfix: load it from there" in ended.err
+    assert package.load(kept).schema.columns
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_several_processes_of_one_launcher_are_refused(logpx, tables: Path, tmp_path, monkeypatch, rank):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ended = logpx("fit", tables / "train.csv", "-o", tmp_path / "model")
+    assert ended.status == 2
+    assert "fix: start it once, without torchrun" in ended.err
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)

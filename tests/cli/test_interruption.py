@@ -10,13 +10,39 @@ from logpx.cli import interruption
 from logpx.cli.interruption import Interrupted, raise_on_termination, stop_on_signal
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(autouse=True)
+def heard_hang_up():
+    """Hear SIGHUP, even if the tests were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_signal_raises(number: int):
     before = signal.getsignal(number)
     with pytest.raises(Interrupted) as info, raise_on_termination():
         signal.raise_signal(number)
     assert info.value.exit_code == 128 + number
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_closed_connection_asks_to_stop(number: int):
+    with stop_on_signal() as stop:
+        signal.raise_signal(number)
+        assert stop.requested()
+        assert stop.exit_code == 128 + number
+
+
+def test_signal_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with raise_on_termination(), stop_on_signal() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.requested()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_first_signal_asks_and_second_ends():

@@ -58,6 +58,7 @@ def test_validation_score_is_in_the_units_of_the_data():
     assert abs(small.validation_score_ - small.score(x)) < 1.0
 
 
+@pytest.mark.slow
 def test_longer_fit_beats_a_normal_distribution():
     random = np.random.default_rng(0)
     x = np.concatenate([random.normal(size=500) - 4.0, random.normal(size=500) + 4.0])[:, None]

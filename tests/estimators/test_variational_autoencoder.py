@@ -85,6 +85,7 @@ def test_latent_vectors_and_back(trained: VariationalAutoencoder):
         trained.inverse_transform(np.zeros((3, 2)))
 
 
+@pytest.mark.slow
 def test_missing_cells_are_integrated_out_and_filled_in():
     x = rows(offset=0.0)
     holes = np.where(np.random.default_rng(1).random(x.shape) < 0.1, np.nan, x)

@@ -8,7 +8,7 @@ import torch
 import logpx
 from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.errors import DataError, UsageError
-from logpx.latent import VAE, FactorAnalysis, GaussianMixture, ProbabilisticPCA
+from logpx.latent import VAE, FactorAnalysis, GaussianMixture, PoissonMixture, ProbabilisticPCA
 
 X = torch.randn(80, 3, generator=torch.Generator().manual_seed(0))
 
@@ -61,3 +61,27 @@ def test_statistics_of_bad_rows_and_weights(kind):
     with pytest.raises(DataError, match="finite") as caught:
         model.statistics(bad)
     assert (caught.value.row, caught.value.column) == (7, 1)
+
+
+@pytest.mark.parametrize("values", ["a", ["a"], None, [math.inf], [[0.0], [math.inf]], [1.0, 2.0], [[[1.0]]]])
+def test_values_of_known_columns_that_are_none(values):
+    for model in (GaussianMixture(2, 3), ProbabilisticPCA(3, 1), PoissonMixture(2, 3)):
+        with pytest.raises(UsageError):
+            model.condition([0], values)
+    assert GaussianMixture(2, 3).condition([0], torch.zeros(0, 1)).sample().shape == (0, 2)
+
+
+def test_latent_values_that_are_none():
+    for z in (torch.tensor([0.5]), torch.tensor([2]), torch.tensor([-1])):
+        with pytest.raises(UsageError, match="numbers of components"):
+            GaussianMixture(2, 3).likelihood(z)
+    for model in (ProbabilisticPCA(3, 2), FactorAnalysis(3, 2), VAE(NormalLikelihood(3), 2, (8,))):
+        for z in (torch.zeros(4, 5), torch.tensor(0.0), [0.0]):
+            with pytest.raises(UsageError, match="tensor"):
+                model.likelihood(z)
+
+
+@pytest.mark.parametrize("weights", [[1.0] * 80, -torch.ones(80), torch.full((80,), math.nan)])
+def test_weights_that_are_none(weights):
+    with pytest.raises(UsageError, match="weight"):
+        GaussianMixture(1, 3).statistics(X, weights)

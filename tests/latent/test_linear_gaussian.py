@@ -268,20 +268,26 @@ def exact_maximum(x, latent):
     return -0.5 * (logarithms + features * (1.0 + np.log(2.0 * np.pi)))
 
 
-@pytest.mark.parametrize("tables", [30, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tables", [40, pytest.param(200, marks=pytest.mark.slow)])
 def test_ppca_is_at_its_maximum_whatever_the_condition(tables):
     random = np.random.default_rng(0)
     for number in range(tables):
         features = int(random.integers(2, 9))
         rows, latent = int(random.integers(features + 2, 150)), int(random.integers(1, features))
         axes = np.linalg.qr(random.normal(size=(features, features)))[0]
-        scales = np.geomspace(1.0, 10.0 ** -random.uniform(0.0, 6.0), features)
+        # Condition numbers to 1e12, of which the squares are lost in a covariance.
+        scales = np.geomspace(1.0, 10.0 ** -random.uniform(0.0, 12.0), features)
         x = (random.normal(size=(rows, features)) * scales) @ axes * 10.0 ** random.uniform(-3.0, 3.0)
         model, _ = fitted(ProbabilisticPCA, torch.tensor(x), latent)
         found = model.log_prob(torch.tensor(x)).mean().item()
-        assert found == pytest.approx(exact_maximum(x, latent), abs=1e-6), number
+        if model.noise_variance <= 2.0 * model.normal.parts.floors.min():
+            # Deviations of 1e-8 of the columns' own: marginals and conditionals need that much.
+            assert scales[-1] < 1e-6, number
+            continue
+        assert found == pytest.approx(exact_maximum(x, latent), abs=1e-5), number
         # Its own precision matrix costs scikit-learn's score some digits.
-        assert found >= PCA(latent, svd_solver="full").fit(x).score(x) - 1e-4, number
+        with np.errstate(all="ignore"):
+            assert found >= PCA(latent, svd_solver="full").fit(x).score(x) - 1e-3, number
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1])
@@ -307,8 +313,9 @@ def test_factor_analysis_finds_noise_far_below_the_factors():
 
 
 @pytest.mark.filterwarnings("ignore:FactorAnalysis did not converge")
-def test_factor_analysis_seeks_the_best_of_its_local_maxima():
-    for seed in (0, 1, 5, 8, 11):
+@pytest.mark.parametrize("seeds", [(0, 5, 8, 24), pytest.param(range(30), marks=pytest.mark.slow)])
+def test_factor_analysis_seeks_the_best_of_its_local_maxima(seeds):
+    for seed in seeds:
         random = np.random.default_rng(seed)
         x = random.normal(size=(60, 15)) if seed % 2 else random.standard_t(3, size=(60, 15))
         model, _ = fitted(FactorAnalysis, torch.tensor(x))

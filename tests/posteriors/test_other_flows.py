@@ -48,6 +48,7 @@ def test_it_bends_into_a_banana(build: Callable[[int], Distribution]):
     assert bool(torch.isfinite(found.log_prob(draws)).all())
 
 
+@pytest.mark.slow
 def test_splines_that_end_within_the_posterior_are_not_trusted():
     found = fitted(lambda size: NSF(size, layers=2, hidden=(16, 16)))
     # A part of the mass of 1 lies beyond them.

@@ -8,7 +8,13 @@ from logpx.tables import FAMILIES
 
 
 def test_auto_stands_for_several_or_for_one():
-    assert [family.name for family in FAMILIES.named("auto")] == ["gaussian", "gmm", "maf", "nsf"]
+    assert [family.name for family in FAMILIES.named("auto")] == [
+        "gaussian",
+        "gmm",
+        "maf",
+        "nsf",
+        "autoregressive",
+    ]
     assert [family.name for family in IMAGE_FAMILIES.named("auto")] == ["realnvp"]
 
 
@@ -20,9 +26,10 @@ def test_the_nearest_name_is_suggested(families, what: str):
 
 
 def test_errors_list_the_models_that_can():
-    assert FAMILIES.fix(lambda family: family.allows_labels) == "--model gaussian, gmm or vae"
+    assert FAMILIES.fix(lambda family: family.allows_labels) == "--model gaussian, gmm, vae or autoregressive"
     assert (
-        FAMILIES.fix(lambda family: family.allows_missing) == "--model gaussian, gmm, ppca, fa, mppca or vae"
+        FAMILIES.fix(lambda family: family.allows_missing)
+        == "--model gaussian, gmm, ppca, fa, mppca, vae or autoregressive"
     )
     assert IMAGE_FAMILIES.fix(lambda family: family.any_size) == "--model mintnet or vae"
 

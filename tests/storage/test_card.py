@@ -75,6 +75,14 @@ def test_names_cannot_break_out_of_a_table():
     assert columns == [7, 7, 7]
 
 
+def test_title_and_folder_name_are_only_text():
+    name = "<img src=x> [a](b)\n```\n# not me"
+    card = model_card(name, CONFIG, SCHEMA, METRICS)
+    assert card.startswith("# \\<img src=x\\> \\[a\\](b) \\`\\`\\` \\# not me\n")
+    assert card.count("```") == 4
+    assert "\n# not me" not in card
+
+
 def test_names_are_quoted_in_commands():
     card = model_card("my model", CONFIG, SCHEMA, {})
     assert "logpx score 'my model' new.csv" in card

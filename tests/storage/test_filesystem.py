@@ -4,15 +4,17 @@ import errno
 import os
 import subprocess
 import sys
-import time
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
-from logpx.errors import ResourceError
+from logpx.errors import ModelFolderError, ResourceError
+from logpx.files import folders as filesystem
+from logpx.files.claims import claimed
 from logpx.flows import RealNVP
-from logpx.storage import filesystem, load, save
+from logpx.storage import load, save
 
 OPERATIONS = ("mkdir", "makedirs", "open", "write", "fsync", "close", "rename", "unlink", "rmdir")
 
@@ -74,9 +76,12 @@ with torch.no_grad():
 
 def which(folder: Path) -> str | None:
     """Say whose weights a folder holds; a folder that is not there holds none, any other loads."""
-    if not folder.exists() and filesystem.find_previous(folder.resolve()) is None:
+    try:
+        weights = load(folder).state_dict()
+    except ModelFolderError as error:
+        if error.message != "no such model folder":
+            raise
         return None
-    weights = load(folder).state_dict()
     for name, model in (("old", OLD), ("new", NEW)):
         if all(torch.equal(weights[key], value) for key, value in model.state_dict().items()):
             return name
@@ -87,7 +92,10 @@ def attempt(monkeypatch, folder: Path, disk: Disk, overwrite: bool) -> BaseExcep
     with monkeypatch.context() as patch:
         patch.setattr(filesystem, "os", disk)
         try:
-            save(NEW, folder, overwrite=overwrite)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                save(NEW, folder, overwrite=overwrite)
+            assert all("saved and in place" in str(one.message) for one in caught)
         except (Crash, ResourceError) as error:
             return error
     return None
@@ -171,16 +179,62 @@ def test_interrupt_removes_the_temporary(tmp_path: Path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_old_leftovers_are_removed_and_young_ones_kept(tmp_path: Path):
-    stale, young = tmp_path / ".model.tmp-0123456789ab", tmp_path / ".model.tmp-ba9876543210"
-    for folder in (stale, young):
+def test_leftovers_of_dead_processes_are_removed_and_those_of_others_kept(tmp_path: Path):
+    save(OLD, tmp_path / "model")
+    dead = [tmp_path / ".model.tmp-0123456789ab", tmp_path / ".model.old-0123456789ab"]
+    alive = tmp_path / ".model.tmp-ba9876543210"
+    for folder in (*dead, alive):
         folder.mkdir()
         (folder / "config.json").write_text("{}")
-    past = time.time() - 7200
-    os.utime(stale, (past, past))
-    save(NEW, tmp_path / "model")
-    assert not stale.exists()
-    assert young.exists()
+    with claimed(alive):
+        save(NEW, tmp_path / "model", overwrite=True)
+        assert {path.name for path in tmp_path.iterdir()} == {"model", alive.name}
+    save(NEW, tmp_path / "model", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_folder_whose_renames_cannot_be_flushed_is_saved_and_says_so(
+    tmp_path: Path, monkeypatch, overwrite: bool
+):
+    if overwrite:
+        save(OLD, tmp_path / "model")
+
+    def sync(folder: Path) -> None:
+        if folder == tmp_path:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(filesystem, "_sync_folder", sync)
+    with pytest.warns(UserWarning, match="is saved and in place"):
+        save(NEW, tmp_path / "model", overwrite=overwrite)
+    assert which(tmp_path / "model") == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("loads", [100, pytest.param(2000, marks=pytest.mark.slow)])
+def test_loads_while_another_process_replaces_the_model(tmp_path: Path, loads: int):
+    folder, models = tmp_path / "model", [tmp_path / "one", tmp_path / "two"]
+    for place, model in zip(models, (OLD, NEW), strict=True):
+        save(model, place)
+    save(OLD, folder)
+    code = f"""
+from logpx.storage import load, save
+models = [load(place) for place in {[str(place) for place in models]!r}]
+while True:
+    for model in models:
+        save(model, {str(folder)!r}, overwrite=True)
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    writer = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, env=environment)
+    try:
+        while which(folder) == "old":  # The writer is not there yet.
+            assert writer.poll() is None
+        seen = [which(folder) for _ in range(loads)]
+        assert writer.poll() is None, writer.stderr.read()
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert set(seen) == {"old", "new"}
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])

@@ -8,17 +8,24 @@ import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 import logpx
+from logpx.distributions import OrderAgnostic
+from logpx.distributions.columns import LabelColumn
 from logpx.errors import ModelFolderError, UsageError
 from logpx.flows import MAF, RealNVP
 from logpx.latent import GaussianMixture
 from logpx.storage import FORMAT_VERSION, load, read_details, save
+from logpx.transforms import Permutation
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +62,18 @@ def edit_weights(folder: Path, change) -> None:
     change(weights)
     save_file(weights, path)
     seal(folder)
+
+
+@contextmanager
+def resource_use() -> Iterator[SimpleNamespace]:
+    """Measure how much memory Python allocates at most; NumPy's arrays count, too."""
+    used = SimpleNamespace(memory=0)
+    tracemalloc.start()
+    try:
+        yield used
+    finally:
+        used.memory = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
 
 
 def refusal(folder: Path) -> ModelFolderError:
@@ -245,6 +264,76 @@ def test_wrong_type_of_version(folder: Path, version):
 def test_forged_description(folder: Path, model, message: str):
     edit_config(folder, model=model)
     assert message in refusal(folder).message
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"class": "MADE", "features": 10_000, "parameters": 100, "hidden": [10_000] * 3},
+        {"class": "MADE", "features": 2000, "parameters": 1, "hidden": [900]},
+        {"class": "Glow", "event_shape": [3, 32, 32], "levels": 3, "steps": 10_000},
+        {"class": "GaussianMixture", "features": 10_000, "components": 10_000},
+        {"class": "Mixture", "components": [{"class": "RealNVP", "features": 3}] * 2000},
+    ],
+    ids=lambda model: f"{model['class']} {len(str(model))}",
+)
+def test_costly_descriptions_are_given_up(folder: Path, model):
+    edit_config(folder, model=model)
+    with resource_use() as used:
+        assert "too large for its weights" in refusal(folder).message
+    assert used.memory < 100_000_000
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"class": "Flow", "base": {"class": "Reverse", "features": 3}, "transform": {"class": "Chain"}},
+        {"class": "Inverse", "transform": {"class": "StandardNormal", "features": 3}},
+        {"class": "Mixture", "components": [{"class": "Reverse", "features": 3}]},
+        {"class": "Coupling", "features": 3, "function": "shift"},
+        {"class": "Coupling", "features": 3, "partition": {"class": "ShiftFunction"}},
+    ],
+    ids=str,
+)
+def test_parts_of_the_wrong_type_are_refused(folder: Path, model):
+    edit_config(folder, model=model)
+    assert "the configuration of" in refusal(folder).message
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("order", [0, 1, 3]),
+        ("order", [0, -1, 2]),
+        ("order", [0, 0, 2]),
+        ("inverse_order", [0, 1, 2]),
+        ("inverse_order", [9, 9, 9]),
+    ],
+)
+def test_orders_that_are_none(tmp_path: Path, name: str, values: list[int]):
+    folder = tmp_path / "model"
+    save(Permutation(3, [2, 0, 1]), folder)
+    edit_weights(folder, lambda weights: weights.update({name: torch.tensor(values)}))
+    assert "out of range" in refusal(folder).message
+
+
+def test_each_row_of_a_matrix_is_an_order(tmp_path: Path):
+    folder = tmp_path / "model"
+    model = OrderAgnostic([LabelColumn(2), LabelColumn(3)], width=4, blocks=1, orders=3)
+    save(model, folder)
+    assert torch.equal(load(folder).chains, model.chains)
+    edit_weights(folder, lambda weights: weights.update({"chains": torch.tensor([[0, 1], [1, 0], [1, 1]])}))
+    assert "out of range" in refusal(folder).message
+
+
+def test_truth_values_that_are_neither(folder: Path):
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    name, entry = next((n, e) for n, e in header.items() if isinstance(e, dict) and e.get("dtype") == "BOOL")
+    content[8 + int.from_bytes(content[:8], "little") + entry["data_offsets"][0]] = 7
+    (folder / "model.safetensors").write_bytes(bytes(content))
+    seal(folder)
+    assert f"{name!r} is neither true nor false" in refusal(folder).message
 
 
 def test_deep_nesting_is_refused(folder: Path):

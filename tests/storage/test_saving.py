@@ -11,8 +11,9 @@ from torch import nn
 
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import DivergedError, ResourceError, UsageError
+from logpx.files import folders as filesystem
 from logpx.flows import NICE, RealNVP
-from logpx.storage import FORMAT_VERSION, check_target, filesystem, load, save
+from logpx.storage import FORMAT_VERSION, check_target, load, save
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
 from logpx.tables.scales import Standard

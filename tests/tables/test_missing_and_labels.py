@@ -104,7 +104,7 @@ def test_draws_have_the_spread_of_what_is_unknown(gaussian: TableModel, normal: 
 def test_auto_takes_what_allows_missing_cells(holes: pd.DataFrame, steps):
     result = fit_table(holes[:800], **steps(20))
     tried = {name for record in result.candidates for name in record.model.split(" + ")}
-    assert tried == {"gaussian", "gmm"}
+    assert tried == {"gaussian", "gmm", "autoregressive"}
     assert any("missing in large, small" in note for note in result.notes)
     assert math.isfinite(result.model.evaluate(holes).mean)
 
@@ -130,6 +130,7 @@ def test_a_flow_names_the_missing_cell(holes: pd.DataFrame, tmp_path):
     assert "--model gmm" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_model_of_complete_rows_scores_rows_with_holes(normal: pd.DataFrame, holes: pd.DataFrame):
     model = fit_table(normal, "gmm").model
     evaluation = model.evaluate(holes)

@@ -109,7 +109,9 @@ class TestGradientDescent:
             nats = -flow.log_prob(torch.tensor(test, dtype=torch.float32)).mean().item()
         assert nats == pytest.approx(entropy, abs=0.06)
 
-    @pytest.mark.parametrize("build", [RealNVP, MAF, NSF])
+    @pytest.mark.parametrize(
+        "build", [RealNVP, *(pytest.param(build, marks=pytest.mark.slow) for build in (MAF, NSF))]
+    )
     def test_beats_the_best_normal_on_two_moons(self, build):
         from sklearn.datasets import make_moons
 

@@ -1,8 +1,11 @@
-"""Nothing touches the global generators, and threads draw what they would draw alone."""
+"""Nothing touches the global generators; threads and processes draw what they would draw alone."""
 
+import multiprocessing
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -19,6 +22,8 @@ ROWS = np.random.default_rng(0).normal(size=(60, 3)) @ np.array(
     [[1.0, 0.5, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 0.3]]
 )
 X = torch.tensor(ROWS, dtype=torch.float32)
+TABLE = pd.DataFrame(ROWS, columns=["a", "b", "c"])
+IMAGES = np.random.default_rng(0).integers(0, 8, (40, 1, 4, 4)).astype(np.uint8)
 
 
 class NoisyNet(nn.Module):
@@ -76,6 +81,13 @@ WAYS = {
         )
     ),
     "evidence and draws": evidence,
+    "table": lambda: float(logpx.tables.fit_table(TABLE, "gmm", seed=0).model.log_prob(TABLE).mean()),
+    "images": lambda: float(
+        logpx.images.fit_images(IMAGES, "realnvp", levels=8, max_steps=2, seed=0)
+        .model.eval()
+        .log_prob(torch.tensor(IMAGES))
+        .mean()
+    ),
     "posterior": lambda: float(
         logpx.posterior(lambda x: -(x**4).sum(), 2, "laplace", seed=0).sample(3, seed=0).sum()
     ),
@@ -87,8 +99,8 @@ def numpys_state():
     return np.random.get_state()[1].copy()  # noqa: NPY002
 
 
-# The estimator holds it already.
-SELDOM = {"VAE"}
+# The estimator holds the first already, and the others take long.
+SELDOM = {"VAE", "table", "images", "posterior"}
 
 
 @pytest.mark.parametrize(
@@ -97,10 +109,27 @@ SELDOM = {"VAE"}
 def test_global_generators_stay_and_threads_agree(name):
     way = WAYS[name]
     torch.manual_seed(5)
-    before, before_numpy = torch.get_rng_state(), numpys_state()
+    before, before_numpy, before_python = torch.get_rng_state(), numpys_state(), random.getstate()
     alone = way()
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda _: way(), range(6)))
     assert torch.equal(torch.get_rng_state(), before)
     assert np.array_equal(numpys_state(), before_numpy)
+    assert random.getstate() == before_python
     assert together == [alone] * 6
+
+
+def _scores_elsewhere(queue):
+    queue.put(VariationalAutoencoder(1, hidden=(8,), max_epochs=2, random_state=0).fit(ROWS).score(ROWS))
+
+
+@pytest.mark.slow
+def test_another_process_draws_what_this_one_draws():
+    # The test has no name that another interpreter could import it by.
+    context = multiprocessing.get_context("fork")
+    here = context.SimpleQueue()
+    process = context.Process(target=_scores_elsewhere, args=(here,))
+    process.start()
+    found = here.get()
+    process.join()
+    assert found == VariationalAutoencoder(1, hidden=(8,), max_epochs=2, random_state=0).fit(ROWS).score(ROWS)

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from logpx.distributions import DiagonalNormal, Distribution, Uniform
+from logpx.distributions import DiagonalNormal, Distribution, Flow, StandardNormal, Uniform
 from logpx.errors import DivergedError
 from logpx.training import fit
+from logpx.transforms import Affine, Chain, Exp, Inverse
 
 
 class Faulty(Distribution):
@@ -140,3 +141,12 @@ def test_validation_that_is_lost_rolls_back():
         fit(model, data(), max_steps=5000, learning_rate=0.05)
     # The state that is left is the last with a density.
     assert 0.5 < model.normal.mean[0].item() <= 2.0
+
+
+def test_training_rows_that_stay_impossible_are_said():
+    # Without validation rows nothing else would: the score is that of the batches without them.
+    x = torch.rand(60, 1, generator=torch.Generator().manual_seed(0)) + 0.1
+    x[7] = -1.0
+    flow = Flow(StandardNormal(1), Chain([Inverse(Exp(1)), Affine(1)]))
+    with pytest.warns(UserWarning, match="1 training rows have density 0, the first of them row 8"):
+        fit(flow, x, progress=False, max_epochs=3, validation_fraction=0.0, noise=0.0)

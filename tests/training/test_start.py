@@ -29,24 +29,9 @@ class Wrapper(Distribution):
         return self.inside.log_prob(x, own)
 
 
-class Parts(Distribution):
-    """A model of a base and a transform, in a container of torch."""
-
-    def __init__(self):
-        super().__init__(2)
-        self.parts = nn.ModuleDict({"base": StandardNormal(2), "map": Chain([Standardize(2), Affine(2)])})
-
-    def log_prob(self, x, context=None):
-        z, ladj = self.parts["map"].forward(x)
-        return self.parts["base"].log_prob(z) + ladj
-
-
 NESTED = {
     "flow": lambda: Wrapper(flows.RealNVP(2, layers=2, hidden=(4,))),
     "flow given a context": lambda: Wrapper(flows.MAF(2, layers=1, hidden=(4,), context=3)),
-    "wrapped twice": lambda: Wrapper(Wrapper(flows.NSF(2, layers=1, hidden=(4,)))),
-    "transform": Parts,
-    "mixture": lambda: Mixture([flows.NICE(2, layers=2, hidden=(4,)) for _ in range(2)]),
     "base of a flow": lambda: Flow(flows.RealNVP(2, layers=2, hidden=(4,)), Reverse(2)),
     "flow that starts, base that does not": lambda: Flow(
         Mixture([flows.RealNVP(2, layers=2, hidden=(4,))]), Standardize(2)

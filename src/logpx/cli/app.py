@@ -14,6 +14,7 @@ from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
 from logpx.cli.info import info
+from logpx.cli.predict import predict
 from logpx.cli.sample import sample
 from logpx.cli.score import score
 
@@ -52,13 +53,14 @@ def logpx(
       logpx evaluate model/ test.csv
       logpx score model/ new.csv -o scores.parquet
       logpx sample model/ -n 1000 -o samples.csv
+      logpx predict model/ new.csv --target price -o predicted.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx info model/
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
-    130 and 143 interrupted.
+    129, 130, 131 and 143 interrupted.
     """  # noqa: D301 - \b keeps the lines of the examples apart
 
 
@@ -73,5 +75,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (fit, score, sample, evaluate, impute, cluster, info):
+for _command in (fit, score, sample, evaluate, predict, impute, cluster, info):
     _registered(_command)

@@ -12,6 +12,7 @@ from logpx.cli.options import (
     Draws,
     Json,
     Keep,
+    KeptNames,
     ModelFolder,
     Overwrite,
     Quiet,
@@ -28,6 +29,7 @@ __all__ = ["cluster"]
 def cluster(
     model: ModelFolder,
     source: Source,
+    kept: KeptNames = None,
     output: WrittenTable = "-",
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write the probability of every cluster.")
@@ -54,5 +56,13 @@ def cluster(
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the clusters")
     subject, fitted = load_model(model, device)
-    request = Request(source=source, output=output, seed=seed, draws=draws, overwrite=overwrite, keep=keep)
+    request = Request(
+        source=source,
+        output=output,
+        seed=seed,
+        draws=draws,
+        overwrite=overwrite,
+        keep=keep,
+        kept=kept or (),
+    )
     subject.cluster(fitted, probabilities, request, out)

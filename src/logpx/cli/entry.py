@@ -19,6 +19,8 @@ from logpx.errors import LogpxError, ResourceError, UsageError
 
 __all__ = ["main"]
 
+_ALLOCATOR = "DefaultCPUAllocator"
+
 # Typer bundles its own click or uses the installed one, so its errors are reached through Typer.
 _COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
 
@@ -58,11 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of the output has seen enough.
         silence_stdout()
         return 0
-    except MemoryError:
-        return _report(
-            ResourceError("out of memory", fix="use a machine with more memory, or fewer rows"), as_json
-        )
     except Exception as error:
+        if _out_of_memory(error):
+            fix = "use a machine or device with more memory, or fewer rows"
+            return _report(ResourceError("out of memory", fix=fix), as_json)
         if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
             return _report(_stdout_full(error), as_json)
         with optional_stderr():
@@ -71,6 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words:
         return UsageError.exit_code
     return status if isinstance(status, int) else 0
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    # Torch has a class of its own for devices, and none for the processor's memory.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return "OutOfMemoryError" in names or (isinstance(error, RuntimeError) and _ALLOCATOR in str(error))
 
 
 class _Bug(LogpxError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from logpx.cli.output import Output
 from logpx.cli.subject import FitRequest
 from logpx.cli.subjects import subject_of
 from logpx.cli.values import parse_duration
+from logpx.errors import UsageError
 from logpx.suggestions import alternatives
 
 __all__ = ["fit"]
@@ -161,8 +163,9 @@ def fit(
     and writes nothing.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
+    _refuse_several_processes()
     with stop_on_signal() as stop:
-        from logpx.storage import check_target, save
+        from logpx.storage import check_target, save_or_keep
 
         subject = subject_of(source)
         request = FitRequest(
@@ -189,7 +192,7 @@ def fit(
         target = check_target(output, overwrite=overwrite)
         fitted = subject.fit(request, out)
         stop.cancel()
-        save(fitted.model, target, overwrite=overwrite, metrics=fitted.metrics)
+        save_or_keep(fitted.model, target, overwrite=overwrite, metrics=fitted.metrics)
     for note in fitted.notes:
         out.note(note)
     first, *rest = fitted.summary
@@ -201,3 +204,13 @@ def fit(
     if stop.exit_code is not None:
         out.note("interrupted: the best model so far was saved")
     return stop.exit_code or 0
+
+
+def _refuse_several_processes() -> None:
+    """Refuse to be one of several processes that all fit the same model and write the same folder."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count.isdigit() and int(count) > 1 and "RANK" in os.environ:
+        raise UsageError(
+            f"this is process {os.environ['RANK']} of {count} of one launcher, and a fit runs in one process",
+            fix="start it once, without torchrun; it uses all cores by itself",
+        )

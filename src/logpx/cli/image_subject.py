@@ -103,8 +103,14 @@ class ImageSubject(Subject):
             "bits_per_dimension": batch.bits_per_dimension.numpy(),
         }
 
+    def score(self, model: ImageModel, request: Request, out: Output) -> None:
+        """Write log p of every image."""
+        _refuse_columns(request)
+        super().score(model, request, out)
+
     def sample(self, model: ImageModel, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new images: a grid as .png, or all of them as .npz."""
+        _refuse_columns(request)
         from logpx.images.writing import check_images_target, write_images
 
         if request.output == "-":
@@ -138,3 +144,10 @@ def _labels(model: ImageModel, n: int, labels: str | None) -> Tensor | None:
         fix = f"choose one of {', '.join(names)}" if names else "leave --label out"
         raise UsageError(f"the model has no class {labels!r}", fix=fix)
     return torch.full((n,), names.index(labels))
+
+
+def _refuse_columns(request: Request) -> None:
+    """Refuse options that name columns."""
+    for option in ("target", "given"):
+        if getattr(request, option):
+            raise UsageError(f"--{option} is for tables, not for images", fix=f"leave --{option} out")

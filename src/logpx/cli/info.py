@@ -82,7 +82,7 @@ def _summary(details: Details) -> list[str]:
 
 
 def _columns(details: Details) -> list[dict[str, str]]:
-    from logpx.storage.documents import to_bytes
+    from logpx.files.documents import to_bytes
     from logpx.tables import Schema
 
     scales = {one["column"]: one["scale"] for one in details.metrics.get("scales", [])}

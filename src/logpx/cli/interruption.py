@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: stop at once, or in an orderly way and at once on a second signal."""
+"""SIGINT, SIGTERM, SIGHUP and SIGQUIT: stop at once, or in an orderly way and at once on a second signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from logpx.cli.streams import tell
 
 __all__ = ["Interrupted", "Stop", "raise_on_termination", "stop_on_signal"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A closed terminal or connection sends SIGHUP. Windows has neither SIGHUP nor SIGQUIT.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 # How long stopping may take, orderly or not, before the signal is sent again.
 _GRACE_SECONDS = 4.0
@@ -78,16 +80,21 @@ class Stop:
             self._timer.cancel()
 
 
+def _is_ignored(number: int) -> bool:
+    # nohup starts a process that does not hear SIGHUP; what a shell ignores in the background is heard.
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+
+
 @contextmanager
 def raise_on_termination() -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into `Interrupted`, so that what was begun is undone on the way out."""
+    """Turn signals that end a process into `Interrupted`, so that what was begun is undone on the way out."""
     with _handled_by(Stop(orderly=False)):
         yield
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Take the first SIGINT or SIGTERM as a request to stop, and stop at once on the second."""
+    """Take the first signal that ends a process as a request to stop, and stop at once on the second."""
     with _handled_by(Stop(orderly=True)) as stop:
         yield stop
 
@@ -97,7 +104,8 @@ def _handled_by(stop: Stop) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.handle) for number in _SIGNALS}
+    heard = [number for number in _SIGNALS if not _is_ignored(number)]
+    before = {number: signal.signal(number, stop.handle) for number in heard}
     try:
         yield stop
     finally:

@@ -24,6 +24,7 @@ TABLE_MODELS = (
     "iaf",
     "nsf",
     "vae",
+    "autoregressive",
 )
 IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet", "vae")
 

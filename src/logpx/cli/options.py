@@ -14,13 +14,16 @@ __all__ = [
     "Device",
     "Draws",
     "Exactness",
+    "GivenColumns",
     "Json",
     "Keep",
+    "KeptNames",
     "ModelFolder",
     "Overwrite",
     "Quiet",
     "Seed",
     "Source",
+    "Target",
     "Written",
     "WrittenTable",
 ]
@@ -56,6 +59,33 @@ Keep = Annotated[
     bool,
     typer.Option(
         "--keep", help="Tables: write the columns of the table, cell by cell as they are, before the others."
+    ),
+]
+KeptNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[COLUMN]...",
+        show_default=False,
+        help="With --keep: the columns to keep, such as --keep id; all of them by default.",
+    ),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="COLUMNS",
+        show_default=False,
+        help="Tables: the columns asked for, given the others: income, or a,b jointly. A name with a comma "
+        "goes in double quotes. May be repeated.",
+    ),
+]
+GivenColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--given",
+        metavar="COLUMNS",
+        show_default=False,
+        help="Tables: the columns that the target is conditioned on, such as a,b; all others by default.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]

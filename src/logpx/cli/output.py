@@ -70,7 +70,7 @@ class Output:
     def document(self, document: Mapping[str, Any]) -> None:
         """Print the answer as one JSON object on stdout, if JSON is wanted; numbers not finite are null."""
         if self.as_json:
-            from logpx.storage.documents import plain
+            from logpx.files.documents import plain
 
             print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
 

@@ -30,6 +30,16 @@ def sample(
             help="Images: the class to draw, if the model has classes; by default each in turn.",
         ),
     ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--given",
+            metavar="COLUMN=VALUE|FILE",
+            show_default=False,
+            help="Tables: draw given values of columns, such as age=40 (may be repeated); or given the rows "
+            "of a table, of which each is drawn N times.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -43,11 +53,16 @@ def sample(
       logpx sample model/ -n 1000 -o samples.parquet
       logpx sample model/ -n 10
       logpx sample model/ -n 1e7 -o many.parquet --seed 7
+      logpx sample model/ -n 100 --given age=40 --given 'sex=Female'
+      logpx sample model/ -n 5 --given rows.csv -o drawn.csv
       logpx sample model/ -n 64 -o samples.png
 
     The first rows do not depend on how many are drawn. Memory use does not grow with the number of rows.
+    Given cells come out as they were given; all else is drawn from its joint distribution given them,
+    missing cells of given rows, too.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")
     subject, fitted = load_model(model, device)
-    subject.sample(fitted, rows, label, Request(output=output, seed=seed, overwrite=overwrite), out)
+    request = Request(output=output, seed=seed, overwrite=overwrite, given=given or ())
+    subject.sample(fitted, rows, label, request, out)

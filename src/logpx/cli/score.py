@@ -8,13 +8,16 @@ from logpx.cli.options import (
     Device,
     Draws,
     Exactness,
+    GivenColumns,
     Json,
     Keep,
+    KeptNames,
     ModelFolder,
     Overwrite,
     Quiet,
     Seed,
     Source,
+    Target,
     WrittenTable,
 )
 from logpx.cli.output import Output
@@ -26,10 +29,13 @@ __all__ = ["score"]
 def score(
     model: ModelFolder,
     source: Source,
+    kept: KeptNames = None,
     output: WrittenTable = "-",
     draws: Draws = 8,
     exactness: Exactness = None,
     data: Data = None,
+    target: Target = None,
+    given: GivenColumns = None,
     keep: Keep = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
@@ -46,11 +52,15 @@ def score(
       logpx score model/ 'parts/*.parquet' -o scores.parquet --json
       logpx score model/ new.csv -o scores.csv --exactness 5000
       logpx score model/ new.csv -o scored.csv --keep
+      logpx score model/ new.csv -o scores.csv --target income --keep id
+      logpx score model/ new.csv -o scores.csv --target income --given age,sex
 
     The column is called log_prob where the number is exact. Where columns lie on a grid, or the model has no
     exact log p (vae), it is a lower bound: the columns are log_prob_lower and log_prob_se, its standard
     error. With --exactness K, K draws are spent on each row, and the bound is tighter. Tables of any length
-    are scored in constant memory. For images, the columns are file, image (its number in the file),
+    are scored in constant memory. With --target, log p is that of the target columns, jointly, given all
+    others, or given only those of --given; if the model has no exact log p, it is an estimate
+    (log_prob_estimate). For images, the columns are file, image (its number in the file),
     log_prob_lower, log_prob_se and bits_per_dimension.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
@@ -65,5 +75,8 @@ def score(
         keep=keep,
         data=data,
         exactness=exactness,
+        kept=kept or (),
+        target=target or (),
+        given=given or (),
     )
     subject.score(fitted, request, out)

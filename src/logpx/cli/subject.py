@@ -42,6 +42,12 @@ class Request:
         How many draws to spend on each row, for a tighter bound.
     keep : bool
         Whether the columns of the table are written, too.
+    kept : sequence of str
+        The columns to write; none for all.
+    target : sequence of str
+        The options that name the columns asked for.
+    given : sequence of str
+        The options that say what is given.
     """
 
     source: str = ""
@@ -52,6 +58,17 @@ class Request:
     data: str | None = None
     exactness: int | None = None
     keep: bool = False
+    kept: Sequence[str] = ()
+    target: Sequence[str] = ()
+    given: Sequence[str] = ()
+
+    def check_kept(self) -> None:
+        """Refuse names of columns that no option asks for."""
+        if self.kept and not self.keep:
+            raise UsageError(
+                f"the argument {self.kept[0]!r} was not expected",
+                fix="leave it out, or keep columns of that name with --keep",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +220,10 @@ class Subject(ABC):
         """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
 
+    def predict(self, model: Any, quantiles: Sequence[float], request: Request, out: Output) -> None:
+        """Write what the model predicts of some columns, given others."""
+        raise UsageError("logpx predict is for models of tables", fix="fit a model to a table")
+
     def cluster(self, model: Any, probabilities: bool, request: Request, out: Output) -> None:
         """Write the component of every row, if the model has components."""
         raise UsageError("logpx cluster is for models of tables", fix="fit a model to a table")
@@ -221,6 +242,7 @@ class Subject(ABC):
         from logpx.scoring import RunningMean
         from logpx.tables import open_writer
 
+        request.check_kept()
         source = self.open_other(request, out)
         schema = self.written_schema(model, source, request)
         mean, possible, lowest = RunningMean(), RunningMean(), math.inf

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output, nats
 from logpx.cli.subject import FitRequest, Fitted, Request, Subject
 from logpx.errors import UsageError
+from logpx.suggestions import suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from logpx.scoring import ScoredBatch
     from logpx.tables import Schema, Table, TableFitResult, TableModel
+    from logpx.tables.conditioning.conditional_model import ConditionalModel
     from logpx.tables.kept_cells import KeptCells
 
 __all__ = ["TableSubject"]
+
+# The columns of scores, by what they are.
+_SCORES = {
+    "exact": ["log_prob"],
+    "lower bound": ["log_prob_lower", "log_prob_se"],
+    "estimate": ["log_prob_estimate", "log_prob_se"],
+}
 
 
 class TableSubject(Subject):
@@ -77,23 +87,29 @@ class TableSubject(Subject):
             summary=_summary(result),
         )
 
+    def score(self, model: TableModel, request: Request, out: Output) -> None:
+        """Write log p of every row, or of some of its columns given others."""
+        scorer: Any = model
+        if request.target:
+            scorer = _conditional(model, request)
+        elif request.given:
+            raise UsageError("--given without --target", fix="name the columns asked for with --target")
+        super().score(scorer, request, out)
+
     def score_schema(self, model: TableModel) -> pa.Schema:
-        """Return columns named after what the number is: a bound has a standard error."""
+        """Return columns named after what the number is: all but an exact one have a standard error."""
         import pyarrow as pa
 
-        names = ["log_prob"] if model.kind == "exact" else ["log_prob_lower", "log_prob_se"]
-        return pa.schema([(name, pa.float64()) for name in names])
+        return pa.schema([(name, pa.float64()) for name in _SCORES[model.kind]])
 
     def score_columns(self, source: Table, batch: ScoredBatch) -> dict[str, Any]:
-        """Return log p, or its bound with the standard error."""
-        if batch.standard_error is None:
-            return {"log_prob": batch.log_prob}
-        return {"log_prob_lower": batch.log_prob, "log_prob_se": batch.standard_error}
+        """Return log p, or its bound or estimate with the standard error."""
+        return dict(zip(_SCORES[batch.kind], (batch.log_prob, batch.standard_error), strict=False))
 
     def written_schema(self, model: TableModel, source: Table, request: Request) -> pa.Schema:
         """Return the columns of the scores, after those of the table if they are kept."""
         scores = self.score_schema(model)
-        return self._kept(model, source, request).beside(scores) if request.keep else scores
+        return _beside(self._kept(model, source, request), scores)
 
     def scored(
         self, model: TableModel, source: Table, request: Request, notes: list[str]
@@ -105,15 +121,23 @@ class TableSubject(Subject):
         scores = model.score(
             source, seed=request.seed, draws=request.draws, exactness=request.exactness, unseen=unseen
         )
-        kept = self._kept(model, source, request).batches() if request.keep else itertools.repeat({})
+        kept = _cells(self._kept(model, source, request))
         for batch, cells in zip(scores, kept, strict=False):
             yield batch, {**cells, **self.score_columns(source, batch)}
         notes += unseen.notes()
 
-    def _kept(self, model: TableModel, source: Table, request: Request) -> KeptCells:
+    def _kept(
+        self, model: TableModel | ConditionalModel, source: Table, request: Request
+    ) -> KeptCells | None:
+        """Return what passes on the columns that are kept, if any are."""
         from logpx.tables.formats import is_delimited_text
 
-        return model.kept_cells(source, as_text=is_delimited_text(request.output))
+        request.check_kept()
+        if not request.keep:
+            return None
+        return model.kept_cells(
+            source, as_text=is_delimited_text(request.output), names=_kept_names(source, request.kept)
+        )
 
     def sample(self, model: TableModel, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
@@ -121,12 +145,77 @@ class TableSubject(Subject):
 
         if labels is not None:
             raise UsageError("--label is for images, not for a table", fix="leave --label out")
-        with open_writer(request.output, model.arrow_schema, request.overwrite) as writer:
-            for batch in model.sample_table(n, seed=request.seed):
+        form, batches = model.arrow_schema, model.sample_table(n, seed=request.seed)
+        if request.given:
+            form, batches = self._given(model, n, request, out)
+        with open_writer(request.output, form, request.overwrite) as writer:
+            for batch in batches:
                 writer.write(batch)
-        out.note(f"{n:,} rows")
-        names = model.arrow_schema.names
-        out.document({"output": request.output, "rows": n, "columns": names, "seed": request.seed})
+            rows = writer.rows
+        out.note(f"{rows:,} rows")
+        out.document(
+            {
+                "output": request.output,
+                "rows": rows,
+                "columns": form.names,
+                "given": list(request.given),
+                "seed": request.seed,
+            }
+        )
+
+    def _given(
+        self, model: TableModel, n: int, request: Request, out: Output
+    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Return columns and batches of rows drawn given values, or given the rows of a table."""
+        from logpx.tables.conditioning.given import is_given_value, values_of_options
+        from logpx.tables.formats import is_delimited_text
+
+        sources = [text for text in request.given if not is_given_value(text, model.schema)]
+        if not sources:
+            conditioned = model.condition(values_of_options(request.given, model.schema))
+            return model.arrow_schema, conditioned.sample_table(n, request.seed)
+        if len(request.given) > 1:
+            raise UsageError(
+                "--given names a table and something else",
+                file=sources[0],
+                fix="give either one table, or values such as age=40",
+            )
+        table = self.open_other(replace(request, source=sources[0]), out)
+        extension = model.extension(table, as_text=is_delimited_text(request.output))
+        return extension.form, extension.batches(n, request.seed)
+
+    def predict(self, model: TableModel, quantiles: Sequence[float], request: Request, out: Output) -> None:
+        """Write the distribution of the target columns of every row."""
+        from logpx.tables import UnseenLabels, open_writer
+        from logpx.tables.conditioning.conditional_model import PREDICTED_ROWS
+
+        conditional = _conditional(model, request)
+        form = conditional.predict_schema(quantiles)
+        source, unseen = self.open_other(request, out), UnseenLabels()
+        # Before anything is written.
+        conditional.check(source)
+        kept = self._kept(conditional, source, request)
+        written = _beside(kept, form)
+        with open_writer(request.output, written, request.overwrite) as writer:
+            found = conditional.predict_table(source, quantiles, request.draws, request.seed, unseen=unseen)
+            for batch, cells in zip(found, _cells(kept, PREDICTED_ROWS), strict=False):
+                writer.write({**cells, **dict(zip(form.names, batch.columns, strict=True))})
+            rows = writer.rows
+        for note in unseen.notes():
+            out.note(f"note: {note}")
+        out.note(f"{rows:,} rows, {', '.join(conditional.target)} given {conditional.conditions}")
+        out.document(
+            {
+                "output": request.output,
+                "rows": rows,
+                "target": list(conditional.target),
+                "given": list(conditional.given),
+                "quantiles": list(quantiles),
+                "columns": written.names,
+                "seed": request.seed,
+                "notes": unseen.notes(),
+            }
+        )
 
     def impute(self, model: TableModel, draws: int | None, request: Request, out: Output) -> None:
         """Write a table with its missing cells filled in."""
@@ -169,8 +258,8 @@ class TableSubject(Subject):
             [("cluster", pa.int64()), *((name, pa.float64()) for name in ("probability", *each))]
         )
         rows = np.zeros(count, np.int64)
-        written = self._kept(model, source, request).beside(form) if request.keep else form
-        kept = self._kept(model, source, request).batches() if request.keep else itertools.repeat({})
+        own = self._kept(model, source, request)
+        written, kept = _beside(own, form), _cells(own)
         with open_writer(request.output, written, request.overwrite) as writer:
             found = model.cluster(source, request.seed, request.draws)
             for batch, cells in zip(found, kept, strict=False):
@@ -187,6 +276,33 @@ class TableSubject(Subject):
                 "seed": request.seed,
             }
         )
+
+
+def _conditional(model: TableModel, request: Request) -> ConditionalModel:
+    from logpx.tables.conditioning.columns import parse_names
+
+    if not request.target:
+        raise UsageError("no target is named", fix="name the columns to predict, such as --target price")
+    given = parse_names(request.given, model.schema) if request.given else None
+    return model.conditional(parse_names(request.target, model.schema), given)
+
+
+def _kept_names(source: Table, texts: Sequence[str]) -> list[str]:
+    names = [name for text in texts for name in ([text] if text in source.names else text.split(","))]
+    for name in names:
+        if name not in source.names:
+            raise UsageError(
+                f"the table has no column {name!r} to keep", fix=suggestion(name, list(source.names))
+            )
+    return names
+
+
+def _beside(kept: KeptCells | None, others: pa.Schema) -> pa.Schema:
+    return others if kept is None else kept.beside(others)
+
+
+def _cells(kept: KeptCells | None, rows: int = 65536) -> Iterator[Mapping[str, Any]]:
+    return itertools.repeat({}) if kept is None else kept.batches(rows)
 
 
 def _opened(

@@ -7,7 +7,7 @@ import re
 
 import typer
 
-__all__ = ["parse_count", "parse_duration"]
+__all__ = ["parse_count", "parse_duration", "parse_levels"]
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
@@ -31,6 +31,25 @@ def parse_duration(text: str) -> float:
     if not 0.0 < total < math.inf:
         raise typer.BadParameter(f"{text!r} is not a duration above 0; write 90s, 10m or 1h30m")
     return total
+
+
+def parse_levels(text: str) -> list[float]:
+    """Return numbers from a list like 0.05,0.5,0.95.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the text is not such a list.
+
+    Examples
+    --------
+    >>> parse_levels("0.05, 0.95")
+    [0.05, 0.95]
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers; write 0.05,0.5,0.95") from None
 
 
 def parse_count(text: str) -> int:

@@ -5,6 +5,7 @@ from logpx.distributions.flow import Flow
 from logpx.distributions.mixture import Mixture
 from logpx.distributions.moments import Moments
 from logpx.distributions.normal import DiagonalNormal, FullNormal, StandardNormal
+from logpx.distributions.order_agnostic import OrderAgnostic
 from logpx.distributions.product import Product
 from logpx.distributions.student_t import StudentT
 from logpx.distributions.uniform import Uniform
@@ -17,6 +18,7 @@ __all__ = [
     "LowerBound",
     "Mixture",
     "Moments",
+    "OrderAgnostic",
     "Product",
     "StandardNormal",
     "StudentT",

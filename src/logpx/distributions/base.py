@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -13,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.transforms.base import as_event_shape, check_context, check_events_of
+from logpx.distributions.seeding import checked_count
+from logpx.errors import UsageError
+from logpx.transforms.base import as_event_shape, check_context, check_dtype, check_events_of, own_tensor
 
-__all__ = ["Distribution", "LowerBound", "weakest_kind"]
+__all__ = ["Distribution", "LowerBound", "of_rows", "weakest_kind"]
 
 
 class LowerBound(NamedTuple):
@@ -46,10 +49,11 @@ class Distribution(Configured, nn.Module):
     **Contexts.** With ``context_features=c`` above 0 a context has the shape ``(*rows, c)``, one per row,
     or ``(c,)``, the same for all rows; an unconditional distribution takes None.
 
-    **What the class checks.** `log_prob` and `log_prob_lower` of every subclass refuse rows of another event
-    shape, naming both shapes, so a subclass contains only the mathematics. Its `log_prob` is given rows of
-    shape ``(n, *event_shape)`` in floating point, without infinite cells: of those the log-density is minus
-    infinity.
+    **What the class checks.** Every public method of a subclass whose first argument is called ``x`` refuses
+    rows of another event shape, naming both shapes, and is given floating-point numbers, so a subclass
+    contains only the mathematics. Its `log_prob` and `log_prob_lower` are given rows of shape
+    ``(n, *event_shape)`` without infinite cells: of those the log-density is minus infinity. `statistics` and
+    `initialise` are given such a shape, too, of a single row as well.
 
     Parameters
     ----------
@@ -83,10 +87,10 @@ class Distribution(Configured, nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, wrapped in (("log_prob", _scored), ("sample", _drawn), ("sample_with_log_prob", _drawn)):
+        for name, wrapped in _WRAPPED.items():
             if name in cls.__dict__:
                 setattr(cls, name, wrapped(cls.__dict__[name]))
-        check_events_of(cls, ("log_prob", "log_prob_lower"))
+        check_events_of(cls, _given_rows(cls))
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()
@@ -192,6 +196,44 @@ class Distribution(Configured, nn.Module):
         log_prob = self.log_prob(x, context)
         return LowerBound(log_prob, torch.zeros_like(log_prob))
 
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return log p of some columns given the others, in nats.
+
+        This is log p of all cells that are there less that of the given ones alone, so that the density has
+        to be exact and to integrate missing cells out.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, d)``; a cell that is not there is NaN. In a target column it does not count, and in
+            another one it is not given.
+        target
+            Which columns are the target, a boolean of shape ``(d,)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``; minus infinity where the given cells are impossible themselves.
+
+        Raises
+        ------
+        UsageError
+            If the target is no boolean for each column, or the density cannot answer.
+        """
+        if target.dtype != torch.bool or tuple(target.shape) != self.event_shape:
+            raise UsageError(
+                f"a target of shape {tuple(target.shape)} and type {target.dtype}",
+                fix=f"give a boolean tensor of shape {self.event_shape}",
+            )
+        if not self.allows_missing or self.kind != "exact":
+            raise UsageError(
+                f"{type(self).__name__} has no exact density of some columns given others",
+                fix="take a model that integrates missing cells out, such as a mixture",
+            )
+        given = self.log_prob(x.masked_fill(target, math.nan))
+        joint = self.log_prob(x)
+        return torch.where(torch.isneginf(given), given, joint - given)
+
     def trained_in(self, step: int) -> list[nn.Parameter] | None:
         """Return the parameters that a training step, counted from 0, moves; None for all."""
         return None
@@ -206,10 +248,8 @@ class Distribution(Configured, nn.Module):
 
     def _like(self) -> Tensor:
         """Return a tensor with the model's dtype and device."""
-        for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.is_floating_point():
-                return tensor
-        return torch.empty(0)
+        own = own_tensor(self)
+        return torch.empty(0) if own is None else own
 
     def check_context(self, context: Tensor | None, rows: tuple[int, ...] | None = None) -> None:
         """Refuse a context that is missing, unexpected or of the wrong size.
@@ -249,44 +289,154 @@ def _differentiable(draw: Callable[..., Any], *args: Any) -> Any:
 
 
 def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method draw without gradients, unless they were asked for."""
+    """Let a method check how many rows it draws and for which context, and draw without gradients.
+
+    With gradients, if they were asked for.
+    """
 
     @functools.wraps(method)
-    def drawn(*args: Any, **kwargs: Any) -> Any:
-        if _DIFFERENTIABLE.get():
-            return method(*args, **kwargs)
-        with torch.no_grad():
-            return method(*args, **kwargs)
+    def drawn(self: Any, n: int, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Any:
+        n = checked_count(n)
+        check_context(self, context, (n,))
+        with nullcontext() if _DIFFERENTIABLE.get() else torch.no_grad():
+            try:
+                return method(self, n, context, *args, **kwargs)
+            except RuntimeError as error:
+                if context is not None:
+                    check_dtype(self, context, error)
+                raise
 
     return drawn
 
 
+def _given_rows(kind: type[Any]) -> list[str]:
+    """Return the public methods that a class itself defines whose first argument is ``x``."""
+    found = []
+    for name, value in vars(kind).items():
+        if not name.startswith("_") and inspect.isfunction(value):
+            parameters = list(inspect.signature(value).parameters)
+            if parameters[1:2] == ["x"]:
+                found.append(name)
+    return found
+
+
+def _flat(self: Any, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, tuple[int, ...]]:
+    """Return rows along one dimension, the context of each, and the shape that the rows had."""
+    rows = tuple(x.shape[: x.dim() - len(self.event_shape)])
+    if len(rows) != 1:
+        x = x.reshape(math.prod(rows), *self.event_shape)
+        if context is not None and context.dim() > 1:
+            context = context.expand(*rows, -1).reshape(len(x), context.shape[-1])
+    return x, context, rows
+
+
+def _any_cell(cells: Tensor) -> Tensor:
+    """Return whether any cell of each row is true; of rows without cells, or which are numbers, too."""
+    return cells.reshape(len(cells), math.prod(cells.shape[1:])).any(1)
+
+
 def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Let `log_prob` take whole numbers, rows of any shape and infinite cells, and give plain numbers."""
+    """Let `log_prob` take rows of any shape and infinite cells, and give plain numbers."""
 
     @functools.wraps(method)
     def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
-        rows = tuple(x.shape[: x.dim() - len(self.event_shape)])
-        self.check_context(context, rows)
-        if not x.is_floating_point():
-            x = x.to(self._like().dtype)
-        if len(rows) != 1:
-            x = x.reshape(math.prod(rows), *self.event_shape)
-            if context is not None and context.dim() > 1:
-                context = context.expand(*rows, -1).reshape(len(x), context.shape[-1])
-        infinite = x.isinf()
+        x, context, rows = _flat(self, x, context)
+
+        def score(x: Tensor) -> Tensor:
+            return _without_gradient(self, method, x, context, **kwargs)
+
         if self.refuses_values:
-            return _without_gradient(self, method, x, context, **kwargs).view(rows)
-        found = _without_gradient(self, method, x.masked_fill(infinite, 0.0), context, **kwargs)
-        # So far out that gradients would overflow there are none.
-        far = found < _FARTHEST * torch.finfo(found.dtype).min
-        found = torch.where(far, found.detach(), found)
-        # A density is 0 at infinity.
-        return found.masked_fill(
-            infinite.reshape(len(x), math.prod(self.event_shape)).any(1), -math.inf
-        ).view(rows)
+            found = score(x)
+        elif torch.compiler.is_compiling():
+            # No branch that depends on data.
+            infinite = x.isinf()
+            found = score(x.masked_fill(infinite, 0.0))
+            far = found < _FARTHEST * torch.finfo(found.dtype).min
+            found = torch.where(far, found.detach(), found).masked_fill(_any_cell(infinite), -math.inf)
+        else:
+            found = _with_far_rows(score, x)
+        return found.view(rows)
 
     return scored
+
+
+def _with_far_rows(score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return the log-density of rows, of which some may be infinite, or so far out that numbers overflow.
+
+    There the density is 0. Far rows have no gradients, which would overflow: so that they do not spoil those
+    of the parameters, another row is scored in their place.
+    """
+    infinite = x.isinf()
+    any_infinite = bool(infinite.any())
+    found = score(x.masked_fill(infinite, 0.0) if any_infinite else x)
+    near = found > _FARTHEST * torch.finfo(found.dtype).min
+    if any_infinite:
+        near &= ~_any_cell(infinite)
+    if bool(near.all()):
+        return found
+    value = found.detach()
+    large = x.abs() > math.sqrt(torch.finfo(x.dtype).max) * _FARTHEST
+    overflown = value.isnan() & _any_cell(large) & ~_any_cell(x.isnan())
+    value = value.masked_fill(_any_cell(infinite) | overflown, -math.inf)
+    if not found.requires_grad or not bool(near.any()):
+        return torch.where(near, found, value)
+    apart = near.view(-1, *[1] * (x.dim() - 1))
+    stand_in = x[near.nonzero()[0]].detach()
+    return torch.where(near, score(torch.where(apart, x, stand_in)), value)
+
+
+def _bounded(method: Callable[..., LowerBound]) -> Callable[..., LowerBound]:
+    """Let `log_prob_lower` take rows of any shape and infinite cells."""
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def bounded(*args: Any, **kwargs: Any) -> LowerBound:
+        given = signature.bind(*args, **kwargs)
+        self, x = args[0], given.arguments["x"]
+        x, context, rows = _flat(self, x, given.arguments.get("context"))
+        given.arguments["context"] = context
+        infinite = _any_cell(x.isinf())
+        given.arguments["x"] = x if self.refuses_values else x.masked_fill(x.isinf(), 0.0)
+        log_prob, error = method(*given.args, **given.kwargs)
+        if not self.refuses_values:
+            # A density is 0 at infinity, without an error.
+            log_prob, error = log_prob.masked_fill(infinite, -math.inf), error.masked_fill(infinite, 0.0)
+        return LowerBound(log_prob.view(rows), error.view(rows))
+
+    return bounded
+
+
+def of_rows(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that needs rows along one dimension take a single one, and rows of any shape.
+
+    Examples
+    --------
+    >>> class Counted(Distribution):
+    ...     @of_rows
+    ...     def count(self, x):
+    ...         return len(x)
+    >>> Counted(2).count(torch.zeros(2)), Counted(2).count(torch.zeros(3, 5, 2))
+    (1, 15)
+    """
+
+    @functools.wraps(method)
+    def flattened(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return method(self, _flat(self, x, None)[0], *args, **kwargs)
+
+    return flattened
+
+
+# Checks of the event come before all of these.
+_WRAPPED: dict[str, Callable[..., Any]] = {
+    "log_prob": _scored,
+    "log_prob_lower": _bounded,
+    "sample": _drawn,
+    "sample_with_log_prob": _drawn,
+    "statistics": of_rows,
+    "initialise": of_rows,
+    "initialise_components": of_rows,
+    "update_from_rows": of_rows,
+}
 
 
 def _without_gradient(

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution
-from logpx.distributions.seeding import checked_count
 from logpx.errors import UsageError
 from logpx.transforms import Transform
 from logpx.transforms.base import context_of
@@ -61,13 +60,11 @@ class Flow(Distribution):
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the exact log-density in nats, shape ``(*rows,)``."""
         self._check_dtype(x)
-        self.check_context(context, tuple(x.shape[: x.dim() - len(self.event_shape)]))
         z, ladj = self.transform.forward(x, context_of(self.transform, context))
         return self.base.log_prob(z, self._base_context(context)) + ladj
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``, by one inverse of the transform."""
-        self.check_context(context, (checked_count(n),))
         z = self.base.sample(n, self._base_context(context), seed)
         return self.transform.inverse(z, context_of(self.transform, context))[0]
 
@@ -75,7 +72,6 @@ class Flow(Distribution):
         self, n: int, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw rows with their log-density, from a single evaluation of the transform."""
-        self.check_context(context, (checked_count(n),))
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
         x, ladj = self.transform.inverse(z, context_of(self.transform, context))
         # Noise outside the range of the transform gives rows at the edge of what it can produce.
@@ -88,13 +84,13 @@ class Flow(Distribution):
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set the transform's data-dependent statistics from training rows, once."""
-        self.transform.initialise(x, context)
+        self.transform.initialise(x, context_of(self.transform, context))
 
     def _check_dtype(self, x: Tensor) -> None:
         own = self._like().dtype
         if x.is_floating_point() and x.dtype != own and not torch.is_autocast_enabled(x.device.type):
             raise UsageError(
-                f"rows of {x.dtype} given to a model of {own}",
+                f"numbers of {x.dtype} given to a model of {own}",
                 fix=f"convert one of them: x.to({own}) or model.to({x.dtype})",
             )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from logpx.errors import DataError
 
-__all__ = ["check_finite_or_missing", "has_missing"]
+__all__ = ["check_all_finite", "check_finite_or_missing", "has_missing"]
 
 
 def has_missing(x: Tensor) -> bool:
@@ -36,12 +38,32 @@ def check_finite_or_missing(x: Tensor) -> None:
     DataError
         Naming the first such cell: its row, counted from 1, and its column.
     """
-    infinite = x.isinf()
-    if bool(infinite.any()):
-        row, column = infinite.nonzero()[0].tolist()
+    _refuse(x, x.isinf(), "correct the cell, or make it NaN if it is missing")
+
+
+def check_all_finite(x: Tensor) -> None:
+    """Refuse rows with a cell that is infinite or missing.
+
+    Parameters
+    ----------
+    x
+        Shape ``(*rows, D)``.
+
+    Raises
+    ------
+    DataError
+        Naming the first such cell: its row, counted from 1, and its column.
+    """
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    _refuse(rows, ~rows.isfinite(), "correct the cell, or leave the row out")
+
+
+def _refuse(x: Tensor, wrong: Tensor, fix: str) -> None:
+    if bool(wrong.any()):
+        row, column = wrong.nonzero()[0].tolist()
         raise DataError(
             f"the value {x[row, column].item()}, where a finite number was expected",
             row=row + 1,
             column=column,
-            fix="correct the cell, or make it NaN if it is missing",
+            fix=fix,
         )

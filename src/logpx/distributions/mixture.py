@@ -60,7 +60,6 @@ class Mixture(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
-        self.check_context(context)
         each = torch.stack([part.log_prob(x, self._of(part, context)) for part in self.components], -1)
         return torch.logsumexp(each + torch.log_softmax(self.logits, 0).to(each.dtype), -1)
 
@@ -78,20 +77,41 @@ class Mixture(Distribution):
         first: int = 0,
     ) -> LowerBound:
         """Return the mixture of the components' bounds, and its standard error by the delta method."""
-        self.check_context(context)
         found = [
             part.log_prob_lower(x, draws, seed + 1_000_003 * number, self._of(part, context), first)
             for number, part in enumerate(self.components)
         ]
+        return self.mixed(found)
+
+    def mixed(self, found: Sequence[LowerBound]) -> LowerBound:
+        """Return the mixture of bounds of the components, one each."""
         each = torch.stack([bound.log_prob for bound in found], -1)
         joint = each + torch.log_softmax(self.logits, 0).to(each.dtype)
         errors = torch.stack([bound.standard_error for bound in found], -1)
-        shares = torch.softmax(joint, -1)
+        # Where no component has a density there are no shares, and no error.
+        shares = torch.softmax(joint, -1).nan_to_num()
         return LowerBound(torch.logsumexp(joint, -1), (shares * errors).square().sum(-1).sqrt())
+
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        r"""Return :math:`\log \sum_k p(k \mid c) \, p_k(t \mid c)` of targets t given c, shape ``(n,)``."""
+        given = self.component_log_weights(x.masked_fill(target, math.nan))
+        each = torch.stack([part.conditional_log_prob(x, target) for part in self.components], -1)
+        impossible = torch.isneginf(given)
+        found = torch.logsumexp((given + each.to(given)).masked_fill(impossible, -math.inf), -1)
+        return found.masked_fill(impossible.all(-1), -math.inf)
+
+    def component_log_weights(self, x: Tensor) -> Tensor:
+        """Return log p(component given the cells of a row that are there), shape ``(n, K)``.
+
+        Minus infinity in a whole row says that it is impossible under every component.
+        """
+        each = torch.stack([part.log_prob(x) for part in self.components], -1)
+        joint = each + torch.log_softmax(self.logits, 0).to(each)
+        total = torch.logsumexp(joint, -1, keepdim=True)
+        return torch.where(torch.isneginf(total), total, joint - total)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: a random component for each row, then the row from it."""
-        self.check_context(context)
         uniform = draw_rows(
             n,
             seed,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 
-__all__ = ["Moments", "check_weights"]
+__all__ = ["Moments", "check_weights", "triangle_of"]
 
 # Chunks of this size stay in the cache.
 _CHUNK_ROWS = 4096
@@ -88,15 +90,55 @@ class Moments:
         return Moments(count, self.mean + step * (other.count / safe), scatter)
 
 
+def triangle_of(blocks: Iterable[tuple[Tensor, Tensor | None]], moments: Moments) -> Tensor:
+    """Return a triangular root R of the average scatter RᵀR of rows, shape ``(D, D)``, from a second pass.
+
+    Directions in which rows hardly vary keep their digits, which the scatter itself loses: rounding errors
+    are relative to the largest deviation, and not to its square.
+
+    Parameters
+    ----------
+    blocks
+        Rows of shape ``(n, D)`` and their weights.
+    moments
+        Their moments, for mean and count.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0, 1e-12], [-1.0, 1e-12], [1.0, -1e-12], [-1.0, -1e-12]])
+    >>> triangle_of([(x, None)], Moments.of(x)).abs()
+    tensor([[1.0000e+00, 0.0000e+00],
+            [0.0000e+00, 1.0000e-12]], dtype=torch.float64)
+    """
+    root = moments.mean.new_zeros(0, len(moments.mean))
+    for x, weights in blocks:
+        for start in range(0, len(x), _CHUNK_ROWS):
+            rows = x[start : start + _CHUNK_ROWS].double() - moments.mean
+            if weights is not None:
+                rows = rows * weights[start : start + _CHUNK_ROWS].double().sqrt()[:, None]
+            root = torch.linalg.qr(torch.cat([root, rows]), mode="r").R
+    return root / moments.count.sqrt()
+
+
 def check_weights(weights: Tensor | None, rows: int) -> None:
-    """Refuse weights that are not one for each row.
+    """Refuse weights that are not one for each row, finite and at least 0.
 
     Raises
     ------
     UsageError
-        Naming both numbers.
+        Naming what was expected.
     """
-    if weights is not None and tuple(weights.shape) != (rows,):
+    if weights is None:
+        return
+    if not isinstance(weights, Tensor):
+        raise UsageError(
+            f"a {type(weights).__name__} given as weights, where a tensor was expected",
+            fix="convert it with torch.as_tensor(weights)",
+        )
+    # Of NaN, too.
+    if tuple(weights.shape) == (rows,) and not bool(((weights >= 0.0) & (weights < math.inf)).all()):
+        raise UsageError("a weight that is no finite number, or below 0", fix="correct the weights")
+    if tuple(weights.shape) != (rows,):
         raise UsageError(
             f"weights of shape {tuple(weights.shape)} for {rows:,} rows", fix=f"give the shape ({rows},)"
         )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.distributions.base import Distribution
+from logpx.distributions.missing import check_all_finite
 from logpx.distributions.moments import Moments
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import DataError
@@ -28,6 +29,14 @@ def _standard_noise(n: int, event_shape: tuple[int, ...], seed: int | None, like
             rows, *event_shape, generator=generator, device=device, dtype=like.dtype
         ),
     )
+
+
+def _moments(x: Tensor, weights: Tensor | None, full: bool) -> Moments:
+    moments = Moments.of(x, weights, full)
+    # Looked at only where needed: the sum of finite numbers may overflow, too.
+    if not bool(moments.mean.isfinite().all()):
+        check_all_finite(x)
+    return moments
 
 
 def _check_moments(statistics: Moments) -> None:
@@ -115,7 +124,7 @@ class DiagonalNormal(Distribution):
 
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> Moments:
         """Return the sufficient statistics of rows of shape ``(n, *event_shape)``."""
-        return Moments.of(x.flatten(1), weights, full=False)
+        return _moments(x.flatten(1), weights, full=False)
 
     @torch.no_grad()
     def update(self, statistics: Moments) -> None:
@@ -179,7 +188,7 @@ class FullNormal(Distribution):
 
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> Moments:
         """Return the sufficient statistics of rows of shape ``(n, features)``."""
-        return Moments.of(x, weights, full=True)
+        return _moments(x, weights, full=True)
 
     @torch.no_grad()
     def update(self, statistics: Moments) -> None:

@@ -1,12 +1,14 @@
 """Models with the interface of scikit-learn."""
 
 from logpx.estimators.base import DensityEstimator
+from logpx.estimators.conditional_density import ConditionalDensity
 from logpx.estimators.flow_density import FlowDensity
 from logpx.estimators.gaussian_mixture import GaussianMixture
 from logpx.estimators.linear_gaussian import FactorAnalysis, ProbabilisticPCA
 from logpx.estimators.variational_autoencoder import VariationalAutoencoder
 
 __all__ = [
+    "ConditionalDensity",
     "DensityEstimator",
     "FactorAnalysis",
     "FlowDensity",

@@ -98,6 +98,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return self._checked(X, reset=False)
 
     def _checked(self, X: ArrayLike, **options: Any) -> Rows:
+        if isinstance(X, torch.Tensor):
+            # NumPy knows neither gradients nor every dtype.
+            X = X.detach().double().numpy(force=True)
         finite = "allow-nan" if getattr(self, "allow_nan", False) else True
         rows: Rows = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, **options)
         return rows
@@ -161,6 +164,8 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # 
     def _vectors(self, X: ArrayLike) -> Rows:
         """Return vectors to be taken back, refusing those of another length than `transform` gives."""
         check_is_fitted(self)
+        if isinstance(X, torch.Tensor):
+            X = X.detach().double().numpy(force=True)
         rows: Rows = check_array(X, dtype=np.float64)
         if rows.shape[1] != self._n_features_out:
             raise UsageError(

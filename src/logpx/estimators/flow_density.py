@@ -202,8 +202,9 @@ class FlowDensity(TrainedDensity):
             return FLOWS[self.flow](features, **{k: v for k, v in options.items() if v is not None})
 
     def _unit(self, rows: Rows, weights: Rows | None) -> Standardize:
-        means = np.average(rows, axis=0, weights=weights)
-        scales = np.sqrt(np.average(np.square(rows - means), axis=0, weights=weights))
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = np.average(rows, axis=0, weights=weights)
+            scales = np.sqrt(np.average(np.square(rows - means), axis=0, weights=weights))
         self._refuse_constants(means, scales)
         given = dict(enumerate(zip(means.tolist(), scales.tolist(), strict=True)))
         unit = Standardize(rows.shape[1], given).double()

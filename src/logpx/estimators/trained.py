@@ -69,12 +69,20 @@ class TrainedDensity(Transformer):
         return result
 
     def _refuse_constants(self, centre: Rows, spread: Rows) -> None:
-        """Refuse a column that never varies, given the means and deviations of all columns."""
+        """Refuse a column that never varies, or too much, given the means and deviations of all columns."""
+        names = getattr(self, "feature_names_in_", None)
+        lost = ~np.isfinite(spread)
+        if lost.any():
+            place = int(lost.argmax())
+            raise DataError(
+                "a value is too large to be squared",
+                column=place if names is None else str(names[place]),
+                fix="leave such rows out, or change the column's unit",
+            )
         # Rounding the mean is enough to give a constant column a spread of a few ulp.
         constant = spread <= 1e-14 * np.abs(centre)
         if constant.any():
             place = int(constant.argmax())
-            names = getattr(self, "feature_names_in_", None)
             raise DataError(
                 "every row has the same value, or none, so that no density exists on it",
                 column=place if names is None else str(names[place]),

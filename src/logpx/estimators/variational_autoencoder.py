@@ -202,8 +202,9 @@ class VariationalAutoencoder(TrainedDensity):
         """Return the means and deviations of the columns' observed cells."""
         there = ~np.isnan(rows)
         count = np.maximum(there.sum(axis=0), 1)
-        centre = np.where(there, rows, 0.0).sum(axis=0) / count
-        spread = np.sqrt(np.square(np.where(there, rows - centre, 0.0)).sum(axis=0) / count)
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = np.where(there, rows, 0.0).sum(axis=0) / count
+            spread = np.sqrt(np.square(np.where(there, rows - centre, 0.0)).sum(axis=0) / count)
         self._refuse_constants(centre, spread)
         return centre, spread
 

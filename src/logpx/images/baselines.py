@@ -10,13 +10,19 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, FullNormal
 from logpx.distributions.seeding import draw_rows
-from logpx.images.preprocessing import checked_levels
+from logpx.images.preprocessing import check_levels, checked_levels
 from logpx.transforms.base import sum_over_event
 
 __all__ = ["FlatNormal", "PixelHistogram", "UniformLevels"]
 
 # A tenth of an image on every level: no level is impossible.
 _PSEUDO_COUNT = 0.1
+
+
+def _within(x: Tensor, levels: int) -> tuple[Tensor, Tensor]:
+    """Return the nearest whole levels, NaN where pixels are, and which pixels are no level."""
+    nearest = x.floor().clamp(0, levels - 1)
+    return nearest, (nearest != x) & ~x.isnan()
 
 
 class PixelHistogram(Distribution):
@@ -49,16 +55,25 @@ class PixelHistogram(Distribution):
         self.logits.copy_((counts.double() + _PSEUDO_COUNT).log().to(self.logits.dtype))
 
     def counts(self, x: Tensor) -> Tensor:
-        """Return how often each pixel has each level in some images; those of different images add up."""
+        """Return how often each pixel has each level in some images; those of different images add up.
+
+        Raises
+        ------
+        DataError
+            If a value is no whole level; names the image.
+        """
+        x = x.reshape(-1, *self.event_shape).cpu()
+        check_levels(x, self.levels)
         total = torch.zeros(self.logits.shape, dtype=torch.int64)
-        index = x.cpu().to(torch.int64).movedim(0, -1)
+        index = x.to(torch.int64).movedim(0, -1)
         return total.scatter_add_(-1, index, torch.ones_like(index))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-probability of whole levels in nats, shape ``(n,)``."""
         chosen = self.logits.log_softmax(-1)
-        index = x.to(torch.int64).movedim(0, -1)
-        return sum_over_event(chosen.gather(-1, index).movedim(-1, 0), self.event_shape)
+        x, beyond = _within(x, self.levels)
+        found = chosen.gather(-1, x.nan_to_num().to(torch.int64).movedim(0, -1)).movedim(-1, 0)
+        return sum_over_event(found.masked_fill(beyond, -math.inf) + 0.0 * x, self.event_shape)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw images of whole levels, shape ``(n, C, H, W)``."""
@@ -124,9 +139,9 @@ class UniformLevels(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-probability of whole levels in nats, shape ``(n,)``."""
-        rows = x.shape[: x.dim() - len(self.event_shape)]
-        dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
-        return x.new_full(rows, -math.prod(self.event_shape) * math.log(self.levels), dtype=dtype)
+        x, beyond = _within(x, self.levels)
+        found = torch.full_like(x, -math.log(self.levels)).masked_fill(beyond, -math.inf)
+        return sum_over_event(found + 0.0 * x, self.event_shape)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw images of whole levels, shape ``(n, C, H, W)``."""

@@ -12,8 +12,9 @@ from torch.nn import functional
 from logpx.arguments import check_count
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import checked_count, checked_seed
-from logpx.errors import DataError, UsageError
+from logpx.errors import UsageError
 from logpx.images.dequantisation import Dequantisation, UniformDequantisation
+from logpx.images.preprocessing import check_levels
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
 from logpx.scoring import BitsPerDimension, Evaluation, Noise, ScoredBatch, Tally, sample_blocks
@@ -65,6 +66,8 @@ class ImageModel(Distribution):
     """
 
     allows_constants = True
+    refuses_values = True
+    gains_from_noise = False
 
     def __init__(
         self,
@@ -114,6 +117,7 @@ class ImageModel(Distribution):
         """
         if self.training:
             return self._log_weight(x, context, Noise())
+        check_levels(x, self.levels)
         starts = range(0, len(x), _CHUNK)
         parts = [
             self._log_weight(x[i : i + _CHUNK], _rows(context, i, i + _CHUNK), Noise(0, first=i))
@@ -173,7 +177,7 @@ class ImageModel(Distribution):
             if count is not None:
                 check_count(name, count)
         seed = checked_seed(seed)
-        self._check_levels(x, first)
+        check_levels(x, self.levels, first)
         values = [torch.zeros(0, dtype=torch.float64)]
         errors = [torch.zeros(0, dtype=torch.float64)]
         training = self.training
@@ -299,21 +303,6 @@ class ImageModel(Distribution):
     def _log_weight(self, x: Tensor, context: Tensor | None, source: Noise) -> Tensor:
         x = x.to(self._like())
         return self.dequantisation.log_weight(self.flow, self.preprocessing, x, context, source)
-
-    def _check_levels(self, x: Tensor, first: int) -> None:
-        # In 8 bits the number of levels itself would be 0.
-        x = x if x.is_floating_point() else x.to(torch.int64)
-        wrong = (x < 0) | (x >= self.levels)
-        if x.is_floating_point():
-            wrong |= x != x.floor()
-        if bool(wrong.any()):
-            index = int(wrong.flatten(1).any(1).nonzero()[0])
-            raise DataError(
-                f"the pixel value {x[index][wrong[index]][0].item():g}, where a whole level of "
-                f"0..{self.levels - 1} was expected",
-                row=first + index + 1,
-                fix="give pixels as whole levels, as in the images that the model was fitted to",
-            )
 
     def _batches(self, source: Any) -> Iterator[tuple[int, Tensor, Tensor | None]]:
         classes = None

@@ -9,10 +9,38 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import is_whole
-from logpx.errors import UsageError
+from logpx.errors import DataError, UsageError
 from logpx.transforms import Logit, Transform
 
-__all__ = ["IdentityPixels", "LinearPixels", "LogitPixels", "checked_levels"]
+__all__ = ["IdentityPixels", "LinearPixels", "LogitPixels", "check_levels", "checked_levels"]
+
+
+def check_levels(x: Tensor, levels: int, first: int = 0) -> None:
+    """Refuse images with a pixel that is no whole level.
+
+    Parameters
+    ----------
+    x
+        Shape ``(n, C, H, W)``.
+    levels
+        The number of levels.
+    first
+        The number of images before these.
+
+    Raises
+    ------
+    DataError
+        Naming the first such image, counted from 1.
+    """
+    # Of NaN, too.
+    wrong = ~((x >= 0) & (x < levels) & (x == x.floor()))
+    if bool(wrong.any()):
+        place = tuple(wrong.nonzero()[0].tolist())
+        raise DataError(
+            f"the pixel value {x[place].item():g}, where a whole level of 0..{levels - 1} was expected",
+            row=first + place[0] + 1,
+            fix="give pixels as whole levels, as in the images that the model was fitted to",
+        )
 
 
 def checked_levels(levels: int) -> int:

@@ -47,7 +47,10 @@ class _ImageConditioner(nn.Module):
         context
             An image with every pixel in [-1, 1], flattened: shape ``(n, C H W)``.
         """
-        image = nn.functional.pixel_unshuffle(context.view(*context.shape[:-1], *self._shape), 2)
+        channels, height, width = self._shape
+        rows = kept.shape[:-3]
+        image = context.expand(*rows, -1).reshape(*rows, channels, height // 2, 2, width // 2, 2)
+        image = image.movedim((-3, -1), (-4, -3)).flatten(-5, -3)
         outputs: Tensor = self.net(torch.cat([kept, image], -3))
         return outputs
 

@@ -12,14 +12,16 @@ from logpx.errors import UsageError
 __all__ = ["k_hat", "k_hat_limit", "smoothed"]
 
 _FEWEST = 5
+# In nats: weights so alike need no tail to be trusted.
+_ALIKE = 1e-6
 
 
 def k_hat(log_weights: Tensor) -> Tensor:
     r"""Return the shape k of a generalised Pareto distribution fitted to the largest weights.
 
     The weights have finite moments up to 1/k. Below `k_hat_limit`, estimates can be trusted; above, they miss
-    rare large weights. If the largest weights are all equal, as for an exact posterior, there is no tail, and
-    k is minus infinity. Weights that tie with the threshold do not belong to the tail.
+    rare large weights. If all weights that are not 0 are equal, as for an exact posterior, there is no tail,
+    and k is minus infinity. Weights that tie with the threshold do not belong to the tail.
 
     Parameters
     ----------
@@ -32,6 +34,12 @@ def k_hat(log_weights: Tensor) -> Tensor:
         Shape ``(...)``, float64; NaN if there are fewer than 21 draws, so that the tail has fewer than five,
         or a log-weight is NaN, or all are minus infinity; plus infinity if one is that, or fewer than five
         exceed the threshold. Neither is below the limit.
+
+    Notes
+    -----
+    The numbers are those of ArviZ, which says plus infinity for weights that are all equal, too, and for too
+    few draws. Where only the largest ones tie and others are smaller, both say plus infinity: a tail that is
+    cut off, such as of weights that were clipped or of a chain that stays where it is, is no reason to trust.
 
     References
     ----------
@@ -109,9 +117,10 @@ def _shape(log_weights: Tensor) -> Tensor:
     values = log_weights.sort().values
     rounding = 64 * torch.finfo(values.dtype).eps * max(1.0, abs(float(values[-1])))
     _, excess = _exceeding(values - values[-1])
-    # All equal up to the rounding of the log-weights themselves: there is no tail.
+    # The largest are equal up to the rounding of the log-weights themselves: there is no tail to be seen.
     if not len(excess) or not bool(excess[-1] > rounding):
-        return -infinite
+        spread = values[-1] - values[values > -math.inf][0]
+        return -infinite if bool(spread <= max(rounding, _ALIKE)) else infinite
     return infinite if len(excess) < _FEWEST else _pareto(excess)[0]
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from logpx.arguments import check_count
+from logpx.distributions.conditional import CategoryMarginals
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.feature_components import LEAST_LOG, FeatureComponents
 from logpx.latent.mixture import LatentMixture
@@ -90,6 +91,11 @@ class BernoulliComponents(FeatureComponents):
         probabilities = self.expectations().detach().to(chosen.device).double()
         return (uniform < probabilities[chosen]).to(self.logits.dtype)
 
+    def conditional_marginals(self, x: Tensor, column: int, responsibilities: Tensor) -> CategoryMarginals:
+        """Return the probabilities of 0 and 1: given the component, other cells do not matter."""
+        one = responsibilities.double() @ self.expectations()[:, column].detach().double()
+        return CategoryMarginals(torch.stack([1.0 - one, one], 1))
+
     def empty(self, columns: Sequence[int]) -> BernoulliComponents:
         """Return components of some columns."""
         return BernoulliComponents(self.components, len(columns))
@@ -137,6 +143,8 @@ class BernoulliMixture(LatentMixture):
     >>> mixture.impute(torch.tensor([[1.0, torch.nan, torch.nan]]))
     tensor([[1., 1., 0.]])
     """
+
+    gains_from_noise = False
 
     parts: BernoulliComponents
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_count
+from logpx.distributions.conditional import CategoryMarginals
 from logpx.errors import UsageError
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.feature_components import LEAST_LOG, FeatureComponents
@@ -117,6 +118,10 @@ class CategoricalComponents(FeatureComponents):
         each = [(uniform[:, column] >= edge[chosen]).sum(1) for column, edge in enumerate(edges)]
         return torch.stack(each, 1).to(self.logits.dtype)
 
+    def conditional_marginals(self, x: Tensor, column: int, responsibilities: Tensor) -> CategoryMarginals:
+        """Return the probabilities of a column's levels: given the component, other cells do not matter."""
+        return CategoryMarginals(responsibilities.double() @ self.probabilities()[column].detach().double())
+
     def empty(self, columns: Sequence[int]) -> CategoricalComponents:
         """Return components of some columns."""
         return CategoricalComponents(self.components, [self.levels[column] for column in columns])
@@ -170,6 +175,8 @@ class CategoricalMixture(LatentMixture):
     >>> mixture.impute(torch.tensor([[0.0, torch.nan]]))
     tensor([[0., 2.]])
     """
+
+    gains_from_noise = False
 
     parts: CategoricalComponents
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_count
+from logpx.distributions.conditional import Marginals
+from logpx.errors import UsageError
 
 __all__ = ["Components", "EStep"]
 
@@ -146,6 +148,28 @@ class Components(nn.Module, ABC):
     @abstractmethod
     def condition(self, columns: Sequence[int], values: Tensor) -> Components:
         """Return the distributions of the other columns, given these columns' values ``(columns,)``."""
+
+    def conditional_marginals(self, x: Tensor, column: int, responsibilities: Tensor) -> Marginals:
+        """Return the distribution of a column given the other cells that are there, one for every row.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, columns)``; NaN is missing, as is every cell of the column.
+        column
+            Its number.
+        responsibilities
+            The probabilities of the components given all that is known of each row, shape ``(n, K)``.
+
+        Raises
+        ------
+        UsageError
+            If the values of the column have no such distribution of a known form.
+        """
+        raise UsageError(
+            f"the conditional distributions of {type(self).__name__} have no closed form here",
+            fix="draw from them with impute",
+        )
 
     @abstractmethod
     def expectations(self) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from logpx.distributions.conditional import NormalMixtureMarginals
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance
@@ -317,6 +318,19 @@ class GaussianComponents(Components):
             means[places] = own.to(x)
             covariances[places] = conditionals.covariances().to(x)[:, None].expand(*places.shape, -1, -1, -1)
         return means[:-1], covariances[:-1]
+
+    @torch.no_grad()
+    def conditional_marginals(
+        self, x: Tensor, column: int, responsibilities: Tensor
+    ) -> NormalMixtureMarginals:
+        """Return the mixture of the components' normal conditionals of a column, one for every row."""
+        means = x.new_empty(len(x) + 1, self.components, dtype=torch.float64)
+        variances = torch.ones_like(means)
+        for places, conditionals, own in self._conditionals(x):
+            means[places] = own[..., column]
+            spread = conditionals.covariances()[..., column, column]
+            variances[places] = spread[:, None].expand(*places.shape, -1)
+        return NormalMixtureMarginals(responsibilities, means[:-1], variances[:-1].sqrt())
 
     def _conditionals(self, x: Tensor) -> Iterator[tuple[Tensor, Conditionals, Tensor]]:
         """Yield each group's rows (-1 pads), its conditionals and their means, shape ``(P, R, K, D)``."""

@@ -13,7 +13,7 @@ from logpx.arguments import check_number
 from logpx.errors import UsageError
 from logpx.latent.covariances import Covariance, covariance_named
 from logpx.latent.gaussian_components import GaussianComponents
-from logpx.latent.mixture import LatentMixture
+from logpx.latent.mixture import LatentMixture, known_values
 from logpx.latent.priors import ConjugatePrior
 
 __all__ = ["GaussianMixture"]
@@ -118,8 +118,19 @@ class GaussianMixture(LatentMixture):
         return self.parts.matrices().to(self.means.dtype)
 
     def likelihood(self, z: Tensor) -> MultivariateNormal:
-        """Return p(x given z), torch's normal distributions of components z of shape ``(*rows,)``."""
+        """Return p(x given z), torch's normal distributions of components z of shape ``(*rows,)``.
+
+        Raises
+        ------
+        UsageError
+            If a z is not the number of a component.
+        """
         z = torch.as_tensor(z)
+        if z.is_floating_point() or bool(((z < 0) | (z >= self.components)).any()):
+            raise UsageError(
+                f"z is {z}, where numbers of components were expected",
+                fix=f"give whole numbers from 0 to {self.components - 1}",
+            )
         factors = torch.linalg.cholesky(self.parts.matrices()).to(self.means.dtype)
         return MultivariateNormal(self.means[z], scale_tril=factors[z])
 
@@ -149,7 +160,7 @@ class GaussianMixture(LatentMixture):
             If the columns or the shape of the values are invalid, no column is left, or the density of the
             values is 0.
         """
-        values = torch.as_tensor(values, dtype=self.means.dtype, device=self.means.device)
+        values = known_values(values, self.means.dtype, self.means.device)
         if values.dim() != 2:
             return super().condition(columns, values)
         known, others = self._known_and_others(columns, values)
@@ -157,5 +168,10 @@ class GaussianMixture(LatentMixture):
         x[:, known] = values
         means, covariances = self.parts.conditionals(x)
         factors = torch.linalg.cholesky(covariances[..., others, :][..., others].double())
-        normals = MultivariateNormal(means[..., others], scale_tril=factors.to(x.dtype))
-        return MixtureSameFamily(Categorical(logits=self._joint(x).mT.detach()), normals)
+        normals = MultivariateNormal(
+            means[..., others], scale_tril=factors.to(x.dtype), validate_args=bool(len(x))
+        )
+        return MixtureSameFamily(
+            Categorical(logits=self._joint(x).mT.detach(), validate_args=bool(len(x))),
+            normals,
+        )

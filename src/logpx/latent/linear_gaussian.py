@@ -11,16 +11,22 @@ from torch import Tensor
 from torch.distributions import Independent, MixtureSameFamily, MultivariateNormal, Normal
 
 from logpx.distributions import Distribution, Moments
+from logpx.distributions.conditional import Marginals
+from logpx.distributions.missing import check_all_finite
+from logpx.distributions.moments import triangle_of
 from logpx.errors import DataError
 from logpx.latent.covariances import LowRankCovariance
 from logpx.latent.gaussian_mixture import GaussianMixture
 from logpx.latent.linear_posterior import linear_posterior
 from logpx.latent.statistics import MixtureStatistics
+from logpx.transforms.base import check_event
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 
 # The least noise variance relative to a column's: smaller ones drown in the rounding errors of the factors.
 _LEAST_NOISE = 1e-12
+# A noise variance below this share of the total has not enough digits in a covariance in double precision.
+_LOST_IN_SCATTER = 1e-8
 
 
 class LinearGaussian(Distribution):
@@ -80,7 +86,16 @@ class LinearGaussian(Distribution):
         return Independent(Normal(zero, torch.ones_like(zero)), 1)
 
     def likelihood(self, z: Tensor) -> Independent[Normal]:
-        """Return p(x given z) for z of shape ``(*rows, q)``, as a distribution of torch."""
+        """Return p(x given z) for z of shape ``(*rows, q)``, as a distribution of torch.
+
+        Raises
+        ------
+        UsageError, DataError
+            If the shape is another, or a number is not finite.
+        """
+        check_event(z, (self.latent,))
+        z = z.to(self.loadings.dtype)
+        check_all_finite(z)
         scale = self.noise_variances.sqrt()
         return Independent(Normal(z @ self.loadings.mT + self.mean, scale), 1)
 
@@ -110,9 +125,20 @@ class LinearGaussian(Distribution):
         r"""Return the orthogonal projection of rows onto the latent plane: the least-squares reconstruction.
 
         W times the posterior mean is not that projection, because the mean is shrunk towards 0.
+
+        Parameters
+        ----------
+        x
+            Shape ``(*rows, D)``, without missing cells.
+
+        Raises
+        ------
+        DataError
+            If a cell is missing or infinite.
         """
+        check_all_finite(x)
         w = self.loadings
-        centred = x - self.mean
+        centred = x.to(w.dtype) - self.mean
         solved: Tensor = torch.linalg.lstsq(w.detach(), centred.reshape(-1, len(w)).mT).solution
         return (w @ solved).mT.view(x.shape) + self.mean
 
@@ -127,6 +153,10 @@ class LinearGaussian(Distribution):
     def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
         """Fill in missing cells; see `GaussianMixture.impute`."""
         return self.normal.impute(x, draws, seed)
+
+    def conditional_marginals(self, x: Tensor, column: int) -> Marginals:
+        """Return the normal distribution of a column given the others; see `GaussianMixture`."""
+        return self.normal.conditional_marginals(x, column)
 
     def statistics(self, x: Tensor, weights: Tensor | None = None) -> MixtureStatistics:
         """E-step for rows, whose cells may be missing."""
@@ -202,15 +232,41 @@ class LinearGaussian(Distribution):
             As in `update_from_moments`.
         """
         if len(x) > x.shape[1]:
-            return self.update_from_moments(Moments.of(x, weights, full=True))
+            moments = Moments.of(x, weights, full=True)
+            found = self.update_from_moments(moments)
+            if not self.needs_root(moments):
+                return found
+            return self.update_from_root(moments.mean, triangle_of([(x, weights)], moments))
         moments = Moments.of(x, weights)
         self._check_count(moments)
-        self._set_units(moments.mean, moments.scatter / moments.count)
         shares = x.new_ones(len(x)) if weights is None else weights
         shares = shares.double() / moments.count
-        root = (x.double() - moments.mean) * shares.sqrt()[:, None]
+        return self.update_from_root(moments.mean, (x.double() - moments.mean) * shares.sqrt()[:, None])
+
+    def needs_root(self, moments: Moments) -> bool:
+        """Return whether the maximum found from moments is inexact, for rounding in their scatter."""
+        return False
+
+    @torch.no_grad()
+    def update_from_root(self, mean: Tensor, root: Tensor) -> float:
+        """Maximise the likelihood of rows with this mean and the average scatter RᵀR.
+
+        Parameters
+        ----------
+        mean
+            Shape ``(D,)``, float64.
+        root
+            R, shape ``(n, D)`` with n at most D, float64.
+
+        Returns
+        -------
+        float
+            The mean log-likelihood per row at the maximum, in nats.
+        """
+        self._set_units(mean, root.square().sum(0))
         self.covariance.maximise_root(root, self.normal.parts.floors)
-        return float((self.normal.log_prob(x.to(self.mean.dtype)).double() * shares).sum())
+        penalty = self.covariance.penalty_of_root(root[None]).item()
+        return -0.5 * (penalty + root.shape[1] * math.log(2.0 * math.pi))
 
     def _check_count(self, moments: Moments) -> None:
         if not bool(moments.count > 0):
@@ -259,6 +315,11 @@ class ProbabilisticPCA(LinearGaussian):
 
     def __init__(self, features: int, latent: int) -> None:
         super().__init__(features, latent, "principal", floor=0.0)
+
+    def needs_root(self, moments: Moments) -> bool:
+        """Return whether the noise is so small beside the variance that the scatter has lost its digits."""
+        largest = float(moments.scatter.diagonal().sum() / moments.count)
+        return float(self.noise_variance.detach()) < _LOST_IN_SCATTER * largest
 
     @property
     def noise_variance(self) -> Tensor:

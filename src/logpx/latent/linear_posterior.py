@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
+from logpx.distributions.missing import check_finite_or_missing
 from logpx.latent.e_step import grouped
 from logpx.transforms.base import check_event
 
@@ -33,6 +36,11 @@ def linear_posterior(
     MultivariateNormal
         With batch shape ``(*rows,)`` and event shape ``(q,)``.
 
+    Raises
+    ------
+    DataError
+        If a cell is infinite.
+
     Examples
     --------
     >>> one = torch.ones(1)
@@ -47,12 +55,13 @@ def linear_posterior(
     scaled = loadings / noise_variances[:, None]
     identity = torch.eye(latent, dtype=x.dtype, device=x.device)
     missing = x.isnan()
+    check_finite_or_missing(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]))
     if not bool(missing.any()):
         precision = identity + loadings.mT @ scaled
         factor = torch.linalg.cholesky(precision)
         means = torch.cholesky_solve(((x - mean) @ scaled).unsqueeze(-1), factor).squeeze(-1)
         spread = torch.linalg.cholesky(torch.cholesky_inverse(factor)).to(dtype)
-        return MultivariateNormal(means.to(dtype), scale_tril=spread.expand(*x.shape[:-1], -1, -1))
+        return _normal(means.to(dtype), spread.expand(*x.shape[:-1], -1, -1))
     rows = x.reshape(-1, x.shape[-1])
     absent = missing.reshape(rows.shape)
     deviations = torch.where(absent, 0.0, rows - mean)
@@ -65,6 +74,9 @@ def linear_posterior(
     means = torch.cholesky_solve((deviations @ scaled).unsqueeze(-1), factors).squeeze(-1)
     spreads = torch.linalg.cholesky(torch.cholesky_inverse(factors))
     shape = x.shape[:-1]
-    return MultivariateNormal(
-        means.to(dtype).view(*shape, latent), scale_tril=spreads.to(dtype).view(*shape, latent, latent)
-    )
+    return _normal(means.to(dtype).view(*shape, latent), spreads.to(dtype).view(*shape, latent, latent))
+
+
+def _normal(mean: Tensor, factor: Tensor) -> MultivariateNormal:
+    # torch's checks fail where there are no rows.
+    return MultivariateNormal(mean, scale_tril=factor, validate_args=bool(mean.numel()))

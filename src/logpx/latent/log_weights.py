@@ -167,7 +167,7 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 
 
 def iwae_error(log_weights: Tensor) -> Tensor:
-    """Return the standard error of `iwae` by the delta method; NaN for one draw.
+    """Return the standard error of `iwae` by the delta method; NaN for one draw, 0 where all weights are 0.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def iwae_error(log_weights: Tensor) -> Tensor:
     if count == 1:
         return torch.full_like(log_weights[0], math.nan)
     spread = (count * torch.softmax(log_weights, 0) - 1.0).square().sum(0) / (count - 1)
-    return (spread / count).sqrt()
+    return (spread / count).sqrt().masked_fill(log_weights.isneginf().all(0), 0.0)
 
 
 def jackknife(log_weights: Tensor) -> Tensor:

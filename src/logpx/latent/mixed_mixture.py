@@ -67,6 +67,8 @@ class MixedMixture(LatentMixture):
     tensor(1.)
     """
 
+    gains_from_noise = False
+
     parts: ProductComponents
 
     def __init__(

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from logpx.arguments import check_places
 from logpx.distributions import Distribution
+from logpx.distributions.conditional import Marginals
 from logpx.distributions.missing import check_finite_or_missing, has_missing
 from logpx.distributions.moments import check_weights
 from logpx.distributions.seeding import checked_count, draw_rows, generator_of
@@ -21,11 +22,36 @@ from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.latent.statistics import MixtureStatistics
-from logpx.transforms.base import check_event
 
-__all__ = ["LatentMixture"]
+__all__ = ["LatentMixture", "known_values"]
 
 _LEAST_SHARE = 1e-280
+
+
+def known_values(values: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return values of known columns as a tensor; NaN is not known.
+
+    Raises
+    ------
+    UsageError
+        If they are no numbers, or one is infinite.
+
+    Examples
+    --------
+    >>> known_values([1, 2], torch.float32, torch.device("cpu"))
+    tensor([1., 2.])
+    """
+    try:
+        given = torch.as_tensor(values, dtype=dtype, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"values {values!r}, where numbers were expected", fix="give one number per known column"
+        ) from error
+    if bool(given.isinf().any()):
+        raise UsageError(
+            "an infinite value, whose density is 0", fix="give finite values, or NaN if not known"
+        )
+    return given
 
 
 class LatentMixture(Distribution):
@@ -74,25 +100,22 @@ class LatentMixture(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density of the observed cells in nats, shape ``(*rows,)``."""
-        rows = self._as_numbers(x).reshape(-1, x.shape[-1])
-        missing = has_missing(rows)
-        chunks = self._chunks(rows, missing)
-        each = [torch.logsumexp(self._joint(chunk), 0) for chunk in chunks]
-        found = torch.cat(each) if each else rows.new_zeros(0)
-        if missing:
-            found = found.masked_fill(rows.isnan().all(1), 0.0)
+        missing = has_missing(x)
+        found = self._log_prob(x, missing)
         if bool(found.isnan().any()):
-            # Infinity less infinity: no density has mass there.
-            found = found.masked_fill(rows.isinf().any(1), -torch.inf)
-        return found.view(x.shape[:-1])
+            # Infinity less infinity, which comes much later in double precision.
+            found = torch.where(found.isnan(), self._log_prob(x.double(), missing).to(found.dtype), found)
+        return found.masked_fill(x.isnan().all(1), 0.0) if missing else found
+
+    def _log_prob(self, x: Tensor, missing: bool) -> Tensor:
+        each = [torch.logsumexp(self._joint(chunk), 0) for chunk in self._chunks(x, missing)]
+        return torch.cat(each) if each else x.new_zeros(0)
 
     def posterior(self, x: Tensor) -> Categorical:
         """Return p(z given x), the distribution of each row's component, as one of torch.
 
         A row so far out that the density of every component overflows is shared equally.
         """
-        check_event(x, self.event_shape)
-        x = self._as_numbers(x)
         least = 0.5 * torch.finfo(x.dtype).min
         chunks = self._chunks(x.reshape(-1, x.shape[-1]), has_missing(x))
         each = [self._joint(chunk).nan_to_num(nan=least).clamp_min(least).mT for chunk in chunks]
@@ -151,7 +174,7 @@ class LatentMixture(Distribution):
             If the columns or the shape of the values are invalid, no column is left, or the values cannot
             occur.
         """
-        given = torch.as_tensor(values, dtype=torch.float64, device=self.logits.device)
+        given = known_values(values, torch.float64, self.logits.device)
         given = given[None] if given.dim() == 0 else given
         known, others = self._known_and_others(columns, given)
         if given.dim() != 1:
@@ -194,7 +217,6 @@ class LatentMixture(Distribution):
         UsageError
             If the shape is wrong, or the number of draws is below 1.
         """
-        check_event(x, self.event_shape)
         if x.dim() != 2:
             raise UsageError(f"rows of shape {tuple(x.shape)}", fix=f"give shape (n, {self.event_shape[0]})")
         check_finite_or_missing(x)
@@ -209,6 +231,31 @@ class LatentMixture(Distribution):
         chosen = (uniform >= shares.to(device).cumsum(1)[:, :-1]).sum(-1)
         rows = self.parts.draw_missing(x.repeat(draws, 1), chosen.flatten(), generator)
         return rows.view(draws, *x.shape)
+
+    @torch.no_grad()
+    def conditional_marginals(self, x: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the other cells that are there, one for every row.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, D)``; NaN is missing. Cells of the column itself do not count.
+        column
+            Its number.
+
+        Returns
+        -------
+        Marginals
+            A mixture of normal distributions, or probabilities of codes: exact.
+
+        Raises
+        ------
+        UsageError
+            If the shape is wrong, there is no such column, or it holds counts.
+        """
+        check_places("column", [column], self.event_shape[0])
+        known = x.double().index_fill(1, torch.tensor([column], device=x.device), torch.nan)
+        return self.parts.conditional_marginals(known, column, self.responsibilities(known))
 
     @property
     def reparameterised(self) -> bool:
@@ -375,10 +422,6 @@ class LatentMixture(Distribution):
         result.parts.load_state_dict(parts.state_dict())
         result.logits.copy_(logits)
         return result
-
-    def _as_numbers(self, x: Tensor) -> Tensor:
-        """Return whole numbers and truth values in the dtype of the parameters, other rows as they are."""
-        return x if x.is_floating_point() else x.to(self.logits.dtype)
 
     def _joint(self, rows: Tensor) -> Tensor:
         return torch.log_softmax(self.logits.to(rows.dtype), 0)[:, None] + self.parts.log_prob(rows)

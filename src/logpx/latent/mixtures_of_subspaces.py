@@ -60,8 +60,10 @@ class _MixtureOfSubspaces(GaussianMixture):
         ]
         means = torch.stack([part.mean for part in each], -2)
         factors = torch.stack([part.scale_tril for part in each], -3)
-        chosen = Categorical(logits=self.posterior(x).logits)
-        return MixtureSameFamily(chosen, MultivariateNormal(means, scale_tril=factors))
+        chosen = Categorical(logits=self.posterior(x).logits, validate_args=False)
+        return MixtureSameFamily(
+            chosen, MultivariateNormal(means, scale_tril=factors, validate_args=False), validate_args=False
+        )
 
     def _low_rank(self) -> LowRankCovariance:
         covariance = self.parts.covariance

@@ -150,6 +150,8 @@ class PoissonMixture(LatentMixture):
     (torch.Size([2, 2]), torch.Size([1]))
     """
 
+    gains_from_noise = False
+
     parts: PoissonComponents
 
     def __init__(self, components: int, features: int, prior_rows: float = 0.0) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from logpx.distributions.conditional import Marginals
 from logpx.distributions.missing import has_missing
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components, EStep
@@ -142,6 +143,11 @@ class ProductComponents(Components):
             parts.append(part)
             places.append([others.index(column) for column in left])
         return ProductComponents(parts, places)
+
+    def conditional_marginals(self, x: Tensor, column: int, responsibilities: Tensor) -> Marginals:
+        """Return the distributions of a column from the part that models it."""
+        part, own = next(pair for pair in self if column in pair[1])
+        return part.conditional_marginals(x[:, own], own.index(column), responsibilities)
 
     def expectations(self) -> Tensor:
         """Return the mean of every column under every component, shape ``(K, columns)``."""

@@ -7,6 +7,7 @@ from logpx.nets.embedding import CircularEmbedding, Embedded
 from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
 from logpx.nets.mlp import MLP, ResidualMLP
+from logpx.nets.visible import VisibleColumns
 
 __all__ = [
     "ACTIVATIONS",
@@ -19,4 +20,5 @@ __all__ = [
     "Embedded",
     "IncrementalConditioner",
     "ResidualMLP",
+    "VisibleColumns",
 ]

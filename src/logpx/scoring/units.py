@@ -116,11 +116,18 @@ class Unit(ABC):
 class NatsPerRow(Unit):
     """Nats per row: the more, the better.
 
+    Parameters
+    ----------
+    what
+        What the p is that of, for headings.
+
     Examples
     --------
     >>> NatsPerRow().value(-2.5), NatsPerRow().heading("lower bound")
     (-2.5, 'log p(x), lower bound, nats per row')
     """
+
+    what: str = "x"
 
     name = "nats per row"
     key = "mean"
@@ -142,7 +149,8 @@ class NatsPerRow(Unit):
 
     def heading(self, kind: str) -> str:
         """Return what the values are."""
-        return f"log p(x), {self.name}" if kind == "exact" else f"log p(x), {kind}, {self.name}"
+        parts = [f"log p({self.what})", *([] if kind == "exact" else [kind]), self.name]
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,15 @@ from logpx.storage.details import Details, read_details
 from logpx.storage.layout import FORMAT_VERSION
 from logpx.storage.loading import load
 from logpx.storage.registry import REGISTRY
-from logpx.storage.saving import check_target, save
+from logpx.storage.saving import check_target, save, save_or_keep
 
-__all__ = ["FORMAT_VERSION", "REGISTRY", "Details", "check_target", "load", "read_details", "save"]
+__all__ = [
+    "FORMAT_VERSION",
+    "REGISTRY",
+    "Details",
+    "check_target",
+    "load",
+    "read_details",
+    "save",
+    "save_or_keep",
+]

@@ -29,7 +29,7 @@ def model_card(
         The content of ``metrics.json``.
     """
     sections = [
-        f"# {name}\n\n{_summary(config, schema, metrics)}",
+        f"# {_escape(name)}\n\n{_summary(config, schema, metrics)}",
         _held_out(metrics),
         _columns(schema, metrics),
         _candidates(metrics),
@@ -45,7 +45,7 @@ def _summary(config: Mapping[str, Any], schema: Mapping[str, Any] | None, metric
     of = "rows of a table" if schema is not None else _images(metrics) or "arrays"
     answer = _ANSWERS.get(str(metrics.get("kind")), "log p(x)")
     size = f"{config['parameters']:,} parameters"
-    text = f"A density over {of}: model `{model}`, {size}. It gives {answer}, in nats."
+    text = f"A density over {of}: model {_code(model)}, {size}. It gives {answer}, in nats."
     source = metrics.get("source")
     return text if source is None else f"{text}\n\nFitted to {_escape(source)}."
 
@@ -54,8 +54,10 @@ def _images(metrics: Mapping[str, Any]) -> str:
     images = metrics.get("images")
     if not images:
         return ""
-    size = f"{images.get('height')}×{images.get('width')} pixels, {images.get('channels')} channels"
-    return f"images of {size} and {images.get('levels')} levels"
+    height, width, channels, levels = (
+        _escape(images.get(key)) for key in ("height", "width", "channels", "levels")
+    )
+    return f"images of {height}×{width} pixels, {channels} channels and {levels} levels"
 
 
 def _held_out(metrics: Mapping[str, Any]) -> str:
@@ -75,7 +77,7 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
         if metrics.get(key) is not None
     ]
     return (
-        f"## Likelihood\n\nMean {name} over {metrics.get('measured', 'the rows set aside')}: "
+        f"## Likelihood\n\nMean {name} over {_escape(metrics.get('measured', 'the rows set aside'))}: "
         f"**{_number(mean)} ± {_number(error)} nats per row** (mean ± standard error){also}. "
         "The model was chosen on these rows, so the number is slightly optimistic; "
         "`logpx evaluate` on other rows "
@@ -91,7 +93,7 @@ def _columns(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> st
     rows = [
         [
             _escape(column.get("name")),
-            str(column.get("kind")),
+            _escape(column.get("kind")),
             _escape(scales.get(column.get("name")) or ""),
             _number(column.get("step")),
             _range(column),
@@ -135,7 +137,9 @@ def _limits(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str
 
 
 def _use(name: str, schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:
-    quoted, word = json.dumps(name, ensure_ascii=False), shlex.quote(name)
+    # A name could otherwise end the block of code that it stands in.
+    shown = name if name.isprintable() and "```" not in name else "model"
+    quoted, word = json.dumps(shown, ensure_ascii=False), shlex.quote(shown)
     if metrics.get("images"):
         use = 'model.evaluate("new.npz")\nimages = model.sample(64, seed=0)'
         shell = f"logpx evaluate {word} new.npz\nlogpx sample {word} -n 64 -o samples.png"
@@ -182,6 +186,10 @@ def _escape(value: Any) -> str:
     # A column may be called anything; it must not be able to break out of its table cell.
     text = " ".join(str(value).split())
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in text)
+
+
+def _code(value: Any) -> str:
+    return f"`{''.join(c for c in ' '.join(str(value).split()) if c not in '`|<>')}`"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,11 +11,16 @@ from torch import nn
 
 from logpx.configuration import build, describe
 from logpx.errors import LogpxError, ModelFolderError, UsageError
+from logpx.storage.argument_types import typed
 from logpx.storage.registry import REGISTRY
+from logpx.storage.work import Work
 
 __all__ = ["build_skeleton", "check_sizes", "describe_model"]
 
 _UNSAVED = "build the model from logpx classes and plain values, or keep it in your own code"
+
+# Constructors that compare arguments with their types first.
+_TYPED = {name: typed(kind) for name, kind in REGISTRY.items()}
 
 # Sizes up to this are allowed even if no weight has that size.
 _SMALL = 10_000
@@ -52,8 +58,15 @@ def describe_model(model: nn.Module) -> dict[str, Any]:
     return description
 
 
-def build_skeleton(description: Any) -> nn.Module:
+def build_skeleton(description: Any, work: Work | None = None) -> nn.Module:
     """Build a model on the meta device: shapes and types, but no memory and no random numbers.
+
+    Parameters
+    ----------
+    description
+        The description of the model.
+    work
+        How much may be done; None for a description that comes from a model that exists.
 
     Raises
     ------
@@ -61,10 +74,10 @@ def build_skeleton(description: Any) -> nn.Module:
         If the description names a class outside the registry, or cannot be built.
     """
     try:
-        with torch.device("meta"), warnings.catch_warnings():
+        with torch.device("meta"), warnings.catch_warnings(), nullcontext() if work is None else work:
             # Warnings of constructors were shown when the model was first built.
             warnings.simplefilter("ignore")
-            model = build(description, REGISTRY)
+            model = build(description, _TYPED)
     except ModelFolderError:
         raise
     except Exception as error:  # a description from outside can make a constructor fail in any way

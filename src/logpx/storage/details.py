@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, locate, read_config
-from logpx.storage.manifest import Manifest
+from logpx.files.handle import FolderHandle, read_folder
+from logpx.files.manifest import Manifest
+from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, read_config
 
 __all__ = ["Details", "read_details"]
 
@@ -42,12 +43,15 @@ def read_details(folder: str | os.PathLike[str]) -> Details:
     ModelFolderError
         If the folder is missing, foreign, corrupt, incomplete or of another format version; names the file.
     """
-    path = locate(folder)
-    read_config(path)
-    manifest = Manifest.read(path)
+    return read_folder(folder, _details)
+
+
+def _details(folder: FolderHandle) -> Details:
+    read_config(folder)
+    manifest = Manifest.read(folder)
     return Details(
         config=manifest.read_document(CONFIG),
         schema=manifest.read_document(SCHEMA) if SCHEMA in manifest else None,
         metrics=manifest.read_document(METRICS),
-        weights_bytes=manifest.verify(WEIGHTS).stat().st_size,
+        weights_bytes=manifest.verify(WEIGHTS),
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from logpx.errors import ModelFolderError
-from logpx.storage.documents import DAMAGED, parse_object, read_bytes
-from logpx.storage.filesystem import find_previous
-from logpx.storage.manifest import MANIFEST
+from logpx.files.documents import DAMAGED, parse_object
+from logpx.files.handle import FolderHandle
+from logpx.files.manifest import MANIFEST
 
 __all__ = [
     "CARD",
@@ -20,7 +18,6 @@ __all__ = [
     "METRICS",
     "SCHEMA",
     "WEIGHTS",
-    "locate",
     "read_config",
     "read_identity",
 ]
@@ -38,35 +35,19 @@ CARD = "README.md"
 FILES = frozenset({CONFIG, SCHEMA, METRICS, WEIGHTS, CARD, MANIFEST})
 
 
-def locate(folder: str | os.PathLike[str]) -> Path:
-    """Return the folder, or the one that an interrupted replacement moved aside."""
-    path = Path(folder)
-    if os.path.exists(path):
-        return path
-    return find_previous(path.resolve()) or path
-
-
-def read_identity(folder: Path) -> dict[str, Any]:
+def read_identity(folder: FolderHandle) -> dict[str, Any]:
     """Return the configuration of a folder that says that it is a model, of whatever format version.
 
     Raises
     ------
     ModelFolderError
-        If the folder is missing or is not a model.
+        If the folder is not a model.
     """
-    try:
-        is_folder, has_config = folder.is_dir(), (folder / CONFIG).exists()
-    except OSError as error:
-        raise ModelFolderError(
-            f"cannot be read: {error.strerror}", file=folder, fix="check the path"
-        ) from error
-    if not is_folder:
-        raise ModelFolderError("no such model folder", file=folder, fix="give a folder that logpx fit wrote")
-    file = folder / CONFIG
-    if not has_config:
+    file = folder.path / CONFIG
+    if not folder.has(CONFIG):
         message = f"not a model folder: it has no {CONFIG}"
-        raise ModelFolderError(message, file=folder, fix="give a folder that logpx fit wrote")
-    config = parse_object(read_bytes(file), file)
+        raise ModelFolderError(message, file=folder.path, fix="give a folder that logpx fit wrote")
+    config = parse_object(folder.read_bytes(CONFIG), file)
     if config.get("format") != FORMAT:
         message = "written by another program, not by logpx"
         raise ModelFolderError(message, file=file, fix="give a folder that logpx fit wrote")
@@ -76,15 +57,15 @@ def read_identity(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: FolderHandle) -> dict[str, Any]:
     """Return the configuration of a folder that is a model in a known format.
 
     Raises
     ------
     ModelFolderError
-        If the folder is missing, is not a model, or has another format version.
+        If the folder is not a model, or has another format version.
     """
-    config, file = read_identity(folder), folder / CONFIG
+    config, file = read_identity(folder), folder.path / CONFIG
     version = config["format_version"]
     if version != FORMAT_VERSION:
         newer, wrote = version > FORMAT_VERSION, config.get("logpx_version")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from logpx.errors import ModelFolderError
+from logpx.files.documents import DAMAGED, restore
+from logpx.files.handle import FolderHandle, read_folder
+from logpx.files.manifest import Manifest
 from logpx.storage.description import build_skeleton, check_sizes
-from logpx.storage.documents import DAMAGED, restore
-from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, locate, read_config
-from logpx.storage.manifest import Manifest
+from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, read_config
 from logpx.storage.weights import WeightsFile
+from logpx.storage.work import allowed_work
 from logpx.training.device import usable_device
 
 __all__ = ["load"]
@@ -39,31 +41,46 @@ def load(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> 
         If the device does not exist on this machine.
     """
     place = usable_device(device)
-    path = locate(folder)
-    config = read_config(path)
-    manifest = Manifest.read(path)
-    manifest.verify(METRICS)
-    description = _described(path, manifest)
+    return read_folder(folder, _read).to(place).eval()
+
+
+def _read(folder: FolderHandle) -> nn.Module:
+    config = read_config(folder)
+    manifest = Manifest.read(folder)
+    manifest.read_document(METRICS)
+    description = _described(folder, manifest)
+    with folder.open(WEIGHTS) as stream:
+        manifest.compare_size(WEIGHTS, os.fstat(stream.fileno()).st_size)
+        try:
+            weights = WeightsFile(stream, folder.path / WEIGHTS)
+            model = _built(description, weights, manifest, f"logpx {config.get('logpx_version')}")
+            weights.check(model)
+        except ModelFolderError:
+            # A damaged file is better called damaged than strange.
+            manifest.verify(WEIGHTS)
+            raise
+        size, sha256 = weights.fill(model)
+    manifest.compare(WEIGHTS, size, sha256)
+    weights.check_values(model)
+    return model
+
+
+def _built(description: dict[str, Any], weights: WeightsFile, manifest: Manifest, wrote: str) -> nn.Module:
     try:
-        weights = WeightsFile(manifest.verify(WEIGHTS))
         check_sizes(description, weights.tensors, weights.elements)
         description = restore(description)
         if SCHEMA in manifest:
             description["schema"] = manifest.read_document(SCHEMA)
-        model = build_skeleton(description)
+        return build_skeleton(description, work=allowed_work(weights.tensors, weights.elements))
     except ModelFolderError as error:
         if error.file is not None:
             raise
-        written = config.get("logpx_version")
-        fix = error.fix or f"load it with logpx {written}, which wrote it, or fit the model again"
-        raise ModelFolderError(error.message, file=path / CONFIG, fix=fix) from error
-    weights.check(model)
-    weights.fill(model)
-    return model.to(place).eval()
+        fix = error.fix or f"load it with {wrote}, which wrote it, or fit the model again"
+        raise ModelFolderError(error.message, file=manifest.folder.path / CONFIG, fix=fix) from error
 
 
-def _described(path: Path, manifest: Manifest) -> dict[str, Any]:
+def _described(folder: FolderHandle, manifest: Manifest) -> dict[str, Any]:
     description = manifest.read_document(CONFIG).get("model")
     if not isinstance(description, dict):
-        raise ModelFolderError("does not describe a model", file=path / CONFIG, fix=DAMAGED)
+        raise ModelFolderError("does not describe a model", file=folder.path / CONFIG, fix=DAMAGED)
     return description

@@ -7,12 +7,12 @@ from typing import Any
 
 from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import Configured, class_name
-from logpx.distributions import likelihoods
+from logpx.distributions import columns, likelihoods
 from logpx.tables import scales
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
-from logpx.tables.density import TableDensity
+from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.model import TableModel
 
 __all__ = ["REGISTRY"]
@@ -42,6 +42,7 @@ _CLASSES: tuple[type[Any], ...] = (
     distributions.Flow,
     distributions.FullNormal,
     distributions.Mixture,
+    distributions.OrderAgnostic,
     distributions.Product,
     distributions.StandardNormal,
     distributions.StudentT,
@@ -59,6 +60,9 @@ _CLASSES: tuple[type[Any], ...] = (
     likelihoods.ProductLikelihood,
     likelihoods.ScalePerValue,
     likelihoods.StudentTLikelihood,
+    columns.LabelColumn,
+    columns.NumberColumn,
+    columns.ValueColumn,
     flows.Glow,
     flows.IAF,
     flows.MAF,
@@ -101,6 +105,7 @@ _CLASSES: tuple[type[Any], ...] = (
     images.UniformDequantisation,
     images.UniformLevels,
     images.VariationalDequantisation,
+    CellDensity,
     ColumnScales,
     Labels,
     Support,

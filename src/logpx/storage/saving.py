@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import tempfile
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +16,13 @@ import torch
 from torch import nn
 
 from logpx._version import __version__
-from logpx.errors import ModelFolderError, ResourceError, UsageError
+from logpx.errors import LogpxError, ModelFolderError, ResourceError, UsageError
+from logpx.files.documents import plain, spell_out, to_bytes
+from logpx.files.folders import install_folder, require_space, restore_interrupted, translated_errors
+from logpx.files.handle import FolderHandle
+from logpx.files.manifest import MANIFEST, Manifest
 from logpx.storage.card import model_card
 from logpx.storage.description import describe_model
-from logpx.storage.documents import plain, spell_out, to_bytes
-from logpx.storage.filesystem import install_folder, restore_interrupted, translated_errors
 from logpx.storage.layout import (
     CARD,
     CONFIG,
@@ -29,10 +34,12 @@ from logpx.storage.layout import (
     WEIGHTS,
     read_identity,
 )
-from logpx.storage.manifest import MANIFEST, Manifest
 from logpx.storage.weights import weights_to_bytes
 
-__all__ = ["check_target", "save"]
+__all__ = ["check_target", "save", "save_or_keep"]
+
+# A disk with less is full before a fit has ended.
+_LEAST_FREE_BYTES = 16_000_000
 
 
 def save(
@@ -79,10 +86,42 @@ def save(
     >>> bool((copy.log_prob(torch.zeros(1, 2)) == flow.log_prob(torch.zeros(1, 2))).all())
     True
     """
-    target = check_target(folder, overwrite=overwrite)
+    target = _checked_target(folder, overwrite)
     files = _files(model, plain(metrics or {}), target.name)
     restore_interrupted(target)
     install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target, replace=overwrite)
+
+
+def save_or_keep(model: nn.Module, target: Path, *, overwrite: bool, metrics: Mapping[str, Any]) -> None:
+    """Save a model that took long to fit; where it cannot go to its target, keep it in another place.
+
+    Parameters
+    ----------
+    model, overwrite, metrics
+        As in `save`.
+    target
+        The absolute path of the folder.
+
+    Raises
+    ------
+    ResourceError, UsageError
+        If the target cannot be written. The message names the place where the model is instead.
+    """
+    try:
+        save(model, target, overwrite=overwrite, metrics=metrics)
+    except (ResourceError, UsageError) as error:
+        for place in (Path.cwd(), Path.home(), Path(tempfile.gettempdir())):
+            kept = place / f"{target.name}-{uuid.uuid4().hex[:8]}"
+            try:
+                save(model, kept, metrics=metrics)
+            except (LogpxError, OSError):
+                continue
+            raise type(error)(
+                f"{error.message}; the model is in {kept} instead",
+                file=error.file,
+                fix=f"load it from there, or move it: mv {shlex.quote(str(kept))} PLACE",
+            ) from error
+        raise
 
 
 def check_target(folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -93,8 +132,14 @@ def check_target(folder: str | os.PathLike[str], *, overwrite: bool = False) -> 
     UsageError
         If something is there that may not be replaced.
     ResourceError
-        If the place is not writable.
+        If the place is not writable, or its disk is all but full.
     """
+    target = _checked_target(folder, overwrite)
+    require_space(target, _LEAST_FREE_BYTES)
+    return target
+
+
+def _checked_target(folder: str | os.PathLike[str], overwrite: bool) -> Path:
     target = Path(folder).resolve()
     restore_interrupted(target)
     with translated_errors(target):
@@ -122,7 +167,8 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
     if not names:
         return
     try:
-        read_identity(target)
+        with FolderHandle(target) as handle:
+            read_identity(handle)
     except ModelFolderError:
         raise UsageError(
             "the folder exists and is not a logpx model",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as _serialise
 from torch import Tensor, nn
 
 from logpx.errors import DivergedError, ModelFolderError
-from logpx.storage.documents import DAMAGED
+from logpx.files.documents import DAMAGED, parse_object
 
 __all__ = ["WeightsFile", "non_finite", "weights_to_bytes"]
+
+_LENGTH_BYTES = 8
+_LARGEST_HEADER = 100_000_000
+_METADATA = "__metadata__"
 
 _DTYPES = {
     "F64": torch.float64,
@@ -60,44 +68,85 @@ def non_finite(model: nn.Module) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Entry:
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
 class WeightsFile:
     """A safetensors file of which only the header has been read.
 
+    The tensors are read later from the same stream, once, and hashed as they are read.
+
     Parameters
     ----------
+    stream
+        The file, at its beginning.
     path
-        The file.
+        What errors call it.
 
     Raises
     ------
     ModelFolderError
         If it is not a safetensors file, or holds a type that no model has.
+
+    References
+    ----------
+    https://github.com/huggingface/safetensors, Format.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            with safe_open(path, framework="pt") as file:
-                slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-                shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-                types = {name: part.get_dtype() for name, part in slices.items()}
-        except (SafetensorError, OSError) as error:
-            raise ModelFolderError(f"not a safetensors file: {error}", file=path, fix=DAMAGED) from error
-        unknown = sorted(set(types.values()) - set(_DTYPES))
-        if unknown:
-            raise ModelFolderError(f"weights of the unknown type {unknown[0]}", file=path, fix=DAMAGED)
-        self._shapes = shapes
-        self._dtypes = {name: _DTYPES[kind] for name, kind in types.items()}
+    def __init__(self, stream: BufferedReader, path: Path) -> None:
+        self._stream, self._path = stream, path
+        size = stream.seek(0, 2)
+        stream.seek(0)
+        length = stream.read(_LENGTH_BYTES)
+        count = int.from_bytes(length, "little")
+        if len(length) < _LENGTH_BYTES or count > min(_LARGEST_HEADER, size - _LENGTH_BYTES):
+            raise self._refusal("it is shorter than its header")
+        header = stream.read(count)
+        self._header = length + header
+        entries = {
+            name: self._entry(name, entry)
+            for name, entry in parse_object(header, path).items()
+            if name != _METADATA
+        }
+        # In the order of their data, without gaps.
+        self._entries = dict(sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)))
+        end = 0
+        for name, entry in self._entries.items():
+            if entry.begin != end:
+                raise self._refusal(f"the data of {name!r} do not follow those before")
+            end = entry.end
+        if end != size - len(self._header):
+            raise self._refusal("its data are longer or shorter than the header says")
+
+    def _refusal(self, problem: str) -> ModelFolderError:
+        return ModelFolderError(f"not a safetensors file: {problem}", file=self._path, fix=DAMAGED)
+
+    def _entry(self, name: str, entry: Any) -> _Entry:
+        fields = entry if isinstance(entry, dict) else {}
+        kind, shape, offsets = (fields.get(key, ()) for key in ("dtype", "shape", "data_offsets"))
+        if not isinstance(kind, str) or not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+            raise self._refusal(f"the header says nothing sensible about {name!r}")
+        if kind not in _DTYPES:
+            raise ModelFolderError(f"weights of the unknown type {kind}", file=self._path, fix=DAMAGED)
+        begin, end = offsets
+        if end - begin != math.prod(shape) * _DTYPES[kind].itemsize:
+            raise self._refusal(f"the size of {name!r} does not go with its shape")
+        return _Entry(_DTYPES[kind], tuple(shape), begin, end)
 
     @property
     def tensors(self) -> int:
         """How many tensors the file holds."""
-        return len(self._shapes)
+        return len(self._entries)
 
     @property
     def elements(self) -> int:
         """How many numbers the file holds."""
-        return sum(torch.Size(shape).numel() for shape in self._shapes.values())
+        return sum(math.prod(entry.shape) for entry in self._entries.values())
 
     def check(self, skeleton: nn.Module) -> None:
         """Raise unless the file holds exactly the tensors of a model, by name, shape and kind of number.
@@ -110,7 +159,7 @@ class WeightsFile:
             Naming the first tensor that is missing, unknown or different.
         """
         expected = skeleton.state_dict()
-        for name in [*expected, *self._shapes]:
+        for name in [*expected, *self._entries]:
             problem = self._problem(name, expected.get(name))
             if problem is not None:
                 raise ModelFolderError(
@@ -120,27 +169,89 @@ class WeightsFile:
     def _problem(self, name: str, expected: Tensor | None) -> str | None:
         if expected is None:
             return f"the weight {name!r} does not belong to the model that config.json describes"
-        if name not in self._shapes:
+        if name not in self._entries:
             return f"the weight {name!r} is missing"
-        shape, dtype = self._shapes[name], self._dtypes[name]
+        shape, dtype = self._entries[name].shape, self._entries[name].dtype
         if shape != tuple(expected.shape):
             return f"the weight {name!r} has shape {shape}, but the model has {tuple(expected.shape)}"
         if dtype != expected.dtype and not (dtype.is_floating_point and expected.is_floating_point()):
             return f"the weight {name!r} holds {dtype}, but the model has {expected.dtype}"
         return None
 
-    def fill(self, skeleton: nn.Module) -> None:
-        """Give a model without memory the weights of the file.
+    def fill(self, skeleton: nn.Module) -> tuple[int, str]:
+        """Give a model without memory the weights of the file; return size and SHA-256 of what was read."""
+        digest = hashlib.sha256(self._header)
+        size = len(self._header)
+        tensors = {}
+        for name, entry in self._entries.items():
+            storage = torch.empty(entry.end - entry.begin, dtype=torch.uint8)
+            view = storage.numpy().data
+            size += _read_into(self._stream, view)
+            digest.update(view)
+            if entry.dtype == torch.bool and bool((storage > 1).any()):
+                raise ModelFolderError(
+                    f"the weight {name!r} is neither true nor false", file=self._path, fix=DAMAGED
+                )
+            tensors[name] = storage.view(entry.dtype).reshape(entry.shape)
+        skeleton.load_state_dict(tensors, assign=True)
+        return size, digest.hexdigest()
+
+    def check_values(self, model: nn.Module) -> None:
+        """Raise unless the weights that were read are finite, and orders are orders.
 
         Raises
         ------
         ModelFolderError
-            If a weight is not finite.
+            Naming the first weight that is not.
         """
-        with safe_open(self._path, framework="pt") as file:
-            # A copy: the tensors of an open file would follow later changes to it.
-            tensors = {name: file.get_tensor(name).clone() for name in self._shapes}
-        skeleton.load_state_dict(tensors, assign=True)
-        name = non_finite(skeleton)
+        name = non_finite(model)
         if name is not None:
             raise ModelFolderError(f"the weight {name!r} is not finite", file=self._path, fix=DAMAGED)
+        name = _out_of_range(model)
+        if name is not None:
+            message = f"the weight {name!r} holds whole numbers that are out of range"
+            raise ModelFolderError(message, file=self._path, fix=DAMAGED)
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(one) is int and one >= 0 for one in value)
+
+
+def _read_into(stream: BufferedReader, view: memoryview) -> int:
+    done = 0
+    while done < len(view):
+        piece = stream.readinto(view[done:])
+        if not piece:
+            break  # The hash will tell.
+        done += piece
+    return done
+
+
+def _out_of_range(model: nn.Module) -> str | None:
+    """Return the name of a buffer of whole numbers that cannot be what it is for, or None.
+
+    A vector of whole numbers is an order, a matrix one in each row, and ``inverse_order`` undoes the
+    ``order`` beside it; a single whole number counts something. Where one is out of range, the first use
+    would fail or be wrong.
+    """
+    buffers = dict(model.named_buffers())
+    for name, tensor in buffers.items():
+        if tensor.dtype != torch.int64:
+            continue
+        if tensor.dim() == 0:
+            if int(tensor) < 0:
+                return name
+        elif not _are_orders(tensor):
+            return name
+        order = buffers.get(name.removesuffix("inverse_order") + "order")
+        if name.endswith("inverse_order") and not (order is None or _undoes(tensor, order)):
+            return name
+    return None
+
+
+def _are_orders(tensor: Tensor) -> bool:
+    return torch.equal(tensor.sort(-1).values, torch.arange(tensor.shape[-1]).expand_as(tensor))
+
+
+def _undoes(inverse: Tensor, order: Tensor) -> bool:
+    return torch.equal(order[inverse], torch.arange(len(inverse)))

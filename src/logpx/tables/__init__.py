@@ -4,7 +4,7 @@ from logpx.tables.clusters import ClusteredBatch
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
-from logpx.tables.density import TableDensity
+from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.fitting.fit import TableFitResult, fit_table
 from logpx.tables.model import TableModel
@@ -20,6 +20,7 @@ from logpx.tables.writer import TableWriter, open_writer
 
 __all__ = [
     "FAMILIES",
+    "CellDensity",
     "ClusteredBatch",
     "Column",
     "ColumnScales",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -13,18 +12,11 @@ from logpx.distributions import Distribution, Mixture
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
 from logpx.tables.columns.labels import Labels
-from logpx.tables.density import TableDensity
+from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.schema.schema import Column
 
 __all__ = ["completed_rows", "within_observed"]
-
-
-class _Imputes(Protocol):
-    """A model that can fill in missing cells."""
-
-    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
-        """Fill in missing cells, with the best guess for each or with draws from their joint conditional."""
 
 
 def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None = None) -> Tensor:
@@ -48,7 +40,7 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
     """
     members = list(_members(density))
     seeds = [None if words is None else derived_seed(*words, number) for number in range(len(members) + 1)]
-    each = [_completed(member, x, own) for member, own in zip(members, seeds[1:], strict=True)]
+    each = [member.completed(x, own) for member, own in zip(members, seeds[1:], strict=True)]
     if not isinstance(density, Mixture):
         return each[0]
     shares, filled = _shares(density, members, x), torch.stack(each)
@@ -57,7 +49,7 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
         generator = torch.Generator().manual_seed(seeds[0])
         uniform = torch.rand(len(x), generator=generator, dtype=torch.float64).to(x.device)
         return filled[(uniform >= shares.cumsum(0)[:-1]).sum(0), rows]
-    labels = [isinstance(support, Labels) for support in members[0].columns.supports]
+    labels = [isinstance(support, Labels) for support in members[0].supports]
     centre = torch.einsum("mn,mnd->nd", shares, filled)
     return torch.where(torch.tensor(labels, device=x.device), filled[shares.argmax(0), rows], centre)
 
@@ -80,9 +72,9 @@ def within_observed(x: Tensor, columns: Sequence[Column]) -> Tensor:
     return torch.where(labels, x, torch.minimum(torch.maximum(x, x.new_tensor(least)), x.new_tensor(most)))
 
 
-def _members(density: Distribution) -> Iterator[TableDensity]:
+def _members(density: Distribution) -> Iterator[TableDensity | CellDensity]:
     for member in density.components if isinstance(density, Mixture) else [density]:
-        if not isinstance(member, TableDensity) or not member.allows_missing:
+        if not isinstance(member, TableDensity | CellDensity) or not member.allows_missing:
             raise UsageError(
                 "the model cannot fill in missing cells",
                 fix=f"fit one that can: {FAMILIES.fix(lambda family: family.allows_missing)}",
@@ -90,14 +82,7 @@ def _members(density: Distribution) -> Iterator[TableDensity]:
         yield member
 
 
-def _completed(member: TableDensity, x: Tensor, seed: int | None) -> Tensor:
-    y, _ = member.in_model_units(x)
-    model = cast(_Imputes, member.model)
-    filled = model.impute(y) if seed is None else model.impute(y, draws=1, seed=seed)[0]
-    return torch.where(x.isnan(), member.columns.inverse(filled, snap=False), x)
-
-
-def _shares(density: Mixture, members: Sequence[TableDensity], x: Tensor) -> Tensor:
+def _shares(density: Mixture, members: Sequence[TableDensity | CellDensity], x: Tensor) -> Tensor:
     each = torch.stack([member.log_prob(x) for member in members])
     weighted = each + torch.log_softmax(density.logits, 0).to(each)[:, None]
     # If a row is impossible under every member, all members share equally.

@@ -1,17 +1,43 @@
-"""A density over rows in the table's own units: column maps, then any distribution on model space."""
+"""Densities over rows in the table's own units: dequantised and in model units, or cells as they are."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
+from logpx.distributions.base import of_rows
+from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
 from logpx.tables.columns.column_scales import ColumnScales
+from logpx.tables.columns.labels import Labels
+from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 
-__all__ = ["TableDensity", "impossible_cells"]
+__all__ = ["CellDensity", "HasBound", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
+
+
+class _Imputes(Protocol):
+    """A model that can fill in missing cells."""
+
+    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
+        """Fill in missing cells, with the best guess for each or with draws from their joint conditional."""
+
+
+class HasBound(Protocol):
+    """What has log p of rows, or a bound of it, and knows its error."""
+
+    def log_prob_lower(
+        self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int = 0
+    ) -> LowerBound:
+        """Return log p with its standard error; `first` is the number of the first row."""
+
+
+# Returns the bound of dequantised rows, given draws of z, a seed and the number of the first row.
+_Bound = Callable[[Tensor, int | None, int, int], LowerBound]
 
 
 class TableDensity(Distribution):
@@ -31,6 +57,8 @@ class TableDensity(Distribution):
     ----------
     levels : list of (int or None)
         For each column the number of its labels; None if it holds numbers.
+    supports : list of Support
+        The supports of the columns.
 
     Examples
     --------
@@ -46,6 +74,7 @@ class TableDensity(Distribution):
         self.columns = columns
         self.model = model
         self.allows_missing = model.allows_missing
+        self.supports = columns.supports
         self.levels = Supports(columns.supports).levels
 
     @property
@@ -53,6 +82,7 @@ class TableDensity(Distribution):
         """Whether the model's log-density is ``exact`` or a ``lower bound``."""
         return self.model.kind
 
+    @of_rows
     def in_model_units(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return rows in model units, in the model's dtype, and the log abs(det) of the maps, in float64.
 
@@ -67,10 +97,11 @@ class TableDensity(Distribution):
                 ladj = ladj.masked_fill(strange, -math.inf)
         return y.to(self.model._like().dtype), ladj
 
+    @of_rows
     def impossible_cells(self, x: Tensor) -> Tensor:
         """Return which cells of rows in table units are outside the support of their column, ``(n, d)``."""
         found = []
-        for scale, levels, values in zip(self.columns.scales, self.levels, x.double().T, strict=True):
+        for scale, levels, values in zip(self.columns.scales, self.levels, x.double().mT, strict=True):
             _, log_derivative = scale(values)
             found.append(torch.isneginf(log_derivative) if levels is None else values >= levels)
         return torch.stack(found, 1) & ~x.isnan()
@@ -99,13 +130,203 @@ class TableDensity(Distribution):
             torch.where(impossible, ladj, bound.double() + ladj), error.double().masked_fill(impossible, 0.0)
         )
 
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return log p of the target columns given the others, in table units: shape ``(n,)``, float64.
+
+        A target cell outside the support of its column has log-density minus infinity.
+        """
+        y, _ = self.in_model_units(x)
+        _, ladj = self.in_model_units(x.masked_fill(~target, math.nan))
+        found = self.model.conditional_log_prob(y, target).double()
+        return torch.where(torch.isneginf(ladj), ladj, found + ladj)
+
+    @property
+    def has_closed_marginals(self) -> bool:
+        """Whether `conditional_marginals` answers."""
+        return hasattr(self.model, "conditional_marginals")
+
+    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the others, one for every row, in table units.
+
+        Parameters
+        ----------
+        rows
+            The same rows with several draws of noise, each of shape ``(n, d)``.
+        weights
+            Those of the draws, shape ``(n, draws)``.
+        column
+            The number of the column.
+        """
+        units = (self.in_model_units(x)[0] for x in rows)
+        found = mixed([self.model.conditional_marginals(y, column) for y in units], weights)  # type: ignore[operator]
+        if found.probabilities is not None:
+            return found
+        scale = self.columns.scales[column]
+        return MappedMarginals(
+            found,
+            lambda own: scale(own.flatten())[0].view(own.shape),
+            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
+        )
+
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
         return self.columns.inverse(self.model.sample(n, seed=seed), snap=False)
+
+    def completed(self, x: Tensor, seed: int | None) -> Tensor:
+        """Return rows with missing cells filled in: drawn with a seed, or the best guesses without one."""
+        y, _ = self.in_model_units(x)
+        filled = _filled(self.model, y, seed)
+        return torch.where(x.isnan(), self.columns.inverse(filled, snap=False), x)
+
+
+class CellDensity(Distribution):
+    """Rows in table units under a model of cells as they are: masses of cells on grids, of atoms and labels.
+
+    Rows may as well be dequantised, for a cell is found by any number in it.
+
+    Parameters
+    ----------
+    supports
+        Bounds, grids, atoms and labels of the columns.
+    model
+        The distribution of rows.
+
+    Examples
+    --------
+    >>> from logpx.distributions import OrderAgnostic
+    >>> from logpx.distributions.columns import NumberColumn
+    >>> model = OrderAgnostic([NumberColumn(1.0)], width=8, blocks=1)
+    >>> density = CellDensity([Support(step=1.0)], model).eval()
+    >>> x = torch.tensor([[3.0], [3.3]])
+    >>> bool(density.log_prob(x)[0] == density.log_prob(x)[1])
+    True
+    """
+
+    def __init__(self, supports: Sequence[Support], model: Distribution) -> None:
+        super().__init__(model.event_shape)
+        self.supports = list(supports)
+        self.model = model
+        self.allows_missing = model.allows_missing
+
+    @property
+    def kind(self) -> str:
+        """Whether the model's log p is ``exact`` or a ``lower bound``."""
+        return self.model.kind
+
+    def cells(self, x: Tensor) -> Tensor:
+        """Return the values whose cells numbers lie in, float64; unknown labels stay."""
+        columns = [
+            column if isinstance(support, Labels) else _inside(support, column)
+            for support, column in zip(self.supports, x.double().unbind(-1), strict=True)
+        ]
+        return torch.stack(columns, -1)
+
+    def impossible_cells(self, x: Tensor) -> Tensor:
+        """Return which cells of rows in table units are outside the support of their column, ``(n, d)``."""
+        found = [
+            torch.zeros_like(column, dtype=torch.bool)
+            if isinstance(support, Labels)
+            else support.outside(column) | support.on_an_open_end(column)
+            for support, column in zip(self.supports, self.cells(x).unbind(-1), strict=True)
+        ]
+        return torch.stack(found, -1)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p in nats: of masses per step on grids, of masses at atoms: ``(n,)``, float64."""
+        return self.model.log_prob(self.cells(x)).double()
+
+    def log_prob_lower(
+        self,
+        x: Tensor,
+        draws: int | None = None,
+        seed: int = 0,
+        context: Tensor | None = None,
+        first: int = 0,
+    ) -> LowerBound:
+        """Return log p, or the model's lower bound of it, with its standard error: float64."""
+        bound, error = self.model.log_prob_lower(self.cells(x), draws, seed, first=first)
+        return LowerBound(bound.double(), error.double())
+
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return log p of target columns given the others, in the units of `log_prob`: ``(n,)``, float64."""
+        return self.model.conditional_log_prob(self.cells(x), target).double()
+
+    @property
+    def has_closed_marginals(self) -> bool:
+        """Whether `conditional_marginals` answers."""
+        return hasattr(self.model, "conditional_marginals")
+
+    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
+        """Return the distribution of a column given the others, one for every row, whatever the noise.
+
+        The parameters are those of `TableDensity.conditional_marginals`.
+        """
+        found: Marginals = self.model.conditional_marginals(self.cells(rows[0]), column)  # type: ignore[operator]
+        return found
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows in table units, shape ``(n, d)``, float64."""
+        return self.model.sample(n, seed=seed).double()
+
+    def completed(self, x: Tensor, seed: int | None) -> Tensor:
+        """Return rows with missing cells filled in: drawn with a seed, or the best guesses without one."""
+        return torch.where(x.isnan(), _filled(self.model, self.cells(x), seed).double(), x)
+
+
+def _inside(support: Support, x: Tensor) -> Tensor:
+    """Return the values that dequantised ones stand for, but leave those outside where they are."""
+    lower, upper = support.extent
+    outside = (x != x.clamp(lower, upper)) if (lower, upper) != (None, None) else torch.zeros_like(x).bool()
+    return torch.where(outside, x, support.snap(x))
+
+
+def _filled(model: Distribution, x: Tensor, seed: int | None) -> Tensor:
+    imputing = cast(_Imputes, model)
+    return imputing.impute(x) if seed is None else imputing.impute(x, draws=1, seed=seed)[0]
+
+
+def needs_noise(density: Distribution) -> bool:
+    """Return whether log p of a density in table units depends on noise within the cells of grids and atoms.
+
+    Examples
+    --------
+    >>> from logpx.distributions import StandardNormal
+    >>> needs_noise(CellDensity([Support(step=1.0)], StandardNormal(1))), needs_noise(StandardNormal(1))
+    (False, True)
+    """
+    members = density.components if isinstance(density, Mixture) else [density]
+    return not all(isinstance(member, CellDensity) for member in members)
+
+
+def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
+    """Return what gives the bound of rows on some noise, with all that does not depend on it found once.
+
+    Parameters
+    ----------
+    density
+        A density in table units.
+    x
+        The rows as they are in the table, shape ``(n, d)``; the noisy ones are several copies of them.
+    """
+    if isinstance(density, Mixture):
+        members = [bound_on_noise(member, x) for member in density.components]
+
+        def bound(noisy: Tensor, draws: int | None, seed: int, first: int) -> LowerBound:
+            each = (member(noisy, draws, seed + 1_000_003 * k, first) for k, member in enumerate(members))
+            return density.mixed(list(each))
+
+        return bound
+    if isinstance(density, CellDensity) and density.kind == "exact":
+        exact = density.log_prob_lower(x)
+        return lambda noisy, draws, seed, first: LowerBound(
+            *(part.repeat(len(noisy) // max(len(x), 1)) for part in exact)
+        )
+    return lambda noisy, draws, seed, first: density.log_prob_lower(noisy, draws, seed, first=first)
 
 
 def impossible_cells(density: Distribution, x: Tensor) -> Tensor:
     """Return which cells are outside the support of their column under every component of a density."""
     members = density.components if isinstance(density, Mixture) else [density]
-    found = [member.impossible_cells(x) for member in members if isinstance(member, TableDensity)]
+    able = (TableDensity, CellDensity)
+    found = [member.impossible_cells(x) for member in members if isinstance(member, able)]
     return torch.stack(found).all(0) if found else torch.zeros_like(x, dtype=torch.bool)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import check_count
-from logpx.distributions import Distribution, LowerBound
+from logpx.distributions import LowerBound
 from logpx.distributions.seeding import checked_count, derived_seed
 from logpx.errors import UsageError
 from logpx.scoring import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.tables.columns.supports import Supports
+from logpx.tables.density import HasBound, bound_on_noise
 
 __all__ = ["Effort"]
 
@@ -58,7 +59,7 @@ class Effort:
         exact
             Whether the density's log p is exact, given the noise.
         gridded
-            Whether a column is on a grid.
+            Whether log p depends on noise within the cells of a grid or of atoms.
         draws
             How many draws of noise to average over, unless an exactness is given.
         exactness
@@ -81,14 +82,14 @@ class Effort:
         return cls(noise_draws, exactness // noise_draws, exact, LogOfMean)
 
     def bounds(
-        self, densities: Sequence[Distribution], supports: Supports, x: Tensor, seed: int, start: int
+        self, densities: Sequence[HasBound], supports: Supports, x: Tensor, seed: int, start: int
     ) -> list[LowerBound]:
         """Return log p of consecutive rows under several densities, all on the same noise.
 
         Parameters
         ----------
         densities
-            Densities of dequantised rows.
+            Densities in table units, of dequantised rows or of cells as they are.
         supports
             The grids.
         x
@@ -99,13 +100,14 @@ class Effort:
             The number of the first row, counted from 0.
         """
         pools = [self.pool() for _ in densities]
+        bounds = [bound_on_noise(density, x) for density in densities]
         at_once = max(1, _ROWS_AT_ONCE // max(len(x), 1)) if self.together else 1
         for number in range(0, self.noise_draws, at_once):
             several = range(number, min(number + at_once, self.noise_draws))
             noisy = torch.cat(
                 [supports.dequantise(x, seed=seed, first_row=start, draw=draw) for draw in several]
             )
-            for pool, density in zip(pools, densities, strict=True):
-                found = density.log_prob_lower(noisy, self.z_draws, derived_seed(seed, number), first=start)
+            for pool, bound in zip(pools, bounds, strict=True):
+                found = bound(noisy, self.z_draws, derived_seed(seed, number), start)
                 pool.add(LowerBound(*(part.view(len(several), len(x)) for part in found)))
         return [pool.bound() for pool in pools]

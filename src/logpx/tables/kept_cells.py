@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -40,12 +40,26 @@ class KeptCells:
         Bounds and grids of the modelled columns.
     as_text : bool
         Whether the cells of a text file are written as text again.
+    names : sequence of str
+        The columns to pass on; none for all columns of the table.
     """
 
-    def __init__(self, table: Table, schema: Schema, supports: Supports, *, as_text: bool) -> None:
-        self.table = whole_table(table, schema)
-        self._columns = {column.name: column for column in schema.columns}
-        known = dict(zip(schema.modelled_names, supports.supports, strict=True))
+    def __init__(
+        self,
+        table: Table,
+        schema: Schema,
+        supports: Supports,
+        *,
+        as_text: bool,
+        names: Sequence[str] = (),
+    ) -> None:
+        own = table.select(list(names)) if names else table
+        present = set(own.names)
+        columns = [column for column in schema.columns if column.name in present]
+        self.table = whole_table(own, Schema(columns=columns))
+        self._columns = {column.name: column for column in columns}
+        pairs = zip(schema.modelled_names, supports.supports, strict=True)
+        known = {name: support for name, support in pairs if name in present}
         self.retyped = {
             name: self._retyped(self._columns[name], known.get(name))
             for name in (self.table.names if self.table.in_text_file and not as_text else ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,10 @@ from logpx.scoring import Evaluation, ImpossibleRow, NatsPerRow, ScoredBatch, Ta
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
-from logpx.tables.density import impossible_cells
+from logpx.tables.conditioning.conditional_model import ConditionalModel
+from logpx.tables.conditioning.conditioned_model import ConditionedModel
+from logpx.tables.conditioning.extension import Extension
+from logpx.tables.density import impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
@@ -44,7 +47,8 @@ class TableModel(Configured, nn.Module):
     Columns on a grid of step s are dequantised: with u uniform over exactly one cell around the value,
     :math:`E_u \log p(x + u) \le \log \frac{1}{s} P(\text{cell})`. What is reported for such a table is that
     lower bound, as a density per unit of the table; for whole numbers (s = 1) it bounds the log-probability
-    itself. Where a column has atoms, single values that hold mass among others that have a density, each is
+    itself. A density of cells as they are (`CellDensity`) needs no noise and no bound: there the same number
+    is exact. Where a column has atoms, single values that hold mass among others that have a density, each is
     spread over a narrow cell of its own, and log p is that of the mass at an atom and of the density
     elsewhere, again a lower bound. If the density itself gives only a bound, as a variational autoencoder
     does, so does the model.
@@ -54,7 +58,7 @@ class TableModel(Configured, nn.Module):
     schema
         The columns of the table; a `Schema` or its JSON values.
     density
-        The fitted distribution of dequantised rows.
+        The fitted distribution of rows in table units: dequantised, or cells as they are.
     baselines
         Simple distributions by name, fitted to the same training rows, for `evaluate`.
 
@@ -90,9 +94,14 @@ class TableModel(Configured, nn.Module):
     def kind(self) -> str:
         """What the reported numbers are: ``exact``, or ``lower bound``.
 
-        They are a bound if a column is on a grid or has atoms, or if the density has no exact log p.
+        They are a bound if the density has no exact log p, or if a column is on a grid or has atoms and the
+        density is one of dequantised rows.
         """
-        return "lower bound" if self.supports.noisy else self.density.kind
+        return "lower bound" if self._depends_on_noise else self.density.kind
+
+    @property
+    def _depends_on_noise(self) -> bool:
+        return bool(self.supports.noisy) and needs_noise(self.density)
 
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p of the rows of a table, a frame or an array, exact or a lower bound.
@@ -155,7 +164,8 @@ class TableModel(Configured, nn.Module):
             of both. Probabilities are then averaged, not their logarithms. In expectation the bound rises to
             log p with the number of draws. Unused where log p is exact.
         unseen
-            Where labels that the model does not know are counted; log p of their rows is minus infinity.
+            Where labels that the model does not know are counted. Log p of their rows is minus infinity,
+            unless the density keeps mass for them.
 
         Raises
         ------
@@ -176,8 +186,8 @@ class TableModel(Configured, nn.Module):
 
         The parameters are those of `score`. Labels that the model does not know are among the notes.
         """
-        effort = self._effort(draws, exactness)
         baselines: Any = dict(self.baselines.items())
+        effort = self._effort(draws, exactness)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
         for batch, x in self._batches(rows, unseen):
             densities = [self.density, *baselines.values()]
@@ -190,12 +200,12 @@ class TableModel(Configured, nn.Module):
                 file, row = batch.locate(place)
                 names = [name for name, odd in zip(self.schema.modelled_names, strange, strict=True) if odd]
                 tally.name(ImpossibleRow(file, row, names))
-        averaged = effort.noise_draws if self.supports.noisy and exactness is None else None
+        averaged = effort.noise_draws if self._depends_on_noise and exactness is None else None
         evaluation = tally.evaluation(self.kind, averaged, exactness)
         return replace(evaluation, notes=tuple(unseen.notes()))
 
     def unseen_labels(self, rows: Any) -> list[UnseenLabel]:
-        """Return the labels of a table that the model does not know; log p of their rows is minus infinity.
+        """Return the labels of a table that the model does not know.
 
         Parameters
         ----------
@@ -281,7 +291,53 @@ class TableModel(Configured, nn.Module):
         table, seed = self._checked(rows), _checked_seed(seed)
         yield from self._filling.batches(table, draws, seed, as_text=as_text, unseen=unseen)
 
-    def kept_cells(self, rows: Any, *, as_text: bool = False) -> KeptCells:
+    def conditional(
+        self, target: Sequence[str] | str, given: Sequence[str] | str | None = None
+    ) -> ConditionalModel:
+        """Return the distribution of some columns given others: by default, given all others.
+
+        Parameters
+        ----------
+        target, given
+            Names of columns.
+
+        Raises
+        ------
+        UsageError
+            If a column is unknown, not modelled or named twice, or the model cannot condition on columns.
+        """
+        return ConditionalModel(self.schema, self.density, target, given)
+
+    def condition(self, values: Mapping[str, Any]) -> ConditionedModel:
+        """Return the distribution of rows in which some columns have given values.
+
+        Parameters
+        ----------
+        values
+            By column: numbers, labels, dates, or text as in a file.
+
+        Raises
+        ------
+        UsageError
+            If a column is unknown or not modelled, a value is one that its column cannot have, every column
+            is given, or the model cannot condition on columns.
+        """
+        return ConditionedModel(self.schema, self.density, values)
+
+    def extension(self, rows: Any, *, as_text: bool = False) -> Extension:
+        """Return what draws the rest of rows of which a table gives some cells.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`, with some of the model's columns.
+        as_text
+            As in `impute_table`.
+        """
+        table = rows if isinstance(rows, Table) else open_table(rows)
+        return Extension(self.schema, self.density, table, as_text=as_text)
+
+    def kept_cells(self, rows: Any, *, as_text: bool = False, names: Sequence[str] = ()) -> KeptCells:
         """Return what passes the cells of a table on beside what the model says of its rows.
 
         Parameters
@@ -290,8 +346,11 @@ class TableModel(Configured, nn.Module):
             Anything that `open_table` takes, or a `Table`.
         as_text
             As in `impute_table`.
+        names
+            The columns to pass on; none for all.
         """
-        return KeptCells(self._checked(rows), self.schema, self.supports, as_text=as_text)
+        table = self._checked(rows)
+        return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
@@ -329,7 +388,7 @@ class TableModel(Configured, nn.Module):
 
     def _effort(self, draws: int, exactness: int | None = None) -> Effort:
         exact = self.density.kind == "exact"
-        return Effort.of(exact, bool(self.supports.noisy), draws, exactness)
+        return Effort.of(exact, self._depends_on_noise, draws, exactness)
 
     def _noisy(self, x: Tensor, seed: int, start: int, draw: int) -> Tensor:
         return self.supports.dequantise(x, seed=seed, first_row=start, draw=draw)

@@ -1,7 +1,7 @@
 """Training: batches, the gradient loop, early stopping, roll-back, history."""
 
 from logpx.training.fit import fit
-from logpx.training.history import Event, HistoryRecord, StopReason
+from logpx.training.history import Event, HistoryRecord, StepRecord, StopReason
 from logpx.training.procedure import ClosedForm, GradientDescent, Procedure, procedure_for
 from logpx.training.result import FitResult
 
@@ -12,6 +12,7 @@ __all__ = [
     "GradientDescent",
     "HistoryRecord",
     "Procedure",
+    "StepRecord",
     "StopReason",
     "fit",
     "procedure_for",

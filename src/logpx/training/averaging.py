@@ -39,6 +39,17 @@ class Snapshot:
         for copy, live in zip(self._copies, self._live, strict=True):
             copy.copy_(live)
 
+    @property
+    def copies(self) -> list[Tensor]:
+        """The copied values."""
+        return self._copies
+
+    @torch.no_grad()
+    def replace(self, values: Sequence[Tensor]) -> None:
+        """Take other values for the copied ones."""
+        for copy, value in zip(self._copies, values, strict=True):
+            copy.copy_(value)
+
     @torch.no_grad()
     def restore(self) -> None:
         """Restore the copied values."""
@@ -80,14 +91,14 @@ class WeightAverage:
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
         self._live = list(parameters)
         self._decay = decay
-        self._steps = 0
+        self.steps = 0
         self.values = [parameter.detach().clone() for parameter in self._live]
 
     @torch.no_grad()
     def update(self) -> None:
         """Move the average towards the present parameters."""
-        self._steps += 1
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        self.steps += 1
+        decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.values, tuple(self._live), 1.0 - decay)
 
     @contextmanager

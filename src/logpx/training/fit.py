@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -16,8 +17,9 @@ from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.training.batches import Batch
+from logpx.training.checkpoints import checkpoints_of
 from logpx.training.device import usable_device
-from logpx.training.history import HistoryRecord
+from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
 from logpx.training.maximum_a_posteriori import LogPrior, checked_log_prior
 from logpx.training.plan import TrainingOptions
@@ -60,6 +62,11 @@ def fit(
     progress: bool | Callable[[HistoryRecord], object] | None = None,
     device: torch.device | str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
+    on_step: Callable[[StepRecord], object] | None = None,
+    on_validation: Callable[[HistoryRecord], object] | None = None,
 ) -> FitResult:
     """Fit a model in place by maximum likelihood, with its own procedure.
 
@@ -130,6 +137,17 @@ def fit(
         Where to compute, and where the model is left; by default where it already is.
     should_stop
         Called before each step; returning true ends training in an orderly way.
+    checkpoint
+        A folder in which the run is kept, for gradient descent: all that the rest of the run depends on,
+        written at the start, every `every` seconds, and when training ends.
+    resume
+        The folder of a run to go on with, given the same model, data, seed and options. The result is then
+        that of a run without an interruption: the same weights, bit for bit, where `seed` promises them.
+        Given together with the same `checkpoint`, a run that is not there yet is started.
+    every
+        Seconds between checkpoints; more if writing one takes longer than 2 % of that.
+    on_step, on_validation
+        Called with a `StepRecord` after each finite step of gradient descent, and with each `HistoryRecord`.
 
     Returns
     -------
@@ -144,7 +162,11 @@ def fit(
     DivergedError
         If training does not stay finite even after three roll-backs to a good state.
     UsageError
-        If arguments do not go together.
+        If arguments do not go together, or a run is resumed with others than it was begun with.
+    ModelFolderError
+        If none of the checkpoints can be read.
+    ResourceError
+        If the first checkpoint cannot be written. Later ones that fail are warned of.
 
     Examples
     --------
@@ -178,13 +200,8 @@ def fit(
         start=start,
         tolerance=tolerance,
     )
-    procedure = procedure_for(model)
-    if not procedure.climbs_from_starts and (restarts, start, tolerance) != (None, None, None):
-        raise UsageError(
-            f"restarts, start and tolerance are for EM, and a {type(model).__name__} is not fitted by EM",
-            fix="leave them out",
-        )
-    procedure = _with_prior(procedure, model, prior)
+    checkpoints = checkpoints_of(checkpoint, resume, every)
+    procedure = _procedure_of(model, options, prior, kept=checkpoints is not None)
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
@@ -204,8 +221,12 @@ def fit(
         device=where,
         reporter=reporter,
         should_stop=should_stop,
+        checkpoints=checkpoints,
+        on_step=on_step,
+        on_validation=on_validation,
     )
-    with _own_randomness(model, seed), _named_columns(source), reporter:
+    held = nullcontext() if checkpoints is None else checkpoints.held()
+    with held, _own_randomness(model, seed), _named_columns(source), reporter:
         try:
             outcome = procedure.run(task)
         finally:
@@ -237,6 +258,26 @@ def _held_out(validation: Any, context: Any, intake: Intake) -> Batch | None:
     return collect(
         open_source(validation, intake, context, None, "validation data").read(), "validation data"
     )
+
+
+def _procedure_of(
+    model: Distribution, options: TrainingOptions, prior: LogPrior | ConjugatePrior | None, *, kept: bool
+) -> Procedure:
+    """Return the procedure for a model, a prior, and a run that may have to be kept."""
+    procedure = procedure_for(model)
+    for_em = (options.restarts, options.start, options.tolerance)
+    if not procedure.climbs_from_starts and for_em != (None, None, None):
+        raise UsageError(
+            f"restarts, start and tolerance are for EM, and a {type(model).__name__} is not fitted by EM",
+            fix="leave them out",
+        )
+    procedure = _with_prior(procedure, model, prior)
+    if kept and not procedure.keeps_checkpoints:
+        raise UsageError(
+            f"checkpoints are for gradient descent, and a {type(model).__name__} is fitted otherwise",
+            fix="leave out checkpoint and resume",
+        )
+    return procedure
 
 
 def _with_prior(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from logpx.training.broken_layer import broken_layer
 from logpx.training.evaluation import Score
 
 __all__ = ["Guard"]
+
+# How many batches are kept to say, in the end, which rows had no density.
+_SUSPECTS = 100
 
 
 class Guard:
@@ -39,9 +43,28 @@ class Guard:
         self._consecutive, self._budget = consecutive, budget
         self._in_a_row: list[Tensor] = []
         self._blocked: Tensor | None = None
+        self._suspects: list[Batch] = []
         self.skipped = 0
         self.roll_backs = 0
         self.layer: str | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return what later decisions depend on, as JSON values."""
+        return {
+            "in_a_row": [rows.tolist() for rows in self._in_a_row],
+            "blocked": None if self._blocked is None else self._blocked.tolist(),
+            "skipped": self.skipped,
+            "roll_backs": self.roll_backs,
+            "layer": self.layer,
+        }
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from a state."""
+        blocked = state["blocked"]
+        self._in_a_row = [torch.tensor(rows, dtype=torch.int64, device=device) for rows in state["in_a_row"]]
+        self._blocked = None if blocked is None else torch.tensor(blocked, dtype=torch.int64, device=device)
+        self.skipped, self.roll_backs = state["skipped"], state["roll_backs"]
+        self.layer = state["layer"]
 
     def filter(self, batch: Batch) -> Batch:
         """Return the batch without the rows that led to a roll-back."""
@@ -63,6 +86,8 @@ class Guard:
         """
         self.skipped += 1
         finite = torch.isfinite(log_prob.detach())
+        if not bool(finite.all()) and len(self._suspects) < _SUSPECTS:
+            self._suspects.append(batch.where(~finite))
         self._in_a_row.append(batch.rows if bool(finite.all()) else batch.rows[~finite])
         if len(self._in_a_row) < self._consecutive:
             return False
@@ -74,6 +99,15 @@ class Guard:
         self._blocked = blamed if self._blocked is None else torch.cat([self._blocked, blamed])
         self._in_a_row.clear()
         return True
+
+    @torch.no_grad()
+    def impossible_rows(self) -> list[int]:
+        """Return which of the rows in skipped steps have density 0 under the model as it now is, from 0."""
+        found: set[int] = set()
+        for batch in self._suspects:
+            lost = torch.isneginf(self._model.log_prob(batch.x, batch.context))
+            found.update(batch.rows[lost.cpu()].tolist())
+        return sorted(found)
 
     def lost(self, score: Score) -> None:
         """Note that the validation likelihood, finite before, is no longer finite.

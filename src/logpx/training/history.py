@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Event", "History", "HistoryRecord", "StopReason"]
+__all__ = ["Event", "History", "HistoryRecord", "StepRecord", "StopReason"]
 
 
 class StopReason(StrEnum):
@@ -75,6 +75,34 @@ def format_nats(mean: float, error: float | None) -> str:
     return f"{mean:.3f} nats" if error is None else f"{mean:.3f} ± {error:.3f} nats"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """One step of gradient descent.
+
+    Parameters
+    ----------
+    epoch
+        Completed passes over the training rows.
+    step
+        Completed steps, this one included.
+    seconds
+        Seconds since the start.
+    train
+        Mean log-likelihood of the batch in nats per row, before the step.
+    learning_rate
+        The learning rate of the step.
+    gradient_norm
+        The norm of the gradient, before clipping.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    train: float
+    learning_rate: float
+    gradient_norm: float
+
+
 @dataclass(frozen=True)
 class Event:
     """Something out of the ordinary.
@@ -84,7 +112,8 @@ class Event:
     step
         The step at which it happened.
     kind
-        One of ``"skipped"``, ``"roll-back"``, ``"early stop"``, ``"time"``, ``"requested"``.
+        One of ``"skipped"``, ``"roll-back"``, ``"early stop"``, ``"time"``, ``"requested"``,
+        ``"checkpoint"``.
     message
         What happened, in one sentence.
     """

@@ -41,8 +41,7 @@ class Intake:
     @classmethod
     def of(cls, model: Distribution) -> Intake:
         """Return the requirements of a model."""
-        dtypes = (t.dtype for t in (*model.parameters(), *model.buffers()) if t.is_floating_point())
-        dtype = next(dtypes, torch.get_default_dtype())
+        dtype = model._like().dtype
         return cls(model.event_shape, model.context_features, dtype, model.allows_missing)
 
     def batch(self, x: Any, context: Any, weights: Any, what: str, start: int = 0) -> Batch:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from logpx.errors import ResourceError
 from logpx.training.averaging import Snapshot, WeightAverage
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
 from logpx.training.guard import Guard
-from logpx.training.history import HistoryRecord, StopReason
+from logpx.training.history import HistoryRecord, StepRecord, StopReason
 from logpx.training.maximum_a_posteriori import LogPrior
 from logpx.training.noise import TrainingNoise
 from logpx.training.plan import Plan
+from logpx.training.run_state import capture, resume
 from logpx.training.survey import Survey
 from logpx.training.task import Outcome, Task
 
@@ -33,7 +37,7 @@ class _Best:
     """The best state on the validation rows; without such rows, the latest."""
 
     def __init__(self, state: Sequence[Tensor]) -> None:
-        self._snapshot = Snapshot(state)
+        self.snapshot = Snapshot(state)
         self.score: Score | None = None
         self.epoch = 0
         self.evaluations_since = 0
@@ -41,11 +45,11 @@ class _Best:
     def offer(self, score: Score | None, epoch: int) -> None:
         self.evaluations_since += 1
         if score is None or self.score is None or score.mean > self.score.mean:
-            self._snapshot.update()
+            self.snapshot.update()
             self.score, self.epoch, self.evaluations_since = score, epoch, 0
 
     def restore(self) -> None:
-        self._snapshot.restore()
+        self.snapshot.restore()
 
 
 class _Descent:
@@ -81,6 +85,8 @@ class _Descent:
         self.validation = None if rows.validation is None else MemoryRows(rows.validation)
         self.slow_down = 1.0
         self.step = self.epoch = 0
+        # How many batches of this epoch are done, and whether the guard has left any row of them.
+        self.position, self.any_row = 0, False
         self.losses: list[float] = []
         self.largest_norm = 0.0
         self.evaluated_at = -1
@@ -125,6 +131,17 @@ class _Descent:
         self.average.update()
         self.losses.append(loss_value)
         self.largest_norm = max(self.largest_norm, norm_value)
+        if self.task.on_step is not None:
+            self.task.on_step(
+                StepRecord(
+                    epoch=self.epoch,
+                    step=self.step,
+                    seconds=seconds,
+                    train=-loss_value,
+                    learning_rate=rate,
+                    gradient_norm=norm_value,
+                )
+            )
 
     def roll_back(self, why: str) -> None:
         """Return to the last good state, and go on at half the learning rate."""
@@ -173,15 +190,17 @@ class _Descent:
     def batches(self) -> Iterator[Batch]:
         """Yield training batches epoch after epoch, without the rows that the guard has blocked."""
         while True:
-            empty = True
-            for batch in self.rows.training.shuffled(self.plan.batch_size, self.task.seed, self.epoch):
+            shuffled = self.rows.training.shuffled(self.plan.batch_size, self.task.seed, self.epoch)
+            for batch in islice(shuffled, self.position, None):
+                self.position += 1
                 kept = self.guard.filter(batch)
                 if len(kept):
-                    empty = False
+                    self.any_row = True
                     yield kept
-            if empty:
+            if not self.any_row:
                 raise self.guard.no_row_left()
             self.epoch += 1
+            self.position, self.any_row = 0, False
 
     def reason_to_stop(self) -> StopReason | None:
         """Return why training ends before the next step, or None."""
@@ -204,8 +223,34 @@ class _Descent:
             self.note(
                 "skipped", f"{self.guard.skipped} steps whose loss or gradient was not finite were skipped"
             )
+        impossible = self.guard.impossible_rows()
+        if impossible:
+            warnings.warn(
+                f"{len(impossible)} training rows have density 0, the first of them row {impossible[0] + 1}, "
+                "and the training score leaves them out: use a model whose density is positive everywhere",
+                UserWarning,
+                stacklevel=2,
+            )
         if reason is not StopReason.BUDGET:
             self.note(reason.value, _EXPLANATIONS[reason].format(plan=self.plan))
+
+    def keep(self, *, first: bool = False, last: bool = False) -> None:
+        """Write a checkpoint if it is time for one. If it fails, training goes on with the older ones."""
+        checkpoints = self.task.checkpoints
+        if checkpoints is None or checkpoints.has(self.step):
+            return
+        if first or last or checkpoints.is_due():
+            try:
+                checkpoints.save(capture(self))
+            except ResourceError as error:
+                if first:
+                    raise
+                self.note("checkpoint", f"no checkpoint was written: {error.message}")
+                warnings.warn(
+                    f"{error.file}: no checkpoint was written after step {self.step} ({error.message}); "
+                    "older ones are as they were",
+                    stacklevel=2,
+                )
 
     def note(self, kind: str, message: str) -> None:
         """Keep an event."""
@@ -213,10 +258,16 @@ class _Descent:
 
     def run(self) -> StopReason:
         """Train until there is a reason to stop."""
-        self.evaluate()
+        state = None if self.task.checkpoints is None else self.task.checkpoints.last()
+        if state is None:
+            self.evaluate()
+            self.keep(first=True)
+        else:
+            resume(self, state)
         batches = self.batches()
         while True:
             reason = self.reason_to_stop()
+            self.keep(last=reason is not None)
             if reason is not None:
                 self.finish(reason)
                 return reason

@@ -49,18 +49,18 @@ class TrainingNoise:
         self._scale = (upper - lower) / self._INTERQUARTILE_RANGE
         self._low, self._high = ordered[0], ordered.gather(0, last)[0]
         self._seed = seed
-        self._epoch = -1
-        self._generator = torch.Generator()
+        self.epoch = -1
+        self.generator = torch.Generator()
 
     def add(self, batch: Batch, epoch: int, level: float) -> Batch:
         """Return the batch with noise; the level is relative to the spread of a column."""
         if level <= 0.0:
             return batch
-        if epoch != self._epoch:
+        if epoch != self.epoch:
             # A different random stream from that of the epoch's order.
-            self._epoch, self._generator = epoch, epoch_generator(self._seed, -1 - epoch)
+            self.epoch, self.generator = epoch, epoch_generator(self._seed, -1 - epoch)
         # Always on the CPU, so that a seed gives the same noise on every device.
-        noise = torch.randn(batch.x.shape, generator=self._generator, dtype=batch.x.dtype).to(batch.x.device)
+        noise = torch.randn(batch.x.shape, generator=self.generator, dtype=batch.x.dtype).to(batch.x.device)
         x = torch.addcmul(batch.x, noise, self._scale, value=level)
         x = torch.where(x > self._high, 2.0 * self._high - x, x)
         x = torch.where(x < self._low, 2.0 * self._low - x, x)

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from logpx.distributions import DiagonalNormal, FullNormal, Moments
+from logpx.distributions import DiagonalNormal, Distribution, FullNormal, Moments
+from logpx.distributions.moments import triangle_of
 from logpx.errors import DataError, DivergedError
 from logpx.inference import expectation_maximisation_from
 from logpx.latent import LatentMixture, LinearGaussian
@@ -60,9 +61,12 @@ class Procedure(ABC):
     ----------
     climbs_from_starts : bool
         Whether it is EM, which runs from several starts.
+    keeps_checkpoints : bool
+        Whether a run can be kept in checkpoints and resumed.
     """
 
     climbs_from_starts: bool = False
+    keeps_checkpoints: bool = False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -82,6 +86,8 @@ class GradientDescent(Procedure):
         The log-prior of the parameters in nats, added to the log-likelihood; None for no prior.
     """
 
+    keeps_checkpoints = True
+
     def __init__(self, log_prior: LogPrior | None = None) -> None:
         self._log_prior = log_prior
 
@@ -94,7 +100,7 @@ class GradientDescent(Procedure):
         rows = task.divide(by_default=True)
         start_on_data(task.model, rows.start.x, rows.start.context)
         options = task.options
-        if options.noise is None and not task.model.gains_from_noise:
+        if options.noise is None and not _gains_from_noise(task.model):
             options = replace(options, noise=0.0)
         return descend(task, plan_for(rows.training.count, options), rows, self._log_prior)
 
@@ -172,6 +178,11 @@ class ClosedForm(Procedure):
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
 
 
+def _gains_from_noise(model: Distribution) -> bool:
+    """Return whether neither the model nor any part of it, such as what a wrapper holds, refuses noise."""
+    return all(part.gains_from_noise for part in model.modules() if isinstance(part, Distribution))
+
+
 class LinearGaussianProcedure(Procedure):
     """Maximum likelihood from mean and covariance, or by EM if cells are missing.
 
@@ -189,7 +200,7 @@ class LinearGaussianProcedure(Procedure):
     def run(self, task: Task) -> Outcome:
         """Add up the moments of all rows, or of those that are not set aside."""
         blocks: Iterable[Batch] = _in_blocks(task.source.read(), task.device)
-        validation = task.validation
+        validation, rows = task.validation, None
         if task.fraction is not None and validation is None:
             rows = task.divide(by_default=False)
             blocks, validation = rows.training.blocks(_BLOCK_ROWS), rows.validation
@@ -212,6 +223,14 @@ class LinearGaussianProcedure(Procedure):
         if bool(total.mean.isnan().any()):
             return ExpectationMaximisation(self._model).run(task)
         train = self._model.update_from_moments(total)
+        if self._model.needs_root(total):
+            again: Iterable[Batch] = (
+                _in_blocks(task.source.read(), task.device)
+                if rows is None
+                else rows.training.blocks(_BLOCK_ROWS)
+            )
+            root = triangle_of(((block.x, block.weights) for block in again), total)
+            train = self._model.update_from_root(total.mean, root)
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
 
     def _few(self, blocks: Iterator[Batch]) -> tuple[list[Batch], int]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.distributions import Distribution
-from logpx.transforms import Inverse, Standardize, Transform
+from logpx.transforms import ActNorm, Inverse, Standardize, Transform
 
 __all__ = ["start_on_data"]
 
@@ -41,7 +41,7 @@ def start_on_data(model: Distribution, x: Tensor, context: Tensor | None) -> Non
     UserWarning
         If no row reaches a transform that needs data, or a standardization from earlier rows is far off.
     """
-    earlier = [each for each in _within(model) if isinstance(each, Standardize) and not each.needs_data]
+    earlier = _started(model)
     own = getattr(model, "initialise", None)
     if own is not None:
         own(x, context)
@@ -68,6 +68,13 @@ def _within(model: nn.Module) -> Iterator[nn.Module]:
             yield from _within(child)
 
 
+def _started(model: nn.Module) -> list[nn.Module]:
+    """Return what earlier rows have set: standardizations, or else the first normalization within the net."""
+    set_before = [each for each in _within(model) if not getattr(each, "needs_data", True)]
+    scales = [each for each in set_before if isinstance(each, Standardize)]
+    return [*(scales or [each for each in set_before if isinstance(each, ActNorm)][:1])]
+
+
 def _waits(module: nn.Module, begun: bool) -> bool:
     if isinstance(module, Distribution):
         return not begun and hasattr(module, "initialise")
@@ -79,8 +86,8 @@ def _initialise(module: Any, x: Tensor, context: Tensor | None) -> None:
     module.initialise(x, context)
 
 
-def _check_units(standardize: Any, x: Tensor, context: Tensor | None) -> None:
-    z = standardize.forward(x)[0].reshape(-1, *standardize.event_shape).double()
+def _check_units(module: Any, x: Tensor, context: Tensor | None) -> None:
+    z = module.forward(x)[0].reshape(-1, *module.event_shape).double()
     mean, deviation = z.mean(0), z.std(0, correction=0)
     far = (mean.abs() > _FAR) | (deviation > _FAR) | (deviation < 1.0 / _FAR)
     if bool(far.any()):

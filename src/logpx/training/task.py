@@ -10,7 +10,8 @@ import torch
 
 from logpx.distributions import Distribution
 from logpx.training.batches import Batch
-from logpx.training.history import History, StopReason
+from logpx.training.checkpoints import CheckpointFolder
+from logpx.training.history import History, HistoryRecord, StepRecord, StopReason
 from logpx.training.intake import Source
 from logpx.training.plan import TrainingOptions
 from logpx.training.progress import Reporter
@@ -43,6 +44,10 @@ class Task:
         Shows the progress of the fit.
     should_stop
         Called before each step; returning true ends the fit.
+    checkpoints
+        Where the run is kept, or None.
+    on_step, on_validation
+        Called with each record of a step, and of an evaluation.
     """
 
     model: Distribution
@@ -54,11 +59,19 @@ class Task:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Reporter)
     should_stop: Callable[[], bool] = lambda: False
+    checkpoints: CheckpointFolder | None = None
+    on_step: Callable[[StepRecord], object] | None = None
+    on_validation: Callable[[HistoryRecord], object] | None = None
     began: float = field(default_factory=time.monotonic)
     history: History = field(init=False)
 
     def __post_init__(self) -> None:
-        self.history = History(self.reporter.record)
+        self.history = History(self._told)
+
+    def _told(self, record: HistoryRecord) -> None:
+        self.reporter.record(record)
+        if self.on_validation is not None:
+            self.on_validation(record)
 
     def seconds(self) -> float:
         """Return the time since the fit began."""

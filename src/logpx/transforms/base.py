@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_count, is_whole
@@ -18,10 +20,12 @@ __all__ = [
     "as_event_shape",
     "as_features",
     "check_context",
+    "check_dtype",
     "check_event",
     "check_events_of",
     "checks_event",
     "context_of",
+    "own_tensor",
     "sum_over_event",
 ]
 
@@ -100,6 +104,11 @@ def check_context(owner: Any, context: Tensor | None, rows: tuple[int, ...] | No
     UsageError
         Naming the expected size.
     """
+    if context is not None and not isinstance(context, Tensor):
+        raise UsageError(
+            f"a {type(context).__name__} given as context, where a tensor was expected",
+            fix="convert it with torch.as_tensor(context, dtype=torch.float32)",
+        )
     given = 0 if context is None else context.shape[-1] if context.dim() else 1
     if given != owner.context_features:
         raise UsageError(
@@ -124,33 +133,75 @@ def context_of(part: Any, context: Tensor | None) -> Tensor | None:
 
 
 def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
-    """Let a method check, by `check_event`, that its first argument has the event shape of its object."""
-    name = list(inspect.signature(method).parameters)[1]
+    """Let a method check its first argument, rows of its object's events, and its context, if it takes one.
 
-    @functools.wraps(method)
-    def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
-        owner: Any = args[0]
-        # If the argument is missing, the call itself raises Python's own error.
-        if len(args) > 1 or name in kwargs:
-            rows: Any = args[1] if len(args) > 1 else kwargs[name]
-            check_event(rows, owner.event_shape)
-        return method(*args, **kwargs)
+    Rows have the event shape, by `check_event`; whole numbers become those of the object's own dtype. The
+    context is checked by `check_context`. If torch refuses the dtype, the error says which was expected.
+    """
+    names = list(inspect.signature(method).parameters)
+    name = names[1]
+    place = names.index("context") - 1 if "context" in names and name != "context" else None
 
-    return checked
-
-
-def _checks_context(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
     @functools.wraps(method)
     def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Value:
         owner, *given = cast(tuple[Any, ...], args)
-        context: Any = given[1] if len(given) > 1 else kwargs.get("context")
-        rows = None
-        if context is not None and given:
-            rows = tuple(given[0].shape[: given[0].dim() - len(owner.event_shape)])
-        check_context(owner, context, rows)
-        return method(*args, **kwargs)
+        # If the argument is missing, the call itself raises Python's own error.
+        if not given and name not in kwargs:
+            return method(*args, **kwargs)
+        x: Any = given[0] if given else kwargs[name]
+        check_event(x, owner.event_shape)
+        if not x.is_floating_point():
+            x = _floating(owner, x)
+            if given:
+                args = (owner, x, *given[1:])  # type: ignore[assignment]
+            else:
+                kwargs[name] = x
+        context: Any = None
+        if place is not None:
+            context = given[place] if len(given) > place else kwargs.get("context")
+            if context is not None or owner.context_features:
+                check_context(owner, context, tuple(x.shape[: x.dim() - len(owner.event_shape)]))
+        try:
+            return method(*args, **kwargs)
+        except (RuntimeError, TypeError) as error:
+            check_dtype(owner, x, error)
+            if place is not None and context is not None:
+                check_dtype(owner, context, error)
+            raise
 
     return checked
+
+
+def own_tensor(owner: nn.Module) -> Tensor | None:
+    """Return the first floating-point tensor of a module, or None: it has the module's dtype and device."""
+    tensors = itertools.chain(owner.parameters(), owner.buffers())
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
+
+
+def _floating(owner: nn.Module, x: Tensor) -> Tensor:
+    if x.is_complex():
+        raise UsageError(
+            "complex numbers given to a model, where real ones were expected",
+            fix="give real and imaginary part as two features",
+        )
+    own = own_tensor(owner)
+    return x.to(torch.get_default_dtype() if own is None else own.dtype)
+
+
+def check_dtype(owner: nn.Module, x: Tensor, error: Exception) -> None:
+    """Say what torch's own error meant, if rows or contexts have another dtype than the module.
+
+    Raises
+    ------
+    UsageError
+        Naming both.
+    """
+    own = own_tensor(owner)
+    if own is not None and own.dtype != x.dtype:
+        raise UsageError(
+            f"numbers of {x.dtype} given to a model of {own.dtype}",
+            fix=f"convert one of them: x.to({own.dtype}) or model.to({x.dtype})",
+        ) from error
 
 
 def check_events_of(kind: type[Any], methods: Sequence[str]) -> None:
@@ -195,12 +246,14 @@ class Transform(Configured, nn.Module):
     ``(c,)``, the same for all rows; if c is 0, it takes None.
 
     **What the class checks.** `forward`, `inverse` and `initialise` of every subclass refuse rows of another
-    event shape, naming both shapes, and `forward` and `inverse` a context of another size: a subclass
-    contains only the mathematics, and a tensor that broadcasting would quietly misread never reaches it.
+    event shape, naming both shapes, and a context of another size; whole numbers become those of the map's
+    own dtype, and another dtype that does not suit is named. A subclass contains only the mathematics, and a
+    tensor that broadcasting would quietly misread never reaches it.
     Values are not checked, and `torch.compile` meets no branch that depends on data: every finite input
     gives a finite value, ladj and gradient, unless it lies outside the domain of the map, as negative
     numbers do for a logarithm. There the ladj is minus infinity, and with it the log-density; value and
-    gradient stay finite.
+    gradient stay finite. An infinite or missing (NaN) element leaves its own row without a value, and no
+    other; the log-density of a `Flow` is minus infinity or NaN there.
 
     Parameters
     ----------
@@ -238,10 +291,7 @@ class Transform(Configured, nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in ("forward", "inverse"):
-            if name in cls.__dict__:
-                setattr(cls, name, _checks_context(cls.__dict__[name]))
-        check_events_of(cls, ("forward", "inverse", "initialise"))
+        check_events_of(cls, ("forward", "inverse", "initialise", "initialise_and_map"))
 
     def __init__(self, event_shape: int | Sequence[int], context: int = 0) -> None:
         super().__init__()
@@ -294,3 +344,7 @@ class Transform(Configured, nn.Module):
         """Show the event shape, and the context if there is one."""
         context = f", context={self.context_features}" if self.context_features else ""
         return f"event_shape={self.event_shape}{context}"
+
+
+# A subclass that has none of its own checks rows, too.
+check_events_of(Transform, ("initialise", "initialise_and_map"))

@@ -155,9 +155,12 @@ class Standardize(_Elementwise):
 
     def _set_fixed(self) -> None:
         for feature, (mean, scale) in self._fixed.items():
-            self.mean[feature], self.scale[feature] = mean, scale
+            # As tensors, of which those too large for the precision become infinite.
+            given = torch.tensor([mean, scale], dtype=torch.float64)
+            self.mean[feature], self.scale[feature] = given[0], given[1]
         for feature, (lower, upper) in self.bounded.items():
-            self.lower[feature], self.upper[feature] = lower, upper
+            ends = torch.tensor([lower, upper], dtype=torch.float64)
+            self.lower[feature], self.upper[feature] = ends[0], ends[1]
             self.furthest[feature] = UNIT_HALF_WIDTH
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:

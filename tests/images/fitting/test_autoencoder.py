@@ -21,6 +21,7 @@ def dark_and_bright(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
     return np.where(labels[:, None, None] == 1, 200, 20) + generator.integers(0, 20, (n, 4, 5)), labels
 
 
+@pytest.mark.slow
 def test_fit_learns_and_survives_a_folder(tmp_path: Path):
     x, _ = dark_and_bright()
     result = fit_images(x, "vae", max_steps=400, learning_rate=1e-2, batch_size=64)

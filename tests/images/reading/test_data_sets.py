@@ -85,7 +85,9 @@ def test_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     write_mnist(tmp_path / "mirror")
     mirror = (tmp_path / "mirror").as_uri() + "/"
     remote = [
-        RemoteFile(file.name, [(tmp_path / "gone").as_uri() + "/", mirror], hashlib.md5(content).hexdigest())
+        RemoteFile(
+            file.name, [(tmp_path / "gone").as_uri() + "/", mirror], hashlib.sha256(content).hexdigest()
+        )
         for file in sorted((tmp_path / "mirror").iterdir())
         for content in [file.read_bytes()]
     ]
@@ -100,7 +102,7 @@ def test_download_is_checked_and_kept(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_wrong_checksum_leaves_nothing(tmp_path: Path):
     (tmp_path / "a.bin").write_bytes(b"content")
-    file = RemoteFile("a.bin", [tmp_path.as_uri() + "/"], "0" * 32)
+    file = RemoteFile("a.bin", [tmp_path.as_uri() + "/"], "0" * 64)
     with pytest.raises(UsageError, match="the checksum is another"):
         fetch(file, tmp_path / "into")
     assert list((tmp_path / "into").iterdir()) == []
@@ -115,8 +117,8 @@ def test_archive_gives_only_the_wanted_files(tmp_path: Path, monkeypatch: pytest
             member.size = 3073
             content.addfile(member, io.BytesIO(bytes([index]) + bytes(3072)))
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive.getvalue())
-    md5 = hashlib.md5(archive.getvalue()).hexdigest()
-    remote = [RemoteFile("cifar-10-binary.tar.gz", [tmp_path.as_uri() + "/"], md5)]
+    sha256 = hashlib.sha256(archive.getvalue()).hexdigest()
+    remote = [RemoteFile("cifar-10-binary.tar.gz", [tmp_path.as_uri() + "/"], sha256)]
     monkeypatch.setitem(DATA_SETS, "cifar10", replace(DATA_SETS["cifar10"], remote=remote))
     assert open_data_set("cifar10").labels.tolist() == [0, 1, 2, 3, 4]
     assert open_data_set("cifar10:test").labels.tolist() == [5]
@@ -128,7 +130,7 @@ def test_damaged_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"no archive")
     remote = [
         RemoteFile(
-            "cifar-10-binary.tar.gz", [tmp_path.as_uri() + "/"], hashlib.md5(b"no archive").hexdigest()
+            "cifar-10-binary.tar.gz", [tmp_path.as_uri() + "/"], hashlib.sha256(b"no archive").hexdigest()
         )
     ]
     monkeypatch.setitem(DATA_SETS, "cifar10", replace(DATA_SETS["cifar10"], remote=remote))
@@ -136,10 +138,34 @@ def test_damaged_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         open_data_set("cifar10")
 
 
-def test_published_checksums_have_the_form_of_md5():
-    sums = [file.md5 for data_set in DATA_SETS.values() for file in data_set.remote]
+def test_every_published_file_is_fetched_by_https_and_has_a_sha256():
+    remote = [file for data_set in DATA_SETS.values() for file in data_set.remote]
+    sums = [file.sha256 for file in remote]
     assert len(sums) == len(set(sums)) == 9
-    assert all(len(one) == 32 and set(one) <= set("0123456789abcdef") for one in sums)
+    assert all(len(one) == 64 and set(one) <= set("0123456789abcdef") for one in sums)
+    assert all(mirror.startswith("https://") for file in remote for mirror in file.mirrors)
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a.bin").write_bytes(b"content")
+    file = RemoteFile("a.bin", [tmp_path.as_uri() + "/"], hashlib.sha256(b"content").hexdigest())
+    kept = fetch(file, tmp_path / "into")
+    kept.write_bytes(b"contempt")
+    assert fetch(file, tmp_path / "into").read_bytes() == b"content"
+    kept.write_bytes(b"contempt")
+    monkeypatch.setenv("LOGPX_OFFLINE", "1")
+    with pytest.raises(UsageError, match="LOGPX_OFFLINE"):
+        fetch(file, tmp_path / "into")
+
+
+def test_a_redirection_away_from_https_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Plain(io.BytesIO):
+        url = "http://example.org/a.bin"
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: Plain(b"content"))
+    file = RemoteFile("a.bin", ["https://example.org/"], hashlib.sha256(b"content").hexdigest())
+    with pytest.raises(UsageError, match="not https"):
+        fetch(file, tmp_path / "into")
 
 
 def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -364,6 +364,7 @@ def test_a_collapsed_posterior_is_said():
     assert "collapsed" in report.warning
 
 
+@pytest.mark.slow
 def test_a_masked_encoder_tells_a_missing_cell_from_the_mean():
     torch.manual_seed(0)
     x = rows(600)

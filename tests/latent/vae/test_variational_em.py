@@ -143,6 +143,7 @@ def test_a_share_beyond_its_range_is_refused(share: float):
         CombinedImportanceWeightedBound(share)
 
 
+@pytest.mark.slow
 def test_the_gap_is_divided_into_encoder_and_family(truth: float):
     vae = linear_vae()
     x = rows()

@@ -77,7 +77,7 @@ def test_a_model_that_does_not_exist_is_refused_by_name_with_those_that_do(tmp_p
     with pytest.raises(DataError, match="9 rows for 9 columns") as caught:
         fit_table(path, "gmm")
     assert caught.value.file == str(path)
-    assert "--model gaussian, ppca, fa, mppca or vae" in caught.value.fix
+    assert "--model gaussian, ppca, fa, mppca, vae or autoregressive" in caught.value.fix
 
 
 @pytest.mark.parametrize("model", ["gaussian", "ppca", "fa", "mppca"])

@@ -33,7 +33,10 @@ def test_all_rows_are_solved_for_at_once(monkeypatch):
     assert calls == [(4, 150)] * 2
 
 
-@pytest.mark.parametrize("matrix", [DenseMatrix, PLUMatrix, QRMatrix])
+@pytest.mark.parametrize(
+    "matrix",
+    [DenseMatrix, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (PLUMatrix, QRMatrix))],
+)
 def test_fit_reaches_the_likelihood_of_the_full_gaussian(matrix):
     mixing = torch.tensor([[2.0, 0.0, 0.0], [1.5, 0.5, 0.0], [-1.0, 0.3, 0.8]])
     x = torch.randn(2000, 3, generator=torch.Generator().manual_seed(1)) @ mixing.mT

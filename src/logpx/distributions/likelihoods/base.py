@@ -186,10 +186,10 @@ class Likelihood(Configured, nn.Module, ABC):
         DataError
             Naming the first such cell, with its row counted from 1, and what was expected.
         """
-        wrong = (~self.possible(x)).reshape(len(x), -1)
+        wrong = ~self.possible(x).flatten(1)
         if bool(wrong.any()):
             row, column = (int(place) for place in wrong.nonzero()[0])
-            value = float(x.reshape(len(x), -1)[row, column])
+            value = float(x.flatten(1)[row, column])
             raise DataError(
                 f"the value {value:g}, where {type(self).__name__} expects {self.expected}",
                 row=row + 1,

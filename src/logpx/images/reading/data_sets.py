@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from logpx.errors import DataError, ResourceError, UsageError
 from logpx.images.reading.binary import read_cifar, read_idx
-from logpx.images.reading.download import RemoteFile, cache_folder, fetch
+from logpx.images.reading.download import RemoteFile, cache_folder, fetch, sha256_of
 from logpx.images.reading.image_sequence import JoinedImages
 from logpx.images.reading.images import Images
 
@@ -71,8 +73,12 @@ class DataSet:
 
 
 def _unpack(archive: Path, names: set[str]) -> None:
-    """Write the named files of an archive beside it, each whole or not at all, and nothing else."""
-    if all((archive.parent / name).is_file() for name in names):
+    """Write the named files of an archive beside it, each whole or not at all, and nothing else.
+
+    Their hashes are kept in a file, and what differs from them later is unpacked again.
+    """
+    record = archive.parent / f".{archive.name}.sha256"
+    if _unpacked(archive.parent, names) == _recorded(record):
         return
     try:
         with tarfile.open(archive) as content:
@@ -84,6 +90,7 @@ def _unpack(archive: Path, names: set[str]) -> None:
                 temporary = archive.parent / f".{name}.{uuid.uuid4().hex}.tmp"
                 temporary.write_bytes(stream.read())
                 os.replace(temporary, archive.parent / name)
+        record.write_text(json.dumps(_unpacked(archive.parent, names)), encoding="utf-8")
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"the archive is damaged: {error}", file=archive, fix="remove it") from error
     except OSError as error:
@@ -92,8 +99,20 @@ def _unpack(archive: Path, names: set[str]) -> None:
         ) from error
 
 
+def _unpacked(folder: Path, names: set[str]) -> dict[str, str]:
+    files = [folder / name for name in sorted(names)]
+    return {file.name: sha256_of(file) for file in files if file.is_file()}
+
+
+def _recorded(record: Path) -> Any:
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 def _idx(
-    name: str, folders: Sequence[str], mirror: str, md5: Sequence[str], classes: Sequence[str]
+    name: str, folders: Sequence[str], mirror: str, sha256: Sequence[str], classes: Sequence[str]
 ) -> DataSet:
     files = [
         f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
@@ -102,7 +121,7 @@ def _idx(
         name=name,
         folders=folders,
         splits={"train": ["train-images-idx3-ubyte"], "test": ["t10k-images-idx3-ubyte"]},
-        remote=[RemoteFile(file, [mirror], sum_) for file, sum_ in zip(files, md5, strict=True)],
+        remote=[RemoteFile(file, [mirror], sum_) for file, sum_ in zip(files, sha256, strict=True)],
         classes=classes,
     )
 
@@ -115,22 +134,22 @@ DATA_SETS: dict[str, DataSet] = {
             ("mnist", "MNIST/raw", "MNIST"),
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             (
-                "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-                "d53e105ee54ea40749a09fcbcd1e9432",
-                "9fb629c4189551a2d022fa330f9573f3",
-                "ec29112dd5afa0611ce80d1b7f02629c",
+                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             ),
             tuple("0123456789"),
         ),
         _idx(
             "fashion-mnist",
             ("fashion-mnist", "FashionMNIST/raw", "FashionMNIST", "fashion_mnist"),
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
             (
-                "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-                "25c81989df183df01b3e8a0aad5dffbe",
-                "bef4ecab320f06d8554ea6380940ec79",
-                "bb300cfdad3c16e7a12a480ee83cd310",
+                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
             ),
             (
                 "T-shirt/top",
@@ -156,7 +175,7 @@ DATA_SETS: dict[str, DataSet] = {
                 RemoteFile(
                     "cifar-10-binary.tar.gz",
                     ["https://www.cs.toronto.edu/~kriz/"],
-                    "c32a1d4ab5d03f1284b67883e8d87530",
+                    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
                 )
             ],
             classes=(

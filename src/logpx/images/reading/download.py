@@ -15,10 +15,11 @@ from pathlib import Path
 
 from logpx.errors import ResourceError, UsageError
 
-__all__ = ["RemoteFile", "cache_folder", "fetch"]
+__all__ = ["RemoteFile", "cache_folder", "fetch", "sha256_of"]
 
 _TIMEOUT_SECONDS = 30.0
 _PIECE = 1 << 20
+_SCHEMES = ("https:", "file:")
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class RemoteFile:
     name : str
         What it is called.
     mirrors : sequence of str
-        Addresses of folders, each ending in a slash; tried in this order.
-    md5 : str
-        The published checksum, which every mirror's copy has.
+        Addresses of folders over https, each ending in a slash; tried in this order.
+    sha256 : str
+        The checksum, which every mirror's copy has.
     """
 
     name: str
     mirrors: Sequence[str]
-    md5: str
+    sha256: str
 
 
 def cache_folder() -> Path:
@@ -45,8 +46,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "logpx"
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def fetch(file: RemoteFile, folder: Path) -> Path:
-    """Return a file in a folder, downloaded if it is not there.
+    """Return a file in a folder, downloaded if it is not there or has been damaged.
 
     The content goes to a temporary sibling, and gets its name once its checksum is right.
 
@@ -58,7 +65,7 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
         If the folder cannot be written.
     """
     target = folder / file.name
-    if target.is_file():
+    if target.is_file() and _intact(target, file.sha256):
         return target
     by_hand = f"download {file.mirrors[0]}{file.name} elsewhere, and name its folder with --data (data=...)"
     if os.environ.get("LOGPX_OFFLINE"):
@@ -69,7 +76,7 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
         temporary = folder / f".{file.name}.{uuid.uuid4().hex}.tmp"
         try:
             for mirror in file.mirrors:
-                problem = _download(mirror + file.name, temporary, file.md5)
+                problem = _download(mirror + file.name, temporary, file.sha256)
                 if problem is None:
                     os.replace(temporary, target)
                     return target
@@ -84,12 +91,24 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
     raise UsageError(f"{file.name} cannot be downloaded ({'; '.join(problems)})", fix=by_hand)
 
 
-def _download(address: str, temporary: Path, md5: str) -> str | None:
+def _intact(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_of(path) == sha256
+    except OSError as error:
+        raise ResourceError(
+            f"cannot be read: {error.strerror}", file=path, fix="check its permissions"
+        ) from error
+
+
+def _download(address: str, temporary: Path, sha256: str) -> str | None:
     """Write the content of an address to a file; return what went wrong, if anything did."""
-    digest = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.sha256()
     with open(temporary, "wb") as copy:
         try:
             with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as stream:
+                # A mirror may redirect, but not to where anyone on the way can read along.
+                if not stream.url.startswith(_SCHEMES):
+                    return "the address is not https"
                 while piece := stream.read(_PIECE):
                     digest.update(piece)
                     copy.write(piece)
@@ -97,4 +116,4 @@ def _download(address: str, temporary: Path, md5: str) -> str | None:
             return str(getattr(error, "reason", error))
         copy.flush()
         os.fsync(copy.fileno())
-    return None if digest.hexdigest() == md5 else "the checksum is another"
+    return None if digest.hexdigest() == sha256 else "the checksum is another"

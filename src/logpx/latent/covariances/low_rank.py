@@ -20,9 +20,9 @@ _STEPS = 5
 _ROUNDING = 1e-13
 _MOST_STEPS = 200
 _RANDOM_STARTS = 6
-# Every start climbs a little, and the best of them to the end.
-_EXPLORED = 12
-_PURSUED = 3
+# Every start climbs for some steps, the best of them for as many again, and the best of all to the end.
+_EXPLORED = 30
+_PURSUED = (5, 1)
 # Of the variance of a feature, left unexplained at the start.
 _LEAST_SHARE = 1e-3
 # Of few rows, at the units of several starts at once.
@@ -84,12 +84,13 @@ class LowRankCovariance(Covariance):
 
     def _woodbury(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """Return A = Ψ^(-1/2) W, the factor L of I + AᵀA, and log|Σ|."""
-        logarithms = self.log_noise_variances.to(dtype).expand(self.blocks, self.features)
-        scaled = self.loadings.to(dtype) * torch.exp(-0.5 * logarithms).unsqueeze(-1)
-        inner = scaled.mT @ scaled + torch.eye(self.rank, dtype=dtype, device=scaled.device)
+        # Of few numbers, and in single precision squares of A soon overflow.
+        logarithms = self.log_noise_variances.double().expand(self.blocks, self.features)
+        scaled = self.loadings.double() * torch.exp(-0.5 * logarithms).unsqueeze(-1)
+        inner = scaled.mT @ scaled + torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
         factor = torch.linalg.cholesky(inner)
         log_determinant = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + logarithms.sum(-1)
-        return scaled, factor, log_determinant
+        return scaled.to(dtype), factor.to(dtype), log_determinant.to(dtype)
 
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverses and the log-determinants, in float64."""
@@ -163,8 +164,12 @@ class LowRankCovariance(Covariance):
 
     def penalty(self, scatter: Tensor) -> Tensor:
         """Return the log-determinants plus the traces."""
-        # The trace of the precision times F Fᵀ is that of squared distances, where nothing cancels.
-        distance, log_determinant = self._distance(_factor(scatter.double()).mT)
+        return self.penalty_of_root(_factor(scatter.double()).mT)
+
+    def penalty_of_root(self, root: Tensor) -> Tensor:
+        """Return the same for scatters RᵀR, given R of shape ``(blocks, n, D)``."""
+        # The trace of the precision times RᵀR is that of squared distances, where nothing cancels.
+        distance, log_determinant = self._distance(root)
         return log_determinant + distance.sum(-1)
 
     def _set(self, rows: Tensor, loadings: Tensor, noise_variances: Tensor) -> None:
@@ -220,7 +225,9 @@ class PrincipalCovariance(LowRankCovariance):
     def maximise_root(self, root: Tensor, floor: Tensor) -> None:
         """Take the closed form; directions in which no row leaves the mean have no variance."""
         values, vectors, rest = _leading(root, self.rank)
-        noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin())
+        # Below this, singular values are rounding errors, and so are the rows' last digits.
+        rounding = (self.features * torch.finfo(values.dtype).eps) ** 2 * root.square().sum()
+        noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin()).maximum(rounding)
         excess = (values - noise_variances).clamp_min(0.0).sqrt()
         self._set(root.new_ones(1, 1), _canonical(vectors * excess)[None], noise_variances.view(1, 1))
 
@@ -306,9 +313,11 @@ class FactorCovariance(LowRankCovariance):
 
     def _take_best(self, profile_at: _ProfileAt, variances: Tensor, starts: Tensor, floor: Tensor) -> None:
         """Take the highest end of climbs from several noise variances, shape ``(starts, D)``."""
-        explored = _climb(profile_at, variances, starts.maximum(floor).log(), floor, _EXPLORED)
-        ahead = explored.value.topk(_PURSUED).indices
-        ends = _climb(profile_at, variances, explored.logarithms[ahead], floor, _MOST_STEPS)
+        logarithms = starts.maximum(floor).log()
+        for pursued in _PURSUED:
+            explored = _climb(profile_at, variances, logarithms, floor, _EXPLORED)
+            logarithms = explored.logarithms[explored.value.topk(pursued).indices]
+        ends = _climb(profile_at, variances, logarithms, floor, _MOST_STEPS)
         best = ends.value.argmax()[None]
         loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
         self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)

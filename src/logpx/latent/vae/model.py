@@ -15,13 +15,14 @@ from logpx.distributions.likelihoods import CellDistribution, Likelihood
 from logpx.distributions.missing import check_finite_or_missing, has_missing
 from logpx.distributions.private_randomness import redirected_draws
 from logpx.distributions.seeding import checked_count, seeded
-from logpx.errors import UsageError
+from logpx.errors import DataError, UsageError
 from logpx.latent.log_weights import iwae, iwae_error
 from logpx.latent.vae.networks import EncoderUnits, called
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
 from logpx.latent.vae.posteriors import DiagonalPosterior, VariationalPosterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
 from logpx.nets import MLP
+from logpx.transforms.base import check_event
 
 __all__ = ["VAE"]
 
@@ -87,7 +88,6 @@ class VAE(Distribution):
 
     allows_missing = True
     allows_constants = True
-    refuses_values = True
     gains_from_noise = False
     step: Tensor
 
@@ -171,8 +171,10 @@ class VAE(Distribution):
         Raises
         ------
         DataError
-            If the likelihood cannot produce a value.
+            If there are no rows, or the likelihood cannot produce a value.
         """
+        if not len(x):
+            raise DataError("no rows to take units from", fix="give at least two different rows")
         self.likelihood_family.check(x)
         self.units.initialise(x)
         self.likelihood_family.initialise(self.units.centre, self.units.spread)
@@ -201,6 +203,7 @@ class VAE(Distribution):
 
     def likelihood(self, z: Tensor, context: Tensor | None = None) -> CellDistribution:
         """Return p(x given z) for z of shape ``(*rows, latent)``."""
+        check_event(z, (self.latent,))
         z = z[..., : self.visible]
         own = None if context is None else context.expand(*z.shape[:-1], -1)
         raw = called("decoder", self.decoder, z, own)
@@ -244,16 +247,13 @@ class VAE(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return a lower bound of log p(x) in nats, shape ``(*rows,)``."""
-        self.check_context(context)
-        rows = x.reshape(-1, *self.event_shape)
-        context = None if context is None else context.expand(*x.shape[: x.dim() - len(self.event_shape)], -1)
-        context = None if context is None else context.reshape(len(rows), -1)
-        if self.training:
-            bound = self.objective.rows(self, rows, context, int(self.step))
-            self.step += 1
-        else:
-            bound = self._lower(rows, self.draws, 0, context, 0).log_prob
-        return bound.view(x.shape[: x.dim() - len(self.event_shape)])
+        context = None if context is None else context.expand(len(x), -1)
+        if not self.training:
+            return self._lower(x, self.draws, 0, context, 0).log_prob
+        x, never = self._possible(x)
+        bound = self.objective.rows(self, x, context, int(self.step))
+        self.step += 1
+        return bound.masked_fill(never, -math.inf)
 
     @torch.no_grad()
     def log_prob_lower(
@@ -283,11 +283,16 @@ class VAE(Distribution):
         """
         draws = self.draws if draws is None else draws
         check_count("draws", draws)
-        self.check_context(context, tuple(x.shape[:1]))
         context = None if context is None else context.expand(len(x), -1)
         return self._lower(x, draws, seed, context, first)
 
+    def _possible(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows without cells that the likelihood cannot produce, and which rows have such cells."""
+        wrong = ~self.likelihood_family.possible(x)
+        return x.masked_fill(wrong, math.nan), wrong.flatten(1).any(1)
+
     def _lower(self, x: Tensor, draws: int, seed: int, context: Tensor | None, first: int) -> LowerBound:
+        x, never = self._possible(x)
         values, errors = [x.new_zeros(0)], [x.new_zeros(0)]
         for start in range(0, len(x), _BLOCK_ROWS):
             own = None if context is None else context[start : start + _BLOCK_ROWS]
@@ -303,7 +308,7 @@ class VAE(Distribution):
             # log p of a row without observed cells is 0 and needs no estimate.
             empty = x.isnan().flatten(1).all(1)
             value, error = value.masked_fill(empty, 0.0), error.masked_fill(empty, 0.0)
-        return LowerBound(value, error)
+        return LowerBound(value.masked_fill(never, -math.inf), error.masked_fill(never, 0.0))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: z from the prior, then x."""

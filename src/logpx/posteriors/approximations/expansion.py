@@ -90,7 +90,9 @@ def expand_all(target: Target, points: Tensor) -> list[Expansion]:
         precisions = at_least_uniform(target, -hessians(target, points))
         _, slopes = target.value_and_gradient(points)
     factors, failed = torch.linalg.cholesky_ex(precisions)
-    least = torch.linalg.eigvalsh(torch.where(precisions.isfinite(), precisions, 0.0))
+    width = target.hints.width
+    scaled = precisions * width * width[:, None]
+    least = torch.linalg.eigvalsh(torch.where(scaled.isfinite(), scaled, 0.0))
     proper = (failed == 0) & (least[:, 0] > _LEAST_CURVATURE * least[:, -1])
     steps = torch.cholesky_solve(slopes[..., None], torch.where(proper[:, None, None], factors, 1.0))[..., 0]
     arrived = (slopes * steps).sum(1) < _ARRIVED

@@ -53,6 +53,8 @@ __all__ = [
 
 _Traces = tuple[tuple[float, ...], ...]
 _DRAWS = 1000
+# Of the time of smc; the rest is for the mixture.
+_FOR_PARTICLES = 0.75
 # The most modes that a family is fitted to; the others keep their curvature.
 _MOST_FITS = 6
 _MOST_CENTRES = 64
@@ -346,9 +348,10 @@ class SequentialMonteCarlo(PosteriorMethod):
         """Temper particles, and fit a mixture to them; to those so far, if time is up before they arrive."""
         check_count("particles", self.particles, least=20)
         start = wide_start(landscape, target.hints)
-        found = temper(start, target, 2 * (self.particles // 2), seed, self.max_time)
+        limit = _FOR_PARTICLES * self.max_time
+        found = temper(start, target, 2 * (self.particles // 2), seed, limit)
         if not found.finished:
-            q = mixture_of_particles(found.u, 1, seed)
+            q = mixture_of_particles(found.u, 1, seed, until=0.0)
             return Approximation(q, missed=f"{self.name} ran out of time before its particles had arrived")
         q = fit_to_particles(found.u, target, len(landscape.main_modes), seed)
         known = EvidenceFound("tempered particles", found.log_evidence, found.error)

@@ -100,7 +100,7 @@ def _starts(target: Target, seed: int, paths: int) -> Tensor:
     Raises
     ------
     UsageError
-        If the density is not finite at a point of the user's, or nowhere.
+        If the density is not finite at a point of the user's, or anywhere near the middle.
     """
     named = target.hints.starts
     values = target.log_prob(named) if len(named) else named.new_empty(0)
@@ -110,7 +110,12 @@ def _starts(target: Target, seed: int, paths: int) -> Tensor:
             f"log_density is {float(values[bad])} at the start {bad + 1}, {target.describe(named[bad])}",
             fix="give starts at which it is finite",
         )
-    first = named[int(values.argmax())] if len(named) else target.start(seed)
+    try:
+        first = target.start(seed)
+    except UsageError:
+        if not len(named):
+            raise
+        first = named[int(values.argmax())]
     generator = torch.Generator().manual_seed(seed)
     near = torch.randn(paths - 1, target.size, generator=generator, dtype=torch.float64)
     near = first + 2.0 * target.hints.width * near
@@ -118,8 +123,7 @@ def _starts(target: Target, seed: int, paths: int) -> Tensor:
         near[::2] = target.hints.draw(len(near[::2]), generator)
     points = torch.cat([first[None], near])
     points = points[target.log_prob(points).isfinite()]
-    order = values.argsort(descending=True)[1:paths]
-    return torch.cat([points, named[order]])
+    return torch.cat([points, named[values.argsort(descending=True)[:paths]]])
 
 
 def _side_by_side(

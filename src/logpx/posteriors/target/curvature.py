@@ -116,7 +116,8 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
     """
     precision = at_least_uniform(target, -hessian(target, point))
     factor, failed = torch.linalg.cholesky_ex(precision)
-    values, vectors = torch.linalg.eigh(precision)
+    width = target.hints.width
+    values, vectors = torch.linalg.eigh(precision * width * width[:, None])
     if int(failed) or not float(values[0]) > 1e-12 * float(values[-1]):
         direction = ", ".join(f"{float(entry):.3g}" for entry in vectors[:6, 0])
         raise DivergedError(

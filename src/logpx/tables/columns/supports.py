@@ -9,6 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from logpx.distributions.seeding import generator_of
 from logpx.scoring import Noise
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
@@ -71,7 +72,41 @@ class Supports:
         x = x.to(torch.float64)
         if not self.noisy:
             return x
-        noise = Noise(seed, first_row, draw).uniform(len(x), (len(self.noisy),), x)
+        return self._spread(x, Noise(seed, first_row, draw).uniform(len(x), (len(self.noisy),), x))
+
+    def dequantise_alike(self, x: Tensor, *, seed: int, draws: int) -> list[Tensor]:
+        """Return rows dequantised several times, all rows by the same noise, which is spread evenly.
+
+        What is averaged over these is a function of the row alone, whatever rows are beside it.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, d)
+            Rows as in the table; NaN (missing) stays NaN.
+        seed : int
+            Seed of the noise.
+        draws : int
+            How often.
+
+        Examples
+        --------
+        >>> low, high = sorted(
+        ...     noisy.item() for noisy in Supports([Support(step=1.0)]).dequantise_alike(
+        ...         torch.tensor([[3.0]]), seed=0, draws=2
+        ...     )
+        ... )
+        >>> low, high
+        (2.75, 3.25)
+        """
+        x = x.to(torch.float64)
+        if not self.noisy:
+            return [x] * draws
+        generator = generator_of(seed)
+        places = torch.stack([torch.randperm(draws, generator=generator) for _ in self.noisy], 1)
+        noise = ((places + 0.5) / draws).to(x)
+        return [self._spread(x, own.expand(len(x), -1)) for own in noise]
+
+    def _spread(self, x: Tensor, noise: Tensor) -> Tensor:
         spread = [
             self.supports[index].dequantise(column, own)
             for index, column, own in zip(self.noisy, x[:, self.noisy].T, noise.T, strict=True)

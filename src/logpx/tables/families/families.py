@@ -12,6 +12,7 @@ from logpx.distributions import Distribution
 from logpx.distributions.seeding import seeded
 from logpx.scoring import Families
 from logpx.tables.families.autoencoder import TableAutoencoderFamily
+from logpx.tables.families.autoregressive import AutoregressiveFamily
 from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
 from logpx.tables.families.mixtures import GaussianFamily, MixtureFamily
 from logpx.tables.families.subspaces import FactorFamily, MixtureOfPPCAFamily, PrincipalFamily
@@ -56,6 +57,7 @@ FAMILIES: Families[TableFamily] = Families(
         ),
         TableFlowFamily("nsf", "autoregressive neural spline flow", _nsf, least_features=1),
         TableAutoencoderFamily(),
+        AutoregressiveFamily(),
     ],
-    automatic=["gaussian", "gmm", "maf", "nsf"],
+    automatic=["gaussian", "gmm", "maf", "nsf", "autoregressive"],
 )

@@ -15,6 +15,7 @@ from torch import Tensor
 from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.scoring import Family
+from logpx.tables.columns.support import Support
 from logpx.training import fit
 
 __all__ = ["FEW_ROWS", "Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
@@ -38,6 +39,10 @@ class Budget:
         The number of different training rows; if they are few, there are several noisy copies of each.
     kinds
         For each column, ``"normal"`` or the number of its labels.
+    supports
+        For each column, its bounds, grid, atoms or labels.
+    periods
+        For each column, the periods that its values may follow, in its own units.
     components, latent
         The number of components and of latent dimensions; None leaves it to the family.
     seed
@@ -55,6 +60,8 @@ class Budget:
     seconds: float
     rows: int
     kinds: Sequence[str | int]
+    supports: Sequence[Support] = ()
+    periods: Sequence[Sequence[float]] = ()
     components: int | None = None
     latent: int | None = None
     seed: int = 0
@@ -84,6 +91,8 @@ class TableFamily(Family, ABC):
         The fewest latent dimensions that a model can have.
     needs_many_rows : bool
         Whether it is defined only for more rows than columns, and not to be trusted with a few dozen.
+    takes_cells : bool
+        Whether it models cells as they are, in table units, instead of dequantised rows in model units.
     """
 
     least_features: int = 1
@@ -91,6 +100,7 @@ class TableFamily(Family, ABC):
     allows_labels: ClassVar[bool] = False
     least_latent: ClassVar[int] = 0
     needs_many_rows: ClassVar[bool] = True
+    takes_cells: ClassVar[bool] = False
 
     def check(self, option: str, value: Any) -> None:
         """Refuse invalid numbers of components or of latent dimensions."""
@@ -98,7 +108,10 @@ class TableFamily(Family, ABC):
 
     @abstractmethod
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
-        """Fit to rows in model units, shape ``(n, d)``, float64; choose sizes on the validation rows."""
+        """Fit to rows, shape ``(n, d)``, float64; choose sizes on the validation rows.
+
+        Rows are in model units, or if the family `takes_cells` in table units.
+        """
 
 
 class QuickFamily(TableFamily):

@@ -81,6 +81,7 @@ def fit_table(
     device: torch.device | str = "cpu",
     missing: Any = None,
     decimal: str | None = None,
+    conditional: bool = False,
 ) -> TableFitResult:
     """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
@@ -114,6 +115,8 @@ def fit_table(
         Where flows are trained; the returned model is on the CPU.
     missing, decimal
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
+    conditional
+        Whether only models are tried that answer for some columns given others.
 
     Returns
     -------
@@ -153,6 +156,7 @@ def fit_table(
     )
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)
+    nature = replace(nature, conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if size is None else size for size in Supports.of(schema.modelled).levels]
@@ -160,6 +164,8 @@ def fit_table(
         seconds=watch.left or 0.0,
         rows=len(read.training),
         kinds=kinds,
+        supports=Supports.of(schema.modelled).supports,
+        periods=[column.periods for column in schema.modelled],
         components=components,
         latent=latent,
         seed=seed,
@@ -172,7 +178,7 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         best = search.best(refit=read.joined, stacked=model == "auto")
     baselines = search.baselines()
-    notes = [*table.notes, *notes_on(schema, read), *left_out, *search.remarks]
+    notes = [*table.notes, *notes_on(schema, read, best.density), *left_out, *search.remarks]
     notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from logpx.distributions import Distribution, Mixture
+from logpx.tables.density import CellDensity, needs_noise
 from logpx.tables.fitting.dependences import identities
 from logpx.tables.fitting.requirements import leaving_out
 from logpx.tables.fitting.rows import DividedRows
@@ -13,25 +15,30 @@ from logpx.tables.schema.schema import Schema
 __all__ = ["notes_on"]
 
 
-def notes_on(schema: Schema, read: DividedRows) -> list[str]:
+def notes_on(schema: Schema, read: DividedRows, density: Distribution) -> list[str]:
     """Return notes on columns that are left out, dequantised, full of holes, or determined by others."""
+    noisy = needs_noise(density)
     rows, used, count = read.rows, len(read.rows), read.count
     notes = left_out_notes(schema.columns)
     notes += [f"column {column.name!r}: {note}" for column in schema.columns for note in column.notes]
     gridded = [column.name for column in schema.modelled if column.step is not None]
-    if gridded:
+    if gridded and noisy:
         notes.append(f"log p is a lower bound: columns on a grid were dequantised ({', '.join(gridded)})")
+    elif gridded:
+        notes.append(f"on a grid log p is that of a cell's mass, per unit ({', '.join(gridded)})")
     atoms = [column.name for column in schema.modelled if column.atoms]
     if atoms:
+        bound = "log p is a lower bound: " if noisy else ""
         notes.append(
-            "log p is a lower bound: single values hold mass of their own, and log p is that of the mass "
+            f"{bound}single values hold mass of their own, and log p is that of the mass "
             f"there and of the density elsewhere ({', '.join(atoms)})"
         )
     holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
     if holes:
         notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
     labels = [column.name for column in schema.modelled if column.levels is not None]
-    if labels:
+    members = density.components if isinstance(density, Mixture) else [density]
+    if labels and not any(isinstance(member, CellDensity) for member in members):
         notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
     notes.extend(_redundant(schema, rows))
     if used < count:

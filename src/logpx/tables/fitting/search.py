@@ -16,7 +16,7 @@ from logpx.distributions import Distribution, Moments
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
 from logpx.tables.columns.supports import Supports
-from logpx.tables.density import TableDensity
+from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.families.mixtures import normal_of, one_component
@@ -28,7 +28,10 @@ from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 
-__all__ = ["Search"]
+__all__ = ["OWN_SCALES", "Search"]
+
+# What candidates are called that model cells as they are, without maps of columns.
+OWN_SCALES = "own"
 
 _SEEDS = 2**64
 _QUICK_SHARE = 0.2
@@ -92,7 +95,7 @@ class Search:
         self.budget, self.deadline, self.report = budget, budget.deadline, report
         self._last = _LAST_SHARE * budget.seconds
         seed = budget.seed
-        noise = Supports.of(schema.modelled)
+        noise = self._supports = Supports.of(schema.modelled)
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
         # Families recognise by their identity that there are no rows to choose a size by.
         self.validation = self.training
@@ -156,7 +159,8 @@ class Search:
             self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
         for index, family in enumerate(slow):
             if not self.candidates or not (self._left() < 0.0 or self.budget.should_stop()):
-                self._try(family, "chosen", self._left() / (len(slow) - index))
+                scales = OWN_SCALES if family.takes_cells else "chosen"
+                self._try(family, scales, self._left() / (len(slow) - index))
 
     def rescore(self, scores: Mapping[tuple[str, str], Tensor]) -> None:
         """Compare candidates by other scores, and drop those without any.
@@ -258,13 +262,7 @@ class Search:
         budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append)
         try:
             with _naming(self.names):
-                y, validation = (
-                    self._in_model_units(scales, rows) for rows in (self.training, self.validation)
-                )
-                model = family.fit(y, validation, budget)
-                density = TableDensity(self.maps[scales], model)
-                with torch.no_grad():
-                    draws = density.log_prob(self.held_out.noisy).view(-1, len(self.held_out.values))
+                density, draws = self._fitted(family, scales, budget)
         except LogpxError as error:
             note = error.message if error.column is None else f"column {error.column!r}: {error.message}"
             seconds = time.monotonic() - start
@@ -287,6 +285,20 @@ class Search:
             f"{family.name} on {scales} scales: {candidate.score:.3f} nats per validation row "
             f"({candidate.seconds:.1f} s)"
         )
+
+    def _fitted(self, family: TableFamily, scales: str, budget: Budget) -> tuple[Distribution, Tensor]:
+        """Return a fitted density and log p of the held-out rows, for each draw of their noise."""
+        if family.takes_cells:
+            # No copy of the rows where they serve as both, which families recognise by their identity.
+            model = family.fit(self.training.values, self.validation.values, budget)
+            density: Distribution = CellDensity(self._supports.supports, model).eval()
+            rows = self.held_out.values
+        else:
+            y, validation = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))
+            density = TableDensity(self.maps[scales], family.fit(y, validation, budget))
+            rows = self.held_out.noisy
+        with torch.no_grad():
+            return density, density.log_prob(rows).view(-1, len(self.held_out.values))
 
 
 def _standardised(x: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ class CandidateRecord:
     model : str
         The name of the family, or of the families that were stacked.
     scales : str
-        ``standard`` (centred and scaled columns) or ``chosen`` (per column, by held-out likelihood).
+        ``standard`` (centred and scaled columns), ``chosen`` (per column, by held-out likelihood), or ``own``
+        where the model takes cells as they are.
     validation, standard_error : float or None
         The mean log p per validation row, in nats and table units; None if the candidate failed.
     seconds : float
@@ -56,7 +57,7 @@ class Candidate:
     model, scales, seconds
         As in `CandidateRecord`.
     density : Distribution
-        A density of dequantised rows in table units.
+        A density in table units, of dequantised rows or of cells as they are.
     log_prob : Tensor
         Shape ``(n,)``, float64, in nats.
     note : str

@@ -35,6 +35,8 @@ class Nature:
         Whether columns hold labels, or cells are missing.
     few : bool
         Whether rows are too few to set any aside.
+    conditional : bool
+        Whether the model is to answer for some columns given others.
     """
 
     rows: int
@@ -43,6 +45,7 @@ class Nature:
     labels: bool
     holes: bool
     few: bool
+    conditional: bool = False
 
     @classmethod
     def of(cls, schema: Schema, rows: int, *, holes: bool, few: bool) -> Nature:
@@ -64,6 +67,8 @@ class Nature:
             return "a table without labels"
         if self.holes and not family.allows_missing:
             return "a table without missing cells"
+        if self.conditional and not family.allows_missing:
+            return "no conditions on columns"
         if family.least_features > self.columns:
             return f"{family.least_features} columns or more"
         if self.wide and family.needs_many_rows:
@@ -92,7 +97,7 @@ def suitable_families(name: str, nature: Nature, file: str | None) -> tuple[list
     frugal = nature.few or nature.wide
     tried = [family for family in FAMILIES.values() if _trusted(family, nature)] if frugal else named
     kept = [family for family in tried if nature.refuses(family) is None]
-    left_out = [family.name for family in named if frugal and family.needs_many_rows]
+    left_out = [family.name for family in named if family not in tried]
     notes = []
     if left_out:
         why = f"for which {nature.rows:,} rows are too few"

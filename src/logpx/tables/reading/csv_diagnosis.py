@@ -36,6 +36,7 @@ def diagnose(file: str, header: CsvHeader, error: Exception) -> DataError:
         return (
             _wrong_encoding(file, header)
             or _wrong_row(file, header)
+            or _too_long(file, error)
             or DataError(
                 f"the file cannot be read: {_first_line(error)}",
                 file=file,
@@ -48,6 +49,17 @@ def diagnose(file: str, header: CsvHeader, error: Exception) -> DataError:
             file=file,
             fix="the file is truncated or damaged: write or download it again",
         )
+
+
+def _too_long(file: str, error: Exception) -> DataError | None:
+    """Return an error if Arrow's reader met a row that does not fit into one of its blocks; else None."""
+    if "straddl" not in str(error):
+        return None
+    return DataError(
+        "a row has several megabytes of text, more than can be read at once",
+        file=file,
+        fix="look for a quote that is never closed, or drop the column with the long texts",
+    )
 
 
 def unterminated_quote(file: str, header: CsvHeader) -> DataError | None:

@@ -85,6 +85,20 @@ class DateNotation(Notation):
         return text
 
     @property
+    def periods(self) -> list[float]:
+        """A day, a week and a year in the notation's units, as far as they are longer than one.
+
+        Examples
+        --------
+        >>> DateNotation(unit="hour").periods
+        [24.0, 168.0, 8765.82]
+        """
+        days = {"date": (1.0, 7.0, 365.2425), "time": (1.0,), "duration": ()}[self.what]
+        unit = MICROSECONDS[self.unit]
+        periods = [number * MICROSECONDS["day"] / unit for number in days]
+        return [period for period in periods if period > 1.0]
+
+    @property
     def numeric(self) -> bool:
         """Whether cells are whole numbers, such as 20230623."""
         return self.format is not None and not any(mark in self.format for mark in " -/.:,T")

@@ -124,6 +124,11 @@ class Column(BaseModel):
         return self
 
     @property
+    def periods(self) -> list[float]:
+        """The periods of days, weeks and years in the units of a column of dates; else none."""
+        return self._notation.periods if isinstance(self._notation, DateNotation) else []
+
+    @property
     def modelled(self) -> bool:
         """Whether the column is part of the density."""
         return self.kind.modelled

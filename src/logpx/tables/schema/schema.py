@@ -113,11 +113,11 @@ class Schema(BaseModel):
         if error is not None:
             raise error
 
-    def check(self, names: Sequence[str], file: object = None) -> None:
+    def check(self, names: Sequence[str], file: object = None, needed: Sequence[str] | None = None) -> None:
         """Raise unless a table with these columns fits the schema; their order does not matter.
 
-        Columns that are not modelled may be absent. A column that the schema does not know is an error,
-        because log p(x) would silently leave it out.
+        Columns that are not needed may be absent: by default, those that are not modelled. A column that the
+        schema does not know is an error, because log p(x) would silently leave it out.
 
         Raises
         ------
@@ -125,15 +125,18 @@ class Schema(BaseModel):
             Naming the column that is missing or unknown.
         """
         present = set(names)
-        for name in self.modelled_names:
+        for name in self.modelled_names if needed is None else needed:
             if name not in present:
                 near = nearest_name(name, [other for other in names if other not in self.names])
                 hint = "add the column" if near is None else f"rename its column {near!r}"
                 raise DataError(
-                    "the table lacks this column, which the model needs",
+                    "the table lacks this column, which "
+                    + ("the model needs" if needed is None else "is asked for"),
                     file=file,
                     column=name,
-                    fix=f"{hint}, or fit a model without it",
+                    fix=f"{hint}, or fit a model without it"
+                    if needed is None
+                    else f"{hint}, or say which columns are given",
                 )
         known = set(self.names)
         for name in names:

@@ -1,4 +1,4 @@
-"""Labels that a model does not know, counted while a table is read."""
+"""Labels that a model does not know, and given values that it does not allow, counted as a table is read."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ class UnseenLabels:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], UnseenLabel] = {}
         self._beyond = 0
+        self._not_given: dict[str, tuple[int, str]] = {}
 
     def add(
         self, column: str, label: str, known: list[str], rows: int, place: tuple[str | None, int]
@@ -79,6 +80,13 @@ class UnseenLabels:
                 nearest=_nearest(label, known),
             )
 
+    def add_not_given(self, column: str, rows: int, place: tuple[str | None, int]) -> None:
+        """Count rows with a value that is impossible to the model, and that nothing is conditioned on."""
+        file, row = place
+        where = f"row {row}" + ("" if file is None else f" of {file}")
+        before, first = self._not_given.get(column, (0, where))
+        self._not_given[column] = (before + rows, first)
+
     @property
     def labels(self) -> list[UnseenLabel]:
         """The labels, up to a thousand."""
@@ -92,6 +100,11 @@ class UnseenLabels:
             rest = sum(label.rows for label in labels[_SHOWN:]) + self._beyond
             more = f"{len(labels) - _SHOWN:,}" + (" or more" if self._beyond else "")
             lines.append(f"{more} other labels are new to the model ({rest:,} rows)")
+        for column, (rows, where) in self._not_given.items():
+            lines.append(
+                f"column {column!r}: values that the model finds impossible count as not given "
+                f"({rows:,} rows, first in {where})"
+            )
         return lines
 
 

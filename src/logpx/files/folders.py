@@ -8,15 +8,25 @@ import os
 import shutil
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from logpx.errors import ResourceError, UsageError
+from logpx.files.claims import claimed
 
-__all__ = ["find_previous", "install_folder", "restore_interrupted", "translated_errors"]
+__all__ = [
+    "clean_up",
+    "find_previous",
+    "install_folder",
+    "remove_folder",
+    "require_space",
+    "restore_interrupted",
+    "translated_errors",
+]
 
-# No save that is still running has left a temporary folder this old.
+# Where no claim can be made on a folder, no save that is still running has left a temporary one this old.
 _STALE_SECONDS = 3600.0
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -67,21 +77,44 @@ def install_folder(files: Mapping[str, bytes], target: Path, *, replace: bool = 
     """
     with translated_errors(target):
         os.makedirs(target.parent, exist_ok=True)
-        _require_space(target, sum(map(len, files.values())))
-        _remove_stale(target)
-        temporary = _sibling(target, "tmp")
-        try:
+        require_space(target, sum(map(len, files.values())))
+        clean_up(target)
+        with _new_sibling(target) as temporary:
             _write_folder(files, temporary)
             (_exchange if replace else _put_in_place)(temporary, target)
+
+
+@contextmanager
+def _new_sibling(target: Path) -> Iterator[Path]:
+    """Make a temporary folder beside the target, which is removed if the context fails.
+
+    For as long as it is claimed, no other process takes it for a leftover; one that does so before the claim
+    is made leaves nothing to lose.
+    """
+    for last in (False, False, True):
+        temporary = _sibling(target, "tmp")
+        try:
+            os.mkdir(temporary)
+            with claimed(temporary) as ours:
+                if last or (ours and temporary.exists()):
+                    yield temporary
+                    return
         except BaseException:
             with suppress(OSError):
-                _remove_folder(temporary)
+                remove_folder(temporary)
             raise
 
 
 def find_previous(target: Path) -> Path | None:
     """Return the folder that an interrupted replacement of `target` moved aside, if any."""
-    return max(_siblings(target, "old"), key=os.path.getmtime, default=None)
+    return max(_siblings(target, "old"), key=_age, default=None)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # removed meanwhile
+        return 0.0
 
 
 def restore_interrupted(target: Path) -> None:
@@ -101,7 +134,6 @@ def _siblings(target: Path, purpose: str) -> list[Path]:
 
 
 def _write_folder(files: Mapping[str, bytes], folder: Path) -> None:
-    os.mkdir(folder)
     for name, content in files.items():
         _write_file(folder / name, content)
     _sync_folder(folder)
@@ -132,25 +164,40 @@ def _put_in_place(temporary: Path, target: Path) -> None:
             file=target,
             fix="choose another folder, or replace it with --overwrite",
         ) from error
-    _sync_folder(target.parent)
+    _make_permanent(target)
 
 
 def _exchange(temporary: Path, target: Path) -> None:
-    aside = None
-    if target.exists():
-        aside = _sibling(target, "old")
-        os.rename(target, aside)
-    try:
+    if not target.exists():
         os.rename(temporary, target)
-        _sync_folder(target.parent)
-    except OSError:
-        if aside is not None and not target.exists():
-            os.rename(aside, target)
-        raise
-    if aside is not None:
+        _make_permanent(target)
+        return
+    aside = _sibling(target, "old")
+    with claimed(target):
+        os.rename(target, aside)
+        try:
+            os.rename(temporary, target)
+        except OSError:
+            if not target.exists():
+                os.rename(aside, target)
+            raise
+        _make_permanent(target)
         # The new folder is in place: a failure to tidy up is not a failure to save.
         with suppress(OSError):
-            _remove_folder(aside)
+            remove_folder(aside)
+
+
+def _make_permanent(target: Path) -> None:
+    """Flush the renames. The new folder is in place already, so that a failure is not one of saving."""
+    try:
+        _sync_folder(target.parent)
+    except OSError as error:
+        warnings.warn(
+            f"{target} is saved and in place, but the disk did not confirm its name "
+            f"({error.strerror or error}): until it does, a power loss may bring back what was there before",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _sync_folder(folder: Path) -> None:
@@ -163,23 +210,30 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_folder(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of files, if it is there."""
     if folder.exists():
         for path in folder.iterdir():
             os.unlink(path)
         os.rmdir(folder)
 
 
-def _remove_stale(target: Path) -> None:
-    """Remove the folders that killed saves of the same target left behind."""
+def clean_up(target: Path) -> None:
+    """Remove the folders that saves of the same target left behind when their processes died.
+
+    What was moved aside is only removed while something is at `target`.
+    """
     for path in _siblings(target, "tmp") + _siblings(target, "old"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                _remove_folder(path)
+        with suppress(OSError), claimed(path) as free:
+            abandoned = free or time.time() - path.stat().st_mtime > _STALE_SECONDS
+            moved_aside = path.name.startswith(f".{target.name}.old-")
+            if abandoned and (target.exists() or not moved_aside):
+                remove_folder(path)
 
 
-def _require_space(target: Path, size: int) -> None:
-    free = shutil.disk_usage(target.parent).free
+def require_space(target: Path, size: int) -> None:
+    """Raise a `ResourceError` unless so many bytes, and some more, fit on the disk of `target`."""
+    free = shutil.disk_usage(next(path for path in target.parents if path.exists())).free
     needed = size + size // 10 + 65_536
     if free < needed:
         raise ResourceError(

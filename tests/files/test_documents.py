@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logpx.errors import ModelFolderError, UsageError
-from logpx.storage.documents import parse_object, plain, read_bytes, restore, spell_out, to_bytes
+from logpx.files.documents import parse_object, plain, restore, spell_out, to_bytes
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(),
@@ -56,20 +56,3 @@ def test_what_is_no_json_value():
 def test_what_is_not_one_json_object(content: bytes):
     with pytest.raises(ModelFolderError, match=r"x\.json"):
         parse_object(content, Path("x.json"))
-
-
-def test_file_that_is_too_large_is_not_read(tmp_path: Path):
-    with (tmp_path / "config.json").open("wb") as stream:
-        stream.truncate(10**9)
-    with pytest.raises(ModelFolderError, match="too large"):
-        read_bytes(tmp_path / "config.json")
-
-
-def test_folder_in_the_place_of_a_file(tmp_path: Path):
-    with pytest.raises(ModelFolderError, match="not a regular file"):
-        read_bytes(tmp_path)
-
-
-def test_what_the_system_refuses_to_read(tmp_path: Path):
-    with pytest.raises(ModelFolderError, match="cannot be read"):
-        read_bytes(tmp_path / ("x" * 5000))

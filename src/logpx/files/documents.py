@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from logpx.errors import ModelFolderError, UsageError
 
-__all__ = ["DAMAGED", "parse_object", "plain", "read_bytes", "reading", "restore", "spell_out", "to_bytes"]
+__all__ = ["DAMAGED", "parse_object", "plain", "restore", "spell_out", "to_bytes"]
 
 DAMAGED = "restore the folder from a copy, or fit the model again"
 
-_LARGEST_DOCUMENT = 64_000_000
 _NOT_FINITE = ("inf", "-inf", "nan")
 
 
@@ -53,38 +50,6 @@ def parse_object(content: bytes, file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ModelFolderError("not a JSON object", file=file, fix=DAMAGED)
     return document
-
-
-def read_bytes(file: Path) -> bytes:
-    """Return a document's bytes.
-
-    Raises
-    ------
-    ModelFolderError
-        If the file is missing, unreadable or implausibly large.
-    """
-    with reading(file):
-        if file.stat().st_size > _LARGEST_DOCUMENT:
-            raise ModelFolderError("too large to be part of a model folder", file=file, fix=DAMAGED)
-        return file.read_bytes()
-
-
-@contextmanager
-def reading(file: Path) -> Iterator[None]:
-    """Turn system errors while reading a file into a `ModelFolderError`, and refuse what is not a file.
-
-    Reading a named pipe instead of a file would never end.
-    """
-    try:
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise ModelFolderError("this is not a regular file", file=file, fix=DAMAGED)
-        yield
-    except FileNotFoundError as error:
-        raise ModelFolderError("the file is missing", file=file, fix=DAMAGED) from error
-    except OSError as error:
-        raise ModelFolderError(
-            f"cannot be read: {error.strerror}", file=file, fix="check its permissions"
-        ) from error
 
 
 def plain(value: Any) -> Any:

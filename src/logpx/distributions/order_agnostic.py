@@ -1,0 +1,419 @@
+"""Autoregression over columns of every kind, in any order, and so given any other columns."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from logpx.arguments import check_count, check_instance
+from logpx.distributions.base import Distribution
+from logpx.distributions.columns import ColumnDistribution
+from logpx.distributions.missing import check_finite_or_missing
+from logpx.distributions.private_randomness import current_generator
+from logpx.distributions.seeding import BLOCK_ROWS, checked_count, derived_seed, draw_rows
+from logpx.errors import DataError, UsageError
+from logpx.nets.visible import VisibleColumns
+
+__all__ = ["ColumnMarginal", "OrderAgnostic"]
+
+# How many columns of a row a training step asks for at most.
+_MOST_ASKED = 24
+# Numbers of hidden units at once.
+_NUMBERS_AT_ONCE = 2_000_000
+_ORDERS_SEED = 20
+# Rows that are scored in double precision, at no cost: probabilities then add up to 1 to the last digits.
+_FEW_ROWS = 1024
+
+
+class ColumnMarginal:
+    """The distribution of one column of each row, given the cells of others that are there.
+
+    Parameters
+    ----------
+    column
+        The distribution of the column.
+    raw
+        The network's numbers, shape ``(n, outputs)``.
+
+    """
+
+    def __init__(self, column: ColumnDistribution, raw: Tensor) -> None:
+        self._column, self._raw = column, raw
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p of a value for each row, shape ``(n,)``."""
+        return self._column.log_prob(self._raw, x)
+
+    def cdf(self, x: Tensor) -> Tensor:
+        """Return the probabilities of values up to some, both of shape ``(n, m)``."""
+        return torch.stack([self._column.cdf(self._raw, each) for each in x.T], 1)
+
+    def quantiles(self, levels: Tensor) -> Tensor:
+        """Return the quantiles at levels of shape ``(q,)``: shape ``(n, q)``."""
+        return torch.stack([self._column.quantile(self._raw, level) for level in levels.tolist()], 1)
+
+    def bracket(self, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return values that the quantiles at levels lie between: the quantiles themselves, twice."""
+        quantiles = self.quantiles(levels)
+        return quantiles, quantiles
+
+    def expectation(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean of a function of the values, without far tails: shape ``(n,)``."""
+        return self._column.expectation(self._raw, function)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of numbers, without far tails; the most probable code of labels: shape ``(n,)``."""
+        return self._column.best_guess(self._raw)
+
+    @property
+    def probabilities(self) -> Tensor | None:
+        """The probability of each label, shape ``(n, levels)``; None for numbers."""
+        return self._column.probabilities(self._raw)
+
+
+class OrderAgnostic(Distribution):
+    r""":math:`p(x) = \frac1M \sum_m \prod_j p(x_{\sigma_m(j)} \mid x_{\sigma_m(<j)})`, in M orders.
+
+    One network gives a distribution of any column given any others. Log p is exact: the chain rule in M
+    fixed orders, whose densities are averaged. A missing cell (NaN) is neither asked for nor visible, so
+    that what is reported is a normalised density of the cells that are there. On a grid a cell's mass
+    counts, divided by the step; no noise is added.
+
+    Conditional distributions come from the same network with the given columns first. As in every model of
+    this sort they agree with log p only as far as the orders do: `conditional_log_prob` is a normalised
+    density of the target, but no quotient of two values of `log_prob`.
+
+    Parameters
+    ----------
+    columns
+        What each column can be, from `logpx.distributions.columns`.
+    width, blocks
+        The size of the network, `logpx.nets.VisibleColumns`.
+    orders
+        M, the number of orders.
+    share
+        The share of training rows that are taken in one of these orders; all others get random ones.
+    dropout
+        The share of hidden units that a training step leaves out.
+
+    References
+    ----------
+    Uria, Murray and Larochelle 2014, A deep and tractable density estimator; Hoogeboom et al. 2022,
+    Autoregressive diffusion models.
+
+    Examples
+    --------
+    >>> from logpx.distributions.columns import LabelColumn, NumberColumn
+    >>> model = OrderAgnostic([LabelColumn(3), NumberColumn()], width=8, blocks=1).eval()
+    >>> x = torch.tensor([[2.0, 0.5], [0.0, torch.nan]], dtype=torch.float64)
+    >>> model.log_prob(x).shape, model.kind
+    (torch.Size([2]), 'exact')
+    >>> model.conditional_marginals(x, column=0).probabilities.shape
+    torch.Size([2, 3])
+    """
+
+    allows_constants = True
+    allows_missing = True
+    gains_from_noise = False
+    chains: Tensor
+
+    def __init__(
+        self,
+        columns: Sequence[ColumnDistribution],
+        width: int = 128,
+        blocks: int = 2,
+        *,
+        orders: int = 4,
+        share: float = 0.5,
+        dropout: float = 0.0,
+    ) -> None:
+        for column in columns:
+            check_instance("a column", column, ColumnDistribution, "LabelColumn(3)")
+        check_count("columns", len(columns))
+        check_count("orders", orders)
+        super().__init__(len(columns))
+        self.columns = cast(Sequence[ColumnDistribution], nn.ModuleList(columns))
+        self.share = share
+        self.net = VisibleColumns(
+            [column.inputs for column in columns],
+            [column.outputs for column in columns],
+            width=width,
+            blocks=blocks,
+            dropout=dropout,
+        )
+        generator = torch.Generator().manual_seed(_ORDERS_SEED)
+        chains = [torch.randperm(len(columns), generator=generator) for _ in range(orders)]
+        self.register_buffer("chains", torch.stack(chains))
+
+    def _like(self) -> Tensor:
+        # Numbers of nine digits need rows in float64, whatever the network's precision.
+        return torch.empty(0, dtype=torch.float64, device=self.net.bias.device)
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
+        """Set units and marginal distributions of the columns from training rows.
+
+        Raises
+        ------
+        DataError
+            If a column has no value, or an impossible one.
+        """
+        for index, column in enumerate(self.columns):
+            there = x[:, index][~x[:, index].isnan()].double()
+            if not len(there):
+                raise DataError("every cell is missing", column=index, fix="leave the column out")
+            try:
+                column.initialise(there)
+            except DataError as error:
+                raise DataError(error.message, column=index, fix=error.fix) from error
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p of the cells that are there, shape ``(*rows,)``: exact.
+
+        In training mode, an unbiased estimate of its average over orders, some fixed and some random.
+        """
+        there = ~x.isnan()
+        rows = x.double().nan_to_num(nan=0.0)
+        if self.training:
+            return self._estimate(rows, there).to(x.dtype)
+        precise = self._precise(len(rows))
+        parts = [
+            precise._mixed(own, mask)
+            for own, mask in zip(
+                torch.split(rows, self._at_once), torch.split(there, self._at_once), strict=True
+            )
+        ]
+        return torch.cat([x.new_zeros(0, dtype=torch.float64), *parts]).to(x.dtype)
+
+    def log_prob_in_order(self, x: Tensor, order: Tensor) -> Tensor:
+        """Return log p by the chain rule in one order, a permutation of the columns: shape ``(n,)``."""
+        there = ~x.isnan()
+        rows = x.double().nan_to_num(nan=0.0)
+        precise = self._precise(len(rows))
+        return precise._chain(precise._visible(rows, there), rows, there, order).to(x.dtype)
+
+    def _precise(self, rows: int) -> OrderAgnostic:
+        """Return the model, in double precision if the rows are few and nothing is being trained."""
+        if self.training or rows > _FEW_ROWS or self.net.bias.dtype == torch.float64:
+            return self
+        return copy.deepcopy(self).double()
+
+    @property
+    def _at_once(self) -> int:
+        return max(1, min(BLOCK_ROWS, _NUMBERS_AT_ONCE // (len(self.columns) * self.net.width)))
+
+    def _embedded(self, x: Tensor, column: int) -> Tensor:
+        return self.columns[column].embed(x, self.net.weights()[column]) + self.net.bias[column]
+
+    def _visible(self, rows: Tensor, there: Tensor) -> Tensor:
+        """Return what each cell adds to the sum when it is visible, shape ``(n, d, width)``."""
+        each = [
+            column.embed(own, weight)
+            for column, own, weight in zip(self.columns, rows.T, self.net.weights(), strict=True)
+        ]
+        return (torch.stack(each, 1) + self.net.bias) * there[..., None]
+
+    def _mixed(self, rows: Tensor, there: Tensor) -> Tensor:
+        visible = self._visible(rows, there)
+        each = [self._chain(visible, rows, there, order) for order in self.chains]
+        return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
+
+    def _chain(self, visible: Tensor, rows: Tensor, there: Tensor, order: Tensor) -> Tensor:
+        """Return log p in a fixed order, float64."""
+        ordered = visible[:, order]
+        before = ordered.cumsum(1).sub_(ordered)
+        hidden = self.net.hidden(before, self.net.asked[order])
+        return self._sum_of_cells(hidden, order, rows, there, torch.float64)
+
+    def _sum_of_cells(
+        self, hidden: Tensor, asked: Tensor, rows: Tensor, there: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        """Return the sum of log p of the cells that are there in the columns asked for, shape ``(n,)``.
+
+        Parameters
+        ----------
+        hidden
+            Hidden units for each of them, shape ``(n, columns, width)``.
+        """
+        cells, exits = [], self.net.exits()
+        for units, column in zip(hidden.unbind(1), asked.tolist(), strict=True):
+            raw = functional.linear(units, *exits[column]).to(dtype)
+            own = self.columns[column].log_prob(raw, rows[:, column])
+            cells.append(torch.where(there[:, column], own, 0.0))
+        return torch.stack(cells).sum(0)
+
+    def _estimate(self, rows: Tensor, there: Tensor) -> Tensor:
+        """Return an estimate of the log p that training maximises, from some of the columns."""
+        n, d = rows.shape
+        generator = current_generator(rows.device)
+        rank = torch.rand(n, d, generator=generator, device=rows.device).argsort(1)
+        fixed = torch.rand(n, generator=generator, device=rows.device) < self.share
+        chosen = torch.randint(len(self.chains), (n,), generator=generator, device=rows.device)
+        rank = torch.where(fixed[:, None], self.chains.argsort(1)[chosen], rank)
+        asked = torch.arange(d, device=rows.device)
+        if d > _MOST_ASKED:
+            asked = torch.randperm(d, generator=generator, device=rows.device)[:_MOST_ASKED]
+        earlier = rank[:, asked, None] > rank[:, None, :]
+        before = torch.bmm(earlier.to(self.net.bias.dtype), self._visible(rows, there))
+
+        def uniform(like: Tensor) -> Tensor:
+            return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+        hidden = self.net.hidden(before, self.net.asked[asked], uniform)
+        return self._sum_of_cells(hidden, asked, rows, there, hidden.dtype) * (d / len(asked))
+
+    @torch.no_grad()
+    def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return log p of some columns given the cells of all others that are there.
+
+        The given cells come first in every order, so that this is a normalised density of the target cells.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, d)``. Cells that are NaN are integrated out.
+        target
+            Which columns are asked for, a boolean of shape ``(d,)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``, in nats.
+
+        Raises
+        ------
+        UsageError
+            If the target is no boolean for each column, or names none.
+        """
+        check_finite_or_missing(x)
+        wanted = torch.as_tensor(target, device=x.device)
+        if wanted.dtype != torch.bool or wanted.shape != (len(self.columns),) or not bool(wanted.any()):
+            raise UsageError(
+                f"a target {target!r} of {len(self.columns)} columns",
+                fix="give a boolean for each column, at least one of them True",
+            )
+        precise = self._precise(len(x))
+        parts = [precise._conditional(part, wanted) for part in torch.split(x, self._at_once)]
+        return torch.cat([x.new_zeros(0, dtype=torch.float64), *parts]).to(x.dtype)
+
+    def _conditional(self, x: Tensor, wanted: Tensor) -> Tensor:
+        there, rows = ~x.isnan(), x.double().nan_to_num(nan=0.0)
+        visible = self._visible(rows, there)
+        given = visible[:, ~wanted].sum(1, keepdim=True)
+        each = []
+        for order in self.chains:
+            own = order[wanted[order]]
+            ordered = visible[:, own]
+            hidden = self.net.hidden(given + ordered.cumsum(1) - ordered, self.net.asked[own])
+            each.append(self._sum_of_cells(hidden, own, rows, there, torch.float64))
+        return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
+
+    @torch.no_grad()
+    def conditional_marginals(self, x: Tensor, column: int) -> ColumnMarginal:
+        """Return the distribution of one column of each row, given the cells of all others that are there.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, d)``; NaN is not there. The column's own cells do not count.
+        column
+            Its index.
+        """
+        check_finite_or_missing(x)
+        raws = []
+        for part in torch.split(x, self._at_once):
+            there, rows = ~part.isnan(), part.double().nan_to_num(nan=0.0)
+            given = self._sum(rows, there & (torch.arange(x.shape[1], device=x.device) != column))
+            raws.append(self.net.numbers(self.net.hidden(given, self.net.asked[column]), column).double())
+        raw = torch.cat(raws) if raws else x.new_zeros(0, self.columns[column].outputs)
+        return ColumnMarginal(self.columns[column], raw)
+
+    def _sum(self, rows: Tensor, there: Tensor) -> Tensor:
+        total = self.net.bias.new_zeros(len(rows), self.net.width)
+        for column in range(len(self.columns)):
+            total += self._embedded(rows[:, column], column) * there[:, column, None]
+        return total
+
+    @torch.no_grad()
+    def impute(self, x: Tensor, draws: int | None = None, seed: int | None = None) -> Tensor:
+        """Fill in missing cells: with the best guess of each, or with draws from their joint conditional.
+
+        Parameters
+        ----------
+        x
+            Rows with NaN for missing cells, shape ``(n, d)``. Other cells are returned unchanged.
+        draws
+            The number of completed tables to draw. None fills in means, and the most probable labels.
+        seed
+            The seed of the draws, of which row i depends only on the seed and i; None for torch's global
+            generator.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n, d)``, or ``(draws, n, d)``.
+
+        Raises
+        ------
+        UsageError
+            If the number of draws is below 1.
+        """
+        if x.dim() != 2:
+            raise UsageError(f"rows of shape {tuple(x.shape)}", fix=f"give shape (n, {self.event_shape[0]})")
+        check_finite_or_missing(x)
+        if draws is None:
+            return self._guessed(x)
+        if checked_count(draws) < 1:
+            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+        seeds = [None if seed is None else derived_seed(seed, number) for number in range(draws)]
+        return torch.stack([self._completed(x, own) for own in seeds])
+
+    def _guessed(self, x: Tensor) -> Tensor:
+        found = x.clone()
+        for column in range(len(self.columns)):
+            gone = x[:, column].isnan()
+            if bool(gone.any()):
+                found[gone, column] = self.conditional_marginals(x[gone], column).mean.to(x.dtype)
+        return found
+
+    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+        """Draw rows, shape ``(n, d)``, float64: each in one of the orders, one column after another."""
+        empty = torch.full((checked_count(n), len(self.columns)), torch.nan, dtype=torch.float64)
+        return self._completed(empty.to(self.net.bias.device), seed)
+
+    def _completed(self, x: Tensor, seed: int | None) -> Tensor:
+        """Return rows with missing cells drawn from their joint conditional distribution."""
+        d = len(self.columns)
+
+        def uniforms(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+            return torch.rand(rows, 2 * d + 1, generator=generator, device=device, dtype=torch.float64)
+
+        uniform = draw_rows(len(x), seed, self._like(), uniforms)
+        choice = (uniform[:, -1] * len(self.chains)).long().clamp(max=len(self.chains) - 1)
+        found = x.double().clone()
+        pairs = uniform[:, :-1].reshape(-1, d, 2)
+        for number, order in enumerate(self.chains):
+            for rows in torch.split((choice == number).nonzero()[:, 0], 4 * self._at_once):
+                found[rows] = self._drawn(found[rows], pairs[rows], order.tolist())
+        return found.to(x.dtype)
+
+    def _drawn(self, x: Tensor, uniform: Tensor, order: Sequence[int]) -> Tensor:
+        there = ~x.isnan()
+        total = self._sum(x.nan_to_num(nan=0.0), there)
+        for column in order:
+            gone = ~there[:, column]
+            if not bool(gone.any()):
+                continue
+            hidden = self.net.hidden(total[gone], self.net.asked[column])
+            raw = self.net.numbers(hidden, column).double()
+            drawn = self.columns[column].sample(raw, uniform[gone, column])
+            x[gone, column] = drawn
+            total[gone] += self._embedded(drawn, column)
+        return x

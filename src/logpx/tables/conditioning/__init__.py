@@ -1,0 +1,1 @@
+"""Any columns of a table given any others: log p, draws, and predictions."""
