@@ -21,6 +21,8 @@ from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust
 from logpx.posteriors.evidence_from_draws import EvidenceFromDraws, evidence_from_draws
 from logpx.posteriors.find import Mode, find_mode, posterior
 from logpx.posteriors.posterior import Posterior
+from logpx.posteriors.run import Progress
+from logpx.posteriors.target.circular import Circular
 from logpx.posteriors.target.constraints import (
     Constraint,
     CorrelationCholesky,
@@ -32,6 +34,7 @@ from logpx.posteriors.target.constraints import (
     Simplex,
     Stacked,
 )
+from logpx.posteriors.target.costs import Cost, Costs
 from logpx.posteriors.target.factorised import FactorisedJoint
 from logpx.posteriors.target.parameters import Parameters
 
@@ -39,8 +42,11 @@ __all__ = [
     "METHODS",
     "Approximation",
     "BayesFactor",
+    "Circular",
     "Constraint",
     "CorrelationCholesky",
+    "Cost",
+    "Costs",
     "CovarianceMatrix",
     "Diagnosis",
     "Divergences",
@@ -59,6 +65,7 @@ __all__ = [
     "Positive",
     "Posterior",
     "PosteriorMethod",
+    "Progress",
     "Real",
     "ReverseKL",
     "SequentialMonteCarlo",

@@ -28,6 +28,7 @@ _ERRORS = 4.0
 _LEAST_OVERLAP = 0.02
 _SHARE_THAT_MATTERS = 0.02
 _DEVIATIONS = 3.0
+_MOST_FOR_CUTS = 1000
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,11 @@ def evidence_from_draws(
     given = _in_one_piece(draws, named)
     size = int(given.shape[1]) if named is None else None
     target = Target(log_density, size, named, vectorised)
-    u = target.unconstrained(given)
+    points = target.unconstrained(given)
+    equal = torch.full((len(points),), 1.0 / len(points)).double()
+    few = points[:: max(1, len(points) // _MOST_FOR_CUTS)]
+    target = target.recentred(few, equal[: len(few)], torch.zeros_like(few))
+    u = target.of_draws(given)
     fewest = 2 * _FEWEST_PER_DIMENSION * (target.size + 1)
     if len(u) < fewest:
         raise UsageError(f"{len(u)} draws of {target.size} dimensions", fix=f"give {fewest} or more")

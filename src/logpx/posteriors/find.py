@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
@@ -10,27 +9,23 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
-from logpx.errors import DivergedError, UsageError
-from logpx.posteriors.approximations.landscape import survey
+from logpx.errors import UsageError
 from logpx.posteriors.approximations.methods import AUTOMATIC, METHODS, PosteriorMethod
 from logpx.posteriors.approximations.pathfinder import multi_path_pathfinder
-from logpx.posteriors.diagnostics.account import Account, EvidenceFound
-from logpx.posteriors.diagnostics.verdict import Trust, diagnose
 from logpx.posteriors.posterior import Posterior
+from logpx.posteriors.run import Progress, Run
 from logpx.posteriors.target.constraints import Constraint
 from logpx.posteriors.target.curvature import polish
 from logpx.posteriors.target.factorised import FactorisedJoint, FactorisedTarget
+from logpx.posteriors.target.hints import Hints, hints_of
 from logpx.posteriors.target.parameters import Parameters
-from logpx.posteriors.target.propriety import check_proper
 from logpx.posteriors.target.target import Target
 from logpx.suggestions import suggestion
+from logpx.training.progress import reporter_for
 
 __all__ = ["Mode", "find_mode", "posterior"]
 
 _MODE_ALONE, _AUTOMATIC = "map", "auto"
-# In nats.
-_ALIKE = 0.1
-_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,10 @@ def find_mode(
     jacobian: bool = False,
     seed: int = 0,
     vectorised: bool | None = None,
+    *,
+    starts: Any = None,
+    bounds: Any = None,
+    scale: Any = None,
 ) -> Mode:
     """Return the maximum a posteriori estimate: the highest point found from several starts.
 
@@ -70,7 +69,7 @@ def find_mode(
 
     Parameters
     ----------
-    log_density, dim, parameters, seed, vectorised
+    log_density, dim, parameters, seed, vectorised, starts, bounds, scale
         As in `posterior`.
     jacobian
         False for the mode of the density of the parameters in their own units; True for that of the
@@ -90,6 +89,7 @@ def find_mode(
     0.5
     """
     target = _target(log_density, dim, parameters, vectorised)
+    target.hints = _hints(target, starts, bounds, scale)
     best = multi_path_pathfinder(target, seed, jacobian)[0]
     point = polish(target, best.point, jacobian) if best.converged else best.point
     natural = target.natural(point[None])
@@ -111,6 +111,10 @@ def posterior(  # type: ignore[overload-overlap]
     draws: int = ...,
     max_time: float | None = ...,
     vectorised: bool | None = ...,
+    starts: Any = ...,
+    bounds: Any = ...,
+    scale: Any = ...,
+    progress: bool | Callable[[Progress], object] | None = ...,
 ) -> Mode: ...
 
 
@@ -125,6 +129,10 @@ def posterior(  # type: ignore[overload-overlap]
     draws: int = ...,
     max_time: float | None = ...,
     vectorised: bool | None = ...,
+    starts: Any = ...,
+    bounds: Any = ...,
+    scale: Any = ...,
+    progress: bool | Callable[[Progress], object] | None = ...,
 ) -> Mode: ...
 
 
@@ -139,6 +147,10 @@ def posterior(
     draws: int = ...,
     max_time: float | None = ...,
     vectorised: bool | None = ...,
+    starts: Any = ...,
+    bounds: Any = ...,
+    scale: Any = ...,
+    progress: bool | Callable[[Progress], object] | None = ...,
 ) -> Posterior: ...
 
 
@@ -152,6 +164,10 @@ def posterior(
     draws: int = 10_000,
     max_time: float | None = None,
     vectorised: bool | None = None,
+    starts: Any = None,
+    bounds: Any = None,
+    scale: Any = None,
+    progress: bool | Callable[[Progress], object] | None = None,
 ) -> Posterior | Mode:
     r"""Approximate the posterior of a log-density that need not integrate to 1, and say whether to trust it.
 
@@ -173,10 +189,25 @@ def posterior(
     draws
         How many draws the diagnosis weights; up to sixteen times as many where a good fit needs them.
     max_time
-        About the most seconds of the whole call: each method gets what is left. What cannot be cut short, the
-        search for modes and a first method, may take longer.
+        The most seconds of the whole call: half of it for the search for modes, and each method gets what is
+        left. Once it is up, the best so far is returned, and the verdict says so. A single call of the
+        function is never cut short.
     vectorised
         Whether the function takes many points; None finds out by trying.
+    starts
+        Points to climb from, beside those of our own: shape ``(n, dim)``, or a dictionary of ``(n, *shape)``;
+        a single point will do. The density has to be finite there.
+    bounds
+        A hint, no constraint: about the range in which modes lie, in natural units. The search also starts
+        from points spread over it, and finds what lies outside of it as well. A pair for all dimensions, or
+        one for each, shape ``(dim, 2)``; for named parameters a dictionary of pairs. Use `Interval` for
+        bounds that values cannot cross.
+    scale
+        A hint: the order of magnitude of each dimension, in which the search measures. A number above 0, or
+        one for each; for named parameters a dictionary. Without it, the magnitude is taken to be about 1.
+    progress
+        None: a bar if stderr is a terminal. True: a bar there, lines elsewhere. False: nothing. A function:
+        called with a `Progress` about once a second, and at the end of each stage.
 
     Returns
     -------
@@ -199,57 +230,27 @@ def posterior(
     (1.837877, 'trust')
     """
     if method == _MODE_ALONE:
-        return find_mode(log_density, dim, parameters, seed=seed, vectorised=vectorised)
-    target = _target(log_density, dim, parameters, vectorised)
-    methods = _methods(method)
-    began = time.monotonic()
-    paths = multi_path_pathfinder(target, seed)
-    check_proper(target, paths[0].point)
-    landscape = survey(target, paths, seed)
-    account = Account()
-    account.add([landscape.evidence])
-    results: list[Posterior] = []
-    error: DivergedError | None = None
-    for each in methods:
-        limited = each
-        if max_time is not None:
-            left = max_time - (time.monotonic() - began)
-            if left <= 0.0 and results:
-                break
-            limited = each.limited_to(max(left, _LEAST_SECONDS))
-        try:
-            approximation = limited.approximate(target, landscape, seed, draws)
-            account.add(approximation.evidence)
-            found = Posterior(
-                each.name,
-                approximation,
-                target,
-                seed=seed + 1,
-                draws=draws,
-                landscape=landscape,
-                account=account,
-                seconds=time.monotonic() - began,
-            )
-            # The draws are weighted here.
-            trust = found.diagnosis.trust
-        except DivergedError as failure:
-            error = failure
-            continue
-        if trust is not Trust.DO_NOT:
-            return found
-        account.add([EvidenceFound.of(each.name, found.diagnosis)])
-        results.append(found)
-    if not results:
-        assert error is not None
-        raise error
-    return _best(results)
+        return find_mode(
+            log_density,
+            dim,
+            parameters,
+            seed=seed,
+            vectorised=vectorised,
+            starts=starts,
+            bounds=bounds,
+            scale=scale,
+        )
+    with reporter_for(progress) as reporter:
+        target = _target(log_density, dim, parameters, vectorised)
+        target.hints = _hints(target, starts, bounds, scale)
+        run = Run(target, seed=seed, draws=draws, max_time=max_time, reporter=reporter)
+        return run.posterior(_methods(method))
 
 
-def _best(results: Sequence[Posterior]) -> Posterior:
-    """Return the result that covers most of the evidence; among equals, the one with the best weights."""
-    most = max(found.log_evidence for found in results)
-    alike = [found for found in results if found.log_evidence >= most - _ALIKE] or list(results)
-    return min(alike, key=lambda found: diagnose(found.weighted).k_hat)
+def _hints(target: Target, starts: Any, bounds: Any, scale: Any) -> Hints:
+    return hints_of(
+        target.size, target.parameters, target.unconstrained, starts=starts, bounds=bounds, scale=scale
+    )
 
 
 def _target(

@@ -27,6 +27,7 @@ from logpx.posteriors.diagnostics.markov_chain_check import share_that_leaves
 from logpx.posteriors.diagnostics.missed_modes import missed_mode
 from logpx.posteriors.diagnostics.summaries import Summary, named_columns, summarise
 from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust, diagnose, weigh_enough
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Posterior"]
@@ -37,6 +38,8 @@ _SHARE_THAT_LEAVES = 0.02
 # Of the mass around modes.
 _UNSEEN = 0.05
 _SHARE_BEYOND = 0.02
+# Draws to weight once time is up.
+_FEW = 500
 
 
 class Posterior:
@@ -72,7 +75,13 @@ class Posterior:
     steps : int
         Training steps; 0 without training.
     seconds : float
-        How long the method took.
+        How long the whole call took up to this result.
+    costs : Costs
+        Seconds, calls of the log-density and its gradients by stage: the search, and every method tried.
+    traces : tuple of tuple of float
+        The bound in nats at each training step, of every fit.
+    note : str or None
+        What else the verdict has to say, such as that time was up.
     gradient_evaluations : int
         At how many points the method computed the gradient of the log-density.
     landscape : Landscape or None
@@ -92,8 +101,10 @@ class Posterior:
         seconds: float = 0.0,
     ) -> None:
         self.method, self.distribution, self.target = method, approximation.distribution, target
-        self.steps, self.seconds = approximation.steps, seconds
-        self.gradient_evaluations = target.evaluations
+        self.steps, self.seconds, self.traces = approximation.steps, seconds, approximation.traces
+        self.costs = target.meter.costs
+        self.note: str | None = None
+        self.gradient_evaluations = target.meter.gradients
         self._approximation, self._seed, self._count = approximation, seed, draws
         self.landscape, self._account = landscape, account or Account()
 
@@ -113,12 +124,20 @@ class Posterior:
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """All numbers about its quality, from `weighted` draws and where a Markov chain takes them."""
-        found = diagnose(self.weighted)
-        missed = self._missed(found)
+        try:
+            weighted = self.weighted
+        except TimeIsUpError:
+            # The least that a result needs.
+            with self.target.meter.limited(math.inf):
+                self._count = min(self._count, _FEW)
+                weighted = self.weighted
+        found = diagnose(weighted)
+        with self.target.meter.limited(math.inf):
+            missed = self._missed(found)
         if missed is not None:
             # Its own weights cannot know: whoever reads k-hat alone is told, too.
             return replace(found, missed=missed, k_hat=math.inf)
-        missed = self._approximation.missed or self._left(found)
+        missed = self._approximation.missed or self._unchecked() or self._left(found)
         return found if missed is None else replace(found, missed=missed)
 
     @property
@@ -144,7 +163,8 @@ class Posterior:
     @property
     def verdict(self) -> str:
         """Whether to trust it, in one sentence."""
-        return self.diagnosis.verdict
+        said = self.diagnosis.verdict
+        return said if self.note is None else f"{said}; {self.note}"
 
     def sample(self, n: int, seed: int = 0, resampled: bool = False) -> Any:
         """Draw from the posterior.
@@ -183,7 +203,9 @@ class Posterior:
             u = parameters.unconstrain(
                 {name: torch.as_tensor(value).double() for name, value in theta.items()}
             )
-            return self.distribution.log_prob(u) - parameters.constrain(u)[1]
+            each = torch.stack([self.distribution.log_prob(u + shift) for shift in parameters.shifts])
+            volume = parameters.constrain(u)[1] - parameters.log_window(u)
+            return torch.logsumexp(each, 0) - volume
 
     def upper_bound(self, draws: Any) -> tuple[float, float]:
         """Return an upper bound of the log-evidence from exact draws, and its standard error.
@@ -195,7 +217,7 @@ class Posterior:
         draws
             Draws in the form that `sample` returns.
         """
-        u = self.target.unconstrained(draws)
+        u = self.target.of_draws(draws)
         with torch.no_grad():
             values = self.target.log_prob(u) - self.distribution.log_prob(u)
         return float(values.mean()), float(values.std()) / math.sqrt(len(values))
@@ -264,7 +286,7 @@ class Posterior:
         True
         """
         began = time.monotonic()
-        u = self.target.unconstrained(draws)
+        u = self.target.of_draws(draws)
         found = minimise_forward_kl(self.distribution, u, seed, max_time, max_steps)
         if not found.gain > 0.0:
             return self
@@ -299,11 +321,14 @@ class Posterior:
         >>> found.divergences(found.sample(100)).verdict
         'q and the draws agree'
         """
-        u = self.target.unconstrained(draws)
+        u = self.target.of_draws(draws)
         return compare_with_draws(self.distribution, self.target, self.weighted.log_weights, u)
 
     def summary(self, resampled: bool = True) -> Summary:
         """Return mean, standard deviation, quantiles and Monte Carlo standard error of each parameter.
+
+        On a circle the mean is the circular one, and deviations and quantiles are taken along the shorter
+        way from it: an arc over the seam goes from a large number to a small one.
 
         Parameters
         ----------
@@ -312,7 +337,16 @@ class Posterior:
         """
         count = len(self.weighted.u)
         weights = self.weighted.smoothed if resampled else torch.full((count,), 1.0 / count).double()
-        return summarise(self.target.natural(self.weighted.u), weights, self.diagnosis)
+        draws = self.target.natural(self.weighted.u)
+        return summarise(draws, weights, self.verdict, self.circles)
+
+    @property
+    def circles(self) -> dict[str, tuple[float, float]]:
+        """The ends of the periods of parameters on circles, by name."""
+        parameters = self.target.parameters
+        constraints = {} if parameters is None else parameters.constraints
+        found = {name: constraint.circle for name, constraint in constraints.items()}
+        return {name: ends for name, ends in found.items() if ends is not None}
 
     def to_arviz(self, n: int = 4000, seed: int = 0, resampled: bool = True) -> Any:
         """Return draws as ArviZ's ``InferenceData`` (a ``DataTree`` since version 1).
@@ -336,9 +370,10 @@ class Posterior:
     def __repr__(self) -> str:
         """Show what it is and whether to trust it."""
         found = self.diagnosis
+        cost = f"; {self.costs.total}" if self.costs.stages else ""
         return (
             f"Posterior by {self.method}: log evidence {found.log_evidence:.3f} ± "
-            f"{found.log_evidence_error:.3f} nats (ELBO {self.elbo:.3f}); {found.verdict}"
+            f"{found.log_evidence_error:.3f} nats (ELBO {self.elbo:.3f}); {self.verdict}{cost}"
         )
 
     def _draws(self, n: int, seed: int, resampled: bool) -> Tensor:
@@ -384,11 +419,20 @@ class Posterior:
             f"draws only {found.log_evidence:.2f}"
         )
 
+    def _unchecked(self) -> str | None:
+        """Return, in words, what there was no time for."""
+        if self.landscape is not None and self.landscape.cut_short:
+            return "time was up before the search for modes was over"
+        return None
+
     def _left(self, found: Diagnosis) -> str | None:
         """Return, in words, how often a Markov chain takes draws to places without draws."""
         if found.trust is Trust.DO_NOT:
             return None
-        share = share_that_leaves(self.weighted, self.distribution, self.target, self._seed)
+        try:
+            share = share_that_leaves(self.weighted, self.distribution, self.target, self._seed)
+        except TimeIsUpError:
+            return "time was up before a Markov chain had checked its draws"
         if share < _SHARE_THAT_LEAVES:
             return None
         return f"a Markov chain takes {share:.0%} of its draws to where it has almost none"

@@ -6,12 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-from logpx.training.history import HistoryRecord
 
 __all__ = ["Bar", "Call", "Lines", "Reporter", "reporter_for"]
 
@@ -30,7 +28,7 @@ class Reporter:
     def advance(self, fraction: float) -> None:
         """Receive the used fraction of the budget, from 0 to 1; called after every step."""
 
-    def record(self, record: HistoryRecord) -> None:
+    def record(self, record: object) -> None:
         """Receive a record."""
 
 
@@ -40,13 +38,13 @@ class Call(Reporter):
     Parameters
     ----------
     function
-        Called with each `HistoryRecord`.
+        Called with each record: for a fit, a `HistoryRecord`.
     """
 
-    def __init__(self, function: Callable[[HistoryRecord], object]) -> None:
+    def __init__(self, function: Callable[[Any], object]) -> None:
         self._function = function
 
-    def record(self, record: HistoryRecord) -> None:
+    def record(self, record: object) -> None:
         """Call the function."""
         self._function(record)
 
@@ -63,9 +61,9 @@ class Lines(Reporter):
     def __init__(self, interval: float = 5.0) -> None:
         self._interval = interval
         self._last = -float("inf")
-        self._waiting: HistoryRecord | None = None
+        self._waiting: object | None = None
 
-    def record(self, record: HistoryRecord) -> None:
+    def record(self, record: object) -> None:
         """Print the record if the last line is old enough."""
         now = time.monotonic()
         self._waiting = record
@@ -121,12 +119,12 @@ class Bar(Reporter):
             self._shown = part
             self._progress.update(self._task, completed=part)
 
-    def record(self, record: HistoryRecord) -> None:
+    def record(self, record: object) -> None:
         """Show the record beside the bar."""
         self._progress.update(self._task, description=str(record))
 
 
-def reporter_for(progress: bool | Callable[[HistoryRecord], object] | None) -> Reporter:
+def reporter_for(progress: bool | Callable[[Any], object] | None) -> Reporter:
     """Return the reporter that the argument `progress` of `fit` asks for.
 
     Parameters

@@ -27,6 +27,8 @@ class Approximation:
         Training steps; 0 without training.
     evidence : tuple of EvidenceFound
         What wider draws and other probes have found.
+    traces : tuple of tuple of float
+        The bound in nats at each training step, of every fit.
     """
 
     distribution: Distribution
@@ -35,3 +37,4 @@ class Approximation:
     bound: float = -math.inf
     steps: int = 0
     evidence: tuple[EvidenceFound, ...] = ()
+    traces: tuple[tuple[float, ...], ...] = ()

@@ -14,7 +14,7 @@ from logpx.distributions import Flow
 from logpx.errors import DivergedError
 from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.target.climbs import values_at
-from logpx.posteriors.target.curvature import hessians, log_mass, polish, precision_factor
+from logpx.posteriors.target.curvature import at_least_uniform, hessians, log_mass, polish, precision_factor
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Expansion", "expand", "expand_all"]
@@ -87,10 +87,12 @@ def expand_all(target: Target, points: Tensor) -> list[Expansion]:
     if not len(points):
         return []
     with torch.enable_grad():
-        precisions = -hessians(target, points)
+        precisions = at_least_uniform(target, -hessians(target, points))
         _, slopes = target.value_and_gradient(points)
     factors, failed = torch.linalg.cholesky_ex(precisions)
-    least = torch.linalg.eigvalsh(torch.where(precisions.isfinite(), precisions, 0.0))
+    width = target.hints.width
+    scaled = precisions * width * width[:, None]
+    least = torch.linalg.eigvalsh(torch.where(scaled.isfinite(), scaled, 0.0))
     proper = (failed == 0) & (least[:, 0] > _LEAST_CURVATURE * least[:, -1])
     steps = torch.cholesky_solve(slopes[..., None], torch.where(proper[:, None, None], factors, 1.0))[..., 0]
     arrived = (slopes * steps).sum(1) < _ARRIVED

@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -20,6 +21,7 @@ from logpx.posteriors.diagnostics.account import EvidenceFound
 from logpx.posteriors.diagnostics.importance import Weighted
 from logpx.posteriors.diagnostics.verdict import diagnose
 from logpx.posteriors.target.climbs import climb, values_at
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Landscape", "survey"]
@@ -63,6 +65,8 @@ class Landscape:
         How many climbs from random points were made.
     probes : Probes or None
         Wide draws around the modes.
+    cut_short : bool
+        Whether time was up before the search was over.
     """
 
     paths: tuple[OptimiserPath, ...]
@@ -70,6 +74,7 @@ class Landscape:
     unseen: float = 0.0
     climbs: int = 0
     probes: Probes | None = None
+    cut_short: bool = False
 
     @property
     def main_modes(self) -> tuple[Expansion, ...]:
@@ -170,9 +175,30 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
     1953, The population frequencies of species and the estimation of population parameters.
     """
     met = _Met(target)
-    met.add(torch.stack([path.point for path in paths if path.converged] or [paths[0].point]), counted=False)
-    generator = torch.Generator().manual_seed(seed)
-    looking = _Survey(target, met, paths, generator)
+    looking: _Survey | None = None
+    cut_short = False
+    try:
+        ends = torch.stack([path.point for path in paths if path.converged] or [paths[0].point])
+        met.add(ends, counted=False)
+        looking = _Survey(target, met, paths, torch.Generator().manual_seed(seed))
+        _search(target, met, looking)
+    except TimeIsUpError:
+        cut_short = True
+    modes = sorted(met.modes, key=lambda mode: -mode.log_mass)
+    with suppress(TimeIsUpError):
+        modes = [*_polished(target, modes[:_MOST_CENTRES]), *modes[_MOST_CENTRES:]]
+    return Landscape(
+        paths=tuple(paths),
+        modes=tuple(modes),
+        unseen=met.unseen,
+        climbs=met.climbs,
+        probes=None if looking is None else looking.probes(),
+        cut_short=cut_short,
+    )
+
+
+def _search(target: Target, met: _Met, looking: _Survey) -> None:
+    """Make rounds of climbs until no more modes are met."""
     fresh = list(met.modes)
     quiet = 0
     for number in range(_MOST_ROUNDS):
@@ -190,15 +216,6 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
         enough = number + 1 >= _LEAST_ROUNDS and quiet >= min(len(met.modes), _QUIET_ROUNDS)
         if (enough and met.unseen < _WORTHWHILE) or (number >= _LEAST_ROUNDS and met.unseen > _HOPELESS):
             break
-    modes = sorted(met.modes, key=lambda mode: -mode.log_mass)
-    modes = [*_polished(target, modes[:_MOST_CENTRES]), *modes[_MOST_CENTRES:]]
-    return Landscape(
-        paths=tuple(paths),
-        modes=tuple(modes),
-        unseen=met.unseen,
-        climbs=met.climbs,
-        probes=looking.probes(),
-    )
 
 
 def _polished(target: Target, modes: Sequence[Expansion]) -> list[Expansion]:
@@ -222,6 +239,7 @@ class _Survey:
     ) -> None:
         self._target, self._met, self._paths, self._generator = target, met, paths, generator
         self._climbs = max(8, min(_CLIMBS, _NUMBERS // target.size))
+        self._named = target.hints.starts
         self._drawn_from = self._wide
         trial = self._drawn_from.sample(_TRIAL, generator)
         began = time.perf_counter()
@@ -241,7 +259,7 @@ class _Survey:
 
     @property
     def _wide(self) -> WideDraws:
-        return WideDraws(*self._centres)
+        return WideDraws(*self._centres, self._target.hints)
 
     def starts(self) -> Tensor:
         """Return points ``(k, d)`` to climb from."""
@@ -263,7 +281,15 @@ class _Survey:
         # A start among the draws of a known mode only finds it again.
         away = (steps.amin(0) > _AWAY**2 * points.shape[1]).nonzero()[:, 0]
         taken = torch.cat([*chosen, away[: self._climbs - 3 * share]])
-        return points[taken]
+        return torch.cat([points[taken], self._hinted()])
+
+    def _hinted(self) -> Tensor:
+        """Return points of finite density from the range that a user gave, and at first the user's starts."""
+        hints = self._target.hints
+        drawn = hints.draw(self._climbs // 2 if hints.ranges else 0, self._generator)
+        points = torch.cat([self._named, drawn])
+        self._named = self._named[:0]
+        return points[values_at(self._target, points).isfinite()]
 
     def probes(self) -> Probes | None:
         """Return some wide draws of the last round with their density, to hold approximations against."""

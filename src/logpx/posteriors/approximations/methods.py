@@ -29,12 +29,13 @@ from logpx.posteriors.approximations.families import (
 from logpx.posteriors.approximations.heavy_tails import heavy_noises, with_heavier_tails
 from logpx.posteriors.approximations.landscape import Landscape
 from logpx.posteriors.approximations.mixtures import mixture_of
-from logpx.posteriors.approximations.particle_fit import fit_to_particles
+from logpx.posteriors.approximations.particle_fit import fit_to_particles, mixture_of_particles
 from logpx.posteriors.approximations.pathfinder import LocalNormal
 from logpx.posteriors.approximations.reverse_kl import ReverseKL, minimise_reverse_kl
 from logpx.posteriors.approximations.tempering import temper
 from logpx.posteriors.diagnostics.account import EvidenceFound
 from logpx.posteriors.diagnostics.importance import DRAWS
+from logpx.posteriors.target.hints import Hints
 from logpx.posteriors.target.target import Target
 from logpx.transforms import Affine, TriangularAffine
 
@@ -50,7 +51,10 @@ __all__ = [
     "SequentialMonteCarlo",
 ]
 
+_Traces = tuple[tuple[float, ...], ...]
 _DRAWS = 1000
+# Of the time of smc; the rest is for the mixture.
+_FOR_PARTICLES = 0.75
 # The most modes that a family is fitted to; the others keep their curvature.
 _MOST_FITS = 6
 _MOST_CENTRES = 64
@@ -146,50 +150,55 @@ class _ByReverseKL(PosteriorMethod):
         check_count("restarts", self.options.restarts)
         modes = landscape.main_modes
         if len(modes) > 1 and self.per_mode:
-            q, steps = self._of_modes(target, modes, seed)
+            q, traces = self._of_modes(target, modes, seed)
         else:
-            q, steps = self._of_starts(target, _starts(target, landscape), seed)
+            q, traces = self._of_starts(target, _starts(target, landscape), seed)
         found = with_heavier_tails(q, self.noises(target.size), target, seed, draws)
-        return replace(found, steps=steps)
+        return replace(found, steps=sum(len(trace) for trace in traces), traces=traces)
 
-    def _of_starts(self, target: Target, starts: list[LocalNormal], seed: int) -> tuple[Distribution, int]:
+    def _of_starts(
+        self, target: Target, starts: list[LocalNormal], seed: int
+    ) -> tuple[Distribution, _Traces]:
         """Fit from each start, and keep the highest bound."""
         best: Distribution | None = None
-        best_bound, steps = -math.inf, 0
+        best_bound, traces = -math.inf, []
         for index in range(self.options.restarts):
-            q, taken = self._fitted(target, starts[index % len(starts)], self.options, seed + index)
-            steps += taken
-            bound = _bound(q, target, _DRAWS, seed)
+            q, trace = self._fitted(target, starts[index % len(starts)], self.options, seed + index)
+            traces.append(trace)
+            bound = _bound(q, target, _DRAWS, seed) if self.options.restarts > 1 else 0.0
             if best is None or bound > best_bound:
                 best, best_bound = q, bound
         assert best is not None
-        return best, steps
+        return best, tuple(traces)
 
-    def _of_modes(self, target: Target, modes: Sequence[Expansion], seed: int) -> tuple[Distribution, int]:
+    def _of_modes(
+        self, target: Target, modes: Sequence[Expansion], seed: int
+    ) -> tuple[Distribution, _Traces]:
         """Fit around each of the heaviest modes, and leave the others their curvature."""
         fitted = modes[:_MOST_FITS]
         options = replace(self.options, max_time=self.options.max_time / len(fitted), annealing=0, restarts=1)
         parts: list[Distribution] = []
-        steps = 0
+        traces = []
         for index, mode in enumerate(fitted):
             start = LocalNormal(mode.mode, mode.factor, mode.log_mass)
             try:
-                q, taken = self._fitted(target, start, options, seed + index)
+                q, trace = self._fitted(target, start, options, seed + index)
             except DivergedError:
-                q, taken = mode.normal, 0
+                q, trace = mode.normal, ()
             parts.append(q)
-            steps += taken
+            traces.append(trace)
         parts += [mode.normal for mode in modes[_MOST_FITS:]]
-        return mixture_of(parts, [mode.log_mass for mode in modes], target, seed), steps
+        return mixture_of(parts, [mode.log_mass for mode in modes], target, seed), tuple(traces)
 
     def _fitted(
         self, target: Target, start: LocalNormal, options: ReverseKL, seed: int
-    ) -> tuple[Distribution, int]:
+    ) -> tuple[Distribution, tuple[float, ...]]:
         units = self.units(start.mean, start.factor)
         with seeded(seed):
             family = self.family(target.size)
-        steps = minimise_reverse_kl(family, units, target, options, seed)
-        return self.in_units(family.double(), units), steps
+        trace: list[float] = []
+        minimise_reverse_kl(family, units, target, options, seed, trace)
+        return self.in_units(family.double(), units), tuple(trace)
 
     def limited_to(self, max_time: float) -> PosteriorMethod:
         """Return the method with a time limit for all its fits together, in seconds."""
@@ -336,21 +345,14 @@ class SequentialMonteCarlo(PosteriorMethod):
     def approximate(
         self, target: Target, landscape: Landscape, seed: int, draws: int = DRAWS
     ) -> Approximation:
-        """Temper particles, and fit a mixture to them.
-
-        Raises
-        ------
-        DivergedError
-            If time is up before the particles have reached the density.
-        """
+        """Temper particles, and fit a mixture to them; to those so far, if time is up before they arrive."""
         check_count("particles", self.particles, least=20)
-        start = wide_start(landscape)
-        found = temper(start, target, 2 * (self.particles // 2), seed, self.max_time)
+        start = wide_start(landscape, target.hints)
+        limit = _FOR_PARTICLES * self.max_time
+        found = temper(start, target, 2 * (self.particles // 2), seed, limit)
         if not found.finished:
-            raise DivergedError(
-                f"the particles of smc did not reach the density in {self.max_time:g} seconds",
-                fix="give more time: method=SequentialMonteCarlo(max_time=600.0)",
-            )
+            q = mixture_of_particles(found.u, 1, seed, until=0.0)
+            return Approximation(q, missed=f"{self.name} ran out of time before its particles had arrived")
         q = fit_to_particles(found.u, target, len(landscape.main_modes), seed)
         known = EvidenceFound("tempered particles", found.log_evidence, found.error)
         result = with_heavier_tails(q, heavy_noises(target.size), target, seed, draws)
@@ -361,7 +363,7 @@ class SequentialMonteCarlo(PosteriorMethod):
         return replace(self, max_time=min(self.max_time, max_time))
 
 
-def wide_start(landscape: Landscape) -> Distribution:
+def wide_start(landscape: Landscape, hints: Hints) -> Distribution:
     """Return a distribution wider than what is known of a log-density: heavy tails around every mode."""
     centres = [(mode.mode, mode.factor) for mode in landscape.main_modes[:_MOST_CENTRES]] or [
         (start.mean, start.factor) for start in landscape.starts
@@ -372,8 +374,11 @@ def wide_start(landscape: Landscape) -> Distribution:
     means = torch.stack([mean for mean, _ in centres])
     # All of them together, and the scale on which parameters are usually written.
     spread = torch.stack([factor.square().sum(1).sqrt() for _, factor in centres]).amax(0)
-    spread = (spread.square() + (means - means.mean(0)).square().mean(0) + 1.0).sqrt()
+    written = 0.0 if hints.given else 1.0
+    spread = (spread.square() + (means - means.mean(0)).square().mean(0) + written).sqrt()
     parts.append(Flow(noise, units_of(means.mean(0), spread.diag())))
+    if hints.given:
+        parts.append(Flow(noise, units_of(hints.centre, hints.width.diag())))
     return Mixture(parts).double()
 
 

@@ -10,6 +10,7 @@ import torch
 from logpx.distributions import Distribution, Mixture
 from logpx.errors import DivergedError, UsageError
 from logpx.posteriors.diagnostics.importance import weigh
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["mixture_of"]
@@ -47,7 +48,7 @@ def mixture_of(
         q = _mixture(components, shares)
         try:
             found = weigh(q, target, max(_DRAWS, 50 * len(components)), seed + turn)
-        except (DivergedError, UsageError):
+        except (DivergedError, UsageError, TimeIsUpError):
             break
         own = torch.stack([part.log_prob(found.u).double() for part in components], 1) + shares.log()
         weights = torch.softmax(found.log_weights, 0)

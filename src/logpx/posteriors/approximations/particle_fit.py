@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from logpx.inference import expectation_maximisation
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.diagnostics.importance import weigh
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["fit_to_particles", "mixture_of_particles"]
@@ -47,13 +49,13 @@ def fit_to_particles(u: Tensor, target: Target, modes: int, seed: int) -> Distri
     ----------
     Cappé, Douc, Guillin, Marin and Robert 2008, Adaptive importance sampling in general mixture classes.
     """
-    shares, means, factors = _parts_of_particles(u, modes, seed)
+    shares, means, factors = _parts_of_particles(u, modes, seed, target.meter.until)
     best, best_size = None, -math.inf
     for turn in range(_TURNS):
         q = _mixture(shares, means, factors)
         try:
             found = weigh(q, target, _DRAWS, seed + turn)
-        except (DivergedError, UsageError):
+        except (DivergedError, UsageError, TimeIsUpError):
             break
         weights = found.smoothed
         size = float(1.0 / weights.square().sum())
@@ -67,12 +69,15 @@ def fit_to_particles(u: Tensor, target: Target, modes: int, seed: int) -> Distri
     return best if best is not None else _mixture(shares, means, factors)
 
 
-def mixture_of_particles(u: Tensor, modes: int, seed: int) -> Distribution:
-    """Return the mixture of normal distributions that makes held-out particles ``(n, d)`` likeliest."""
-    return _mixture(*_parts_of_particles(u, modes, seed))
+def mixture_of_particles(u: Tensor, modes: int, seed: int, until: float = math.inf) -> Distribution:
+    """Return the mixture of normal distributions that makes held-out particles ``(n, d)`` likeliest.
+
+    Once time is up, by `time.monotonic`, no more components are tried.
+    """
+    return _mixture(*_parts_of_particles(u, modes, seed, until))
 
 
-def _parts_of_particles(u: Tensor, modes: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def _parts_of_particles(u: Tensor, modes: int, seed: int, until: float) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     rows = u[torch.randperm(len(u), generator=generator)]
     centre, unit = rows.mean(0), rows.std(0).clamp_min(1e-12)
@@ -85,6 +90,8 @@ def _parts_of_particles(u: Tensor, modes: int, seed: int) -> tuple[Tensor, Tenso
     for size in sorted({*_SIZES, min(modes, 64)}):
         if size < 1 or (size > most and size > 1):
             continue
+        if best is not None and time.monotonic() > until:
+            break
         model = GaussianMixture(size, u.shape[1], prior=ConjugatePrior(covariance_rows=0.1)).double()
         try:
             model.initialise_components(training, seed)

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from logpx.errors import DivergedError
+from logpx.errors import DivergedError, UsageError
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.curvature import inverse_curvature
 from logpx.posteriors.target.target import Target
 
@@ -84,17 +85,45 @@ def multi_path_pathfinder(
     DivergedError
         If every path fails: the error of the first.
     """
-    first = target.start(seed)
-    generator = torch.Generator().manual_seed(seed)
-    near = torch.randn(paths - 1, target.size, generator=generator, dtype=torch.float64)
-    points = torch.cat([first[None], first + 2.0 * near])
-    with torch.no_grad():
-        points = points[target.log_prob(points).isfinite()]
+    points = _starts(target, seed, paths)
     ends = _side_by_side(target, points, jacobian, seed)
     found = [end for end in ends if isinstance(end, OptimiserPath)]
     if not found:
-        raise next(end for end in ends if isinstance(end, DivergedError))
+        raise next((end for end in ends if isinstance(end, DivergedError)), TimeIsUpError())
     return sorted(found, key=lambda path: (not path.converged, -path.value))
+
+
+@torch.no_grad()
+def _starts(target: Target, seed: int, paths: int) -> Tensor:
+    """Return points of finite density ``(k, d)``: those that the user named, and some of our own.
+
+    Raises
+    ------
+    UsageError
+        If the density is not finite at a point of the user's, or anywhere near the middle.
+    """
+    named = target.hints.starts
+    values = target.log_prob(named) if len(named) else named.new_empty(0)
+    if not bool(values.isfinite().all()):
+        bad = int((~values.isfinite()).nonzero()[0])
+        raise UsageError(
+            f"log_density is {float(values[bad])} at the start {bad + 1}, {target.describe(named[bad])}",
+            fix="give starts at which it is finite",
+        )
+    try:
+        first = target.start(seed)
+    except UsageError:
+        if not len(named):
+            raise
+        first = named[int(values.argmax())]
+    generator = torch.Generator().manual_seed(seed)
+    near = torch.randn(paths - 1, target.size, generator=generator, dtype=torch.float64)
+    near = first + 2.0 * target.hints.width * near
+    if target.hints.ranges:
+        near[::2] = target.hints.draw(len(near[::2]), generator)
+    points = torch.cat([first[None], near])
+    points = points[target.log_prob(points).isfinite()]
+    return torch.cat([points, named[values.argsort(descending=True)[:paths]]])
 
 
 def _side_by_side(
@@ -124,11 +153,28 @@ def _side_by_side(
                 ended[index] = stop.value
             except DivergedError as error:
                 ended[index] = error
-        answers = dict(_answers(target, asked, jacobian))
+        try:
+            answers = dict(_answers(target, asked, jacobian))
+        except TimeIsUpError:
+            for index in asked:
+                ended[index] = _stopped(walks[index])
+            break
         if limit == math.inf and 2 * sum(isinstance(end, OptimiserPath) for end in ended) >= len(walks):
             # Starts far out may take much longer than the rest: give them up.
             limit = _PATIENCE * rounds
     return [end for end in ended if end is not None]
+
+
+def _stopped(walk: _Steps) -> OptimiserPath | None:
+    """Return how far a path got; None if it has not begun."""
+    try:
+        walk.throw(TimeIsUpError())
+    except StopIteration as stop:
+        path: OptimiserPath = stop.value
+        return path
+    except TimeIsUpError:
+        return None
+    return None
 
 
 @dataclass(frozen=True)
@@ -161,53 +207,80 @@ def _answers(target: Target, asked: dict[int, _Question], jacobian: bool) -> Ite
         )
 
 
+@dataclass
+class _Walk:
+    """How far a path has got."""
+
+    point: Tensor
+    value: float
+    slope: Tensor
+    inverse: Tensor
+    best: LocalNormal | None = None
+    converged: bool = False
+
+    @property
+    def end(self) -> OptimiserPath:
+        """The path, if it ends here."""
+        best = self.best or LocalNormal(self.point, torch.linalg.cholesky_ex(self.inverse)[0], -math.inf)
+        return OptimiserPath(self.point, self.value, self.converged, best)
+
+
 def _single_path(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -> _Steps:
     """Follow one path, and keep the best normal distribution along it (algorithm 1)."""
     value, slope = _checked(target, point, (yield _Question(point[None], gradient=True)))
-    inverse = torch.eye(len(point), dtype=torch.float64) / max(1.0, float(slope.norm()))
-    best: LocalNormal | None = None
-    converged = False
+    units = target.hints.width.square().diag()
+    walk = _Walk(point, value, slope, units / max(1.0, float((slope @ units @ slope).sqrt())))
+    try:
+        yield from _steps(target, walk, units, jacobian, noise)
+        if walk.best is None:
+            walk.best = yield from _local_normal(walk.point, walk.slope, walk.inverse, noise)
+    except TimeIsUpError:
+        walk.converged = False
+    return walk.end
+
+
+def _steps(
+    target: Target, walk: _Walk, units: Tensor, jacobian: bool, noise: Tensor
+) -> Generator[_Question, _Answer, None]:
     for iteration in range(_ITERATIONS):
-        direction = inverse @ slope
-        promised = float(slope @ direction)
+        direction = walk.inverse @ walk.slope
+        promised = float(walk.slope @ direction)
         if not promised > 0.0:
-            inverse, direction = torch.eye(len(point), dtype=torch.float64), slope
-            promised = float(slope @ slope)
+            walk.inverse, direction = units.clone(), units @ walk.slope
+            promised = float(walk.slope @ direction)
         if promised < _TOLERANCE:
             # In directions never taken the estimated curvature may be far too high: compute the true one, and
             # go on if it promises more.
-            inverse, top = inverse_curvature(target, point, jacobian)
-            direction = inverse @ slope
-            promised = float(slope @ direction)
+            walk.inverse, top = inverse_curvature(target, walk.point, jacobian)
+            direction = walk.inverse @ walk.slope
+            promised = float(walk.slope @ direction)
             if promised < _PROMISE:
-                converged = top
-                break
+                walk.converged = top
+                return
         # Usually a full step will do.
-        reached, answer = point + direction, (yield _Question((point + direction)[None], gradient=True))
-        if not _keeps(answer[0], value, promised, 1.0):
-            step = yield from _shorter(point, direction, value, promised)
+        reached = walk.point + direction
+        answer = yield _Question(reached[None], gradient=True)
+        if not _keeps(answer[0], walk.value, promised, 1.0):
+            step = yield from _shorter(walk.point, direction, walk.value, promised)
             if step is None:
-                converged = promised < 1e-4
-                break
-            reached = point + step * direction
+                walk.converged = promised < 1e-4
+                return
+            reached = walk.point + step * direction
             answer = yield _Question(reached[None], gradient=True)
-        before, old = point, slope
-        point = reached
-        value, slope = _checked(target, point, answer)
-        inverse = _updated(inverse, point - before, old - slope, first=iteration == 0)
-        here = yield from _local_normal(point, slope, inverse, noise)
-        if here is not None and (best is None or here.elbo > best.elbo):
-            best = here
-        if float(point.abs().max()) > _FAR:
+        before, old = walk.point, walk.slope
+        walk.point = reached
+        walk.value, walk.slope = _checked(target, reached, answer)
+        change = old - walk.slope
+        first = units if iteration == 0 else None
+        walk.inverse = _updated(walk.inverse, walk.point - before, change, first)
+        here = yield from _local_normal(walk.point, walk.slope, walk.inverse, noise)
+        if here is not None and (walk.best is None or here.elbo > walk.best.elbo):
+            walk.best = here
+        if float(walk.point.abs().max()) > _FAR * max(1.0, float(target.hints.width.max())):
             raise DivergedError(
-                f"log_density rises without end: it is {value:.4g} at {target.describe(point)}",
+                f"log_density rises without end: it is {walk.value:.4g} at {target.describe(walk.point)}",
                 fix="is it improper, or is its sign wrong? bound the parameters, or give them a prior",
             )
-    if best is None:
-        best = (yield from _local_normal(point, slope, inverse, noise)) or LocalNormal(
-            point, inverse, -math.inf
-        )
-    return OptimiserPath(point, value, converged, best)
 
 
 def _checked(target: Target, point: Tensor, answer: _Answer) -> tuple[float, Tensor]:
@@ -241,14 +314,17 @@ def _shorter(
     return None
 
 
-def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: bool) -> Tensor:
-    """Return the estimate of the inverse Hessian after a step (replaces algorithm 3)."""
+def _updated(inverse: Tensor, step: Tensor, change: Tensor, first: Tensor | None) -> Tensor:
+    """Return the estimate of the inverse Hessian after a step (replaces algorithm 3).
+
+    `first` is the square of the units, at the first step.
+    """
     curvature = step @ change
     if not curvature > 1e-12 * step.norm() * change.norm():
         # No curvature to learn from: take a longer step.
         return 4.0 * inverse
-    if first:
-        inverse = torch.eye(len(step), dtype=step.dtype) * (curvature / (change @ change))
+    if first is not None:
+        inverse = first * (curvature / (change @ first @ change))
     left = torch.eye(len(step), dtype=step.dtype) - torch.outer(step, change) / curvature
     updated: Tensor = left @ inverse @ left.mT + torch.outer(step, step) / curvature
     return updated

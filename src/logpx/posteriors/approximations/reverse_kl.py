@@ -13,12 +13,15 @@ from logpx.distributions import Distribution
 from logpx.distributions.private_randomness import private_randomness
 from logpx.errors import DivergedError
 from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Estimate, Target
 from logpx.transforms import TriangularAffine
 
 __all__ = ["ReverseKL", "minimise_reverse_kl"]
 
 _TRIAL_STEPS = 40
+# Of the time.
+_MOST_FOR_TRIALS = 0.3
 _LEAST_DECAYS = 4
 _MOST_LOST = 0.5
 _CLIP = 100.0
@@ -62,7 +65,12 @@ class ReverseKL:
 
 
 def minimise_reverse_kl(
-    q: Distribution, units: TriangularAffine, target: Target, options: ReverseKL, seed: int = 0
+    q: Distribution,
+    units: TriangularAffine,
+    target: Target,
+    options: ReverseKL,
+    seed: int = 0,
+    trace: list[float] | None = None,
 ) -> int:
     """Fit q in place to a log-density in other units, and return the number of steps.
 
@@ -81,6 +89,8 @@ def minimise_reverse_kl(
         How to fit it.
     seed
         Of the draws.
+    trace
+        Takes the bound at each step, in nats.
 
     Raises
     ------
@@ -104,7 +114,12 @@ def minimise_reverse_kl(
         for step in range(options.max_steps):
             rise = min(1.0, (step + 1) / options.annealing) if options.annealing else 1.0
             weight = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * rise
-            bounds.append(bound.climb(estimate, optimiser, weight))
+            try:
+                bounds.append(bound.climb(estimate, optimiser, weight))
+            except TimeIsUpError:
+                break
+            if trace is not None:
+                trace.append(bounds[-1])
             for mean, parameter in zip(average, q.parameters(), strict=True):
                 mean.lerp_(parameter.detach(), 0.02)
             if time.monotonic() - began > options.max_time:
@@ -163,16 +178,32 @@ class _Bound:
             optimiser.step()
         return float((value + ladj - log_q.detach())[good].mean())
 
+    def _has_time_for_trials(self, estimate: Estimate) -> bool:
+        """Return whether short trials of every rate leave most of the time for the fit."""
+        start = copy.deepcopy(self.q.state_dict())
+        began = time.monotonic()
+        try:
+            self.climb(estimate, torch.optim.Adam(self.q.parameters(), lr=min(self.options.rates)), 1.0)
+        except (TimeIsUpError, DivergedError):
+            return False
+        finally:
+            self.q.load_state_dict(start)
+        steps = _TRIAL_STEPS * len(self.options.rates)
+        left = min(self.options.max_time, self.target.meter.left)
+        return steps * (time.monotonic() - began) < _MOST_FOR_TRIALS * left
+
     def best_rate(self, estimate: Estimate) -> float:
         """Return the learning rate that gets furthest in a few steps; q is left unchanged."""
         rates = self.options.rates
+        if len(rates) > 1 and not self._has_time_for_trials(estimate):
+            return rates[len(rates) // 2]
         start = copy.deepcopy(self.q.state_dict())
         best, best_bound = rates[-1], -math.inf
         for rate in rates if len(rates) > 1 else ():
             optimiser = torch.optim.Adam(self.q.parameters(), lr=rate)
             try:
                 bounds = [self.climb(estimate, optimiser, 1.0) for _ in range(_TRIAL_STEPS)]
-            except DivergedError:
+            except (DivergedError, TimeIsUpError):
                 bounds = [-math.inf]
             self.q.load_state_dict(start)
             late = bounds[-_TRIAL_STEPS // 4 :]

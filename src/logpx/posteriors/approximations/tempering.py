@@ -12,6 +12,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution
 from logpx.posteriors.target.climbs import values_at
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Particles", "temper"]
@@ -120,7 +121,7 @@ class _Walk:
         except Exception:
             # Far out a user's function may fail: such a proposal is refused by its value.
             return torch.zeros_like(u)
-        self._target.evaluations += len(u)
+        self._target.meter.gradients += len(u)
         return torch.where(slope.isfinite(), slope, 0.0).clamp(-1e6, 1e6)
 
     def _uniform(self, *shape: int) -> Tensor:
@@ -167,7 +168,7 @@ def temper(
     log_q, value = walk.both(u)
     power, log_evidence, variance = 0.0, 0.0, 0.0
     while power < 1.0:
-        if time.monotonic() - began > max_time:
+        if time.monotonic() - began > max_time or target.meter.left < 0.0:
             return Particles(u, log_evidence, math.inf, finished=False)
         gap = value - log_q
         grown = _next_power(gap, power)
@@ -182,7 +183,10 @@ def temper(
         accepted = 0.0
         for move in range(_MOST_MOVES):
             kind = walk.hamiltonian if move % 2 else walk.differential
-            u, log_q, value, share = kind(u, log_q, value, power)
+            try:
+                u, log_q, value, share = kind(u, log_q, value, power)
+            except TimeIsUpError:
+                return Particles(u, log_evidence, math.inf, finished=False)
             accepted += float(share)
             if move + 1 >= _FEWEST_MOVES and accepted >= _ACCEPTED:
                 break

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from logpx.posteriors.target.hints import Hints
+
 __all__ = ["Probes", "WideDraws"]
 
 _RATIO = 1.5
@@ -49,15 +51,21 @@ class WideDraws:
     ----------
     means, factors
         Centres and Cholesky factors of their covariances, shapes ``(k, d)`` and ``(k, d, d)``.
+    hints
+        Where else the mass is expected; a centre of its own, if a user says so.
     """
 
-    def __init__(self, means: Tensor, factors: Tensor) -> None:
+    def __init__(self, means: Tensor, factors: Tensor, hints: Hints | None = None) -> None:
         size = means.shape[1]
         middle = means.mean(0)
         spread = (means - middle).square().mean(0).sqrt().clamp_min(1.0)
         # The last centre stands for all of them, on the scale on which parameters are usually written.
         self.means = torch.cat([means, middle[None]])
         self.factors = torch.cat([factors, (_LEAST_COMMON * spread).diag()[None]])
+        self._own = len(means)
+        if hints is not None and hints.given:
+            self.means = torch.cat([self.means, hints.centre[None]])
+            self.factors = torch.cat([self.factors, (_LEAST_COMMON * hints.width).diag()[None]])
         self._widths = _RATIO ** torch.arange(_WIDTHS, dtype=torch.float64)
         self._log_scales = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
         self._size = size
@@ -83,7 +91,7 @@ class WideDraws:
         width = self._widths[torch.randint(_WIDTHS, (count, 1), generator=generator)]
         away = torch.where(few, width, _NARROW) * noise
         shifted = width * (common + _NARROW * noise)
-        which = torch.randint(len(self.means) - 1, (count,), generator=generator)
+        which = torch.randint(self._own, (count,), generator=generator)
         steps = torch.where(together, shifted, away)
         return self._around(which, steps)
 

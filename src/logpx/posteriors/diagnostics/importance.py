@@ -11,6 +11,7 @@ from torch import Tensor
 from logpx.distributions import Distribution
 from logpx.errors import DivergedError, UsageError
 from logpx.inference.pareto import smoothed
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["DRAWS", "Weighted", "weigh"]
@@ -18,6 +19,8 @@ __all__ = ["DRAWS", "Weighted", "weigh"]
 # How many draws the diagnosis weights.
 DRAWS = 10_000
 _CHUNK = 4096
+# The first draws, where time is short.
+_TRIAL = 500
 _MOST_UNDEFINED = 0.01
 
 
@@ -70,7 +73,8 @@ def weigh(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
         If it is plus infinity at a draw; the point is named.
     """
     u, log_q = q.sample_with_log_prob(draws, seed=seed)
-    values = torch.cat([target.log_prob(part) for part in torch.split(u.double(), _CHUNK)])
+    values = _values(target, u.double())
+    u, log_q = u[: len(values)], log_q[: len(values)]
     infinite, undefined = values == torch.inf, values.isnan()
     if bool(infinite.any()):
         raise DivergedError(
@@ -85,6 +89,20 @@ def weigh(q: Distribution, target: Target, draws: int, seed: int) -> Weighted:
             raise UsageError(note, fix="make it a number, or minus infinity, for every point of the range")
         values = values.masked_fill(undefined, -torch.inf)
     return Weighted(u.double(), values - log_q.double(), note)
+
+
+def _values(target: Target, u: Tensor) -> Tensor:
+    """Return the log-density at points ``(n, d)``; at fewer of them, if time is up before."""
+    found: list[Tensor] = []
+    hurried = target.meter.left < math.inf
+    for part in [*([u[:_TRIAL]] if hurried else []), *torch.split(u[_TRIAL * hurried :], _CHUNK)]:
+        try:
+            found.append(target.log_prob(part))
+        except TimeIsUpError:
+            if not found:
+                raise
+            break
+    return torch.cat(found)
 
 
 def _first(target: Target, u: Tensor, wrong: Tensor) -> str:

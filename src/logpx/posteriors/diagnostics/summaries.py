@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -11,9 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from logpx.posteriors.diagnostics.verdict import Diagnosis
-
-__all__ = ["Row", "Summary", "named_columns", "summarise"]
+__all__ = ["Row", "Summary", "circular_mean", "named_columns", "summarise"]
 
 _QUANTILES = (0.05, 0.5, 0.95)
 
@@ -27,7 +25,7 @@ class Row:
     name : str
         The parameter's name, with its indices.
     mean, standard_deviation : float
-        The posterior mean and standard deviation.
+        The posterior mean and standard deviation; on a circle, the circular mean and the deviation from it.
     quantiles : tuple of float
         The quantiles at 5, 50 and 95 percent.
     mcse : float
@@ -75,7 +73,9 @@ def named_columns(draws: Any) -> dict[str, Tensor]:
     return draws if isinstance(draws, dict) else {"x": draws}
 
 
-def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
+def summarise(
+    draws: Any, weights: Tensor, verdict: str, circles: Mapping[str, tuple[float, float]] | None = None
+) -> Summary:
     """Return the table of weighted draws.
 
     Parameters
@@ -84,8 +84,14 @@ def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
         Shape ``(S, dim)``, or a dictionary of shapes ``(S, *shape)``.
     weights
         Shape ``(S,)``, with sum 1.
-    diagnosis
-        The source of the verdict.
+    verdict
+        Whether to trust it.
+    circles
+        The ends of the period of parameters on circles, by name.
+
+    References
+    ----------
+    Mardia and Jupp 2000, Directional statistics, section 2.2 (the circular mean).
     """
     rows, present = [], weights[weights > 0.0]
     for name, values in named_columns(draws).items():
@@ -93,22 +99,40 @@ def summarise(draws: Any, weights: Tensor, diagnosis: Diagnosis) -> Summary:
         flat = values.reshape(len(values), -1)[weights > 0.0]
         places = product(*(range(size) for size in values.shape[1:]))
         for column, place in zip(flat.unbind(1), places, strict=True):
-            mean = float(present @ column)
-            deviation = math.sqrt(max(float(present @ (column - mean).square()), 0.0))
-            order = column.argsort()
-            reached = present[order].cumsum(0)
-            levels = torch.tensor(_QUANTILES, dtype=reached.dtype)
-            at = torch.searchsorted(reached, levels).clamp_max(len(column) - 1)
-            low, middle, high = column[order][at].tolist()
             index = f"[{', '.join(str(number) for number in place)}]" if values.dim() > 1 else ""
-            error = math.sqrt(float(present.square() @ (column - mean).square()))
-            rows.append(
-                Row(
-                    name=f"{name}{index}",
-                    mean=mean,
-                    standard_deviation=deviation,
-                    quantiles=(low, middle, high),
-                    mcse=error,
-                )
-            )
-    return Summary(rows, diagnosis.verdict)
+            rows.append(_row(f"{name}{index}", column, present, (circles or {}).get(name)))
+    return Summary(rows, verdict)
+
+
+def _row(name: str, column: Tensor, weights: Tensor, circle: tuple[float, float] | None) -> Row:
+    mean = float(weights @ column)
+    if circle is not None:
+        mean = circular_mean(column, weights, *circle)
+        # The shorter way round from the mean.
+        period = circle[1] - circle[0]
+        column = mean + torch.remainder(column - mean + 0.5 * period, period) - 0.5 * period
+    deviation = math.sqrt(max(float(weights @ (column - mean).square()), 0.0))
+    order = column.argsort()
+    reached = weights[order].cumsum(0)
+    levels = torch.tensor(_QUANTILES, dtype=reached.dtype)
+    at = torch.searchsorted(reached, levels).clamp_max(len(column) - 1)
+    quantiles = column[order][at]
+    if circle is not None:
+        quantiles = circle[0] + torch.remainder(quantiles - circle[0], circle[1] - circle[0])
+    low, middle, high = quantiles.tolist()
+    return Row(
+        name=name,
+        mean=mean,
+        standard_deviation=deviation,
+        quantiles=(low, middle, high),
+        mcse=math.sqrt(float(weights.square() @ (column - mean).square())),
+    )
+
+
+def circular_mean(column: Tensor, weights: Tensor, lower: float, upper: float) -> float:
+    """Return the direction of the mean of points on a circle, in ``[lower, upper)``."""
+    turn = 2.0 * math.pi / (upper - lower)
+    angle = turn * (column - lower)
+    direction = math.atan2(float(weights @ angle.sin()), float(weights @ angle.cos()))
+    found = lower + (direction / turn) % (upper - lower)
+    return found if found < upper else lower

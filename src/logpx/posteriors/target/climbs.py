@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
 __all__ = ["Climbs", "climb", "values_at"]
@@ -78,11 +79,12 @@ def climb(target: Target, starts: Tensor) -> Climbs:
     ----------
     Nocedal and Wright 2006, Numerical optimization, algorithm 6.1 (BFGS) and 3.1 (backtracking).
     """
-    count, size = starts.shape
-    identity = torch.eye(size, dtype=starts.dtype)
+    count = len(starts)
+    width = target.hints.width
+    identity = width.square().diag()
     points = starts.detach().clone()
     values, slopes = _slopes_at(target, points)
-    inverse = identity / slopes.norm(dim=1).clamp_min(1.0)[:, None, None]
+    inverse = identity / (slopes * width).norm(dim=1).clamp_min(1.0)[:, None, None]
     length = values.new_ones(count)
     learned = torch.zeros(count, dtype=torch.bool)
     converged = torch.zeros(count, dtype=torch.bool)
@@ -97,7 +99,10 @@ def climb(target: Target, starts: Tensor) -> Climbs:
             break
         step = length[moving, None] * direction[moving]
         trial = points[moving] + step
-        found, steep = _slopes_at(target, trial)
+        try:
+            found, steep = _slopes_at(target, trial)
+        except TimeIsUpError:
+            break
         enough = found >= values[moving] + 1e-4 * length[moving] * promised[moving]
         kept = moving[enough]
         change = slopes[kept] - steep[enough]
@@ -107,7 +112,7 @@ def climb(target: Target, starts: Tensor) -> Climbs:
         # No curvature to learn from: take longer steps.
         inverse[kept[~curved]] *= 4.0
         first = curved & ~learned[kept]
-        scale = curvature[first] / change[first].square().sum(1)
+        scale = curvature[first] / (width * change[first]).square().sum(1)
         inverse[kept[first]] = scale[:, None, None] * identity
         learned[kept[curved]] = True
         inverse[kept[curved]] = _updated(
@@ -119,7 +124,7 @@ def climb(target: Target, starts: Tensor) -> Climbs:
         length[refused] *= 0.3
         # Too short to gain anything: the end, up to rounding.
         active[refused] &= length[refused] > _SHORTEST
-        active &= points.abs().amax(1) < _FAR
+        active &= (points / width).abs().amax(1) < _FAR
     return Climbs(points, values, converged)
 
 

@@ -65,6 +65,33 @@ class Constraint(ABC):
     def unconstrain(self, x: Tensor) -> Tensor:
         """Return the unconstrained numbers ``(n, size)`` of parameters ``(n, *shape)``."""
 
+    @property
+    def periods(self) -> Tensor:
+        """After how much each unconstrained number stands for the same value again; 0 for never."""
+        return torch.zeros(self.size, dtype=torch.float64)
+
+    @property
+    def circle(self) -> tuple[float, float] | None:
+        """The ends of the period of its values, or None if they have none."""
+        return None
+
+    def log_window(self, u: Tensor) -> Tensor:
+        """Return the part of the log abs(det) that shares values out among numbers, shape ``(n,)``."""
+        return u.new_zeros(len(u))
+
+    @property
+    def centres(self) -> Tensor:
+        """The middle of the window of each unconstrained number with a period."""
+        return torch.zeros(self.size, dtype=torch.float64)
+
+    def spread(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Return unconstrained numbers ``(n, size)`` of draws as draws: of several, each in its turn."""
+        return u
+
+    def repeated(self, count: int) -> Constraint:
+        """Return the constraint of several such values along a new first axis."""
+        return Stacked(self, count)
+
     def __repr__(self) -> str:
         """Show the shape."""
         return f"{type(self).__name__}({self.shape})"
@@ -315,6 +342,31 @@ class Stacked(Constraint):
         """Map each back."""
         u = self.constraint.unconstrain(x.reshape(len(x) * self.count, *self.constraint.shape))
         return u.reshape(len(x), self.size)
+
+    @property
+    def periods(self) -> Tensor:
+        """The periods of each."""
+        return self.constraint.periods.repeat(self.count)
+
+    @property
+    def circle(self) -> tuple[float, float] | None:
+        """The ends of the period of each."""
+        return self.constraint.circle
+
+    def log_window(self, u: Tensor) -> Tensor:
+        """Add up those of each."""
+        each = self.constraint.log_window(u.reshape(len(u) * self.count, self.constraint.size))
+        return each.reshape(len(u), self.count).sum(1)
+
+    @property
+    def centres(self) -> Tensor:
+        """The middles of each."""
+        return self.constraint.centres.repeat(self.count)
+
+    def spread(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Move each."""
+        each = self.constraint.spread(u.reshape(len(u) * self.count, self.constraint.size), generator)
+        return each.reshape(len(u), self.size)
 
     def __repr__(self) -> str:
         """Show what is stacked."""

@@ -11,7 +11,15 @@ from torch import Tensor
 from logpx.errors import DivergedError
 from logpx.posteriors.target.target import Target
 
-__all__ = ["hessian", "hessians", "inverse_curvature", "log_mass", "polish", "precision_factor"]
+__all__ = [
+    "at_least_uniform",
+    "hessian",
+    "hessians",
+    "inverse_curvature",
+    "log_mass",
+    "polish",
+    "precision_factor",
+]
 
 _NEWTON_STEPS = 20
 _DIFFERENCE = 1e-4
@@ -31,7 +39,7 @@ def hessian(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
     try:
         twice: Any = torch.autograd.functional.hessian
         found: Tensor = twice(value, point.detach())
-        target.evaluations += len(point)
+        target.meter.gradients += len(point)
     except RuntimeError:
         found = torch.full((len(point), len(point)), torch.nan, dtype=point.dtype)
     if not bool(found.isfinite().all()):
@@ -55,7 +63,7 @@ def hessians(target: Target, points: Tensor) -> Tensor:
             ]
     except RuntimeError:
         return torch.stack([hessian(target, point) for point in points])
-    target.evaluations += points.numel()
+    target.meter.gradients += points.numel()
     found = torch.stack(rows, 1)
     found = 0.5 * (found + found.mT)
     for place in (~found.isfinite()).flatten(1).any(1).nonzero()[:, 0].tolist():
@@ -92,6 +100,12 @@ def polish(target: Target, point: Tensor, jacobian: bool = True) -> Tensor:
     return point
 
 
+def at_least_uniform(target: Target, precision: Tensor) -> Tensor:
+    """Return precisions ``(..., d, d)`` in which no number on a circle varies more than a uniform one."""
+    least = target.least_precision
+    return precision + torch.diag_embed(torch.where(precision.diagonal(dim1=-2, dim2=-1) < least, least, 0.0))
+
+
 def precision_factor(target: Target, point: Tensor) -> Tensor:
     """Return the Cholesky factor of minus the Hessian at a mode.
 
@@ -100,9 +114,10 @@ def precision_factor(target: Target, point: Tensor) -> Tensor:
     DivergedError
         If minus the Hessian is not positive definite; the smallest eigenvalue and its direction are named.
     """
-    precision = -hessian(target, point)
+    precision = at_least_uniform(target, -hessian(target, point))
     factor, failed = torch.linalg.cholesky_ex(precision)
-    values, vectors = torch.linalg.eigh(precision)
+    width = target.hints.width
+    values, vectors = torch.linalg.eigh(precision * width * width[:, None])
     if int(failed) or not float(values[0]) > 1e-12 * float(values[-1]):
         direction = ", ".join(f"{float(entry):.3g}" for entry in vectors[:6, 0])
         raise DivergedError(

@@ -210,7 +210,6 @@ class FactorisedTarget(Target):
         """Estimate log-density and gradient from a new batch, shapes ``(n,)`` and ``(n, size)``."""
         part: Any = copy.copy(self)
         part._function = self._function.on(self._function.batch())
-        self.evaluations += len(u)
         found: tuple[Tensor, Tensor] = part.value_and_gradient(u)
         return found
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from logpx.errors import UsageError
+from logpx.posteriors.target.circular import recentred
 from logpx.posteriors.target.constraints import Constraint
 
 __all__ = ["Parameters"]
+
+_FEW_CIRCLES = 5
 
 
 class Parameters:
@@ -63,6 +67,65 @@ class Parameters:
             values[name], ladj = constraint.constrain(part)
             total = total + ladj
         return values, total
+
+    @property
+    def periods(self) -> Tensor:
+        """After how much each number of the vector stands for the same value again; 0 for never."""
+        return torch.cat([constraint.periods for constraint in self.constraints.values()])
+
+    def log_window(self, u: Tensor) -> Tensor:
+        """Return the part of the log abs(det) that shares values on circles out, shape ``(n,)``."""
+        sizes = [constraint.size for constraint in self.constraints.values()]
+        parts = zip(self.constraints.values(), torch.split(u, sizes, 1), strict=True)
+        return torch.stack([constraint.log_window(part) for constraint, part in parts]).sum(0)
+
+    @property
+    def shifts(self) -> Tensor:
+        """What added to a vector gives others for the same values, itself first, shape ``(k, size)``."""
+        periods = self.periods
+        places = (periods > 0.0).nonzero()[:, 0].tolist()
+        # With many circles, those on which one or two numbers are a period off.
+        most = len(places) if len(places) <= _FEW_CIRCLES else 2
+        steps = [torch.zeros(self.size, dtype=torch.float64)]
+        for number in range(1, most + 1):
+            for chosen in itertools.combinations(places, number):
+                for signs in itertools.product((-1.0, 1.0), repeat=number):
+                    step = torch.zeros(self.size, dtype=torch.float64)
+                    step[list(chosen)] = torch.tensor(signs, dtype=torch.float64) * periods[list(chosen)]
+                    steps.append(step)
+        return torch.stack(steps)
+
+    @property
+    def centres(self) -> Tensor:
+        """The middle of the window of each number of the vector that stands for a value on a circle."""
+        return torch.cat([constraint.centres for constraint in self.constraints.values()])
+
+    def spread(self, u: Tensor, generator: torch.Generator) -> Tensor:
+        """Return vectors ``(n, size)`` of draws as draws: where several stand for a value, one by chance."""
+        parts = torch.split(u, [constraint.size for constraint in self.constraints.values()], 1)
+        moved = [
+            constraint.spread(part, generator)
+            for constraint, part in zip(self.constraints.values(), parts, strict=True)
+        ]
+        return torch.cat(moved, 1)
+
+    def recentred(self, u: Tensor, shares: Tensor, widths: Tensor) -> Parameters:
+        """Return the parameters with circles cut where there is least mass around points ``(k, size)``.
+
+        Parameters
+        ----------
+        u
+            The points.
+        shares
+            The mass around each, shape ``(k,)``.
+        widths
+            How far it spreads, shape ``(k, size)``.
+        """
+        sizes = [constraint.size for constraint in self.constraints.values()]
+        parts = zip(
+            self.constraints.items(), torch.split(u, sizes, 1), torch.split(widths, sizes, 1), strict=True
+        )
+        return Parameters({name: recentred(each, part, shares, width) for (name, each), part, width in parts})
 
     def unconstrain(self, values: Mapping[str, Tensor]) -> Tensor:
         """Return the vectors ``(n, size)`` of parameters, each of shape ``(n, *shape)``.

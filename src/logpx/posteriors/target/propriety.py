@@ -112,7 +112,7 @@ def _check_copies(target: Target, point: Tensor, directions: Tensor, distance: T
             f"log_density does not fall: it is {float(here):.6g} at {target.describe(point)} and "
             f"{float(ends.values[index]):.6g} far away at {target.describe(ends.points[index])}, so that its "
             "integral is not finite",
-            fix="is it periodic? bound the parameter to one period, or give it a prior",
+            fix="is it periodic? take Circular(lower, upper) for an angle, or give it a prior",
         )
 
 

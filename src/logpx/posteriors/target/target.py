@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +13,8 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
+from logpx.posteriors.target.costs import Meter
+from logpx.posteriors.target.hints import Hints
 from logpx.posteriors.target.parameters import Parameters
 from logpx.posteriors.target.vectorisation import over_points, validating
 
@@ -41,8 +45,10 @@ class Target:
 
     Attributes
     ----------
-    evaluations : int
-        At how many points the gradient was computed, on all rows of data or on a batch.
+    meter : Meter
+        Counts calls, points and gradients, on all rows of data or on a batch, and knows when time is up.
+    hints : Hints
+        Where the mass is expected.
 
     Raises
     ------
@@ -65,7 +71,8 @@ class Target:
             check_count("dim", size)
         self.parameters = parameters
         self.size = parameters.size if parameters is not None else int(size or 0)
-        self.evaluations = 0
+        self.meter = Meter()
+        self.hints = Hints.none(self.size)
         self._validating = True
         self._function = self._over_points(log_density, vectorised)
         self._check_gradient()
@@ -86,7 +93,7 @@ class Target:
         with torch.enable_grad():
             value = self.log_prob(points) if jacobian else self.without_jacobian(points)
             (slope,) = torch.autograd.grad(value.sum(), points)
-        self.evaluations += len(u)
+        self.meter.gradients += len(u)
         return value.detach(), slope
 
     def estimates_near(self, point: Tensor) -> Estimate:
@@ -96,12 +103,51 @@ class Target:
         """
         return self.value_and_gradient
 
+    def recentred(self, u: Tensor, shares: Tensor, widths: Tensor) -> Target:
+        """Return the log-density with circles cut where there is least mass; itself, if that is no better.
+
+        Parameters
+        ----------
+        u
+            Points, shape ``(k, size)``.
+        shares
+            The mass around each, shape ``(k,)``.
+        widths
+            How far it spreads, shape ``(k, size)``.
+        """
+        if self.parameters is None or not bool((self.parameters.periods > 0.0).any()):
+            return self
+        found = copy.copy(self)
+        found.parameters = self.parameters.recentred(u, shares, widths)
+        found.hints = replace(self.hints, starts=found._around(self.hints.starts))
+        return found
+
+    @property
+    def least_precision(self) -> Tensor:
+        """One over the variance of a uniform number on each circle, 0 elsewhere, shape ``(size,)``."""
+        if self.parameters is None:
+            return torch.zeros(self.size, dtype=torch.float64)
+        periods = self.parameters.periods
+        return torch.where(periods > 0.0, 12.0 / periods.square(), 0.0)
+
+    def eccentricity(self, u: Tensor) -> float:
+        """Return how far from the middle of its window any of the points ``(k, size)`` lies, in periods."""
+        if self.parameters is None:
+            return 0.0
+        periods = self.parameters.periods
+        away = (self._around(u) - self.parameters.centres) / periods
+        return float(away[:, periods > 0.0].abs().max()) if bool((periods > 0.0).any()) else 0.0
+
+    def _around(self, u: Tensor) -> Tensor:
+        """Return the same points in the middle of the windows of circles."""
+        return u if self.parameters is None or not len(u) else self.parameters.unconstrain(self.natural(u))
+
     def natural(self, u: Tensor) -> Any:
         """Return what the user's function takes: points, or a dictionary of parameters."""
         return u if self.parameters is None else self.parameters.constrain(u)[0]
 
     def unconstrained(self, draws: Any) -> Tensor:
-        """Return the vectors ``(n, size)`` of draws in the form that `natural` returns.
+        """Return the vectors ``(n, size)`` of points in the form that `natural` returns.
 
         Raises
         ------
@@ -129,6 +175,14 @@ class Target:
             raise UsageError(what, fix="leave such draws out" if len(u) else "give one row per draw")
         return u
 
+    def of_draws(self, draws: Any) -> Tensor:
+        """Return the vectors of draws, as draws from the density of the vector: see `unconstrained`.
+
+        They differ where several vectors stand for the same values, as on a circle.
+        """
+        u = self.unconstrained(draws)
+        return u if self.parameters is None else self.parameters.spread(u, torch.Generator().manual_seed(0))
+
     def start(self, seed: int = 0) -> Tensor:
         """Return a point where the log-density is finite, shape ``(size,)``.
 
@@ -140,7 +194,8 @@ class Target:
         generator = torch.Generator().manual_seed(seed)
         near = torch.randn(_PROBES, self.size, generator=generator, dtype=torch.float64)
         spread = torch.logspace(-1.0, 1.0, _PROBES, dtype=torch.float64)[:, None]
-        points = torch.cat([torch.zeros(1, self.size, dtype=torch.float64), near * spread])
+        centre = self.hints.centre[None]
+        points = torch.cat([centre, centre + self.hints.width * near * spread])
         with torch.no_grad():
             values = self.log_prob(points)
         good = values.isfinite()
@@ -148,8 +203,8 @@ class Target:
             raise UsageError(
                 f"log_density is {float(values[0])} at {self.describe(points[0])}, and not finite at "
                 f"{len(points) - 1} random points around it",
-                fix="make it finite around 0 (around 1 for positive parameters), or shift and scale the "
-                "parameters",
+                fix="make it finite around 0 (around 1 for positive parameters), or say where it is by "
+                "starts=, bounds= or scale=",
             )
         if bool(good[0]):
             return points[0]
@@ -180,8 +235,10 @@ class Target:
             given, ladj = self.parameters.constrain(u)
         # Far from the mass, torch's distributions refuse parameters that underflow: a value that is not
         # finite is enough to turn back there.
+        self.meter.check()
         with validating(self._validating):
             value = self._function(given)
+        self.meter.count(len(u))
         if value.shape != (len(u),):
             raise UsageError(
                 f"log_density returned shape {tuple(value.shape)} for {len(u)} points",
