@@ -24,7 +24,7 @@ from logpx.transforms import (
 )
 from logpx.transforms.elementwise import UNIT_HALF_WIDTH
 
-__all__ = ["Bounded", "Circular", "Domain", "Domains", "Line"]
+__all__ = ["Bounded", "Domain", "Domains", "Line", "Periodic"]
 
 
 class Domain:
@@ -75,7 +75,7 @@ class Bounded(Domain):
         return Uniform(features, -UNIT_HALF_WIDTH, UNIT_HALF_WIDTH)
 
 
-class Circular(Domain):
+class Periodic(Domain):
     """A circle: never rescaled, and uniform noise."""
 
     given = (0.0, 1.0)
@@ -130,7 +130,7 @@ class Domains(Functions):
         affine: bool = False,
     ) -> None:
         check_places("circular", circular, features)
-        self._line, self._circle = Line(bound, affine), Circular(period)
+        self._line, self._circle = Line(bound, affine), Periodic(period)
         # Keys of JSON objects are text.
         intervals = {int(feature): Bounded(*ends) for feature, ends in bounded.items()}
         named = [*circular, *intervals]

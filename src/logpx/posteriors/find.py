@@ -13,7 +13,7 @@ from logpx.errors import UsageError
 from logpx.posteriors.approximations.methods import AUTOMATIC, METHODS, PosteriorMethod
 from logpx.posteriors.approximations.pathfinder import multi_path_pathfinder
 from logpx.posteriors.posterior import Posterior
-from logpx.posteriors.run import Progress, Run
+from logpx.posteriors.run import PosteriorRun, Progress
 from logpx.posteriors.target.constraints import Constraint
 from logpx.posteriors.target.curvature import polish
 from logpx.posteriors.target.factorised import FactorisedJoint, FactorisedTarget
@@ -243,7 +243,7 @@ def posterior(
     with reporter_for(progress) as reporter:
         target = _target(log_density, dim, parameters, vectorised)
         target.hints = _hints(target, starts, bounds, scale)
-        run = Run(target, seed=seed, draws=draws, max_time=max_time, reporter=reporter)
+        run = PosteriorRun(target, seed=seed, draws=draws, max_time=max_time, reporter=reporter)
         return run.posterior(_methods(method))
 
 

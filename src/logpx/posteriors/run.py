@@ -23,7 +23,7 @@ from logpx.posteriors.target.propriety import check_proper
 from logpx.posteriors.target.target import Target
 from logpx.training.progress import Reporter
 
-__all__ = ["Progress", "Run"]
+__all__ = ["PosteriorRun", "Progress"]
 
 # In nats.
 _ALIKE = 0.1
@@ -60,7 +60,7 @@ class Progress:
         return f"{self.cost.stage}{result} ({self.cost})"
 
 
-class Run:
+class PosteriorRun:
     """A call of `posterior`.
 
     Parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import torch
@@ -208,13 +208,14 @@ def _answers(target: Target, asked: dict[int, _Question], jacobian: bool) -> Ite
 
 
 @dataclass
-class _Walk:
+class _Ascent:
     """How far a path has got."""
 
     point: Tensor
     value: float
     slope: Tensor
     inverse: Tensor
+    _: KW_ONLY
     best: LocalNormal | None = None
     converged: bool = False
 
@@ -229,7 +230,7 @@ def _single_path(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -
     """Follow one path, and keep the best normal distribution along it (algorithm 1)."""
     value, slope = _checked(target, point, (yield _Question(point[None], gradient=True)))
     units = target.hints.width.square().diag()
-    walk = _Walk(point, value, slope, units / max(1.0, float((slope @ units @ slope).sqrt())))
+    walk = _Ascent(point, value, slope, units / max(1.0, float((slope @ units @ slope).sqrt())))
     try:
         yield from _steps(target, walk, units, jacobian, noise)
         if walk.best is None:
@@ -240,7 +241,7 @@ def _single_path(target: Target, point: Tensor, jacobian: bool, noise: Tensor) -
 
 
 def _steps(
-    target: Target, walk: _Walk, units: Tensor, jacobian: bool, noise: Tensor
+    target: Target, walk: _Ascent, units: Tensor, jacobian: bool, noise: Tensor
 ) -> Generator[_Question, _Answer, None]:
     for iteration in range(_ITERATIONS):
         direction = walk.inverse @ walk.slope

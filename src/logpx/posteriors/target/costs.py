@@ -92,7 +92,7 @@ class Costs:
         return "\n".join(lines)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Meter:
     """Counts what a log-density costs, and ends a stage whose time is up.
 

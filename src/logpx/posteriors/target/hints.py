@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class Hints:
     width: Tensor
     starts: Tensor
     given: bool = False
+    _: KW_ONLY
     ranges: Sequence[_Range] = ()
 
     @classmethod
@@ -120,7 +121,7 @@ def hints_of(
             width[places] = spread.std(0)
         ranges.append(each)
     given = bounds is not None or scale is not None
-    return Hints(centre, width, points, given, tuple(ranges))
+    return Hints(centre, width, points, given, ranges=tuple(ranges))
 
 
 def _layout(size: int, parameters: Parameters | None) -> dict[str, tuple[Constraint, slice]]:
