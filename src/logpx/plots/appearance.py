@@ -35,7 +35,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Four of Okabe and Ito's colours, which the colour-blind can tell apart; the others of the eight are too
 # light for white paper or too dark for a dark screen. Contrast with white and with black is at least 3.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#C06C9A")
+COLOURS = ("#0072B2", "#D55E00", "#C06C9A", "#009E73")
 GREY = "#767676"
 # A second sign beside the colour.
 LINES = ("-", "--", ":", "-.")
@@ -175,7 +175,9 @@ def ticks(ax: Axes, names: Sequence[object], *, vertical: bool = False, slant: f
 def legend(ax: Axes, handles: Sequence[Any], names: Sequence[object], **options: Any) -> None:
     """Explain handles by names, taken literally."""
     # A name that starts with an underscore would be left out.
-    shown = [name if not name.startswith("_") else f"\u200b{name}" for name in map(words, names)]
+    shown = [
+        name if not name.startswith("_") else f"\u200b{name}" for name in (words(name, 60) for name in names)
+    ]
     made = ax.legend(list(handles), shown, fontsize=_SMALL - 1, frameon=False, **options)
     for text in made.get_texts():
         text.set_parse_math(False)

@@ -179,7 +179,11 @@ def _entries(name: str, values: Any) -> Iterable[PlottedColumn]:
         return
     for place in product(*(range(size) for size in array.shape[1:])):
         shown = ", ".join(str(number) for number in place)
-        yield _column(f"{name}[{shown}]", array[:, *place])
+        yield _column(f"{name}[{shown}]", array[_entry(place)])
+
+
+def _entry(place: tuple[int, ...]) -> Any:
+    return (slice(None), *place)
 
 
 def _plain(values: Any) -> Any:

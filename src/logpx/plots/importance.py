@@ -20,6 +20,8 @@ __all__ = ["plot_bound", "plot_modes", "plot_weights"]
 _MOST_MODES = 12
 _MOST_POINTS = 600
 _SMOOTHED = 50
+# In nats.
+_FAR = 100.0
 
 
 @of_results
@@ -134,6 +136,11 @@ def plot_modes(
     others = None if expected is None or not names else numbers_of(expected, "expected")
     if len(values) != len(names) or (others is not None and len(others) != len(names)):
         raise UsageError(f"{len(names)} modes and {len(values)} shares", fix="give one share for each mode")
+    if not names and not unseen:
+        ax = new_axes(ax)
+        ax.set_yticks([])
+        label_axes(ax, x="share of the mass", title=f"no mode was met{_after(climbs)}")
+        return ax
     order = np.argsort(-values, kind="stable")
     first, rest = order[:_MOST_MODES], order[_MOST_MODES:]
     shown = [names[place] for place in first]
@@ -163,10 +170,13 @@ def plot_modes(
     ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.set_xlim(0.0, min(1.0, 1.25 * max([*bars, *(points or []), unseen, 0.05])))
     number = f"{len(names):,} mode{'s' * (len(names) != 1)}"
-    title = number if climbs is None else f"{number} after {climbs:,} climbs"
-    label_axes(ax, x="share of the mass", title=title)
+    label_axes(ax, x="share of the mass", title=f"{number}{_after(climbs)}")
     legend(ax, handles, explained, loc="lower right")
     return ax
+
+
+def _after(climbs: int | None) -> str:
+    return "" if climbs is None else f" after {climbs:,} climbs"
 
 
 @of_results
@@ -214,22 +224,29 @@ def plot_bound(
             steps, _smooth(trace), color=colour, linestyle=LINES[place % len(LINES)], linewidth=1.6
         )
         explained.append("bound" if len(fits) == 1 else f"bound of fit {place + 1}")
-    if elbo is not None and math.isfinite(elbo):
+    far = elbo is not None and log_evidence is not None and elbo < log_evidence - _FAR
+    if elbo is not None and math.isfinite(elbo) and not far:
         handles.append(ax.axhline(elbo, color=GREY, linestyle="--", linewidth=1.2))
         explained.append(f"ELBO of the result {elbo:.3f}")
+    elif far:
+        # It would leave no room for the rest.
+        handles += ax.plot([], [], color="none")
+        explained.append(f"ELBO of the result {elbo:,.0f}, far below")
     if log_evidence is not None and math.isfinite(log_evidence):
         error = log_evidence_error if math.isfinite(log_evidence_error) else 0.0
         ax.axhspan(
-            log_evidence - 2 * error, log_evidence + 2 * error, color=COLOURS[2], alpha=0.25, linewidth=0
+            log_evidence - 2 * error, log_evidence + 2 * error, color=COLOURS[1], alpha=0.25, linewidth=0
         )
-        handles.append(ax.axhline(log_evidence, color=COLOURS[2], linewidth=1.4))
+        handles.append(ax.axhline(log_evidence, color=COLOURS[1], linewidth=1.4))
         explained.append(f"log evidence {log_evidence:.3f} ± {error:.3f}")
     if fits:
-        _show_the_end(ax, fits, [value for value in (elbo, log_evidence) if value is not None])
+        _show_the_end(
+            ax, fits, [value for value in (None if far else elbo, log_evidence) if value is not None]
+        )
     else:
         ax.set_xticks([])
         ax.margins(y=0.6)
-    title = None if fits else "no training steps: the approximation has a closed form"
+    title = None if fits else "there were no training steps"
     label_axes(ax, x="training step" if fits else None, y="bound (nats)", title=title)
     if handles:
         legend(ax, handles, explained, loc="lower right")

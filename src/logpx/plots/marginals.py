@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logpx.plots.appearance import COLOURS, LINES, axes_grid, label_axes, legend, of_results, ticks
-from logpx.plots.bins import bin_edges
+from logpx.plots.bins import bin_edges, spans_decades
 from logpx.plots.columns import PlottedColumn, matched
 
 if TYPE_CHECKING:
@@ -88,29 +88,30 @@ def plot_marginals(
 def draw_marginal(ax: Axes, pair: Sequence[PlottedColumn]) -> list[Any]:
     """Draw the shares of one column, the first table filled and others as lines; return the handles."""
     edges = bin_edges(pair)
-    widths = np.diff(edges)
+    decades = spans_decades(pair)
+    # The area is the share, on a logarithmic axis too.
+    widths = np.diff(np.log(edges) if decades else edges)
     handles: list[Any] = []
     for place, column in enumerate(pair):
         shares = np.histogram(column.present, bins=edges)[0] / max(len(column.present), 1)
         heights = shares if column.levels is not None else shares / widths
-        if place == 0:
-            gap = 0.8 if column.levels is not None else 1.0
-            drawn = ax.bar(
-                edges[:-1] + 0.5 * widths, heights, gap * widths, color=COLOURS[0], alpha=0.45, linewidth=0
-            )
-            handles.append(drawn[0])
-        else:
-            (line,) = ax.step(
-                np.concatenate([edges[:1], edges]),
-                np.concatenate([[0.0], heights, [0.0]]),
-                where="post",
+        handles.append(
+            ax.stairs(
+                heights,
+                edges,
+                fill=place == 0,
                 color=COLOURS[place],
+                alpha=0.4 if place == 0 else None,
                 linestyle=LINES[place],
                 linewidth=1.5,
             )
-            handles.append(line)
+        )
+        if place == 0:
+            ax.stairs(heights, edges, color=COLOURS[0], linewidth=1.0)
     if pair[0].levels is not None:
         ticks(ax, pair[0].levels, slant=40.0)
+    elif decades:
+        ax.set_xscale("log")
     else:
         ax.locator_params(axis="x", nbins=5)
     draw_dates(ax, pair[0])

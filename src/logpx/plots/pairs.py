@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logpx.plots.appearance import COLOURS, LINES, axes_grid, label_axes, legend, of_results, ticks
-from logpx.plots.bins import highest_levels, limits_of, smooth_counts
+from logpx.plots.bins import highest_levels, limits_of, smooth_counts, spans_decades
 from logpx.plots.columns import Numbers, PlottedColumn, matched
 from logpx.plots.marginals import draw_dates, draw_marginal
 
@@ -21,6 +21,9 @@ _MOST_COLUMNS = 6
 _MOST_POINTS = 400
 _SHARES = (0.9, 0.5)
 _JITTER = 0.3
+# From values to where they are counted, and back.
+_LINEAR = (lambda values: values, lambda places: places)
+_LOGARITHMIC = (np.log10, lambda places: 10.0**places)
 
 
 @of_results
@@ -113,12 +116,19 @@ def _shown(pair: Sequence[PlottedColumn]) -> tuple[float, float]:
     if levels is not None:
         return -0.5, len(levels) - 0.5
     low, high = limits_of(pair)
+    if spans_decades(pair):
+        margin = (high / low) ** 0.04
+        return low / margin, high * margin
     margin = 0.04 * (high - low)
     return low - margin, high + margin
 
 
 def _draw_two(place: Axes, x: Sequence[PlottedColumn], y: Sequence[PlottedColumn], points: bool) -> None:
     ranges = _shown(x), _shown(y)
+    maps = tuple(_LOGARITHMIC if spans_decades(pair) else _LINEAR for pair in (x, y))
+    counted = [
+        (float(there(low)), float(there(high))) for (there, _), (low, high) in zip(maps, ranges, strict=True)
+    ]
     for index, (one, two) in enumerate(zip(x, y, strict=True)):
         a, b = _together(one, two)
         if not len(a):
@@ -128,12 +138,12 @@ def _draw_two(place: Axes, x: Sequence[PlottedColumn], y: Sequence[PlottedColumn
             place.plot(
                 a[few], b[few], ".", color=COLOURS[0], markersize=2.5, alpha=0.5, zorder=1, rasterized=True
             )
-        centres_x, centres_y, counts = smooth_counts(a, b, ranges)
+        centres_x, centres_y, counts = smooth_counts(maps[0][0](a), maps[1][0](b), counted)
         levels = highest_levels(counts, _SHARES)
         if levels:
             place.contour(
-                centres_x,
-                centres_y,
+                maps[0][1](centres_x),
+                maps[1][1](centres_y),
                 counts,
                 levels,
                 colors=COLOURS[index],
@@ -141,13 +151,15 @@ def _draw_two(place: Axes, x: Sequence[PlottedColumn], y: Sequence[PlottedColumn
                 linewidths=[1.0, 1.6][-len(levels) :],
                 zorder=2 + index,
             )
-    place.set_ylim(*ranges[1])
     for vertical, column in ((False, x[0]), (True, y[0])):
         if column.levels is not None:
             ticks(place, column.levels, vertical=vertical, slant=40.0)
+        elif maps[vertical] is _LOGARITHMIC:
+            (place.set_yscale if vertical else place.set_xscale)("log")
         else:
             place.locator_params(axis="y" if vertical else "x", nbins=4)
         draw_dates(place, column, vertical=vertical)
+    place.set_ylim(*ranges[1])
 
 
 def _together(one: PlottedColumn, two: PlottedColumn) -> tuple[Numbers, Numbers]:
