@@ -161,7 +161,7 @@ def test_what_may_draw_is_not_compiled(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "compiles"),
     [
-        ({"max_time": 1e6}, True),
+        ({"max_time": 1e6, "max_epochs": 1e6}, True),
         ({"max_epochs": 1e6}, True),
         ({"max_epochs": 20}, False),
         ({"max_steps": 10**9}, False),

@@ -256,11 +256,11 @@ def _tolerance(dtype: torch.dtype) -> float:
     return 100.0 * torch.finfo(dtype).eps
 
 
-class _OperatorCounter(TorchDispatchMode):
+class _OperatorCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operators that run inside it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -136,7 +136,7 @@ def fit_images(
     device
         Where to train; the model that is returned is on the CPU.
     compile
-        As in `logpx.training.fit`. Models that draw noise in training, as those of levels do, are not compiled.
+        As in `logpx.training.fit`. Models that draw noise in training are not compiled.
 
     Raises
     ------
