@@ -9,7 +9,7 @@ import typer
 
 from logpx.cli.interruption import stop_on_signal
 from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
-from logpx.cli.options import Data, Device, Json, Overwrite, Quiet, Seed, Source, from_home
+from logpx.cli.options import Compile, Data, Device, Json, Overwrite, Quiet, Seed, Source, from_home
 from logpx.cli.output import Output
 from logpx.cli.subject import FitRequest
 from logpx.cli.subjects import subject_of
@@ -141,6 +141,14 @@ def fit(
             help="Images: the noise, uniform (the default) or variational.",
         ),
     ] = None,
+    compile: Annotated[
+        Compile,
+        typer.Option(
+            "--compile",
+            help="Whether training steps of flows run as native code: auto compiles where the time it takes "
+            "comes back within the fit.",
+        ),
+    ] = Compile.AUTO,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -189,6 +197,7 @@ def fit(
             conditional=conditional,
             dequantisation=dequantisation,
             levels=levels,
+            compile=compile.value,
             should_stop=stop.requested,
         )
         subject.check(request)

@@ -26,6 +26,7 @@ from logpx.tables.reading.table import Table
 from logpx.tables.schema.inference import infer_schema
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
+from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 
 __all__ = ["TableFitResult", "fit_table"]
@@ -79,6 +80,7 @@ def fit_table(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    compile: bool | str = "auto",
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
@@ -113,6 +115,8 @@ def fit_table(
         Called now and then; true ends the fit with the best model so far.
     device
         Where flows are trained; the returned model is on the CPU.
+    compile
+        Whether training steps of flows run as native code; see `logpx.training.fit`.
     missing, decimal
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
@@ -144,6 +148,7 @@ def fit_table(
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
     where = usable_device(device)
+    compile_choice(compile)
     FAMILIES.check_options(model, {"components": components, "latent": latent})
     families = FAMILIES.named(model)
     table = open_table(source, missing=missing, decimal=decimal)
@@ -173,6 +178,7 @@ def fit_table(
         should_stop=should_stop,
         progress=progress,
         device=where,
+        compile=compile,
     )
     with located_in(table.file):
         search, measured = _searched(schema, read, suited, budget, nature.wide, report)
