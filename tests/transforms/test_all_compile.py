@@ -50,7 +50,10 @@ def image_flow(features, layers, hidden):
     [
         flows.MAF,
         image_flow,
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (flows.NICE, flows.RealNVP, flows.NSF, flows.IAF)),
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in (flows.NICE, flows.RealNVP, flows.NSF, flows.IAF)
+        ),
     ],
 )
 def test_training_step_is_one_graph(kind):
