@@ -87,8 +87,9 @@ def plot_correlations(
         difference = tables[1] - tables[0]
         tables.append(difference)
         titles.append(f"difference, at most {float(np.nanmax(np.abs(difference), initial=0.0)):.2f}")
-    side = min(0.9 + 0.32 * len(pairs), 6.0)
-    grid = axes_grid(ax, 1, len(tables), size=(max(side, 2.4) + 0.5, max(side, 2.2))).ravel()
+    side = max(0.24 * len(pairs), 2.0)
+    # Squares in panels as high as wide would leave no room for slanted names.
+    grid = axes_grid(ax, 1, len(tables), size=(side + 0.7, side + 1.3)).ravel()
     shown = [pair[0].name for pair in pairs]
     drawn = None
     for place, (table, title) in enumerate(zip(tables, titles, strict=True)):
@@ -290,5 +291,5 @@ def plot_calibration(pit: Any, *, ax: Any = None) -> Any:
     label_axes(left, x="PIT", y="share of smaller PITs − PIT", title="grey: 95 % of calibrated predictions")
     label_axes(right, x="size of the central interval", y="share of values within", title="coverage")
     if len(groups) > 1:
-        legend(right, handles[:16], list(groups)[:16], loc="upper left", ncols=1 + (len(groups) > 8))
+        legend(right, handles[:16], list(groups)[:16], loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return grid

@@ -10,7 +10,7 @@ import numpy as np
 from logpx.errors import UsageError
 from logpx.plots.appearance import COLOURS, GREY, SEQUENCE, label_axes, legend, new_axes, of_results, ticks
 from logpx.plots.bins import limits_of, spans_decades
-from logpx.plots.columns import Numbers, PlottedColumn, columns_of
+from logpx.plots.columns import Numbers, PlottedColumn, columns_of, matched, with_common_levels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ def plot_clusters(
     >>> plot_clusters(x, np.arange(100) < 50).get_ylabel()
     'x[2]'
     """
-    found = list(columns_of(data, columns).values())
+    found = [column for (column,) in matched(data, None, columns)]
     groups = np.asarray(clusters)
     if groups.shape != found[0].values.shape:
         raise UsageError(
@@ -127,7 +127,9 @@ def plot_latent(z: Any, *, colour: Any = None, name: str = "", ax: Axes | None =
     first, *others = sorted(order.tolist())
     x = PlottedColumn(f"z[{first}]", dimensions[first])
     y = PlottedColumn(f"z[{others[0]}]", dimensions[others[0]]) if others else None
-    tint = None if colour is None else next(iter(columns_of({name or "colour": colour}).values()))
+    tint = None
+    if colour is not None:
+        (tint,) = with_common_levels(list(columns_of({name or "colour": colour}).values()))
     if tint is not None and tint.values.shape != x.values.shape:
         raise UsageError(f"{len(tint.values):,} colours for {len(x.values):,} rows", fix="give one for each")
     ax = new_axes(ax, (5.2, 4.2))
