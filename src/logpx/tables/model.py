@@ -16,7 +16,16 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import Evaluation, ImpossibleRow, NatsPerRow, ScoredBatch, Tally, sample_blocks
+from logpx.scoring import (
+    Evaluation,
+    ImpossibleRow,
+    NatsPerRow,
+    NumberedRows,
+    RowIdentity,
+    ScoredBatch,
+    Tally,
+    sample_blocks,
+)
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
@@ -148,6 +157,7 @@ class TableModel(Configured, nn.Module):
         exactness: int | None = None,
         *,
         unseen: UnseenLabels | None = None,
+        identity: RowIdentity | None = None,
     ) -> Iterator[ScoredBatch]:
         """Score a table of any length, in constant memory.
 
@@ -156,7 +166,8 @@ class TableModel(Configured, nn.Module):
         rows
             Anything that `open_table` takes, or a `Table`.
         seed
-            Seed of the draws of noise and of z; those of a row depend only on the seed and the row's number.
+            Seed of the draws of noise and of z; those of a row depend only on the seed and on what identifies
+            the row.
         draws
             How many draws of noise the bound is averaged over, if columns are on a grid.
         exactness
@@ -166,6 +177,8 @@ class TableModel(Configured, nn.Module):
         unseen
             Where labels that the model does not know are counted. Log p of their rows is minus infinity,
             unless the density keeps mass for them.
+        identity
+            What identifies a row: its number by default.
 
         Raises
         ------
@@ -174,9 +187,10 @@ class TableModel(Configured, nn.Module):
         UsageError
             If draws or exactness is not a whole number of 1 or more.
         """
-        effort = self._effort(draws, exactness)
+        effort, identity = self._effort(draws, exactness), identity or NumberedRows()
         for start, x in self._matrices(rows, unseen):
-            (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), start)
+            own = start if self.kind == "exact" else identity.of(start, x)
+            (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), own)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
 
