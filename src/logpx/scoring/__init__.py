@@ -8,6 +8,7 @@ from logpx.scoring.noise import Noise
 from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
+from logpx.scoring.score_columns import score_columns, score_schema
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
 __all__ = [
@@ -35,4 +36,6 @@ __all__ = [
     "Tally",
     "Unit",
     "sample_blocks",
+    "score_columns",
+    "score_schema",
 ]

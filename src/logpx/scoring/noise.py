@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -59,6 +59,11 @@ class Noise:
                 f"first is {self.first} and draw is {self.draw}, but both are counted from 0",
                 fix="give numbers of 0 or more",
             )
+
+    def of_part(self, start: int, rows: int) -> Noise:
+        """Return the noise of some of the rows."""
+        part = self.first[start : start + rows] if isinstance(self.first, Tensor) else self.first + start
+        return replace(self, first=part)
 
     def uniform(self, n: int, event_shape: Sequence[int], like: Tensor) -> Tensor:
         """Return uniforms in [0, 1), shape ``(n, *event_shape)``, with the dtype and device of `like`."""

@@ -273,6 +273,7 @@ class TableModel(Configured, nn.Module):
         *,
         as_text: bool = False,
         unseen: UnseenLabels | None = None,
+        identity: RowIdentity | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Fill in missing cells and keep all other cells as they are stored, in constant memory.
 
@@ -292,6 +293,8 @@ class TableModel(Configured, nn.Module):
             its columns of plain numbers become numbers.
         unseen
             Where labels that the model does not know are counted.
+        identity
+            What identifies a row, whose random numbers depend on that and the seed: its number by default.
 
         Raises
         ------
@@ -303,7 +306,9 @@ class TableModel(Configured, nn.Module):
         if draws is not None and checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
         table, seed = self._checked(rows), _checked_seed(seed)
-        yield from self._filling.batches(table, draws, seed, as_text=as_text, unseen=unseen)
+        yield from self._filling.batches(
+            table, draws, seed, as_text=as_text, unseen=unseen, identity=identity
+        )
 
     def conditional(
         self, target: Sequence[str] | str, given: Sequence[str] | str | None = None
