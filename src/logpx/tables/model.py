@@ -29,6 +29,7 @@ from logpx.scoring import (
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
+from logpx.tables.completion import check_can_fill
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.conditioning.extension import Extension
@@ -263,6 +264,12 @@ class TableModel(Configured, nn.Module):
     def impute_schema(self, rows: Any, draws: int | None = None, *, as_text: bool = False) -> pa.Schema:
         """Return the names and types of the columns of `impute_table`."""
         return self._filling.schema(self._checked(rows), draws, as_text=as_text)
+
+    def check_can_impute(self, draws: int | None = None) -> None:
+        """Raise a `UsageError` if the model cannot fill in missing cells, or so many draws make no sense."""
+        if draws is not None and checked_count(draws) < 1:
+            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+        check_can_fill(self.density)
 
     @torch.no_grad()
     def impute_table(
