@@ -32,13 +32,13 @@ def test_best_guesses_are_those_of_the_model(folders: Folders, table: pa.Table):
 
 @pytest.mark.parametrize("kind", ["gaussian", "vae"])
 def test_draws_depend_on_the_id_alone(folders: Folders, table: pa.Table, kind: str):
+    table = table.slice(0, 60)
     impute = pickle.loads(pickle.dumps(logpx.impute_batches(folders(kind), draws=2, id="id", keep=["id"])))
-    whole = pa.Table.from_batches(impute(table.to_batches())).sort_by(
-        [("draw", "ascending"), ("id", "ascending")]
-    )
+    by_draw = [("draw", "ascending"), ("id", "ascending")]
+    whole = pa.Table.from_batches(impute(table.to_batches())).sort_by(by_draw)
     order = np.random.default_rng(2).permutation(table.num_rows)
-    other = pa.Table.from_batches(impute(cut(table.take(order), 70)))
-    other = other.sort_by([("draw", "ascending"), ("id", "ascending")])
+    other = pa.Table.from_batches(impute(cut(table.take(order), 35)))
+    other = other.sort_by(by_draw)
     assert whole.schema.names == ["draw", "id", "a", "b", "count", "label"]
     assert whole.num_rows == 2 * table.num_rows
     assert other.column("id").to_pylist() == whole.column("id").to_pylist()
@@ -55,7 +55,8 @@ def test_draws_have_the_spread_of_the_conditional(folders: Folders):
     drawn = impute(rows).column("b").to_numpy()
     known = logpx.load(folders("smooth")).conditional("b", "a").predict({"a": [0.0]}, quantiles=[0.16, 0.84])
     low, high = (known.column(name)[0].as_py() for name in known.column_names[1:])
-    assert np.mean((drawn > low) & (drawn < high)) == pytest.approx(0.68, abs=0.04)
+    assert np.mean((drawn > low) & (drawn < high)) == pytest.approx(0.68, abs=0.03)
+    assert len(np.unique(drawn)) > 3500
 
 
 def test_draws_need_an_id(folders: Folders):
@@ -64,7 +65,7 @@ def test_draws_need_an_id(folders: Folders):
 
 
 def test_models_that_cannot_fill_in_are_refused(tmp_path: Path, table: pa.Table):
-    model = logpx.fit("maf", table.select(["a"]), max_time=1.0).model
+    model = logpx.fit("maf", table.select(["a", "count"]), max_time=1.0).model
     logpx.save(model, tmp_path / "flow")
     with pytest.raises(UsageError, match="cannot fill in"):
         logpx.impute_batches(tmp_path / "flow")

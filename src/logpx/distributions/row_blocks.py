@@ -29,7 +29,7 @@ class RowBlock(NamedTuple):
     slots: Tensor
 
 
-def row_blocks(n: int, first: int | Tensor, size: int) -> Iterator[RowBlock]:
+def row_blocks(n: int, first: int | Tensor, size: int, keyed: int = 1) -> Iterator[RowBlock]:
     """Divide rows into blocks by what identifies them, so that a row's random numbers depend on that alone.
 
     Parameters
@@ -38,9 +38,12 @@ def row_blocks(n: int, first: int | Tensor, size: int) -> Iterator[RowBlock]:
         The number of rows.
     first
         The number of the first row, the others following; or a key of every row, shape ``(n,)``, int64. A
-        key stands for one of the slots of block 0: rows of any number share it, one in each yielded block.
+        key stands for one of the slots of the first blocks, which rows share: a block is then yielded as
+        often as needed, with another row in the slot.
     size
         The slots of a block.
+    keyed
+        How many blocks keys are spread over.
 
     Examples
     --------
@@ -51,13 +54,17 @@ def row_blocks(n: int, first: int | Tensor, size: int) -> Iterator[RowBlock]:
     [(0, [2, 0], [2, 3]), (0, [1], [3])]
     """
     if isinstance(first, Tensor):
-        slots = first.cpu() % size
-        order = torch.argsort(slots, stable=True)
-        counts = torch.bincount(slots, minlength=size)
-        place = torch.arange(n) - (counts.cumsum(0) - counts)[slots[order]]
-        layers = order[torch.argsort(place, stable=True)]
-        for rows in torch.split(layers, torch.bincount(place).tolist()):
-            yield RowBlock(0, rows, slots[rows])
+        places = first.cpu() % (size * keyed)
+        order = torch.argsort(places, stable=True)
+        counts = torch.bincount(places, minlength=size * keyed)
+        before = torch.empty_like(places)
+        before[order] = torch.arange(n) - (counts.cumsum(0) - counts)[places[order]]
+        # Rows of one block that come equally often before.
+        layers = places // size * (n + 1) + before
+        order = torch.argsort(layers, stable=True)
+        _, sizes = torch.unique_consecutive(layers[order], return_counts=True)
+        for rows in torch.split(order, sizes.tolist()):
+            yield RowBlock(int(places[rows[0]]) // size, rows, places[rows] % size)
         return
     for number in range(first // size, -(-(first + n) // size)):
         rows = torch.arange(max(number * size - first, 0), min((number + 1) * size - first, n))

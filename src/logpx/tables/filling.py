@@ -29,8 +29,10 @@ __all__ = ["DRAW", "Filling"]
 
 DRAW = "draw"
 _BATCH_ROWS = 16384
-# How many rows with keys are filled in at once.
-_KEYED_ROWS = 256
+# How many rows with keys are filled in at once, where the conditional distributions are exact, and where rows
+# without missing cells cost as much as others; and how many streams of random numbers they share.
+_EXACT_SLOTS, _OTHER_SLOTS = 4096, 256
+_STREAMS = 65536
 
 
 class Filling:
@@ -153,14 +155,20 @@ class Filling:
 
     def _filled_by_key(self, x: Tensor, keys: Tensor, words: tuple[int, int] | None) -> Tensor:
         """Return rows filled in whose random numbers depend on their keys alone, whatever is beside them."""
-        if words is None and self._density.kind == "exact":
+        exact = self._density.kind == "exact"
+        if words is None and exact:
             return completed_rows(self._density, x)
+        slots = _EXACT_SLOTS if exact else _OTHER_SLOTS
         filled = torch.empty_like(x)
-        for block in row_blocks(len(x), keys, _KEYED_ROWS):
-            # Random numbers are drawn for all rows of a block at once: it always has the same number of them.
-            whole = x[block.rows[:1]].repeat(_KEYED_ROWS, 1)
-            whole[block.slots] = x[block.rows]
-            filled[block.rows] = completed_rows(self._density, whole, words)[block.slots]
+        # Random numbers are drawn for all slots at once, which therefore are always as many. A row without
+        # missing cells costs least.
+        other = completed_rows(self._density, x[:1])
+        for number, rows, places in row_blocks(
+            len(x), keys, slots, 1 if words is None else _STREAMS // slots
+        ):
+            whole = other.repeat(slots, 1)
+            whole[places] = x[rows]
+            filled[rows] = completed_rows(self._density, whole, words and (*words, number))[places]
         return filled
 
 

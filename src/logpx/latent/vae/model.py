@@ -28,6 +28,8 @@ from logpx.transforms.base import check_event
 __all__ = ["VAE"]
 
 _BLOCK_ROWS = 256
+# How many blocks rows with keys share.
+_KEYED_BLOCKS = 16
 _BLOCK_NUMBERS = 4_000_000
 
 
@@ -276,7 +278,7 @@ class VAE(Distribution):
         draws
             Draws of z per row; the model's `draws` by default. More draws bring it nearer to log p(x).
         seed, context, first
-            As in `Distribution.log_prob_lower`. Rows with keys share 256 streams of draws of z.
+            As in `Distribution.log_prob_lower`. Rows with keys share 4096 streams of draws of z.
 
         References
         ----------
@@ -297,7 +299,7 @@ class VAE(Distribution):
     ) -> LowerBound:
         x, never = self._possible(x)
         value, error = x.new_zeros(len(x)), x.new_zeros(len(x))
-        for block in row_blocks(len(x), first, _BLOCK_ROWS):
+        for block in row_blocks(len(x), first, _BLOCK_ROWS, _KEYED_BLOCKS):
             rows, slots = block.rows.to(x.device), block.slots.to(x.device)
             own = None if context is None else context[rows]
             with seeded(seed, block.number):
