@@ -23,7 +23,8 @@ from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.inference import infer_schema
+from logpx.tables.schema.inference import inspect_columns
+from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
 from logpx.training.device import usable_device
@@ -160,7 +161,12 @@ def fit_table(
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
-    notes = [*table.notes, *notes_on(schema, read), *left_out]
+    notes = [
+        *table.notes,
+        *left_out_notes(schema.columns),
+        *notes_on(schema, read.rows, read.count),
+        *left_out,
+    ]
     budget = Budget(
         seconds=watch.left or 0.0,
         rows=len(read.training),
@@ -236,12 +242,14 @@ def _searched(
 def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:
     """Return the given schema, or else an inferred one, after checking it against the table."""
     if schema is None:
-        schema = infer_schema(table, columns, seed=seed)
-    elif not isinstance(schema, Schema):
+        inspection = inspect_columns(table, columns, seed=seed)
+        inspection.require_clean()
+        return inspection.schema
+    if not isinstance(schema, Schema):
         raise UsageError(
             f"the schema is a {type(schema).__name__}", fix="read a file with Schema.from_json(content)"
         )
-    elif columns:
+    if columns:
         raise UsageError(
             "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"
         )
