@@ -11,6 +11,7 @@ from logpx.cli.interruption import stop_on_signal
 from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
 from logpx.cli.options import (
     Columns,
+    Compile,
     Data,
     Decimal,
     Device,
@@ -119,6 +120,14 @@ def fit(
             help="Images: the noise, uniform (the default) or variational.",
         ),
     ] = None,
+    compile: Annotated[
+        Compile,
+        typer.Option(
+            "--compile",
+            help="Whether training steps of flows run as native code: auto compiles where the time it takes "
+            "comes back within the fit.",
+        ),
+    ] = Compile.AUTO,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -167,6 +176,7 @@ def fit(
             conditional=conditional,
             dequantisation=dequantisation,
             levels=levels,
+            compile=compile.value,
             should_stop=stop.requested,
         )
         subject.check(request)

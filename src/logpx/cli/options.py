@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from logpx.suggestions import alternatives
 
 __all__ = [
     "Columns",
+    "Compile",
     "Data",
     "Decimal",
     "Device",
@@ -110,6 +112,16 @@ ModelFolder = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes.")]
+
+
+class Compile(StrEnum):
+    """Whether training steps run as native code."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for everything random.")]
 Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 Keep = Annotated[

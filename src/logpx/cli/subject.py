@@ -93,7 +93,7 @@ class FitRequest:
     Attributes
     ----------
     source, model, columns, schema, missing, decimal, components, latent, time, validation, seed, device,
-    data, conditional, dequantisation, levels
+    data, conditional, dequantisation, levels, compile
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -118,6 +118,7 @@ class FitRequest:
     conditional: bool
     dequantisation: str | None
     levels: int | None
+    compile: str
     should_stop: Callable[[], bool]
 
     def arguments(self, out: Output) -> dict[str, Any]:
@@ -131,6 +132,7 @@ class FitRequest:
             "progress": False if self.quiet else None,
             "should_stop": self.should_stop,
             "device": self.device,
+            "compile": self.compile,
         }
 
 

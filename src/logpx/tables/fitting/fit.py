@@ -27,6 +27,7 @@ from logpx.tables.schema.inference import inspect_columns
 from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
+from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 
 __all__ = ["TableFitResult", "fit_table"]
@@ -80,6 +81,7 @@ def fit_table(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    compile: bool | str = "auto",
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
@@ -114,6 +116,8 @@ def fit_table(
         Called now and then; true ends the fit with the best model so far.
     device
         Where flows are trained; the returned model is on the CPU.
+    compile
+        Whether training steps of flows run as native code; see `logpx.training.fit`.
     missing, decimal
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
@@ -145,6 +149,7 @@ def fit_table(
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
     where = usable_device(device)
+    compile_choice(compile)
     FAMILIES.check_options(model, {"components": components, "latent": latent})
     families = FAMILIES.named(model)
     table = open_table(source, missing=missing, decimal=decimal)
@@ -179,6 +184,7 @@ def fit_table(
         should_stop=should_stop,
         progress=progress,
         device=where,
+        compile=compile,
     )
     with located_in(table.file):
         search, measured = _searched(schema, read, suited, budget, nature.wide, report)
