@@ -19,7 +19,7 @@ from logpx.tables.fitting.notes import density_notes, notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import CandidateRecord
+from logpx.tables.fitting.selection import Candidate, CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
@@ -191,15 +191,10 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         best = search.best(refit=read.joined, stacked=model == "auto")
     baselines = search.baselines()
-    notes.extend([*density_notes(schema, best.density), *search.remarks])
-    notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
-    if best.density.kind != "exact":
-        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    notes += _notes_on_choice(schema, search, best)
     return TableFitResult(
         model=TableModel(schema, best.density, baselines).eval(),
-        candidates=[candidate.record() for candidate in search.candidates if candidate is not best]
-        + search.failures
-        + [best.record(chosen=True)],
+        candidates=search.records(best),
         rows=read.count,
         train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
@@ -209,6 +204,14 @@ def fit_table(
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
     )
+
+
+def _notes_on_choice(schema: Schema, search: Search, best: Candidate) -> list[str]:
+    notes = [*density_notes(schema, best.density), *search.remarks]
+    notes += [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
+    if best.density.kind != "exact":
+        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    return notes
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:

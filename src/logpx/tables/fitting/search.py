@@ -199,6 +199,11 @@ class Search:
                 )
         return best
 
+    def records(self, best: Candidate) -> list[CandidateRecord]:
+        """Return the outcomes of all candidates and failures, that of the chosen one last."""
+        others = [candidate.record() for candidate in self.candidates if candidate is not best]
+        return [*others, *self.failures, best.record(chosen=True)]
+
     def baselines(self) -> dict[str, Distribution]:
         """Return the simple models that `TableModel.evaluate` compares with, as far as they exist."""
         until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
