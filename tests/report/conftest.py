@@ -8,6 +8,8 @@ import pyarrow.csv
 import pytest
 
 import logpx
+from logpx.report import Figure
+from logpx.report.drawing import Drawing
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -36,3 +38,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metrics = {"source": str(place / "table.csv"), **result.to_dict()}
     logpx.save(result.model, place / "model", metrics=metrics)
     return place
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave figures empty, where only words are tested."""
+
+    def empty(self: Drawing, title: str, draw: object, **options: object) -> Figure:
+        return Figure(svg="<svg></svg>", title=title)
+
+    monkeypatch.setattr(Drawing, "figure", empty)

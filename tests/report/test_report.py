@@ -107,12 +107,14 @@ def test_least_likely_rows_are_the_least_likely(report, folder):
     assert set(named) == {int(place) + 1 for place in log_prob.argsort()[: len(named)]}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rows_of_the_fit_are_divided_as_they_were(folder):
     report = model_report(folder / "model")
     assert "rows set aside" in report.verdict.sentence
     assert report.notes == [f"compared with {folder / 'table.csv'}, which the model was fitted to"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_table_in_the_place_of_the_source_is_not_taken_for_it(folder, tmp_path):
     model = logpx.load(folder / "model")
     other = tmp_path / "other.csv"
@@ -124,6 +126,7 @@ def test_another_table_in_the_place_of_the_source_is_not_taken_for_it(folder, tm
     assert "give rows with --data" in report.notes[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rows_of_another_kind_are_noticed(folder, tmp_path):
     model = logpx.load(folder / "model")
     shifted = rows(300, 2).to_pandas()
@@ -135,10 +138,12 @@ def test_rows_of_another_kind_are_noticed(folder, tmp_path):
     assert model.log_prob(str(tmp_path / "shifted.csv")).mean() < model.log_prob(rows(300, 2)).mean()
 
 
+@pytest.mark.slow
 def test_same_report_twice(folder, page):
     assert render(model_report(folder / "model", str(folder / "new.csv"))) == page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_files_are_protected_and_wrong_data_named(folder, tmp_path):
     output = tmp_path / "report.html"
     write_report(folder / "model", output)
