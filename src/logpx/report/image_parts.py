@@ -12,6 +12,7 @@ from torch import Tensor
 from logpx import plots
 from logpx.errors import LogpxError
 from logpx.images import ImageModel, Images, open_images
+from logpx.latent import VAE
 from logpx.report.common import baselines_grid, facts_of, training_figures, use_section, with_error
 from logpx.report.drawing import Drawing
 from logpx.report.parts import Figure, Report, Section, Verdict
@@ -20,7 +21,9 @@ from logpx.storage import Details
 
 __all__ = ["image_report"]
 
-_IMAGES, _SAMPLES, _NEAREST, _SEARCHED = 256, 48, 8, 20_000
+_IMAGES, _SAMPLES, _NEAREST, _SEARCHED, _COSTED = 256, 48, 8, 20_000, 10
+# Read at once.
+_MOST_PIXELS = 1_000_000_000
 _USE = (
     "score {model} new.npz -o scores.csv",
     "evaluate {model} test.npz",
@@ -127,9 +130,31 @@ def _quality(
             wide=True,
         )
     )
+    cost = _pixel_cost(model, extremes[:_COSTED])
+    if cost is not None:
+        figures.append(
+            drawing.figure(
+                "What pixels cost",
+                lambda ax: plots.plot_pixel_cost(cost, image=extremes[:_COSTED], levels=model.levels, ax=ax),
+                caption="Bits of each pixel given the mean of the latent representation, for the most costly "
+                "images.",
+                size=(9.2, 2.4),
+                wide=True,
+            )
+        )
     grids = [] if evaluation is None else [baselines_grid(evaluation, what)]
     section = Section(key="quality", title="How well it fits", figures=figures, grids=grids)
     return section, _verdict(evaluation, what, fresh, details)
+
+
+@torch.no_grad()
+def _pixel_cost(model: ImageModel, pixels: Tensor) -> Tensor | None:
+    """Return the bits of each pixel given z, if the model has such a part; a flow has none."""
+    if not isinstance(model.flow, VAE) or model.context_features:
+        return None
+    y = model.preprocessing.forward(pixels.to(model.flow._like().dtype))[0]
+    cells = model.flow.likelihood(model.flow.posterior(y).mean)
+    return -cells.log_prob_of_cells(y) / math.log(2.0)
 
 
 def _as_source(pixels: Tensor, labels: list[Any], model: ImageModel) -> Images:
@@ -183,13 +208,14 @@ def _sampled(model: ImageModel, samples: Tensor, source: Images | None, drawing:
             wide=True,
         )
     ]
-    if source is not None and source.count <= _SEARCHED:
-        training = source.read()
+    if source is not None and source.count * math.prod(model.event_shape) < _MOST_PIXELS:
+        training = source.read()[:: -(-source.count // _SEARCHED)]
+        among = "" if len(training) == source.count else f" Among {len(training):,} of them."
         figures.append(
             drawing.figure(
                 "Nearest training images",
                 lambda ax: plots.plot_nearest(samples[:_NEAREST], training, levels=levels, ax=ax),
-                caption="A model that repeats its training images has learnt them by heart.",
+                caption=f"A model that repeats its training images has learnt them by heart.{among}",
                 size=(9.2, 2.6),
                 wide=True,
             )
