@@ -34,10 +34,11 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import compare, evidence, evidence_from_draws, fit, load, posterior, save
 
 __all__ = [
     "__version__",
+    "compare",
     "distributions",
     "errors",
     "estimators",
@@ -61,7 +62,7 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset({"compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
 
 
 def __getattr__(name: str) -> Any:
