@@ -94,7 +94,7 @@ def compare(
     exactness: int | None = None,
     device: str = "cpu",
 ) -> Leaderboard:
-    """Compare models on the same rows and the same noise: which is better, by how much, and is it chance?
+    """Compare models on the same rows and the same noise: which is better, by how much, beyond chance or not.
 
     Parameters
     ----------

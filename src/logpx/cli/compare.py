@@ -85,8 +85,7 @@ def _print(board: Leaderboard, out: Output) -> None:
             {
                 "model": entry.name,
                 entry.unit.column: nats(entry.value, entry.standard_error),
-                "kind": entry.unit.heading(entry.kind).removeprefix(entry.unit.heading("exact")).strip(", ")
-                or "exact",
+                "kind": entry.unit.kind_of_value(entry.kind),
                 "behind the best": _behind(behind.get(entry.name)),
                 "impossible rows": f"{entry.outside:,}" if entry.outside else "",
                 "parameters": f"{entry.size.parameters:,}",

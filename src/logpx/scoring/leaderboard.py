@@ -198,7 +198,7 @@ class Leaderboard:
 
     @property
     def best(self) -> list[str]:
-        """The models of which none is known to be worse than another: the first, and those that tie with it."""
+        """The first model, and those that are not known to be worse."""
         first = self.entries[0].name
         ties = [one.worse for one in self.differences if one.better == first and not one.real]
         return [first, *ties]

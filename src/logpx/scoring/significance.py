@@ -61,19 +61,18 @@ def kolmogorov(distance: float, rows: float) -> float:
 
     References
     ----------
-    Stephens 1970, Use of the Kolmogorov-Smirnov, Cramer-Von Mises and related statistics without extensive
-    tables.
+    Vrbik 2018, Small-sample corrections to Kolmogorov-Smirnov test statistic.
 
     Examples
     --------
-    >>> round(kolmogorov(0.136, 100), 2), kolmogorov(0.0, 100)
+    >>> round(kolmogorov(0.134, 100), 2), kolmogorov(0.0, 100)
     (0.05, 1.0)
     """
     root = math.sqrt(rows)
-    scaled = (root + 0.12 + 0.11 / root) * distance
-    if scaled < 0.2:
+    scaled = root * distance + 1.0 / (6.0 * root) + (root * distance - 1.0) / (4.0 * rows)
+    if distance <= 0.0 or scaled < 0.2:
         return 1.0
-    terms = ((-1) ** (k - 1) * math.exp(-2.0 * (k * scaled) ** 2) for k in range(1, _TERMS))
+    terms = ((2 * (k % 2) - 1) * math.exp(-2.0 * (k * scaled) ** 2) for k in range(1, _TERMS))
     return min(1.0, max(0.0, 2.0 * sum(terms)))
 
 
