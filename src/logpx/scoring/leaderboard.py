@@ -282,7 +282,7 @@ def _shown(value: Any) -> str:
     return "absent" if value is None else str(value)
 
 
-class _Means:
+class _ModelMeans:
     """Means of log p under several models, and of the differences of every pair."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -302,7 +302,7 @@ class _Tally:
     """Means over all rows, and over those that are possible under every model."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.all, self.possible = _Means(names), _Means(names)
+        self.all, self.possible = _ModelMeans(names), _ModelMeans(names)
         self.outside = dict.fromkeys(names, 0)
 
     def add(self, log_prob: Mapping[str, Tensor]) -> None:
@@ -321,7 +321,7 @@ class _Board:
     notes: tuple[str, ...]
 
     def of(
-        self, means: _Means, outside: Mapping[str, int], possible: Leaderboard | None = None
+        self, means: _ModelMeans, outside: Mapping[str, int], possible: Leaderboard | None = None
     ) -> Leaderboard:
         unit = next(iter(self.models.values())).unit
         order = sorted(self.models, key=lambda name: -means.own[name].value)
@@ -338,7 +338,7 @@ class _Board:
             notes=self.notes,
         )
 
-    def _entry(self, name: str, means: _Means, outside: int) -> LeaderboardEntry:
+    def _entry(self, name: str, means: _ModelMeans, outside: int) -> LeaderboardEntry:
         model, mean = self.models[name], means.own[name]
         assert isinstance(model, nn.Module)
         return LeaderboardEntry(
@@ -352,7 +352,7 @@ class _Board:
             seconds_per_million=self.speed[name],
         )
 
-    def _differences(self, order: Sequence[str], means: _Means, unit: Unit) -> Iterator[Difference]:
+    def _differences(self, order: Sequence[str], means: _ModelMeans, unit: Unit) -> Iterator[Difference]:
         pairs = list(itertools.combinations(order, 2))
         found = []
         for better, worse in pairs:
