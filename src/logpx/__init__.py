@@ -19,6 +19,7 @@ from logpx._version import __version__
 if TYPE_CHECKING:
     from logpx import (
         distributions,
+        engines,
         errors,
         estimators,
         flows,
@@ -34,12 +35,25 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import compare, evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import (
+        compare,
+        evidence,
+        evidence_from_draws,
+        fit,
+        impute_batches,
+        impute_schema,
+        load,
+        posterior,
+        save,
+        score_batches,
+        score_schema,
+    )
 
 __all__ = [
     "__version__",
     "compare",
     "distributions",
+    "engines",
     "errors",
     "estimators",
     "evidence",
@@ -47,6 +61,8 @@ __all__ = [
     "fit",
     "flows",
     "images",
+    "impute_batches",
+    "impute_schema",
     "inference",
     "latent",
     "load",
@@ -55,6 +71,8 @@ __all__ = [
     "posterior",
     "posteriors",
     "save",
+    "score_batches",
+    "score_schema",
     "scoring",
     "storage",
     "tables",
@@ -62,7 +80,21 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset(
+    {
+        "compare",
+        "evidence",
+        "evidence_from_draws",
+        "fit",
+        "impute_batches",
+        "impute_schema",
+        "load",
+        "posterior",
+        "save",
+        "score_batches",
+        "score_schema",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -6,8 +6,10 @@ from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry, compare_models
 from logpx.scoring.noise import Noise
+from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
+from logpx.scoring.score_columns import score_columns, score_schema
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
@@ -19,6 +21,7 @@ __all__ = [
     "Families",
     "Family",
     "ImpossibleRow",
+    "KeyedRows",
     "Leaderboard",
     "LeaderboardEntry",
     "LogOfMean",
@@ -28,7 +31,10 @@ __all__ = [
     "ModelSize",
     "NatsPerRow",
     "Noise",
+    "NumberedRows",
     "Pool",
+    "RowIdentity",
+    "RowsByContent",
     "RunningMean",
     "ScoredBatch",
     "Single",
@@ -37,4 +43,6 @@ __all__ = [
     "Unit",
     "compare_models",
     "sample_blocks",
+    "score_columns",
+    "score_schema",
 ]
