@@ -11,10 +11,12 @@ from logpx.tables.schema.summaries import NumberSummary
 
 Counts = NDArray[np.int64]
 
-__all__ = ["Ends", "claimed_ends"]
+__all__ = ["Ends", "claimed_ends", "never_negative"]
 
 _FEW_VALUES = 20
 _LEAST_ROWS = 5
+# Where all digits count, fewer are evidence enough.
+_LEAST_ROWS_WITHOUT_GRID = 3
 _LEAST_ROWS_OF_MANY = 20
 _LEAST_SHARE_OF_MANY = 0.01
 _ROWS_FOR_COUNTS = 10
@@ -62,28 +64,34 @@ def claimed_ends(summary: NumberSummary, *, gridded: bool) -> Ends:
         return Ends(0.0, 1.0, "only 0 and 1")
     values, counts = np.unique(np.append(summary.sample, [low, high]), return_counts=True)
     counts[[0, -1]] -= 1
-    first, last = _ends_here(counts, gridded), _ends_here(counts[::-1], gridded)
+    least = _LEAST_ROWS if gridded else _LEAST_ROWS_WITHOUT_GRID
+    first, last = _ends_here(counts, gridded, least), _ends_here(counts[::-1], gridded, least)
     if summary.whole and last and low in (0.0, 1.0):
         # A scale with a last grade starts at its first one, however rare that is.
         first = first or len(values) <= _FEW_VALUES
     if first and last:
         return Ends(low, high, f"none outside {low:g} to {high:g}")
     if last:
-        floor = _floor(summary, counts)
+        floor = _floor(summary, counts, least)
         return Ends(floor.lower, high, "; ".join(filter(None, [floor.reason, f"none above {high:g}"])))
-    return Ends(low, None, f"none below {low:g}") if first else _floor(summary, counts)
+    return Ends(low, None, f"none below {low:g}") if first else _floor(summary, counts, least)
 
 
-def _floor(summary: NumberSummary, counts: Counts) -> Ends:
-    counted = summary.whole and summary.minimum >= 0 and len(summary.sample) >= _ROWS_FOR_COUNTS
-    zeros = summary.minimum == 0 and counts[0] >= _LEAST_ROWS
+def never_negative(summary: NumberSummary) -> bool:
+    """Tell whether no value is negative, of rows enough to say that none will be."""
+    return summary.minimum >= 0 and len(summary.sample) >= _ROWS_FOR_COUNTS
+
+
+def _floor(summary: NumberSummary, counts: Counts, least: int) -> Ends:
+    counted = summary.whole and never_negative(summary)
+    zeros = summary.minimum == 0 and counts[0] >= least
     return Ends(0.0, None, "none below 0") if counted or zeros else Ends()
 
 
-def _ends_here(counts: Counts, gridded: bool) -> bool:
+def _ends_here(counts: Counts, gridded: bool, fewest: int) -> bool:
     """Return whether values end with the first of these, given the rows of each, from an end inwards."""
     here, inwards = float(counts[0]), float(counts[1])
-    if here < _LEAST_ROWS:
+    if here < fewest:
         return False
     if gridded and len(counts) > _FEW_VALUES:
         # Round numbers are frequent even where values do not end.
@@ -92,4 +100,4 @@ def _ends_here(counts: Counts, gridded: bool) -> bool:
             return False
     if len(counts) == 2:
         return True
-    return here * min(1.0, here / max(inwards, 1.0)) >= _LEAST_ROWS
+    return here * min(1.0, here / max(inwards, 1.0)) >= fewest
