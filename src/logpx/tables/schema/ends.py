@@ -20,6 +20,8 @@ _LEAST_ROWS_WITHOUT_GRID = 3
 _LEAST_ROWS_OF_MANY = 20
 _LEAST_SHARE_OF_MANY = 0.01
 _ROWS_FOR_COUNTS = 10
+# No chance puts several values of a few dozen at both ends of such a range, and none beyond.
+_SHARES = ((0.0, 1.0), (0.0, 100.0))
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,18 @@ def claimed_ends(summary: NumberSummary, *, gridded: bool) -> Ends:
         return Ends(0.0, 1.0, "only 0 and 1")
     values, counts = np.unique(np.append(summary.sample, [low, high]), return_counts=True)
     counts[[0, -1]] -= 1
-    least = _LEAST_ROWS if gridded else _LEAST_ROWS_WITHOUT_GRID
-    first, last = _ends_here(counts, gridded, least), _ends_here(counts[::-1], gridded, least)
+    if (low, high) in _SHARES and min(counts[0], counts[-1]) >= _LEAST_ROWS_WITHOUT_GRID:
+        return Ends(low, high, f"none outside {low:g} to {high:g}")
+    first, last = _ends_here(counts, gridded), _ends_here(counts[::-1], gridded)
     if summary.whole and last and low in (0.0, 1.0):
         # A scale with a last grade starts at its first one, however rare that is.
         first = first or len(values) <= _FEW_VALUES
     if first and last:
         return Ends(low, high, f"none outside {low:g} to {high:g}")
     if last:
-        floor = _floor(summary, counts, least)
+        floor = _floor(summary, counts, gridded)
         return Ends(floor.lower, high, "; ".join(filter(None, [floor.reason, f"none above {high:g}"])))
-    return Ends(low, None, f"none below {low:g}") if first else _floor(summary, counts, least)
+    return Ends(low, None, f"none below {low:g}") if first else _floor(summary, counts, gridded)
 
 
 def never_negative(summary: NumberSummary) -> bool:
@@ -82,15 +85,17 @@ def never_negative(summary: NumberSummary) -> bool:
     return summary.minimum >= 0 and len(summary.sample) >= _ROWS_FOR_COUNTS
 
 
-def _floor(summary: NumberSummary, counts: Counts, least: int) -> Ends:
-    counted = summary.whole and never_negative(summary)
-    zeros = summary.minimum == 0 and counts[0] >= least
+def _floor(summary: NumberSummary, counts: Counts, gridded: bool) -> Ends:
+    # Ratings in halves are counts, too.
+    counted = (summary.whole or (gridded and len(counts) <= _FEW_VALUES)) and never_negative(summary)
+    zeros = summary.minimum == 0 and counts[0] >= _least(gridded)
     return Ends(0.0, None, "none below 0") if counted or zeros else Ends()
 
 
-def _ends_here(counts: Counts, gridded: bool, fewest: int) -> bool:
+def _ends_here(counts: Counts, gridded: bool) -> bool:
     """Return whether values end with the first of these, given the rows of each, from an end inwards."""
     here, inwards = float(counts[0]), float(counts[1])
+    fewest = _least(gridded)
     if here < fewest:
         return False
     if gridded and len(counts) > _FEW_VALUES:
@@ -101,3 +106,7 @@ def _ends_here(counts: Counts, gridded: bool, fewest: int) -> bool:
     if len(counts) == 2:
         return True
     return here * min(1.0, here / max(inwards, 1.0)) >= fewest
+
+
+def _least(gridded: bool) -> int:
+    return _LEAST_ROWS if gridded else _LEAST_ROWS_WITHOUT_GRID
