@@ -205,7 +205,7 @@ def divide(rows: Tensor, fraction: float, fewest: int = _FEWEST_TO_STOP_BY) -> t
 
 
 def _rows_to_vary(training: Tensor, held_out: Tensor) -> list[int]:
-    """Return validation rows with which every column that can has two different values in the training rows."""
+    """Return validation rows with which all columns that can vary do so among the training rows."""
     chosen: list[int] = []
     for column in _constants(training).tolist():
         values = torch.cat([training[:, column], held_out[chosen, column]]).unique()
