@@ -208,8 +208,9 @@ def _rows_to_vary(training: Tensor, held_out: Tensor) -> list[int]:
     """Return validation rows with which all columns that can vary do so among the training rows."""
     chosen: list[int] = []
     for column in _constants(training).tolist():
-        values = torch.cat([training[:, column], held_out[chosen, column]]).unique()
-        values, cells = values[~values.isnan()], held_out[:, column]
+        known = torch.cat([training[:, column], held_out[chosen, column]])
+        values = known.new_tensor(sorted(set(known[~known.isnan()].tolist())))
+        cells = held_out[:, column]
         while len(values) < 2:
             others = (~cells.isnan() & ~torch.isin(cells, values)).nonzero().flatten()
             if len(others) == 0:
