@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from logpx.arguments import check_instance
+from logpx.distributions.as_torch import TorchDistribution
 from logpx.distributions.base import Distribution
+from logpx.distributions.from_torch import as_distribution
 from logpx.errors import UsageError
 from logpx.transforms import Transform
 from logpx.transforms.base import context_of
+from logpx.transforms.supports import Inside, leads_to
 
 __all__ = ["Flow"]
 
@@ -24,7 +28,7 @@ class Flow(Distribution):
     Parameters
     ----------
     base
-        The distribution of the noise z.
+        The distribution of the noise z, of logpx or of torch; see `FromTorch`.
     transform
         The map f from data to noise.
 
@@ -38,24 +42,32 @@ class Flow(Distribution):
     tensor([-1.8379])
     """
 
-    def __init__(self, base: Distribution, transform: Transform) -> None:
-        check_instance("base", base, Distribution, "StandardNormal(3)")
+    def __init__(self, base: Distribution | torch.distributions.Distribution, transform: Transform) -> None:
+        noise: Distribution = self._as_base(base)
+        check_instance("base", noise, Distribution, "StandardNormal(3)")
         check_instance("transform", transform, Transform, "Affine(3)")
-        if base.event_shape != transform.event_shape:
+        if noise.event_shape != transform.event_shape:
             raise UsageError(
-                f"the base has event shape {base.event_shape}, the transform {transform.event_shape}",
+                f"the base has event shape {noise.event_shape}, the transform {transform.event_shape}",
                 fix="build both for the same event shape",
             )
-        sizes = {part.context_features for part in (base, transform) if part.context_features}
+        sizes = {part.context_features for part in (noise, transform) if part.context_features}
         if len(sizes) > 1:
             raise UsageError(
-                f"the base takes {base.context_features} context features, "
+                f"the base takes {noise.context_features} context features, "
                 f"the transform {transform.context_features}",
                 fix="build both with the same number of context features",
             )
         super().__init__(transform.event_shape, sizes.pop() if sizes else 0)
-        self.base = base
+        self.base = noise
         self.transform = transform
+
+    def _as_base(self, base: Any) -> Any:
+        base = as_distribution(base)
+        if "base" in self._arguments:
+            # A model folder names classes of logpx.
+            self._arguments["base"] = base
+        return base
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the exact log-density in nats, shape ``(*rows,)``."""
@@ -76,6 +88,20 @@ class Flow(Distribution):
         x, ladj = self.transform.inverse(z, context_of(self.transform, context))
         # Noise outside the range of the transform gives rows at the edge of what it can produce.
         return x, (log_prob - ladj).masked_fill(ladj == -math.inf, -math.inf)
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return where the density can be above 0: the domain of the transform where the noise fits it."""
+        if leads_to(self.transform.codomain, self.base.support(context)):
+            return self.transform.domain
+        return Inside(lambda x: self._is_possible(x, context), len(self.event_shape))
+
+    def _is_possible(self, x: Tensor, context: Tensor | None) -> Tensor:
+        with torch.no_grad():
+            return self.log_prob(x, context) > -math.inf
+
+    def noise_given(self, context: Tensor | None = None) -> TorchDistribution:
+        """Return the distribution of the noise, given a context or none, as a distribution of torch."""
+        return self.base.distribution(self._base_context(context))
 
     @property
     def reparameterised(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
+from logpx.transforms.supports import Inside, is_real
 
 __all__ = ["Mixture"]
 
@@ -109,6 +110,18 @@ class Mixture(Distribution):
         joint = each + torch.log_softmax(self.logits, 0).to(each)
         total = torch.logsumexp(joint, -1, keepdim=True)
         return torch.where(torch.isneginf(total), total, joint - total)
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return where any component's density can be above 0, as a constraint of torch."""
+        supports = [part.support(self._of(part, context)) for part in self.components]
+        real = next((each for each in supports if is_real(each)), None)
+        if real is not None or len(supports) == 1:
+            return supports[0] if real is None else real
+
+        def possible(x: Tensor) -> Tensor:
+            return torch.stack([each.check(x) for each in supports]).any(0)
+
+        return Inside(possible, len(self.event_shape))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: a random component for each row, then the row from it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from logpx.errors import DataError, UsageError
 from logpx.flows.domains import Domains
 from logpx.flows.layers import autoregressive_layers, chain_of, coupling_layers
 from logpx.transforms.base import as_features
+from logpx.transforms.supports import by_feature
 
 __all__ = ["NSF"]
 
@@ -107,7 +109,14 @@ class NSF(Flow):
         build = autoregressive_layers if autoregressive else coupling_layers
         stack, order = build(features, layers, domains, hidden, context)
         super().__init__(domains.base(order), chain_of([*domains.front(), *stack], recompute))
-        self.bounded = {int(feature): tuple(ends) for feature, ends in (bounded or {}).items()}
+        self.bounded: dict[int, tuple[float, float]] = {
+            int(feature): (ends[0], ends[1]) for feature, ends in (bounded or {}).items()
+        }
+        self._circle = dict.fromkeys(map(int, circular), (-0.5 * period, 0.5 * period))
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return the intervals of bounded features and one period of angles, as a constraint of torch."""
+        return by_feature(self.bounded | self._circle, self.event_shape[0])
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set the data-dependent statistics from training rows, once.

@@ -40,6 +40,7 @@ _CLASSES: tuple[type[Any], ...] = (
     nets.Embedded,
     distributions.DiagonalNormal,
     distributions.Flow,
+    distributions.FromTorch,
     distributions.FullNormal,
     distributions.Mixture,
     distributions.OrderAgnostic,
