@@ -198,9 +198,11 @@ def _divergence(p: Any, q: Any) -> Tensor:
 
 def _closed_form(p: Any, q: Any) -> Tensor | None:
     batch = torch.broadcast_shapes(p.batch_shape, q.batch_shape)
+    exact: Tensor
     if isinstance(p, TorchDistribution) and isinstance(q, TorchDistribution):
         if p.model is q.model and _same_context(p.context, q.context):
-            return p.model._like().new_zeros(batch)
+            exact = p.model._like().new_zeros(batch)
+            return exact
         common = _common_map(p, q)
         if common is not None:
             # A map that both have in common changes neither.
@@ -209,9 +211,10 @@ def _closed_form(p: Any, q: Any) -> Tensor | None:
     if one is None or other is None:
         return None
     try:
-        return _expanded(torch.distributions.kl_divergence(one, other), batch)
+        exact = torch.distributions.kl_divergence(one, other)
     except NotImplementedError:
         return None
+    return _expanded(exact, batch)
 
 
 def _expanded(divergence: Any, batch: torch.Size) -> Tensor:
@@ -226,12 +229,12 @@ def _same_context(one: Tensor | None, other: Tensor | None) -> bool:
 
 
 def _common_map(p: TorchDistribution, q: TorchDistribution) -> tuple[Any, Any] | None:
-    one, other = (getattr(each.model, "transform", None) for each in (p, q))
-    if one is None or one is not other:
+    for part in ("transform", "embedding"):
+        if getattr(p.model, part, None) is not getattr(q.model, part, None):
+            return None
+    if not hasattr(p.model, "transform"):
         return None
-    if one.context_features and not _same_context(p.context, q.context):
-        return None
-    if getattr(p.model, "embedding", None) is not getattr(q.model, "embedding", None):
+    if p.model.transform.context_features and not _same_context(p.context, q.context):
         return None
     return p.model.noise_given(p.context), q.model.noise_given(q.context)
 

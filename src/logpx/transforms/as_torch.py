@@ -109,7 +109,8 @@ class TorchTransform(torch.distributions.Transform):
         return TorchTransform(self.transform, self.context, cache_size)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_last": (None, None, None), "_cached_x_y": (None, None)}
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {**state, "_last": (None, None, None), "_cached_x_y": (None, None)}
 
     def __eq__(self, other: object) -> bool:
         return (
