@@ -130,10 +130,10 @@ def test_a_model_is_called_like_any_module():
 def test_it_takes_parameters_as_they_are_when_asked():
     flow = Flow(StandardNormal(1), Affine(1))
     given = flow.distribution()
-    before = given.log_prob(torch.zeros(1))
+    before = given.log_prob(torch.zeros(1)).item()
     with torch.no_grad():
         flow.transform.shift.fill_(2.0)
-    assert given.log_prob(torch.zeros(1)) == pytest.approx(before.item() - 2.0)
+    assert given.log_prob(torch.zeros(1)).item() == pytest.approx(before - 2.0)
     assert pickle.loads(pickle.dumps(given)).log_prob(torch.zeros(1)) == given.log_prob(torch.zeros(1))
     assert copy.deepcopy(given).model is not flow
 
@@ -283,8 +283,10 @@ def test_wrong_shapes_are_named():
         given.log_prob(torch.zeros(7, 3))
     with pytest.raises(UsageError, match=r"\(5,\) for rows of shape \(7,\)"):
         given.log_prob(torch.zeros(7, 2))
-    with pytest.raises(UsageError, match=r"\(5,\) expanded to \(4,\)"):
+    with pytest.raises(UsageError, match=r"\(5,\) for rows of shape \(4,\)"):
         given.expand((4,))
+    with pytest.raises(UsageError, match=r"\(5,\) expanded to \(1,\)"):
+        given.expand((1,))
 
 
 def test_every_kind_of_model_has_one():

@@ -66,6 +66,7 @@ def test_a_fitted_flow_is_trained_on_through_pyro():
     assert losses[-1] < losses[0] - 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounded", [None, {0: (0.0, 1.0)}])
 def test_a_chain_follows_the_density_of_a_flow(bounded):
     flow = flows.NSF(2, layers=1, hidden=(4,), bounded=bounded).eval()

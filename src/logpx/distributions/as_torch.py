@@ -109,7 +109,7 @@ class TorchDistribution(torch.distributions.Distribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> TorchDistribution:
         """Return the distribution with a larger batch shape, which the present one broadcasts to."""
         shape = torch.Size(batch_shape)
-        if torch.broadcast_shapes(shape, self.batch_shape) != shape:
+        if common_rows(tuple(shape), tuple(self.batch_shape), "batch") != tuple(shape):
             raise UsageError(
                 f"a batch of shape {tuple(self.batch_shape)} expanded to {tuple(shape)}",
                 fix="give a shape that it broadcasts to",
@@ -210,11 +210,22 @@ def _closed_form(p: Any, q: Any) -> Tensor | None:
     one, other = (_plain(each) for each in (p, q))
     if one is None or other is None:
         return None
-    try:
-        exact = torch.distributions.kl_divergence(one, other)
-    except NotImplementedError:
-        return None
-    return _expanded(exact, batch)
+    for pair in ((one, other), (_multivariate(one), _multivariate(other))):
+        try:
+            exact = torch.distributions.kl_divergence(*pair)
+        except NotImplementedError:
+            continue
+        return _expanded(exact, batch)
+    return None
+
+
+def _multivariate(distribution: Any) -> Any:
+    """Return independent normals as one of several variables: torch compares it with others of its kind only."""
+    inner = getattr(distribution, "base_dist", None)
+    if len(distribution.event_shape) != 1 or not isinstance(inner, torch.distributions.Normal):
+        return distribution
+    factor = torch.diag_embed(inner.scale)
+    return torch.distributions.MultivariateNormal(inner.loc, scale_tril=factor, validate_args=False)
 
 
 def _expanded(divergence: Any, batch: torch.Size) -> Tensor:

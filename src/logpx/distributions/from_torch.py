@@ -49,6 +49,8 @@ _FAMILIES = MappingProxyType(
         "Weibull": ("scale", "concentration"),
     }
 )
+# Those of vectors.
+_VECTORS = ("LowRankMultivariateNormal", "MultivariateNormal")
 _FAMILY, _SHAPES, _TRAINED, _EVENT_DIMS = "family", "shapes", "trained", "event_dims"
 
 
@@ -90,8 +92,7 @@ class FromTorch(Distribution):
             _check_density(distribution)
             description, values = _described(distribution)
         self._held = None if description else distribution
-        shown = _built(description, values) if description else distribution
-        super().__init__(tuple(shown.event_shape))  # type: ignore[union-attr]
+        super().__init__(_event_shape(description) if description else tuple(distribution.event_shape))  # type: ignore[union-attr]
         # What a model folder names, in place of an object.
         self._arguments["distribution"] = description or distribution
         self._description = description
@@ -135,7 +136,7 @@ class FromTorch(Distribution):
         missing = x.flatten(1).isnan().any(1) if x.dim() > 1 else x.isnan()
         apart = (inside | missing).view(-1, *[1] * len(self.event_shape))
         found = one.log_prob(torch.where(apart, x, _inside(support, torch.zeros(self.event_shape).to(x))))
-        return found.masked_fill(~(inside | missing), -math.inf)
+        return found.masked_fill(~inside, -math.inf).masked_fill(missing, math.nan)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``."""
@@ -250,6 +251,13 @@ def _empty(description: Mapping[str, Any]) -> dict[str, Tensor]:
     if not isinstance(trained, list) or not set(trained) <= set(shapes):
         raise UsageError(f"trained parameters {trained!r}", fix="name parameters of the distribution")
     return {name: torch.ones(tuple(shapes[name])) for name in known}
+
+
+def _event_shape(description: Mapping[str, Any]) -> tuple[int, ...]:
+    shapes = description[_SHAPES]
+    if description[_FAMILY] in _VECTORS:
+        return tuple(shapes["loc"])
+    return tuple(torch.broadcast_shapes(*(tuple(shape) for shape in shapes.values())))
 
 
 def _built(description: Mapping[str, Any], values: Mapping[str, Tensor]) -> Any:
