@@ -220,7 +220,7 @@ def _closed_form(p: Any, q: Any) -> Tensor | None:
 
 
 def _multivariate(distribution: Any) -> Any:
-    """Return independent normals as one of several variables: torch compares it with others of its kind only."""
+    """Return independent normals as one of several variables: torch compares only these with each other."""
     inner = getattr(distribution, "base_dist", None)
     if len(distribution.event_shape) != 1 or not isinstance(inner, torch.distributions.Normal):
         return distribution

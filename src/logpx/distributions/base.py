@@ -136,6 +136,10 @@ class Distribution(Configured, nn.Module):
         """The shape of one context; ``()`` if there is none."""
         return (self.context_features,) if self.context_features else ()
 
+    def embed_context(self, context: Tensor | None) -> Tensor | None:
+        """Return contexts as subclasses are given them, shape ``(*rows, k)``: as they are by default."""
+        return context
+
     def support(self, context: Tensor | None = None) -> Any:
         """Return where the density can be above 0, given a context or none, as a constraint of torch."""
         return real_event(self.event_shape)
@@ -322,7 +326,8 @@ class Distribution(Configured, nn.Module):
 
     def extra_repr(self) -> str:
         """Show the event shape, and the context if there is one."""
-        context = f", context={self.context_features}" if self.context_features else ""
+        shape = self.context_shape
+        context = f", context={shape[0] if len(shape) == 1 else shape}" if shape else ""
         return f"event_shape={self.event_shape}{context}"
 
 
@@ -338,13 +343,18 @@ def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def drawn(self: Any, n: Any, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(n, Sequence) and not isinstance(n, str):
-            return _drawn_for_each(drawn, self, n, context, *args, **kwargs)
-        n = checked_count(n)
-        check_context(self, context, (n,))
+        shape = _checked_shape(n)
+        check_context(self, context, (int(n),) if shape is None else None)
         with only_if_wanted():
             try:
-                return method(self, n, context, *args, **kwargs)
+                context, rows = _embedded(self, context)
+                if shape is None:
+                    return method(self, int(n), context, *args, **kwargs)
+                shape = (*shape, *rows)
+                if context is not None:
+                    event = context.shape[len(rows) :]
+                    context = context.expand(*shape, *event).reshape(-1, *event)
+                return _shaped(method(self, math.prod(shape), context, *args, **kwargs), shape)
             except RuntimeError as error:
                 if context is not None:
                     check_dtype(self, context, error)
@@ -353,25 +363,18 @@ def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
     return drawn
 
 
-def _drawn_for_each(
-    draw: Callable[..., Any],
-    self: Any,
-    shape: Sequence[int],
-    context: Tensor | None,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
-    """Draw a shape of rows for each context: shape ``(*shape, *rows of the context, *event_shape)``."""
-    shape = tuple(checked_count(size) for size in shape)
-    check_context(self, context)
-    if context is not None:
-        own = tuple(context.shape[: context.dim() - len(self.context_shape)])
-        shape = (*shape, *own)
-        context = context.expand(*shape, *self.context_shape).reshape(-1, *self.context_shape)
-    found = draw(self, math.prod(shape), context, *args, **kwargs)
-    if isinstance(found, tuple):
-        return tuple(part.view(*shape, *part.shape[1:]) for part in found)
-    return found.view(*shape, *found.shape[1:])
+def _checked_shape(n: Any) -> tuple[int, ...] | None:
+    """Return a shape of draws; None for a number of rows."""
+    if isinstance(n, Sequence) and not isinstance(n, str):
+        return tuple(checked_count(size) for size in n)
+    checked_count(n)
+    return None
+
+
+def _shaped(drawn: Any, shape: tuple[int, ...]) -> Any:
+    if isinstance(drawn, tuple):
+        return tuple(_shaped(part, shape) for part in drawn)
+    return drawn.view(*shape, *drawn.shape[1:])
 
 
 def _given_rows(kind: type[Any]) -> list[str]:
@@ -386,14 +389,23 @@ def _given_rows(kind: type[Any]) -> list[str]:
 
 
 def _flat(self: Any, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, tuple[int, ...]]:
-    """Return rows along one dimension, the context of each, and the shape that the rows had."""
+    """Return rows along one dimension, the embedded context of each, and the shape that the rows had."""
     rows = tuple(x.shape[: x.dim() - len(self.event_shape)])
+    context, own = _embedded(self, context)
     if len(rows) != 1:
         x = x.reshape(math.prod(rows), *self.event_shape)
-        own = () if context is None else self.context_shape
-        if context is not None and context.dim() > len(own):
-            context = context.expand(*rows, *own).reshape(len(x), *own)
+        if context is not None and own:
+            event = context.shape[len(own) :]
+            context = context.expand(*rows, *event).reshape(len(x), *event)
     return x, context, rows
+
+
+def _embedded(self: Any, context: Tensor | None) -> tuple[Tensor | None, tuple[int, ...]]:
+    """Return contexts as the subclass is given them, and the shape of their rows."""
+    if context is None:
+        return None, ()
+    rows = tuple(context.shape[: context.dim() - len(self.context_shape)])
+    return self.embed_context(context), rows
 
 
 def _any_cell(cells: Tensor) -> Tensor:
@@ -404,12 +416,11 @@ def _any_cell(cells: Tensor) -> Tensor:
 def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Let `log_prob` take rows of any shape and infinite cells, and give plain numbers."""
 
-    @functools.wraps(method)
-    def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
+    def score_all(self: Any, x: Tensor, context: Tensor | None, **kwargs: Any) -> Tensor:
         x, context, rows = _flat(self, x, context)
 
         def score(x: Tensor) -> Tensor:
-            return _without_gradient(self, method, x, context, **kwargs)
+            return method(self, x, context, **kwargs)
 
         if self.refuses_values:
             found = score(x)
@@ -422,6 +433,15 @@ def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
         else:
             found = _with_far_rows(score, x)
         return found.view(rows)
+
+    @functools.wraps(method)
+    def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
+        if gradients_wanted() or self.training or x.requires_grad:
+            return score_all(self, x, context, **kwargs)
+        if context is not None and context.requires_grad:
+            return score_all(self, x, context, **kwargs)
+        with torch.no_grad():
+            return score_all(self, x, context, **kwargs)
 
     return scored
 
@@ -504,21 +524,6 @@ _WRAPPED: dict[str, Callable[..., Any]] = {
     "match_moments": of_rows,
     "update_from_rows": of_rows,
 }
-
-
-def _without_gradient(
-    self: Any, method: Callable[..., Tensor], x: Tensor, context: Any, **kwargs: Any
-) -> Tensor:
-    wanted = (
-        gradients_wanted()
-        or self.training
-        or x.requires_grad
-        or (context is not None and context.requires_grad)
-    )
-    if wanted:
-        return method(self, x, context, **kwargs)
-    with torch.no_grad():
-        return method(self, x, context, **kwargs)
 
 
 def weakest_kind(parts: Iterable[Distribution]) -> str:

@@ -43,10 +43,10 @@ class Mixture(Distribution):
             raise UsageError(
                 "a mixture needs components of one event shape", fix="give at least one, all alike"
             )
-        sizes = {component.context_features for component in components if component.context_features}
-        if len(sizes) > 1:
+        shapes = {component.context_shape for component in components if component.context_features}
+        if len(shapes) > 1:
             raise UsageError(
-                f"components with contexts of sizes {sorted(sizes)}", fix="build them with the same size"
+                f"components with contexts of shapes {sorted(shapes)}", fix="build them with the same shape"
             )
         if weights is None:
             weights = [1.0] * len(components)
@@ -54,10 +54,17 @@ class Mixture(Distribution):
             raise UsageError(
                 f"weights {list(weights)} for {len(components)} components", fix="one positive each"
             )
-        super().__init__(components[0].event_shape, sizes.pop() if sizes else 0)
+        shape: tuple[int, ...] = shapes.pop() if shapes else ()
+        super().__init__(components[0].event_shape, math.prod(shape) if shape else 0)
+        self._context_shape = shape
         self.allows_missing = all(component.allows_missing for component in components)
         self.components = cast(Sequence[Distribution], nn.ModuleList(components))
         self.logits = nn.Parameter(torch.tensor([math.log(weight) for weight in weights]))
+
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The shape of one context; ``()`` if there is none."""
+        return self._context_shape
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""

@@ -36,6 +36,7 @@ _CLASSES: tuple[type[Any], ...] = (
     nets.MADE,
     nets.MLP,
     nets.ResidualMLP,
+    nets.SeriesEncoder,
     nets.CircularEmbedding,
     nets.Embedded,
     distributions.DiagonalNormal,
