@@ -53,6 +53,8 @@ class Budget:
         Passed on to `logpx.training.fit`.
     device
         Where flows are trained; they are then moved back to the CPU.
+    compile
+        Passed on to `logpx.training.fit`.
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
     """
@@ -68,6 +70,7 @@ class Budget:
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
     device: torch.device = field(default=torch.device("cpu"))
+    compile: bool | str = "auto"
     remark: Callable[[str], object] = field(default=lambda text: None)
 
     @property
@@ -141,6 +144,7 @@ def train(model: Distribution, training: Tensor, validation: Tensor, budget: Bud
         progress=budget.progress,
         should_stop=budget.should_stop,
         device=budget.device,
+        compile=budget.compile,
     )
     return model.cpu()
 
