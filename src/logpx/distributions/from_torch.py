@@ -17,6 +17,7 @@ from logpx.distributions.gradients import gradients_wanted
 from logpx.distributions.private_randomness import redirected_draws
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, seeded
 from logpx.errors import UsageError
+from logpx.transforms.base import sum_over_event
 from logpx.transforms.supports import is_real
 
 __all__ = ["FromTorch", "as_distribution"]
@@ -126,6 +127,9 @@ class FromTorch(Distribution):
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``; minus infinity outside the support."""
+        if not len(x):
+            # Of no rows torch's `Independent` has no sum.
+            return sum_over_event(x, self.event_shape)
         one = self.torch_equivalent()
         support = one.support
         if is_real(support) or len(self.event_shape) != support.event_dim:
