@@ -19,6 +19,7 @@ from logpx._version import __version__
 if TYPE_CHECKING:
     from logpx import (
         distributions,
+        engines,
         errors,
         estimators,
         flows,
@@ -34,11 +35,23 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import (
+        evidence,
+        evidence_from_draws,
+        fit,
+        impute_batches,
+        impute_schema,
+        load,
+        posterior,
+        save,
+        score_batches,
+        score_schema,
+    )
 
 __all__ = [
     "__version__",
     "distributions",
+    "engines",
     "errors",
     "estimators",
     "evidence",
@@ -46,6 +59,8 @@ __all__ = [
     "fit",
     "flows",
     "images",
+    "impute_batches",
+    "impute_schema",
     "inference",
     "latent",
     "load",
@@ -54,6 +69,8 @@ __all__ = [
     "posterior",
     "posteriors",
     "save",
+    "score_batches",
+    "score_schema",
     "scoring",
     "storage",
     "tables",
@@ -61,7 +78,20 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset(
+    {
+        "evidence",
+        "evidence_from_draws",
+        "fit",
+        "impute_batches",
+        "impute_schema",
+        "load",
+        "posterior",
+        "save",
+        "score_batches",
+        "score_schema",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

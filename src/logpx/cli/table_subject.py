@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TableSubject"]
 
-# The columns of scores, by what they are.
-_SCORES = {
-    "exact": ["log_prob"],
-    "lower bound": ["log_prob_lower", "log_prob_se"],
-    "estimate": ["log_prob_estimate", "log_prob_se"],
-}
-
 
 class TableSubject(Subject):
     """CSV and Parquet files; any source that no other kind of data recognises."""
@@ -132,13 +125,15 @@ class TableSubject(Subject):
 
     def score_schema(self, model: TableModel) -> pa.Schema:
         """Return columns named after what the number is: all but an exact one have a standard error."""
-        import pyarrow as pa
+        from logpx.scoring import score_schema
 
-        return pa.schema([(name, pa.float64()) for name in _SCORES[model.kind]])
+        return score_schema(model.kind)
 
     def score_columns(self, source: Table, batch: ScoredBatch) -> dict[str, Any]:
         """Return log p, or its bound or estimate with the standard error."""
-        return dict(zip(_SCORES[batch.kind], (batch.log_prob, batch.standard_error), strict=False))
+        from logpx.scoring import score_columns
+
+        return score_columns(batch)
 
     def written_schema(self, model: TableModel, source: Table, request: Request) -> pa.Schema:
         """Return the columns of the scores, after those of the table if they are kept."""

@@ -5,8 +5,10 @@ from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, Mean
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.noise import Noise
+from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
+from logpx.scoring.score_columns import score_columns, score_schema
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
 __all__ = [
@@ -16,13 +18,17 @@ __all__ = [
     "Families",
     "Family",
     "ImpossibleRow",
+    "KeyedRows",
     "LogOfMean",
     "MeanOfLogs",
     "MeanScore",
     "ModelFitResult",
     "NatsPerRow",
     "Noise",
+    "NumberedRows",
     "Pool",
+    "RowIdentity",
+    "RowsByContent",
     "RunningMean",
     "ScoredBatch",
     "Single",
@@ -30,4 +36,6 @@ __all__ = [
     "Tally",
     "Unit",
     "sample_blocks",
+    "score_columns",
+    "score_schema",
 ]
