@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
+        compare,
         evidence,
         evidence_from_draws,
         fit,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "compare",
     "distributions",
     "engines",
     "errors",
@@ -82,6 +84,7 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
+        "compare",
         "evidence",
         "evidence_from_draws",
         "fit",
