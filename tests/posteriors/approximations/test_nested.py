@@ -27,8 +27,8 @@ def mixture(*parts):
     [
         (mixture((0.3, at(0.0, 1.0)), (0.7, at(12.0, 0.5))), 1, 0.7),
         (mixture((0.5, at(0.0, 1.0)), (0.5, at(8.0, 0.1))), 3, 0.5),
-        # Nine tenths of the mass in a few thousandths of the area.
-        (mixture((0.9, at(5.0, 0.05)), (0.1, at(4.0, 3.0))), 2, 0.9 + 0.1 * 0.5),
+        # Nine tenths of the mass in a few millionths of the volume.
+        (mixture((0.9, at(5.0, 0.05)), (0.1, at(4.0, 3.0))), 3, 0.9 + 0.1 * 0.5),
     ],
     ids=["1", "3", "spike"],
 )
