@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
@@ -51,6 +51,7 @@ class Levels:
     u: Tensor
     log_evidence: float
     error: float
+    _: KW_ONLY
     finished: bool
     levels: int
 
