@@ -221,4 +221,4 @@ def _ended(
     squares = float(shares.square().sum())
     error = _DEPENDENCE * math.sqrt(max(squares - 1.0 / count, 0.0)) if squares * _FEWEST < 1.0 else math.inf
     u = points.u[systematic(shares, particles, generator)]
-    return Levels(u, log_evidence, error, finished, len(points.proposals))
+    return Levels(u, log_evidence, error, finished=finished, levels=len(points.proposals))
