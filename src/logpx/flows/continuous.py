@@ -1,0 +1,216 @@
+"""A map along the paths of an ordinary differential equation, with the integral of its divergence."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import jvp, vmap
+
+from logpx.arguments import check_count, check_number
+from logpx.configuration import Configured
+from logpx.errors import MissingExtraError, UsageError
+from logpx.transforms import Transform
+
+__all__ = ["AdaptiveSolver", "Continuous", "FixedStepSolver", "Solver"]
+
+Right = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
+
+
+class Solver(Configured, ABC):
+    """How an ordinary differential equation is solved."""
+
+    @abstractmethod
+    def solve(self, right: Right, state: tuple[Tensor, ...], begin: float, end: float) -> tuple[Tensor, ...]:
+        """Return the state at the end.
+
+        Parameters
+        ----------
+        right
+            The derivative of the state, given the time and the state.
+        state
+            At the begin.
+        begin, end
+            Times.
+        """
+
+
+class FixedStepSolver(Solver):
+    """The classical Runge-Kutta method of order 4, in steps of equal length.
+
+    Parameters
+    ----------
+    steps
+        The number of steps; doubling it divides the error by 16.
+    """
+
+    def __init__(self, steps: int = 50) -> None:
+        check_count("steps", steps)
+        self.steps = steps
+
+    def solve(self, right: Right, state: tuple[Tensor, ...], begin: float, end: float) -> tuple[Tensor, ...]:
+        """Return the state at the end, after ``4 * steps`` evaluations."""
+        length = (end - begin) / self.steps
+        like = state[0]
+
+        def moved(slopes: tuple[Tensor, ...], share: float) -> tuple[Tensor, ...]:
+            return tuple(each + share * length * slope for each, slope in zip(state, slopes, strict=True))
+
+        for step in range(self.steps):
+            # Tensors, so that a network sees a time of its own precision.
+            at = [like.new_tensor(begin + (step + share) * length) for share in (0.0, 0.5, 1.0)]
+            first = right(at[0], state)
+            second = right(at[1], moved(first, 0.5))
+            third = right(at[1], moved(second, 0.5))
+            fourth = right(at[2], moved(third, 1.0))
+            slopes = zip(first, second, third, fourth, strict=True)
+            state = moved(tuple((a + 2.0 * b + 2.0 * c + d) / 6.0 for a, b, c, d in slopes), 1.0)
+        return state
+
+
+class AdaptiveSolver(Solver):
+    """A method of torchdiffeq with steps as long as a tolerance allows.
+
+    Parameters
+    ----------
+    tolerance
+        The error of a step, relative and absolute.
+    method
+        A method of torchdiffeq, such as ``dopri5``.
+
+    Raises
+    ------
+    MissingExtraError
+        If torchdiffeq is not installed.
+    """
+
+    def __init__(self, tolerance: float = 1e-6, method: str = "dopri5") -> None:
+        check_number("tolerance", tolerance, above=0.0)
+        self.tolerance, self.method = tolerance, method
+
+    def solve(self, right: Right, state: tuple[Tensor, ...], begin: float, end: float) -> tuple[Tensor, ...]:
+        """Return the state at the end."""
+        try:
+            from torchdiffeq import odeint
+        except ImportError as error:
+            raise MissingExtraError("torchdiffeq", "ode") from error
+        times = state[0].new_tensor([begin, end])
+        found = odeint(right, state, times, rtol=self.tolerance, atol=self.tolerance, method=self.method)
+        return tuple(each[-1] for each in found)
+
+
+class Continuous(Transform):
+    r"""The map from x at time 1 to z at time 0 along :math:`\dot x = v(x, t)`.
+
+    .. math:: \log |\det \partial z / \partial x| = -\int_0^1 \operatorname{tr} \frac{dv}{dx} \, dt
+
+    The trace is computed exactly, in as many products with the Jacobian as there are features.
+
+    Parameters
+    ----------
+    features
+        The number of features.
+    velocity
+        Called as ``velocity(x, t, context)``.
+    context
+        The number of context features.
+    solver
+        Of the equation.
+    """
+
+    def __init__(self, features: int, velocity: nn.Module, context: int, solver: Solver) -> None:
+        super().__init__(features, context)
+        self.velocity, self.solver = velocity, solver
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Follow the paths back to noise."""
+        return self._solved(x, context, 1.0, 0.0)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Follow the paths from noise to data."""
+        return self._solved(z, context, 0.0, 1.0)
+
+    def _solved(self, u: Tensor, context: Tensor | None, begin: float, end: float) -> tuple[Tensor, Tensor]:
+        basis = torch.eye(u.shape[-1], dtype=u.dtype, device=u.device)
+
+        def right(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            velocity, products = self._products(state[0], t, context, basis)
+            return velocity, products.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+        value, ladj = self.solver.solve(right, (u, u.new_zeros(u.shape[:-1])), begin, end)
+        return value, ladj
+
+    def moved(self, u: Tensor, context: Tensor | None, begin: float, end: float) -> Tensor:
+        """Follow the paths without the ladj, which draws do not need."""
+        found = self.solver.solve(lambda t, state: (self.velocity(state[0], t, context),), (u,), begin, end)
+        return found[0]
+
+    def estimated(self, x: Tensor, context: Tensor | None, probes: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Return noise, and estimates of the ladj by products :math:`\epsilon^\top J \epsilon`.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, features)``.
+        context
+            As of `forward`.
+        probes
+            Random signs, shape ``(n, draws, features)``.
+
+        Returns
+        -------
+        Tensor
+            Noise, shape ``(n, features)``.
+        Tensor
+            One estimate of the ladj per draw, shape ``(n, draws)``.
+
+        References
+        ----------
+        Hutchinson 1989, A stochastic estimator of the trace of the influence matrix.
+        """
+
+        def right(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            velocity, products = self._products(state[0], t, context, probes)
+            return velocity, (products * probes).sum(-1)
+
+        z, ladj = self.solver.solve(right, (x, x.new_zeros(probes.shape[:-1])), 1.0, 0.0)
+        return z, ladj
+
+    def _products(
+        self, x: Tensor, t: Tensor, context: Tensor | None, directions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the velocity and the products of its Jacobian with directions, shape ``(*rows, k, D)``."""
+        own: Any = getattr(self.velocity, "with_products", None)
+        if own is not None:
+            velocity, products = own(x, t, context, directions)
+            return velocity, products
+        wide = directions.expand(*x.shape[:-1], *directions.shape[-2:]).movedim(-2, 0)
+
+        def along(direction: Tensor) -> Any:
+            return jvp(lambda u: self.velocity(u, t, context), (x,), (direction,))
+
+        found: tuple[Tensor, Tensor] = vmap(along)(wide)
+        return found[0][0], found[1].movedim(0, -2)
+
+
+def check_velocity(velocity: nn.Module, features: int, context: int) -> None:
+    """Refuse a network that does not turn positions into velocities."""
+    own = next(velocity.parameters(), torch.empty(0))
+    x, t = own.new_zeros(2, features), own.new_zeros(())
+    try:
+        with torch.no_grad():
+            found = velocity(x, t, own.new_zeros(2, context) if context else None)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise UsageError(
+            f"the velocity does not take rows of {features} features: {error}",
+            fix="give a module that is called as velocity(x, t, context)",
+        ) from error
+    if not isinstance(found, Tensor) or found.shape != x.shape:
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise UsageError(
+            f"the velocity of rows of shape {(2, features)} has the shape {shape}",
+            fix="return a tensor of the shape of x",
+        )
