@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -94,7 +96,10 @@ class AdaptiveSolver(Solver):
     def solve(self, right: Right, state: tuple[Tensor, ...], begin: float, end: float) -> tuple[Tensor, ...]:
         """Return the state at the end."""
         try:
-            from torchdiffeq import odeint
+            with warnings.catch_warnings():
+                # It uses parts of torch that torch has deprecated.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                from torchdiffeq import odeint
         except ImportError as error:
             raise MissingExtraError("torchdiffeq", "ode") from error
         times = state[0].new_tensor([begin, end])
@@ -189,11 +194,21 @@ class Continuous(Transform):
             return velocity, products
         wide = directions.expand(*x.shape[:-1], *directions.shape[-2:]).movedim(-2, 0)
 
+        _load_forward_mode()
+
         def along(direction: Tensor) -> Any:
             return jvp(lambda u: self.velocity(u, t, context), (x,), (direction,))
 
         found: tuple[Tensor, Tensor] = vmap(along)(wide)
         return found[0][0], found[1].movedim(0, -2)
+
+
+@functools.cache
+def _load_forward_mode() -> None:
+    """Let torch load what it differentiates forwards by, which uses parts that it has deprecated itself."""
+    with warnings.catch_warnings(), torch.autograd.forward_ad.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.autograd.forward_ad.make_dual(torch.zeros(1), torch.ones(1))
 
 
 def check_velocity(velocity: nn.Module, features: int, context: int) -> None:
