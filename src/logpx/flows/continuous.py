@@ -14,7 +14,7 @@ from torch.func import jvp, vmap
 
 from logpx.arguments import check_count, check_number
 from logpx.configuration import Configured
-from logpx.errors import MissingExtraError, UsageError
+from logpx.errors import NotConvergedError, UsageError
 from logpx.transforms import Transform
 
 __all__ = ["AdaptiveSolver", "Continuous", "FixedStepSolver", "Solver"]
@@ -73,38 +73,92 @@ class FixedStepSolver(Solver):
         return state
 
 
+# Dormand and Prince's method of order 5, with one of order 4 to know its error.
+_TIMES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
+_STAGES = (
+    (),
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+)
+_ERRORS = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+
+
 class AdaptiveSolver(Solver):
-    """A method of torchdiffeq with steps as long as a tolerance allows.
+    """Dormand and Prince's method of order 5, with steps as long as a tolerance allows.
 
     Parameters
     ----------
     tolerance
-        The error of a step, relative and absolute.
-    method
-        A method of torchdiffeq, such as ``dopri5``.
+        The largest error of a step in any number, relative to 1 + its size.
+    most_steps
+        After how many steps to give up.
 
-    Raises
-    ------
-    MissingExtraError
-        If torchdiffeq is not installed.
+    References
+    ----------
+    Hairer, Norsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.5.
     """
 
-    def __init__(self, tolerance: float = 1e-6, method: str = "dopri5") -> None:
+    def __init__(self, tolerance: float = 1e-6, most_steps: int = 10_000) -> None:
         check_number("tolerance", tolerance, above=0.0)
-        self.tolerance, self.method = tolerance, method
+        check_count("most_steps", most_steps)
+        self.tolerance, self.most_steps = tolerance, most_steps
 
     def solve(self, right: Right, state: tuple[Tensor, ...], begin: float, end: float) -> tuple[Tensor, ...]:
-        """Return the state at the end."""
-        try:
-            with warnings.catch_warnings():
-                # It uses parts of torch that torch has deprecated.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                from torchdiffeq import odeint
-        except ImportError as error:
-            raise MissingExtraError("torchdiffeq", "ode") from error
-        times = state[0].new_tensor([begin, end])
-        found = odeint(right, state, times, rtol=self.tolerance, atol=self.tolerance, method=self.method)
-        return tuple(each[-1] for each in found)
+        """Return the state at the end.
+
+        Raises
+        ------
+        NotConvergedError
+            If it takes more than `most_steps`, or numbers are not finite.
+        """
+        at, length = begin, 0.05 * (end - begin)
+        if not state[0].numel():
+            return state
+        for _ in range(self.most_steps):
+            last = abs(length) >= abs(end - at)
+            length = end - at if last else length
+            following, error = self._step(right, state, at, length)
+            if error <= 1.0:
+                state, at = following, at + length
+                if last:
+                    return state
+            # Not a number is no small error.
+            factor = _SHRINK if error != error else min(_GROW, _SAFETY * max(error, 1e-10) ** -0.2)
+            length *= max(_SHRINK, factor)
+        raise NotConvergedError(
+            f"the differential equation took more than {self.most_steps} steps",
+            fix="raise the tolerance or most_steps, or take a FixedStepSolver",
+        )
+
+    def _step(
+        self, right: Right, state: tuple[Tensor, ...], at: float, length: float
+    ) -> tuple[tuple[Tensor, ...], float]:
+        """Return the state after a step, and its error in units of the tolerance."""
+        slopes: list[tuple[Tensor, ...]] = []
+        moved = state
+        for time, weights in zip(_TIMES, _STAGES, strict=True):
+            moved = tuple(each + length * _combined(weights, slopes, i, each) for i, each in enumerate(state))
+            slopes.append(right(state[0].new_tensor(at + time * length), moved))
+        errors = [
+            (length * _combined(_ERRORS, slopes, i, each)).abs()
+            / (self.tolerance * (1.0 + torch.maximum(each.abs(), moved[i].abs())))
+            for i, each in enumerate(state)
+        ]
+        return moved, max(float(error.detach().max()) for error in errors)
+
+
+def _combined(
+    weights: tuple[float, ...], slopes: list[tuple[Tensor, ...]], part: int, like: Tensor
+) -> Tensor:
+    found = torch.zeros_like(like)
+    for weight, slope in zip(weights, slopes, strict=True):
+        found = found + weight * slope[part]
+    return found
 
 
 class Continuous(Transform):
@@ -208,7 +262,8 @@ def _load_forward_mode() -> None:
     """Let torch load what it differentiates forwards by, which uses parts that it has deprecated itself."""
     with warnings.catch_warnings(), torch.autograd.forward_ad.dual_level():
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.autograd.forward_ad.make_dual(torch.zeros(1), torch.ones(1))
+        make_dual: Any = torch.autograd.forward_ad.make_dual
+        make_dual(torch.zeros(1), torch.ones(1))
 
 
 def check_velocity(velocity: nn.Module, features: int, context: int) -> None:
