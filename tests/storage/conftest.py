@@ -169,6 +169,7 @@ MODELS = {
     "FlowMatching, estimated": lambda: FlowMatching(
         3, hidden=(4,), trace="hutchinson", solver=FixedStepSolver(5)
     ),
+    "FlowMatching, adaptive": lambda: FlowMatching(3, hidden=(4,), solver=AdaptiveSolver(1e-4)),
     "a base of torch's": lambda: Flow(
         Independent(StudentOfTorch(torch.full((3,), 4.0), torch.zeros(3), nn.Parameter(torch.ones(3))), 1),
         Affine(3),

@@ -196,8 +196,10 @@ class FlowMatching(Flow):
         z, each = self._paths.estimated(u, context, _signs(x, draws, seed, first))
         log_prob = self.base.log_prob(z) + ladj
         # Of one draw nothing is known about the error.
-        error = each.std(-1) / draws**0.5 if draws > 1 else torch.full_like(log_prob, torch.nan)
-        return Estimate(log_prob + each.mean(-1), error)
+        mean = each.mean(-1)
+        squares = (each - mean.unsqueeze(-1)).square().sum(-1)
+        error = torch.full_like(mean, torch.nan) if draws == 1 else (squares / (draws * (draws - 1))).sqrt()
+        return Estimate(log_prob + mean, error)
 
     def sample(self, n: Any, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, features)``, along the paths alone."""
