@@ -40,6 +40,7 @@ from logpx.flows import (
     MAF,
     NICE,
     NSF,
+    AdaptiveSolver,
     FixedStepSolver,
     FlowMatching,
     Glow,
