@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         nets,
         plots,
         posteriors,
+        report,
         scoring,
         storage,
         tables,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
+        compare,
         evidence,
         evidence_from_draws,
         fit,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "compare",
     "distributions",
     "engines",
     "errors",
@@ -68,6 +71,7 @@ __all__ = [
     "plots",
     "posterior",
     "posteriors",
+    "report",
     "save",
     "score_batches",
     "score_schema",
@@ -80,6 +84,7 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
+        "compare",
         "evidence",
         "evidence_from_draws",
         "fit",
