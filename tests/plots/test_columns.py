@@ -93,3 +93,12 @@ def test_columns_without_values_and_constant_ones_are_drawn():
     grid = plots.plot_pair(rows, rows)
     grid[0, 0].figure.canvas.draw()
     assert grid.shape == (4, 4)
+
+
+def test_bins_of_whole_numbers_are_shown_as_a_whole():
+    rng = np.random.default_rng(0)
+    grid = plots.plot_pair({"n": rng.poisson(2.0, 500), "x": rng.normal(size=500)})
+    edges = grid[0, 0].patches[0].get_data().edges
+    low, high = grid[0, 0].get_xlim()
+    assert low <= edges[0] == -0.5
+    assert high >= edges[-1]

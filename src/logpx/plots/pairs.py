@@ -17,7 +17,7 @@ from logpx.plots.appearance import (
     short_numbers,
     ticks,
 )
-from logpx.plots.bins import highest_levels, limits_of, smooth_counts, spans_decades
+from logpx.plots.bins import bin_edges, highest_levels, limits_of, smooth_counts, spans_decades
 from logpx.plots.columns import Numbers, PlottedColumn, matched
 from logpx.plots.marginals import draw_dates, draw_marginal
 
@@ -125,6 +125,9 @@ def _shown(pair: Sequence[PlottedColumn]) -> tuple[float, float]:
     if levels is not None:
         return -0.5, len(levels) - 0.5
     low, high = limits_of(pair)
+    edges = bin_edges(pair)
+    # The bins of whole numbers reach half a step further.
+    low, high = min(low, float(edges[0])), max(high, float(edges[-1]))
     if spans_decades(pair):
         margin = (high / low) ** 0.04
         return low / margin, high * margin
