@@ -6,13 +6,16 @@ from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry, compare_models
 from logpx.scoring.noise import Noise
+from logpx.scoring.ranks import RankReference, RankTest, RankTests
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
+from logpx.scoring.verdict import ColumnCalibration, Verdict
 
 __all__ = [
     "BitsPerDimension",
+    "ColumnCalibration",
     "Comparison",
     "Difference",
     "Evaluation",
@@ -29,12 +32,16 @@ __all__ = [
     "NatsPerRow",
     "Noise",
     "Pool",
+    "RankReference",
+    "RankTest",
+    "RankTests",
     "RunningMean",
     "ScoredBatch",
     "Single",
     "Stopwatch",
     "Tally",
     "Unit",
+    "Verdict",
     "compare_models",
     "sample_blocks",
 ]

@@ -1,0 +1,168 @@
+"""Where new values stand among reference values, and whether they come from the same distribution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from logpx.arguments import check_count
+from logpx.configuration import Configured
+from logpx.distributions.seeding import derived_seed
+from logpx.scoring.significance import kolmogorov
+
+__all__ = ["RankReference", "RankTest", "RankTests"]
+
+# Values that are kept of a reference; more of them become bins with as many.
+_MOST_KEPT = 2000
+_BINS = 2000
+
+
+class RankReference(Configured, nn.Module):
+    r"""Values of reference rows, among which new ones get a rank between 0 and 1.
+
+    Of n reference values, let b be less than a new value and c equal to it. Its randomised rank is
+    :math:`(b + (c + 1) u) / (n + 1)`, with u uniform: if it comes from the same distribution, whatever that
+    is, the rank is uniform. Missing values rank lowest, and tie with each other. Long references are kept as
+    quantiles.
+
+    Parameters
+    ----------
+    kept
+        How many values are kept.
+
+    Attributes
+    ----------
+    values : Tensor
+        Different values, or the upper ends of bins, ascending, shape ``(kept,)``, float64.
+    upto : Tensor
+        The number of reference values up to each, shape ``(kept,)``, float64.
+    binned : Tensor
+        Whether each stands for all values above the one before it, shape ``(kept,)``.
+
+    Examples
+    --------
+    >>> reference = RankReference.of(torch.arange(99.0))
+    >>> ranks = reference.ranks(torch.tensor([-5.0, 49.5, 500.0]), seed=0)
+    >>> [f"{rank:.1f}" for rank in ranks.tolist()]
+    ['0.0', '0.5', '1.0']
+    """
+
+    values: Tensor
+    upto: Tensor
+    binned: Tensor
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        check_count("kept", kept)
+        self.register_buffer("values", torch.zeros(kept, dtype=torch.float64))
+        self.register_buffer("upto", torch.zeros(kept, dtype=torch.float64))
+        self.register_buffer("binned", torch.zeros(kept, dtype=torch.bool))
+
+    @classmethod
+    def of(cls, values: Tensor) -> RankReference:
+        """Return the reference of some values, shape ``(n,)``, n ≥ 1; NaN is missing."""
+        distinct, counts = torch.unique(_ordered(values), return_counts=True)  # type: ignore[no-untyped-call]
+        upto = counts.cumsum(0)
+        kept = torch.arange(len(distinct))
+        if len(distinct) > _MOST_KEPT:
+            steps = torch.linspace(0, int(upto[-1]), _MOST_KEPT + 1, dtype=torch.float64)[1:]
+            kept = torch.searchsorted(upto.double(), steps).clamp_max(len(distinct) - 1).unique()
+        found = cls(len(kept))
+        found.values.copy_(distinct[kept])
+        found.upto.copy_(upto[kept])
+        found.binned.copy_(kept.diff(prepend=kept.new_tensor([-1])) > 1)
+        return found
+
+    @property
+    def rows(self) -> int:
+        """The number n of reference values."""
+        return int(self.upto[-1])
+
+    def ranks(self, values: Tensor, seed: int) -> Tensor:
+        """Return the randomised ranks of values, shape ``(m,)``, float64, each between 0 and 1."""
+        x = _ordered(values)
+        place = torch.searchsorted(self.values, x)
+        upto = torch.cat([self.upto.new_zeros(1), self.upto, self.upto[-1:]])
+        below, through = upto[place], upto[place + 1]
+        own = place.clamp_max(len(self.values) - 1)
+        tied = (place < len(self.values)) & ((self.values[own] == x) | self.binned[own])
+        generator = torch.Generator().manual_seed(seed)
+        u = torch.rand(len(x), generator=generator, dtype=torch.float64)
+        return (below + u * (torch.where(tied, through - below, 0.0) + 1.0)) / (self.rows + 1.0)
+
+
+def _ordered(values: Tensor) -> Tensor:
+    limits = torch.finfo(torch.float64)
+    x = values.detach().double().cpu().clamp(limits.min / 2, limits.max)
+    return torch.where(x.isnan(), limits.min, x).contiguous()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankTest:
+    """Whether new values come from the distribution of the reference.
+
+    Attributes
+    ----------
+    distance : float
+        The Kolmogorov-Smirnov distance of the ranks from uniform ones: 0 if alike, 1 if apart.
+    p_value : float
+        The probability of one at least so large by chance.
+    """
+
+    distance: float
+    p_value: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the test as JSON values."""
+        return {"distance": self.distance, "p_value": self.p_value}
+
+
+class RankTests:
+    """Tests of several columns, of rows that arrive in batches, in constant memory.
+
+    Parameters
+    ----------
+    references
+        One for each column.
+    seed
+        Seed of the noise that breaks ties.
+
+    Examples
+    --------
+    >>> tests = RankTests([RankReference.of(torch.arange(500.0))], seed=0)
+    >>> tests.add(torch.arange(0.0, 500.0, 2.0)[:, None], first=0)
+    >>> tests.results()[0].p_value > 0.5
+    True
+    >>> tests.add(torch.full((300, 1), 499.0), first=250)
+    >>> tests.results()[0].p_value < 1e-6
+    True
+    """
+
+    def __init__(self, references: list[RankReference], seed: int) -> None:
+        self._references, self._seed = references, seed
+        self._counts = torch.zeros(len(references), _BINS, dtype=torch.int64)
+        self.rows = 0
+
+    def add(self, x: Tensor, first: int) -> None:
+        """Add rows of shape ``(m, d)``, before which there were `first`."""
+        self.rows += len(x)
+        for column, (reference, values) in enumerate(zip(self._references, x.unbind(-1), strict=True)):
+            ranks = reference.ranks(values, derived_seed(self._seed, first, column))
+            bins = (ranks * _BINS).long().clamp_max(_BINS - 1)
+            self._counts[column] += torch.bincount(bins, minlength=_BINS)
+
+    def results(self) -> list[RankTest]:
+        """Return the tests of all columns by the rows so far; without any, distances and p-values are NaN."""
+        if not self.rows:
+            return [RankTest(distance=math.nan, p_value=math.nan) for _ in self._references]
+        ends = torch.arange(1, _BINS + 1, dtype=torch.float64) / _BINS
+        distances = (self._counts.cumsum(1) / self.rows - ends).abs().amax(1).tolist()
+        found = []
+        for reference, distance in zip(self._references, distances, strict=True):
+            rows = self.rows * reference.rows / (self.rows + reference.rows)
+            found.append(RankTest(distance=distance, p_value=kolmogorov(distance, rows)))
+        return found
