@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +20,15 @@ __all__ = ["RankReference", "RankTest", "RankTests"]
 # Values that are kept of a reference; more of them become bins with as many.
 _MOST_KEPT = 2000
 _BINS = 2000
+_MOST_ROWS = 100_000
 
 
 class RankReference(Configured, nn.Module):
     r"""Values of reference rows, among which new ones get a rank between 0 and 1.
 
-    Of n reference values, let b be less than a new value and c equal to it. Its randomised rank is
-    :math:`(b + (c + 1) u) / (n + 1)`, with u uniform: if it comes from the same distribution, whatever that
-    is, the rank is uniform. Missing values rank lowest, and tie with each other. Long references are kept as
-    quantiles.
+    If k of n reference values are below a new value, its rank is :math:`(k + u) / (n + 1)`, with u uniform;
+    ties are broken at random. If it comes from the same distribution, whatever that is, the rank is uniform.
+    Missing values rank lowest, and tie with each other. Long references are kept as quantiles.
 
     Parameters
     ----------
@@ -64,8 +65,12 @@ class RankReference(Configured, nn.Module):
 
     @classmethod
     def of(cls, values: Tensor) -> RankReference:
-        """Return the reference of some values, shape ``(n,)``, n ≥ 1; NaN is missing."""
-        distinct, counts = torch.unique(_ordered(values), return_counts=True)  # type: ignore[no-untyped-call]
+        """Return the reference of some values, shape ``(n,)``, n ≥ 1; NaN is missing.
+
+        Of more than 100,000 the first are taken, so give them in random order.
+        """
+        ordered = _ordered(values[:_MOST_ROWS])
+        distinct, counts = ordered.unique(return_counts=True)
         upto = counts.cumsum(0)
         kept = torch.arange(len(distinct))
         if len(distinct) > _MOST_KEPT:
@@ -86,13 +91,23 @@ class RankReference(Configured, nn.Module):
         """Return the randomised ranks of values, shape ``(m,)``, float64, each between 0 and 1."""
         x = _ordered(values)
         place = torch.searchsorted(self.values, x)
-        upto = torch.cat([self.upto.new_zeros(1), self.upto, self.upto[-1:]])
-        below, through = upto[place], upto[place + 1]
         own = place.clamp_max(len(self.values) - 1)
         tied = (place < len(self.values)) & ((self.values[own] == x) | self.binned[own])
         generator = torch.Generator().manual_seed(seed)
-        u = torch.rand(len(x), generator=generator, dtype=torch.float64)
-        return (below + u * (torch.where(tied, through - below, 0.0) + 1.0)) / (self.rows + 1.0)
+        u, v = torch.rand(2, len(x), generator=generator, dtype=torch.float64)
+        below = torch.searchsorted(self._keys, place + torch.where(tied, u, 0.0))
+        ranks: Tensor = (below + v) / (self.rows + 1.0)
+        return ranks
+
+    @property
+    def _keys(self) -> Tensor:
+        """The reference values by the numbers of their places, each with its own noise below 1, ascending."""
+        counts = self.upto.diff(prepend=self.upto.new_zeros(1)).long()
+        content = torch.cat([self.values, self.upto]).numpy(force=True).tobytes()
+        generator = torch.Generator().manual_seed(zlib.crc32(content))
+        noise = torch.rand(self.rows, generator=generator, dtype=torch.float64)
+        keys: Tensor = (torch.repeat_interleave(counts).double() + noise).sort().values
+        return keys
 
 
 def _ordered(values: Tensor) -> Tensor:
