@@ -1,6 +1,7 @@
 """Scoring: what tables and images share, from the noise of a row to the mean of log p beside baselines."""
 
 from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
+from logpx.scoring.conformal import Calibration, benjamini_hochberg, check_level
 from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, MeanScore, ScoredBatch, Tally
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
@@ -11,6 +12,7 @@ from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
 __all__ = [
     "BitsPerDimension",
+    "Calibration",
     "Comparison",
     "Evaluation",
     "Families",
@@ -29,5 +31,7 @@ __all__ = [
     "Stopwatch",
     "Tally",
     "Unit",
+    "benjamini_hochberg",
+    "check_level",
     "sample_blocks",
 ]

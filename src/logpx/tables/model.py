@@ -16,7 +16,15 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import Evaluation, ImpossibleRow, NatsPerRow, ScoredBatch, Tally, sample_blocks
+from logpx.scoring import (
+    Calibration,
+    Evaluation,
+    ImpossibleRow,
+    NatsPerRow,
+    ScoredBatch,
+    Tally,
+    sample_blocks,
+)
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
@@ -61,6 +69,8 @@ class TableModel(Configured, nn.Module):
         The fitted distribution of rows in table units: dequantised, or cells as they are.
     baselines
         Simple distributions by name, fitted to the same training rows, for `evaluate`.
+    calibration
+        Scores of rows that the model has not seen, for p-values; None if there are none.
 
     Examples
     --------
@@ -77,12 +87,15 @@ class TableModel(Configured, nn.Module):
         schema: Schema | Mapping[str, Any],
         density: Distribution,
         baselines: Mapping[str, Distribution] | None = None,
+        *,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema if isinstance(schema, Schema) else Schema.from_json(json.dumps(dict(schema)))
         self._arguments["schema"] = json.loads(self.schema.to_json())
         self.density = density
         self.baselines = nn.ModuleDict(dict(baselines or {}))
+        self.calibration = calibration
         self.supports = Supports.of(self.schema.modelled)
 
     @property
