@@ -26,12 +26,14 @@ def test_p_values_of_many_rows_are_exact_where_low_and_never_too_low_elsewhere()
     random = np.random.default_rng(0)
     aside, new = torch.tensor(random.normal(size=50_000)), torch.tensor(random.normal(size=20_000))
     calibration = Calibration.of(aside)
-    exact = (1 + torch.searchsorted(aside.sort().values, new, right=True)) / (1 + len(aside))
+    exact = (1 + torch.searchsorted(aside.sort().values, new, right=True)).double() / (1 + len(aside))
     found = calibration.p_values(new)
-    assert calibration.rows == 50_000 and len(calibration.scores) == 10_000
+    assert calibration.rows == 50_000
+    assert len(calibration.scores) == 10_000
     low = exact < 0.09
-    assert torch.equal(found[low], exact[low].double())
-    assert bool((found >= exact).all()) and float((found - exact).max()) < 3e-4
+    assert torch.equal(found[low], exact[low])
+    assert bool((found >= exact).all())
+    assert float((found - exact).max()) < 3e-4
 
 
 def test_p_values_of_rows_of_the_same_kind_are_uniform() -> None:
@@ -48,7 +50,8 @@ def test_p_values_of_rows_of_the_same_kind_are_uniform() -> None:
 def test_no_score_has_no_p_value_and_an_impossible_row_has_the_least() -> None:
     calibration = Calibration.of(torch.arange(9.0))
     p_values = calibration.p_values(torch.tensor([math.nan, -math.inf]))
-    assert math.isnan(p_values[0]) and float(p_values[1]) == calibration.least == 0.1
+    assert math.isnan(p_values[0])
+    assert float(p_values[1]) == calibration.least == 0.1
 
 
 @pytest.mark.parametrize("scores", [torch.empty(0), torch.tensor([1.0, math.nan])])
