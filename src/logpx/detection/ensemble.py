@@ -88,11 +88,11 @@ class _Members:
 class MixtureEnsemble:
     r"""Gaussian mixtures with 1 to 8 components, each fitted to few of the rows; anomalies hardly move them.
 
-    The score of a row is the mean over members of log p, less what is usual for the member. Columns are scaled
-    robustly, each member sees at most 512 rows, and its EM leaves out the quarter of them that is least
-    probable, so that clusters of anomalies are rarely modelled. A tenth of the robust variance is added in
-    every direction: a value that repeats is then no spike, and no column counts without limit. Missing cells
-    are integrated out, and a row is compared with what is usual for the cells that it has.
+    The score of a row is the mean over members of log p, less what is usual for the member. Columns are
+    scaled robustly, each member sees at most 512 rows, and its EM leaves out the quarter of them that is
+    least probable, so that clusters of anomalies are rarely modelled. A tenth of the robust variance is added
+    in every direction: a value that repeats is then no spike, and no column counts without limit. Missing
+    cells are integrated out, and a row is compared with what is usual for the cells that it has.
 
     Parameters
     ----------

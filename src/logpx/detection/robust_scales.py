@@ -11,7 +11,7 @@ __all__ = ["RobustScales"]
 
 # The interquartile range of a normal distribution, in standard deviations.
 _INTERQUARTILE = 1.349
-# A column most of whose rows repeat one value has no interquartile range.
+# However far out a few rows are.
 _LEAST_SHARE = 0.1
 # Beyond so many units the square of a value says no more than that it is far out, and might overflow.
 _FARTHEST = 1e6
@@ -20,7 +20,8 @@ _FARTHEST = 1e6
 class RobustScales:
     """Medians, and interquartile ranges between a tenth and all of the standard deviation.
 
-    Any other value of a column that never varies is one unit away.
+    The unit is the standard deviation where most rows repeat one value. Any other value of a column that
+    never varies is one unit away.
 
     Parameters
     ----------
@@ -45,8 +46,9 @@ class RobustScales:
             deviation = np.nanstd(x / self._size, axis=0)
         self._centre = np.nan_to_num(middle)
         self._constant = ~(deviation > 1e-12)
-        spread = np.clip((high - low) / _INTERQUARTILE, _LEAST_SHARE * deviation, deviation)
-        self._spread = np.where(self._constant, 1.0, spread)
+        middling = (high - low) / _INTERQUARTILE
+        spread = np.clip(middling, _LEAST_SHARE * deviation, deviation)
+        self._spread = np.where(self._constant, 1.0, np.where(middling > 0.0, spread, deviation))
 
     def __call__(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return rows in the new units, shape ``(n, d)``."""

@@ -26,9 +26,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     r"""How usual a row of numbers is, by an ensemble of small robust Gaussian mixtures.
 
     No labels are needed, and the rows of the fit may hold anomalies. Scores are high for usual rows, as in
-    scikit-learn. `p_values` are conformal, from scores of each row of the fit by those members of the ensemble
-    that have not seen it: among rows of the same kind as those of the fit, at most 5 % have a p-value of 0.05
-    or less.
+    scikit-learn. `p_values` are conformal, from scores of each row of the fit by those members of the
+    ensemble that have not seen it: among rows of the same kind as those of the fit, about 5 % have a p-value
+    of 0.05 or less.
 
     Parameters
     ----------
