@@ -1,13 +1,13 @@
-"""AUROC of `AnomalyDetector()` on the sets of PyOD's table, beside IsolationForest, ECOD and k nearest neighbours.
+"""AUROC of `AnomalyDetector()` on the sets of PyOD's table, beside IsolationForest, ECOD and kNN.
 
-The protocol is PyOD's: 60 % of the rows to fit to, 40 % to test on, without labels, columns standardised by the
-rows of the fit, ten trials whose splits come from one generator with seed 42. ECOD (Li et al. 2022) is written
-out here; the others are scikit-learn's. Published figures of ten detectors stand in `published_auroc.csv`.
+The protocol is PyOD's: 60 % of the rows to fit to, 40 % to test on, without labels, columns standardised by
+the rows of the fit, ten trials whose splits come from one generator with seed 42. ECOD (Li et al. 2022) is
+written out here; the others are scikit-learn's. `published_auroc.csv` has the figures of ten detectors.
 
 Run: python benchmarks/anomalies.py --data FOLDER [--others FOLDER] [--only NAME ...] [--trials N]
 
-FOLDER holds `NAME.mat` with `X` and `y`, and `published_auroc.csv`; the folder of others `*_NAME.npz`. Results are
-printed as a Markdown table; `--append FILE` keeps them set by set.
+FOLDER holds `NAME.mat` with `X` and `y`, and `published_auroc.csv`; the folder of others `*_NAME.npz`.
+Results are printed as a Markdown table; `--append FILE` keeps them set by set.
 """
 
 from __future__ import annotations

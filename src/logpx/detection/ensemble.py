@@ -66,7 +66,8 @@ class _Members:
         z = whitening @ y.mT[:, None] - whitening @ self.means[..., None]
         log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         constant = self.log_weights - log_det - 0.5 * y.shape[-1] * math.log(2.0 * math.pi)
-        return constant[..., None] - 0.5 * z.square().sum(2)
+        joint: Tensor = constant[..., None] - 0.5 * z.square().sum(2)
+        return joint
 
     def log_prob(self, y: Tensor) -> Tensor:
         """Return log p of rows, ``(m, n)``, given the columns of each member."""

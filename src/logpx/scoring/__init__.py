@@ -2,7 +2,15 @@
 
 from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.scoring.conformal import Calibration, benjamini_hochberg, check_level
-from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, MeanScore, ScoredBatch, Tally
+from logpx.scoring.evaluation import (
+    SCORE_COLUMNS,
+    Comparison,
+    Evaluation,
+    ImpossibleRow,
+    MeanScore,
+    ScoredBatch,
+    Tally,
+)
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.noise import Noise
@@ -11,6 +19,7 @@ from logpx.scoring.sampling import sample_blocks
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
 __all__ = [
+    "SCORE_COLUMNS",
     "BitsPerDimension",
     "Calibration",
     "Comparison",

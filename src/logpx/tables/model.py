@@ -202,7 +202,7 @@ class TableModel(Configured, nn.Module):
         baselines: Any = dict(self.baselines.items())
         effort = self._effort(draws, exactness)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
-        for batch, x in self._batches(rows, unseen):
+        for batch, x in self.batches(rows, unseen):
             densities = [self.density, *baselines.values()]
             found = effort.bounds(densities, self.supports, x, _checked_seed(seed), batch.start)
             own, *others = (bound.log_prob for bound in found)
@@ -409,11 +409,25 @@ class TableModel(Configured, nn.Module):
     def _matrices(
         self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
     ) -> Iterator[tuple[int, Tensor]]:
-        return ((batch.start, x) for batch, x in self._batches(rows, unseen, missing=missing))
+        return ((batch.start, x) for batch, x in self.batches(rows, unseen, missing=missing))
 
-    def _batches(
+    def batches(
         self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
     ) -> Iterator[tuple[TableBatch, Tensor]]:
+        """Yield the rows of a table, with their modelled cells as numbers and codes of labels.
+
+        Parameters
+        ----------
+        rows, unseen
+            As in `score`.
+        missing
+            Whether cells may be missing; by default, whether the density integrates them out.
+
+        Returns
+        -------
+        iterator of (TableBatch, Tensor)
+            A batch, and its rows of shape ``(n, d)``, float64.
+        """
         missing, device = self.density.allows_missing if missing is None else missing, self.device
         unseen = UnseenLabels() if unseen is None else unseen
         for batch in modelled_part(self._checked(rows), self.schema).batches(_BATCH_ROWS):

@@ -182,7 +182,8 @@ class _NodeMarginals(Marginals):
         """Return the mean of a function of the values: shape ``(n,)``."""
         middle = 0.5 * (self.nodes[:, 1:] + self.nodes[:, :-1])
         values = function(middle.flatten()).view(middle.shape)  # type: ignore[operator]
-        return (values * self._cdf.diff(dim=1)).sum(1)
+        mean: Tensor = (values * self._cdf.diff(dim=1)).sum(1)
+        return mean
 
 
 def _interpolated(at: Tensor, values: Tensor, x: Tensor) -> Tensor:

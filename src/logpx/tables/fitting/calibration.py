@@ -121,7 +121,8 @@ def _fitted_without(
     one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best))
     for member in best.parts:
         family = FAMILIES[member.model]
-        one.budget = replace(budget, **_size(family.options, member.density))
+        size = _size(family.options, member.density)
+        one.budget = replace(budget, components=size.get("components"), latent=size.get("latent"))
         density = one.fit_again(family, member.scales, seconds / len(best.parts))
         if density is None:
             return None
