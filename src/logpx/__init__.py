@@ -18,6 +18,7 @@ from logpx._version import __version__
 
 if TYPE_CHECKING:
     from logpx import (
+        detection,
         distributions,
         errors,
         estimators,
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import anomalies, evidence, evidence_from_draws, fit, load, posterior, save
 
 __all__ = [
     "__version__",
+    "anomalies",
+    "detection",
     "distributions",
     "errors",
     "estimators",
@@ -59,7 +62,7 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset({"anomalies", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
+from logpx.detection.anomalies import anomalies
 from logpx.distributions import Distribution
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
 from logpx.inference import evidence
@@ -13,7 +14,7 @@ from logpx.tables import TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
-__all__ = ["evidence", "evidence_from_draws", "fit", "load", "posterior", "save"]
+__all__ = ["anomalies", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"]
 
 
 @overload
