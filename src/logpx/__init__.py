@@ -18,6 +18,7 @@ from logpx._version import __version__
 
 if TYPE_CHECKING:
     from logpx import (
+        detection,
         distributions,
         errors,
         estimators,
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import compare, evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import anomalies, compare, evidence, evidence_from_draws, fit, load, posterior, save
 
 __all__ = [
     "__version__",
+    "anomalies",
     "compare",
+    "detection",
     "distributions",
     "errors",
     "estimators",
@@ -62,7 +65,9 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset(
+    {"anomalies", "compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"}
+)
 
 
 def __getattr__(name: str) -> Any:

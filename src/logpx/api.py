@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
+from logpx.detection.anomalies import anomalies
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
@@ -17,7 +18,7 @@ from logpx.tables import TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
-__all__ = ["compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"]
+__all__ = ["anomalies", "compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"]
 
 
 @overload

@@ -25,6 +25,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "predict",
+    "anomalies",
     "impute",
     "cluster",
     "info",

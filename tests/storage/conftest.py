@@ -82,6 +82,7 @@ from logpx.nets import (
     Embedded,
     ResidualMLP,
 )
+from logpx.scoring import Calibration
 from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Standard
@@ -238,7 +239,10 @@ def table_model() -> TableModel:
     columns = ColumnScales.fit(rows, Supports.of(schema.modelled).supports)
     density = TableDensity(columns, RealNVP(2, layers=2, hidden=(8,)))
     return TableModel(
-        schema, Mixture([density, density], [0.25, 0.75]), {"simple": TableDensity(columns, FullNormal(2))}
+        schema,
+        Mixture([density, density], [0.25, 0.75]),
+        {"simple": TableDensity(columns, FullNormal(2))},
+        calibration=Calibration.of(torch.arange(20.0)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from logpx._version import __version__
+from logpx.cli.anomalies import anomalies
 from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
 from logpx.cli.evaluate import evaluate
@@ -58,6 +59,7 @@ def logpx(
       logpx score model/ new.csv -o scores.parquet
       logpx sample model/ -n 1000 -o samples.csv
       logpx predict model/ new.csv --target price -o predicted.csv
+      logpx anomalies model/ new.csv -o found.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx info model/
@@ -79,5 +81,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info):
+for _command in (inspect, fit, score, sample, evaluate, compare, predict, anomalies, impute, cluster, info):
     _registered(_command)

@@ -15,6 +15,7 @@ from logpx.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from logpx.detection.selection import Selection
     from logpx.scoring import Evaluation, ScoredBatch
     from logpx.tables.reading.text_form import TextForm
 
@@ -252,6 +253,12 @@ class Subject(ABC):
     def cluster(self, model: Any, probabilities: bool, request: Request, out: Output) -> None:
         """Write the component of every row, if the model has components."""
         raise UsageError("logpx cluster is for models of tables", fix="fit a model to a table")
+
+    def anomalies(
+        self, model: Any, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows with p-values and reasons."""
+        raise UsageError("logpx anomalies is for models of tables", fix="fit a model to a table")
 
     def check(self, request: FitRequest) -> None:
         """Raise a `UsageError` for options that do not go together, before anything is read."""

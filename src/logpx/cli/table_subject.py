@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
 from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject
 from logpx.errors import DataError, UsageError
@@ -17,6 +18,7 @@ from logpx.suggestions import suggestion
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from logpx.detection.selection import Selection
     from logpx.scoring import ScoredBatch
     from logpx.tables import Inspection, Schema, Table, TableFitResult, TableModel
     from logpx.tables.conditioning.conditional_model import ConditionalModel
@@ -24,13 +26,6 @@ if TYPE_CHECKING:
     from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["TableSubject"]
-
-# The columns of scores, by what they are.
-_SCORES = {
-    "exact": ["log_prob"],
-    "lower bound": ["log_prob_lower", "log_prob_se"],
-    "estimate": ["log_prob_estimate", "log_prob_se"],
-}
 
 
 class TableSubject(Subject):
@@ -134,11 +129,15 @@ class TableSubject(Subject):
         """Return columns named after what the number is: all but an exact one have a standard error."""
         import pyarrow as pa
 
-        return pa.schema([(name, pa.float64()) for name in _SCORES[model.kind]])
+        from logpx.scoring import SCORE_COLUMNS
+
+        return pa.schema([(name, pa.float64()) for name in SCORE_COLUMNS[model.kind]])
 
     def score_columns(self, source: Table, batch: ScoredBatch) -> dict[str, Any]:
         """Return log p, or its bound or estimate with the standard error."""
-        return dict(zip(_SCORES[batch.kind], (batch.log_prob, batch.standard_error), strict=False))
+        from logpx.scoring import SCORE_COLUMNS
+
+        return dict(zip(SCORE_COLUMNS[batch.kind], (batch.log_prob, batch.standard_error), strict=False))
 
     def written_schema(self, model: TableModel, source: Table, request: Request) -> pa.Schema:
         """Return the columns of the scores, after those of the table if they are kept."""
@@ -281,6 +280,24 @@ class TableSubject(Subject):
                 "notes": unseen.notes(),
             }
         )
+
+    def anomalies(
+        self, model: TableModel, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows with their p-values and reasons."""
+        from logpx.detection.search import AnomalySearch
+
+        source = self.open_other(request, out)
+        wanted = not selection.everything if explain is None else explain
+        search = AnomalySearch(
+            model,
+            source,
+            selection,
+            explain=wanted,
+            kept=self._kept(model, source, request),
+            seed=request.seed,
+        )
+        write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
 
     def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
         """Write the most probable component of every row."""

@@ -1,7 +1,16 @@
 """Scoring: what tables and images share, from the noise of a row to the mean of log p beside baselines."""
 
 from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
-from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, MeanScore, ScoredBatch, Tally
+from logpx.scoring.conformal import Calibration, benjamini_hochberg, check_level
+from logpx.scoring.evaluation import (
+    SCORE_COLUMNS,
+    Comparison,
+    Evaluation,
+    ImpossibleRow,
+    MeanScore,
+    ScoredBatch,
+    Tally,
+)
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry, compare_models
@@ -14,7 +23,9 @@ from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 from logpx.scoring.verdict import ColumnCalibration, Verdict
 
 __all__ = [
+    "SCORE_COLUMNS",
     "BitsPerDimension",
+    "Calibration",
     "ColumnCalibration",
     "Comparison",
     "Difference",
@@ -42,6 +53,8 @@ __all__ = [
     "Tally",
     "Unit",
     "Verdict",
+    "benjamini_hochberg",
+    "check_level",
     "compare_models",
     "sample_blocks",
 ]

@@ -70,7 +70,7 @@ class RankReference(Configured, nn.Module):
         Of more than 100,000 the first are taken, so give them in random order.
         """
         ordered = _ordered(values[:_MOST_ROWS])
-        distinct, counts = ordered.unique(return_counts=True)
+        distinct, counts = torch.unique(ordered, return_counts=True)  # type: ignore[no-untyped-call]
         upto = counts.cumsum(0)
         kept = torch.arange(len(distinct))
         if len(distinct) > _MOST_KEPT:

@@ -8,6 +8,7 @@ from typing import Any
 from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import Configured, class_name
 from logpx.distributions import columns, likelihoods
+from logpx.scoring import Calibration
 from logpx.tables import scales
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
@@ -105,6 +106,7 @@ _CLASSES: tuple[type[Any], ...] = (
     images.UniformDequantisation,
     images.UniformLevels,
     images.VariationalDequantisation,
+    Calibration,
     CellDensity,
     ColumnScales,
     Labels,

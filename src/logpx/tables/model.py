@@ -16,7 +16,15 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import Evaluation, ImpossibleRow, NatsPerRow, ScoredBatch, Tally, sample_blocks
+from logpx.scoring import (
+    Calibration,
+    Evaluation,
+    ImpossibleRow,
+    NatsPerRow,
+    ScoredBatch,
+    Tally,
+    sample_blocks,
+)
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
@@ -61,6 +69,8 @@ class TableModel(Configured, nn.Module):
         The fitted distribution of rows in table units: dequantised, or cells as they are.
     baselines
         Simple distributions by name, fitted to the same training rows, for `evaluate`.
+    calibration
+        Scores of rows that the model has not seen, for p-values; None if there are none.
 
     Examples
     --------
@@ -77,12 +87,15 @@ class TableModel(Configured, nn.Module):
         schema: Schema | Mapping[str, Any],
         density: Distribution,
         baselines: Mapping[str, Distribution] | None = None,
+        *,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema if isinstance(schema, Schema) else Schema.from_json(json.dumps(dict(schema)))
         self._arguments["schema"] = json.loads(self.schema.to_json())
         self.density = density
         self.baselines = nn.ModuleDict(dict(baselines or {}))
+        self.calibration = calibration
         self.supports = Supports.of(self.schema.modelled)
 
     @property
@@ -206,7 +219,7 @@ class TableModel(Configured, nn.Module):
         baselines: Any = dict(self.baselines.items())
         effort = self._effort(draws, exactness)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
-        for batch, x in self._batches(rows, unseen):
+        for batch, x in self.batches(rows, unseen):
             densities = [self.density, *baselines.values()]
             found = effort.bounds(densities, self.supports, x, _checked_seed(seed), batch.start)
             own, *others = (bound.log_prob for bound in found)
@@ -413,11 +426,25 @@ class TableModel(Configured, nn.Module):
     def _matrices(
         self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
     ) -> Iterator[tuple[int, Tensor]]:
-        return ((batch.start, x) for batch, x in self._batches(rows, unseen, missing=missing))
+        return ((batch.start, x) for batch, x in self.batches(rows, unseen, missing=missing))
 
-    def _batches(
+    def batches(
         self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
     ) -> Iterator[tuple[TableBatch, Tensor]]:
+        """Yield the rows of a table, with their modelled cells as numbers and codes of labels.
+
+        Parameters
+        ----------
+        rows, unseen
+            As in `score`.
+        missing
+            Whether cells may be missing; by default, whether the density integrates them out.
+
+        Returns
+        -------
+        iterator of (TableBatch, Tensor)
+            A batch, and its rows of shape ``(n, d)``, float64.
+        """
         missing, device = self.density.allows_missing if missing is None else missing, self.device
         unseen = UnseenLabels() if unseen is None else unseen
         for batch in modelled_part(self._checked(rows), self.schema).batches(_BATCH_ROWS):

@@ -14,6 +14,7 @@ from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
+from logpx.tables.fitting.calibration import calibration
 from logpx.tables.fitting.cross_validation import cross_validation
 from logpx.tables.fitting.notes import density_notes, notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
@@ -187,13 +188,16 @@ def fit_table(
         compile=compile,
     )
     with located_in(table.file):
-        search, measured = _searched(schema, read, suited, budget, nature.wide, report)
+        search, measured, seen = _searched(schema, read, suited, budget, nature.wide, report)
         # A model requested by name is that model, not a stack of several.
-        best = search.best(refit=read.joined, stacked=model == "auto")
+        best = search.best(stacked=model == "auto")
+        calibrated = calibration(search, best, read, schema, unseen=None if seen else measured)
+        if read.joined:
+            search.refit(best)
     baselines = search.baselines()
     notes += _notes_on_choice(schema, search, best)
     return TableFitResult(
-        model=TableModel(schema, best.density, baselines).eval(),
+        model=TableModel(schema, best.density, baselines, calibration=calibrated).eval(),
         candidates=search.records(best),
         rows=read.count,
         train_rows=len(read.training),
@@ -225,8 +229,8 @@ def _searched(
     budget: Budget,
     wide: bool,
     report: Callable[[str], object],
-) -> tuple[Search, str]:
-    """Return a search that has tried the families, and the rows that it compares them on."""
+) -> tuple[Search, str, bool]:
+    """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
     training, held_out = read.training, read.held_out
     scores = {}
     if read.undivided and _quick(families):
@@ -239,13 +243,13 @@ def _searched(
         search.refuse_redundant()
     search.run(families)
     if not read.undivided:
-        return search, read.division
+        return search, read.division, False
     if not scores:
-        return search, f"the {len(training):,} rows that it was fitted to"
+        return search, f"the {len(training):,} rows that it was fitted to", True
     search.rescore(scores)
     for candidate in search.candidates:
         report(f"{candidate.model} on {candidate.scales} scales: {candidate.score:.3f} nats per row left out")
-    return search, f"{len(search.candidates[0].log_prob):,} rows by {read.division}"
+    return search, f"{len(search.candidates[0].log_prob):,} rows by {read.division}", False
 
 
 def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:

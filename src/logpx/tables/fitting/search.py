@@ -56,6 +56,8 @@ class Search:
         The budget of the whole search; families get shares of it.
     held_out
         Rows that candidates are compared on; by default the validation rows.
+    chosen
+        Whether there are maps chosen by held-out likelihood beside the standard ones.
     report
         Called with a line of text after each step.
 
@@ -67,6 +69,10 @@ class Search:
         The candidates fitted so far, and the records of those that failed.
     errors : list of LogpxError
         Why they failed.
+    supports : Supports
+        The supports of the columns.
+    seconds_for_maps : float
+        How long the choice of the maps took.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
 
@@ -84,13 +90,14 @@ class Search:
         budget: Budget,
         *,
         held_out: Tensor | None = None,
+        chosen: bool = True,
         report: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.names = schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
         self._last = _LAST_SHARE * budget.seconds
         seed = budget.seed
-        noise = self._supports = Supports.of(schema.modelled)
+        noise = self.supports = Supports.of(schema.modelled)
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
         # Families recognise by their identity that there are no rows to choose a size by.
         self.validation = self.training
@@ -99,8 +106,12 @@ class Search:
         self.held_out = self.validation
         if held_out is not None:
             self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
-        until = time.monotonic() + _MAPS_SHARE * budget.seconds
-        self.maps, self.remarks = column_maps(training, noise.supports, self.names, seed, until)
+        start = time.monotonic()
+        until = start + _MAPS_SHARE * budget.seconds
+        self.maps, self.remarks = column_maps(
+            training, noise.supports, self.names, seed, until, chosen=chosen
+        )
+        self.seconds_for_maps = time.monotonic() - start
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
@@ -160,13 +171,11 @@ class Search:
             if (candidate.model, candidate.scales) in scores
         ]
 
-    def best(self, refit: bool, stacked: bool = True) -> Candidate:
+    def best(self, stacked: bool = True) -> Candidate:
         """Return the best candidate or stack of candidates.
 
         Parameters
         ----------
-        refit
-            Whether to fit quick families again, now to the validation rows too.
         stacked
             Whether the result may be a stack of several candidates.
 
@@ -185,10 +194,13 @@ class Search:
                 f"no model could be fitted ({reasons})",
                 fix="give more rows, or ask for fewer components or columns",
             )
-        best = choose(self.candidates, stacked)
+        return choose(self.candidates, stacked)
+
+    def refit(self, best: Candidate) -> None:
+        """Fit the quick families of the best candidate again, now to the validation rows too."""
         for index, member in enumerate(best.parts):
             family, density = FAMILIES[member.model], member.density
-            if refit and isinstance(family, QuickFamily) and isinstance(density, TableDensity):
+            if isinstance(family, QuickFamily) and isinstance(density, TableDensity):
                 parts = [
                     self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
                 ]
@@ -197,7 +209,20 @@ class Search:
                 family.refit(
                     density.model, torch.cat(parts), replace(self.budget, seconds=max(left, 0.5), rows=rows)
                 )
-        return best
+
+    def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
+        """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
+
+        Parameters
+        ----------
+        family, scales
+            The family, and the name of the maps.
+        seconds
+            How long to take at most.
+        """
+        before = len(self.candidates)
+        self._try(family, scales, seconds)
+        return self.candidates[-1].density if len(self.candidates) > before else None
 
     def records(self, best: Candidate) -> list[CandidateRecord]:
         """Return the outcomes of all candidates and failures, that of the chosen one last."""
@@ -274,7 +299,7 @@ class Search:
         if family.takes_cells:
             # No copy of the rows where they serve as both, which families recognise by their identity.
             model = family.fit(self.training.values, self.validation.values, budget)
-            density: Distribution = CellDensity(self._supports.supports, model).eval()
+            density: Distribution = CellDensity(self.supports.supports, model).eval()
             rows = self.held_out.values
         else:
             y, validation = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))
