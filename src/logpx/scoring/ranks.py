@@ -70,12 +70,12 @@ class RankReference(Configured, nn.Module):
         Of more than 100,000 the first are taken, so give them in random order.
         """
         ordered = _ordered(values[:_MOST_ROWS])
-        distinct, counts = torch.unique(ordered, return_counts=True)  # type: ignore[no-untyped-call]
+        distinct, counts = torch.unique(ordered, return_counts=True)
         upto = counts.cumsum(0)
         kept = torch.arange(len(distinct))
         if len(distinct) > _MOST_KEPT:
             steps = torch.linspace(0, int(upto[-1]), _MOST_KEPT + 1, dtype=torch.float64)[1:]
-            kept = torch.searchsorted(upto.double(), steps).clamp_max(len(distinct) - 1).unique()
+            kept = torch.searchsorted(upto.double(), steps).clamp_max(len(distinct) - 1).unique()  # type: ignore[no-untyped-call]
         found = cls(len(kept))
         found.values.copy_(distinct[kept])
         found.upto.copy_(upto[kept])
