@@ -314,7 +314,9 @@ class Subject(ABC):
         )
 
     def evaluate(self, model: Any, request: Request, out: Output) -> None:
-        """Print the mean of log p beside baselines."""
+        """Print the mean of log p beside baselines, and a verdict."""
+        from logpx.scoring import Verdict
+
         evaluation = model.evaluate(
             self.open(request, out), seed=request.seed, draws=request.draws, exactness=request.exactness
         )
@@ -335,7 +337,17 @@ class Subject(ABC):
                 out.note(f"note: {row}")
             if evaluation.outside > len(evaluation.impossible) > 0:
                 out.note(f"note: and {evaluation.outside - len(evaluation.impossible):,} more")
-        out.document({**evaluation.to_dict(), "unit": evaluation.unit.name, "seed": request.seed})
+        verdict = Verdict.of(evaluation)
+        for sentence in verdict.sentences:
+            out.note(sentence)
+        out.document(
+            {
+                **evaluation.to_dict(),
+                "unit": evaluation.unit.name,
+                "seed": request.seed,
+                "verdict": verdict.to_dict(),
+            }
+        )
 
     def open_other(self, request: Request, out: Output) -> Any:
         """Open the data of a request, unless its output would be written over them."""

@@ -1,6 +1,7 @@
 """Scoring: what tables and images share, from the noise of a row to the mean of log p beside baselines."""
 
 from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
+from logpx.scoring.column_calibration import ColumnCalibration
 from logpx.scoring.conformal import Calibration, benjamini_hochberg, check_level
 from logpx.scoring.evaluation import (
     SCORE_COLUMNS,
@@ -20,7 +21,7 @@ from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
-from logpx.scoring.verdict import ColumnCalibration, Verdict
+from logpx.scoring.verdict import Verdict
 
 __all__ = [
     "SCORE_COLUMNS",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from logpx.errors import UsageError
+from logpx.scoring.verdict import Verdict
 
 __all__ = ["ModelFitResult", "Stopwatch"]
 
@@ -35,6 +36,8 @@ class ModelFitResult(Generic[M]):
         The seed.
     notes : list of str
         What the user should know.
+    verdict : Verdict or None
+        Whether the model is any good, on rows that it has not seen; None if all rows were fitted to.
     """
 
     model: M
@@ -44,11 +47,13 @@ class ModelFitResult(Generic[M]):
     seconds: float
     seed: int
     notes: list[str] = field(default_factory=list)
+    verdict: Verdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         values = {name: value for name, value in vars(self).items() if name != "model"}
-        return values | {"kind": self.model.kind}
+        verdict = None if self.verdict is None else self.verdict.to_dict()
+        return values | {"kind": self.model.kind, "verdict": verdict}
 
 
 class Stopwatch:

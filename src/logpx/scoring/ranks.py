@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,14 +127,17 @@ class RankTest:
         The Kolmogorov-Smirnov distance of the ranks from uniform ones: 0 if alike, 1 if apart.
     p_value : float
         The probability of one at least so large by chance.
+    rows : int
+        The number of new values.
     """
 
     distance: float
     p_value: float
+    rows: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the test as JSON values."""
-        return {"distance": self.distance, "p_value": self.p_value}
+        return {"distance": self.distance, "p_value": self.p_value, "rows": self.rows}
 
 
 class RankTests:
@@ -145,6 +149,8 @@ class RankTests:
         One for each column.
     seed
         Seed of the noise that breaks ties.
+    missing
+        Whether missing values count, as the lowest; else they are left out.
 
     Examples
     --------
@@ -157,27 +163,27 @@ class RankTests:
     True
     """
 
-    def __init__(self, references: list[RankReference], seed: int) -> None:
-        self._references, self._seed = references, seed
+    def __init__(self, references: Sequence[RankReference], seed: int, *, missing: bool = True) -> None:
+        self._references, self._seed, self._missing = references, seed, missing
         self._counts = torch.zeros(len(references), _BINS, dtype=torch.int64)
-        self.rows = 0
 
     def add(self, x: Tensor, first: int) -> None:
         """Add rows of shape ``(m, d)``, before which there were `first`."""
-        self.rows += len(x)
         for column, (reference, values) in enumerate(zip(self._references, x.unbind(-1), strict=True)):
-            ranks = reference.ranks(values, derived_seed(self._seed, first, column))
+            own = values if self._missing else values[~values.isnan()]
+            ranks = reference.ranks(own, derived_seed(self._seed, first, column))
             bins = (ranks * _BINS).long().clamp_max(_BINS - 1)
             self._counts[column] += torch.bincount(bins, minlength=_BINS)
 
     def results(self) -> list[RankTest]:
-        """Return the tests of all columns by the rows so far; without any, distances and p-values are NaN."""
-        if not self.rows:
-            return [RankTest(distance=math.nan, p_value=math.nan) for _ in self._references]
+        """Return the tests of all columns by the values so far; NaN for one that has none."""
         ends = torch.arange(1, _BINS + 1, dtype=torch.float64) / _BINS
-        distances = (self._counts.cumsum(1) / self.rows - ends).abs().amax(1).tolist()
         found = []
-        for reference, distance in zip(self._references, distances, strict=True):
-            rows = self.rows * reference.rows / (self.rows + reference.rows)
-            found.append(RankTest(distance=distance, p_value=kolmogorov(distance, rows)))
+        for reference, counts in zip(self._references, self._counts, strict=True):
+            rows = int(counts.sum())
+            distance, p_value = math.nan, math.nan
+            if rows:
+                distance = float((counts.cumsum(0) / rows - ends).abs().amax())
+                p_value = kolmogorov(distance, rows * reference.rows / (rows + reference.rows))
+            found.append(RankTest(distance=distance, p_value=p_value, rows=rows))
         return found

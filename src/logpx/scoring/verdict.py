@@ -7,88 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from logpx.scoring.column_calibration import SMALL_DISTANCE, ColumnCalibration
 from logpx.scoring.evaluation import Comparison, Evaluation
-from logpx.scoring.ranks import RankTest
-from logpx.scoring.significance import holm
 from logpx.scoring.units import Unit
 
-__all__ = ["ColumnCalibration", "Verdict"]
+__all__ = ["Verdict"]
 
 _ERRORS = 2.0
-_LEVEL = 0.05
-# A column whose distribution is off by less than this share of the rows is good enough for most uses.
-_SMALL = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnCalibration:
-    """Whether the values of each column are distributed as the model says: their ranks are uniform.
-
-    Attributes
-    ----------
-    tests : dict of str to RankTest
-        By column; p-values are not yet adjusted for their number.
-
-    References
-    ----------
-    Dawid 1984, Statistical theory: the prequential approach (probability integral transforms).
-
-    Examples
-    --------
-    >>> good, bad = RankTest(distance=0.01, p_value=0.8), RankTest(distance=0.3, p_value=1e-9)
-    >>> found = ColumnCalibration(tests={"a": good, "b": bad})
-    >>> found.worst, found.wrong
-    ('b', ['b'])
-    """
-
-    tests: Mapping[str, RankTest]
-
-    @property
-    def adjusted(self) -> dict[str, float]:
-        """The p-values, adjusted for the number of columns by Holm's procedure."""
-        return dict(zip(self.tests, holm([test.p_value for test in self.tests.values()]), strict=True))
-
-    @property
-    def worst(self) -> str:
-        """The column with the largest distance among those with the least p-value."""
-        adjusted = self.adjusted
-        return min(self.tests, key=lambda name: (adjusted[name], -self.tests[name].distance))
-
-    @property
-    def wrong(self) -> list[str]:
-        """The columns that differ by more than chance at 5 % for all columns together, the worst first."""
-        found = [name for name, p_value in self.adjusted.items() if p_value < _LEVEL]
-        return sorted(found, key=lambda name: -self.tests[name].distance)
-
-    def __str__(self) -> str:
-        """Say which columns are off, or that none is known to be."""
-        worst, wrong = self.worst, self.wrong
-        test, p_value = self.tests[worst], self.adjusted[worst]
-        if not wrong:
-            count = len(self.tests)
-            columns = "the column is" if count == 1 else f"all {count:,} columns are"
-            return f"{columns} distributed as the model says (worst: {worst!r}, KS {test.distance:.3f}, " + (
-                f"adjusted p = {p_value:.2g})"
-            )
-        others = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
-        worst, off = wrong[0], self.tests[wrong[0]].distance
-        much = "slightly " if off < _SMALL else ""
-        return (
-            f"column {worst!r}{others} {'are' if others else 'is'} {much}not distributed as the model says "
-            f"(KS {off:.3f}, adjusted p {_less(self.adjusted[worst])})"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the tests as JSON values."""
-        adjusted = self.adjusted
-        columns = {
-            name: {**test.to_dict(), "adjusted_p_value": adjusted[name]} for name, test in self.tests.items()
-        }
-        return {"worst": self.worst, "wrong": self.wrong, "columns": columns}
-
-
-def _less(p_value: float) -> str:
-    return "< 0.0001" if p_value < 1e-4 else f"= {p_value:.2g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +58,17 @@ class Verdict:
     overfit: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, evaluation: Evaluation, measured: str, **known: Any) -> Self:
+    def of(cls, evaluation: Evaluation, measured: str | None = None, **known: Any) -> Self:
         """Return the verdict by an evaluation; see the attributes for what else may be known."""
         base = evaluation if evaluation.possible is None else evaluation.possible
         gains = {name: other for name, other in base.baselines.items() if math.isfinite(other.gain)}
         return cls(
             rows=evaluation.rows,
-            measured=measured,
+            measured=f"{evaluation.rows:,} rows" if measured is None else measured,
             unit=evaluation.unit,
             gains=gains,
             outside=evaluation.outside,
+            calibration=evaluation.calibration,
             **known,
         )
 
@@ -163,7 +89,7 @@ class Verdict:
             found.append("more rows")
         if self.calibration is not None and self.calibration.wrong:
             wrong = self.calibration.wrong[0]
-            if self.calibration.tests[wrong].distance >= _SMALL:
+            if self.calibration.tests[wrong].distance >= SMALL_DISTANCE:
                 found.append(f"a look at column {wrong!r}: another kind, or leaving it out")
         return found
 
