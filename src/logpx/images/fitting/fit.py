@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_seed, seeded
 from logpx.errors import UsageError
 from logpx.images.fitting.baselines import fit_baselines
@@ -242,9 +243,10 @@ def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> Verdict
     x = divided.validation[:_VERDICT_IMAGES]
     context = divided.validation_context
     bound = model.log_prob_lower(x, context=None if context is None else context[:_VERDICT_IMAGES])
-    tally = Tally(model.baselines, model.unit)
+    baselines = cast(Mapping[str, Distribution], model.baselines)
+    tally = Tally(baselines, model.unit)
     with torch.no_grad():
-        others = {name: other.log_prob(x).double() for name, other in model.baselines.items()}
+        others = {name: other.log_prob(x).double() for name, other in baselines.items()}
     tally.add(bound.log_prob, others)
     measured = f"{len(x):,} of the images set aside"
     return Verdict.of(tally.evaluation(model.kind), measured, unfinished=trained.still_rising)

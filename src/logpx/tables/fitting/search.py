@@ -216,9 +216,8 @@ class Search:
         for index, member in enumerate(parts.values()):
             family, density = FAMILIES[member.model], member.density
             if isinstance(family, QuickFamily) and isinstance(density, TableDensity):
-                rows = [
-                    self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
-                ]
+                both = (self.training, self.validation)
+                rows = torch.cat([self._in_model_units(member.scales, part) for part in both])
                 left = (self.deadline - time.monotonic()) / (len(parts) - index)
                 count = self.budget.rows + len(self.validation.values)
                 family.refit(density.model, rows, replace(self.budget, seconds=max(left, 0.5), rows=count))
