@@ -145,22 +145,21 @@ class Verdict:
         worse = self.worse_than
         better = [name for name, other in self.gains.items() if _sign(other) > 0]
         even = [name for name in self.gains if name not in worse and name not in better]
-        parts = []
-        for names, words, sign in (
-            (worse, "WORSE than", -1.0),
-            (better, "better than", 1.0),
-            (even, "no better than", 1.0),
-        ):
-            if names:
-                parts.append(f"{words} {_listed([self._gain(name, sign) for name in names])}")
-        return ", ".join(parts)
+        parts = [
+            f"{words} {_listed([self._gain(name, sign) for name in names])}"
+            for names, words, sign in (
+                (worse, "WORSE than", -1.0),
+                (better, "better than", 1.0),
+                (even, "no better than", 1.0),
+            )
+            if names
+        ]
+        return f"{', '.join(parts)} {self.unit.name}"
 
     def _gain(self, name: str, sign: float) -> str:
         other = self.gains[name]
-        by = self._amount(sign * other.gain, other.gain_standard_error)
-        return (
-            f"{name} by {by}" if abs(other.gain) > _ERRORS * other.gain_standard_error else f"{name} ({by})"
-        )
+        by = f"{sign * other.gain:.3f} ± {other.gain_standard_error:.3f}"
+        return f"{name} by {by}" if _sign(other) else f"{name}: {by}"
 
     def _amount(self, value: float, error: float) -> str:
         return f"{value:.3f} ± {error:.3f} {self.unit.name}"

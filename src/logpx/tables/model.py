@@ -435,9 +435,7 @@ class TableModel(Configured, nn.Module):
         """Return that a companion answers for a purpose in place of the model; None if it does not."""
         if self.answering(purpose) is self.density:
             return None
-        return (
-            f"the model itself has no {purpose}: the best of the other models tried that has answers for it"
-        )
+        return f"the model has no {purpose}: the best model tried that has, kept beside it, answers"
 
     @property
     def device(self) -> torch.device:
