@@ -39,6 +39,7 @@ from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.frame_part import with_names
 from logpx.tables.reading.table import Table, TableBatch
+from logpx.tables.reference import TableReference
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
@@ -76,6 +77,8 @@ class TableModel(Configured, nn.Module):
     companions
         Other densities of the same rows, by what they answer in place of one that cannot: ``conditions``,
         any columns given any others; ``clusters``, the components of a mixture.
+    reference
+        The columns of rows that the model has not seen, for comparisons with later tables.
 
     Examples
     --------
@@ -95,6 +98,7 @@ class TableModel(Configured, nn.Module):
         *,
         calibration: Calibration | None = None,
         companions: Mapping[str, Distribution] | None = None,
+        reference: TableReference | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema if isinstance(schema, Schema) else Schema.from_json(json.dumps(dict(schema)))
@@ -103,6 +107,7 @@ class TableModel(Configured, nn.Module):
         self.baselines = nn.ModuleDict(dict(baselines or {}))
         self.calibration = calibration
         self.companions = nn.ModuleDict(dict(companions or {}))
+        self.reference = reference
         self.supports = Supports.of(self.schema.modelled)
 
     @property
