@@ -82,8 +82,18 @@ from logpx.nets import (
     Embedded,
     ResidualMLP,
 )
-from logpx.scoring import Calibration
-from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
+from logpx.scoring import Calibration, RankReference
+from logpx.tables import (
+    CellDensity,
+    Column,
+    ColumnScales,
+    Kind,
+    Schema,
+    TableDensity,
+    TableModel,
+    TableReference,
+    scales,
+)
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Standard
 from logpx.transforms import (
@@ -243,6 +253,8 @@ def table_model() -> TableModel:
         Mixture([density, density], [0.25, 0.75]),
         {"simple": TableDensity(columns, FullNormal(2))},
         calibration=Calibration.of(torch.arange(20.0)),
+        companions={"conditions": TableDensity(columns, GaussianMixture(2, 2).double())},
+        reference=TableReference([RankReference.of(torch.arange(9.0)) for _ in range(2)], []),
     )
 
 
