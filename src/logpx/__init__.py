@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import anomalies, compare, evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import anomalies, compare, drift, evidence, evidence_from_draws, fit, load, posterior, save
 
 __all__ = [
     "__version__",
@@ -43,6 +43,7 @@ __all__ = [
     "compare",
     "detection",
     "distributions",
+    "drift",
     "errors",
     "estimators",
     "evidence",
@@ -66,7 +67,7 @@ __all__ = [
 ]
 
 _FROM_API = frozenset(
-    {"anomalies", "compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"}
+    {"anomalies", "compare", "drift", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"}
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from logpx.detection.anomalies import anomalies
+from logpx.detection.drift import drift
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
@@ -18,7 +19,17 @@ from logpx.tables import TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
-__all__ = ["anomalies", "compare", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"]
+__all__ = [
+    "anomalies",
+    "compare",
+    "drift",
+    "evidence",
+    "evidence_from_draws",
+    "fit",
+    "load",
+    "posterior",
+    "save",
+]
 
 
 @overload

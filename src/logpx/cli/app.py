@@ -12,6 +12,7 @@ from logpx._version import __version__
 from logpx.cli.anomalies import anomalies
 from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
+from logpx.cli.drift import drift
 from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
@@ -81,5 +82,18 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (inspect, fit, score, sample, evaluate, compare, predict, anomalies, impute, cluster, info):
+for _command in (
+    inspect,
+    fit,
+    score,
+    sample,
+    evaluate,
+    compare,
+    predict,
+    anomalies,
+    drift,
+    impute,
+    cluster,
+    info,
+):
     _registered(_command)

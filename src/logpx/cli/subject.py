@@ -242,6 +242,10 @@ class Subject(ABC):
         """Print what a fit would make of the data, and return the exit code."""
         raise UsageError("logpx inspect is for tables", file=request.source, fix="give a table")
 
+    def drift(self, model: Any, alpha: float, request: Request, out: Output) -> None:
+        """Print whether new rows come from the distribution of the old ones."""
+        raise UsageError("logpx drift is for models of tables", fix="fit a model to a table")
+
     def impute(self, model: Any, draws: int | None, request: Request, out: Output) -> None:
         """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")

@@ -116,6 +116,24 @@ class TableSubject(Subject):
             out.note(f"{target}: fit with --schema {shlex.quote(target)}")
         return 0
 
+    def drift(self, model: TableModel, alpha: float, request: Request, out: Output) -> None:
+        """Print whether the distribution has moved, and which columns have."""
+        from logpx.detection.drift import drift
+
+        found = drift(model, self.open(request, out), alpha=alpha, seed=request.seed)
+        for note in found.notes:
+            out.note(f"note: {note}")
+        out.text(f"{found.rows:,} new rows beside {found.reference_rows:,} that the model has not seen")
+        unit = model.unit.heading(found.kind)
+        known = found.reference_mean
+        out.text(f"mean {unit}: {found.mean:.3f}, before {known:.3f} (adjusted p = {found.mean_p_value:.2g})")
+        by = f"{found.distance:.3f} (adjusted p = {found.distance_p_value:.2g})"
+        out.text(f"distance of the distributions of log p: {by}")
+        if found.outside:
+            out.text(f"{found.outside:,} new rows have probability 0 under the model")
+        out.text(str(found))
+        out.document({**found.to_dict(), "seed": request.seed})
+
     def score(self, model: TableModel, request: Request, out: Output) -> None:
         """Write log p of every row, or of some of its columns given others."""
         scorer: Any = model

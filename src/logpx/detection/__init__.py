@@ -1,6 +1,7 @@
 """Detection of anomalies: unusual rows, how sure that is, and the columns that make them so."""
 
 from logpx.detection.anomalies import Anomalies
+from logpx.detection.drift import ColumnDrift, Drift
 from logpx.detection.ensemble import MixtureEnsemble
 from logpx.detection.reasons import Explainer, Reason
 from logpx.detection.search import AnomalySearch
@@ -18,6 +19,8 @@ __all__ = [
     "Anomalies",
     "AnomalySearch",
     "AtLevel",
+    "ColumnDrift",
+    "Drift",
     "Explainer",
     "FalseDiscoveryRate",
     "MixtureEnsemble",

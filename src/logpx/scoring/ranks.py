@@ -129,11 +129,14 @@ class RankTest:
         The probability of one at least so large by chance.
     rows : int
         The number of new values.
+    median : float
+        Their median rank: 0.5 if alike.
     """
 
     distance: float
     p_value: float
     rows: int = 0
+    median: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """Return the test as JSON values."""
@@ -181,9 +184,11 @@ class RankTests:
         found = []
         for reference, counts in zip(self._references, self._counts, strict=True):
             rows = int(counts.sum())
-            distance, p_value = math.nan, math.nan
+            distance = p_value = median = math.nan
             if rows:
-                distance = float((counts.cumsum(0) / rows - ends).abs().amax())
+                shares = counts.cumsum(0) / rows
+                distance = float((shares - ends).abs().amax())
                 p_value = kolmogorov(distance, rows * reference.rows / (rows + reference.rows))
-            found.append(RankTest(distance=distance, p_value=p_value, rows=rows))
+                median = float(ends[int(torch.searchsorted(shares, 0.5))])
+            found.append(RankTest(distance=distance, p_value=p_value, rows=rows, median=median))
         return found

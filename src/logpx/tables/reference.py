@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,10 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution
 from logpx.scoring import RankReference
 from logpx.tables.columns.supports import Supports
+from logpx.tables.companions import answers_conditions
 from logpx.tables.conditioning.surprisals import CellSurprisals
 
-__all__ = ["TableReference", "conditional_positions"]
+__all__ = ["TableReference", "conditional_positions", "conditioning_density"]
 
 _ROWS_AT_ONCE = 2048
 
@@ -43,6 +44,12 @@ class TableReference(Configured, nn.Module):
         first = self.marginals[0]
         assert isinstance(first, RankReference)
         return first.rows
+
+
+def conditioning_density(own: Distribution, baselines: Mapping[str, Distribution]) -> Distribution | None:
+    """Return the density that places cells given the rest: a model's own, or else a baseline, if any."""
+    able = [one for one in (own, *reversed(list(baselines.values()))) if answers_conditions(one)]
+    return able[0] if able else None
 
 
 def conditional_positions(density: Distribution, supports: Supports, x: Tensor, seed: int) -> Tensor:

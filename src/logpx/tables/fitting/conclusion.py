@@ -65,7 +65,7 @@ def concluded(
     if not read.undivided:
         verdict = table_verdict(search, best, baselines, measured)
         conditions = companions.get("conditions", best).density
-        reference = table_reference(search, [conditions, *baselines.values()])
+        reference = table_reference(search, conditions, baselines)
     calibrated = calibration(search, best, read, schema, unseen=None if seen else measured)
     if read.joined:
         search.refit([best, *companions.values()])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 
 from logpx.distributions import Distribution
 from logpx.scoring import RankReference
-from logpx.tables.companions import answers_conditions
 from logpx.tables.fitting.search import Search
-from logpx.tables.reference import TableReference, conditional_positions
+from logpx.tables.reference import TableReference, conditional_positions, conditioning_density
 
 __all__ = ["table_reference"]
 
@@ -19,24 +18,23 @@ _CONDITIONED = 2000
 
 
 @torch.no_grad()
-def table_reference(search: Search, densities: Sequence[Distribution]) -> TableReference:
+def table_reference(
+    search: Search, density: Distribution, baselines: Mapping[str, Distribution]
+) -> TableReference:
     """Return the reference of the rows set aside, before anything is fitted to them.
 
     Parameters
     ----------
     search
         The search that has set rows aside.
-    densities
-        Densities, of which the first that answers conditions places cells given the rest.
+    density, baselines
+        The density that answers conditions, if any does, and simple ones of the same training rows.
     """
     rows = search.held_out.values
-    able = next((place for place, one in enumerate(densities) if answers_conditions(one)), None)
-    given = None
+    able = conditioning_density(density, baselines)
+    given: list[RankReference] = []
     if able is not None and rows.shape[1] > 1:
-        given = conditional_positions(
-            densities[able], search.supports, rows[:_CONDITIONED], search.budget.seed
-        )
-    return TableReference(
-        [RankReference.of(column) for column in rows.T],
-        [] if given is None else [RankReference.of(column) for column in given.T],
-    )
+        part = rows[:_CONDITIONED]
+        found = conditional_positions(able, search.supports, part, search.budget.seed)
+        given = [RankReference.of(column) for column in found.T]
+    return TableReference([RankReference.of(column) for column in rows.T], given)
