@@ -254,7 +254,12 @@ def table_model() -> TableModel:
         {"simple": TableDensity(columns, FullNormal(2))},
         calibration=Calibration.of(torch.arange(20.0)),
         companions={"conditions": TableDensity(columns, GaussianMixture(2, 2).double())},
-        reference=TableReference([RankReference.of(torch.arange(9.0)) for _ in range(2)], []),
+        reference=TableReference(
+            Calibration.of(torch.arange(9.0)),
+            [RankReference.of(torch.arange(9.0)) for _ in range(2)],
+            [],
+            TableDensity(columns, FullNormal(2)),
+        ),
     )
 
 

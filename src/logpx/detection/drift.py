@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
 from logpx.scoring import Calibration, RankReference, RankTest, RankTests, RunningMean
 from logpx.scoring.conformal import check_level
 from logpx.scoring.significance import holm, two_sided
 from logpx.tables import TableModel, UnseenLabels
-from logpx.tables.companions import CONDITIONS
-from logpx.tables.effort import Effort
-from logpx.tables.fitting.calibration import DRAWS
-from logpx.tables.reference import conditional_positions, conditioning_density
+from logpx.tables.companions import CONDITIONS, answers_conditions
+from logpx.tables.reference import conditional_positions, reference_scores
 
 __all__ = ["ColumnDrift", "Drift", "drift"]
 
@@ -203,7 +200,7 @@ def drift(model: TableModel, rows: Any, *, alpha: float = 0.05, seed: int = 0) -
         raise UsageError(
             f"a {type(model).__name__}, where a model of a table was expected", fix="fit one with logpx.fit"
         )
-    if model.calibration is None or model.reference is None:
+    if model.reference is None:
         raise UsageError(
             "no rows were set aside when the model was fitted, so there is nothing to compare with",
             fix="fit it again, to 40 rows or more",
@@ -215,11 +212,11 @@ class _Comparison:
     """New rows, taken batch by batch."""
 
     def __init__(self, model: TableModel, seed: int) -> None:
-        calibration, reference = model.calibration, model.reference
-        assert calibration is not None
+        reference = model.reference
         assert reference is not None
-        self._model, self._seed = model, seed
-        self._known = _known_scores(calibration)
+        self._model, self._seed, self._reference = model, seed, reference
+        self._density = model.density if reference.density is None else reference.density
+        self._known = _known_scores(reference.scores)
         self._scores = RankTests([RankReference.of(self._known)], derived_seed(seed, 0))
         self._marginals = RankTests(list(reference.marginals), derived_seed(seed, 1))  # type: ignore[arg-type]
         self._given: list[RankReference] = list(reference.conditionals)  # type: ignore[arg-type]
@@ -278,21 +275,20 @@ class _Comparison:
     def _scored(self, rows: Any, unseen: UnseenLabels) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield the number of rows before each batch, its rows and their log p, on noise as at the fit."""
         model = self._model
-        effort = Effort.of(model.density.kind == "exact", model.kind != "exact", DRAWS, None)
         for batch, x in model.batches(rows, unseen):
-            (found,) = effort.bounds([model.density], model.supports, x, self._seed, batch.start)
-            yield batch.start, x.cpu(), found.log_prob.double().cpu()
+            found = reference_scores(self._density, model.supports, x, self._seed, batch.start)
+            yield batch.start, x.cpu(), found
 
     def _conditional(self) -> list[RankTest]:
         """Return the tests of columns given the rest, on a sample of the rows."""
-        model = self._model
-        baselines = cast(Mapping[str, Distribution], dict(model.baselines.items()))
-        density = conditioning_density(model.answering(CONDITIONS), baselines)
+        model, own = self._model, self._reference.conditions
+        if own is None:
+            own = self._density if answers_conditions(self._density) else model.answering(CONDITIONS)
         rows = self._sample.rows()
-        if not self._given or density is None or not len(rows):
+        if not self._given or not len(rows):
             return []
         tests = RankTests(self._given, derived_seed(self._seed, 2))
-        tests.add(conditional_positions(density, model.supports, rows, self._seed), 0)
+        tests.add(conditional_positions(own, model.supports, rows, self._seed), 0)
         return tests.results()
 
 

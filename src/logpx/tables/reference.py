@@ -3,53 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
 from logpx.distributions import Distribution
-from logpx.scoring import RankReference
+from logpx.scoring import Calibration, RankReference
 from logpx.tables.columns.supports import Supports
-from logpx.tables.companions import answers_conditions
 from logpx.tables.conditioning.surprisals import CellSurprisals
+from logpx.tables.density import needs_noise
+from logpx.tables.effort import Effort
 
-__all__ = ["TableReference", "conditional_positions", "conditioning_density"]
+__all__ = ["TableReference", "conditional_positions", "reference_scores"]
 
 _ROWS_AT_ONCE = 2048
+_DRAWS = 8
 
 
 class TableReference(Configured, nn.Module):
-    """The columns of rows that a model has not seen: their values, and their positions given the rest.
+    """Rows that a model has not seen, as their log p, their columns, and their columns given the rest.
 
     No row is kept: of each column at most some 2,000 values or quantiles, without what they were beside.
 
     Parameters
     ----------
+    scores
+        The log p of the rows.
     marginals
         One for each modelled column.
     conditionals
-        One for each column, of `conditional_positions`; empty if the model cannot tell them.
+        One for each column, of `conditional_positions`; empty if no density tells them.
+    density
+        The density that gave the scores; None for that of the model.
+    conditions
+        The density that placed cells given the rest; None for that of the model, if there are conditionals.
+
+    Notes
+    -----
+    A model that was fitted once more, to all rows, would give the same rows other scores. New rows are therefore
+    compared by the density that has not seen the rows of the reference.
     """
 
-    def __init__(self, marginals: Sequence[RankReference], conditionals: Sequence[RankReference]) -> None:
+    def __init__(
+        self,
+        scores: Calibration,
+        marginals: Sequence[RankReference],
+        conditionals: Sequence[RankReference],
+        density: Distribution | None = None,
+        *,
+        conditions: Distribution | None = None,
+    ) -> None:
         super().__init__()
+        self.scores = scores
         self.marginals = nn.ModuleList(marginals)
         self.conditionals = nn.ModuleList(conditionals)
+        self.density, self.conditions = density, conditions
 
     @property
     def rows(self) -> int:
         """The number of rows."""
-        first = self.marginals[0]
-        assert isinstance(first, RankReference)
-        return first.rows
+        return self.scores.rows
 
 
-def conditioning_density(own: Distribution, baselines: Mapping[str, Distribution]) -> Distribution | None:
-    """Return the density that places cells given the rest: a model's own, or else a baseline, if any."""
-    able = [one for one in (own, *reversed(list(baselines.values()))) if answers_conditions(one)]
-    return able[0] if able else None
+@torch.no_grad()
+def reference_scores(
+    density: Distribution, supports: Supports, x: Tensor, seed: int, first: int = 0
+) -> Tensor:
+    """Return log p of consecutive rows with as many draws of noise for all, shape ``(n,)``, float64."""
+    noisy = bool(supports.noisy) and needs_noise(density)
+    effort = Effort.of(density.kind == "exact", noisy, _DRAWS, None)
+    (found,) = effort.bounds([density], supports, x, seed, first)
+    return found.log_prob.double().cpu()
 
 
 def conditional_positions(density: Distribution, supports: Supports, x: Tensor, seed: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from logpx.scoring import Verdict
+from logpx.tables.companions import CONDITIONS
 from logpx.tables.fitting.calibration import calibration
 from logpx.tables.fitting.notes import companion_notes, density_notes
 from logpx.tables.fitting.reference import table_reference
@@ -64,8 +65,8 @@ def concluded(
     verdict = reference = None
     if not read.undivided:
         verdict = table_verdict(search, best, baselines, measured)
-        conditions = companions.get("conditions", best).density
-        reference = table_reference(search, conditions, baselines)
+        able = companions.get(CONDITIONS, best)
+        reference = table_reference(search, best, able, refitted=read.joined)
     calibrated = calibration(search, best, read, schema, unseen=None if seen else measured)
     if read.joined:
         search.refit([best, *companions.values()])
