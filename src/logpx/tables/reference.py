@@ -42,8 +42,8 @@ class TableReference(Configured, nn.Module):
 
     Notes
     -----
-    A model that was fitted once more, to all rows, would give the same rows other scores. New rows are therefore
-    compared by the density that has not seen the rows of the reference.
+    A model that was fitted once more, to all rows, would give the same rows other scores. New rows are
+    therefore compared by the density that has not seen the rows of the reference.
     """
 
     def __init__(
