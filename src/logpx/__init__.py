@@ -37,7 +37,11 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
+<<<<<<< HEAD
         anomalies,
+=======
+        compare,
+>>>>>>> main
         evidence,
         evidence_from_draws,
         fit,
@@ -52,8 +56,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+<<<<<<< HEAD
     "anomalies",
     "detection",
+=======
+    "compare",
+>>>>>>> main
     "distributions",
     "engines",
     "errors",
@@ -84,7 +92,11 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
+<<<<<<< HEAD
         "anomalies",
+=======
+        "compare",
+>>>>>>> main
         "evidence",
         "evidence_from_draws",
         "fit",
