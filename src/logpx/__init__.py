@@ -37,11 +37,8 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
-<<<<<<< HEAD
         anomalies,
-=======
         compare,
->>>>>>> main
         evidence,
         evidence_from_draws,
         fit,
@@ -56,12 +53,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
-<<<<<<< HEAD
     "anomalies",
-    "detection",
-=======
     "compare",
->>>>>>> main
+    "detection",
     "distributions",
     "engines",
     "errors",
@@ -92,11 +86,8 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
-<<<<<<< HEAD
         "anomalies",
-=======
         "compare",
->>>>>>> main
         "evidence",
         "evidence_from_draws",
         "fit",

@@ -20,11 +20,8 @@ from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
 __all__ = [
-<<<<<<< HEAD
     "anomalies",
-=======
     "compare",
->>>>>>> main
     "evidence",
     "evidence_from_draws",
     "fit",

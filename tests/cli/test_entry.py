@@ -17,10 +17,6 @@ from logpx.cli import fit as fit_module
 from logpx.cli.app import app
 from logpx.errors import DataError, DivergedError, ModelFolderError, ResourceError, UsageError
 
-<<<<<<< HEAD
-COMMANDS = ("inspect", "fit", "score", "sample", "evaluate", "predict", "anomalies")
-COMMANDS += ("impute", "cluster", "info")
-=======
 COMMANDS = (
     "inspect",
     "fit",
@@ -29,11 +25,11 @@ COMMANDS = (
     "evaluate",
     "compare",
     "predict",
+    "anomalies",
     "impute",
     "cluster",
     "info",
 )
->>>>>>> main
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 
 

@@ -81,9 +81,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-<<<<<<< HEAD
-for _command in (inspect, fit, score, sample, evaluate, predict, anomalies, impute, cluster, info):
-=======
-for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info):
->>>>>>> main
+for _command in (inspect, fit, score, sample, evaluate, compare, predict, anomalies, impute, cluster, info):
     _registered(_command)

@@ -50,12 +50,9 @@ __all__ = [
     "Stopwatch",
     "Tally",
     "Unit",
-<<<<<<< HEAD
     "benjamini_hochberg",
     "check_level",
-=======
     "compare_models",
->>>>>>> main
     "sample_blocks",
     "score_columns",
     "score_schema",
