@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logpx import (
         detection,
         distributions,
+        engines,
         errors,
         estimators,
         flows,
@@ -35,7 +36,21 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import anomalies, compare, drift, evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import (
+        anomalies,
+        compare,
+        drift,
+        evidence,
+        evidence_from_draws,
+        fit,
+        impute_batches,
+        impute_schema,
+        load,
+        posterior,
+        save,
+        score_batches,
+        score_schema,
+    )
 
 __all__ = [
     "__version__",
@@ -44,6 +59,7 @@ __all__ = [
     "detection",
     "distributions",
     "drift",
+    "engines",
     "errors",
     "estimators",
     "evidence",
@@ -51,6 +67,8 @@ __all__ = [
     "fit",
     "flows",
     "images",
+    "impute_batches",
+    "impute_schema",
     "inference",
     "latent",
     "load",
@@ -59,6 +77,8 @@ __all__ = [
     "posterior",
     "posteriors",
     "save",
+    "score_batches",
+    "score_schema",
     "scoring",
     "storage",
     "tables",
@@ -67,7 +87,21 @@ __all__ = [
 ]
 
 _FROM_API = frozenset(
-    {"anomalies", "compare", "drift", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"}
+    {
+        "anomalies",
+        "compare",
+        "drift",
+        "evidence",
+        "evidence_from_draws",
+        "fit",
+        "impute_batches",
+        "impute_schema",
+        "load",
+        "posterior",
+        "save",
+        "score_batches",
+        "score_schema",
+    }
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any, overload
 from logpx.detection.anomalies import anomalies
 from logpx.detection.drift import drift
 from logpx.distributions import Distribution
+from logpx.engines import impute_batches, impute_schema, score_batches, score_schema
 from logpx.errors import UsageError
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
 from logpx.inference import evidence
@@ -26,9 +27,13 @@ __all__ = [
     "evidence",
     "evidence_from_draws",
     "fit",
+    "impute_batches",
+    "impute_schema",
     "load",
     "posterior",
     "save",
+    "score_batches",
+    "score_schema",
 ]
 
 

@@ -146,17 +146,15 @@ class TableSubject(Subject):
 
     def score_schema(self, model: TableModel) -> pa.Schema:
         """Return columns named after what the number is: all but an exact one have a standard error."""
-        import pyarrow as pa
+        from logpx.scoring import score_schema
 
-        from logpx.scoring import SCORE_COLUMNS
-
-        return pa.schema([(name, pa.float64()) for name in SCORE_COLUMNS[model.kind]])
+        return score_schema(model.kind)
 
     def score_columns(self, source: Table, batch: ScoredBatch) -> dict[str, Any]:
         """Return log p, or its bound or estimate with the standard error."""
-        from logpx.scoring import SCORE_COLUMNS
+        from logpx.scoring import score_columns
 
-        return dict(zip(SCORE_COLUMNS[batch.kind], (batch.log_prob, batch.standard_error), strict=False))
+        return score_columns(batch)
 
     def written_schema(self, model: TableModel, source: Table, request: Request) -> pa.Schema:
         """Return the columns of the scores, after those of the table if they are kept."""

@@ -17,7 +17,7 @@ import torch
 from logpx.detection.reasons import Explainer, Reason, words_of
 from logpx.detection.selection import Selection
 from logpx.errors import UsageError
-from logpx.scoring import SCORE_COLUMNS, Calibration
+from logpx.scoring import Calibration, score_schema
 from logpx.tables import Table, TableModel, UnseenLabels
 from logpx.tables.fitting.calibration import DRAWS
 from logpx.tables.kept_cells import KeptCells
@@ -116,7 +116,7 @@ class AnomalySearch:
     def schema(self) -> pa.Schema:
         """The names and types of the columns."""
         own = [("row", pa.int64()), ("p_value", pa.float64())]
-        own += [(name, pa.float64()) for name in SCORE_COLUMNS[self.model.kind]]
+        own += [(name, pa.float64()) for name in score_schema(self.model.kind).names]
         own += [("reasons", pa.string())] if self.explainer else []
         form = pa.schema(own)
         return form if self._kept is None else self._kept.beside(form)
@@ -136,7 +136,7 @@ class AnomalySearch:
                 several = list(found)
                 if several:
                     yield _most_unusual_first(
-                        pa.Table.from_batches(several), SCORE_COLUMNS[self.model.kind][0]
+                        pa.Table.from_batches(several), score_schema(self.model.kind).names[0]
                     )
         self.notes += [*unseen.notes(), *self._warnings()]
 
@@ -185,7 +185,8 @@ class AnomalySearch:
             columns["row"] = batch.start + places + 1
             columns["p_value"] = pa.array(batch.p_values[places], from_pandas=True)
             numbers = (batch.log_prob, batch.scores[:, 1])
-            columns |= {n: v[places] for n, v in zip(SCORE_COLUMNS[self.model.kind], numbers, strict=False)}
+            names = score_schema(self.model.kind).names
+            columns |= {name: each[places] for name, each in zip(names, numbers, strict=False)}
             if rows is not None:
                 columns["reasons"] = self._explained(rows[0], rows[1], places)
             yield pa.RecordBatch.from_pydict(

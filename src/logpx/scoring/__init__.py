@@ -4,7 +4,6 @@ from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.scoring.column_calibration import ColumnCalibration
 from logpx.scoring.conformal import Calibration, benjamini_hochberg, check_level
 from logpx.scoring.evaluation import (
-    SCORE_COLUMNS,
     Comparison,
     Evaluation,
     ImpossibleRow,
@@ -17,14 +16,15 @@ from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry, compare_models
 from logpx.scoring.noise import Noise
 from logpx.scoring.ranks import RankReference, RankTest, RankTests
+from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
+from logpx.scoring.score_columns import score_columns, score_schema
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 from logpx.scoring.verdict import Verdict
 
 __all__ = [
-    "SCORE_COLUMNS",
     "BitsPerDimension",
     "Calibration",
     "ColumnCalibration",
@@ -34,6 +34,7 @@ __all__ = [
     "Families",
     "Family",
     "ImpossibleRow",
+    "KeyedRows",
     "Leaderboard",
     "LeaderboardEntry",
     "LogOfMean",
@@ -43,10 +44,13 @@ __all__ = [
     "ModelSize",
     "NatsPerRow",
     "Noise",
+    "NumberedRows",
     "Pool",
     "RankReference",
     "RankTest",
     "RankTests",
+    "RowIdentity",
+    "RowsByContent",
     "RunningMean",
     "ScoredBatch",
     "Single",
@@ -58,4 +62,6 @@ __all__ = [
     "check_level",
     "compare_models",
     "sample_blocks",
+    "score_columns",
+    "score_schema",
 ]

@@ -58,7 +58,7 @@ class Budget:
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
     trained
-        Called with the result of gradient descent.
+        Called with the result of each training.
     """
 
     seconds: float
@@ -136,7 +136,7 @@ def hidden_for(rows: int) -> tuple[int, int]:
 
 def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-    result = fit(
+    trained = fit(
         model,
         training.float(),
         validation.float(),
@@ -149,7 +149,7 @@ def train(model: Distribution, training: Tensor, validation: Tensor, budget: Bud
         device=budget.device,
         compile=budget.compile,
     )
-    budget.trained(result)
+    budget.trained(trained)
     return model.cpu()
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,6 +78,8 @@ class Search:
         How long the choice of the maps took.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
+    histories : list of dict
+        How each training went, by model and scales, as JSON values.
 
     Raises
     ------
@@ -117,6 +120,7 @@ class Search:
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
+        self.histories: list[dict[str, Any]] = []
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._gaussian: LatentMixture | None = None
 
@@ -280,9 +284,13 @@ class Search:
         start = time.monotonic()
         remarks: list[str] = []
         trained: list[FitResult] = []
-        budget = replace(
-            self.budget, seconds=max(seconds, 0.5), remark=remarks.append, trained=trained.append
-        )
+        named = {"model": family.name, "scales": scales}
+
+        def keep(result: FitResult) -> None:
+            trained.append(result)
+            self.histories.append(named | result.summary())
+
+        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append, trained=keep)
         try:
             with _naming(self.names):
                 density, draws = self._fitted(family, scales, budget)
