@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from logpx.errors import UsageError
-from logpx.scoring.verdict import Verdict
+from logpx.scoring.verdict import ModelVerdict
 
 __all__ = ["ModelFitResult", "Stopwatch"]
 
@@ -36,7 +36,7 @@ class ModelFitResult(Generic[M]):
         The seed.
     notes : list of str
         What the user should know.
-    verdict : Verdict or None
+    verdict : ModelVerdict or None
         Whether the model is any good, on rows that it has not seen; None if all rows were fitted to.
     """
 
@@ -47,7 +47,7 @@ class ModelFitResult(Generic[M]):
     seconds: float
     seed: int
     notes: list[str] = field(default_factory=list)
-    verdict: Verdict | None = None
+    verdict: ModelVerdict | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""

@@ -18,7 +18,7 @@ from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.scoring import ModelFitResult, Stopwatch, Tally, Verdict
+from logpx.scoring import ModelFitResult, ModelVerdict, Stopwatch, Tally
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
@@ -243,7 +243,7 @@ def _classes(images: Images, conditional: bool) -> list[str] | None:
     return images.classes
 
 
-def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> Verdict | None:
+def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> ModelVerdict | None:
     """Return how the model compares with its baselines on some of the images set aside; None without any."""
     if divided.validation is None:
         return None
@@ -256,7 +256,7 @@ def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> Verdict
         others = {name: other.log_prob(x).double() for name, other in baselines.items()}
     tally.add(bound.log_prob, others)
     measured = f"{len(x):,} of the images set aside"
-    return Verdict.of(tally.evaluation(model.kind), measured, unfinished=trained.still_rising)
+    return ModelVerdict.of(tally.evaluation(model.kind), measured, unfinished=trained.still_rising)
 
 
 def _notes(family: ImageFamily, trained: FitResult, divided: Divided) -> list[str]:
