@@ -10,6 +10,7 @@ from torch.distributions import StudentT as StudentOfTorch
 
 from logpx.distributions import (
     DiagonalNormal,
+    Exponential,
     Flow,
     FullNormal,
     Mixture,
@@ -17,6 +18,7 @@ from logpx.distributions import (
     Product,
     StandardNormal,
     StudentT,
+    TruncatedNormal,
     Uniform,
 )
 from logpx.distributions.columns import LabelColumn, NumberColumn, ValueColumn
@@ -95,12 +97,14 @@ from logpx.transforms import (
     AffineFunction,
     Autoregressive,
     AutoregressiveConvolution,
+    BernsteinFunction,
     BoundedRationalQuadraticFunction,
     Chain,
     Channels,
     Checkerboard,
     CircularRationalQuadraticFunction,
     ComposedFunction,
+    Concatenate,
     Convolution1x1,
     Coupling,
     DenseMatrix,
@@ -108,6 +112,7 @@ from logpx.transforms import (
     Exp,
     Halves,
     HouseholderMatrix,
+    Indexed,
     Inverse,
     Linear,
     Logit,
@@ -116,8 +121,10 @@ from logpx.transforms import (
     PerFeatureFunction,
     Permutation,
     PermutationMatrix,
+    Planar,
     PLUMatrix,
     QRMatrix,
+    Radial,
     RationalQuadraticFunction,
     Reverse,
     ReversibleChain,
@@ -152,6 +159,11 @@ MODELS = {
     "embedded series": lambda: MAF(
         3, layers=2, hidden=(8,), context=(9, 2), embedding=SeriesEncoder((9, 2), 3, hidden=(4,))
     ),
+    "side by side": lambda: flow(Concatenate([Affine(1), Indexed(2, Coupling(1, context=2), [1])])),
+    "planar and radial": lambda: flow(Chain([Planar(3), Radial(3)])),
+    "Bernstein": lambda: flow(Autoregressive(3, BernsteinFunction(4), hidden=(8,))),
+    "Exponential": lambda: Flow(Exponential(3), Softplus(3)),
+    "TruncatedNormal": lambda: TruncatedNormal(3, -1.0, 2.0),
     "a base of torch's": lambda: Flow(
         Independent(StudentOfTorch(torch.full((3,), 4.0), torch.zeros(3), nn.Parameter(torch.ones(3))), 1),
         Affine(3),
