@@ -37,7 +37,18 @@ from logpx.distributions.likelihoods import (
     ScalePerValue,
     StudentTLikelihood,
 )
-from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
+from logpx.flows import (
+    IAF,
+    MAF,
+    NICE,
+    NSF,
+    AdaptiveSolver,
+    FixedStepSolver,
+    FlowMatching,
+    Glow,
+    MintNet,
+    RealNVP,
+)
 from logpx.images import (
     FlatNormal,
     IdentityPixels,
@@ -87,6 +98,7 @@ from logpx.nets import (
     Embedded,
     ResidualMLP,
     SeriesEncoder,
+    VelocityMLP,
 )
 from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
@@ -164,6 +176,13 @@ MODELS = {
     "Bernstein": lambda: flow(Autoregressive(3, BernsteinFunction(4), hidden=(8,))),
     "Exponential": lambda: Flow(Exponential(3), Softplus(3)),
     "TruncatedNormal": lambda: TruncatedNormal(3, -1.0, 2.0),
+    "FlowMatching": lambda: FlowMatching(
+        3, velocity=VelocityMLP(3, hidden=(4,), context=2), context=2, solver=FixedStepSolver(5)
+    ),
+    "FlowMatching, estimated": lambda: FlowMatching(
+        3, hidden=(4,), trace="hutchinson", solver=FixedStepSolver(5)
+    ),
+    "FlowMatching, adaptive": lambda: FlowMatching(3, hidden=(4,), solver=AdaptiveSolver(1e-4)),
     "a base of torch's": lambda: Flow(
         Independent(StudentOfTorch(torch.full((3,), 4.0), torch.zeros(3), nn.Parameter(torch.ones(3))), 1),
         Affine(3),
