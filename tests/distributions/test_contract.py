@@ -12,6 +12,7 @@ import logpx
 from logpx import flows, latent
 from logpx.distributions import (
     Distribution,
+    Exponential,
     Flow,
     FullNormal,
     Mixture,
@@ -28,6 +29,7 @@ MODELS = {
     "full normal": lambda: FullNormal(2),
     "Student t": lambda: StudentT(2),
     "uniform": lambda: Uniform(2),
+    "exponential": lambda: Exponential(2),
     "mixture": lambda: Mixture([StandardNormal(2), Uniform(2)]),
     "product": lambda: Product([StandardNormal(1), Uniform(1)]),
     "Gaussian mixture": lambda: latent.GaussianMixture(2, 2),

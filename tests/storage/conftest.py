@@ -10,6 +10,7 @@ from torch.distributions import StudentT as StudentOfTorch
 
 from logpx.distributions import (
     DiagonalNormal,
+    Exponential,
     Flow,
     FullNormal,
     Mixture,
@@ -17,6 +18,7 @@ from logpx.distributions import (
     Product,
     StandardNormal,
     StudentT,
+    TruncatedNormal,
     Uniform,
 )
 from logpx.distributions.columns import LabelColumn, NumberColumn, ValueColumn
@@ -118,12 +120,14 @@ from logpx.transforms import (
     AffineFunction,
     Autoregressive,
     AutoregressiveConvolution,
+    BernsteinFunction,
     BoundedRationalQuadraticFunction,
     Chain,
     Channels,
     Checkerboard,
     CircularRationalQuadraticFunction,
     ComposedFunction,
+    Concatenate,
     Convolution1x1,
     Coupling,
     DenseMatrix,
@@ -131,6 +135,7 @@ from logpx.transforms import (
     Exp,
     Halves,
     HouseholderMatrix,
+    Indexed,
     Inverse,
     Linear,
     Logit,
@@ -139,8 +144,10 @@ from logpx.transforms import (
     PerFeatureFunction,
     Permutation,
     PermutationMatrix,
+    Planar,
     PLUMatrix,
     QRMatrix,
+    Radial,
     RationalQuadraticFunction,
     Reverse,
     ReversibleChain,
@@ -175,6 +182,11 @@ MODELS = {
     "embedded series": lambda: MAF(
         3, layers=2, hidden=(8,), context=(9, 2), embedding=SeriesEncoder((9, 2), 3, hidden=(4,))
     ),
+    "side by side": lambda: flow(Concatenate([Affine(1), Indexed(2, Coupling(1, context=2), [1])])),
+    "planar and radial": lambda: flow(Chain([Planar(3), Radial(3)])),
+    "Bernstein": lambda: flow(Autoregressive(3, BernsteinFunction(4), hidden=(8,))),
+    "Exponential": lambda: Flow(Exponential(3), Softplus(3)),
+    "TruncatedNormal": lambda: TruncatedNormal(3, -1.0, 2.0),
     "FlowMatching": lambda: FlowMatching(
         3, velocity=VelocityMLP(3, hidden=(4,), context=2), context=2, solver=FixedStepSolver(5)
     ),

@@ -10,14 +10,18 @@ from logpx.transforms import (
     Autoregressive,
     AutoregressiveConvolution,
     Chain,
+    Concatenate,
     Convolution1x1,
     Coupling,
+    Indexed,
     Inverse,
     Linear,
     MintLayer,
     MultiScale,
     Permutation,
     PermutationMatrix,
+    Planar,
+    Radial,
     Reverse,
     Squeezed,
     TriangularAffine,
@@ -108,6 +112,15 @@ def permitted(transform, direction):
             pattern = pattern[transform.order] if forward else pattern[transform.order].mT
         case Reverse():
             pattern = pattern.flip(0)
+        case Concatenate():
+            parts = [permitted(part, direction) for part in transform.transforms]
+            pattern = torch.block_diag(*(part for part, _ in parts))
+            of_context = torch.cat([of_part for _, of_part in parts])
+        case Indexed():
+            places = transform.places
+            pattern[places[:, None], places], of_context[places] = permitted(transform.transform, direction)
+        case Planar() | Radial():
+            pattern = torch.ones(size, size)
     return pattern, of_context * bool(transform.context_features)
 
 

@@ -2,6 +2,7 @@
 
 from logpx.distributions.as_torch import TorchDistribution
 from logpx.distributions.base import Distribution, LowerBound
+from logpx.distributions.exponential import Exponential
 from logpx.distributions.flow import Flow
 from logpx.distributions.from_torch import FromTorch
 from logpx.distributions.mixture import Mixture
@@ -10,11 +11,13 @@ from logpx.distributions.normal import DiagonalNormal, FullNormal, StandardNorma
 from logpx.distributions.order_agnostic import OrderAgnostic
 from logpx.distributions.product import Product
 from logpx.distributions.student_t import StudentT
+from logpx.distributions.truncated_normal import TruncatedNormal
 from logpx.distributions.uniform import Uniform
 
 __all__ = [
     "DiagonalNormal",
     "Distribution",
+    "Exponential",
     "Flow",
     "FromTorch",
     "FullNormal",
@@ -26,5 +29,6 @@ __all__ = [
     "StandardNormal",
     "StudentT",
     "TorchDistribution",
+    "TruncatedNormal",
     "Uniform",
 ]

@@ -10,6 +10,7 @@ from logpx.transforms.checking import CheckReport, Finding, check
 from logpx.transforms.coupling import Coupling
 from logpx.transforms.elementwise import Affine, Exp, Logit, Sigmoid, Softplus, Standardize, Tanh
 from logpx.transforms.fixed_point import Certificate
+from logpx.transforms.indexed import Concatenate, Indexed
 from logpx.transforms.linear import (
     AutoregressiveConvolution,
     Convolution1x1,
@@ -27,6 +28,7 @@ from logpx.transforms.mint import MintLayer
 from logpx.transforms.multiscale import MultiScale
 from logpx.transforms.partition import Channels, Checkerboard, Halves, Partition
 from logpx.transforms.permutation import Permutation, Reverse
+from logpx.transforms.planar import Planar, Radial
 from logpx.transforms.reversible import ReversibleChain
 from logpx.transforms.squeezed import Squeezed
 from logpx.transforms.univariate import *  # noqa: F403
@@ -42,6 +44,7 @@ __all__ = [
     "Channels",
     "CheckReport",
     "Checkerboard",
+    "Concatenate",
     "Convolution1x1",
     "Coupling",
     "DenseMatrix",
@@ -50,6 +53,7 @@ __all__ = [
     "Finding",
     "Halves",
     "HouseholderMatrix",
+    "Indexed",
     "Inverse",
     "Linear",
     "Logit",
@@ -60,7 +64,9 @@ __all__ = [
     "Partition",
     "Permutation",
     "PermutationMatrix",
+    "Planar",
     "QRMatrix",
+    "Radial",
     "Reverse",
     "ReversibleChain",
     "Sigmoid",

@@ -2,6 +2,7 @@
 
 from logpx.transforms.univariate.affine import AffineFunction, ShiftFunction
 from logpx.transforms.univariate.base import Univariate
+from logpx.transforms.univariate.bernstein import BernsteinFunction
 from logpx.transforms.univariate.combined import ComposedFunction, PerFeatureFunction
 from logpx.transforms.univariate.monotone_inverse import monotone_inverse
 from logpx.transforms.univariate.splines import (
@@ -13,6 +14,7 @@ from logpx.transforms.univariate.sum_of_squares import SumOfSquaresFunction
 
 __all__ = [
     "AffineFunction",
+    "BernsteinFunction",
     "BoundedRationalQuadraticFunction",
     "CircularRationalQuadraticFunction",
     "ComposedFunction",
