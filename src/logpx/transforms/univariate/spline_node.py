@@ -15,6 +15,9 @@ from torch import Tensor
 
 __all__ = ["Circle", "Ends", "FreeEnds", "Line", "SplineShape", "spline_node", "suits_node"]
 
+# For fewer elements, the number of operators matters more than what they do.
+_FEW = 2048
+
 _Plain = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]
 
 
@@ -102,6 +105,8 @@ class _Selected(NamedTuple):
     """The bin of each element. The first dimension of pairs is x and y, or both ends of the bin."""
 
     index: Tensor
+    # 1 for every bin that ends before the element, the last bin left out, and else 0.
+    passed: Tensor
     weights: Tensor
     # The factor from weights to shares, of x and of y.
     factor: Tensor
@@ -141,7 +146,7 @@ def suits_node(x: Tensor, params: Tensor) -> bool:
         or x.dtype != params.dtype
         or x.dtype not in (torch.float32, torch.float64)
         or x.shape != params.shape[:-1]
-        or not x.numel()
+        or x.numel() < _FEW
         or torch._C._are_functorch_transforms_active()
         or torch.autograd.forward_ad._current_level >= 0
         or torch.is_autocast_enabled("cpu")
@@ -295,7 +300,8 @@ def _selected(shape: SplineShape, inside: Tensor, raw: Tensor, inverse: bool) ->
     side = int(inverse)
     apart = offsets[1:-1].view(-1, *[1] * inside.dim())
     knots = torch.addcmul(apart, sums[side, 1:-1], scale[side])
-    index = torch.ge(inside, knots, out=torch.empty_like(knots)).sum(0).long()
+    passed = torch.ge(inside, knots, out=torch.empty_like(knots))
+    index = passed.sum(0).long()
     both = torch.stack([index, index + 1])
     at = sums.gather(1, both.expand(2, *both.shape))
     (left, right), (bottom, top) = torch.addcmul(offsets[both], at, scale.unsqueeze(1))
@@ -314,7 +320,7 @@ def _selected(shape: SplineShape, inside: Tensor, raw: Tensor, inverse: bool) ->
     if fixed is not None:
         slopes.masked_fill_(fixed, 1.0)
     return _Selected(
-        index, weights, factor, neighbours, shares, means, ratio_index, chosen, ratios, slopes, fixed,
+        index, passed, weights, factor, neighbours, shares, means, ratio_index, chosen, ratios, slopes, fixed,
         left, right, bottom, top,
     )  # fmt: skip
 
@@ -380,13 +386,13 @@ def _of_parameters(
     across, reciprocal = position * rest, 1.0 / place.total
     lift = of_y * place.height * across * reciprocal * reciprocal
     log_by_total, log_by_steep = -2.0 * of_log * reciprocal, of_log / place.steep
-    squares = torch.stack([rest * rest, position * position])
+    squares = torch.stack([rest, position]).square_()
     # Of the slopes at the ends, and of the mean slope of the bin.
     of_slopes = log_by_total * across + log_by_steep * squares
-    of_slopes[0] += lift * place.fall
-    of_slopes[1] -= lift * place.rise
-    of_slopes[0] += of_y * beyond.clamp(max=0.0)
-    of_slopes[1] += of_y * beyond.clamp(min=0.0)
+    of_slopes[0].addcmul_(lift, place.fall)
+    of_slopes[1].addcmul_(lift, place.rise, value=-1.0)
+    of_slopes[0].addcmul_(of_y, beyond.clamp(max=0.0))
+    of_slopes[1].addcmul_(of_y, beyond.clamp(min=0.0))
     of_slope = (
         lift * (end * squares[1] - start * squares[0])
         + log_by_total * (squares[0] + squares[1])
@@ -416,8 +422,8 @@ def _of_tables(
     before, after = bin.means[:-1], bin.means[1:]
     harmonic = 2.0 * of_slopes * bin.ratios / (before + after).square_()
     of_means = torch.zeros_like(bin.means)
-    of_means[:-1] += harmonic * after * after
-    of_means[1:] += harmonic * before * before
+    torch.mul(harmonic, after * after, out=of_means[:-1])
+    of_means[1:].addcmul_(harmonic, before * before)
     of_shares = torch.empty_like(bin.shares)
     torch.div(of_means, bin.shares[0], out=of_shares[1])
     torch.mul(of_shares[1], bin.means, out=of_shares[0]).neg_()
@@ -427,9 +433,10 @@ def _of_tables(
     mean = _mean(shape, bin, of_shares, shift)
     # From shares to the parameters, through the weights.
     scale = bin.factor * shape.sharpness
-    before_bin = torch.arange(bins).view(-1, *[1] * bin.index.dim()) < bin.index
     out = raw[: 2 * bins].unflatten(0, (2, bins))
-    torch.where(before_bin, ((shift - mean) * scale).unsqueeze(1), (-mean * scale).unsqueeze(1), out=out)
+    shift, level = (shift * scale).unsqueeze(1), mean.mul_(scale).neg_().unsqueeze(1)
+    torch.addcmul(level, bin.passed, shift, out=out[:, :-1])
+    out[:, -1:] = level
     places = bin.neighbours.expand(2, *bin.neighbours.shape)
     out.scatter_add_(1, places, of_shares.mul_(scale.unsqueeze(1)))
     out.mul_(bin.weights)
@@ -441,5 +448,5 @@ def _mean(shape: SplineShape, bin: _Selected, of_shares: Tensor, shift: Tensor) 
     # The weights of the bins before this one add up to where it begins.
     begins = torch.stack([bin.left, bin.bottom]).sub_(shape.lower) / (shape.upper - shape.lower)
     before = begins - part * bin.index
-    found: Tensor = (shift * before + (of_shares * (bin.shares - part)).sum(1)) / (1.0 - shape.common)
-    return found
+    first, own, last = (of_shares * (bin.shares - part)).unbind(1)
+    return torch.addcmul(first + own + last, shift, before).div_(1.0 - shape.common)
