@@ -48,9 +48,7 @@ def _common(bins: int) -> float:
 
 
 def _shape(bins: int, lower: float, upper: float, ends: Ends) -> SplineShape:
-    return SplineShape(
-        bins, lower, upper, ends, _common(bins), _SHARPNESS, _LARGEST_LOG_RATIO / _SHARPNESS
-    )
+    return SplineShape(bins, lower, upper, ends, _common(bins), _SHARPNESS, _LARGEST_LOG_RATIO / _SHARPNESS)
 
 
 def _numbers_first(params: Tensor) -> Tensor:
