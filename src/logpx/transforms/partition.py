@@ -85,7 +85,11 @@ class Halves(Partition):
 
     def join(self, kept: Tensor, moved: Tensor) -> Tensor:
         """Put the halves side by side."""
-        return torch.cat((moved, kept) if self.flip else (kept, moved), -1)
+        halves = (moved, kept) if self.flip else (kept, moved)
+        if moved.dim() == 2 and moved.stride(0) == 1 and not moved.is_contiguous():
+            # The values of all rows lie together, and stay so.
+            return torch.cat([half.t() for half in halves]).t()
+        return torch.cat(halves, -1)
 
     def conditioner(self, parameters: int, hidden: Sequence[int], context: int) -> nn.Module:
         """Return a `logpx.nets.MLP`."""

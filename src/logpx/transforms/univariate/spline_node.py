@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Circle", "Ends", "FreeEnds", "Line", "SplineShape", "spline_node", "suits_node"]
+from logpx.transforms.univariate.nodes import differentiable_gradients, is_transposed
 
-# For fewer elements, the number of operators matters more than what they do.
-_FEW = 2048
+__all__ = ["Circle", "Ends", "FreeEnds", "Line", "SplineShape", "spline_node"]
 
 _Plain = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]
 
@@ -26,7 +25,7 @@ class Ends(ABC):
 
     @abstractmethod
     def neighbours(self, index: Tensor, bins: int) -> Tensor:
-        """Return, for the bin of each element, the bin before, itself, and the bin after: first dimension 3."""
+        """Return the bin before each element's, its own, and the bin after: first dimension 3."""
 
     @abstractmethod
     def ratios(self, index: Tensor, bins: int) -> Tensor:
@@ -45,7 +44,7 @@ class FreeEnds(Ends):
         return torch.stack([(index - 1).clamp_(min=0), index, (index + 1).clamp_(max=bins - 1)])
 
     def ratios(self, index: Tensor, bins: int) -> Tensor:
-        """Number the knots."""
+        """Return the numbers of the knots."""
         return torch.stack([index, index + 1])
 
 
@@ -53,7 +52,7 @@ class Line(FreeEnds):
     """An interval of the line, outside of which the function is the identity."""
 
     def ratios(self, index: Tensor, bins: int) -> Tensor:
-        """Number the inner knots."""
+        """Return the numbers of the inner knots."""
         return torch.stack([index - 1, index]).clamp_(0, bins - 2)
 
     def fixed(self, index: Tensor, bins: int) -> Tensor | None:
@@ -69,7 +68,7 @@ class Circle(Ends):
         return torch.stack([index - 1, index, index + 1]).remainder_(bins)
 
     def ratios(self, index: Tensor, bins: int) -> Tensor:
-        """Number the knots after the first, which is the last one."""
+        """Return the numbers of the knots after the first, which is the last one."""
         return torch.stack([index - 1, index]).remainder_(bins)
 
 
@@ -138,21 +137,6 @@ class _Place(NamedTuple):
     steep: Tensor
 
 
-def suits_node(x: Tensor, params: Tensor) -> bool:
-    """Return whether an evaluation may be one step: not in a graph, a transform, or mixed precision."""
-    return not (
-        torch.compiler.is_compiling()
-        or x.device.type != "cpu"
-        or x.dtype != params.dtype
-        or x.dtype not in (torch.float32, torch.float64)
-        or x.shape != params.shape[:-1]
-        or x.numel() < _FEW
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-        or torch.is_autocast_enabled("cpu")
-    )
-
-
 def spline_node(
     shape: SplineShape, plain: _Plain, x: Tensor, params: Tensor, inverse: bool
 ) -> tuple[Tensor, Tensor]:
@@ -188,8 +172,7 @@ class _Layout:
     """How elements lie in memory: those of one parameter together, whichever way the net returned them."""
 
     def __init__(self, params: Tensor) -> None:
-        # The columns of a transposed matrix.
-        self._turned = params.dim() == 3 and params.stride(0) == 1 and params.stride(2) != 1
+        self._turned = is_transposed(params)
 
     def numbers(self, params: Tensor) -> Tensor:
         """Return parameters with those of one element far apart, so that sums over them are fast."""
@@ -231,16 +214,11 @@ class _Spline(torch.autograd.Function):
         # Raises an error of its own if one of them was changed in place.
         x, params = ctx.saved_tensors
         if torch.is_grad_enabled():
-            # The gradient itself is to be differentiated.
-            with torch.enable_grad():
-                outputs = ctx.plain(x, params, ctx.inverse)
-                wanted = [each for each, need in zip((x, params), ctx.needs_input_grad, strict=False) if need]
-                found = iter(
-                    torch.autograd.grad(
-                        outputs, wanted, (of_y, of_log), create_graph=True, materialize_grads=True
-                    )
-                )
-            return *(next(found) if need else None for need in ctx.needs_input_grad[:2]), None, None, None
+            plain = ctx.plain
+            of_x, of_params = differentiable_gradients(
+                ctx, lambda x, params: plain(x, params, ctx.inverse), (x, params), (of_y, of_log)
+            )
+            return of_x, of_params, None, None, None
         layout, (selected, place, beyond, derivative) = ctx.layout, ctx.parts
         of_y, of_log = layout.elements(of_y), layout.elements(of_log)
         by_position = _by_position(selected.slopes, place, beyond) / place.width

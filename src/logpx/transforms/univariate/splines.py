@@ -9,6 +9,7 @@ from torch import Tensor
 
 from logpx.arguments import check_count, check_number
 from logpx.transforms.univariate.base import Univariate
+from logpx.transforms.univariate.nodes import suits_node
 from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 from logpx.transforms.univariate.spline_node import (
     Circle,
@@ -17,7 +18,6 @@ from logpx.transforms.univariate.spline_node import (
     Line,
     SplineShape,
     spline_node,
-    suits_node,
 )
 
 __all__ = [
