@@ -19,6 +19,8 @@ __all__ = ["Block", "DenseLayer", "blocks_of", "dense_node", "suits_node"]
 # Fewer units than this are not worth a product of their own.
 _LEAST_UNITS = 48
 _MOST_BLOCKS = 4
+# With fewer values of units than this, the number of operators matters more than what they do.
+_LEAST_VALUES = 150_000
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,25 @@ def blocks_of(degrees: Sequence[int], known: Sequence[int]) -> list[Block]:
     return [Block(first, last, known[degrees[last - 1]]) for first, last in pairwise(ends)]
 
 
-def suits_node(x: Tensor, weight: Tensor) -> bool:
-    """Return whether an evaluation may be one step: not in a graph, a transform, or mixed precision."""
+def suits_node(x: Tensor, weight: Tensor, units: int) -> bool:
+    """Return whether an evaluation may be one step, and is worth it.
+
+    It may not in a graph, in a transform of functions, and in mixed precision.
+
+    Parameters
+    ----------
+    x
+        The input.
+    weight
+        One of the weights.
+    units
+        The number of hidden units and outputs.
+    """
     return not (
         torch.compiler.is_compiling()
         or x.device.type != "cpu"
         or x.dim() != 2
+        or len(x) * units < _LEAST_VALUES
         or x.dtype != weight.dtype
         or x.dtype not in (torch.float32, torch.float64)
         or torch._C._are_functorch_transforms_active()
@@ -182,7 +197,8 @@ class _Dense(torch.autograd.Function):
 
 def _backward(ctx: Any, gradient: Tensor, needed: Sequence[bool]) -> list[Tensor | None]:
     layers, values, tensors = ctx.layers, ctx.values, ctx.masked
-    x, found = values[0], [None] * (1 + len(tensors))
+    x = values[0]
+    found: list[Tensor | None] = [None] * (1 + len(tensors))
     of_x = None
     if len(tensors) > 2 * len(layers):
         skip = tensors[-1]

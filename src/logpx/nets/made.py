@@ -112,6 +112,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         self._register_mask("skip_mask", output_degrees, degrees[0])
         # known[l][k]: how many units of layer l see only the first k inputs, or fewer.
         self.known = [[sum(d <= k for d in layer) for k in range(features + 1)] for layer in degrees]
+        self._units = sum(hidden) + features * parameters
         self._dense = [
             DenseLayer(blocks_of(after, known))
             for after, known in zip([*degrees[1:], output_degrees], self.known, strict=True)
@@ -130,7 +131,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the parameters of every feature, shape ``(*rows, features, parameters)``."""
         damped, context = self._seen(x), damp_context(context)
-        if context is None and self.activation is torch.relu_ and suits_node(damped, self.skip):
+        if context is None and self.activation is torch.relu_ and suits_node(damped, self.skip, self._units):
             y = dense_node(self._dense, damped, self._tensors(), self._masks(), self._composed)
             return y.reshape(*x.shape, self.parameters_per_feature)
         h = damped

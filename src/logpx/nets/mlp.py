@@ -8,11 +8,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from logpx.arguments import check_count
 from logpx.configuration import Configured
-from logpx.nets.dense_node import Block, DenseLayer, dense_node, suits_node
 from logpx.nets.layers import (
     ContextLinear,
     activation_function,
@@ -72,27 +70,17 @@ class MLP(Configured, nn.Module):
         ]
         self.layers = cast(Sequence[ContextLinear], nn.ModuleList(layers))
         self.output = ContextLinear(widths[-1], out_features, context, zero=True)
-        self._dense = [
-            DenseLayer([Block(0, after, before)]) for before, after in pairwise([*widths, out_features])
-        ]
+        # Whether the values of one output for all rows are to lie together in memory.
+        self.rows_together = False
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the outputs, shape ``(*rows, out_features)``."""
         h, context = damp(x) if self.damped else x, damp_context(context)
-        if context is None and self.activation is torch.relu_ and suits_node(h, self.output.weight):
-            return dense_node(self._dense, h, self._tensors(), (), self._composed)
         for layer in self.layers:
             h = self.activation(layer(h, context))
+        if self.rows_together and context is None and h.dim() == 2 and not torch.compiler.is_compiling():
+            return torch.addmm(self.output.bias.unsqueeze(1), self.output.weight, h.t()).t()
         return self.output.forward(h, context)
-
-    def _tensors(self) -> list[Tensor]:
-        return [tensor for layer in (*self.layers, self.output) for tensor in (layer.weight, layer.bias)]
-
-    def _composed(self, h: Tensor, *tensors: Tensor) -> Tensor:
-        weights, biases = tensors[::2], tensors[1::2]
-        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            h = torch.relu(functional.linear(h, weight, bias))
-        return functional.linear(h, weights[-1], biases[-1])
 
 
 class ResidualMLP(Configured, nn.Module):

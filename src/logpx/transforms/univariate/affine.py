@@ -10,7 +10,12 @@ from torch import Tensor
 
 from logpx.arguments import check_number
 from logpx.transforms.univariate.base import Univariate
-from logpx.transforms.univariate.nodes import differentiable_gradients, laid_out_like, suits_node
+from logpx.transforms.univariate.nodes import (
+    differentiable_gradients,
+    is_transposed,
+    laid_out_like,
+    suits_node,
+)
 
 __all__ = ["AffineFunction", "ShiftFunction"]
 
@@ -66,7 +71,7 @@ class AffineFunction(Univariate):
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Shift and scale every element."""
         x = laid_out_like(x, params)
-        if suits_node(x, params):
+        if is_transposed(params) and suits_node(x, params):
             found: tuple[Tensor, Tensor] = _Affine.apply(x, params, self._composed, self.bound, inverse)  # type: ignore[no-untyped-call]
             return found
         return self._composed(x, params, inverse)

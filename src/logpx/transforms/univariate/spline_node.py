@@ -103,7 +103,7 @@ class SplineShape(NamedTuple):
 class _Selected(NamedTuple):
     """The bin of each element. The first dimension of pairs is x and y, or both ends of the bin."""
 
-    index: Tensor
+    number: Tensor
     # 1 for every bin that ends before the element, the last bin left out, and else 0.
     passed: Tensor
     weights: Tensor
@@ -264,7 +264,7 @@ def _evaluate(
 
 def _selected(shape: SplineShape, inside: Tensor, raw: Tensor, inverse: bool) -> _Selected:
     bins, span = shape.bins, shape.upper - shape.lower
-    sizes = raw[: 2 * bins].unflatten(0, (2, bins))
+    sizes = raw[: 2 * bins].view(2, bins, *raw.shape[1:])
     weights = raw.new_empty(2, bins, *inside.shape)
     largest = sizes.amax(1, keepdim=True)
     torch.add(largest.mul_(-shape.sharpness), sizes, alpha=shape.sharpness, out=weights).exp_()
@@ -383,7 +383,7 @@ def _of_parameters(
     of_height = of_y * place.rise * reciprocal + of_slope / width
     of_first = torch.stack([stretched - along * rest, of_y - of_height])
     of_second = torch.stack([-along * position - stretched, of_height])
-    of_second.masked_fill_(bin.index == shape.bins - 1, 0.0)
+    of_second.masked_fill_(bin.number == shape.bins - 1, 0.0)
     _of_tables(shape, bin, of_slopes, (of_first, of_second), raw)
 
 
@@ -411,7 +411,7 @@ def _of_tables(
     mean = _mean(shape, bin, of_shares, shift)
     # From shares to the parameters, through the weights.
     scale = bin.factor * shape.sharpness
-    out = raw[: 2 * bins].unflatten(0, (2, bins))
+    out = raw[: 2 * bins].view(2, bins, *raw.shape[1:])
     shift, level = (shift * scale).unsqueeze(1), mean.mul_(scale).neg_().unsqueeze(1)
     torch.addcmul(level, bin.passed, shift, out=out[:, :-1])
     out[:, -1:] = level
@@ -425,6 +425,7 @@ def _mean(shape: SplineShape, bin: _Selected, of_shares: Tensor, shift: Tensor) 
     part = shape.common / shape.bins
     # The weights of the bins before this one add up to where it begins.
     begins = torch.stack([bin.left, bin.bottom]).sub_(shape.lower) / (shape.upper - shape.lower)
-    before = begins - part * bin.index
+    before = begins - part * bin.number
     first, own, last = (of_shares * (bin.shares - part)).unbind(1)
-    return torch.addcmul(first + own + last, shift, before).div_(1.0 - shape.common)
+    found: Tensor = torch.addcmul(first + own + last, shift, before).div_(1.0 - shape.common)
+    return found
