@@ -174,17 +174,16 @@ class _Dense(torch.autograd.Function):
         x: Tensor,
         *tensors: Tensor,
     ) -> Tensor:
-        masked = _masked(tensors, masks)
-        *values, y = _forward(layers, x.t().contiguous(), masked)
-        ctx.layers, ctx.masks, ctx.plain, ctx.values, ctx.masked = layers, masks, plain, values, masked
-        ctx.save_for_backward(x, *tensors)
+        *values, y = _forward(layers, x.t().contiguous(), _masked(tensors, masks))
+        ctx.layers, ctx.masks, ctx.plain = layers, masks, plain
+        ctx.save_for_backward(x, *tensors, *values)
         return y.t()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         # Raises an error of its own if one of them was changed in place.
-        saved = ctx.saved_tensors
         needed = ctx.needs_input_grad[3:]
+        saved, values = ctx.saved_tensors[: len(needed)], ctx.saved_tensors[len(needed) :]
         if torch.is_grad_enabled():
             # The gradient itself is to be differentiated.
             with torch.enable_grad():
@@ -192,25 +191,36 @@ class _Dense(torch.autograd.Function):
                 wanted = [each for each, need in zip(saved, needed, strict=True) if need]
                 found = iter(torch.autograd.grad(y, wanted, gradient, create_graph=True, allow_unused=True))
             return None, None, None, *(next(found) if need else None for need in needed)
-        return None, None, None, *_backward(ctx, gradient.t().contiguous(), needed)
+        return (
+            None,
+            None,
+            None,
+            *_backward(ctx.layers, ctx.masks, (saved[1:], values), gradient.t().contiguous(), needed),
+        )
 
 
-def _backward(ctx: Any, gradient: Tensor, needed: Sequence[bool]) -> list[Tensor | None]:
-    layers, values, tensors = ctx.layers, ctx.values, ctx.masked
+def _backward(
+    layers: Sequence[DenseLayer],
+    masks: Sequence[Tensor],
+    saved: tuple[Sequence[Tensor], Sequence[Tensor]],
+    gradient: Tensor,
+    needed: Sequence[bool],
+) -> list[Tensor | None]:
+    tensors, values = _masked(saved[0], masks), saved[1]
     x = values[0]
     found: list[Tensor | None] = [None] * (1 + len(tensors))
     of_x = None
     if len(tensors) > 2 * len(layers):
         skip = tensors[-1]
         if needed[-1]:
-            found[-1] = _times_mask(gradient @ x.t(), ctx.masks, len(layers))
+            found[-1] = _times_mask(gradient @ x.t(), masks, len(layers))
         if needed[0]:
             of_x = skip.t() @ gradient
     for index in reversed(range(len(layers))):
         layer, inputs = layers[index], values[index]
         if needed[1 + 2 * index]:
             of_weight = _weight_gradient(layer, gradient, inputs)
-            found[1 + 2 * index] = _times_mask(of_weight, ctx.masks, index)
+            found[1 + 2 * index] = _times_mask(of_weight, masks, index)
         if needed[2 + 2 * index]:
             found[2 + 2 * index] = gradient.sum(1)
         if index:

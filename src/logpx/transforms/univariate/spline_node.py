@@ -15,12 +15,12 @@ from torch import Tensor
 
 from logpx.transforms.univariate.nodes import differentiable_gradients, is_transposed
 
-__all__ = ["Circle", "Ends", "FreeEnds", "Line", "SplineShape", "spline_node"]
+__all__ = ["CircularEnds", "FixedEnds", "FreeEnds", "SplineEnds", "SplineShape", "spline_node"]
 
 _Plain = Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]
 
 
-class Ends(ABC):
+class SplineEnds(ABC):
     """What lies beyond the first and the last bin."""
 
     @abstractmethod
@@ -36,7 +36,7 @@ class Ends(ABC):
         return None
 
 
-class FreeEnds(Ends):
+class FreeEnds(SplineEnds):
     """An interval, with a parameter for the slope at each end."""
 
     def neighbours(self, index: Tensor, bins: int) -> Tensor:
@@ -48,7 +48,7 @@ class FreeEnds(Ends):
         return torch.stack([index, index + 1])
 
 
-class Line(FreeEnds):
+class FixedEnds(FreeEnds):
     """An interval of the line, outside of which the function is the identity."""
 
     def ratios(self, index: Tensor, bins: int) -> Tensor:
@@ -60,7 +60,7 @@ class Line(FreeEnds):
         return torch.stack([index == 0, index == bins - 1])
 
 
-class Circle(Ends):
+class CircularEnds(SplineEnds):
     """A circle, on which the last bin comes before the first."""
 
     def neighbours(self, index: Tensor, bins: int) -> Tensor:
@@ -81,7 +81,7 @@ class SplineShape(NamedTuple):
         The number of bins.
     lower, upper : float
         The interval.
-    ends : Ends
+    ends : SplineEnds
         What lies beyond the bins.
     common : float
         The share of the interval that is given to the bins in equal parts.
@@ -94,7 +94,7 @@ class SplineShape(NamedTuple):
     bins: int
     lower: float
     upper: float
-    ends: Ends
+    ends: SplineEnds
     common: float
     sharpness: float
     log_ratio: float
@@ -205,21 +205,21 @@ class _Spline(torch.autograd.Function):
             shape, layout.elements(x), layout.numbers(params), inverse
         )
         ctx.shape, ctx.plain, ctx.inverse, ctx.layout = shape, plain, inverse, layout
-        ctx.parts = selected, place, beyond, log_derivative.exp()
-        ctx.save_for_backward(x, params)
+        ctx.save_for_backward(x, params, beyond, log_derivative.exp(), *selected, *place)
         return layout.back(y), layout.back(log_derivative)
 
     @staticmethod
     def backward(ctx: Any, of_y: Tensor, of_log: Tensor) -> tuple[Tensor | None, ...]:
         # Raises an error of its own if one of them was changed in place.
-        x, params = ctx.saved_tensors
+        x, params, beyond, derivative, *parts = ctx.saved_tensors
         if torch.is_grad_enabled():
             plain = ctx.plain
             of_x, of_params = differentiable_gradients(
                 ctx, lambda x, params: plain(x, params, ctx.inverse), (x, params), (of_y, of_log)
             )
             return of_x, of_params, None, None, None
-        layout, (selected, place, beyond, derivative) = ctx.layout, ctx.parts
+        count = len(_Selected._fields)
+        layout, selected, place = ctx.layout, _Selected(*parts[:count]), _Place(*parts[count:])
         of_y, of_log = layout.elements(of_y), layout.elements(of_log)
         by_position = _by_position(selected.slopes, place, beyond) / place.width
         if ctx.inverse:
@@ -322,7 +322,8 @@ def _value(bin: _Selected, place: _Place) -> Tensor:
 
 
 def _log_derivative(place: _Place) -> Tensor:
-    return 2.0 * (place.slope / place.total).log() + place.steep.log()
+    found: Tensor = 2.0 * (place.slope / place.total).log() + place.steep.log()
+    return found
 
 
 def _root(bin: _Selected, y: Tensor) -> Tensor:
@@ -341,7 +342,8 @@ def _root(bin: _Selected, y: Tensor) -> Tensor:
     shorter = span < reach
     near = shorter == rising
     part = torch.minimum(span, reach) / (reach + span)
-    return torch.where(near, bin.left, bin.right) + torch.where(near, part, -part) * width
+    found: Tensor = torch.where(near, bin.left, bin.right) + torch.where(near, part, -part) * width
+    return found
 
 
 def _by_position(slopes: Tensor, place: _Place, beyond: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ from logpx.transforms.univariate.base import Univariate
 from logpx.transforms.univariate.nodes import suits_node
 from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 from logpx.transforms.univariate.spline_node import (
-    Circle,
-    Ends,
+    CircularEnds,
+    FixedEnds,
     FreeEnds,
-    Line,
+    SplineEnds,
     SplineShape,
     spline_node,
 )
@@ -47,7 +47,7 @@ def _common(bins: int) -> float:
     return min(_LEAST_SHARE * bins, _MOST_SHARED)
 
 
-def _shape(bins: int, lower: float, upper: float, ends: Ends) -> SplineShape:
+def _shape(bins: int, lower: float, upper: float, ends: SplineEnds) -> SplineShape:
     return SplineShape(bins, lower, upper, ends, _common(bins), _SHARPNESS, _LARGEST_LOG_RATIO / _SHARPNESS)
 
 
@@ -119,7 +119,7 @@ class RationalQuadraticFunction(Univariate):
         check_number("bound", bound, above=0.0)
         self.bins, self.bound = bins, bound
         self.parameters = 3 * bins - 1
-        self._shape = _shape(bins, -bound, bound, Line())
+        self._shape = _shape(bins, -bound, bound, FixedEnds())
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline to every element."""
@@ -233,7 +233,7 @@ class CircularRationalQuadraticFunction(Univariate):
         check_number("period", period, above=0.0)
         self.bins, self.period = bins, period
         self.parameters = 3 * bins + 1
-        self._shape = _shape(bins, -0.5 * period, 0.5 * period, Circle())
+        self._shape = _shape(bins, -0.5 * period, 0.5 * period, CircularEnds())
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline and the rotation to every element."""
