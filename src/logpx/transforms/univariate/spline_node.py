@@ -352,7 +352,7 @@ def _by_position(slopes: Tensor, place: _Place, beyond: Tensor) -> Tensor:
     lean = place.rest - place.position
     of_total = (start + end - 2.0 * place.slope) * lean
     of_steep = 2.0 * (end * place.position - start * place.rest + place.slope * lean)
-    found = of_steep / place.steep - 2.0 * of_total / place.total
+    found: Tensor = of_steep / place.steep - 2.0 * of_total / place.total
     return found.masked_fill_(beyond != 0.0, 0.0)
 
 
@@ -427,7 +427,7 @@ def _mean(shape: SplineShape, bin: _Selected, of_shares: Tensor, shift: Tensor) 
     part = shape.common / shape.bins
     # The weights of the bins before this one add up to where it begins.
     begins = torch.stack([bin.left, bin.bottom]).sub_(shape.lower) / (shape.upper - shape.lower)
-    before = begins - part * bin.number
+    before = begins - part * bin.number.to(begins.dtype)
     first, own, last = (of_shares * (bin.shares - part)).unbind(1)
     found: Tensor = torch.addcmul(first + own + last, shift, before).div_(1.0 - shape.common)
     return found
