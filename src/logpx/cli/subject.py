@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from logpx.scoring import Evaluation, ScoredBatch
     from logpx.tables.reading.text_form import TextForm
 
-__all__ = ["FitRequest", "Fitted", "Request", "Subject"]
+__all__ = ["FitRequest", "Fitted", "InspectRequest", "Request", "Subject"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,20 @@ class Request:
                 f"the argument {self.kept[0]!r} was not expected",
                 fix="leave it out, or keep columns of that name with --keep",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectRequest:
+    """The arguments of ``logpx inspect``: those of its options."""
+
+    source: str
+    output: str | None
+    columns: Sequence[str]
+    schema: str | None
+    missing: Sequence[str] | None
+    decimal: str | None
+    overwrite: bool
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +236,10 @@ class Subject(ABC):
     @abstractmethod
     def sample(self, model: Any, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
+
+    def inspect(self, request: InspectRequest, out: Output) -> int:
+        """Print what a fit would make of the data, and return the exit code."""
+        raise UsageError("logpx inspect is for tables", file=request.source, fix="give a table")
 
     def impute(self, model: Any, draws: int | None, request: Request, out: Output) -> None:
         """Fill in missing cells, if the data can have any."""
