@@ -15,6 +15,7 @@ from logpx.arguments import check_count, check_instance
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 from logpx.nets.causal import IncrementalConditioner
+from logpx.nets.dense_node import DenseLayer, blocks_of, dense_node, suits_node
 from logpx.nets.embedding import CircularEmbedding
 from logpx.nets.layers import (
     ContextLinear,
@@ -111,6 +112,11 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         self._register_mask("skip_mask", output_degrees, degrees[0])
         # known[l][k]: how many units of layer l see only the first k inputs, or fewer.
         self.known = [[sum(d <= k for d in layer) for k in range(features + 1)] for layer in degrees]
+        self._units = sum(hidden) + features * parameters
+        self._dense = [
+            DenseLayer(blocks_of(after, known))
+            for after, known in zip([*degrees[1:], output_degrees], self.known, strict=True)
+        ]
 
     def _register_mask(self, name: str, outputs: list[int], inputs: list[int]) -> None:
         mask = np.greater_equal.outer(outputs, inputs)
@@ -125,12 +131,33 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the parameters of every feature, shape ``(*rows, features, parameters)``."""
         damped, context = self._seen(x), damp_context(context)
+        if context is None and self.activation is torch.relu_ and suits_node(damped, self.skip, self._units):
+            y = dense_node(self._dense, damped, self._tensors(), self._masks(), self._composed)
+            return y.reshape(*x.shape, self.parameters_per_feature)
         h = damped
         for index, layer in enumerate(self.layers):
             h = self.activation(layer.masked_forward(h, self.get_buffer(f"mask_{index}"), context))
         y = self.output.masked_forward(h, self.get_buffer("output_mask"), context)
         y = y + functional.linear(damped, self.skip * self.get_buffer("skip_mask"))
         return y.reshape(*x.shape, self.parameters_per_feature)
+
+    def _tensors(self) -> list[Tensor]:
+        layers = (*self.layers, self.output)
+        return [*(tensor for layer in layers for tensor in (layer.weight, layer.bias)), self.skip]
+
+    def _masks(self) -> list[Tensor]:
+        names = [*(f"mask_{index}" for index in range(len(self.layers))), "output_mask", "skip_mask"]
+        return [self.get_buffer(name) for name in names]
+
+    def _composed(self, damped: Tensor, *tensors: Tensor) -> Tensor:
+        *hidden, output, skip = [
+            weight * mask for weight, mask in zip(tensors[::2], self._masks(), strict=True)
+        ]
+        *biases, last = tensors[1::2]
+        h = damped
+        for weight, bias in zip(hidden, biases, strict=True):
+            h = torch.relu(functional.linear(h, weight, bias))
+        return functional.linear(h, output, last) + functional.linear(damped, skip)
 
     def sequential(
         self, solve: Callable[[int, Tensor], Tensor], rows: torch.Size, context: Tensor | None = None

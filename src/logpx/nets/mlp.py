@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_count
@@ -69,12 +70,16 @@ class MLP(Configured, nn.Module):
         ]
         self.layers = cast(Sequence[ContextLinear], nn.ModuleList(layers))
         self.output = ContextLinear(widths[-1], out_features, context, zero=True)
+        # Whether the values of one output for all rows are to lie together in memory.
+        self.rows_together = False
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the outputs, shape ``(*rows, out_features)``."""
         h, context = damp(x) if self.damped else x, damp_context(context)
         for layer in self.layers:
             h = self.activation(layer(h, context))
+        if self.rows_together and context is None and h.dim() == 2 and not torch.compiler.is_compiling():
+            return torch.addmm(self.output.bias.unsqueeze(1), self.output.weight, h.t()).t()
         return self.output.forward(h, context)
 
 

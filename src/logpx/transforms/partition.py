@@ -17,6 +17,10 @@ from logpx.transforms.squeezed import as_image_shape, check_even, unsqueeze
 __all__ = ["Channels", "Checkerboard", "Halves", "Partition"]
 
 
+# Parameters of an element.
+_MANY = 8
+
+
 class Partition(Configured):
     """A division of an event into two parts, with the conditioner that suits them.
 
@@ -85,11 +89,18 @@ class Halves(Partition):
 
     def join(self, kept: Tensor, moved: Tensor) -> Tensor:
         """Put the halves side by side."""
-        return torch.cat((moved, kept) if self.flip else (kept, moved), -1)
+        halves = (moved, kept) if self.flip else (kept, moved)
+        if moved.dim() == 2 and moved.stride(0) == 1 and not moved.is_contiguous():
+            # The values of all rows lie together, and stay so.
+            return torch.cat([half.t() for half in halves]).t()
+        return torch.cat(halves, -1)
 
     def conditioner(self, parameters: int, hidden: Sequence[int], context: int) -> nn.Module:
         """Return a `logpx.nets.MLP`."""
-        return MLP(self.kept_shape[0], self.moved_shape[0] * parameters, hidden, context)
+        net = MLP(self.kept_shape[0], self.moved_shape[0] * parameters, hidden, context)
+        # Splines sum over the parameters of an element, which are then best far apart.
+        net.rows_together = parameters >= _MANY
+        return net
 
     def arrange(self, outputs: Tensor, parameters: int) -> Tensor:
         """Take the parameters of one feature from neighbouring outputs."""

@@ -73,11 +73,18 @@ class Permutation(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Reorder the features."""
-        return x.index_select(-1, self.order), x.new_zeros(x.shape[:-1])
+        return _reordered(x, self.order), x.new_zeros(x.shape[:-1])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Restore the order of the features."""
-        return z.index_select(-1, self.inverse_order), z.new_zeros(z.shape[:-1])
+        return _reordered(z, self.inverse_order), z.new_zeros(z.shape[:-1])
+
+
+def _reordered(x: Tensor, order: Tensor) -> Tensor:
+    if x.dim() == 2 and x.stride(0) == 1 and not x.is_contiguous():
+        # The values of all rows lie together, and stay so.
+        return x.t().index_select(0, order).t()
+    return x.index_select(-1, order)
 
 
 class Reverse(Transform):

@@ -9,7 +9,16 @@ from torch import Tensor
 
 from logpx.arguments import check_count, check_number
 from logpx.transforms.univariate.base import Univariate
+from logpx.transforms.univariate.nodes import suits_node
 from logpx.transforms.univariate.rational_quadratic import rational_quadratic
+from logpx.transforms.univariate.spline_node import (
+    CircularEnds,
+    FixedEnds,
+    FreeEnds,
+    SplineEnds,
+    SplineShape,
+    spline_node,
+)
 
 __all__ = [
     "BoundedRationalQuadraticFunction",
@@ -33,6 +42,15 @@ def _check_bins(bins: int) -> None:
     check_count("bins", bins, most=_MOST_BINS)
 
 
+def _common(bins: int) -> float:
+    """Return the share of the interval that is given to the bins in equal parts."""
+    return min(_LEAST_SHARE * bins, _MOST_SHARED)
+
+
+def _shape(bins: int, lower: float, upper: float, ends: SplineEnds) -> SplineShape:
+    return SplineShape(bins, lower, upper, ends, _common(bins), _SHARPNESS, _LARGEST_LOG_RATIO / _SHARPNESS)
+
+
 def _numbers_first(params: Tensor) -> Tensor:
     """Return parameters with those of one element far apart in memory, so that sums over them are fast."""
     return params.movedim(-1, 0).contiguous()
@@ -44,7 +62,7 @@ def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, T
     # The shares of the interval that the bins take up; they add up to 1.
     # torch's own softmax takes several times as long for so few numbers.
     weights = torch.exp(_SHARPNESS * (raw - raw.detach().amax(1, keepdim=True)))
-    common = min(_LEAST_SHARE * bins, _MOST_SHARED)
+    common = _common(bins)
     shares = weights * ((1.0 - common) / weights.sum(1, keepdim=True)) + common / bins
     inner = torch.cumsum(shares[:, :-1], 1) * (upper - lower) + lower
     ends = torch.full_like(shares[:, :1], lower), torch.full_like(shares[:, :1], upper)
@@ -101,9 +119,15 @@ class RationalQuadraticFunction(Univariate):
         check_number("bound", bound, above=0.0)
         self.bins, self.bound = bins, bound
         self.parameters = 3 * bins - 1
+        self._shape = _shape(bins, -bound, bound, FixedEnds())
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline to every element."""
+        if self.bins > 1 and suits_node(x, params):
+            return spline_node(self._shape, self._composed, x, params, inverse)
+        return self._composed(x, params, inverse)
+
+    def _composed(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins - 1])
         knots_x, knots_y, means = _bins(sizes, self.bins, -self.bound, self.bound)
         slopes = _ratios(raw) * _between(means[:-1], means[1:])
@@ -142,9 +166,15 @@ class BoundedRationalQuadraticFunction(Univariate):
         check_number("upper", upper, above=lower)
         self.bins, self.lower, self.upper = bins, lower, upper
         self.parameters = 3 * bins + 1
+        self._shape = _shape(bins, lower, upper, FreeEnds())
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline to every element."""
+        if suits_node(x, params):
+            return spline_node(self._shape, self._composed, x, params, inverse)
+        return self._composed(x, params, inverse)
+
+    def _composed(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins + 1])
         knots_x, knots_y, means = _bins(sizes, self.bins, self.lower, self.upper)
         inner = _between(means[:-1], means[1:])
@@ -203,21 +233,29 @@ class CircularRationalQuadraticFunction(Univariate):
         check_number("period", period, above=0.0)
         self.bins, self.period = bins, period
         self.parameters = 3 * bins + 1
+        self._shape = _shape(bins, -0.5 * period, 0.5 * period, CircularEnds())
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Apply the spline and the rotation to every element."""
+        own, rotation = params[..., :-1], params[..., -1]
+        # One radian of rotation per unit of the parameter, and never more than one turn.
+        turn = wrap(rotation * (self.period / (2.0 * math.pi)), self.period)
+        x = wrap(x, self.period)
+        if inverse:
+            y, log_derivative = self._spline(wrap(x - turn, self.period), own, True)
+            return wrap(y, self.period), log_derivative
+        y, log_derivative = self._spline(x, own, False)
+        return wrap(y + turn, self.period), log_derivative
+
+    def _spline(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+        if suits_node(x, params):
+            return spline_node(self._shape, self._composed, x, params, inverse)
+        return self._composed(x, params, inverse)
+
+    def _composed(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         half = 0.5 * self.period
-        sizes, raw, rotation = torch.split(_numbers_first(params), [2 * self.bins, self.bins, 1])
+        sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins])
         knots_x, knots_y, means = _bins(sizes, self.bins, -half, half)
         slopes = _ratios(raw) * _between(means, means.roll(-1, 0))
         slopes = torch.cat([slopes[-1:], slopes])
-        # One radian of rotation per unit of the parameter, and never more than one turn.
-        turn = wrap(rotation.squeeze(0) * (self.period / (2.0 * math.pi)), self.period)
-        x = wrap(x, self.period)
-        if inverse:
-            y, log_derivative = rational_quadratic(
-                wrap(x - turn, self.period), knots_x, knots_y, slopes, True
-            )
-            return wrap(y, self.period), log_derivative
-        y, log_derivative = rational_quadratic(x, knots_x, knots_y, slopes)
-        return wrap(y + turn, self.period), log_derivative
+        return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
