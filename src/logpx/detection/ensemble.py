@@ -12,7 +12,7 @@ from torch import Tensor
 
 from logpx.detection.robust_scales import RobustScales
 
-__all__ = ["MixtureEnsemble"]
+__all__ = ["VARIANCE", "MixtureEnsemble"]
 
 _MOST_ROWS = 512
 _SHARE_OF_ROWS = 0.7
@@ -22,8 +22,8 @@ _ROWS_PER_COMPONENT = 4
 _ITERATIONS = 10
 # EM finds its way with all rows; from then on the least probable ones are left out at each iteration.
 _TRIMMED_FROM, _TRIMMED = 5, 0.25
-# Added to the variances of robustly scaled columns: neither repeated values nor few rows make a spike.
-_VARIANCE = 0.1
+#: Added to the variances of robustly scaled columns: neither repeated values nor few rows make a spike.
+VARIANCE = 0.1
 _EMPTY = 1e-9
 # Of missing cells, whose marginals are kept.
 _MOST_PATTERNS = 100
@@ -121,10 +121,10 @@ class MixtureEnsemble:
     def __init__(self, members: int, seed: int) -> None:
         self.members, self.seed = members, seed
 
-    def fit(self, x: npt.NDArray[np.float64]) -> MixtureEnsemble:
-        """Fit to rows of shape ``(n, d)``; NaN is missing."""
+    def fit(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> MixtureEnsemble:
+        """Fit to rows of shape ``(n, d)``; NaN is missing, and columns that are not `scaled` keep their unit."""
         random = np.random.default_rng(self.seed)
-        self.scales = RobustScales(x)
+        self.scales = RobustScales(x, scaled)
         y = self._scaled(x)
         rows, columns = y.shape
         self._seen = _choices(random, self.members, rows, _sampled(rows))
@@ -239,7 +239,7 @@ def _fitted(y: Tensor, columns: Tensor, size: int, random: np.random.Generator) 
         columns,
         y.new_full((many, size), -math.log(size)),
         y.gather(1, starts[..., None].expand(-1, -1, width)),
-        ((spread[:, None, None, None] + _VARIANCE) * eye).expand(-1, size, -1, -1),
+        ((spread[:, None, None, None] + VARIANCE) * eye).expand(-1, size, -1, -1),
         y,
     )
     trimmed = int(_TRIMMED * rows)
@@ -258,6 +258,6 @@ def _fitted(y: Tensor, columns: Tensor, size: int, random: np.random.Generator) 
             members,
             log_weights=(counts / counts.sum(1, keepdim=True)).log(),
             means=means,
-            covariances=scatter / counts[..., None, None] + _VARIANCE * eye,
+            covariances=scatter / counts[..., None, None] + VARIANCE * eye,
         )
     return members

@@ -27,6 +27,8 @@ class RobustScales:
     ----------
     x
         Shape ``(n, d)``; NaN is missing.
+    scaled
+        Which columns are scaled, shape ``(d,)``; all by default. The others are only centred.
 
     Examples
     --------
@@ -35,7 +37,7 @@ class RobustScales:
     array([[0., 1.]])
     """
 
-    def __init__(self, x: npt.NDArray[np.float64]) -> None:
+    def __init__(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> None:
         # Squares of large numbers overflow in their own units.
         size = np.nanmax(np.abs(x), axis=0, initial=0.0)
         self._size = np.where(size > 0.0, size, 1.0)
@@ -49,6 +51,9 @@ class RobustScales:
         middling = (high - low) / _INTERQUARTILE
         spread = np.clip(middling, _LEAST_SHARE * deviation, deviation)
         self._spread = np.where(self._constant, 1.0, np.where(middling > 0.0, spread, deviation))
+        if scaled is not None:
+            self._constant &= scaled
+            self._spread = np.where(scaled, self._spread, 1.0 / self._size)
 
     def __call__(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return rows in the new units, shape ``(n, d)``."""

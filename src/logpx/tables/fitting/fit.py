@@ -13,12 +13,12 @@ from logpx.errors import UsageError
 from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
-from logpx.tables.families.family import Budget, QuickFamily, TableFamily
+from logpx.tables.families.family import FEW_ROWS, Budget, QuickFamily, TableFamily
 from logpx.tables.fitting.calibration import calibration
 from logpx.tables.fitting.cross_validation import cross_validation
 from logpx.tables.fitting.notes import density_notes, notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
-from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
+from logpx.tables.fitting.rows import DividedRows, divide, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
@@ -29,9 +29,10 @@ from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
 from logpx.training.device import usable_device
 
-__all__ = ["TableFitResult", "fit_table"]
+__all__ = ["TableFitResult", "fit_rows", "fit_table"]
 
 _DEFAULT_SECONDS = 60.0
+_SHARE_HELD_OUT = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +202,42 @@ def fit_table(
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
     )
+
+
+def fit_rows(schema: Schema, rows: torch.Tensor, model: str, *, seconds: float, seed: int = 0) -> TableModel:
+    """Return one family's model of rows that are in memory, its size chosen on some of them.
+
+    Parameters
+    ----------
+    schema
+        The columns.
+    rows
+        In table units, shape ``(n, d)``, float64; NaN is missing.
+    model
+        The name of a quick family.
+    seconds, seed
+        As in `fit_table`.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two rows, or a column never varies.
+    DivergedError
+        If no fit stays finite.
+    """
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    training, held_out = divide(rows[order], _SHARE_HELD_OUT, FEW_ROWS)
+    budget = Budget(
+        seconds=seconds,
+        rows=len(training),
+        kinds=["normal" if one.levels is None else len(one.levels) for one in schema.modelled],
+        supports=Supports.of(schema.modelled).supports,
+        periods=[column.periods for column in schema.modelled],
+        seed=seed,
+    )
+    search = Search(schema, training, held_out, budget)
+    search.run([FAMILIES[model]])
+    return TableModel(schema, search.best(stacked=False).density).eval()
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:
