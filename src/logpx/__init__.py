@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logpx import (
         detection,
         distributions,
+        engines,
         errors,
         estimators,
         flows,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         inference,
         latent,
         nets,
+        plots,
         posteriors,
         scoring,
         storage,
@@ -34,13 +36,26 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import anomalies, evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import (
+        anomalies,
+        evidence,
+        evidence_from_draws,
+        fit,
+        impute_batches,
+        impute_schema,
+        load,
+        posterior,
+        save,
+        score_batches,
+        score_schema,
+    )
 
 __all__ = [
     "__version__",
     "anomalies",
     "detection",
     "distributions",
+    "engines",
     "errors",
     "estimators",
     "evidence",
@@ -48,13 +63,18 @@ __all__ = [
     "fit",
     "flows",
     "images",
+    "impute_batches",
+    "impute_schema",
     "inference",
     "latent",
     "load",
     "nets",
+    "plots",
     "posterior",
     "posteriors",
     "save",
+    "score_batches",
+    "score_schema",
     "scoring",
     "storage",
     "tables",
@@ -62,7 +82,21 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"anomalies", "evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset(
+    {
+        "anomalies",
+        "evidence",
+        "evidence_from_draws",
+        "fit",
+        "impute_batches",
+        "impute_schema",
+        "load",
+        "posterior",
+        "save",
+        "score_batches",
+        "score_schema",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

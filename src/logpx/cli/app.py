@@ -15,6 +15,7 @@ from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
 from logpx.cli.info import info
+from logpx.cli.inspect import inspect
 from logpx.cli.predict import predict
 from logpx.cli.sample import sample
 from logpx.cli.score import score
@@ -50,6 +51,7 @@ def logpx(
 
     \b
     Examples:
+      logpx inspect table.csv
       logpx fit table.csv -o model/
       logpx evaluate model/ test.csv
       logpx score model/ new.csv -o scores.parquet
@@ -77,5 +79,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (fit, score, sample, evaluate, predict, anomalies, impute, cluster, info):
+for _command in (inspect, fit, score, sample, evaluate, predict, anomalies, impute, cluster, info):
     _registered(_command)

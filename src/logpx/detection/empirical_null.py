@@ -23,9 +23,10 @@ _FEWEST = 20
 class EmpiricalNull:
     r"""The distribution of scores of usual rows, from the central part of the scores of all.
 
-    A power of the unusualness is taken to be normal (Box and Cox), with the power, mean and deviation that fit
-    the quantiles up to 75 % best. Up to a quarter of the rows may be anomalies without moving it. What it says
-    of the tail is an extrapolation, and p-values are estimates: there is no guarantee as from rows set aside.
+    A power of the unusualness is taken to be normal (Box and Cox), with the power, mean and deviation that
+    fit the quantiles up to 75 % best. Up to a quarter of the rows may be anomalies without moving it. What it
+    says of the tail is an extrapolation, and p-values are estimates: there is no guarantee as from rows set
+    aside.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ class MixtureEnsemble:
         self.members, self.seed = members, seed
 
     def fit(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> MixtureEnsemble:
-        """Fit to rows of shape ``(n, d)``; NaN is missing, and columns that are not `scaled` keep their unit."""
+        """Fit to rows, ``(n, d)``; NaN is missing, and columns that are not `scaled` keep their unit."""
         random = np.random.default_rng(self.seed)
         self.scales = RobustScales(x, scaled)
         y = self._scaled(x)

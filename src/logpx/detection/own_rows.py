@@ -15,7 +15,7 @@ from logpx.detection.search import AnomalySearch, Scored
 from logpx.detection.selection import Selection
 from logpx.errors import DataError, DivergedError, UsageError
 from logpx.tables import Schema, Table, TableModel, UnseenLabels, infer_schema
-from logpx.tables.fitting.fit import fit_rows
+from logpx.tables.fitting.fit_rows import fit_rows
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 
@@ -87,9 +87,9 @@ class OwnRowsSearch(AnomalySearch):
             kept = model.kept_cells(table, names=kept_names, as_text=as_text)
         super().__init__(model, table, _Decided(selection), explain=explain, kept=kept, seed=seed)
         self.notes.append(
-            "p-values are estimates: they compare each row, scored by mixtures that have not seen it, with what "
-            "the central three quarters of all rows suggest; fit a model to usual rows for p-values with a "
-            "guarantee"
+            "p-values are estimates: they compare each row, scored by mixtures that have not seen it, with "
+            "what the central three quarters of all rows suggest; fit a model to usual rows for p-values "
+            "with a guarantee"
         )
 
     @property
@@ -153,9 +153,9 @@ def _matrix(table: Table, schema: Schema) -> npt.NDArray[np.float64]:
 
 
 def _coded(x: npt.NDArray[np.float64], schema: Schema) -> npt.NDArray[np.float64]:
-    r"""Return rows with each label as a number: :math:`\sqrt{2 v s}` of its surprisal s and the least variance v.
+    r"""Return rows with each label as a number.
 
-    A normal distribution of the least variance around 0 is then as surprised at a label as it deserves.
+    It is :math:`\sqrt{2 v s}`, with the label's surprisal s and the least variance v of mixtures. A normal distribution of the least variance around 0 is then as surprised at a label as it deserves.
     """
     coded = x.copy()
     for place, column in enumerate(schema.modelled):

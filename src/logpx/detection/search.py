@@ -17,7 +17,7 @@ import torch
 from logpx.detection.reasons import Explainer, Reason, words_of
 from logpx.detection.selection import Selection
 from logpx.errors import UsageError
-from logpx.scoring import SCORE_COLUMNS, Calibration
+from logpx.scoring import Calibration, score_schema
 from logpx.tables import Table, TableModel, UnseenLabels
 from logpx.tables.fitting.calibration import DRAWS
 from logpx.tables.kept_cells import KeptCells
@@ -48,10 +48,12 @@ class Scored:
 
     @property
     def p_values(self) -> npt.NDArray[np.float64]:
+        """The p-values."""
         return self.numbers[:, 2]
 
     @property
     def scores(self) -> npt.NDArray[np.float64]:
+        """The scores; low is unusual."""
         return self.numbers[:, 3]
 
 
@@ -115,7 +117,7 @@ class AnomalySearch:
     @property
     def score_columns(self) -> list[str]:
         """The names of the columns of scores, which rows are ordered by the first of."""
-        return list(SCORE_COLUMNS[self.model.kind])
+        return list(score_schema(self.model.kind).names)
 
     @property
     def schema(self) -> pa.Schema:
@@ -141,7 +143,7 @@ class AnomalySearch:
                 several = list(found)
                 if several:
                     yield _most_unusual_first(
-                        pa.Table.from_batches(several), SCORE_COLUMNS[self.model.kind][0]
+                        pa.Table.from_batches(several), score_schema(self.model.kind).names[0]
                     )
         self.notes += [*unseen.notes(), *self._warnings()]
 

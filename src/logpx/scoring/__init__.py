@@ -3,7 +3,6 @@
 from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.scoring.conformal import Calibration, benjamini_hochberg, check_level
 from logpx.scoring.evaluation import (
-    SCORE_COLUMNS,
     Comparison,
     Evaluation,
     ImpossibleRow,
@@ -14,12 +13,13 @@ from logpx.scoring.evaluation import (
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.noise import Noise
+from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
+from logpx.scoring.score_columns import score_columns, score_schema
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
 __all__ = [
-    "SCORE_COLUMNS",
     "BitsPerDimension",
     "Calibration",
     "Comparison",
@@ -27,13 +27,17 @@ __all__ = [
     "Families",
     "Family",
     "ImpossibleRow",
+    "KeyedRows",
     "LogOfMean",
     "MeanOfLogs",
     "MeanScore",
     "ModelFitResult",
     "NatsPerRow",
     "Noise",
+    "NumberedRows",
     "Pool",
+    "RowIdentity",
+    "RowsByContent",
     "RunningMean",
     "ScoredBatch",
     "Single",
@@ -43,4 +47,6 @@ __all__ = [
     "benjamini_hochberg",
     "check_level",
     "sample_blocks",
+    "score_columns",
+    "score_schema",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,7 @@ from logpx.distributions import LowerBound
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.units import Unit
 
-__all__ = ["SCORE_COLUMNS", "Comparison", "Evaluation", "ImpossibleRow", "MeanScore", "ScoredBatch", "Tally"]
-
-#: The columns that scores are written to, by the kind of number that they are.
-SCORE_COLUMNS = MappingProxyType(
-    {
-        "exact": ["log_prob"],
-        "lower bound": ["log_prob_lower", "log_prob_se"],
-        "estimate": ["log_prob_estimate", "log_prob_se"],
-    }
-)
+__all__ = ["Comparison", "Evaluation", "ImpossibleRow", "MeanScore", "ScoredBatch", "Tally"]
 
 # Of the rows outside a model's support.
 _MOST_NAMED = 5

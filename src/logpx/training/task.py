@@ -11,6 +11,7 @@ import torch
 from logpx.distributions import Distribution
 from logpx.training.batches import Batch
 from logpx.training.checkpoints import CheckpointFolder
+from logpx.training.compiled import NEVER, CompileChoice
 from logpx.training.history import History, HistoryRecord, StepRecord, StopReason
 from logpx.training.intake import Source
 from logpx.training.plan import TrainingOptions
@@ -46,6 +47,8 @@ class Task:
         Called before each step; returning true ends the fit.
     checkpoints
         Where the run is kept, or None.
+    compile
+        Whether training steps are compiled.
     on_step, on_validation
         Called with each record of a step, and of an evaluation.
     """
@@ -60,6 +63,7 @@ class Task:
     reporter: Reporter = field(default_factory=Reporter)
     should_stop: Callable[[], bool] = lambda: False
     checkpoints: CheckpointFolder | None = None
+    compile: CompileChoice = NEVER
     on_step: Callable[[StepRecord], object] | None = None
     on_validation: Callable[[HistoryRecord], object] | None = None
     began: float = field(default_factory=time.monotonic)

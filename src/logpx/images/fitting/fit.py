@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,7 +19,11 @@ from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
 from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.training import FitResult, fit
+from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ImageFitResult", "fit_images"]
 
@@ -54,10 +58,13 @@ class ImageFitResult(ModelFitResult[ImageModel]):
         error = self.training.best_validation_error
         return None if error is None else self.model.unit.difference(error)
 
+    def plot_training(self, *, ax: Axes | None = None) -> Axes:
+        """Plot how it was trained; see `logpx.plots.plot_training`."""
+        return self.training.plot_training(ax=ax)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         values = super().to_dict()
-        del values["training"]
         channels, height, width = self.model.event_shape
         last = self.training.history[-1]
         return values | {
@@ -78,6 +85,7 @@ class ImageFitResult(ModelFitResult[ImageModel]):
             "steps": last.step,
             "epochs": last.epoch,
             "stopped": self.training.stopped.value,
+            "training": [{"model": self.family, **self.training.summary()}],
         }
 
 
@@ -102,6 +110,7 @@ def fit_images(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    compile: bool | str = "auto",
 ) -> ImageFitResult:
     """Fit a flow or a VAE to images by maximum likelihood of a lower bound.
 
@@ -133,6 +142,8 @@ def fit_images(
         Called with a line of text after each step.
     device
         Where to train; the model that is returned is on the CPU.
+    compile
+        As in `logpx.training.fit`. Models that draw noise in training are not compiled.
 
     Raises
     ------
@@ -148,6 +159,7 @@ def fit_images(
     watch = Stopwatch(None if endless else _DEFAULT_SECONDS if max_time is None else max_time)
     seed = checked_seed(seed)
     where = usable_device(device)
+    compile_choice(compile)
     options = ImageOptions(dequantisation, alpha, latent)
     IMAGE_FAMILIES.check_options(model, asdict(options))
     (family,) = IMAGE_FAMILIES.named(model)
@@ -179,6 +191,7 @@ def fit_images(
         seed=seed,
         progress=progress,
         device=where,
+        compile=compile,
         should_stop=should_stop,
     )
     untrained.cpu()

@@ -16,7 +16,7 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.scoring import Family
 from logpx.tables.columns.support import Support
-from logpx.training import fit
+from logpx.training import FitResult, fit
 
 __all__ = ["FEW_ROWS", "Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
 
@@ -53,8 +53,12 @@ class Budget:
         Passed on to `logpx.training.fit`.
     device
         Where flows are trained; they are then moved back to the CPU.
+    compile
+        Passed on to `logpx.training.fit`.
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
+    trained
+        Called with the result of each training.
     """
 
     seconds: float
@@ -68,7 +72,9 @@ class Budget:
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
     device: torch.device = field(default=torch.device("cpu"))
+    compile: bool | str = "auto"
     remark: Callable[[str], object] = field(default=lambda text: None)
+    trained: Callable[[FitResult], object] = field(default=lambda result: None)
 
     @property
     def deadline(self) -> float:
@@ -130,7 +136,7 @@ def hidden_for(rows: int) -> tuple[int, int]:
 
 def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-    fit(
+    trained = fit(
         model,
         training.float(),
         validation.float(),
@@ -141,7 +147,9 @@ def train(model: Distribution, training: Tensor, validation: Tensor, budget: Bud
         progress=budget.progress,
         should_stop=budget.should_stop,
         device=budget.device,
+        compile=budget.compile,
     )
+    budget.trained(trained)
     return model.cpu()
 
 

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import ModelFitResult, Stopwatch
+from logpx.scoring import Calibration, ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
-from logpx.tables.families.family import FEW_ROWS, Budget, QuickFamily, TableFamily
+from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.fitting.calibration import calibration
 from logpx.tables.fitting.cross_validation import cross_validation
 from logpx.tables.fitting.notes import density_notes, notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
-from logpx.tables.fitting.rows import DividedRows, divide, divided_rows, folds_of
+from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import CandidateRecord
+from logpx.tables.fitting.selection import Candidate, CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.inference import infer_schema
+from logpx.tables.schema.inference import inspect_columns
+from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
+from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 
-__all__ = ["TableFitResult", "fit_rows", "fit_table"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["TableFitResult", "fit_table"]
 
 _DEFAULT_SECONDS = 60.0
-_SHARE_HELD_OUT = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +51,47 @@ class TableFitResult(ModelFitResult[TableModel]):
         For each modelled column, the chosen scale and the held-out nats per row of all compared scales.
     measured : str
         What rows the likelihood of candidates was measured on, as "1,200 rows set aside".
+    training : list of dict
+        For each model that was trained by gradient descent its name, its scales, and how it went: the values
+        of `logpx.training.FitResult.summary`. Likelihoods are those of the units that it was trained in.
     """
 
     candidates: list[CandidateRecord]
     scales: list[dict[str, Any]]
     measured: str
+    training: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def chosen(self) -> CandidateRecord:
         """The candidate that became the model."""
         return next(record for record in self.candidates if record.chosen)
+
+    def plot_leaderboard(self, *, ax: Axes | None = None) -> Axes:
+        """Plot the models that were tried; see `logpx.plots.plot_leaderboard`."""
+        from logpx import plots
+
+        return plots.plot_leaderboard(self.candidates, ax=ax)
+
+    def plot_training(self, *, ax: Axes | None = None) -> Axes:
+        """Plot how the model, or a part of a stack, was trained; see `logpx.plots.plot_training`.
+
+        Raises
+        ------
+        UsageError
+            If nothing was trained by gradient descent.
+        """
+        from logpx import plots
+
+        parts = self.chosen.model.split(" + ")
+        runs = [run for run in self.training if run["model"] in parts]
+        if not runs:
+            raise UsageError(
+                f"{self.chosen.model} needs no training by gradient descent",
+                fix="plot the candidates instead",
+            )
+        return plots.plot_training(
+            runs[0]["history"], stopped=runs[0]["stopped"], events=runs[0]["events"], ax=ax
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
@@ -81,6 +116,7 @@ def fit_table(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    compile: bool | str = "auto",
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
@@ -115,6 +151,8 @@ def fit_table(
         Called now and then; true ends the fit with the best model so far.
     device
         Where flows are trained; the returned model is on the CPU.
+    compile
+        Whether training steps of flows run as native code; see `logpx.training.fit`.
     missing, decimal
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
@@ -146,6 +184,7 @@ def fit_table(
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
     where = usable_device(device)
+    compile_choice(compile)
     FAMILIES.check_options(model, {"components": components, "latent": latent})
     families = FAMILIES.named(model)
     table = open_table(source, missing=missing, decimal=decimal)
@@ -162,7 +201,8 @@ def fit_table(
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
-    notes = [*table.notes, *notes_on(schema, read), *left_out]
+    notes = [*table.notes, *left_out_notes(schema.columns)]
+    notes += [*notes_on(schema, read.rows, read.count), *left_out]
     budget = Budget(
         seconds=watch.left or 0.0,
         rows=len(read.training),
@@ -175,24 +215,18 @@ def fit_table(
         should_stop=should_stop,
         progress=progress,
         device=where,
+        compile=compile,
     )
     with located_in(table.file):
         search, measured, seen = _searched(schema, read, suited, budget, nature.wide, report)
         # A model requested by name is that model, not a stack of several.
         best = search.best(stacked=model == "auto")
-        calibrated = calibration(search, best, read, schema, unseen=None if seen else measured)
-        if read.joined:
-            search.refit(best)
+        calibrated = _calibrated(search, best, read, schema, unseen=None if seen else measured)
     baselines = search.baselines()
-    notes.extend([*density_notes(schema, best.density), *search.remarks])
-    notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
-    if best.density.kind != "exact":
-        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    notes += _notes_on_choice(schema, search, best)
     return TableFitResult(
         model=TableModel(schema, best.density, baselines, calibration=calibrated).eval(),
-        candidates=[candidate.record() for candidate in search.candidates if candidate is not best]
-        + search.failures
-        + [best.record(chosen=True)],
+        candidates=search.records(best),
         rows=read.count,
         train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
@@ -201,43 +235,26 @@ def fit_table(
         notes=notes,
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
+        training=search.histories,
     )
 
 
-def fit_rows(schema: Schema, rows: torch.Tensor, model: str, *, seconds: float, seed: int = 0) -> TableModel:
-    """Return one family's model of rows that are in memory, its size chosen on some of them.
+def _calibrated(
+    search: Search, best: Candidate, read: DividedRows, schema: Schema, *, unseen: str | None
+) -> Calibration | None:
+    """Return the scores of rows that the model has not seen, before it is fitted to all rows."""
+    found = calibration(search, best, read, schema, unseen=unseen)
+    if read.joined:
+        search.refit(best)
+    return found
 
-    Parameters
-    ----------
-    schema
-        The columns.
-    rows
-        In table units, shape ``(n, d)``, float64; NaN is missing.
-    model
-        The name of a quick family.
-    seconds, seed
-        As in `fit_table`.
 
-    Raises
-    ------
-    DataError
-        If there are fewer than two rows, or a column never varies.
-    DivergedError
-        If no fit stays finite.
-    """
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    training, held_out = divide(rows[order], _SHARE_HELD_OUT, FEW_ROWS)
-    budget = Budget(
-        seconds=seconds,
-        rows=len(training),
-        kinds=["normal" if one.levels is None else len(one.levels) for one in schema.modelled],
-        supports=Supports.of(schema.modelled).supports,
-        periods=[column.periods for column in schema.modelled],
-        seed=seed,
-    )
-    search = Search(schema, training, held_out, budget)
-    search.run([FAMILIES[model]])
-    return TableModel(schema, search.best(stacked=False).density).eval()
+def _notes_on_choice(schema: Schema, search: Search, best: Candidate) -> list[str]:
+    notes = [*density_notes(schema, best.density), *search.remarks]
+    notes += [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
+    if best.density.kind != "exact":
+        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    return notes
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:
@@ -277,12 +294,14 @@ def _searched(
 def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:
     """Return the given schema, or else an inferred one, after checking it against the table."""
     if schema is None:
-        schema = infer_schema(table, columns, seed=seed)
-    elif not isinstance(schema, Schema):
+        inspection = inspect_columns(table, columns, seed=seed)
+        inspection.require_clean()
+        return inspection.schema
+    if not isinstance(schema, Schema):
         raise UsageError(
             f"the schema is a {type(schema).__name__}", fix="read a file with Schema.from_json(content)"
         )
-    elif columns:
+    if columns:
         raise UsageError(
             "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"
         )
