@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from logpx.api import (
         anomalies,
+        compare,
         evidence,
         evidence_from_draws,
         fit,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "anomalies",
+    "compare",
     "detection",
     "distributions",
     "engines",
@@ -85,6 +87,7 @@ __all__ = [
 _FROM_API = frozenset(
     {
         "anomalies",
+        "compare",
         "evidence",
         "evidence_from_draws",
         "fit",
