@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from logpx.detection.robust_scales import RobustScales
+from logpx.detection.robust_scales import VARIANCE, RobustScales
 
-__all__ = ["VARIANCE", "MixtureEnsemble"]
+__all__ = ["MixtureEnsemble"]
 
 _MOST_ROWS = 512
 _SHARE_OF_ROWS = 0.7
@@ -22,8 +22,6 @@ _ROWS_PER_COMPONENT = 4
 _ITERATIONS = 10
 # EM finds its way with all rows; from then on the least probable ones are left out at each iteration.
 _TRIMMED_FROM, _TRIMMED = 5, 0.25
-#: Added to the variances of robustly scaled columns: neither repeated values nor few rows make a spike.
-VARIANCE = 0.1
 _EMPTY = 1e-9
 # Of missing cells, whose marginals are kept.
 _MOST_PATTERNS = 100

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from logpx.detection.empirical_null import EmpiricalNull
-from logpx.detection.ensemble import VARIANCE, MixtureEnsemble
+from logpx.detection.ensemble import MixtureEnsemble
+from logpx.detection.robust_scales import VARIANCE
 from logpx.detection.search import AnomalySearch, Scored
 from logpx.detection.selection import Selection
 from logpx.errors import DataError, DivergedError, UsageError
@@ -155,7 +156,8 @@ def _matrix(table: Table, schema: Schema) -> npt.NDArray[np.float64]:
 def _coded(x: npt.NDArray[np.float64], schema: Schema) -> npt.NDArray[np.float64]:
     r"""Return rows with each label as a number.
 
-    It is :math:`\sqrt{2 v s}`, with the label's surprisal s and the least variance v of mixtures. A normal distribution of the least variance around 0 is then as surprised at a label as it deserves.
+    It is :math:`\sqrt{2 v s}`, with the label's surprisal s and the least variance v of mixtures. A normal
+    distribution of that variance around 0 is then as surprised at a label as it deserves.
     """
     coded = x.copy()
     for place, column in enumerate(schema.modelled):

@@ -199,6 +199,10 @@ class AnomalySearch:
                 {name: columns[name] for name in self.schema.names}, schema=self.schema
             )
 
+    def written_scores(self, batch: Scored, places: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """Return the columns of scores of some rows of a batch."""
+        return dict(zip(self.score_columns, batch.numbers[places].T, strict=False))
+
     def _explained(self, batch: TableBatch, x: torch.Tensor, places: npt.NDArray[np.int64]) -> list[str]:
         assert self.explainer is not None
 
