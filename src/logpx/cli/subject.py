@@ -260,6 +260,12 @@ class Subject(ABC):
         """Write the unusual rows with p-values and reasons."""
         raise UsageError("logpx anomalies is for models of tables", fix="fit a model to a table")
 
+    def own_anomalies(
+        self, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows of a table among its own."""
+        raise UsageError(f"logpx anomalies is for tables, not for {self.name}", fix="give a table")
+
     def check(self, request: FitRequest) -> None:
         """Raise a `UsageError` for options that do not go together, before anything is read."""
         for name in self.foreign:

@@ -297,6 +297,24 @@ class TableSubject(Subject):
         )
         write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
 
+    def own_anomalies(
+        self, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows of a table among its own."""
+        from logpx.detection.own_rows import OwnRowsSearch
+        from logpx.tables.formats import is_delimited_text
+
+        source = self.open_other(request, out)
+        search = OwnRowsSearch(
+            source,
+            selection,
+            explain=not selection.everything if explain is None else explain,
+            seed=request.seed,
+            kept_names=_kept_names(source, request.kept) if request.keep else None,
+            as_text=is_delimited_text(request.output),
+        )
+        write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
+
     def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
         """Write the most probable component of every row."""
         import numpy as np

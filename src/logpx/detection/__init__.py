@@ -1,7 +1,9 @@
 """Detection of anomalies: unusual rows, how sure that is, and the columns that make them so."""
 
 from logpx.detection.anomalies import Anomalies
+from logpx.detection.empirical_null import EmpiricalNull
 from logpx.detection.ensemble import MixtureEnsemble
+from logpx.detection.own_rows import OwnRowsSearch
 from logpx.detection.reasons import Explainer, Reason
 from logpx.detection.search import AnomalySearch
 from logpx.detection.selection import (
@@ -18,10 +20,12 @@ __all__ = [
     "Anomalies",
     "AnomalySearch",
     "AtLevel",
+    "EmpiricalNull",
     "Explainer",
     "FalseDiscoveryRate",
     "MixtureEnsemble",
     "MostUnusual",
+    "OwnRowsSearch",
     "Reason",
     "Selection",
     "selection_of",

@@ -154,19 +154,27 @@ def _matrix(table: Table, schema: Schema) -> npt.NDArray[np.float64]:
 
 
 def _coded(x: npt.NDArray[np.float64], schema: Schema) -> npt.NDArray[np.float64]:
-    r"""Return rows with each label as a number.
+    r"""Return rows with each label as a number, and columns of logarithms where these are more symmetric.
 
-    It is :math:`\sqrt{2 v s}`, with the label's surprisal s and the least variance v of mixtures. A normal
+    A label is :math:`\sqrt{2 v s}`, with its surprisal s and the least variance v of mixtures. A normal
     distribution of that variance around 0 is then as surprised at a label as it deserves.
     """
     coded = x.copy()
     for place, column in enumerate(schema.modelled):
+        present = ~np.isnan(x[:, place])
+        values = x[present, place]
         if column.levels is not None:
-            present = ~np.isnan(x[:, place])
-            codes = x[present, place].astype(np.int64)
+            codes = values.astype(np.int64)
             counts = np.bincount(codes, minlength=len(column.levels)) + 0.5
             coded[present, place] = np.sqrt(-2.0 * VARIANCE * np.log(counts / counts.sum()))[codes]
+        elif len(values) and values.min() > 0.0 and _skewness(np.log(values)) < _skewness(values):
+            coded[present, place] = np.log(values)
     return coded
+
+
+def _skewness(values: npt.NDArray[np.float64]) -> float:
+    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+    return float(abs(high + low - 2.0 * middle) / max(high - low, 1e-300))
 
 
 def _explaining(

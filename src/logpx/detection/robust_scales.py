@@ -24,9 +24,9 @@ _SAME = 1e-12
 class RobustScales:
     r"""Medians, and interquartile ranges between a tenth and all of the standard deviation.
 
-    Where most rows repeat one value, and a share q has others, these are as surprising as their rarity: the
-    unit is such that the median of their distances is :math:`\sqrt{-2 v \log q}`, with the least variance v of
-    the mixtures. Any other value of a column that never varies is one unit away.
+    Where most rows repeat one value, and a share q has others, these are as surprising as they are rare: the
+    unit is such that the median of their distances is :math:`\sqrt{-2 v \log q}`, with the least variance v
+    of the mixtures. Any other value of a column that never varies is one unit away.
 
     Parameters
     ----------

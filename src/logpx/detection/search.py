@@ -142,9 +142,7 @@ class AnomalySearch:
             else:
                 several = list(found)
                 if several:
-                    yield _most_unusual_first(
-                        pa.Table.from_batches(several), score_schema(self.model.kind).names[0]
-                    )
+                    yield _most_unusual_first(pa.Table.from_batches(several), self.score_columns[0])
         self.notes += [*unseen.notes(), *self._warnings()]
 
     def scored(self, unseen: UnseenLabels) -> Iterator[Scored]:
