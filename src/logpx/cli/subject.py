@@ -46,6 +46,8 @@ class Request:
         Whether the columns of the table are written, too.
     kept : sequence of str
         The columns to write; none for all.
+    each_cell : bool
+        Whether each cell is scored, given the others.
     target : sequence of str
         The options that name the columns asked for.
     given : sequence of str
@@ -61,6 +63,7 @@ class Request:
     exactness: int | None = None
     keep: bool = False
     kept: Sequence[str] = ()
+    each_cell: bool = False
     target: Sequence[str] = ()
     given: Sequence[str] = ()
 
