@@ -18,15 +18,16 @@ _POWERS = np.linspace(-1.0, 1.5, 51)
 # Below the least unusual row, of the distance to the median.
 _MARGIN = 0.02
 _FEWEST = 20
+_LEFT_OUT = 0.001
 
 
 class EmpiricalNull:
     r"""The distribution of scores of usual rows, from the central part of the scores of all.
 
     A power of the unusualness is taken to be normal (Box and Cox), with the power, mean and deviation that
-    fit the quantiles up to 75 % best. Up to a quarter of the rows may be anomalies without moving it. What it
-    says of the tail is an extrapolation, and p-values are estimates: there is no guarantee as from rows set
-    aside.
+    fit the quantiles up to 75 % best; and once again without the rows of p-values up to 0.001. Up to a
+    quarter of the rows may be anomalies; p-values are then rather too high. What the fit says of the tail is an
+    extrapolation: p-values are estimates, and there is no guarantee as from rows set aside.
 
     Parameters
     ----------
@@ -57,11 +58,18 @@ class EmpiricalNull:
                 f"{len(scores):,} rows are too few to say which are unusual among them",
                 fix=f"give {_FEWEST} or more, better hundreds",
             )
-        unusual = -np.asarray(scores, dtype=np.float64)
+        values = np.asarray(scores, dtype=np.float64)
+        self._fit(-values, _LEVELS)
+        kept = values[self.p_values(values) > _LEFT_OUT]
+        # Once: where tails are heavy, every further round would leave out more of them.
+        if len(kept) >= max(_FEWEST, 0.5 * len(values)):
+            self._fit(-kept, (1.0 - _LEFT_OUT) * _LEVELS)
+
+    def _fit(self, unusual: _Numbers, levels: _Numbers) -> None:
         least = unusual.min()
         self._origin = least - _MARGIN * max(float(np.median(unusual) - least), 1e-9)
         quantiles = np.quantile(unusual - self._origin, _LEVELS)
-        normal = ndtri(_LEVELS)
+        normal = ndtri(levels)
         best = -1.0
         for power in _POWERS:
             values = _transformed(quantiles, power)
@@ -74,8 +82,10 @@ class EmpiricalNull:
     def p_values(self, scores: _Numbers) -> _Numbers:
         """Return the probability that a usual row is as unusual, shape ``(n,)``."""
         above = np.maximum(-np.asarray(scores, dtype=np.float64) - self._origin, 1e-300)
-        z = (_transformed(above, self._power) - self._mean) / max(self._deviation, 1e-12)
-        return np.asarray(ndtr(-z))
+        off = _transformed(above, self._power) - self._mean
+        # Equal scores differ from their mean by rounding alone.
+        same = np.abs(off) <= 1e-9 * max(abs(float(self._mean)), 1.0)
+        return np.asarray(ndtr(-np.where(same, 0.0, off) / max(float(self._deviation), 1e-12)))
 
 
 def _transformed(values: _Numbers, power: float) -> _Numbers:

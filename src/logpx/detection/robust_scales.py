@@ -17,6 +17,8 @@ _INTERQUARTILE = 1.349
 _LEAST_SHARE = 0.1
 # Beyond so many units the square of a value says no more than that it is far out, and might overflow.
 _FARTHEST = 1e6
+# Values beside the one that repeats which are like labels.
+_FEW = 5
 # Of the largest value, what differs by less is the same.
 _SAME = 1e-12
 
@@ -24,9 +26,10 @@ _SAME = 1e-12
 class RobustScales:
     r"""Medians, and interquartile ranges between a tenth and all of the standard deviation.
 
-    Where most rows repeat one value, and a share q has others, these are as surprising as they are rare: the
-    unit is such that the median of their distances is :math:`\sqrt{-2 v \log q}`, with the least variance v
-    of the mixtures. Any other value of a column that never varies is one unit away.
+    Where most rows repeat one value, the unit is the standard deviation. If they do and there are at most
+    five others, which a share q of the rows has, these are as surprising as they are rare: the unit is such
+    that the median of their distances is :math:`\sqrt{-2 v \log q}`, with the least variance v of the
+    mixtures. Any other value of a column that never varies is one unit away.
 
     Parameters
     ----------
@@ -57,7 +60,8 @@ class RobustScales:
         middling = (high - low) / _INTERQUARTILE
         spread = np.clip(middling, _LEAST_SHARE * deviation, deviation)
         for column in np.flatnonzero(~self._constant & ~(middling > _SAME)):
-            spread[column] = _unit_of_rare(y[:, column] - self._centre[column])
+            off = y[:, column] - self._centre[column]
+            spread[column] = _unit_of_rare(off) if _are_few(off) else deviation[column]
         self._spread = np.where(self._constant, 1.0, spread)
         self._scaled = np.ones(x.shape[1], dtype=bool) if scaled is None else scaled
 
@@ -67,6 +71,10 @@ class RobustScales:
         found = np.clip(off / self._spread, -_FARTHEST, _FARTHEST)
         other = np.where(np.abs(off) <= _SAME, 0.0, np.sign(off))
         return np.where(self._scaled, np.where(self._constant & ~np.isnan(x), other, found), x)
+
+
+def _are_few(off: npt.NDArray[np.float64]) -> bool:
+    return len(np.unique(np.round(off[~np.isnan(off)] / _SAME))) <= _FEW + 1
 
 
 def _unit_of_rare(off: npt.NDArray[np.float64]) -> float:

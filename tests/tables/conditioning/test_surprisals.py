@@ -50,7 +50,7 @@ def test_quantiles_by_quadrature_are_those_of_the_closed_form(normal: TableDensi
     found = cells.expected(torch.tensor(x), 1).quantiles(levels).numpy()
     deviation = PRECISION[1, 1] ** -0.5
     centre = x[:, 1] - (x - [1.0, 2.0, 3.0]) @ PRECISION[1] / PRECISION[1, 1]
-    np.testing.assert_allclose(found, centre[:, None] + deviation * stats.norm.ppf(levels), atol=0.03)
+    np.testing.assert_allclose(found, centre[:, None] + deviation * stats.norm.ppf(levels), atol=0.06)
 
 
 def test_a_stack_of_both_kinds_is_integrated(normal: TableDensity) -> None:

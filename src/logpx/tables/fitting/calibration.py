@@ -39,7 +39,6 @@ _ENOUGH_ASIDE = 20_000
 _FRACTION = 0.1
 
 
-@torch.no_grad()
 def calibration(
     search: Search, best: Candidate, read: DividedRows, schema: Schema, *, unseen: str | None
 ) -> Calibration | None:
@@ -139,6 +138,7 @@ def _size(options: frozenset[str] | Sequence[str], density: Any) -> dict[str, in
     return {name: size for name, size in own.items() if name in options and isinstance(size, int)}
 
 
+@torch.no_grad()
 def _scores(density: Distribution, supports: Supports, rows: Tensor, seed: int) -> Tensor:
     effort = Effort.of(density.kind == "exact", bool(supports.noisy) and needs_noise(density), DRAWS, None)
     (found,) = effort.bounds([density], supports, rows, seed, 0)
