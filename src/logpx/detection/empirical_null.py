@@ -26,8 +26,8 @@ class EmpiricalNull:
 
     A power of the unusualness is taken to be normal (Box and Cox), with the power, mean and deviation that
     fit the quantiles up to 75 % best; and once again without the rows of p-values up to 0.001. Up to a
-    quarter of the rows may be anomalies; p-values are then rather too high. What the fit says of the tail is an
-    extrapolation: p-values are estimates, and there is no guarantee as from rows set aside.
+    quarter of the rows may be anomalies; p-values are then rather too high. What the fit says of the tail is
+    an extrapolation: p-values are estimates, and there is no guarantee as from rows set aside.
 
     Parameters
     ----------

@@ -157,7 +157,7 @@ class AnomalySearch:
             self.rows += len(log_prob)
             yield Scored(
                 batch.start,
-                torch.stack([log_prob, batch.bound.standard_error, p_values], 1).numpy(force=True),
+                torch.stack([log_prob, batch.bound.standard_error, p_values, log_prob], 1).numpy(force=True),
             )
 
     def looked_at(self, batches: Iterator[Scored], spool: IO[bytes]) -> Iterator[Scored]:
