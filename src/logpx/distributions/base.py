@@ -16,6 +16,7 @@ from logpx.distributions.as_torch import TorchDistribution, as_torch
 from logpx.distributions.gradients import gradients_wanted, only_if_wanted, with_gradients
 from logpx.distributions.seeding import checked_count
 from logpx.errors import UsageError
+from logpx.markup import card, facts
 from logpx.transforms.base import as_event_shape, check_context, check_dtype, check_events_of, own_tensor
 from logpx.transforms.supports import real_event
 
@@ -147,6 +148,17 @@ class Distribution(Configured, nn.Module):
     def torch_equivalent(self) -> torch.distributions.Distribution | None:
         """Return the distribution of torch that has this density, with closed forms of its own; or None."""
         return None
+
+    def _repr_html_(self) -> str:
+        """Show what it is in a notebook."""
+        known: dict[str, object] = {
+            "event shape": ", ".join(map(str, self.event_shape)),
+            "log p": self.kind,
+            "parameters": f"{sum(parameter.numel() for parameter in self.parameters()):,}",
+        }
+        if self.context_features:
+            known["context features"] = self.context_features
+        return card(type(self).__name__, repr(self), facts(known))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return log p(x), or log p(x given context), in nats: exact, or a lower bound, as `kind` says.
