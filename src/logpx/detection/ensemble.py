@@ -29,7 +29,7 @@ _MOST_PATTERNS = 100
 _MOST_NUMBERS = 8_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Members:
     """Gaussian mixtures of the same size, of columns of their own, side by side.
 
@@ -234,11 +234,11 @@ def _fitted(y: Tensor, columns: Tensor, size: int, random: np.random.Generator) 
     eye = torch.eye(width, dtype=y.dtype)
     spread = y.var(1, correction=0).mean(1)
     members = _Members(
-        columns,
-        y.new_full((many, size), -math.log(size)),
-        y.gather(1, starts[..., None].expand(-1, -1, width)),
-        ((spread[:, None, None, None] + VARIANCE) * eye).expand(-1, size, -1, -1),
-        y,
+        columns=columns,
+        log_weights=y.new_full((many, size), -math.log(size)),
+        means=y.gather(1, starts[..., None].expand(-1, -1, width)),
+        covariances=((spread[:, None, None, None] + VARIANCE) * eye).expand(-1, size, -1, -1),
+        rows=y,
     )
     trimmed = int(_TRIMMED * rows)
     for iteration in range(_ITERATIONS):
