@@ -39,7 +39,9 @@ def tables(folder: Path) -> Iterator[tuple[str, Array]]:
 
 
 def uniformity(folder: Path, families: list[str], seconds: float) -> None:
-    print("| table | family | rows set aside | new rows | KS p, uniform | KS p, two samples | share of p ≤ 0.05 |")
+    print(
+        "| table | family | rows set aside | new rows | KS p, uniform | KS p, two samples | share of p ≤ 0.05 |"
+    )
     print("|---" * 7 + "|")
     for name, x in tables(folder):
         x = x[np.random.default_rng(0).permutation(len(x))[:MOST_ROWS]]
@@ -56,13 +58,18 @@ def uniformity(folder: Path, families: list[str], seconds: float) -> None:
             one, two = stats.kstest(p, "uniform").pvalue, stats.ks_2samp(aside, new).pvalue
             share = np.mean(p <= 0.05)
             source = model.calibration.source
-            print(f"| {name} | {family} | {source} | {len(p)} | {one:.3f} | {two:.3f} | {share:.3f} |", flush=True)
+            print(
+                f"| {name} | {family} | {source} | {len(p)} | {one:.3f} | {two:.3f} | {share:.3f} |",
+                flush=True,
+            )
 
 
 def simulated(count: int, random: np.random.Generator) -> Array:
     z = random.normal(size=(count, 2))
     a = z[:, 0] + 0.2 * random.normal(size=count)
-    return np.column_stack([a, np.exp(a + 0.3 * z[:, 1]), z[:, 1], (5.0 * z[:, 1] + random.normal(size=count)).round()])
+    return np.column_stack(
+        [a, np.exp(a + 0.3 * z[:, 1]), z[:, 1], (5.0 * z[:, 1] + random.normal(size=count)).round()]
+    )
 
 
 def false_discoveries(families: list[str], seconds: float, repetitions: int) -> None:
@@ -84,7 +91,9 @@ def false_discoveries(families: list[str], seconds: float, repetitions: int) -> 
             mean = np.mean(found, 0)
             error = np.std([one for one, _ in found]) / np.sqrt(len(found))
             source = model.calibration.source
-            print(f"| {family} | {source} | {level} | {mean[0]:.4f} ± {error:.4f} | {mean[1]:.2f} |", flush=True)
+            print(
+                f"| {family} | {source} | {level} | {mean[0]:.4f} ± {error:.4f} | {mean[1]:.2f} |", flush=True
+            )
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from logpx.api import (
         anomalies,
         compare,
+        drift,
         evidence,
         evidence_from_draws,
         fit,
@@ -58,6 +59,7 @@ __all__ = [
     "compare",
     "detection",
     "distributions",
+    "drift",
     "engines",
     "errors",
     "estimators",
@@ -90,6 +92,7 @@ _FROM_API = frozenset(
     {
         "anomalies",
         "compare",
+        "drift",
         "evidence",
         "evidence_from_draws",
         "fit",

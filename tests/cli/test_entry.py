@@ -26,6 +26,7 @@ COMMANDS = (
     "compare",
     "predict",
     "anomalies",
+    "drift",
     "impute",
     "cluster",
     "info",

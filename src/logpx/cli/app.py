@@ -12,6 +12,7 @@ from logpx._version import __version__
 from logpx.cli.anomalies import anomalies
 from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
+from logpx.cli.drift import drift
 from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
@@ -91,6 +92,7 @@ for _command in (
     compare,
     predict,
     anomalies,
+    drift,
     impute,
     cluster,
     info,

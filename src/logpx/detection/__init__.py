@@ -1,6 +1,7 @@
 """Detection of anomalies: unusual rows, how sure that is, and the columns that make them so."""
 
 from logpx.detection.anomalies import Anomalies
+from logpx.detection.drift import ColumnDrift, Drift
 from logpx.detection.empirical_null import EmpiricalNull
 from logpx.detection.ensemble import MixtureEnsemble
 from logpx.detection.own_rows import OwnRowsSearch
@@ -20,6 +21,8 @@ __all__ = [
     "Anomalies",
     "AnomalySearch",
     "AtLevel",
+    "ColumnDrift",
+    "Drift",
     "EmpiricalNull",
     "Explainer",
     "FalseDiscoveryRate",

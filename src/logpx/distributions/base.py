@@ -86,6 +86,9 @@ class Distribution(Configured, nn.Module):
     allows_constants: bool = False
     allows_missing: bool = False
     refuses_values: ClassVar[bool] = False
+    # Log p that takes many times as long as a step of training is looked at seldom, and of few rows.
+    steps_between_evaluations: ClassVar[int] = 0
+    most_validation_rows: ClassVar[int | None] = None
     gains_from_noise: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -302,6 +305,23 @@ class Distribution(Configured, nn.Module):
         given = self.log_prob(x.masked_fill(target, math.nan))
         joint = self.log_prob(x)
         return torch.where(torch.isneginf(given), given, joint - given)
+
+    def training_objective(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return what a step of gradient descent raises for every row: by default log p.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, *event_shape)``.
+        context
+            Shape ``(n, *context_shape)``, or None.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``.
+        """
+        return self.log_prob(x, context)
 
     def trained_in(self, step: int) -> list[nn.Parameter] | None:
         """Return the parameters that a training step, counted from 0, moves; None for all."""

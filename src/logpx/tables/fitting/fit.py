@@ -10,17 +10,17 @@ import torch
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import Calibration, ModelFitResult, Stopwatch
+from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
-from logpx.tables.fitting.calibration import calibration
+from logpx.tables.fitting.conclusion import concluded
 from logpx.tables.fitting.cross_validation import cross_validation
-from logpx.tables.fitting.notes import density_notes, notes_on
+from logpx.tables.fitting.notes import notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import Candidate, CandidateRecord
+from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
@@ -229,41 +229,21 @@ def fit_table(
     with located_in(table.file):
         search, measured, seen = _searched(schema, read, suited, budget, nature.wide, report)
         # A model requested by name is that model, not a stack of several.
-        best = search.best(stacked=model == "auto")
-        calibrated = _calibrated(search, best, read, schema, unseen=None if seen else measured)
-    baselines = search.baselines()
-    notes += _notes_on_choice(schema, search, best)
+        found = concluded(search, schema, read, measured=measured, seen=seen, several=model == "auto")
     return TableFitResult(
-        model=TableModel(schema, best.density, baselines, calibration=calibrated).eval(),
-        candidates=search.records(best),
+        model=found.model,
+        candidates=search.records(found.best),
         rows=read.count,
         train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
         seconds=watch.seconds,
         seed=seed,
-        notes=notes,
+        notes=[*notes, *found.notes],
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
+        verdict=found.verdict,
         training=search.histories,
     )
-
-
-def _calibrated(
-    search: Search, best: Candidate, read: DividedRows, schema: Schema, *, unseen: str | None
-) -> Calibration | None:
-    """Return the scores of rows that the model has not seen, before it is fitted to all rows."""
-    found = calibration(search, best, read, schema, unseen=unseen)
-    if read.joined:
-        search.refit(best)
-    return found
-
-
-def _notes_on_choice(schema: Schema, search: Search, best: Candidate) -> list[str]:
-    notes = [*density_notes(schema, best.density), *search.remarks]
-    notes += [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
-    if best.density.kind != "exact":
-        notes.append(f"log p is a lower bound: {best.model} has no exact one")
-    return notes
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:

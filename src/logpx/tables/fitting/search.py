@@ -16,6 +16,7 @@ from logpx.distributions import Distribution
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
 from logpx.tables.columns.supports import Supports
+from logpx.tables.companions import CLUSTERS, CONDITIONS, answers_conditions, has_clusters
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
@@ -26,6 +27,7 @@ from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
+from logpx.training import FitResult
 
 __all__ = ["OWN_SCALES", "Search"]
 
@@ -200,19 +202,29 @@ class Search:
             )
         return choose(self.candidates, stacked)
 
-    def refit(self, best: Candidate) -> None:
-        """Fit the quick families of the best candidate again, now to the validation rows too."""
-        for index, member in enumerate(best.parts):
+    def companions(self, best: Candidate) -> dict[str, Candidate]:
+        """Return by purpose the best candidate that answers what the chosen one cannot."""
+        able = {
+            CONDITIONS: [one for one in self.candidates if answers_conditions(one.density)],
+            CLUSTERS: [one for one in self.candidates if has_clusters(one.density, least=2)],
+        }
+        if answers_conditions(best.density):
+            del able[CONDITIONS]
+        if has_clusters(best.density):
+            del able[CLUSTERS]
+        return {purpose: max(others, key=lambda one: one.score) for purpose, others in able.items() if others}
+
+    def refit(self, chosen: Sequence[Candidate]) -> None:
+        """Fit the quick families of candidates again, now to the validation rows too, each once."""
+        parts = {id(member.density): member for candidate in chosen for member in candidate.parts}
+        for index, member in enumerate(parts.values()):
             family, density = FAMILIES[member.model], member.density
             if isinstance(family, QuickFamily) and isinstance(density, TableDensity):
-                parts = [
-                    self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
-                ]
-                left = (self.deadline - time.monotonic()) / (len(best.parts) - index)
-                rows = self.budget.rows + len(self.validation.values)
-                family.refit(
-                    density.model, torch.cat(parts), replace(self.budget, seconds=max(left, 0.5), rows=rows)
-                )
+                both = (self.training, self.validation)
+                rows = torch.cat([self._in_model_units(member.scales, part) for part in both])
+                left = (self.deadline - time.monotonic()) / (len(parts) - index)
+                count = self.budget.rows + len(self.validation.values)
+                family.refit(density.model, rows, replace(self.budget, seconds=max(left, 0.5), rows=count))
 
     def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
         """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
@@ -271,13 +283,14 @@ class Search:
     def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
         remarks: list[str] = []
+        trained: list[FitResult] = []
         named = {"model": family.name, "scales": scales}
-        budget = replace(
-            self.budget,
-            seconds=max(seconds, 0.5),
-            remark=remarks.append,
-            trained=lambda result: self.histories.append(named | result.summary()),
-        )
+
+        def keep(result: FitResult) -> None:
+            trained.append(result)
+            self.histories.append(named | result.summary())
+
+        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append, trained=keep)
         try:
             with _naming(self.names):
                 density, draws = self._fitted(family, scales, budget)
@@ -297,6 +310,7 @@ class Search:
             log_prob=draws.mean(0),
             seconds=time.monotonic() - start,
             note="; ".join(remarks),
+            unfinished=trained[-1].still_rising if trained else None,
         )
         self.candidates.append(candidate)
         self.report(
