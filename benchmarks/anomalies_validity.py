@@ -1,12 +1,12 @@
-"""Do p-values of `logpx anomalies` keep their promise? Uniformity on real tables, and the false discovery rate.
+"""Do p-values of `logpx anomalies` keep their promise? Uniformity, and the rate of false discoveries.
 
-Uniformity: a model is fitted to 80 % of a table's rows in random order, and the p-values of the other rows are
-compared with a uniform distribution (Kolmogorov and Smirnov; as the scores set aside are a sample, too, also
-by the test of two samples). False discoveries: to 400 new rows of the kind of the fit 40 rows are added, of
-which one column is drawn anew from another row and shifted; the share of the former among selected rows is
-averaged over repetitions.
+Uniformity: a model is fitted to 80 % of a table's rows in random order, and the p-values of the other rows
+are compared with a uniform distribution (Kolmogorov and Smirnov; as the scores set aside are a sample, too,
+also by the test of two samples). False discoveries: to 400 new rows of the kind of the fit 40 rows are added,
+in each of which one column is shifted; the share of the former among selected rows is averaged over
+repetitions.
 
-Run: python benchmarks/anomalies_validity.py --data FOLDER [--families NAME ...] [--seconds S] [--repetitions N]
+Run: python benchmarks/anomalies_validity.py --data FOLDER [--families NAME ...] [--repetitions N]
 
 FOLDER holds `uci-regression/NAME/data.csv.gz` and `adbench/*_NAME.npz`.
 """
