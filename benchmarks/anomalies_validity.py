@@ -39,9 +39,7 @@ def tables(folder: Path) -> Iterator[tuple[str, Array]]:
 
 
 def uniformity(folder: Path, families: list[str], seconds: float) -> None:
-    print(
-        "| table | family | rows set aside | new rows | KS p, uniform | KS p, two samples | share of p ≤ 0.05 |"
-    )
+    print("| table | family | rows set aside | new rows | KS, uniform | KS, two samples | p ≤ 0.05 |")
     print("|---" * 7 + "|")
     for name, x in tables(folder):
         x = x[np.random.default_rng(0).permutation(len(x))[:MOST_ROWS]]
