@@ -104,7 +104,29 @@ def fit(
             metavar="DURATION",
             parser=parse_duration,
             show_default=False,
-            help="About how long to take: 90s, 10m, 1h30m. One minute by default, ten for images.",
+            help="About how long to take: 90s, 10m, 1h30m. One minute by default, ten for images; "
+            "no limit by default with --steps or --epochs.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Gradient steps, or iterations of EM, of each model that is tried. Without --time the "
+            "same fit gives the same files again.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Passes over the training rows of each model that is tried; otherwise like --steps.",
         ),
     ] = None,
     validation: Annotated[
@@ -153,6 +175,7 @@ def fit(
     Examples:
       logpx fit table.csv -o model/
       logpx fit 'parts/*.parquet' -o model/ --time 10m
+      logpx fit table.csv -o model/ --steps 2000
       logpx fit table.csv -o model/ --model nsf --columns price=positive,id=drop
       logpx fit holes.csv -o model/ --model gmm --components 3
       logpx fit survey.csv -o model/ --missing -999 --missing 'income:-9,-8'
@@ -181,6 +204,8 @@ def fit(
             components=components,
             latent=latent,
             time=time,
+            steps=steps,
+            epochs=epochs,
             validation=validation,
             seed=seed,
             device=device,
@@ -195,7 +220,8 @@ def fit(
         target = check_target(output, overwrite=overwrite)
         fitted = subject.fit(request, out)
         stop.cancel()
-        save_or_keep(fitted.model, target, overwrite=overwrite, metrics=fitted.metrics)
+        dated = stop.requested() or not request.repeatable
+        save_or_keep(fitted.model, target, overwrite=overwrite, metrics=fitted.metrics, dated=dated)
     for note in fitted.notes:
         out.note(note)
     first, *rest = fitted.summary

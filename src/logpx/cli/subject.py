@@ -78,8 +78,8 @@ class FitRequest:
 
     Attributes
     ----------
-    source, model, columns, schema, missing, decimal, components, latent, time, validation, seed, device,
-    data, conditional, dequantisation, levels
+    source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, validation,
+    seed, device, data, conditional, dequantisation, levels
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -96,6 +96,8 @@ class FitRequest:
     components: int | None
     latent: int | None
     time: float | None
+    steps: int | None
+    epochs: int | None
     validation: str | None
     seed: int
     device: str
@@ -106,12 +108,19 @@ class FitRequest:
     levels: int | None
     should_stop: Callable[[], bool]
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same fit gives the same files again: no limit depends on the speed of the machine."""
+        return self.time is None and (self.steps is not None or self.epochs is not None)
+
     def arguments(self, out: Output) -> dict[str, Any]:
         """Return the arguments that every kind of data passes on to its fit."""
         return {
             "latent": self.latent,
             "validation": self.validation,
             "max_time": self.time,
+            "max_steps": self.steps,
+            "max_epochs": self.epochs,
             "seed": self.seed,
             "report": out.note,
             "progress": False if self.quiet else None,

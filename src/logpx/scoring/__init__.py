@@ -4,6 +4,7 @@ from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, MeanScore, ScoredBatch, Tally
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
+from logpx.scoring.limits import Ending, Limits
 from logpx.scoring.noise import Noise
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
@@ -12,10 +13,12 @@ from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 __all__ = [
     "BitsPerDimension",
     "Comparison",
+    "Ending",
     "Evaluation",
     "Families",
     "Family",
     "ImpossibleRow",
+    "Limits",
     "LogOfMean",
     "MeanOfLogs",
     "MeanScore",

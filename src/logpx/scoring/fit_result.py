@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from logpx.errors import UsageError
+from logpx.scoring.limits import Ending
 
 __all__ = ["ModelFitResult", "Stopwatch"]
 
@@ -31,6 +31,8 @@ class ModelFitResult(Generic[M]):
         How many rows, or images, the source has, and how many were used to fit, and to choose or stop by.
     seconds : float
         Time taken, including reading.
+    ended : Ending
+        What ended the fit.
     seed : int
         The seed.
     notes : list of str
@@ -42,13 +44,14 @@ class ModelFitResult(Generic[M]):
     train_rows: int
     validation_rows: int
     seconds: float
+    ended: Ending
     seed: int
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         values = {name: value for name, value in vars(self).items() if name != "model"}
-        return values | {"kind": self.model.kind}
+        return values | {"kind": self.model.kind, "ended": self.ended.value}
 
 
 class Stopwatch:
@@ -57,22 +60,15 @@ class Stopwatch:
     Parameters
     ----------
     most
-        About how many seconds it may take; None for no limit.
-
-    Raises
-    ------
-    UsageError
-        If `most` is not above 0.
+        About how many seconds it may take; may be infinite.
 
     Examples
     --------
-    >>> Stopwatch(None).left is None, Stopwatch(60.0).left > 50.0
-    (True, True)
+    >>> Stopwatch(math.inf).left, Stopwatch(60.0).left > 50.0
+    (inf, True)
     """
 
-    def __init__(self, most: float | None) -> None:
-        if most is not None and not most > 0.0:
-            raise UsageError(f"max_time is {most}", fix="give a number of seconds above 0")
+    def __init__(self, most: float) -> None:
         self._start, self._most = time.monotonic(), most
 
     @property
@@ -81,6 +77,6 @@ class Stopwatch:
         return time.monotonic() - self._start
 
     @property
-    def left(self) -> float | None:
-        """The seconds left, 0 or less once time is up; None without a limit."""
-        return None if self._most is None else self._most - self.seconds
+    def left(self) -> float:
+        """The seconds left, 0 or less once time is up."""
+        return self._most - self.seconds

@@ -17,7 +17,7 @@ from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.scoring import ModelFitResult, Stopwatch
+from logpx.scoring import Limits, ModelFitResult, Stopwatch
 from logpx.training import FitResult, fit
 from logpx.training.device import usable_device
 
@@ -95,6 +95,7 @@ def fit_images(
     latent: int | None = None,
     max_time: float | None = None,
     max_steps: int | None = None,
+    max_epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     seed: int = 0,
@@ -124,8 +125,8 @@ def fit_images(
     latent
         The number of latent dimensions of a VAE; 32 by default.
     max_time
-        About how many seconds to take; 600 by default, unless `max_steps` is given.
-    max_steps, batch_size, learning_rate, progress, should_stop
+        About how many seconds to take; 600 by default, unless `max_steps` or `max_epochs` is given.
+    max_steps, max_epochs, batch_size, learning_rate, progress, should_stop
         As in `logpx.training.fit`, with the choices of the family by default.
     seed
         Of everything random.
@@ -143,9 +144,8 @@ def fit_images(
     UsageError
         If an argument cannot be meant, or the model cannot be built for images of that size.
     """
-    # With a number of steps, and no time, there is no time to end by.
-    endless = max_time is None and max_steps is not None
-    watch = Stopwatch(None if endless else _DEFAULT_SECONDS if max_time is None else max_time)
+    limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
+    watch = Stopwatch(limits.seconds)
     seed = checked_seed(seed)
     where = usable_device(device)
     options = ImageOptions(dequantisation, alpha, latent)
@@ -161,7 +161,6 @@ def fit_images(
     divided = divide_images(images, others, len(classes or ()), seed)
     baselines = fit_baselines(divided.training, images.event_shape, images.levels)
     report(f"{images.describe()}; {divided.validation_rows:,} to stop by")
-    left = watch.left
     rows, context = divided.training.read() if divided.resident else (divided.training, None)
     trained = fit(
         untrained,
@@ -173,8 +172,8 @@ def fit_images(
         batch_size=batch_size or family.batch_size,
         learning_rate=learning_rate or family.learning_rate,
         gradient_clip=family.gradient_clip,
-        max_steps=max_steps or _ENDLESS,
-        max_time=None if left is None else max(1e-3, left),
+        **limits.training(_ENDLESS),
+        max_time=None if limits.repeatable else max(1e-3, watch.left),
         noise=0.0,
         seed=seed,
         progress=progress,
@@ -190,6 +189,7 @@ def fit_images(
         train_rows=divided.train_rows,
         validation_rows=divided.validation_rows,
         seconds=watch.seconds,
+        ended=limits.ending(trained),
         seed=seed,
         notes=_notes(family, trained, divided),
     )

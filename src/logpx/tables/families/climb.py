@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor
 from logpx.errors import UsageError
 from logpx.inference import EMResult, expectation_maximisation
 from logpx.latent import LatentMixture, LinearGaussian
+from logpx.scoring import Ending
 
 __all__ = ["Climb", "climb"]
 
@@ -23,6 +25,8 @@ _LEAST_ROWS = 2000
 # Fewer iterations than this on all rows are worth less than these on a part of them.
 _ITERATIONS = 6
 _SECONDS_PER_CHUNK = 0.1
+# Of a chunk where time does not matter: its size must not depend on the speed of the machine.
+_NUMBERS_PER_CHUNK = 2_000_000
 # The start, the first E-step, which is never abandoned, and the evaluation.
 _FIRST_PASSES = 3
 _ROWS_PER_COMPONENT = 10
@@ -40,10 +44,13 @@ class Climb:
         What EM returned.
     remark : str
         What was cut short for lack of time; empty if nothing was.
+    ending : Ending
+        What ended it; iterations count as steps.
     """
 
     result: EMResult
     remark: str
+    ending: Ending
 
 
 @torch.no_grad()
@@ -67,9 +74,10 @@ def climb(
     rows
         In random order, shape ``(n, d)``, float64.
     deadline
-        A value of ``time.monotonic()``. If some six iterations on all rows would take longer, EM is given the
-        first rows only, at least 2,000. If even two passes over these would, one component takes the moments
-        of pairs of columns, several are given fewer rows, and a model that already has parameters keeps them.
+        A value of ``time.monotonic()``, perhaps infinite. If some six iterations on all rows would take
+        longer, EM is given the first rows only, at least 2,000. If even two passes over these would, one
+        component takes the moments of pairs of columns, several are given fewer rows, and a model that
+        already has parameters keeps them.
     start
         Sets the parameters that EM starts from, given the rows; None keeps those of the model.
     max_iterations, tolerance, accelerate
@@ -90,10 +98,11 @@ def climb(
         passes = 1 if start is None else _FIRST_PASSES
         if cost.seconds(len(part), passes) > left:
             if start is None:
-                return Climb(EMResult(), "")
+                return Climb(EMResult(), "", Ending.TIME)
             if model.components == 1:
                 model.match_moments(rows)
-                return Climb(EMResult(), "from the moments of pairs of columns, for lack of time for EM")
+                remark = "from the moments of pairs of columns, for lack of time for EM"
+                return Climb(EMResult(), remark, Ending.TIME)
             part = rows[: cost.rows_within(left, passes)]
             if len(part) < min(len(rows), _ROWS_PER_COMPONENT * model.components):
                 raise UsageError(
@@ -102,7 +111,7 @@ def climb(
                 )
     if start is not None:
         start(part)
-    size = len(part) if cost is None else max(_probe_rows(rows), int(_SECONDS_PER_CHUNK / cost.per_row))
+    size = _chunk_rows(part, cost, deadline)
 
     def batches() -> Iterator[tuple[Tensor, None]]:
         return ((chunk, None) for chunk in torch.split(part, size))
@@ -116,13 +125,24 @@ def climb(
         deadline=deadline,
         callback=lambda *_: should_stop(),
     )
-    remarks = []
+    remarks, ending = [], Ending.CONVERGED
     iterations = max(1, len(result.history) - 1)
-    if not result.converged and iterations < max_iterations and time.monotonic() > deadline:
-        remarks.append(f"stopped by the time limit after {iterations} iteration{'s' * (iterations > 1)}")
+    if not result.converged:
+        ending = Ending.INTERRUPTED if iterations < max_iterations else Ending.STEPS
+        if iterations < max_iterations and time.monotonic() > deadline:
+            ending = Ending.TIME
+            remarks.append(f"stopped by the time limit after {iterations} iteration{'s' * (iterations > 1)}")
     if len(part) < len(rows):
+        ending = Ending.last_of([ending, Ending.TIME])
         remarks.append(f"fitted to a sample of {len(part):,} rows")
-    return Climb(result, "; ".join(remarks))
+    return Climb(result, "; ".join(remarks), ending)
+
+
+def _chunk_rows(rows: Tensor, cost: _Cost | None, deadline: float) -> int:
+    """Return how many rows are passed over between looks at the clock."""
+    if cost is not None:
+        return max(_probe_rows(rows), int(_SECONDS_PER_CHUNK / cost.per_row))
+    return len(rows) if math.isfinite(deadline) else max(_PROBE_ROWS, _NUMBERS_PER_CHUNK // rows.shape[1])
 
 
 @dataclass(frozen=True)
@@ -152,8 +172,8 @@ class _Cost:
 def _cost_of(
     model: LatentMixture | LinearGaussian, rows: Tensor, fresh: bool, deadline: float
 ) -> _Cost | None:
-    """Return what EM costs, from a few rows; None if there is too little to measure."""
-    if rows.numel() * model.components <= _FEW_NUMBERS:
+    """Return what EM costs, from a few rows; None if it does not matter."""
+    if math.isinf(deadline) or rows.numel() * model.components <= _FEW_NUMBERS:
         return None
     per_step = 0.0
     if fresh:

@@ -14,17 +14,29 @@ from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions import Distribution
-from logpx.scoring import Family
+from logpx.scoring import Ending, Family, Limits
 from logpx.tables.columns.support import Support
+from logpx.tables.families.climb import Climb
 from logpx.training import fit
 
-__all__ = ["FEW_ROWS", "Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
+__all__ = [
+    "BATCH_ROWS",
+    "FEW_ROWS",
+    "Budget",
+    "QuickFamily",
+    "TableFamily",
+    "descend",
+    "hidden_for",
+    "score_of_size",
+    "train",
+]
 
 # With fewer rows than this, what maximises the likelihood is too narrow.
 FEW_ROWS = 40
 _ROWS_TO_VALIDATE = 1000
 # Smaller than for training to convergence: within a minute, more steps matter more than smoother ones.
-_BATCH_ROWS = 256
+BATCH_ROWS = 256
+_MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +65,13 @@ class Budget:
         Passed on to `logpx.training.fit`.
     device
         Where flows are trained; they are then moved back to the CPU.
+    limits
+        The most steps or epochs of each training; its seconds are those of the whole fit.
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
+    ended
+        Called with what ended the fit of the model, or of a part of it; not at all if it is a maximum in
+        closed form.
     """
 
     seconds: float
@@ -68,12 +85,31 @@ class Budget:
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
     device: torch.device = field(default=torch.device("cpu"))
+    limits: Limits = field(default_factory=Limits)
     remark: Callable[[str], object] = field(default=lambda text: None)
+    ended: Callable[[Ending], object] = field(default=lambda ending: None)
 
     @property
     def deadline(self) -> float:
         """The value of ``time.monotonic()`` at which the budget ends if it starts now."""
         return time.monotonic() + self.seconds
+
+    def is_over(self, deadline: float) -> bool:
+        """Return whether time is up or a stop is requested, and say so: there was more to try."""
+        if time.monotonic() > deadline:
+            self.ended(Ending.TIME)
+            return True
+        if self.should_stop():
+            self.ended(Ending.INTERRUPTED)
+            return True
+        return False
+
+    def climbed(self, climb: Climb | None) -> None:
+        """Say what ended EM, and what was cut short; nothing of a maximum in closed form."""
+        if climb is not None:
+            self.ended(self.limits.counted if climb.ending is Ending.STEPS else climb.ending)
+            if climb.remark:
+                self.remark(climb.remark)
 
 
 class TableFamily(Family, ABC):
@@ -130,18 +166,35 @@ def hidden_for(rows: int) -> tuple[int, int]:
 
 def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-    fit(
+    return descend(model, training.float(), validation.float(), budget, long=budget.rows > 40 * BATCH_ROWS)
+
+
+def descend(
+    model: Distribution, training: Tensor, validation: Tensor, budget: Budget, *, long: bool, **options: Any
+) -> Distribution:
+    """Train a model by gradient descent within a budget, and say what ended it.
+
+    Parameters
+    ----------
+    long
+        Whether there are so many rows that batches need not be chosen by their number.
+    **options
+        Options of `logpx.training.fit`.
+    """
+    trained = fit(
         model,
-        training.float(),
-        validation.float(),
-        max_time=budget.seconds,
-        batch_size=_BATCH_ROWS if budget.rows > 40 * _BATCH_ROWS else None,
-        max_steps=100_000,
+        training,
+        validation,
+        max_time=None if math.isinf(budget.seconds) else budget.seconds,
+        batch_size=BATCH_ROWS if long else None,
         seed=budget.seed,
         progress=budget.progress,
         should_stop=budget.should_stop,
         device=budget.device,
+        **budget.limits.training(_MOST_STEPS),
+        **options,
     )
+    budget.ended(budget.limits.ending(trained))
     return model.cpu()
 
 

@@ -10,7 +10,7 @@ import torch
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import ModelFitResult, Stopwatch
+from logpx.scoring import Ending, Limits, ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
@@ -19,7 +19,7 @@ from logpx.tables.fitting.notes import density_notes, notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import CandidateRecord
+from logpx.tables.fitting.selection import Candidate, CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
@@ -74,6 +74,8 @@ def fit_table(
     latent: int | None = None,
     validation: Any = None,
     max_time: float | None = None,
+    max_steps: int | None = None,
+    max_epochs: int | None = None,
     seed: int = 0,
     report: Callable[[str], object] = lambda line: None,
     progress: Any = False,
@@ -103,6 +105,10 @@ def fit_table(
     max_time
         How many seconds to take at most, 60 by default; a few are needed whatever the limit. What is cut
         short is said in the notes. Reading the table is not cut short.
+    max_steps, max_epochs
+        The most gradient steps, or passes over the training rows, of each model that is tried; an iteration
+        of EM counts as one of either. Then there is no limit of time unless one is given too, and the same
+        fit gives the same model, bit for bit, on the same machine.
     seed
         Seed for everything random.
     report
@@ -140,7 +146,8 @@ def fit_table(
     >>> result.chosen.model, result.chosen.scales
     ('gaussian', 'chosen')
     """
-    watch = Stopwatch(_DEFAULT_SECONDS if max_time is None else max_time)
+    limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
+    watch = Stopwatch(limits.seconds)
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
     where = usable_device(device)
@@ -162,7 +169,8 @@ def fit_table(
     kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
     notes = [*table.notes, *notes_on(schema, read), *left_out]
     budget = Budget(
-        seconds=watch.left or 0.0,
+        seconds=watch.left,
+        limits=limits,
         rows=len(read.training),
         kinds=kinds,
         supports=Supports.of(schema.modelled).supports,
@@ -192,11 +200,19 @@ def fit_table(
         train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
         seconds=watch.seconds,
+        ended=_ending(search, best, should_stop()),
         seed=seed,
         notes=notes,
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
     )
+
+
+def _ending(search: Search, best: Candidate, interrupted: bool) -> Ending:
+    """Return what ended the fit: of the chosen model, unless the search itself was cut short."""
+    if interrupted:
+        return Ending.INTERRUPTED
+    return Ending.last_of([best.ended, *([Ending.TIME] if search.cut_short else [])])
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 from logpx.distributions import Distribution, Moments
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
+from logpx.scoring import Ending
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
@@ -74,6 +75,8 @@ class Search:
         Why they failed.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
+    cut_short : bool
+        Whether there was no time to try all families.
 
     Raises
     ------
@@ -93,7 +96,8 @@ class Search:
     ) -> None:
         self.names = schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
-        self._last = _LAST_SHARE * budget.seconds
+        self._last = _LAST_SHARE * budget.seconds if math.isfinite(budget.seconds) else 0.0
+        self.cut_short = False
         seed = budget.seed
         noise = self._supports = Supports.of(schema.modelled)
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
@@ -125,7 +129,7 @@ class Search:
             return
         rows = self._in_model_units("standard", self.training)
         with _naming(self.names):
-            self._gaussian = self._fitted_gaussian(rows)
+            self._gaussian = self._one_component(rows, "full", "the Gaussian that evaluate compares with")
         linear = all(isinstance(self.maps["standard"].scales[index], Standard) for index in numbers)
         # Maps that bend at bounds hide linear relations of table units.
         straight = rows[:, numbers] if linear else _standardised(self.training.noisy[:, numbers])
@@ -151,14 +155,15 @@ class Search:
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
         if len(self.training.values) > _ROWS_PER_SECOND * self._left():
+            self.cut_short = len(slow) > 1
             slow = slow[:1]
         share = _QUICK_SHARE if slow else 1.0
         for index, (fast, scales) in enumerate(itertools.product(quick, self.maps)):
-            if self.candidates and (self._left() < 0.0 or self.budget.should_stop()):
+            if self._is_over():
                 break
             self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
         for index, family in enumerate(slow):
-            if not self.candidates or not (self._left() < 0.0 or self.budget.should_stop()):
+            if not self._is_over():
                 scales = OWN_SCALES if family.takes_cells else "chosen"
                 self._try(family, scales, self._left() / (len(slow) - index))
 
@@ -217,12 +222,9 @@ class Search:
 
     def baselines(self) -> dict[str, Distribution]:
         """Return the simple models that `TableModel.evaluate` compares with, as far as they exist."""
-        until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
         with _naming(self.names):
             rows = self._in_model_units("chosen", self.training)
-            marginals, remark = one_component(rows, self.budget.kinds, "diagonal", deadline=until)
-        if remark:
-            self.remarks.append(f"the independent marginals of evaluate: {remark}")
+            marginals = self._one_component(rows, "diagonal", "the independent marginals of evaluate")
         found: dict[str, Distribution] = {
             "independent marginals": TableDensity(self.maps["chosen"], marginals)
         }
@@ -230,12 +232,12 @@ class Search:
             found["full-covariance Gaussian"] = TableDensity(self.maps["standard"], self._gaussian)
         return found
 
-    def _fitted_gaussian(self, rows: Tensor) -> LatentMixture:
+    def _one_component(self, rows: Tensor, covariance: str, what: str) -> LatentMixture:
         until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
-        gaussian, remark = one_component(rows, self.budget.kinds, deadline=until)
-        if remark:
-            self.remarks.append(f"the Gaussian that evaluate compares with: {remark}")
-        return gaussian
+        model, climbed = one_component(rows, self.budget.kinds, covariance, deadline=until)
+        if climbed is not None and climbed.remark:
+            self.remarks.append(f"{what}: {climbed.remark}")
+        return model
 
     def _normal_of_some(self, rows: Tensor) -> LatentMixture:
         """Return a normal distribution of some rows with holes, enough to see what depends on what."""
@@ -252,6 +254,13 @@ class Search:
                 self._kept[key] = y
         return y
 
+    def _is_over(self) -> bool:
+        """Return whether to try no more families, once there is a candidate."""
+        late = self._left() < 0.0
+        over = bool(self.candidates) and (late or self.budget.should_stop())
+        self.cut_short |= over and late
+        return over
+
     def _left(self) -> float:
         """Return the seconds left for families."""
         return self.deadline - self._last - time.monotonic()
@@ -259,7 +268,8 @@ class Search:
     def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
         remarks: list[str] = []
-        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append)
+        endings: list[Ending] = []
+        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append, ended=endings.append)
         try:
             with _naming(self.names):
                 density, draws = self._fitted(family, scales, budget)
@@ -278,6 +288,7 @@ class Search:
             density=density,
             log_prob=draws.mean(0),
             seconds=time.monotonic() - start,
+            ended=Ending.last_of(endings),
             note="; ".join(remarks),
         )
         self.candidates.append(candidate)
