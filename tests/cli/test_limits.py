@@ -55,7 +55,7 @@ def test_a_fit_of_some_steps_gives_the_same_files_again(logpx, small: Path, tmp_
     [
         (["-m", "maf", "--steps", "10"], "steps"),
         (["-m", "maf", "--epochs", "2"], "epochs"),
-        (["-m", "vae", "--epochs", "3", "--steps", "5"], "steps"),
+        (["-m", "vae", "--epochs", "30", "--steps", "5"], "steps"),
         (["-m", "gmm", "--components", "3", "--steps", "2"], "steps"),
         (["-m", "gmm", "--components", "3", "--epochs", "2", "--steps", "100"], "epochs"),
         (["-m", "gmm", "--components", "1", "--steps", "500"], "converged"),

@@ -77,7 +77,7 @@ class Candidate:
     density: Distribution
     log_prob: Tensor
     seconds: float
-    ended: Ending
+    ended: Ending = Ending.CONVERGED
     note: str = ""
     members: tuple[Candidate, ...] = ()
 
