@@ -71,6 +71,10 @@ class Stopwatch:
     def __init__(self, most: float) -> None:
         self._start, self._most = time.monotonic(), most
 
+    def count(self, seconds: float) -> None:
+        """Count seconds that were spent before this process."""
+        self._start -= seconds
+
     @property
     def seconds(self) -> float:
         """The seconds since the start."""

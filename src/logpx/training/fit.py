@@ -17,10 +17,10 @@ from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.training.batches import Batch
-from logpx.training.checkpoints import checkpoints_of
 from logpx.training.device import usable_device
 from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
+from logpx.training.journal import Journal, journal_of
 from logpx.training.maximum_a_posteriori import LogPrior, checked_log_prior
 from logpx.training.plan import TrainingOptions
 from logpx.training.procedure import Procedure, procedure_for
@@ -62,7 +62,7 @@ def fit(
     progress: bool | Callable[[HistoryRecord], object] | None = None,
     device: torch.device | str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | Journal | None = None,
     resume: str | os.PathLike[str] | None = None,
     every: float = 30.0,
     on_step: Callable[[StepRecord], object] | None = None,
@@ -138,8 +138,8 @@ def fit(
     should_stop
         Called before each step; returning true ends training in an orderly way.
     checkpoint
-        A folder in which the run is kept, for gradient descent: all that the rest of the run depends on,
-        written at the start, every `every` seconds, and when training ends.
+        A folder in which a run of gradient descent or EM is kept: all that the rest of the run depends on,
+        written at the start, every `every` seconds, and when training ends. A closed form needs none.
     resume
         The folder of a run to go on with, given the same model, data, seed and options. The result is then
         that of a run without an interruption: the same weights, bit for bit, where `seed` promises them.
@@ -200,8 +200,8 @@ def fit(
         start=start,
         tolerance=tolerance,
     )
-    checkpoints = checkpoints_of(checkpoint, resume, every)
-    procedure = _procedure_of(model, options, prior, kept=checkpoints is not None)
+    journal = journal_of(checkpoint, resume, every, should_stop)
+    procedure = _procedure_of(model, options, prior)
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
@@ -221,12 +221,11 @@ def fit(
         device=where,
         reporter=reporter,
         should_stop=should_stop,
-        checkpoints=checkpoints,
+        journal=journal,
         on_step=on_step,
         on_validation=on_validation,
     )
-    held = nullcontext() if checkpoints is None else checkpoints.held()
-    with held, _own_randomness(model, seed), _named_columns(source), reporter:
+    with journal.held(), _own_randomness(model, seed), _named_columns(source), reporter:
         try:
             outcome = procedure.run(task)
         finally:
@@ -261,9 +260,9 @@ def _held_out(validation: Any, context: Any, intake: Intake) -> Batch | None:
 
 
 def _procedure_of(
-    model: Distribution, options: TrainingOptions, prior: LogPrior | ConjugatePrior | None, *, kept: bool
+    model: Distribution, options: TrainingOptions, prior: LogPrior | ConjugatePrior | None
 ) -> Procedure:
-    """Return the procedure for a model, a prior, and a run that may have to be kept."""
+    """Return the procedure for a model and a prior."""
     procedure = procedure_for(model)
     for_em = (options.restarts, options.start, options.tolerance)
     if not procedure.climbs_from_starts and for_em != (None, None, None):
@@ -271,13 +270,7 @@ def _procedure_of(
             f"restarts, start and tolerance are for EM, and a {type(model).__name__} is not fitted by EM",
             fix="leave them out",
         )
-    procedure = _with_prior(procedure, model, prior)
-    if kept and not procedure.keeps_checkpoints:
-        raise UsageError(
-            f"checkpoints are for gradient descent, and a {type(model).__name__} is fitted otherwise",
-            fix="leave out checkpoint and resume",
-        )
-    return procedure
+    return _with_prior(procedure, model, prior)
 
 
 def _with_prior(

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from logpx.errors import ResourceError
 from logpx.training.averaging import Snapshot, WeightAverage
 from logpx.training.batches import Batch, MemoryRows
+from logpx.training.checkpoints import Moment
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
 from logpx.training.guard import Guard
 from logpx.training.history import HistoryRecord, StepRecord, StopReason
@@ -31,6 +31,7 @@ _EXPLANATIONS = {
     StopReason.TIME: "the time limit of {plan.max_time:g} s was reached",
     StopReason.REQUESTED: "a stop was requested",
 }
+_MOMENTS = {None: Moment.STEP, StopReason.REQUESTED: Moment.STOPPED}
 
 
 class _Best:
@@ -234,23 +235,11 @@ class _Descent:
         if reason is not StopReason.BUDGET:
             self.note(reason.value, _EXPLANATIONS[reason].format(plan=self.plan))
 
-    def keep(self, *, first: bool = False, last: bool = False) -> None:
+    def keep(self, moment: Moment) -> None:
         """Write a checkpoint if it is time for one. If it fails, training goes on with the older ones."""
-        checkpoints = self.task.checkpoints
-        if checkpoints is None or checkpoints.has(self.step):
-            return
-        if first or last or checkpoints.is_due():
-            try:
-                checkpoints.save(capture(self))
-            except ResourceError as error:
-                if first:
-                    raise
-                self.note("checkpoint", f"no checkpoint was written: {error.message}")
-                warnings.warn(
-                    f"{error.file}: no checkpoint was written after step {self.step} ({error.message}); "
-                    "older ones are as they were",
-                    stacklevel=2,
-                )
+        failed = self.task.journal.offer(self.step, lambda: capture(self), moment)
+        if failed is not None:
+            self.note("checkpoint", f"no checkpoint was written: {failed}")
 
     def note(self, kind: str, message: str) -> None:
         """Keep an event."""
@@ -258,16 +247,16 @@ class _Descent:
 
     def run(self) -> StopReason:
         """Train until there is a reason to stop."""
-        state = None if self.task.checkpoints is None else self.task.checkpoints.last()
+        state = self.task.journal.last()
         if state is None:
             self.evaluate()
-            self.keep(first=True)
+            self.keep(Moment.START)
         else:
             resume(self, state)
         batches = self.batches()
         while True:
             reason = self.reason_to_stop()
-            self.keep(last=reason is not None)
+            self.keep(_MOMENTS.get(reason, Moment.END))
             if reason is not None:
                 self.finish(reason)
                 return reason

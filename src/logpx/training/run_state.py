@@ -23,7 +23,7 @@ from logpx.training.plan import Plan
 from logpx.training.survey import Survey
 from logpx.training.task import Task
 
-__all__ = ["Run", "capture", "resume"]
+__all__ = ["Run", "capture", "digest", "resume"]
 
 
 class Best(Protocol):
@@ -193,16 +193,18 @@ def _identity(run: Run) -> dict[str, Any]:
     return {
         "model": {"class": type(run.task.model).__name__, "weights": weights},
         "seed": run.task.seed,
-        "options": asdict(run.plan),
+        # A run may be given more time.
+        "options": {name: value for name, value in asdict(run.plan).items() if name != "max_time"},
         "data": {
             "rows": run.rows.training.count,
-            "sha256": _digest([run.rows.start.x, run.rows.start.context]),
-            "validation": None if run.rows.validation is None else _digest([run.rows.validation.x]),
+            "sha256": digest([run.rows.start.x, run.rows.start.context]),
+            "validation": None if run.rows.validation is None else digest([run.rows.validation.x]),
         },
     }
 
 
-def _digest(tensors: Sequence[Tensor | None]) -> str:
+def digest(tensors: Sequence[Tensor | None]) -> str:
+    """Return the SHA-256 of the content of tensors."""
     digest = hashlib.sha256()
     for tensor in tensors:
         if tensor is not None:

@@ -10,9 +10,9 @@ import torch
 
 from logpx.distributions import Distribution
 from logpx.training.batches import Batch
-from logpx.training.checkpoints import CheckpointFolder
 from logpx.training.history import History, HistoryRecord, StepRecord, StopReason
 from logpx.training.intake import Source
+from logpx.training.journal import Journal
 from logpx.training.plan import TrainingOptions
 from logpx.training.progress import Reporter
 from logpx.training.survey import Survey, survey
@@ -44,8 +44,8 @@ class Task:
         Shows the progress of the fit.
     should_stop
         Called before each step; returning true ends the fit.
-    checkpoints
-        Where the run is kept, or None.
+    journal
+        Where the run is kept, if anywhere.
     on_step, on_validation
         Called with each record of a step, and of an evaluation.
     """
@@ -59,7 +59,7 @@ class Task:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Reporter)
     should_stop: Callable[[], bool] = lambda: False
-    checkpoints: CheckpointFolder | None = None
+    journal: Journal = field(default_factory=Journal)
     on_step: Callable[[StepRecord], object] | None = None
     on_validation: Callable[[HistoryRecord], object] | None = None
     began: float = field(default_factory=time.monotonic)

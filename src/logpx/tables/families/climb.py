@@ -14,6 +14,7 @@ from logpx.errors import UsageError
 from logpx.inference import EMResult, expectation_maximisation
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.scoring import Ending
+from logpx.training.journal import Journal
 
 __all__ = ["Climb", "climb"]
 
@@ -64,6 +65,7 @@ def climb(
     tolerance: float,
     accelerate: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    journal: Journal | None = None,
 ) -> Climb:
     """Run EM until it converges or time is up.
 
@@ -84,34 +86,25 @@ def climb(
         As in `logpx.inference.expectation_maximisation`.
     should_stop
         Asked after each iteration.
+    journal
+        Where the run is kept.
 
     Raises
     ------
     UsageError
         If there is not even time for several components on a few rows.
     """
-    cost = _cost_of(model, rows, start is not None, deadline)
-    part = rows
-    if cost is not None:
-        left = deadline - time.monotonic()
-        part = rows[: max(_LEAST_ROWS, cost.rows_within(left, _ITERATIONS))]
-        passes = 1 if start is None else _FIRST_PASSES
-        if cost.seconds(len(part), passes) > left:
-            if start is None:
-                return Climb(EMResult(), "", Ending.TIME)
-            if model.components == 1:
-                model.match_moments(rows)
-                remark = "from the moments of pairs of columns, for lack of time for EM"
-                return Climb(EMResult(), remark, Ending.TIME)
-            part = rows[: cost.rows_within(left, passes)]
-            if len(part) < min(len(rows), _ROWS_PER_COMPONENT * model.components):
-                raise UsageError(
-                    f"the time limit is too short for {model.components} components",
-                    fix="raise --time, or ask for fewer components",
-                )
+    journal = Journal() if journal is None else journal
+    count, size = journal.decided("rows", lambda: _affordable(model, rows, deadline, fresh=start is not None))
+    part = rows[:count]
+    if not count:
+        if start is None:
+            return Climb(EMResult(), "", Ending.TIME)
+        model.match_moments(rows)
+        remark = "from the moments of pairs of columns, for lack of time for EM"
+        return Climb(EMResult(), remark, Ending.TIME)
     if start is not None:
         start(part)
-    size = _chunk_rows(part, cost, deadline)
 
     def batches() -> Iterator[tuple[Tensor, None]]:
         return ((chunk, None) for chunk in torch.split(part, size))
@@ -123,7 +116,8 @@ def climb(
         tolerance=tolerance,
         accelerate=accelerate,
         deadline=deadline,
-        callback=lambda *_: should_stop(),
+        callback=None if journal.keeps else lambda *_: should_stop(),
+        memory=journal.memory(),
     )
     remarks, ending = [], Ending.CONVERGED
     iterations = max(1, len(result.history) - 1)
@@ -136,6 +130,34 @@ def climb(
         ending = Ending.last_of([ending, Ending.TIME])
         remarks.append(f"fitted to a sample of {len(part):,} rows")
     return Climb(result, "; ".join(remarks), ending)
+
+
+def _affordable(
+    model: LatentMixture | LinearGaussian, rows: Tensor, deadline: float, *, fresh: bool
+) -> tuple[int, int]:
+    """Return how many of the rows there is time for, 0 for EM on none, and how many to take at once.
+
+    Raises
+    ------
+    UsageError
+        If there is not even time for several components on a few rows.
+    """
+    cost = _cost_of(model, rows, fresh, deadline)
+    part = rows
+    if cost is not None:
+        left = deadline - time.monotonic()
+        part = rows[: max(_LEAST_ROWS, cost.rows_within(left, _ITERATIONS))]
+        passes = _FIRST_PASSES if fresh else 1
+        if cost.seconds(len(part), passes) > left:
+            if not fresh or model.components == 1:
+                return 0, 0
+            part = rows[: cost.rows_within(left, passes)]
+            if len(part) < min(len(rows), _ROWS_PER_COMPONENT * model.components):
+                raise UsageError(
+                    f"the time limit is too short for {model.components} components",
+                    fix="raise --time, or ask for fewer components",
+                )
+    return len(part), _chunk_rows(part, cost, deadline)
 
 
 def _chunk_rows(rows: Tensor, cost: _Cost | None, deadline: float) -> int:

@@ -18,6 +18,7 @@ from logpx.scoring import Ending, Family, Limits
 from logpx.tables.columns.support import Support
 from logpx.tables.families.climb import Climb
 from logpx.training import fit
+from logpx.training.journal import Journal
 
 __all__ = [
     "BATCH_ROWS",
@@ -65,6 +66,10 @@ class Budget:
         Passed on to `logpx.training.fit`.
     device
         Where flows are trained; they are then moved back to the CPU.
+    spent
+        How many of the seconds are spent already, by a process before this one.
+    journal
+        Where the work is kept, if anywhere.
     limits
         The most steps or epochs of each training; its seconds are those of the whole fit.
     remark
@@ -85,6 +90,8 @@ class Budget:
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
     device: torch.device = field(default=torch.device("cpu"))
+    spent: float = 0.0
+    journal: Journal = field(default_factory=Journal)
     limits: Limits = field(default_factory=Limits)
     remark: Callable[[str], object] = field(default=lambda text: None)
     ended: Callable[[Ending], object] = field(default=lambda ending: None)
@@ -92,7 +99,7 @@ class Budget:
     @property
     def deadline(self) -> float:
         """The value of ``time.monotonic()`` at which the budget ends if it starts now."""
-        return time.monotonic() + self.seconds
+        return time.monotonic() + self.seconds - self.spent
 
     def is_over(self, deadline: float) -> bool:
         """Return whether time is up or a stop is requested, and say so: there was more to try."""
@@ -191,6 +198,7 @@ def descend(
         progress=budget.progress,
         should_stop=budget.should_stop,
         device=budget.device,
+        checkpoint=budget.journal.part("descent"),
         **budget.limits.training(_MOST_STEPS),
         **options,
     )

@@ -16,6 +16,7 @@ from logpx.latent.product_components import ProductComponents
 from logpx.tables.families.climb import Climb, climb
 from logpx.tables.families.family import FEW_ROWS, Budget, QuickFamily, score_of_size
 from logpx.tables.families.shrinkage import cautious_normal, shrinkage, shrunk_normal
+from logpx.training.journal import Journal
 
 __all__ = ["GaussianFamily", "MixtureFamily", "normal_of", "one_component"]
 
@@ -23,7 +24,7 @@ __all__ = ["GaussianFamily", "MixtureFamily", "normal_of", "one_component"]
 _FLOOR = 1e-12
 # Pseudo-rows per label, so that a label that is in none of the training rows keeps a small probability.
 _LABEL_ROWS = 0.5
-_ITERATIONS = 200
+_ITERATIONS, _TOLERANCE = 200, 1e-6
 # Up to so many columns, leaving out each of few rows takes no time.
 _FEW_COLUMNS = 100
 
@@ -36,6 +37,7 @@ def one_component(
     deadline: float,
     prior: ConjugatePrior | None = None,
     iterations: int = _ITERATIONS,
+    journal: Journal | None = None,
 ) -> tuple[LatentMixture, Climb | None]:
     """Fit one normal distribution of the numbers, with independent labels, to rows in model units.
 
@@ -53,6 +55,8 @@ def one_component(
         The prior of the numbers' covariance.
     iterations
         The most iterations of EM.
+    journal
+        Where EM is kept.
 
     Returns
     -------
@@ -66,12 +70,16 @@ def one_component(
     if not bool(rows.isnan().any()):
         model.initialise_components(rows)
         return model, None
-    return model, _climb_one(model, rows, deadline, iterations, fresh=True)
-
-
-def _climb_one(model: LatentMixture, rows: Tensor, deadline: float, iterations: int, *, fresh: bool) -> Climb:
-    start = model.initialise_components if fresh else None
-    return climb(model, rows, deadline, start, max_iterations=iterations, tolerance=1e-6)
+    climbed = climb(
+        model,
+        rows,
+        deadline,
+        model.initialise_components,
+        max_iterations=iterations,
+        tolerance=_TOLERANCE,
+        journal=journal,
+    )
+    return model, climbed
 
 
 def normal_of(model: LatentMixture) -> GaussianComponents:
@@ -103,6 +111,7 @@ class GaussianFamily(QuickFamily):
                 budget.kinds,
                 deadline=budget.deadline,
                 iterations=budget.limits.iterations(_ITERATIONS),
+                journal=budget.journal.part("em"),
             )
             budget.climbed(climbed)
             return model
@@ -126,6 +135,7 @@ class GaussianFamily(QuickFamily):
             deadline=budget.deadline,
             prior=prior,
             iterations=budget.limits.iterations(_ITERATIONS),
+            journal=budget.journal.part("em"),
         )
         budget.climbed(climbed)
         return model
@@ -136,8 +146,14 @@ class GaussianFamily(QuickFamily):
             again = shrunk_normal(rows, shrinkage(rows, budget.rows), model.latent)
             model.load_state_dict(again.state_dict())
         elif bool(rows.isnan().any()):
-            iterations = budget.limits.iterations(_ITERATIONS)
-            _climb_one(model, rows, budget.deadline, iterations, fresh=False)
+            climb(
+                model,
+                rows,
+                budget.deadline,
+                max_iterations=budget.limits.iterations(_ITERATIONS),
+                tolerance=_TOLERANCE,
+                journal=budget.journal,
+            )
         else:
             model.initialise_components(rows)
 
@@ -172,7 +188,7 @@ class MixtureFamily(QuickFamily):
                 if best is not None and budget.is_over(deadline):
                     break
                 try:
-                    model, climbed = _run(rows, components, budget, 2 * budget.seed + start, deadline)
+                    model, climbed = _run(rows, components, budget, start, deadline)
                 except LogpxError:
                     if budget.components is not None and start == 1 and best is None:
                         raise
@@ -189,20 +205,35 @@ class MixtureFamily(QuickFamily):
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows, from the model's parameters."""
         rows = rows[: self.most_numbers // rows.shape[1]]
-        climb(model, rows, budget.deadline, max_iterations=budget.limits.iterations(20), tolerance=1e-4)
+        climb(
+            model,
+            rows,
+            budget.deadline,
+            max_iterations=budget.limits.iterations(20),
+            tolerance=1e-4,
+            journal=budget.journal,
+        )
 
 
 @torch.no_grad()
 def _run(
-    rows: Tensor, components: int, budget: Budget, seed: int, deadline: float
+    rows: Tensor, components: int, budget: Budget, number: int, deadline: float
 ) -> tuple[LatentMixture, Climb]:
     model = _mixture(components, budget.kinds, "full", ConjugatePrior(covariance_rows=0.1))
 
     def start(part: Tensor) -> None:
-        model.initialise_components(part, seed)
+        model.initialise_components(part, 2 * budget.seed + number)
 
     iterations = budget.limits.iterations(150)
-    return model, climb(model, rows, deadline, start, max_iterations=iterations, tolerance=3e-4)
+    return model, climb(
+        model,
+        rows,
+        deadline,
+        start,
+        max_iterations=iterations,
+        tolerance=3e-4,
+        journal=budget.journal.part(f"{components}-{number}"),
+    )
 
 
 def _mixture(

@@ -99,6 +99,7 @@ class _SubspaceFamily(QuickFamily):
                 tolerance=1e-5,
                 accelerate=True,
                 should_stop=budget.should_stop,
+                journal=budget.journal.part(f"{model.latent}"),
             )
 
         return by_climbing
@@ -127,7 +128,14 @@ def _most_latent(features: int, budget: Budget) -> int:
 
 def _go_on(model: Any, rows: Tensor, budget: Budget) -> None:
     """Continue to fit a fitted model, with a few more rows."""
-    climb(model, rows, budget.deadline, max_iterations=budget.limits.iterations(20), tolerance=1e-4)
+    climb(
+        model,
+        rows,
+        budget.deadline,
+        max_iterations=budget.limits.iterations(20),
+        tolerance=1e-4,
+        journal=budget.journal,
+    )
 
 
 class PrincipalFamily(_SubspaceFamily):
@@ -182,6 +190,7 @@ class MixtureOfPPCAFamily(QuickFamily):
                     start,
                     max_iterations=budget.limits.iterations(100),
                     tolerance=1e-4,
+                    journal=budget.journal.part(f"{components}-{latent}"),
                 )
             except LogpxError as failure:
                 error = failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.fitting.cross_validation import cross_validation
+from logpx.tables.fitting.identity import identity_of
 from logpx.tables.fitting.notes import density_notes, notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
@@ -27,6 +29,7 @@ from logpx.tables.schema.inference import infer_schema
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
 from logpx.training.device import usable_device
+from logpx.training.journal import journal_of
 
 __all__ = ["TableFitResult", "fit_table"]
 
@@ -84,6 +87,9 @@ def fit_table(
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
 ) -> TableFitResult:
     """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
@@ -123,6 +129,9 @@ def fit_table(
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
         Whether only models are tried that answer for some columns given others.
+    checkpoint, resume, every
+        A folder in which the fit is kept, a folder to go on with, and the seconds between checkpoints: as in
+        `logpx.training.fit`. Candidates that are ready are not fitted again.
 
     Returns
     -------
@@ -147,6 +156,7 @@ def fit_table(
     ('gaussian', 'chosen')
     """
     limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
+    journal = journal_of(checkpoint, resume, every, should_stop, eager=False)
     watch = Stopwatch(limits.seconds)
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
@@ -181,31 +191,38 @@ def fit_table(
         should_stop=should_stop,
         progress=progress,
         device=where,
+        journal=journal,
     )
-    with located_in(table.file):
-        search, measured = _searched(schema, read, suited, budget, nature.wide, report)
-        # A model requested by name is that model, not a stack of several.
-        best = search.best(refit=read.joined, stacked=model == "auto")
-    baselines = search.baselines()
-    notes.extend([*density_notes(schema, best.density), *search.remarks])
-    notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
-    if best.density.kind != "exact":
-        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    with journal.held():
+        journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
+        watch.count(journal.before)
+        budget = replace(budget, seconds=watch.left)
+        with located_in(table.file):
+            search, measured = _searched(schema, read, suited, budget, nature.wide, report)
+            # A model requested by name is that model, not a stack of several.
+            best = search.best(refit=read.joined, stacked=model == "auto")
+        baselines = search.baselines()
     return TableFitResult(
         model=TableModel(schema, best.density, baselines).eval(),
-        candidates=[candidate.record() for candidate in search.candidates if candidate is not best]
-        + search.failures
-        + [best.record(chosen=True)],
+        candidates=search.records(best),
         rows=read.count,
         train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
         seconds=watch.seconds,
         ended=_ending(search, best, should_stop()),
         seed=seed,
-        notes=notes,
+        notes=[*notes, *_notes_on_best(schema, search, best)],
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
     )
+
+
+def _notes_on_best(schema: Schema, search: Search, best: Candidate) -> list[str]:
+    notes = [*density_notes(schema, best.density), *search.remarks]
+    notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
+    if best.density.kind != "exact":
+        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    return notes
 
 
 def _ending(search: Search, best: Candidate, interrupted: bool) -> Ending:

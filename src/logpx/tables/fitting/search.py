@@ -28,6 +28,7 @@ from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
+from logpx.training.journal import Journal
 
 __all__ = ["OWN_SCALES", "Search"]
 
@@ -109,7 +110,9 @@ class Search:
         if held_out is not None:
             self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
         until = time.monotonic() + _MAPS_SHARE * budget.seconds
-        self.maps, self.remarks = column_maps(training, noise.supports, self.names, seed, until)
+        self.maps, self.remarks = column_maps(
+            training, noise.supports, self.names, seed, deadline=until, journal=budget.journal.part("maps")
+        )
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
@@ -154,17 +157,18 @@ class Search:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
-        if len(self.training.values) > _ROWS_PER_SECOND * self._left():
+        many = len(self.training.values) > _ROWS_PER_SECOND * self._left()
+        if self.budget.journal.decided("many rows", lambda: many):
             self.cut_short = len(slow) > 1
             slow = slow[:1]
         share = _QUICK_SHARE if slow else 1.0
         for index, (fast, scales) in enumerate(itertools.product(quick, self.maps)):
-            if self._is_over():
+            if self._is_over(fast, scales):
                 break
             self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
         for index, family in enumerate(slow):
-            if not self._is_over():
-                scales = OWN_SCALES if family.takes_cells else "chosen"
+            scales = OWN_SCALES if family.takes_cells else "chosen"
+            if not self._is_over(family, scales):
                 self._try(family, scales, self._left() / (len(slow) - index))
 
     def rescore(self, scores: Mapping[tuple[str, str], Tensor]) -> None:
@@ -214,11 +218,19 @@ class Search:
                     self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
                 ]
                 left = (self.deadline - time.monotonic()) / (len(best.parts) - index)
-                rows = self.budget.rows + len(self.validation.values)
-                family.refit(
-                    density.model, torch.cat(parts), replace(self.budget, seconds=max(left, 0.5), rows=rows)
+                budget = replace(
+                    self.budget,
+                    seconds=max(left, 0.5),
+                    rows=self.budget.rows + len(self.validation.values),
+                    journal=self.budget.journal.part(f"refit-{member.model}-{member.scales}"),
                 )
+                family.refit(density.model, torch.cat(parts), budget)
         return best
+
+    def records(self, best: Candidate) -> list[CandidateRecord]:
+        """Return how every candidate did, the best one last."""
+        others = [candidate.record() for candidate in self.candidates if candidate is not best]
+        return [*others, *self.failures, best.record(chosen=True)]
 
     def baselines(self) -> dict[str, Distribution]:
         """Return the simple models that `TableModel.evaluate` compares with, as far as they exist."""
@@ -234,7 +246,13 @@ class Search:
 
     def _one_component(self, rows: Tensor, covariance: str, what: str) -> LatentMixture:
         until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
-        model, climbed = one_component(rows, self.budget.kinds, covariance, deadline=until)
+        model, climbed = one_component(
+            rows,
+            self.budget.kinds,
+            covariance,
+            deadline=until,
+            journal=self.budget.journal.part(f"one-{covariance}"),
+        )
         if climbed is not None and climbed.remark:
             self.remarks.append(f"{what}: {climbed.remark}")
         return model
@@ -254,8 +272,13 @@ class Search:
                 self._kept[key] = y
         return y
 
-    def _is_over(self) -> bool:
+    def _journal(self, family: TableFamily, scales: str) -> Journal:
+        return self.budget.journal.part(f"{family.name}-{scales}")
+
+    def _is_over(self, family: TableFamily, scales: str) -> bool:
         """Return whether to try no more families, once there is a candidate."""
+        if self._journal(family, scales).knows("seconds"):
+            return False
         late = self._left() < 0.0
         over = bool(self.candidates) and (late or self.budget.should_stop())
         self.cut_short |= over and late
@@ -269,7 +292,16 @@ class Search:
         start = time.monotonic()
         remarks: list[str] = []
         endings: list[Ending] = []
-        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append, ended=endings.append)
+        journal = self._journal(family, scales)
+        seconds, spent = journal.allotted(max(seconds, 0.5))
+        budget = replace(
+            self.budget,
+            seconds=seconds,
+            spent=spent,
+            journal=journal,
+            remark=remarks.append,
+            ended=endings.append,
+        )
         try:
             with _naming(self.names):
                 density, draws = self._fitted(family, scales, budget)
