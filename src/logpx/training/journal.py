@@ -28,7 +28,7 @@ _LASTING = ("/begun", "/rows")
 Decision = TypeVar("Decision")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Shared:
     """What all parts of a journal have in common.
 
