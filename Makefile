@@ -10,14 +10,17 @@ PYTHON := $(VENV)/bin/python
 PIP_INSTALL := $(PYTHON) -m pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --constraint constraints.txt
 INSTALLED := $(VENV)/.installed
 INSTALLED_BENCH := $(VENV)/.installed-bench
+# The engines have an environment of their own, for they ask for other releases than constraints.txt names.
+VENV_ENGINES := .venv-engines
+INSTALLED_ENGINES := $(VENV_ENGINES)/.installed
 # One thread per process: workers then do not compete, and sums are added in the same order on every machine.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint docs bench clean
+.PHONY: help setup demo test test-all test-engines lint docs bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv and install logpx in it; the other targets do so by themselves
 	@:
@@ -30,6 +33,9 @@ test: lint ## lint, then run the tests
 
 test-all: lint ## lint, then run the tests and the slow ones too
 	@$(PYTEST) -m ""
+
+test-engines: $(INSTALLED_ENGINES) ## test on Spark (needs Java), Ray, DuckDB, Polars, Fugue, S3, MLflow and the hub
+	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(VENV_ENGINES)/bin/python -m pytest -rs --force-enable-socket tests/engines
 
 lint: $(INSTALLED) ## ruff (rules and format) and mypy
 	@$(PYTHON) -m ruff check --quiet
@@ -57,7 +63,7 @@ bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers;
 	@$(call bench_on,POSTERIORDB,posteriordb,benchmarks/posteriordb.py)
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_ENGINES) build dist demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(INSTALLED): pyproject.toml constraints.txt src/logpx/_version.py
@@ -71,6 +77,14 @@ $(INSTALLED): pyproject.toml constraints.txt src/logpx/_version.py
 
 $(INSTALLED_BENCH): $(INSTALLED)
 	@$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@
+
+$(INSTALLED_ENGINES): pyproject.toml constraints-engines.txt src/logpx/_version.py
+	@$(find_interpreter); echo "making $(VENV_ENGINES) with $$interpreter: once, some minutes"; \
+	"$$interpreter" -m venv --clear $(VENV_ENGINES)
+	@$(VENV_ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-engines.txt \
+	hatchling --editable '.[spark,ray,mlflow,hub]' duckdb fugue 'moto[server]' boto3 hypothesis polars pytest pytest-socket \
+	pytest-xdist
 	@touch $@
 
 # The interpreter that is named, else python3, else the newest that numpy's pinned release serves.

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"(?<=\bmax_time=)\d+")
+# Pages that take seconds and whose calls the doctests of their classes make too.
+LONG = {"evidence", "images", "linear-flows", "mixtures", "objectives", "splines", "vae"}
 
 
 def page_id(page: Path) -> str:
@@ -31,7 +33,14 @@ def examples(page: Path) -> str:
     return "".join(kept)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=page_id)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.stem in LONG else [], id=page_id(page))
+        for page in PAGES
+        if examples(page)
+    ],
+)
 def test_examples_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     # How long a search may take changes what it finds, not whether the example runs.
@@ -59,6 +68,7 @@ def test_named_make_targets_exist(page: Path):
 def test_every_room_has_a_reference_page():
     pages = {page.stem for page in (ROOT / "docs/api").glob("*.md")}
     functions = {"fit", "load", "save", "__version__", "evidence", "evidence_from_draws", "posterior"}
+    functions |= {"score_batches", "score_schema", "impute_batches", "impute_schema"}
     assert pages == {*logpx.__all__, "index", "logpx", "configuration"} - functions
 
 

@@ -19,6 +19,7 @@ from logpx._version import __version__
 if TYPE_CHECKING:
     from logpx import (
         distributions,
+        engines,
         errors,
         estimators,
         flows,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         inference,
         latent,
         nets,
+        plots,
         posteriors,
         scoring,
         storage,
@@ -33,11 +35,23 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from logpx.api import evidence, evidence_from_draws, fit, load, posterior, save
+    from logpx.api import (
+        evidence,
+        evidence_from_draws,
+        fit,
+        impute_batches,
+        impute_schema,
+        load,
+        posterior,
+        save,
+        score_batches,
+        score_schema,
+    )
 
 __all__ = [
     "__version__",
     "distributions",
+    "engines",
     "errors",
     "estimators",
     "evidence",
@@ -45,13 +59,18 @@ __all__ = [
     "fit",
     "flows",
     "images",
+    "impute_batches",
+    "impute_schema",
     "inference",
     "latent",
     "load",
     "nets",
+    "plots",
     "posterior",
     "posteriors",
     "save",
+    "score_batches",
+    "score_schema",
     "scoring",
     "storage",
     "tables",
@@ -59,7 +78,20 @@ __all__ = [
     "transforms",
 ]
 
-_FROM_API = frozenset({"evidence", "evidence_from_draws", "fit", "load", "posterior", "save"})
+_FROM_API = frozenset(
+    {
+        "evidence",
+        "evidence_from_draws",
+        "fit",
+        "impute_batches",
+        "impute_schema",
+        "load",
+        "posterior",
+        "save",
+        "score_batches",
+        "score_schema",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 from logpx.distributions import Distribution
+from logpx.engines import impute_batches, impute_schema, score_batches, score_schema
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
 from logpx.inference import evidence
 from logpx.posteriors import evidence_from_draws, posterior
@@ -13,7 +14,18 @@ from logpx.tables import TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
-__all__ = ["evidence", "evidence_from_draws", "fit", "load", "posterior", "save"]
+__all__ = [
+    "evidence",
+    "evidence_from_draws",
+    "fit",
+    "impute_batches",
+    "impute_schema",
+    "load",
+    "posterior",
+    "save",
+    "score_batches",
+    "score_schema",
+]
 
 
 @overload

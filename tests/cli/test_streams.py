@@ -22,7 +22,7 @@ def ended(*words: object, **options) -> subprocess.CompletedProcess:
     ("words", "closed"),
     [
         (["info"], False),
-        (["sample", "-n", "3"], True),
+        pytest.param(["sample", "-n", "3"], True, marks=pytest.mark.slow),
         pytest.param(["sample", "-n", "3"], False, marks=pytest.mark.slow),
         pytest.param(["info"], True, marks=pytest.mark.slow),
         pytest.param(["info", "--json"], False, marks=pytest.mark.slow),

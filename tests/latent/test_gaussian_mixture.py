@@ -165,7 +165,7 @@ def test_rows_without_a_value_change_no_fit(kind, blobs, fit_mixture):
 @pytest.mark.parametrize(
     ("dtype", "shift", "close"), [(torch.float64, 1e6, 1e-6), (torch.float32, 1e3, 1e-4)]
 )
-@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize("missing", [pytest.param(0.0, marks=pytest.mark.slow), 0.2])
 def test_translation(kind, dtype, shift, close, missing, blobs, fit_mixture):
     x = blobs(100, 3, missing=missing).float().double()
     moved = (x + shift).to(dtype)

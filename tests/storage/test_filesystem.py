@@ -133,8 +133,7 @@ def test_crash_at_any_operation(tmp_path: Path, monkeypatch, overwrite: bool, dr
     "code",
     [
         errno.ENOSPC,
-        errno.EACCES,
-        *(pytest.param(code, marks=pytest.mark.slow) for code in (errno.EIO, errno.EROFS)),
+        *(pytest.param(code, marks=pytest.mark.slow) for code in (errno.EACCES, errno.EIO, errno.EROFS)),
     ],
 )
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "forever"])

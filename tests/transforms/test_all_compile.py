@@ -49,9 +49,11 @@ def image_flow(features, layers, hidden):
     "kind",
     [
         flows.MAF,
-        flows.NSF,
         image_flow,
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (flows.NICE, flows.RealNVP, flows.IAF)),
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in (flows.NICE, flows.RealNVP, flows.NSF, flows.IAF)
+        ),
     ],
 )
 def test_training_step_is_one_graph(kind):

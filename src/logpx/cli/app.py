@@ -14,6 +14,7 @@ from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
 from logpx.cli.info import info
+from logpx.cli.inspect import inspect
 from logpx.cli.predict import predict
 from logpx.cli.sample import sample
 from logpx.cli.score import score
@@ -49,6 +50,7 @@ def logpx(
 
     \b
     Examples:
+      logpx inspect table.csv
       logpx fit table.csv -o model/
       logpx evaluate model/ test.csv
       logpx score model/ new.csv -o scores.parquet
@@ -75,5 +77,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (fit, score, sample, evaluate, predict, impute, cluster, info):
+for _command in (inspect, fit, score, sample, evaluate, predict, impute, cluster, info):
     _registered(_command)

@@ -9,7 +9,21 @@ import typer
 
 from logpx.cli.interruption import stop_on_signal
 from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
-from logpx.cli.options import Data, Device, Json, Overwrite, Quiet, Seed, Source, from_home
+from logpx.cli.options import (
+    Columns,
+    Compile,
+    Data,
+    Decimal,
+    Device,
+    Json,
+    Missing,
+    Overwrite,
+    Quiet,
+    SchemaFile,
+    Seed,
+    Source,
+    from_home,
+)
 from logpx.cli.output import Output
 from logpx.cli.subject import FitRequest
 from logpx.cli.subjects import subject_of
@@ -37,45 +51,10 @@ def fit(
             help=f"For tables {alternatives(TABLE_MODELS)}; for images {alternatives(IMAGE_MODELS[1:])}.",
         ),
     ] = "auto",
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--columns",
-            metavar="NAME=KIND,...",
-            show_default=False,
-            help="Kinds that override the inferred ones: continuous, positive, bounded (or bounded:0:10), "
-            "integer, categorical, identifier, drop. A name with commas goes in double quotes. May be given "
-            "several times.",
-        ),
-    ] = None,
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            "--schema",
-            metavar="FILE",
-            show_default=False,
-            help="A complete schema instead of an inferred one, such as the schema.json of another model.",
-        ),
-    ] = None,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--missing",
-            metavar="WORDS",
-            show_default=False,
-            help="Tables: more words that mean a missing cell, such as NA,-,. or, for one column, "
-            "income:-9,-8; none stands for not even the usual ones. May be repeated.",
-        ),
-    ] = None,
-    decimal: Annotated[
-        str | None,
-        typer.Option(
-            "--decimal",
-            metavar="MARK",
-            show_default=False,
-            help="Tables: the decimal mark of numbers in text, . or a comma. By default it is recognised.",
-        ),
-    ] = None,
+    columns: Columns = None,
+    schema: SchemaFile = None,
+    missing: Missing = None,
+    decimal: Decimal = None,
     components: Annotated[
         int | None,
         typer.Option(
@@ -163,6 +142,14 @@ def fit(
             help="Images: the noise, uniform (the default) or variational.",
         ),
     ] = None,
+    compile: Annotated[
+        Compile,
+        typer.Option(
+            "--compile",
+            help="Whether training steps of flows run as native code: auto compiles where the time it takes "
+            "comes back within the fit.",
+        ),
+    ] = Compile.AUTO,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -214,6 +201,7 @@ def fit(
             conditional=conditional,
             dequantisation=dequantisation,
             levels=levels,
+            compile=compile.value,
             should_stop=stop.requested,
         )
         subject.check(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,7 +12,10 @@ from logpx.cli.names import COMPRESSED_TEXT, READABLE_TABLES, WRITABLE_TABLES
 from logpx.suggestions import alternatives
 
 __all__ = [
+    "Columns",
+    "Compile",
     "Data",
+    "Decimal",
     "Device",
     "Draws",
     "Exactness",
@@ -19,9 +23,11 @@ __all__ = [
     "Json",
     "Keep",
     "KeptNames",
+    "Missing",
     "ModelFolder",
     "Overwrite",
     "Quiet",
+    "SchemaFile",
     "Seed",
     "Source",
     "Target",
@@ -47,6 +53,45 @@ Source = Annotated[
         "name of a data set.",
     ),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns",
+        metavar="NAME=KIND,...",
+        show_default=False,
+        help="Kinds that override the inferred ones: continuous, positive, bounded (or bounded:0:10), "
+        "integer, categorical, identifier, drop. A name with commas goes in double quotes. May be given "
+        "several times.",
+    ),
+]
+SchemaFile = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="FILE",
+        show_default=False,
+        help="A complete schema instead of an inferred one, such as the schema.json of another model.",
+    ),
+]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--missing",
+        metavar="WORDS",
+        show_default=False,
+        help="Tables: more words that mean a missing cell, such as NA,-,. or, for one column, "
+        "income:-9,-8; none stands for not even the usual ones. May be repeated.",
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        "--decimal",
+        metavar="MARK",
+        show_default=False,
+        help="Tables: the decimal mark of numbers in text, . or a comma. By default it is recognised.",
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option(
@@ -67,6 +112,16 @@ ModelFolder = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notes.")]
+
+
+class Compile(StrEnum):
+    """Whether training steps run as native code."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for everything random.")]
 Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 Keep = Annotated[

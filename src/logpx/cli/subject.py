@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from logpx.scoring import Evaluation, ScoredBatch
     from logpx.tables.reading.text_form import TextForm
 
-__all__ = ["FitRequest", "Fitted", "Request", "Subject"]
+__all__ = ["FitRequest", "Fitted", "InspectRequest", "Request", "Subject"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +73,27 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InspectRequest:
+    """The arguments of ``logpx inspect``: those of its options."""
+
+    source: str
+    output: str | None
+    columns: Sequence[str]
+    schema: str | None
+    missing: Sequence[str] | None
+    decimal: str | None
+    overwrite: bool
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class FitRequest:
     """The arguments of ``logpx fit``.
 
     Attributes
     ----------
     source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, validation,
-    seed, device, data, conditional, dequantisation, levels
+    seed, device, data, conditional, dequantisation, levels, compile
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -106,6 +120,7 @@ class FitRequest:
     conditional: bool
     dequantisation: str | None
     levels: int | None
+    compile: str
     should_stop: Callable[[], bool]
 
     @property
@@ -126,6 +141,7 @@ class FitRequest:
             "progress": False if self.quiet else None,
             "should_stop": self.should_stop,
             "device": self.device,
+            "compile": self.compile,
         }
 
 
@@ -229,6 +245,10 @@ class Subject(ABC):
     @abstractmethod
     def sample(self, model: Any, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
+
+    def inspect(self, request: InspectRequest, out: Output) -> int:
+        """Print what a fit would make of the data, and return the exit code."""
+        raise UsageError("logpx inspect is for tables", file=request.source, fix="give a table")
 
     def impute(self, model: Any, draws: int | None, request: Request, out: Output) -> None:
         """Fill in missing cells, if the data can have any."""

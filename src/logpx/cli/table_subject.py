@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import FitRequest, Fitted, Request, Subject
-from logpx.errors import UsageError
+from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject
+from logpx.errors import DataError, UsageError
 from logpx.suggestions import suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from logpx.scoring import ScoredBatch
-    from logpx.tables import Schema, Table, TableFitResult, TableModel
+    from logpx.tables import Inspection, Schema, Table, TableFitResult, TableModel
     from logpx.tables.conditioning.conditional_model import ConditionalModel
     from logpx.tables.kept_cells import KeptCells
     from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["TableSubject"]
-
-# The columns of scores, by what they are.
-_SCORES = {
-    "exact": ["log_prob"],
-    "lower bound": ["log_prob_lower", "log_prob_se"],
-    "estimate": ["log_prob_estimate", "log_prob_se"],
-}
 
 
 class TableSubject(Subject):
@@ -70,8 +64,12 @@ class TableSubject(Subject):
         from logpx.tables import fit_table
 
         source = _opened(request.source, out, missing=request.missing, decimal=request.decimal)
-        schema = _schema(source, request.columns, request.schema, request.seed)
-        out.note_table(schema.describe())
+        found = _inspected(source, request)
+        out.note_table(found.describe())
+        if found.left_out is not None:
+            out.note(found.left_out)
+        found.require_clean()
+        schema = found.schema
         result = fit_table(
             source,
             request.model,
@@ -88,6 +86,34 @@ class TableSubject(Subject):
             summary=_summary(result),
         )
 
+    def inspect(self, request: InspectRequest, out: Output) -> int:
+        """Print the schema, problems of all columns and a line that pins each decision."""
+        from logpx.files.single import check_file_target, install_file
+        from logpx.tables import inspect_table
+
+        pinned, schema = _pins(request.columns), _schema_file(request)
+        target = None if request.output is None else check_file_target(request.output, request.overwrite)
+        source = _opened(request.source, out, missing=request.missing, decimal=request.decimal)
+        found = inspect_table(source, columns=pinned, schema=schema, seed=request.seed)
+        out.text(f"{found.schema.rows:,} rows, {len(found.schema.columns):,} columns")
+        out.table(found.describe())
+        if found.left_out is not None:
+            out.text(found.left_out)
+        for note in found.notes:
+            if note not in source.notes:
+                out.note(f"note: {note}")
+        problems = found.problems
+        for number, problem in enumerate(problems, 1):
+            out.text(f"problem {number} of {len(problems)}: {problem}")
+        out.text(f"to pin the kinds: {found.option}")
+        out.document({**found.to_dict(), "output": None if problems else request.output})
+        if problems:
+            return DataError.exit_code
+        if target is not None:
+            install_file(found.schema.to_json().encode(), target)
+            out.note(f"{target}: fit with --schema {shlex.quote(target)}")
+        return 0
+
     def score(self, model: TableModel, request: Request, out: Output) -> None:
         """Write log p of every row, or of some of its columns given others."""
         scorer: Any = model
@@ -99,13 +125,15 @@ class TableSubject(Subject):
 
     def score_schema(self, model: TableModel) -> pa.Schema:
         """Return columns named after what the number is: all but an exact one have a standard error."""
-        import pyarrow as pa
+        from logpx.scoring import score_schema
 
-        return pa.schema([(name, pa.float64()) for name in _SCORES[model.kind]])
+        return score_schema(model.kind)
 
     def score_columns(self, source: Table, batch: ScoredBatch) -> dict[str, Any]:
         """Return log p, or its bound or estimate with the standard error."""
-        return dict(zip(_SCORES[batch.kind], (batch.log_prob, batch.standard_error), strict=False))
+        from logpx.scoring import score_columns
+
+        return score_columns(batch)
 
     def written_schema(self, model: TableModel, source: Table, request: Request) -> pa.Schema:
         """Return the columns of the scores, after those of the table if they are kept."""
@@ -323,20 +351,37 @@ def _opened(
     return table
 
 
-def _schema(source: Table, columns: Sequence[str], schema: str | None, seed: int) -> Schema:
-    from logpx.tables import Schema, infer_schema, parse_columns
+def _pins(columns: Sequence[str]) -> dict[str, Any]:
+    from logpx.tables import parse_columns
 
-    if schema is None:
-        pinned = {name: column for text in columns for name, column in parse_columns(text).items()}
-        return infer_schema(source, pinned, seed=seed)
-    if columns:
+    return {name: column for text in columns for name, column in parse_columns(text).items()}
+
+
+def _schema_file(request: FitRequest | InspectRequest) -> Schema | None:
+    """Return the schema of a file, if one is named."""
+    from logpx.tables import Schema
+
+    if request.schema is None:
+        return None
+    if request.columns:
         raise UsageError("both --schema and --columns were given", fix="put the kinds into the schema file")
     try:
-        content = Path(schema).read_bytes()
+        content = Path(request.schema).read_bytes()
     except OSError as error:
         message = f"the schema cannot be read: {error.strerror}"
-        raise UsageError(message, file=schema, fix="correct the path") from error
-    return Schema.from_json(content, file=schema)
+        raise UsageError(message, file=request.schema, fix="correct the path") from error
+    return Schema.from_json(content, file=request.schema)
+
+
+def _inspected(source: Table, request: FitRequest) -> Inspection:
+    """Return what is known of the columns of a table, with a schema file as it is."""
+    from logpx.tables import Inspection, inspect_columns
+
+    schema = _schema_file(request)
+    if schema is not None:
+        schema.check(source.names, source.file)
+        return Inspection(schema=schema, file=source.file)
+    return inspect_columns(source, _pins(request.columns), seed=request.seed)
 
 
 def _summary(result: TableFitResult) -> list[str]:

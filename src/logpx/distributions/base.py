@@ -171,7 +171,7 @@ class Distribution(Configured, nn.Module):
         draws: int | None = None,
         seed: int = 0,
         context: Tensor | None = None,
-        first: int = 0,
+        first: int | Tensor = 0,
     ) -> LowerBound:
         """Return a lower bound of log p(x) with the standard error of its estimate.
 
@@ -186,7 +186,8 @@ class Distribution(Configured, nn.Module):
         context
             Shape ``(n, context_features)`` or ``(context_features,)``.
         first
-            The number of rows before these, so that the parts of a table use different random numbers.
+            The number of rows before these, so that the parts of a table use different random numbers; or
+            a key of every row that its random numbers depend on instead, shape ``(n,)``, int64.
 
         Returns
         -------

@@ -74,7 +74,7 @@ class Mixture(Distribution):
         draws: int | None = None,
         seed: int = 0,
         context: Tensor | None = None,
-        first: int = 0,
+        first: int | Tensor = 0,
     ) -> LowerBound:
         """Return the mixture of the components' bounds, and its standard error by the delta method."""
         found = [

@@ -69,7 +69,7 @@ class Product(Distribution):
         draws: int | None = None,
         seed: int = 0,
         context: Tensor | None = None,
-        first: int = 0,
+        first: int | Tensor = 0,
     ) -> LowerBound:
         """Return the sum of the parts' bounds, and its standard error."""
         found = [

@@ -62,6 +62,8 @@ class TrainedDensity(Transformer):
             max_time=self.max_time,
             seed=seed,
             device=self.device,
+            # What the clock decides would make fits with the same random_state differ.
+            compile="off" if self.max_time is None else "auto",
             progress=bool(self.verbose),
             **options,
         )

@@ -132,7 +132,7 @@ class ImageModel(Distribution):
         draws: int | None = None,
         seed: int = 0,
         context: Tensor | None = None,
-        first: int = 0,
+        first: int | Tensor = 0,
         exactness: int | None = None,
     ) -> LowerBound:
         """Return lower bounds of log p(x), averaged over draws of noise or importance-weighted.
@@ -149,7 +149,7 @@ class ImageModel(Distribution):
         context
             Shape ``(n, context_features)``; see `context_of`.
         first
-            The number of images before these.
+            The number of images before these; or a key of every image, shape ``(n,)``, int64.
         exactness
             A number K of draws for one importance-weighted bound in place of the average: the log of the
             mean over K draws of noise, or of a distribution of levels. The more, the nearer to log p(x), in
@@ -177,7 +177,8 @@ class ImageModel(Distribution):
             if count is not None:
                 check_count(name, count)
         seed = checked_seed(seed)
-        check_levels(x, self.levels, first)
+        check_levels(x, self.levels, 0 if isinstance(first, Tensor) else first)
+        source = Noise(seed, first)
         values = [torch.zeros(0, dtype=torch.float64)]
         errors = [torch.zeros(0, dtype=torch.float64)]
         training = self.training
@@ -189,7 +190,7 @@ class ImageModel(Distribution):
                     self.preprocessing,
                     x[i : i + _CHUNK].to(self._like()),
                     _rows(context, i, i + _CHUNK),
-                    Noise(seed, first + i),
+                    source.of_part(i, _CHUNK),
                     draws,
                     exactness,
                 )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import math
 import os
-import uuid
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from logpx.errors import ResourceError, UsageError
+from logpx.errors import UsageError
+from logpx.files.single import check_file_target, install_file
 from logpx.images.reading.folder import pillow
 
 __all__ = ["check_images_target", "grid_of", "write_images"]
@@ -39,18 +38,7 @@ def check_images_target(path: str | os.PathLike[str], overwrite: bool = False) -
         raise UsageError(
             "images are written as .png, one grid, or as .npz", file=target, fix="name the file samples.png"
         )
-    if os.path.isdir(target):
-        raise UsageError("the output is a folder", file=target, fix="give the name of a file")
-    if os.path.lexists(target) and not overwrite:
-        raise UsageError(
-            "the output file exists already", file=target, fix="choose another name, or use --overwrite"
-        )
-    if not os.path.isdir(os.path.dirname(target) or "."):
-        raise ResourceError(
-            "there is no such folder",
-            file=os.path.dirname(target),
-            fix="create it first, or correct the path",
-        )
+    check_file_target(target, overwrite)
     if target.lower().endswith(".png"):
         pillow()
     return target
@@ -133,24 +121,4 @@ def write_images(
         if labels is not None:
             arrays["labels"] = labels.cpu().numpy()
         np.savez_compressed(stream, **arrays)
-    _install(stream.getvalue(), target)
-
-
-def _install(content: bytes, target: str) -> None:
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise ResourceError(
-            f"cannot be written: {error.strerror or error}",
-            file=target,
-            fix="free some space, or choose another place",
-        ) from error
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
+    install_file(stream.getvalue(), target)

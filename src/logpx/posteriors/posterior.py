@@ -27,6 +27,7 @@ from logpx.posteriors.diagnostics.markov_chain_check import share_that_leaves
 from logpx.posteriors.diagnostics.missed_modes import missed_mode
 from logpx.posteriors.diagnostics.summaries import Summary, named_columns, summarise
 from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust, diagnose, weigh_enough
+from logpx.posteriors.figures import PosteriorFigures
 from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
 
@@ -42,7 +43,7 @@ _SHARE_BEYOND = 0.02
 _FEW = 500
 
 
-class Posterior:
+class Posterior(PosteriorFigures):
     """An approximation q of the posterior, with the log-density that it approximates.
 
     Parameters

@@ -6,8 +6,10 @@ from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.limits import Ending, Limits
 from logpx.scoring.noise import Noise
+from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
+from logpx.scoring.score_columns import score_columns, score_schema
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Families",
     "Family",
     "ImpossibleRow",
+    "KeyedRows",
     "Limits",
     "LogOfMean",
     "MeanOfLogs",
@@ -25,7 +28,10 @@ __all__ = [
     "ModelFitResult",
     "NatsPerRow",
     "Noise",
+    "NumberedRows",
     "Pool",
+    "RowIdentity",
+    "RowsByContent",
     "RunningMean",
     "ScoredBatch",
     "Single",
@@ -33,4 +39,6 @@ __all__ = [
     "Tally",
     "Unit",
     "sample_blocks",
+    "score_columns",
+    "score_schema",
 ]

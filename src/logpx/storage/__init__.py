@@ -1,6 +1,6 @@
 """The model folder: safetensors and JSON, a closed registry of classes, written whole or not at all."""
 
-from logpx.storage.details import Details, read_details
+from logpx.storage.details import Details, model_digest, model_files, read_details
 from logpx.storage.layout import FORMAT_VERSION
 from logpx.storage.loading import load
 from logpx.storage.registry import REGISTRY
@@ -12,6 +12,8 @@ __all__ = [
     "Details",
     "check_target",
     "load",
+    "model_digest",
+    "model_files",
     "read_details",
     "save",
     "save_or_keep",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from logpx.files.handle import FolderHandle, read_folder
-from logpx.files.manifest import Manifest
-from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, read_config
+from logpx.files.manifest import MANIFEST, Manifest
+from logpx.storage.layout import CONFIG, FILES, METRICS, SCHEMA, WEIGHTS, read_config
 
-__all__ = ["Details", "read_details"]
+__all__ = ["Details", "model_digest", "model_files", "read_details"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,43 @@ def read_details(folder: str | os.PathLike[str]) -> Details:
         If the folder is missing, foreign, corrupt, incomplete or of another format version; names the file.
     """
     return read_folder(folder, _details)
+
+
+def model_digest(folder: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a folder's manifest, which tells a model, to the bit, from every other.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, foreign or of another format version.
+    """
+
+    def read(handle: FolderHandle) -> str:
+        read_config(handle)
+        return hashlib.sha256(handle.read_bytes(MANIFEST)).hexdigest()
+
+    return read_folder(folder, read)
+
+
+def model_files(folder: str | os.PathLike[str]) -> dict[str, bytes]:
+    """Return the content of the files of a model folder, by name.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, foreign or of another format version.
+    """
+
+    def read(handle: FolderHandle) -> dict[str, bytes]:
+        read_config(handle)
+        files = {}
+        for name in sorted(FILES):
+            if handle.has(name):
+                with handle.open(name) as stream:
+                    files[name] = stream.read()
+        return files
+
+    return read_folder(folder, read)
 
 
 def _details(folder: FolderHandle) -> Details:

@@ -7,9 +7,11 @@ from logpx.tables.columns.support import Support
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.fitting.fit import TableFitResult, fit_table
+from logpx.tables.fitting.inspection import inspect_table
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Matrices, Table, TableBatch
-from logpx.tables.schema.inference import infer_schema
+from logpx.tables.schema.inference import infer_schema, inspect_columns
+from logpx.tables.schema.inspection import Inspection
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.matrix import to_matrix
 from logpx.tables.schema.overrides import parse_columns
@@ -24,6 +26,7 @@ __all__ = [
     "ClusteredBatch",
     "Column",
     "ColumnScales",
+    "Inspection",
     "Kind",
     "Labels",
     "Matrices",
@@ -39,6 +42,8 @@ __all__ = [
     "UnseenLabels",
     "fit_table",
     "infer_schema",
+    "inspect_columns",
+    "inspect_table",
     "open_table",
     "open_writer",
     "parse_columns",

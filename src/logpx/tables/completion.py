@@ -16,7 +16,7 @@ from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.schema.schema import Column
 
-__all__ = ["completed_rows", "within_observed"]
+__all__ = ["check_can_fill", "completed_rows", "within_observed"]
 
 
 def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None = None) -> Tensor:
@@ -52,6 +52,12 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
     labels = [isinstance(support, Labels) for support in members[0].supports]
     centre = torch.einsum("mn,mnd->nd", shares, filled)
     return torch.where(torch.tensor(labels, device=x.device), filled[shares.argmax(0), rows], centre)
+
+
+def check_can_fill(density: Distribution) -> None:
+    """Raise a `UsageError` if the density of a table model cannot fill in missing cells."""
+    for _ in _members(density):
+        pass
 
 
 def within_observed(x: Tensor, columns: Sequence[Column]) -> Tensor:

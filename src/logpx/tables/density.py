@@ -31,13 +31,13 @@ class HasBound(Protocol):
     """What has log p of rows, or a bound of it, and knows its error."""
 
     def log_prob_lower(
-        self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int = 0
+        self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int | Tensor = 0
     ) -> LowerBound:
         """Return log p with its standard error; `first` is the number of the first row."""
 
 
 # Returns the bound of dequantised rows, given draws of z, a seed and the number of the first row.
-_Bound = Callable[[Tensor, int | None, int, int], LowerBound]
+_Bound = Callable[[Tensor, int | None, int, int | Tensor], LowerBound]
 
 
 class TableDensity(Distribution):
@@ -120,7 +120,7 @@ class TableDensity(Distribution):
         draws: int | None = None,
         seed: int = 0,
         context: Tensor | None = None,
-        first: int = 0,
+        first: int | Tensor = 0,
     ) -> LowerBound:
         """Return the model's lower bound in table units, with its standard error: float64."""
         y, ladj = self.in_model_units(x)
@@ -241,7 +241,7 @@ class CellDensity(Distribution):
         draws: int | None = None,
         seed: int = 0,
         context: Tensor | None = None,
-        first: int = 0,
+        first: int | Tensor = 0,
     ) -> LowerBound:
         """Return log p, or the model's lower bound of it, with its standard error: float64."""
         bound, error = self.model.log_prob_lower(self.cells(x), draws, seed, first=first)
@@ -311,7 +311,7 @@ def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
     if isinstance(density, Mixture):
         members = [bound_on_noise(member, x) for member in density.components]
 
-        def bound(noisy: Tensor, draws: int | None, seed: int, first: int) -> LowerBound:
+        def bound(noisy: Tensor, draws: int | None, seed: int, first: int | Tensor) -> LowerBound:
             each = (member(noisy, draws, seed + 1_000_003 * k, first) for k, member in enumerate(members))
             return density.mixed(list(each))
 

@@ -82,7 +82,7 @@ class Effort:
         return cls(noise_draws, exactness // noise_draws, exact, LogOfMean)
 
     def bounds(
-        self, densities: Sequence[HasBound], supports: Supports, x: Tensor, seed: int, start: int
+        self, densities: Sequence[HasBound], supports: Supports, x: Tensor, seed: int, start: int | Tensor
     ) -> list[LowerBound]:
         """Return log p of consecutive rows under several densities, all on the same noise.
 
@@ -95,9 +95,9 @@ class Effort:
         x
             Rows as they are in the table, shape ``(n, d)``.
         seed
-            Seed of noise and of z, which depend only on it and on the rows' numbers.
+            Seed of noise and of z, which depend only on it and on the rows' numbers or keys.
         start
-            The number of the first row, counted from 0.
+            The number of the first row, counted from 0; or a key of every row, shape ``(n,)``, int64.
         """
         pools = [self.pool() for _ in densities]
         bounds = [bound_on_noise(density, x) for density in densities]

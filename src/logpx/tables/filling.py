@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from logpx.distributions import Distribution
+from logpx.distributions.row_blocks import row_blocks
 from logpx.errors import DataError, UsageError
+from logpx.scoring import NumberedRows, RowIdentity
 from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows, within_observed
 from logpx.tables.kept_cells import KeptCells, replaced
@@ -26,6 +29,10 @@ __all__ = ["DRAW", "Filling"]
 
 DRAW = "draw"
 _BATCH_ROWS = 16384
+# How many rows with keys are filled in at once, where the conditional distributions are exact, and where rows
+# without missing cells cost as much as others; and how many streams of random numbers they share.
+_EXACT_SLOTS, _OTHER_SLOTS = 4096, 256
+_STREAMS = 65536
 
 
 class Filling:
@@ -71,8 +78,14 @@ class Filling:
         *,
         as_text: bool = False,
         unseen: UnseenLabels | None = None,
+        identity: RowIdentity | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a completed table, or of several drawn ones, one after another.
+
+        Parameters
+        ----------
+        table, draws, seed, as_text, unseen, identity
+            As in `TableModel.impute_table`.
 
         Raises
         ------
@@ -80,11 +93,12 @@ class Filling:
             If a cell is missing, and the density cannot fill it in.
         """
         form, kept = self.schema(table, draws, as_text=as_text), self._kept(table, as_text)
+        identity = identity or NumberedRows()
         for draw in [None] if draws is None else range(draws):
             # Labels are counted once, however often the table is completed.
             counted = unseen if unseen is not None and not draw else UnseenLabels()
             for batch in kept.table.batches(_BATCH_ROWS):
-                x, gone = self._completed(batch, draw, seed, counted)
+                x, gone = self._completed(batch, None if draw is None else (seed, draw), counted, identity)
                 cells = self._filled(kept.cells(batch), x, gone, batch)
                 if draw is not None:
                     cells[DRAW] = pa.array(np.full(batch.rows, draw + 1))
@@ -114,24 +128,48 @@ class Filling:
         return cells
 
     def _completed(
-        self, batch: TableBatch, draw: int | None, seed: int, unseen: UnseenLabels
+        self, batch: TableBatch, words: tuple[int, int] | None, unseen: UnseenLabels, identity: RowIdentity
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Return the numbers of a batch with missing cells filled in, and which cells were missing."""
+        """Return the numbers of a batch with missing cells filled in, and which cells were missing.
+
+        The words are the seed and the number of the draw; without them, best guesses are filled in.
+        """
         matrix = to_matrix(batch, self._schema, missing=True, unseen=unseen)
         x = torch.from_numpy(matrix).to(self._density._like().device)
         gone = x.isnan()
         holes = gone.any(1)
         if bool(holes.any()):
-            known, words = x, None
-            if draw is not None:
-                known = self._supports.dequantise(x, seed=seed, first_row=batch.start, draw=draw)
-                words = (seed, draw, batch.start)
-            filled = completed_rows(self._density, known[holes], words)
-            if draw is None:
+            known, own = x, identity.of(batch.start, x)
+            if words is not None:
+                seed, draw = words
+                known = self._supports.dequantise(x, seed=seed, first_row=own, draw=draw)
+            if isinstance(own, Tensor):
+                filled = self._filled_by_key(known[holes], own[holes.cpu()], words)
+            else:
+                filled = completed_rows(self._density, known[holes], words and (*words, own))
+            if words is None:
                 filled = within_observed(filled, self._schema.modelled)
             filled = self._supports.snap(filled)
             x[holes] = torch.where(gone[holes], filled, x[holes])
         return x.numpy(force=True), gone.numpy(force=True)
+
+    def _filled_by_key(self, x: Tensor, keys: Tensor, words: tuple[int, int] | None) -> Tensor:
+        """Return rows filled in whose random numbers depend on their keys alone, whatever is beside them."""
+        exact = self._density.kind == "exact"
+        if words is None and exact:
+            return completed_rows(self._density, x)
+        slots = _EXACT_SLOTS if exact else _OTHER_SLOTS
+        filled = torch.empty_like(x)
+        # Random numbers are drawn for all slots at once, which therefore are always as many. A row without
+        # missing cells costs least.
+        other = completed_rows(self._density, x[:1])
+        for number, rows, places in row_blocks(
+            len(x), keys, slots, 1 if words is None else _STREAMS // slots
+        ):
+            whole = other.repeat(slots, 1)
+            whole[places] = x[rows]
+            filled[rows] = completed_rows(self._density, whole, words and (*words, number))[places]
+        return filled
 
 
 def _with_constant(cells: pa.Array, column: Column, batch: TableBatch) -> pa.Array:

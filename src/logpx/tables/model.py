@@ -16,10 +16,20 @@ from logpx.configuration import Configured
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import Evaluation, ImpossibleRow, NatsPerRow, ScoredBatch, Tally, sample_blocks
+from logpx.scoring import (
+    Evaluation,
+    ImpossibleRow,
+    NatsPerRow,
+    NumberedRows,
+    RowIdentity,
+    ScoredBatch,
+    Tally,
+    sample_blocks,
+)
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
 from logpx.tables.columns.supports import Supports
+from logpx.tables.completion import check_can_fill
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.conditioning.extension import Extension
@@ -148,6 +158,7 @@ class TableModel(Configured, nn.Module):
         exactness: int | None = None,
         *,
         unseen: UnseenLabels | None = None,
+        identity: RowIdentity | None = None,
     ) -> Iterator[ScoredBatch]:
         """Score a table of any length, in constant memory.
 
@@ -156,7 +167,8 @@ class TableModel(Configured, nn.Module):
         rows
             Anything that `open_table` takes, or a `Table`.
         seed
-            Seed of the draws of noise and of z; those of a row depend only on the seed and the row's number.
+            Seed of the draws of noise and of z; those of a row depend only on the seed and on what identifies
+            the row.
         draws
             How many draws of noise the bound is averaged over, if columns are on a grid.
         exactness
@@ -166,6 +178,8 @@ class TableModel(Configured, nn.Module):
         unseen
             Where labels that the model does not know are counted. Log p of their rows is minus infinity,
             unless the density keeps mass for them.
+        identity
+            What identifies a row: its number by default.
 
         Raises
         ------
@@ -174,9 +188,10 @@ class TableModel(Configured, nn.Module):
         UsageError
             If draws or exactness is not a whole number of 1 or more.
         """
-        effort = self._effort(draws, exactness)
+        effort, identity = self._effort(draws, exactness), identity or NumberedRows()
         for start, x in self._matrices(rows, unseen):
-            (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), start)
+            own = start if self.kind == "exact" else identity.of(start, x)
+            (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), own)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
 
@@ -250,6 +265,12 @@ class TableModel(Configured, nn.Module):
         """Return the names and types of the columns of `impute_table`."""
         return self._filling.schema(self._checked(rows), draws, as_text=as_text)
 
+    def check_can_impute(self, draws: int | None = None) -> None:
+        """Raise a `UsageError` if the model cannot fill in missing cells, or so many draws make no sense."""
+        if draws is not None and checked_count(draws) < 1:
+            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+        check_can_fill(self.density)
+
     @torch.no_grad()
     def impute_table(
         self,
@@ -259,6 +280,7 @@ class TableModel(Configured, nn.Module):
         *,
         as_text: bool = False,
         unseen: UnseenLabels | None = None,
+        identity: RowIdentity | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Fill in missing cells and keep all other cells as they are stored, in constant memory.
 
@@ -278,6 +300,8 @@ class TableModel(Configured, nn.Module):
             its columns of plain numbers become numbers.
         unseen
             Where labels that the model does not know are counted.
+        identity
+            What identifies a row, whose random numbers depend on that and the seed: its number by default.
 
         Raises
         ------
@@ -289,7 +313,9 @@ class TableModel(Configured, nn.Module):
         if draws is not None and checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
         table, seed = self._checked(rows), _checked_seed(seed)
-        yield from self._filling.batches(table, draws, seed, as_text=as_text, unseen=unseen)
+        yield from self._filling.batches(
+            table, draws, seed, as_text=as_text, unseen=unseen, identity=identity
+        )
 
     def conditional(
         self, target: Sequence[str] | str, given: Sequence[str] | str | None = None

@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import nn
 
 from logpx.arguments import names_checked
 from logpx.distributions import Distribution
@@ -17,6 +16,7 @@ from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.training.batches import Batch
+from logpx.training.compiled import compile_choice, may_draw
 from logpx.training.device import usable_device
 from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
@@ -30,9 +30,6 @@ from logpx.training.survey import collect
 from logpx.training.task import Outcome, Task
 
 __all__ = ["fit"]
-
-# Parts of the names of modules of torch.nn that draw random numbers in training.
-_DRAWING = ("Dropout", "RReLU", "RNN", "LSTM", "GRU", "Attention", "Transformer", "Fractional")
 
 
 @names_checked
@@ -61,6 +58,7 @@ def fit(
     seed: int = 0,
     progress: bool | Callable[[HistoryRecord], object] | None = None,
     device: torch.device | str | None = None,
+    compile: bool | str = "auto",
     should_stop: Callable[[], bool] = lambda: False,
     checkpoint: str | os.PathLike[str] | Journal | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -128,13 +126,20 @@ def fit(
         When EM ends; see `logpx.inference.expectation_maximisation`.
     seed
         Of the division of the rows and their order. The same seed gives the same weights, bit for bit, on one
-        CPU with the same number of threads (unless `max_time` ended training). Torch's global generator is
+        CPU with the same number of threads (unless `max_time` ended training, or ``compile="auto"`` found it
+        worth while to compile). Torch's global generator is
         left unchanged.
     progress
         None: a bar if stderr is a terminal. True: a bar there, plain lines elsewhere. False: nothing. A
         function: called with each `HistoryRecord`.
     device
         Where to compute, and where the model is left; by default where it already is.
+    compile
+        Whether steps of gradient descent run as native code, by `torch.compile`: ``"on"``, ``"off"``, or
+        ``"auto"`` to compile once the steps to come, as the first ones were timed, take so long that it
+        pays, and to keep the native code only if it is faster. That depends on the clock, so ``"auto"``
+        compiles nothing in a run that is to be repeatable: with checkpoints, or with `max_steps` but no
+        `max_time`. Where nothing can be compiled, training goes on without, and says so in the events.
     should_stop
         Called before each step; returning true ends training in an orderly way.
     checkpoint
@@ -201,6 +206,11 @@ def fit(
         tolerance=tolerance,
     )
     journal = journal_of(checkpoint, resume, every, should_stop)
+    counted = max_steps is not None or max_epochs is not None
+    # A part of a larger fit that is limited in time repeats nothing to the bit.
+    whole = not isinstance(checkpoint, Journal)
+    repeatable = (max_time is None and counted) or (journal.keeps and (max_time is None or whole))
+    compiling = compile_choice(compile).for_run(repeatable=repeatable)
     procedure = _procedure_of(model, options, prior)
     seed = checked_seed(seed)
     intake = Intake.of(model)
@@ -222,6 +232,7 @@ def fit(
         reporter=reporter,
         should_stop=should_stop,
         journal=journal,
+        compile=compiling,
         on_step=on_step,
         on_validation=on_validation,
     )
@@ -296,17 +307,9 @@ def _device_of(model: Distribution) -> torch.device:
 @contextmanager
 def _own_randomness(model: Distribution, seed: int) -> Iterator[None]:
     # What the library itself draws needs no redirection, which costs small models half their speed.
-    foreign = any(_may_draw(type(module)) for module in model.modules())
+    foreign = any(may_draw(type(module)) for module in model.modules())
     with private_randomness(seed), redirected_draws() if foreign else nullcontext():
         yield
-
-
-def _may_draw(kind: type[nn.Module]) -> bool:
-    """Return whether a module may draw random numbers of its own in training."""
-    room, name = kind.__module__, kind.__name__
-    if room.startswith(("logpx.", "torch._dynamo")):
-        return False
-    return not room.startswith("torch.nn.") or any(part in name for part in _DRAWING)
 
 
 @contextmanager

@@ -113,7 +113,7 @@ class Event:
         The step at which it happened.
     kind
         One of ``"skipped"``, ``"roll-back"``, ``"early stop"``, ``"time"``, ``"requested"``,
-        ``"checkpoint"``.
+        ``"checkpoint"``, ``"compile"``.
     message
         What happened, in one sentence.
     """

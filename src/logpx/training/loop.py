@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from logpx.training.averaging import Snapshot, WeightAverage
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.checkpoints import Moment
+from logpx.training.compiled import StepDensity
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
 from logpx.training.guard import Guard
 from logpx.training.history import HistoryRecord, StepRecord, StopReason
@@ -81,6 +82,9 @@ class _Descent:
         # Its scales need every column sorted, a cost to avoid without noise.
         self.noise = TrainingNoise(rows.start.x, task.seed) if plan.noise > 0.0 else None
         self.guard = Guard(task.model, task.source.column)
+        self.density = StepDensity(
+            task.model, task.compile, plan.batch_size, lambda message: self.note("compile", message)
+        )
         self.best = _Best(self.state)
         self.good = Snapshot([*self.state, *self.average.values])
         self.validation = None if rows.validation is None else MemoryRows(rows.validation)
@@ -94,7 +98,7 @@ class _Descent:
         self.evaluation_seconds = 0.0
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        log_prob = self.task.model.log_prob(batch.x, batch.context)
+        log_prob = self.density(batch)
         if batch.weights is None:
             return log_prob, -log_prob.mean()
         # Dividing by the mean weight of all rows, not of the batch, keeps the gradient unbiased.
@@ -112,6 +116,7 @@ class _Descent:
             group["lr"] = rate
         if self.noise is not None:
             batch = self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
+        self.density.before_step(self.step, self.seconds_left, batch)
         log_prob, loss = self.forward(batch)
         self.optimizer.zero_grad(set_to_none=True)
         penalised = loss if self.log_prior is None else loss - self.penalty(self.log_prior)
@@ -130,6 +135,7 @@ class _Descent:
             clip_grads_with_norm_(self.parameters, self.plan.gradient_clip, norm)
         self.optimizer.step()
         self.average.update()
+        self.density.after_step(batch)
         self.losses.append(loss_value)
         self.largest_norm = max(self.largest_norm, norm_value)
         if self.task.on_step is not None:
@@ -202,6 +208,12 @@ class _Descent:
                 raise self.guard.no_row_left()
             self.epoch += 1
             self.position, self.any_row = 0, False
+
+    def seconds_left(self, per_step: float) -> float:
+        """Return the seconds until training ends, at the latest, if steps take so many."""
+        plan = self.plan
+        limit = math.inf if plan.max_time is None else plan.max_time - self.task.seconds()
+        return min(limit, (plan.max_steps - self.step) * per_step)
 
     def reason_to_stop(self) -> StopReason | None:
         """Return why training ends before the next step, or None."""

@@ -10,6 +10,7 @@ import torch
 
 from logpx.distributions import Distribution
 from logpx.training.batches import Batch
+from logpx.training.compiled import NEVER, CompileChoice
 from logpx.training.history import History, HistoryRecord, StepRecord, StopReason
 from logpx.training.intake import Source
 from logpx.training.journal import Journal
@@ -46,6 +47,8 @@ class Task:
         Called before each step; returning true ends the fit.
     journal
         Where the run is kept, if anywhere.
+    compile
+        Whether to compile the steps of gradient descent.
     on_step, on_validation
         Called with each record of a step, and of an evaluation.
     """
@@ -60,6 +63,7 @@ class Task:
     reporter: Reporter = field(default_factory=Reporter)
     should_stop: Callable[[], bool] = lambda: False
     journal: Journal = field(default_factory=Journal)
+    compile: CompileChoice = NEVER
     on_step: Callable[[StepRecord], object] | None = None
     on_validation: Callable[[HistoryRecord], object] | None = None
     began: float = field(default_factory=time.monotonic)

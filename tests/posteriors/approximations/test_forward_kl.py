@@ -123,6 +123,7 @@ class TestPosterior:
         assert better.log_evidence == pytest.approx(0.0, abs=0.05)
         assert better.diagnosis.trust is Trust.AFTER_RESAMPLING
 
+    @pytest.mark.slow
     def test_reverse_then_a_chain_then_forward_accepts_more(self):
         problem = densities.banana(1.0, 0.4)
         quick = ReverseKL(draws=128, rates=(5e-3,), window=50, max_steps=150)

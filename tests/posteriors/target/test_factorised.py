@@ -221,6 +221,7 @@ class TestPosteriors:
         assert torch.equal(first.sample(5), second.sample(5))
         assert not torch.equal(first.sample(5), other.sample(5))
 
+    @pytest.mark.slow
     def test_few_rows_with_functions_of_one_point(self):
         y = torch.randn(60, generator=torch.Generator().manual_seed(1)).double() + 1.0
 

@@ -43,7 +43,10 @@ def test_two_planes_are_two_components():
     assert model.log_prob(x[:600]).mean() > plane.log_prob(x[:600]).mean() + 1.0
 
 
-@pytest.mark.parametrize(("name", "sizes"), [("ppca", {}), ("fa", {}), ("mppca", {"components": 2})])
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("ppca", {}), pytest.param("fa", {}, marks=pytest.mark.slow), ("mppca", {"components": 2})],
+)
 def test_by_name_through_a_table_and_a_folder(name, sizes, tmp_path):
     x = table(noises=(0.1, 0.2, 0.4, 0.8, 0.4, 0.2))
     result = fit_table(x, name, **sizes)

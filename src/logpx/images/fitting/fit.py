@@ -19,6 +19,7 @@ from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
 from logpx.scoring import Limits, ModelFitResult, Stopwatch
 from logpx.training import FitResult, fit
+from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 
 __all__ = ["ImageFitResult", "fit_images"]
@@ -103,6 +104,7 @@ def fit_images(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    compile: bool | str = "auto",
 ) -> ImageFitResult:
     """Fit a flow or a VAE to images by maximum likelihood of a lower bound.
 
@@ -134,6 +136,8 @@ def fit_images(
         Called with a line of text after each step.
     device
         Where to train; the model that is returned is on the CPU.
+    compile
+        As in `logpx.training.fit`. Models that draw noise in training are not compiled.
 
     Raises
     ------
@@ -148,6 +152,7 @@ def fit_images(
     watch = Stopwatch(limits.seconds)
     seed = checked_seed(seed)
     where = usable_device(device)
+    compile_choice(compile)
     options = ImageOptions(dequantisation, alpha, latent)
     IMAGE_FAMILIES.check_options(model, asdict(options))
     (family,) = IMAGE_FAMILIES.named(model)
@@ -178,6 +183,7 @@ def fit_images(
         seed=seed,
         progress=progress,
         device=where,
+        compile=compile,
         should_stop=should_stop,
     )
     untrained.cpu()

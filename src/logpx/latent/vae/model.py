@@ -14,6 +14,7 @@ from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.likelihoods import CellDistribution, Likelihood
 from logpx.distributions.missing import check_finite_or_missing, has_missing
 from logpx.distributions.private_randomness import redirected_draws
+from logpx.distributions.row_blocks import row_blocks
 from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import DataError, UsageError
 from logpx.latent.log_weights import iwae, iwae_error
@@ -27,6 +28,8 @@ from logpx.transforms.base import check_event
 __all__ = ["VAE"]
 
 _BLOCK_ROWS = 256
+# How many blocks rows with keys share.
+_KEYED_BLOCKS = 16
 _BLOCK_NUMBERS = 4_000_000
 
 
@@ -262,7 +265,7 @@ class VAE(Distribution):
         draws: int | None = None,
         seed: int = 0,
         context: Tensor | None = None,
-        first: int = 0,
+        first: int | Tensor = 0,
     ) -> LowerBound:
         """Return the importance-weighted bound, and its standard error by the delta method.
 
@@ -275,7 +278,7 @@ class VAE(Distribution):
         draws
             Draws of z per row; the model's `draws` by default. More draws bring it nearer to log p(x).
         seed, context, first
-            As in `Distribution.log_prob_lower`; `first` should be a multiple of 256.
+            As in `Distribution.log_prob_lower`. Rows with keys share 4096 streams of draws of z.
 
         References
         ----------
@@ -291,24 +294,36 @@ class VAE(Distribution):
         wrong = ~self.likelihood_family.possible(x)
         return x.masked_fill(wrong, math.nan), wrong.flatten(1).any(1)
 
-    def _lower(self, x: Tensor, draws: int, seed: int, context: Tensor | None, first: int) -> LowerBound:
+    def _lower(
+        self, x: Tensor, draws: int, seed: int, context: Tensor | None, first: int | Tensor
+    ) -> LowerBound:
         x, never = self._possible(x)
-        values, errors = [x.new_zeros(0)], [x.new_zeros(0)]
-        for start in range(0, len(x), _BLOCK_ROWS):
-            own = None if context is None else context[start : start + _BLOCK_ROWS]
-            rows = x[start : start + _BLOCK_ROWS]
-            most = max(1, _BLOCK_NUMBERS // (len(rows) * max(self.likelihood_family.outputs, 1)))
-            with seeded(seed, (first + start) // _BLOCK_ROWS):
-                parts = [self.log_weights(rows, min(most, draws - k), own)[0] for k in range(0, draws, most)]
-            log_weights = torch.cat(parts)
-            values.append(iwae(log_weights))
-            errors.append(iwae_error(log_weights))
-        value, error = torch.cat(values), torch.cat(errors)
+        value, error = x.new_zeros(len(x)), x.new_zeros(len(x))
+        for block in row_blocks(len(x), first, _BLOCK_ROWS, _KEYED_BLOCKS):
+            rows, slots = block.rows.to(x.device), block.slots.to(x.device)
+            own = None if context is None else context[rows]
+            with seeded(seed, block.number):
+                log_weights = self._log_weights_in_slots(x[rows], slots, draws, own)
+            value[rows], error[rows] = iwae(log_weights).to(value), iwae_error(log_weights).to(error)
         if has_missing(x):
             # log p of a row without observed cells is 0 and needs no estimate.
             empty = x.isnan().flatten(1).all(1)
             value, error = value.masked_fill(empty, 0.0), error.masked_fill(empty, 0.0)
         return LowerBound(value.masked_fill(never, -math.inf), error.masked_fill(never, 0.0))
+
+    def _log_weights_in_slots(self, x: Tensor, slots: Tensor, draws: int, context: Tensor | None) -> Tensor:
+        """Return log-weights whose z is drawn for a whole block, of which the rows have these slots."""
+        raw = self.encode(x, context)
+        whole = self.posterior_family(raw.new_zeros(_BLOCK_ROWS, *raw.shape[1:]).index_copy(0, slots, raw))
+        q = self.posterior_family(raw)
+        # As many at once whatever the number of rows: it decides on the order of the random numbers.
+        most = max(1, _BLOCK_NUMBERS // (_BLOCK_ROWS * max(self.likelihood_family.outputs, 1)))
+        parts = []
+        for start in range(0, draws, most):
+            with redirected_draws():
+                z = whole.rsample((min(most, draws - start),))[:, slots]
+            parts.append(self.log_weights_at(q, z, x, context))
+        return torch.cat(parts)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: z from the prior, then x."""

@@ -55,7 +55,7 @@ class Supports:
         """Return the supports of a schema's columns; what a column leaves open is implied by its kind."""
         return cls([_support(column) for column in columns])
 
-    def dequantise(self, x: Tensor, *, seed: int, first_row: int = 0, draw: int = 0) -> Tensor:
+    def dequantise(self, x: Tensor, *, seed: int, first_row: int | Tensor = 0, draw: int = 0) -> Tensor:
         """Return consecutive rows of a table with columns on a grid and atoms spread over cells.
 
         Parameters
@@ -63,9 +63,9 @@ class Supports:
         x : Tensor of shape (n, d)
             Rows as in the table; NaN (missing) stays NaN.
         seed : int
-            The noise of a row depends only on the seed, the row's number and the draw.
-        first_row : int
-            The number of the first row, counted from 0.
+            The noise of a row depends only on the seed, the row's number or key, and the draw.
+        first_row : int or Tensor
+            The number of the first row, counted from 0; or a key of every row, shape ``(n,)``, int64.
         draw : int
             Which of several independent draws.
         """

@@ -13,7 +13,7 @@ from torch import Tensor
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count
 from logpx.errors import UsageError
-from logpx.scoring import NatsPerRow, ScoredBatch
+from logpx.scoring import NatsPerRow, NumberedRows, RowIdentity, ScoredBatch
 from logpx.tables.arrow_columns import arrow_array, written_type
 from logpx.tables.columns.supports import Supports
 from logpx.tables.conditioning.columns import ColumnChoice
@@ -154,6 +154,7 @@ class ConditionalModel:
         exactness: int | None = None,
         *,
         unseen: UnseenLabels | None = None,
+        identity: RowIdentity | None = None,
     ) -> Iterator[ScoredBatch]:
         """Score a table of any length, in constant memory.
 
@@ -168,6 +169,8 @@ class ConditionalModel:
             As in `TableModel.score`.
         unseen
             Where labels that the model does not know are counted: as a target they have log p minus infinity.
+        identity
+            As in `TableModel.score`.
 
         Raises
         ------
@@ -181,10 +184,11 @@ class ConditionalModel:
         )
         names = [*self.target, *self.given]
         unseen = UnseenLabels() if unseen is None else unseen
-        table = opened(rows, self.schema, names)
+        table, identity = opened(rows, self.schema, names), identity or NumberedRows()
         for batch, read in partial_rows(table, self.schema, names, unseen):
             x = self._possible(read.to(self._device), batch, unseen)
-            (found,) = effort.bounds([density], self.supports, x, seed, batch.start)
+            own = batch.start if self.kind == "exact" else identity.of(batch.start, x)
+            (found,) = effort.bounds([density], self.supports, x, seed, own)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=batch.start, bound=bound, kind=self.kind, unit=self.unit)
 

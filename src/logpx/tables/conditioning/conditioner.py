@@ -157,7 +157,7 @@ class _ConditionalDensity:
         self._density, self._target = density, target
 
     def log_prob_lower(
-        self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int = 0
+        self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int | Tensor = 0
     ) -> LowerBound:
         """Return log p with its standard error: exact, or the difference of two bounds."""
         target = self._target.to(x.device)

@@ -72,6 +72,8 @@ class Budget:
         Where the work is kept, if anywhere.
     limits
         The most steps or epochs of each training; its seconds are those of the whole fit.
+    compile
+        Passed on to `logpx.training.fit`.
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
     ended
@@ -93,6 +95,7 @@ class Budget:
     spent: float = 0.0
     journal: Journal = field(default_factory=Journal)
     limits: Limits = field(default_factory=Limits)
+    compile: bool | str = "auto"
     remark: Callable[[str], object] = field(default=lambda text: None)
     ended: Callable[[Ending], object] = field(default=lambda ending: None)
 
@@ -199,6 +202,7 @@ def descend(
         should_stop=budget.should_stop,
         device=budget.device,
         checkpoint=budget.journal.part("descent"),
+        compile=budget.compile,
         **budget.limits.training(_MOST_STEPS),
         **options,
     )

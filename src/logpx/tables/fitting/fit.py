@@ -25,9 +25,11 @@ from logpx.tables.fitting.selection import Candidate, CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.inference import infer_schema
+from logpx.tables.schema.inference import inspect_columns
+from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
+from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 from logpx.training.journal import journal_of
 
@@ -84,6 +86,7 @@ def fit_table(
     progress: Any = False,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    compile: bool | str = "auto",
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
@@ -125,6 +128,8 @@ def fit_table(
         Called now and then; true ends the fit with the best model so far.
     device
         Where flows are trained; the returned model is on the CPU.
+    compile
+        Whether training steps of flows run as native code; see `logpx.training.fit`.
     missing, decimal
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
@@ -161,6 +166,7 @@ def fit_table(
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
     where = usable_device(device)
+    compile_choice(compile)
     FAMILIES.check_options(model, {"components": components, "latent": latent})
     families = FAMILIES.named(model)
     table = open_table(source, missing=missing, decimal=decimal)
@@ -177,7 +183,12 @@ def fit_table(
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
-    notes = [*table.notes, *notes_on(schema, read), *left_out]
+    notes = [
+        *table.notes,
+        *left_out_notes(schema.columns),
+        *notes_on(schema, read.rows, read.count),
+        *left_out,
+    ]
     budget = Budget(
         seconds=watch.left,
         limits=limits,
@@ -192,6 +203,7 @@ def fit_table(
         progress=progress,
         device=where,
         journal=journal,
+        compile=compile,
     )
     with journal.held():
         journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
@@ -202,6 +214,7 @@ def fit_table(
             # A model requested by name is that model, not a stack of several.
             best = search.best(refit=read.joined, stacked=model == "auto")
         baselines = search.baselines()
+    notes += _notes_on_choice(schema, search, best)
     return TableFitResult(
         model=TableModel(schema, best.density, baselines).eval(),
         candidates=search.records(best),
@@ -211,15 +224,15 @@ def fit_table(
         seconds=watch.seconds,
         ended=_ending(search, best, should_stop()),
         seed=seed,
-        notes=[*notes, *_notes_on_best(schema, search, best)],
+        notes=notes,
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
     )
 
 
-def _notes_on_best(schema: Schema, search: Search, best: Candidate) -> list[str]:
+def _notes_on_choice(schema: Schema, search: Search, best: Candidate) -> list[str]:
     notes = [*density_notes(schema, best.density), *search.remarks]
-    notes.extend(f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note)
+    notes += [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")
     return notes
@@ -269,12 +282,14 @@ def _searched(
 def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:
     """Return the given schema, or else an inferred one, after checking it against the table."""
     if schema is None:
-        schema = infer_schema(table, columns, seed=seed)
-    elif not isinstance(schema, Schema):
+        inspection = inspect_columns(table, columns, seed=seed)
+        inspection.require_clean()
+        return inspection.schema
+    if not isinstance(schema, Schema):
         raise UsageError(
             f"the schema is a {type(schema).__name__}", fix="read a file with Schema.from_json(content)"
         )
-    elif columns:
+    if columns:
         raise UsageError(
             "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"
         )

@@ -8,18 +8,25 @@ from logpx.distributions import Distribution, Mixture
 from logpx.tables.density import CellDensity, needs_noise
 from logpx.tables.fitting.dependences import identities
 from logpx.tables.fitting.requirements import leaving_out
-from logpx.tables.fitting.rows import DividedRows
-from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
 
 __all__ = ["density_notes", "notes_on"]
 
 
-def notes_on(schema: Schema, read: DividedRows) -> list[str]:
-    """Return notes on columns that are left out, full of holes, or determined by others, and on rows."""
-    rows, used, count = read.rows, len(read.rows), read.count
-    notes = left_out_notes(schema.columns)
-    notes += [f"column {column.name!r}: {note}" for column in schema.columns for note in column.notes]
+def notes_on(schema: Schema, rows: Tensor, count: int) -> list[str]:
+    """Return notes on columns that are strange, full of holes, or determined by others, and on rows.
+
+    Parameters
+    ----------
+    schema
+        The columns.
+    rows
+        The rows that were read, in table units, shape ``(n, d)``.
+    count
+        The number of rows of the table.
+    """
+    used = len(rows)
+    notes = [f"column {column.name!r}: {note}" for column in schema.columns for note in column.notes]
     holes = [name for name, column in zip(schema.modelled_names, rows.T, strict=True) if column.isnan().any()]
     if holes:
         notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")

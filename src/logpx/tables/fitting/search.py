@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution, Moments
+from logpx.distributions import Distribution
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
 from logpx.scoring import Ending
@@ -21,9 +20,8 @@ from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.families.mixtures import normal_of, one_component
-from logpx.tables.fitting.dependences import dependent_columns
 from logpx.tables.fitting.maps import column_maps
-from logpx.tables.fitting.requirements import leaving_out
+from logpx.tables.fitting.redundancy import redundancy, standardised
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.scales import Standard
@@ -43,9 +41,6 @@ _GAUSSIAN_SHARE = 0.1
 _LAST_SHARE = 0.15
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
-# In any direction, for columns with unit variance, where cells are missing and EM is still on its way.
-_FEW_ROWS = 2000
-_LEAST_VARIANCE = 1e-10
 # Rows in model units are kept as long as they are no more numbers than these.
 _MOST_KEPT = 5_000_000
 
@@ -135,23 +130,12 @@ class Search:
             self._gaussian = self._one_component(rows, "full", "the Gaussian that evaluate compares with")
         linear = all(isinstance(self.maps["standard"].scales[index], Standard) for index in numbers)
         # Maps that bend at bounds hide linear relations of table units.
-        straight = rows[:, numbers] if linear else _standardised(self.training.noisy[:, numbers])
-        if bool(rows.isnan().any()):
-            gaussian = self._gaussian if linear else self._normal_of_some(straight)
-            found = dependent_columns(normal_of(gaussian).matrices()[0].detach(), _LEAST_VARIANCE)
-        else:
-            moments = Moments.of(straight, full=True)
-            found = dependent_columns(moments.scatter / moments.count)
-        names = [self.names[numbers[index]] for index in found]
-        if names:
-            several = len(names) > 1
-            raise DataError(
-                f"the columns {', '.join(names)} are linear combinations of other columns"
-                if several
-                else "the column is a linear combination of other columns",
-                column=None if several else names[0],
-                fix=leaving_out(names),
-            )
+        straight = rows[:, numbers] if linear else standardised(self.training.noisy[:, numbers])
+        known = normal_of(self._gaussian).matrices()[0].detach() if linear else None
+        until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
+        error = redundancy(straight, [self.names[index] for index in numbers], known, until)
+        if error is not None:
+            raise error
 
     def run(self, families: Sequence[TableFamily]) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
@@ -228,7 +212,7 @@ class Search:
         return best
 
     def records(self, best: Candidate) -> list[CandidateRecord]:
-        """Return how every candidate did, the best one last."""
+        """Return the outcomes of all candidates and failures, that of the chosen one last."""
         others = [candidate.record() for candidate in self.candidates if candidate is not best]
         return [*others, *self.failures, best.record(chosen=True)]
 
@@ -256,12 +240,6 @@ class Search:
         if climbed is not None and climbed.remark:
             self.remarks.append(f"{what}: {climbed.remark}")
         return model
-
-    def _normal_of_some(self, rows: Tensor) -> LatentMixture:
-        """Return a normal distribution of some rows with holes, enough to see what depends on what."""
-        until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
-        part = rows[: max(_FEW_ROWS, 10 * rows.shape[1])]
-        return one_component(part, ["normal"] * rows.shape[1], deadline=until)[0]
 
     def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
         key = scales, id(rows)
@@ -342,12 +320,6 @@ class Search:
             rows = self.held_out.noisy
         with torch.no_grad():
             return density, density.log_prob(rows).view(-1, len(self.held_out.values))
-
-
-def _standardised(x: Tensor) -> Tensor:
-    """Return columns centred and scaled, which keeps linear relations of table units, also next to bounds."""
-    columns = [Standard.fit(column[~column.isnan()], limit=math.inf)(column)[0] for column in x.T]
-    return torch.stack(columns, 1)
 
 
 @contextmanager

@@ -113,6 +113,11 @@ class DateNotation(Notation):
         return None if any(part in self.format for part in ("%d", "%-d", "%H", "%-H", "%I")) else "month"
 
     @property
+    def pinnable(self) -> bool:
+        """Whether the format says all about how text is read, and can be written in ``--columns``."""
+        return self.format is not None and self.what != "duration" and not set(self.format) & set(',="')
+
+    @property
     def numeric(self) -> bool:
         """Whether cells are whole numbers, such as 20230623."""
         return self.format is not None and not any(mark in self.format for mark in " -/.:,TQW")

@@ -183,6 +183,23 @@ class Column(BaseModel):
             return [str(Kind.CATEGORICAL), str(Kind.DROP)]
         return [str(Kind.DROP)]
 
+    @property
+    def pin(self) -> str:
+        """What ``--columns`` takes to give the column this kind; of one that is refused, the first way out.
+
+        Examples
+        --------
+        >>> Column(name="share", kind=Kind.BOUNDED, lower=0.0, upper=1.0).pin
+        'bounded:0:1'
+        """
+        if self.refusal is not None:
+            return self.remedies[0]
+        if self.kind is Kind.BOUNDED:
+            return f"{self.kind}:{self.lower:.15g}:{self.upper:.15g}"
+        if self.kind is Kind.TIMESTAMP and isinstance(self.notation, DateNotation) and self.notation.pinnable:
+            return f"{self.kind}:{self.notation.format}"
+        return str(self.kind if self.kind.choosable else Kind.DROP)
+
     def describe(self) -> dict[str, str]:
         """Return the column as strings for a table to print."""
         support = ""

@@ -18,6 +18,7 @@ from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.reading import notation_of_most
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
+from logpx.tables.schema.inspection import Inspection
 from logpx.tables.schema.kind_rules import choose_kind, mixed_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.number_fields import number_fields
@@ -29,7 +30,7 @@ from logpx.tables.schema.sentinels import date_sentinel_notes, missing_word_note
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
 from logpx.tables.sources import open_table
 
-__all__ = ["infer_schema"]
+__all__ = ["infer_schema", "inspect_columns"]
 
 _UNREAD = Column(name="", kind=Kind.DROP, reason="left out on request")
 _WHOLE_DATES = DateNotation(format="%Y%m%d", unit="day")
@@ -76,35 +77,69 @@ def infer_schema(
     >>> [(column.name, str(column.kind), column.step) for column in schema.columns]
     [('n', 'integer', 1.0), ('x', 'drop', None)]
     """
+    inspection = inspect_columns(table, overrides, sample_rows, seed)
+    if inspection.errors:
+        raise joined_errors(inspection.errors, inspection.file)
+    return inspection.schema
+
+
+def inspect_columns(
+    table: Any,
+    overrides: Mapping[str, str | Kind | Column] | Schema | None = None,
+    sample_rows: int = 200_000,
+    seed: int = 0,
+) -> Inspection:
+    """Infer the schema of a table, and collect what is wrong with each of its columns.
+
+    The parameters are those of `infer_schema`. A column whose values contradict the kind that it was given
+    appears in the schema as it would without it, beside its error.
+
+    Raises
+    ------
+    DataError
+        If the table has fewer than two rows, or its file cannot be read.
+    UsageError
+        If an override names an unknown column or kind.
+
+    Examples
+    --------
+    >>> found = inspect_columns({"n": [3, 1, 4, 1], "x": [0.5, -1.25, 3.5, 2.75]}, {"x": "positive"})
+    >>> [(problem.column, problem.message) for problem in found.problems]
+    [('x', 'the smallest value is -1.25, so the column is not positive')]
+    """
     if sample_rows < 1:
         raise UsageError(f"a sample of {sample_rows} rows", fix="sample at least one row")
     table = table if isinstance(table, Table) else open_table(table)
     pinned = pinned_columns(overrides, table.names)
-    read = _to_be_read(table, pinned)
-    summaries, sampled, mixed = _summaries(read, pinned, sample_rows, seed)
+    errors: dict[str, DataError] = {}
+    read = _to_be_read(table, pinned, errors)
+    summaries, sampled, mixed = _summaries(read, pinned, (sample_rows, seed), errors)
     rows = next(iter(summaries.values())).rows
     if rows < 2:
         raise DataError(
             "the table has one row, and a density needs at least two", file=table.file, fix="give more rows"
         )
     columns: list[Column] = []
-    errors: dict[str, DataError] = {}
     for name in table.names:
+        own = None if name in errors and name not in mixed else pinned.get(name)
         try:
-            columns.append(_column(name, summaries.get(name), pinned.get(name), read, mixed.get(name)))
+            columns.append(_column(name, summaries.get(name), own, read, mixed.get(name)))
         except DataError as error:
             errors[name] = error
-    if errors:
-        raise joined_errors(errors, table.file)
-    return Schema(columns=columns, rows=rows, sampled=sampled)
+            columns.append(_column(name, summaries.get(name), None, read, mixed.get(name)))
+    return Inspection(
+        schema=Schema(columns=columns, rows=rows, sampled=sampled),
+        file=table.file,
+        errors={name: errors[name] for name in table.names if name in errors},
+    )
 
 
-def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
+def _to_be_read(table: Table, pinned: Mapping[str, Column], errors: dict[str, DataError]) -> Table:
+    """Return the columns to read, as the user or their first cells say; doubts are added to the errors."""
     kept = [name for name in table.names if name not in pinned or pinned[name].kind is not Kind.DROP]
     if not kept:
         raise DataError("every column is left out", file=table.file, fix="keep at least one column")
     readings = {}
-    errors: dict[str, DataError] = {}
     for name in kept:
         reading = table.readings[name]
         column = pinned.get(name)
@@ -114,28 +149,35 @@ def _to_be_read(table: Table, pinned: Mapping[str, Column]) -> Table:
             errors[name] = reading.doubt
         if notation.takes(table.stored.field(name).type, in_text_file=table.undeclared(name)):
             readings[name] = replace(reading, notation=notation)
-    if errors:
-        raise joined_errors(errors, table.file)
     return table.select(kept).read_as(readings)
 
 
 def _summaries(
-    table: Table, pinned: Mapping[str, Column], sample_rows: int, seed: int
+    table: Table, pinned: Mapping[str, Column], sample: tuple[int, int], errors: dict[str, DataError]
 ) -> tuple[dict[str, ColumnSummary], int, dict[str, DataError]]:
-    """Return what one pass finds, how many rows it sampled, and by column what text is among its numbers."""
+    """Return what one pass finds, how many rows it sampled, and by column what text is among its numbers.
+
+    A column that cannot be read as the user says is read as text, and added to the errors.
+    """
     mixed: dict[str, DataError] = {}
+    unread: set[str] = set()
     given = {name for name, column in pinned.items() if column.kind.choosable}
     while True:
         # A column that begins with numbers and goes on with text is read again, as text.
-        as_text = {name: replace(table.readings[name], notation=LabelNotation()) for name in mixed}
+        again = [*mixed, *unread]
+        as_text = {name: replace(table.readings[name], notation=LabelNotation()) for name in again}
         try:
-            summaries, sampled = summarise(table.read_as(as_text), sample_rows, seed)
+            summaries, sampled = summarise(table.read_as(as_text), *sample)
             break
         except DataError as error:
             name = error.column
-            if not isinstance(name, str) or name in given or name in mixed or error.row is None:
+            if not isinstance(name, str) or name in again or error.row is None:
                 raise
-            mixed[name] = error
+            if name in given:
+                unread.add(name)
+                errors[name] = error
+            else:
+                mixed[name] = error
     for name, summary in summaries.items():
         if table.undeclared(name) and isinstance(summary, TextSummary) and name not in given | mixed.keys():
             notation = notation_of_most(list(summary.values))

@@ -10,7 +10,7 @@ from logpx.tables.schema.column_schema import Column
 from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.kinds import Kind
 
-__all__ = ["joined_errors", "left_out_notes", "refusal_of"]
+__all__ = ["joined_errors", "left_out_notes", "refusal_of", "refusal_of_one"]
 
 _SHOWN = 20
 
@@ -30,10 +30,11 @@ def refusal_of(columns: Sequence[Column], file: object = None) -> DataError | No
         return _nothing_left(columns, file)
     option = _way_out(refused, modelled=any(column.modelled for column in columns))
     if len(refused) == 1:
-        (column,) = refused
-        remedies = alternatives([columns_option({column.name: kind}) for kind in column.remedies])
-        fix = "; ".join([f"correct or convert it, or use {remedies}", *column.notes])
-        return DataError(_why(column), file=file, column=column.name, fix=fix if option else _NO_WAY_OUT)
+        error = refusal_of_one(refused[0])
+        assert error is not None
+        error.file = None if file is None else str(file)
+        error.fix = error.fix if option else _NO_WAY_OUT
+        return error
     lines = [
         f"{column.name!r}: {_why(column)}: {'; '.join([alternatives(column.remedies), *column.notes])}"
         for column in refused[:_SHOWN]
@@ -62,6 +63,15 @@ def _way_out(refused: Sequence[Column], *, modelled: bool) -> str | None:
         if set(kinds.values()) == {str(Kind.DROP)}:
             return None
     return columns_option(kinds)
+
+
+def refusal_of_one(column: Column) -> DataError | None:
+    """Return the error of a column that can neither be modelled nor be left out; None of any other."""
+    if column.refusal is None:
+        return None
+    remedies = alternatives([columns_option({column.name: kind}) for kind in column.remedies])
+    fix = "; ".join([f"correct or convert it, or use {remedies}", *column.notes])
+    return DataError(_why(column), column=column.name, fix=fix)
 
 
 def _nothing_left(columns: Sequence[Column], file: object) -> DataError | None:
@@ -100,7 +110,7 @@ def joined_errors(errors: Mapping[str, DataError], file: object) -> DataError:
     if len(errors) > _SHOWN:
         lines.append(f"and {len(errors) - _SHOWN:,} more")
     return DataError(
-        "\n  ".join([f"the kinds given to {len(errors):,} columns do not fit:", *lines]),
+        "\n  ".join([f"{len(errors):,} columns cannot be read or modelled as they are:", *lines]),
         file=file,
         fix="correct the kinds of these columns, or the cells",
     )
