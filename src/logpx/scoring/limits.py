@@ -113,6 +113,10 @@ class Limits:
             return {"max_steps": usual}
         return {"max_steps": self.steps, "max_epochs": self.epochs}
 
+    def compiling(self, asked: bool | str) -> bool | str:
+        """Return whether to compile steps, as asked for: what the clock decides could not be repeated."""
+        return "off" if asked == "auto" and self.repeatable else asked
+
     def ending(self, trained: FitResult) -> Ending:
         """Return what ended the training of a model."""
         if trained.stopped is StopReason.BUDGET:

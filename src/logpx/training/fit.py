@@ -206,7 +206,7 @@ def fit(
         tolerance=tolerance,
     )
     journal = journal_of(checkpoint, resume, every, should_stop)
-    counted = max_steps is not None or max_epochs is not None
+    counted = max_steps is not None
     # A part of a larger fit that is limited in time repeats nothing to the bit.
     whole = not isinstance(checkpoint, Journal)
     repeatable = (max_time is None and counted) or (journal.keeps and (max_time is None or whole))

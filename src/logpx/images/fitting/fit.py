@@ -183,7 +183,7 @@ def fit_images(
         seed=seed,
         progress=progress,
         device=where,
-        compile=compile,
+        compile=limits.compiling(compile),
         should_stop=should_stop,
     )
     untrained.cpu()

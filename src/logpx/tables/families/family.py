@@ -202,7 +202,7 @@ def descend(
         should_stop=budget.should_stop,
         device=budget.device,
         checkpoint=budget.journal.part("descent"),
-        compile=budget.compile,
+        compile=budget.limits.compiling(budget.compile),
         **budget.limits.training(_MOST_STEPS),
         **options,
     )
