@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from logpx.scoring import Limits, ModelFitResult, Stopwatch
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
+from logpx.training.journal import journal_of
+from logpx.training.run_state import digest
 
 __all__ = ["ImageFitResult", "fit_images"]
 
@@ -105,6 +108,9 @@ def fit_images(
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     compile: bool | str = "auto",
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
 ) -> ImageFitResult:
     """Fit a flow or a VAE to images by maximum likelihood of a lower bound.
 
@@ -138,6 +144,9 @@ def fit_images(
         Where to train; the model that is returned is on the CPU.
     compile
         As in `logpx.training.fit`. Models that draw noise in training are not compiled.
+    checkpoint, resume, every
+        A folder in which the fit is kept, a folder to go on with, and the seconds between checkpoints: as in
+        `logpx.training.fit`.
 
     Raises
     ------
@@ -149,6 +158,7 @@ def fit_images(
         If an argument cannot be meant, or the model cannot be built for images of that size.
     """
     limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
+    journal = journal_of(checkpoint, resume, every, should_stop, eager=False)
     watch = Stopwatch(limits.seconds)
     seed = checked_seed(seed)
     where = usable_device(device)
@@ -158,34 +168,41 @@ def fit_images(
     (family,) = IMAGE_FAMILIES.named(model)
     images = open_images(source, labels=labels, levels=levels, data=data)
     classes = _classes(images, conditional)
-    others = None
-    if validation is not None:
-        opened = open_images(validation, data=data)
-        others = opened.for_model(images.event_shape, images.levels, classes)
+    others = None if validation is None else _others(validation, data, images, classes)
     untrained = _untrained(family, images, classes, options, seed)
     divided = divide_images(images, others, len(classes or ()), seed)
     baselines = fit_baselines(divided.training, images.event_shape, images.levels)
     report(f"{images.describe()}; {divided.validation_rows:,} to stop by")
     rows, context = divided.training.read() if divided.resident else (divided.training, None)
-    trained = fit(
-        untrained,
-        rows,
-        divided.validation,
-        context=context,
-        validation_context=divided.validation_context,
-        validation_fraction=0.0,
-        batch_size=batch_size or family.batch_size,
-        learning_rate=learning_rate or family.learning_rate,
-        gradient_clip=family.gradient_clip,
-        **limits.training(_ENDLESS),
-        max_time=None if limits.repeatable else max(1e-3, watch.left),
-        noise=0.0,
-        seed=seed,
-        progress=progress,
-        device=where,
-        compile=limits.compiling(compile),
-        should_stop=should_stop,
-    )
+    with journal.held():
+        journal.identify(
+            _identity(
+                untrained,
+                divided,
+                rows,
+                {**asdict(options), "model": model, "seed": seed, **limits.training(_ENDLESS)},
+            ),
+            images.file,
+        )
+        watch.count(journal.before)
+        training = journal.part("training")
+        seconds, _ = training.allotted(max(1e-3, watch.left))
+        trained = _trained(
+            untrained,
+            divided,
+            family,
+            (rows, context),
+            batch_size=batch_size or family.batch_size,
+            learning_rate=learning_rate or family.learning_rate,
+            max_time=None if limits.repeatable else seconds,
+            seed=seed,
+            progress=progress,
+            device=where,
+            compile=limits.compiling(compile),
+            should_stop=should_stop,
+            checkpoint=training,
+            **limits.training(_ENDLESS),
+        )
     untrained.cpu()
     return ImageFitResult(
         model=untrained.beside(baselines).eval(),
@@ -217,6 +234,44 @@ def _untrained(
             able = IMAGE_FAMILIES.fix(lambda other: other.any_size)
             error.fix = f"{error.fix}, or take {able}, for images of any size"
             raise
+
+
+def _others(validation: Any, data: Any, images: Images, classes: list[str] | None) -> Images:
+    opened = open_images(validation, data=data)
+    return opened.for_model(images.event_shape, images.levels, classes)
+
+
+def _trained(
+    model: ImageModel, divided: Divided, family: ImageFamily, rows: tuple[Any, Any], **options: Any
+) -> FitResult:
+    """Train a model on rows and their context, with options of `logpx.training.fit`."""
+    return fit(
+        model,
+        rows[0],
+        divided.validation,
+        context=rows[1],
+        validation_context=divided.validation_context,
+        validation_fraction=0.0,
+        gradient_clip=family.gradient_clip,
+        noise=0.0,
+        **options,
+    )
+
+
+def _identity(model: ImageModel, divided: Divided, rows: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what has to be the same for a fit to be gone on with."""
+    given = [rows if isinstance(rows, torch.Tensor) else None, divided.validation]
+    return {
+        "arguments": options,
+        "data": {
+            "shape": list(model.event_shape),
+            "levels": model.levels,
+            "classes": model.classes,
+            "images to train": divided.train_rows,
+            "images to stop by": divided.validation_rows,
+            "content": digest(given),
+        },
+    }
 
 
 def _classes(images: Images, conditional: bool) -> list[str] | None:

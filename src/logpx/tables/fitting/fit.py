@@ -182,20 +182,12 @@ def fit_table(
     nature = replace(nature, conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
-    kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
-    notes = [
-        *table.notes,
-        *left_out_notes(schema.columns),
-        *notes_on(schema, read.rows, read.count),
-        *left_out,
-    ]
+    notes = [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count), *left_out]
     budget = Budget(
         seconds=watch.left,
         limits=limits,
         rows=len(read.training),
-        kinds=kinds,
-        supports=Supports.of(schema.modelled).supports,
-        periods=[column.periods for column in schema.modelled],
+        **_described(schema),
         components=components,
         latent=latent,
         seed=seed,
@@ -205,16 +197,15 @@ def fit_table(
         journal=journal,
         compile=compile,
     )
-    with journal.held():
+    with journal.held(), located_in(table.file):
         journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
         watch.count(journal.before)
-        budget = replace(budget, seconds=watch.left)
-        with located_in(table.file):
-            search, measured = _searched(schema, read, suited, budget, nature.wide, report)
-            # A model requested by name is that model, not a stack of several.
-            best = search.best(refit=read.joined, stacked=model == "auto")
+        search, measured = _searched(
+            schema, read, suited, replace(budget, seconds=watch.left), nature.wide, report
+        )
+        # A model requested by name is that model, not a stack of several.
+        best = search.best(refit=read.joined, stacked=model == "auto")
         baselines = search.baselines()
-    notes += _notes_on_choice(schema, search, best)
     return TableFitResult(
         model=TableModel(schema, best.density, baselines).eval(),
         candidates=search.records(best),
@@ -224,10 +215,19 @@ def fit_table(
         seconds=watch.seconds,
         ended=_ending(search, best, should_stop()),
         seed=seed,
-        notes=notes,
+        notes=[*table.notes, *notes, *_notes_on_choice(schema, search, best)],
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
     )
+
+
+def _described(schema: Schema) -> dict[str, Any]:
+    """Return what a `Budget` says of the columns."""
+    return {
+        "kinds": ["normal" if one.levels is None else len(one.levels) for one in schema.modelled],
+        "supports": Supports.of(schema.modelled).supports,
+        "periods": [column.periods for column in schema.modelled],
+    }
 
 
 def _notes_on_choice(schema: Schema, search: Search, best: Candidate) -> list[str]:
