@@ -23,6 +23,7 @@ from logpx.errors import ModelFolderError, ResourceError, UsageError
 from logpx.files import folders
 from logpx.files.lock import exclusive
 from logpx.flows import NSF, RealNVP
+from logpx.latent import GaussianMixture
 from logpx.training import StopReason
 
 ROWS = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor(
@@ -363,3 +364,28 @@ def test_killed_again_and_again(tmp_path: Path):
     fit(whole, max_steps=60)
     fit(model, resume=folder, max_steps=60)
     assert bits(model) == bits(whole)
+
+
+@pytest.mark.parametrize(
+    ("build", "steps"),
+    [
+        (lambda: GaussianMixture(3, 2), (1, 7, 20)),
+        (lambda: logpx.latent.FactorAnalysis(2, 1), (1, 3)),
+        pytest.param(lambda: GaussianMixture(3, 2), range(1, 60), marks=pytest.mark.slow),
+    ],
+    ids=["mixture", "factors", "mixture, everywhere"],
+)
+def test_em_goes_on_to_the_same_bits(build, steps, tmp_path: Path):
+    holes = ROWS.clone()
+    holes[::7, 0] = torch.nan
+    whole = build()
+    reference = logpx.fit(whole, holes, restarts=2)
+    for step in steps:
+        folder = tmp_path / str(step)
+        logpx.fit(build(), holes, restarts=2, checkpoint=folder, should_stop=stop_after(step))
+        model = build()
+        result = logpx.fit(model, holes, restarts=2, resume=folder)
+        assert bits(model) == bits(whole), step
+        assert result.history[-1].train == reference.history[-1].train
+    with pytest.raises(UsageError, match="seed is 5, and the fit was begun with 0"):
+        logpx.fit(build(), holes, restarts=2, resume=folder, seed=5)
