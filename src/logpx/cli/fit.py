@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from logpx.cli.fitting import Fitting
 from logpx.cli.interruption import stop_on_signal
 from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
 from logpx.cli.options import (
@@ -26,7 +27,6 @@ from logpx.cli.options import (
 )
 from logpx.cli.output import Output
 from logpx.cli.subject import FitRequest
-from logpx.cli.subjects import subject_of
 from logpx.cli.values import parse_duration
 from logpx.errors import UsageError
 from logpx.suggestions import alternatives
@@ -150,6 +150,23 @@ def fit(
             "comes back within the fit.",
         ),
     ] = Compile.AUTO,
+    every: Annotated[
+        float,
+        typer.Option(
+            "--checkpoint-every",
+            metavar="DURATION",
+            parser=parse_duration,
+            show_default=False,
+            help="How often to keep what is done so far, 30s by default; never more than 2 % of the time.",
+        ),
+    ] = 30.0,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted fit of the same arguments, if there is one; otherwise begin one.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -172,15 +189,12 @@ def fit(
     Columns are inspected first: their kinds, bounds and grids are shown, saved in the model folder, and can
     be overridden. With --model auto several models are fitted, and the best on rows set aside is kept.
     Images are arrays (.npy, .npz), idx files, folders of PNG or JPEG files, or mnist, fashion-mnist,
-    cifar10. The first interrupt stops the fit and keeps the best model so far; a second one stops it at once
-    and writes nothing.
+    cifar10. The first interrupt stops the fit and keeps the best model so far; a second one stops it at once.
+    Either way, and after a kill, logpx resume goes on with the fit.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     _refuse_several_processes()
     with stop_on_signal() as stop:
-        from logpx.storage import check_target, save_or_keep
-
-        subject = subject_of(source)
         request = FitRequest(
             source=source,
             model=model,
@@ -203,24 +217,10 @@ def fit(
             levels=levels,
             compile=compile.value,
             should_stop=stop.requested,
+            every=every,
         )
-        subject.check(request)
-        target = check_target(output, overwrite=overwrite)
-        fitted = subject.fit(request, out)
-        stop.cancel()
-        dated = stop.requested() or not request.repeatable
-        save_or_keep(fitted.model, target, overwrite=overwrite, metrics=fitted.metrics, dated=dated)
-    for note in fitted.notes:
-        out.note(note)
-    first, *rest = fitted.summary
-    out.note(f"{output}: {first}")
-    for line in rest:
-        out.note(line)
-    interrupted = stop.requested()
-    out.document({"model": str(target), "interrupted": interrupted, **fitted.metrics, **fitted.document})
-    if stop.exit_code is not None:
-        out.note("interrupted: the best model so far was saved")
-    return stop.exit_code or 0
+        fitting = Fitting(output=output, out=out, stop=stop, overwrite=overwrite)
+        return fitting.start(request, resume=resume)
 
 
 def _refuse_several_processes() -> None:

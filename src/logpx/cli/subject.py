@@ -86,6 +86,9 @@ class InspectRequest:
     seed: int
 
 
+_OF_ONE_PROCESS = frozenset({"quiet", "should_stop", "checkpoint", "resume"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitRequest:
     """The arguments of ``logpx fit``.
@@ -99,6 +102,10 @@ class FitRequest:
         Whether to show no progress.
     should_stop : callable
         Called now and then; true ends the fit with the best model so far.
+    checkpoint, resume : str or None
+        Where the fit is kept, and where it goes on from.
+    every : float
+        Seconds between checkpoints.
     """
 
     source: str
@@ -122,11 +129,23 @@ class FitRequest:
     levels: int | None
     compile: str
     should_stop: Callable[[], bool]
+    checkpoint: str | None = None
+    resume: str | None = None
+    every: float = 30.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what another process needs to go on with the fit, as JSON values."""
+        return {name: value for name, value in vars(self).items() if name not in _OF_ONE_PROCESS}
 
     @property
     def repeatable(self) -> bool:
         """Whether the same fit gives the same files again: no limit depends on the speed of the machine."""
-        return self.time is None and (self.steps is not None or self.epochs is not None)
+        return self.time is None and self.is_counted
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a number of steps or epochs is asked for."""
+        return self.steps is not None or self.epochs is not None
 
     def arguments(self, out: Output) -> dict[str, Any]:
         """Return the arguments that every kind of data passes on to its fit."""
@@ -142,6 +161,9 @@ class FitRequest:
             "should_stop": self.should_stop,
             "device": self.device,
             "compile": self.compile,
+            "checkpoint": self.checkpoint,
+            "resume": self.resume,
+            "every": self.every,
         }
 
 

@@ -17,13 +17,14 @@ from logpx.files.lock import exclusive
 from logpx.inference import EMMemory, EMState
 from logpx.training.checkpoints import Moment, Pace, StateFolder, TrainingState
 
-__all__ = ["Journal", "journal_of"]
+__all__ = ["Journal", "journal_of", "seconds_of"]
 
 # Parts of a journal that are not runs.
 _BEGUN, _PLAN = "begun", "plan"
 
 # Decisions that stay as they are when there is more time.
 _LASTING = ("/begun", "/rows")
+_LIMIT = "limit"
 
 Decision = TypeVar("Decision")
 
@@ -300,12 +301,16 @@ class Journal:
         """Whether the fit was given more time than before."""
         return self._shared is not None and self._shared.extended
 
-    def extend(self) -> None:
-        """Give the fit more time: what depended on how much there was is decided again."""
-        if self._shared is not None:
-            kept = {name: value for name, value in self._shared.decisions.items() if name.endswith(_LASTING)}
-            self._shared.decisions = kept
-            self._shared.extended = True
+    def limit(self, seconds: float) -> None:
+        """Note how long the fit may take; if longer than before, what depended on it is decided again."""
+        shared = self._shared
+        if shared is None:
+            return
+        known = shared.decisions.get(_LIMIT)
+        if known is not None and seconds > known:
+            kept = {name: value for name, value in shared.decisions.items() if name.endswith(_LASTING)}
+            shared.decisions, shared.extended = kept, True
+        shared.decisions[_LIMIT] = seconds
 
     def _look(self) -> None:
         """Keep nothing more once the fit is to stop: what follows is made of unfinished runs."""
@@ -356,6 +361,12 @@ class _Memory:
             return TrainingState(2 * state.iteration + state.finished, state.tensors, values)
 
         self._journal.offer(None, captured, moment)
+
+
+def seconds_of(path: Path) -> float:
+    """Return how long a fit has taken so far, as its journal says."""
+    state = StateFolder(path / _PLAN).last()
+    return 0.0 if state is None else float(state.values["seconds"])
 
 
 def _cloned(state: TrainingState) -> TrainingState:

@@ -185,6 +185,7 @@ def fit_images(
             images.file,
         )
         watch.count(journal.before)
+        journal.limit(limits.seconds)
         training = journal.part("training")
         seconds, _ = training.allotted(max(1e-3, watch.left))
         trained = _trained(

@@ -95,7 +95,9 @@ def climb(
         If there is not even time for several components on a few rows.
     """
     journal = Journal() if journal is None else journal
-    count, size = journal.decided("rows", lambda: _affordable(model, rows, deadline, fresh=start is not None))
+    count, size = journal.decided(
+        "taken", lambda: _affordable(model, rows, deadline, fresh=start is not None)
+    )
     part = rows[:count]
     if not count:
         if start is None:

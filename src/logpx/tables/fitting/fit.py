@@ -200,6 +200,7 @@ def fit_table(
     with journal.held(), located_in(table.file):
         journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
         watch.count(journal.before)
+        journal.limit(limits.seconds)
         search, measured = _searched(
             schema, read, suited, replace(budget, seconds=watch.left), nature.wide, report
         )
