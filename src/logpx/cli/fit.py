@@ -151,7 +151,7 @@ def fit(
         ),
     ] = Compile.AUTO,
     every: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--checkpoint-every",
             metavar="DURATION",
@@ -159,7 +159,7 @@ def fit(
             show_default=False,
             help="How often to keep what is done so far, 30s by default; never more than 2 % of the time.",
         ),
-    ] = 30.0,
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -217,7 +217,7 @@ def fit(
             levels=levels,
             compile=compile.value,
             should_stop=stop.requested,
-            every=every,
+            every=30.0 if every is None else every,
         )
         fitting = Fitting(output=output, out=out, stop=stop, overwrite=overwrite)
         return fitting.start(request, resume=resume)

@@ -86,7 +86,7 @@ class Fitting:
                 )
             kept = fits.begin(request.to_dict())
             try:
-                with self._resumable(kept):
+                with self._resumable():
                     fitted = self._fitted(request, kept)
             except LogpxError as error:
                 if not isinstance(error, ResourceError):
@@ -152,7 +152,7 @@ class Fitting:
         saved = begun.saved is not None
         check_target(fits.target, overwrite=self.overwrite or saved)
         self.out.note(f"going on with the fit that was begun {begun.since}")
-        with self._resumable(begun):
+        with self._resumable():
             fitted = self._fitted(replace(request, resume=str(begun.journal)), begun)
         return self._save(request, fits, begun, fitted)
 
@@ -203,13 +203,13 @@ class Fitting:
         out.document({**document, **fitted.metrics, **fitted.document})
 
     @contextmanager
-    def _resumable(self, kept: KeptFit) -> Iterator[None]:
-        """Say how to go on with a fit that ends without a model, if anything of it is kept."""
+    def _resumable(self) -> Iterator[None]:
+        """Say how to go on with a fit that ends without a model, unless it would end so again."""
         try:
             yield
-        except BaseException:
-            if kept.has_progress:
-                self.out.note(f"what was done is kept: go on with {self.command}")
+        except BaseException as error:
+            if isinstance(error, ResourceError) or not isinstance(error, LogpxError):
+                self.out.note(f"go on with: {self.command}")
             raise
 
 

@@ -96,6 +96,11 @@ class Limits:
         return math.isinf(self.seconds)
 
     @property
+    def unfinished_by_time(self) -> bool:
+        """Whether time may end what a number of steps or epochs would end otherwise."""
+        return not self.repeatable and (self.steps is not None or self.epochs is not None)
+
+    @property
     def counted(self) -> Ending:
         """What ends iterations that are steps and epochs alike."""
         if self.epochs is not None and (self.steps is None or self.epochs < self.steps):

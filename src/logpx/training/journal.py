@@ -87,6 +87,15 @@ class _Shared:
             folder.write(state)
             del self.unwritten[0]
 
+    def close(self) -> None:
+        """Write what waits, and keep nothing more."""
+        try:
+            if self.unwritten:
+                self.flush()
+        except ResourceError as error:
+            warnings.warn(f"{error.file}: finished parts were not kept ({error.message})", stacklevel=2)
+        self.closed = True
+
     def write(self, folder: StateFolder, state: TrainingState, *, planned: bool) -> str | None:
         """Write a state, after all that it depends on; if that fails, warn and say why."""
         began = time.monotonic()
@@ -288,6 +297,11 @@ class Journal:
             self._look()
         return failed
 
+    def flush(self) -> None:
+        """Write what waits in memory: the fit ends here, and may be given more time."""
+        if self._shared is not None and not self._shared.closed:
+            self._shared.close()
+
     def memory(self) -> EMMemory | None:
         """Return what keeps a run of EM; None if nothing is kept."""
         return _Memory(self) if self.keeps else None
@@ -315,14 +329,8 @@ class Journal:
     def _look(self) -> None:
         """Keep nothing more once the fit is to stop: what follows is made of unfinished runs."""
         shared = self._shared
-        if shared is None or shared.closed or not shared.should_stop():
-            return
-        try:
-            if shared.unwritten:
-                shared.flush()
-        except ResourceError as error:
-            warnings.warn(f"{error.file}: finished parts were not kept ({error.message})", stacklevel=2)
-        shared.closed = True
+        if shared is not None and not shared.closed and shared.should_stop():
+            shared.close()
 
     def _folder(self, shared: _Shared) -> StateFolder:
         return StateFolder(shared.path / self._name if self._name else shared.path)

@@ -204,6 +204,8 @@ def fit_images(
             checkpoint=training,
             **limits.training(_ENDLESS),
         )
+        if limits.unfinished_by_time:
+            journal.flush()
     untrained.cpu()
     return ImageFitResult(
         model=untrained.beside(baselines).eval(),

@@ -207,6 +207,8 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         best = search.best(refit=read.joined, stacked=model == "auto")
         baselines = search.baselines()
+        if limits.unfinished_by_time:
+            journal.flush()
     return TableFitResult(
         model=TableModel(schema, best.density, baselines).eval(),
         candidates=search.records(best),
