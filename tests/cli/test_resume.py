@@ -101,7 +101,7 @@ def killed_until_done(table: Path, model: str, kills: int, folder: Path, seed: i
 
 @pytest.mark.parametrize("model", MODELS)
 def test_killed_fits_end_with_the_same_files(table: Path, model: str, tmp_path: Path):
-    killed_until_done(table, model, 5, tmp_path, seed=1)
+    killed_until_done(table, model, 3, tmp_path, seed=1)
 
 
 @pytest.mark.slow

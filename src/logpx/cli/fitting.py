@@ -169,15 +169,17 @@ class Fitting:
             status = STOPPED_EARLY
         overwrite = self.overwrite or kept.saved is not None
         kept.saves(ended)
-        save_or_keep(
+        elsewhere = save_or_keep(
             fitted.model,
             fits.target,
             overwrite=overwrite,
             metrics=fitted.metrics,
             dated=bool(status) or not request.repeatable,
         )
-        if not status:
+        if elsewhere is not None or not status:
             fits.clear()
+        if elsewhere is not None:
+            raise elsewhere
         self._report(fits.target, fitted, status)
         return status
 

@@ -112,7 +112,7 @@ def _without_seconds(value: Any) -> Any:
 
 def save_or_keep(
     model: nn.Module, target: Path, *, overwrite: bool, metrics: Mapping[str, Any], dated: bool = True
-) -> None:
+) -> LogpxError | None:
     """Save a model that took long to fit; where it cannot go to its target, keep it in another place.
 
     Parameters
@@ -125,10 +125,15 @@ def save_or_keep(
         Whether the files say when and in how many seconds they came about; without it the same model gives
         the same files, byte for byte.
 
+    Returns
+    -------
+    LogpxError or None
+        The error that names the place where the model is instead.
+
     Raises
     ------
     ResourceError, UsageError
-        If the target cannot be written. The message names the place where the model is instead.
+        If the model can be written nowhere.
     """
     try:
         _save(model, target, overwrite, metrics, dated=dated)
@@ -139,12 +144,13 @@ def save_or_keep(
                 _save(model, kept, False, metrics, dated=dated)
             except (LogpxError, OSError):
                 continue
-            raise type(error)(
+            return type(error)(
                 f"{error.message}; the model is in {kept} instead",
                 file=error.file,
                 fix=f"load it from there, or move it: mv {shlex.quote(str(kept))} PLACE",
-            ) from error
+            )
         raise
+    return None
 
 
 def check_target(folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
