@@ -17,7 +17,22 @@ from logpx.cli import fit as fit_module
 from logpx.cli.app import app
 from logpx.errors import DataError, DivergedError, ModelFolderError, ResourceError, UsageError
 
+<<<<<<< HEAD
 COMMANDS = ("inspect", "fit", "resume", "score", "sample", "evaluate", "predict", "impute", "cluster", "info")
+=======
+COMMANDS = (
+    "inspect",
+    "fit",
+    "score",
+    "sample",
+    "evaluate",
+    "compare",
+    "predict",
+    "impute",
+    "cluster",
+    "info",
+)
+>>>>>>> main
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 
 

@@ -100,9 +100,28 @@ class ImageModel(Distribution):
         self.baselines = nn.ModuleDict(dict(baselines or {}))
 
     @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The shape of one context; ``()`` if there is none."""
+        return self.flow.context_shape
+
+    @property
     def unit(self) -> BitsPerDimension:
         """What evaluations are reported in."""
         return BitsPerDimension(self.event_shape)
+
+    @property
+    def measure(self) -> dict[str, Any]:
+        """What log p refers to: models of other images cannot be compared."""
+        return {"the shape (C, H, W)": tuple(self.event_shape), "the number of levels": self.levels}
+
+    @property
+    def remarks_on_measure(self) -> dict[str, Any]:
+        """What may differ between models that are compared, but has to be said."""
+        return {"p(x given class)": "yes" if self.context_features else "no"}
+
+    def opened(self, source: Any) -> Images:
+        """Return images that can be read as often as needed."""
+        return open_images(source)
 
     @property
     def kind(self) -> str:

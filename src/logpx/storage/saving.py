@@ -21,6 +21,7 @@ from logpx.files.documents import plain, spell_out, to_bytes
 from logpx.files.folders import install_folder, require_space, restore_interrupted, translated_errors
 from logpx.files.handle import FolderHandle
 from logpx.files.manifest import MANIFEST, Manifest
+from logpx.scoring.size import ModelSize
 from logpx.storage.card import model_card
 from logpx.storage.description import describe_model
 from logpx.storage.layout import (
@@ -219,6 +220,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         )
 
 
+<<<<<<< HEAD
 def _own_parameters(model: nn.Module) -> int:
     """Count the parameters of a model without those of its baselines."""
     baselines = getattr(model, "baselines", None)
@@ -227,6 +229,9 @@ def _own_parameters(model: nn.Module) -> int:
 
 
 def _files(model: nn.Module, metrics: dict[str, Any], name: str, *, dated: bool) -> dict[str, bytes]:
+=======
+def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, bytes]:
+>>>>>>> main
     description = spell_out(describe_model(model))
     schema = description.pop("schema", None)
     config = {
@@ -235,8 +240,13 @@ def _files(model: nn.Module, metrics: dict[str, Any], name: str, *, dated: bool)
         "logpx_version": __version__,
         "torch_version": str(torch.__version__),
         "python_version": platform.python_version(),
+<<<<<<< HEAD
         **({"saved": datetime.now(UTC).isoformat(timespec="seconds")} if dated else {}),
         "parameters": _own_parameters(model),
+=======
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "parameters": ModelSize.of(model).parameters,
+>>>>>>> main
         "model": description,
     }
     files = {CONFIG: to_bytes(config)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,6 +24,9 @@ from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 from logpx.training.journal import journal_of
 from logpx.training.run_state import digest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ImageFitResult", "fit_images"]
 
@@ -58,10 +61,13 @@ class ImageFitResult(ModelFitResult[ImageModel]):
         error = self.training.best_validation_error
         return None if error is None else self.model.unit.difference(error)
 
+    def plot_training(self, *, ax: Axes | None = None) -> Axes:
+        """Plot how it was trained; see `logpx.plots.plot_training`."""
+        return self.training.plot_training(ax=ax)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         values = super().to_dict()
-        del values["training"]
         channels, height, width = self.model.event_shape
         last = self.training.history[-1]
         return values | {
@@ -82,6 +88,7 @@ class ImageFitResult(ModelFitResult[ImageModel]):
             "steps": last.step,
             "epochs": last.epoch,
             "stopped": self.training.stopped.value,
+            "training": [{"model": self.family, **self.training.summary()}],
         }
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,8 +73,13 @@ class Search:
         Why they failed.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
+<<<<<<< HEAD
     cut_short : bool
         Whether there was no time to try all families.
+=======
+    histories : list of dict
+        How each training went, by model and scales, as JSON values.
+>>>>>>> main
 
     Raises
     ------
@@ -112,6 +118,7 @@ class Search:
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
+        self.histories: list[dict[str, Any]] = []
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._gaussian: LatentMixture | None = None
 
@@ -270,6 +277,7 @@ class Search:
     def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
         remarks: list[str] = []
+<<<<<<< HEAD
         endings: list[Ending] = []
         journal = self._journal(family, scales)
         seconds, spent = journal.allotted(max(seconds, 0.5))
@@ -280,6 +288,14 @@ class Search:
             journal=journal,
             remark=remarks.append,
             ended=endings.append,
+=======
+        named = {"model": family.name, "scales": scales}
+        budget = replace(
+            self.budget,
+            seconds=max(seconds, 0.5),
+            remark=remarks.append,
+            trained=lambda result: self.histories.append(named | result.summary()),
+>>>>>>> main
         )
         try:
             with _naming(self.names):
