@@ -17,12 +17,10 @@ from logpx.cli import fit as fit_module
 from logpx.cli.app import app
 from logpx.errors import DataError, DivergedError, ModelFolderError, ResourceError, UsageError
 
-<<<<<<< HEAD
-COMMANDS = ("inspect", "fit", "resume", "score", "sample", "evaluate", "predict", "impute", "cluster", "info")
-=======
 COMMANDS = (
     "inspect",
     "fit",
+    "resume",
     "score",
     "sample",
     "evaluate",
@@ -32,7 +30,6 @@ COMMANDS = (
     "cluster",
     "info",
 )
->>>>>>> main
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 
 

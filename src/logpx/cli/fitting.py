@@ -202,7 +202,9 @@ class Fitting:
             "interrupted": self.stop.requested(),
             "resume": self.command if status else None,
         }
-        out.document({**document, **fitted.metrics, **fitted.document})
+        # The history of training is in the folder, and long.
+        metrics = {name: value for name, value in fitted.metrics.items() if name != "training"}
+        out.document({**document, **metrics, **fitted.document})
 
     @contextmanager
     def _resumable(self) -> Iterator[None]:

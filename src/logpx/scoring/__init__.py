@@ -4,11 +4,8 @@ from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, MeanScore, ScoredBatch, Tally
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
-<<<<<<< HEAD
-from logpx.scoring.limits import Ending, Limits
-=======
 from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry, compare_models
->>>>>>> main
+from logpx.scoring.limits import Ending, Limits
 from logpx.scoring.noise import Noise
 from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
@@ -20,22 +17,16 @@ from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 __all__ = [
     "BitsPerDimension",
     "Comparison",
-<<<<<<< HEAD
-    "Ending",
-=======
     "Difference",
->>>>>>> main
+    "Ending",
     "Evaluation",
     "Families",
     "Family",
     "ImpossibleRow",
     "KeyedRows",
-<<<<<<< HEAD
-    "Limits",
-=======
     "Leaderboard",
     "LeaderboardEntry",
->>>>>>> main
+    "Limits",
     "LogOfMean",
     "MeanOfLogs",
     "MeanScore",

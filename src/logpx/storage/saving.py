@@ -220,18 +220,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         )
 
 
-<<<<<<< HEAD
-def _own_parameters(model: nn.Module) -> int:
-    """Count the parameters of a model without those of its baselines."""
-    baselines = getattr(model, "baselines", None)
-    others = set(baselines.parameters()) if isinstance(baselines, nn.Module) else set()
-    return sum(parameter.numel() for parameter in model.parameters() if parameter not in others)
-
-
 def _files(model: nn.Module, metrics: dict[str, Any], name: str, *, dated: bool) -> dict[str, bytes]:
-=======
-def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, bytes]:
->>>>>>> main
     description = spell_out(describe_model(model))
     schema = description.pop("schema", None)
     config = {
@@ -240,13 +229,8 @@ def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, by
         "logpx_version": __version__,
         "torch_version": str(torch.__version__),
         "python_version": platform.python_version(),
-<<<<<<< HEAD
         **({"saved": datetime.now(UTC).isoformat(timespec="seconds")} if dated else {}),
-        "parameters": _own_parameters(model),
-=======
-        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
         "parameters": ModelSize.of(model).parameters,
->>>>>>> main
         "model": description,
     }
     files = {CONFIG: to_bytes(config)}

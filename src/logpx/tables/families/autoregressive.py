@@ -129,22 +129,4 @@ class AutoregressiveFamily(TableFamily):
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
                 dropout=0.2 if rows < 2000 else 0.1 if rows < 10_000 else 0.0,
             )
-<<<<<<< HEAD
         return descend(model, training, validation, budget, long=rows > 40 * BATCH_ROWS, weight_decay=1e-2)
-=======
-        trained = fit(
-            model,
-            training,
-            validation,
-            max_time=budget.seconds,
-            batch_size=_BATCH_ROWS if rows > 40 * _BATCH_ROWS else None,
-            weight_decay=1e-2,
-            max_steps=100_000,
-            seed=budget.seed,
-            progress=budget.progress,
-            should_stop=budget.should_stop,
-            device=budget.device,
-        )
-        budget.trained(trained)
-        return model.cpu()
->>>>>>> main

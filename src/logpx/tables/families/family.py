@@ -16,13 +16,9 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.scoring import Ending, Family, Limits
 from logpx.tables.columns.support import Support
-<<<<<<< HEAD
 from logpx.tables.families.climb import Climb
-from logpx.training import fit
-from logpx.training.journal import Journal
-=======
 from logpx.training import FitResult, fit
->>>>>>> main
+from logpx.training.journal import Journal
 
 __all__ = [
     "BATCH_ROWS",
@@ -80,14 +76,11 @@ class Budget:
         Passed on to `logpx.training.fit`.
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
-<<<<<<< HEAD
     ended
         Called with what ended the fit of the model, or of a part of it; not at all if it is a maximum in
         closed form.
-=======
     trained
         Called with the result of each training.
->>>>>>> main
     """
 
     seconds: float
@@ -106,11 +99,8 @@ class Budget:
     limits: Limits = field(default_factory=Limits)
     compile: bool | str = "auto"
     remark: Callable[[str], object] = field(default=lambda text: None)
-<<<<<<< HEAD
     ended: Callable[[Ending], object] = field(default=lambda ending: None)
-=======
     trained: Callable[[FitResult], object] = field(default=lambda result: None)
->>>>>>> main
 
     @property
     def deadline(self) -> float:
@@ -189,7 +179,6 @@ def hidden_for(rows: int) -> tuple[int, int]:
 
 def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-<<<<<<< HEAD
     return descend(model, training.float(), validation.float(), budget, long=budget.rows > 40 * BATCH_ROWS)
 
 
@@ -205,8 +194,6 @@ def descend(
     **options
         Options of `logpx.training.fit`.
     """
-=======
->>>>>>> main
     trained = fit(
         model,
         training,
@@ -222,11 +209,8 @@ def descend(
         **budget.limits.training(_MOST_STEPS),
         **options,
     )
-<<<<<<< HEAD
     budget.ended(budget.limits.ending(trained))
-=======
     budget.trained(trained)
->>>>>>> main
     return model.cpu()
 
 

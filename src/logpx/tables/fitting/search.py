@@ -73,13 +73,10 @@ class Search:
         Why they failed.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
-<<<<<<< HEAD
     cut_short : bool
         Whether there was no time to try all families.
-=======
     histories : list of dict
         How each training went, by model and scales, as JSON values.
->>>>>>> main
 
     Raises
     ------
@@ -277,8 +274,8 @@ class Search:
     def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
         remarks: list[str] = []
-<<<<<<< HEAD
         endings: list[Ending] = []
+        named = {"model": family.name, "scales": scales}
         journal = self._journal(family, scales)
         seconds, spent = journal.allotted(max(seconds, 0.5))
         budget = replace(
@@ -288,14 +285,7 @@ class Search:
             journal=journal,
             remark=remarks.append,
             ended=endings.append,
-=======
-        named = {"model": family.name, "scales": scales}
-        budget = replace(
-            self.budget,
-            seconds=max(seconds, 0.5),
-            remark=remarks.append,
             trained=lambda result: self.histories.append(named | result.summary()),
->>>>>>> main
         )
         try:
             with _naming(self.names):
