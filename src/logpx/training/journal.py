@@ -156,8 +156,13 @@ class Journal:
         return 0.0 if self._shared is None else self._shared.before
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, *, flush: bool = False) -> Iterator[None]:
         """Hold the folder for a fit, and go on with what is in it.
+
+        Parameters
+        ----------
+        flush
+            Whether to write what waits in memory at the end: the fit may be given more time.
 
         Raises
         ------
@@ -175,6 +180,8 @@ class Journal:
             if self._shared.resume:
                 self._shared.read_plan()
             yield
+            if flush and not self._shared.closed:
+                self._shared.close()
 
     def part(self, name: str) -> Journal:
         """Return the part of a run, or of several; the same name always means the same run."""
@@ -296,11 +303,6 @@ class Journal:
         elif moment is Moment.END:
             self._look()
         return failed
-
-    def flush(self) -> None:
-        """Write what waits in memory: the fit ends here, and may be given more time."""
-        if self._shared is not None and not self._shared.closed:
-            self._shared.close()
 
     def memory(self) -> EMMemory | None:
         """Return what keeps a run of EM; None if nothing is kept."""

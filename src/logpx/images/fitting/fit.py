@@ -181,7 +181,7 @@ def fit_images(
     baselines = fit_baselines(divided.training, images.event_shape, images.levels)
     report(f"{images.describe()}; {divided.validation_rows:,} to stop by")
     rows, context = divided.training.read() if divided.resident else (divided.training, None)
-    with journal.held():
+    with journal.held(flush=limits.unfinished_by_time):
         journal.identify(
             _identity(
                 untrained,
@@ -211,8 +211,6 @@ def fit_images(
             checkpoint=training,
             **limits.training(_ENDLESS),
         )
-        if limits.unfinished_by_time:
-            journal.flush()
     untrained.cpu()
     return ImageFitResult(
         model=untrained.beside(baselines).eval(),

@@ -231,7 +231,7 @@ def fit_table(
         journal=journal,
         compile=compile,
     )
-    with journal.held(), located_in(table.file):
+    with journal.held(flush=limits.unfinished_by_time), located_in(table.file):
         journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
         watch.count(journal.before)
         journal.limit(limits.seconds)
@@ -241,8 +241,6 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         best = search.best(refit=read.joined, stacked=model == "auto")
         baselines = search.baselines()
-        if limits.unfinished_by_time:
-            journal.flush()
     return TableFitResult(
         model=TableModel(schema, best.density, baselines).eval(),
         candidates=search.records(best),
