@@ -1,6 +1,7 @@
 """A run that was stopped or killed at any step goes on to the weights of one that was not, bit for bit."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -389,3 +390,21 @@ def test_em_goes_on_to_the_same_bits(build, steps, tmp_path: Path):
         assert result.history[-1].train == reference.history[-1].train
     with pytest.raises(UsageError, match="seed is 5, and the fit was begun with 0"):
         logpx.fit(build(), holes, restarts=2, resume=folder, seed=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [flow, vae], ids=lambda build: build.__name__)
+def test_files_after_every_one_of_fifty_steps_are_the_same(build, tmp_path: Path):
+    def hashed(model: Distribution, name: str) -> str:
+        logpx.save(model, tmp_path / name)
+        return hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).hexdigest()
+
+    whole = made(build)
+    fit(whole, max_steps=50)
+    expected = hashed(whole, "whole")
+    for step in range(51):
+        folder = tmp_path / f"run-{step}"
+        fit(made(build), max_steps=50, checkpoint=folder, should_stop=stop_after(step))
+        model = made(build, seed=99)
+        fit(model, max_steps=50, resume=folder)
+        assert hashed(model, f"model-{step}") == expected, step

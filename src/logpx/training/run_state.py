@@ -18,6 +18,7 @@ from logpx.training.checkpoints import TrainingState
 from logpx.training.evaluation import Score
 from logpx.training.guard import Guard
 from logpx.training.history import Event, HistoryRecord
+from logpx.training.memory import RowsAtOnce
 from logpx.training.noise import TrainingNoise
 from logpx.training.plan import Plan
 from logpx.training.survey import Survey
@@ -46,6 +47,8 @@ class Run(Protocol):
     average: WeightAverage
     noise: TrainingNoise | None
     guard: Guard
+    at_once: RowsAtOnce
+    scored_at_once: RowsAtOnce
     good: Snapshot
     slow_down: float
     step: int
@@ -75,6 +78,7 @@ def capture(run: Run) -> TrainingState:
         "identity": _identity(run),
         **{name: getattr(run, name) for name in _NUMBERS},
         "seconds": run.task.seconds(),
+        "at_once": [run.at_once.count, run.scored_at_once.count],
         "average_steps": run.average.steps,
         "noise_epoch": None if run.noise is None else run.noise.epoch,
         "guard": run.guard.state(),
@@ -158,6 +162,7 @@ def _restore_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
 def _restore_values(run: Run, values: Mapping[str, Any]) -> None:
     for name in _NUMBERS:
         setattr(run, name, values[name])
+    run.at_once.count, run.scored_at_once.count = values["at_once"]
     run.task.began = time.monotonic() - values["seconds"]
     run.average.steps = values["average_steps"]
     if run.noise is not None:
