@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -149,17 +150,26 @@ class KeptFits:
 
     def forget(self, fit: KeptFit) -> None:
         """Remove a fit that cannot be gone on with."""
-        shutil.rmtree(fit.path, ignore_errors=True)
+        _remove(fit.path)
 
     def clear(self) -> None:
         """Remove all fits: one of them has ended."""
         for path in self._all():
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
         for path in self.path.glob(".*.tmp-*"):
             shutil.rmtree(path, ignore_errors=True)
 
     def _all(self) -> list[Path]:
         return sorted(path for path in self.path.glob("[0-9]*") if path.name.isdecimal())
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, which is gone at once for those who look for it."""
+    aside = folder.with_name(f".{folder.name}.tmp-{uuid.uuid4().hex[:12]}")
+    with suppress(OSError):
+        os.rename(folder, aside)
+        folder = aside
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(content: dict[str, Any], folder: Path) -> None:
