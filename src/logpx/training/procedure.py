@@ -62,9 +62,12 @@ class Procedure(ABC):
     ----------
     climbs_from_starts : bool
         Whether it is EM, which runs from several starts.
+    descends : bool
+        Whether it is gradient descent.
     """
 
     climbs_from_starts: bool = False
+    descends: bool = False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -83,6 +86,8 @@ class GradientDescent(Procedure):
     log_prior
         The log-prior of the parameters in nats, added to the log-likelihood; None for no prior.
     """
+
+    descends = True
 
     def __init__(self, log_prior: LogPrior | None = None) -> None:
         self._log_prior = log_prior

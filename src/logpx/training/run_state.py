@@ -43,7 +43,7 @@ class Run(Protocol):
     plan: Plan
     rows: Survey
     parameters: list[nn.Parameter]
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     average: WeightAverage
     noise: TrainingNoise | None
     guard: Guard
