@@ -26,6 +26,8 @@ COMMANDS = (
     "evaluate",
     "compare",
     "predict",
+    "anomalies",
+    "drift",
     "impute",
     "cluster",
     "info",

@@ -18,6 +18,7 @@ from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
 from logpx.scoring import Ending
 from logpx.tables.columns.supports import Supports
+from logpx.tables.companions import CLUSTERS, CONDITIONS, answers_conditions, has_clusters
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
@@ -28,6 +29,7 @@ from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
+from logpx.training import FitResult
 from logpx.training.journal import Journal
 
 __all__ = ["OWN_SCALES", "Search"]
@@ -60,6 +62,8 @@ class Search:
         The budget of the whole search; families get shares of it.
     held_out
         Rows that candidates are compared on; by default the validation rows.
+    chosen
+        Whether there are maps chosen by held-out likelihood beside the standard ones.
     report
         Called with a line of text after each step.
 
@@ -71,6 +75,10 @@ class Search:
         The candidates fitted so far, and the records of those that failed.
     errors : list of LogpxError
         Why they failed.
+    supports : Supports
+        The supports of the columns.
+    seconds_for_maps : float
+        How long the choice of the maps took.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
     cut_short : bool
@@ -92,6 +100,7 @@ class Search:
         budget: Budget,
         *,
         held_out: Tensor | None = None,
+        chosen: bool = True,
         report: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.names = schema.modelled_names
@@ -99,7 +108,7 @@ class Search:
         self._last = _LAST_SHARE * budget.seconds if math.isfinite(budget.seconds) else 0.0
         self.cut_short = False
         seed = budget.seed
-        noise = self._supports = Supports.of(schema.modelled)
+        noise = self.supports = Supports.of(schema.modelled)
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
         # Families recognise by their identity that there are no rows to choose a size by.
         self.validation = self.training
@@ -108,10 +117,17 @@ class Search:
         self.held_out = self.validation
         if held_out is not None:
             self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
-        until = time.monotonic() + _MAPS_SHARE * budget.seconds
+        start = time.monotonic()
         self.maps, self.remarks = column_maps(
-            training, noise.supports, self.names, seed, deadline=until, journal=budget.journal.part("maps")
+            training,
+            noise.supports,
+            self.names,
+            seed,
+            deadline=start + _MAPS_SHARE * budget.seconds,
+            journal=budget.journal.part("maps"),
+            chosen=chosen,
         )
+        self.seconds_for_maps = time.monotonic() - start
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
@@ -174,13 +190,11 @@ class Search:
             if (candidate.model, candidate.scales) in scores
         ]
 
-    def best(self, refit: bool, stacked: bool = True) -> Candidate:
+    def best(self, stacked: bool = True) -> Candidate:
         """Return the best candidate or stack of candidates.
 
         Parameters
         ----------
-        refit
-            Whether to fit quick families again, now to the validation rows too.
         stacked
             Whether the result may be a stack of several candidates.
 
@@ -199,22 +213,50 @@ class Search:
                 f"no model could be fitted ({reasons})",
                 fix="give more rows, or ask for fewer components or columns",
             )
-        best = choose(self.candidates, stacked)
-        for index, member in enumerate(best.parts):
+        return choose(self.candidates, stacked)
+
+    def companions(self, best: Candidate) -> dict[str, Candidate]:
+        """Return by purpose the best candidate that answers what the chosen one cannot."""
+        able = {
+            CONDITIONS: [one for one in self.candidates if answers_conditions(one.density)],
+            CLUSTERS: [one for one in self.candidates if has_clusters(one.density, least=2)],
+        }
+        if answers_conditions(best.density):
+            del able[CONDITIONS]
+        if has_clusters(best.density):
+            del able[CLUSTERS]
+        return {purpose: max(others, key=lambda one: one.score) for purpose, others in able.items() if others}
+
+    def refit(self, chosen: Sequence[Candidate]) -> None:
+        """Fit the quick families of candidates again, now to the validation rows too, each once."""
+        parts = {id(member.density): member for candidate in chosen for member in candidate.parts}
+        for index, member in enumerate(parts.values()):
             family, density = FAMILIES[member.model], member.density
-            if refit and isinstance(family, QuickFamily) and isinstance(density, TableDensity):
-                parts = [
-                    self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
-                ]
-                left = (self.deadline - time.monotonic()) / (len(best.parts) - index)
+            if isinstance(family, QuickFamily) and isinstance(density, TableDensity):
+                both = (self.training, self.validation)
+                rows = torch.cat([self._in_model_units(member.scales, part) for part in both])
+                left = (self.deadline - time.monotonic()) / (len(parts) - index)
                 budget = replace(
                     self.budget,
                     seconds=max(left, 0.5),
                     rows=self.budget.rows + len(self.validation.values),
                     journal=self.budget.journal.part(f"refit-{member.model}-{member.scales}"),
                 )
-                family.refit(density.model, torch.cat(parts), budget)
-        return best
+                family.refit(density.model, rows, budget)
+
+    def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
+        """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
+
+        Parameters
+        ----------
+        family, scales
+            The family, and the name of the maps.
+        seconds
+            How long to take at most.
+        """
+        before = len(self.candidates)
+        self._try(family, scales, seconds)
+        return self.candidates[-1].density if len(self.candidates) > before else None
 
     def records(self, best: Candidate) -> list[CandidateRecord]:
         """Return the outcomes of all candidates and failures, that of the chosen one last."""
@@ -275,7 +317,13 @@ class Search:
         start = time.monotonic()
         remarks: list[str] = []
         endings: list[Ending] = []
+        trained: list[FitResult] = []
         named = {"model": family.name, "scales": scales}
+
+        def keep(result: FitResult) -> None:
+            trained.append(result)
+            self.histories.append(named | result.summary())
+
         journal = self._journal(family, scales)
         seconds, spent = journal.allotted(max(seconds, 0.5))
         budget = replace(
@@ -285,7 +333,7 @@ class Search:
             journal=journal,
             remark=remarks.append,
             ended=endings.append,
-            trained=lambda result: self.histories.append(named | result.summary()),
+            trained=keep,
         )
         try:
             with _naming(self.names):
@@ -307,6 +355,7 @@ class Search:
             seconds=time.monotonic() - start,
             ended=Ending.last_of(endings),
             note="; ".join(remarks),
+            unfinished=trained[-1].still_rising if trained else None,
         )
         self.candidates.append(candidate)
         self.report(
@@ -319,7 +368,7 @@ class Search:
         if family.takes_cells:
             # No copy of the rows where they serve as both, which families recognise by their identity.
             model = family.fit(self.training.values, self.validation.values, budget)
-            density: Distribution = CellDensity(self._supports.supports, model).eval()
+            density: Distribution = CellDensity(self.supports.supports, model).eval()
             rows = self.held_out.values
         else:
             y, validation = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))
