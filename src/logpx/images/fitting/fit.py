@@ -193,15 +193,8 @@ def fit_images(
     report(f"{images.describe()}; {divided.validation_rows:,} to stop by")
     rows, context = divided.training.read() if divided.resident else (divided.training, None)
     with journal.held(flush=limits.unfinished_by_time):
-        journal.identify(
-            _identity(
-                untrained,
-                divided,
-                rows,
-                {**asdict(options), "model": model, "seed": seed, **limits.training(_ENDLESS)},
-            ),
-            images.file,
-        )
+        asked = {**asdict(options), "model": model, "seed": seed, **limits.training(_ENDLESS)}
+        journal.identify(_identity(untrained, divided, rows, asked), images.file)
         watch.count(journal.before)
         journal.limit(limits.seconds)
         training = journal.part("training")

@@ -222,12 +222,11 @@ def fit_table(
         table, other, schema, seed, missing=allowed, crossed=_quick(families) or model == "auto"
     )
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
-    nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)
-    nature = replace(nature, conditional=conditional)
+    few, count = read.undivided, len(read.training)
+    nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
-    notes = [*table.notes, *left_out_notes(schema.columns)]
-    notes += [*notes_on(schema, read.rows, read.count), *left_out]
+    notes = [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count), *left_out]
     budget = Budget(
         seconds=watch.left,
         limits=limits,
@@ -246,9 +245,8 @@ def fit_table(
         journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
         watch.count(journal.before)
         journal.limit(limits.seconds)
-        search, measured, seen = _searched(
-            schema, read, suited, replace(budget, seconds=watch.left), nature.wide, report
-        )
+        budget = replace(budget, seconds=watch.left)
+        search, measured, seen = _searched(schema, read, suited, budget, nature.wide, report)
         # A model requested by name is that model, not a stack of several.
         found = concluded(search, schema, read, measured=measured, seen=seen, several=model == "auto")
     return TableFitResult(
@@ -260,7 +258,7 @@ def fit_table(
         seconds=watch.seconds,
         ended=_ending(search, found.best, should_stop()),
         seed=seed,
-        notes=[*notes, *found.notes],
+        notes=[*table.notes, *notes, *found.notes],
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
         verdict=found.verdict,
