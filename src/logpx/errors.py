@@ -12,7 +12,10 @@ __all__ = [
     "ResourceError",
     "UnknownArgumentError",
     "UsageError",
+    "is_out_of_memory",
 ]
+
+_ALLOCATOR = "DefaultCPUAllocator"
 
 
 class LogpxError(Exception):
@@ -126,3 +129,18 @@ class ResourceError(LogpxError, OSError):
     """Out of disk or memory, or not permitted to write (exit code 6)."""
 
     exit_code = 6
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is not enough memory, of the processor or of a device.
+
+    Examples
+    --------
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("no"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError):
+        return True
+    # Torch has a class of its own for devices, and none for the processor's memory.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return "OutOfMemoryError" in names or (isinstance(error, RuntimeError) and _ALLOCATOR in str(error))

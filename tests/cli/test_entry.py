@@ -20,6 +20,7 @@ from logpx.errors import DataError, DivergedError, ModelFolderError, ResourceErr
 COMMANDS = (
     "inspect",
     "fit",
+    "resume",
     "score",
     "sample",
     "evaluate",

@@ -20,6 +20,7 @@ from logpx.cli.info import info
 from logpx.cli.inspect import inspect
 from logpx.cli.predict import predict
 from logpx.cli.report import report
+from logpx.cli.resume import resume
 from logpx.cli.sample import sample
 from logpx.cli.score import score
 
@@ -55,6 +56,7 @@ def logpx(
     Examples:
       logpx inspect table.csv
       logpx fit table.csv -o model/
+      logpx resume model/
       logpx evaluate model/ test.csv
       logpx compare a/ b/ test.csv
       logpx score model/ new.csv -o scores.parquet
@@ -68,7 +70,7 @@ def logpx(
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
-    129, 130, 131 and 143 interrupted.
+    75 out of time before the steps asked for, 129, 130, 131 and 143 interrupted.
     """  # noqa: D301 - \b keeps the lines of the examples apart
 
 
@@ -86,6 +88,7 @@ def _registered(command: Callable[..., int | None]) -> None:
 for _command in (
     inspect,
     fit,
+    resume,
     score,
     sample,
     evaluate,

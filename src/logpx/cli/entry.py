@@ -15,11 +15,9 @@ import typer
 from logpx.cli.app import ReaderGoneError, app
 from logpx.cli.interruption import Interrupted, raise_on_termination
 from logpx.cli.streams import optional_stderr, require_streams, silence_stdout, tell
-from logpx.errors import LogpxError, ResourceError, UsageError
+from logpx.errors import LogpxError, ResourceError, UsageError, is_out_of_memory
 
 __all__ = ["main"]
-
-_ALLOCATOR = "DefaultCPUAllocator"
 
 # Typer bundles its own click or uses the installed one, so its errors are reached through Typer.
 _COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
@@ -61,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence_stdout()
         return 0
     except Exception as error:
-        if _out_of_memory(error):
+        if is_out_of_memory(error):
             fix = "use a machine or device with more memory, or fewer rows"
             return _report(ResourceError("out of memory", fix=fix), as_json)
         if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
@@ -72,14 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words:
         return UsageError.exit_code
     return status if isinstance(status, int) else 0
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    # Torch has a class of its own for devices, and none for the processor's memory.
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return "OutOfMemoryError" in names or (isinstance(error, RuntimeError) and _ALLOCATOR in str(error))
 
 
 class _Bug(LogpxError):

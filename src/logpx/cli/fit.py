@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from logpx.cli.fitting import Fitting
 from logpx.cli.interruption import stop_on_signal
 from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
 from logpx.cli.options import (
@@ -26,7 +27,6 @@ from logpx.cli.options import (
 )
 from logpx.cli.output import Output
 from logpx.cli.subject import FitRequest
-from logpx.cli.subjects import subject_of
 from logpx.cli.values import parse_duration
 from logpx.errors import UsageError
 from logpx.suggestions import alternatives
@@ -83,7 +83,29 @@ def fit(
             metavar="DURATION",
             parser=parse_duration,
             show_default=False,
-            help="About how long to take: 90s, 10m, 1h30m. One minute by default, ten for images.",
+            help="About how long to take: 90s, 10m, 1h30m. One minute by default, ten for images; "
+            "no limit by default with --steps or --epochs.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Gradient steps, or iterations of EM, of each model that is tried. Without --time the "
+            "same fit gives the same files again.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Passes over the training rows of each model that is tried; otherwise like --steps.",
         ),
     ] = None,
     validation: Annotated[
@@ -128,6 +150,23 @@ def fit(
             "comes back within the fit.",
         ),
     ] = Compile.AUTO,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            "--checkpoint-every",
+            metavar="DURATION",
+            parser=parse_duration,
+            show_default=False,
+            help="How often to keep what is done so far, 30s by default; never more than 2 % of the time.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted fit of the same arguments, if there is one; otherwise begin one.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -140,6 +179,7 @@ def fit(
     Examples:
       logpx fit table.csv -o model/
       logpx fit 'parts/*.parquet' -o model/ --time 10m
+      logpx fit table.csv -o model/ --steps 2000
       logpx fit table.csv -o model/ --model nsf --columns price=positive,id=drop
       logpx fit holes.csv -o model/ --model gmm --components 3
       logpx fit survey.csv -o model/ --missing -999 --missing 'income:-9,-8'
@@ -149,15 +189,12 @@ def fit(
     Columns are inspected first: their kinds, bounds and grids are shown, saved in the model folder, and can
     be overridden. With --model auto several models are fitted, and the best on rows set aside is kept.
     Images are arrays (.npy, .npz), idx files, folders of PNG or JPEG files, or mnist, fashion-mnist,
-    cifar10. The first interrupt stops the fit and keeps the best model so far; a second one stops it at once
-    and writes nothing.
+    cifar10. The first interrupt stops the fit and keeps the best model so far; a second one stops it at once.
+    Either way, and after a kill, logpx resume goes on with the fit.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     _refuse_several_processes()
     with stop_on_signal() as stop:
-        from logpx.storage import check_target, save_or_keep
-
-        subject = subject_of(source)
         request = FitRequest(
             source=source,
             model=model,
@@ -168,6 +205,8 @@ def fit(
             components=components,
             latent=latent,
             time=time,
+            steps=steps,
+            epochs=epochs,
             validation=validation,
             seed=seed,
             device=device,
@@ -178,25 +217,10 @@ def fit(
             levels=levels,
             compile=compile.value,
             should_stop=stop.requested,
+            every=30.0 if every is None else every,
         )
-        subject.check(request)
-        target = check_target(output, overwrite=overwrite)
-        fitted = subject.fit(request, out)
-        stop.cancel()
-        save_or_keep(fitted.model, target, overwrite=overwrite, metrics=fitted.metrics)
-    for note in fitted.notes:
-        out.note(note)
-    first, *rest = fitted.summary
-    out.note(f"{output}: {first}")
-    for line in rest:
-        out.note(line)
-    interrupted = stop.requested()
-    # The history of training is in the folder, and long.
-    metrics = {name: value for name, value in fitted.metrics.items() if name != "training"}
-    out.document({"model": str(target), "interrupted": interrupted, **metrics, **fitted.document})
-    if stop.exit_code is not None:
-        out.note("interrupted: the best model so far was saved")
-    return stop.exit_code or 0
+        fitting = Fitting(output=output, out=out, stop=stop, overwrite=overwrite)
+        return fitting.start(request, resume=resume)
 
 
 def _refuse_several_processes() -> None:

@@ -54,7 +54,9 @@ def _summary(details: Details) -> list[tuple[str, str]]:
     config, metrics = details.config, details.metrics
     chosen = metrics.get("chosen") or {}
     name = chosen.get("model") or config["model"]["class"]
-    written = f"{config['saved']} by logpx {config['logpx_version']} (format {config['format_version']})"
+    written = f"by logpx {config['logpx_version']} (format {config['format_version']})"
+    # A fit that can be repeated to the bit leaves no dates.
+    written = f"{config['saved']} {written}" if config.get("saved") else written
     facts = {"model": f"{name}, {config['parameters']:,} parameters, {details.weights_bytes / 1e6:.2f} MB"}
     if metrics.get("kind"):
         facts["log p(x)"] = f"{metrics['kind']}, in nats"
@@ -77,6 +79,10 @@ def _summary(details: Details) -> list[tuple[str, str]]:
         facts["fitted to"] = str(metrics["source"])
     if metrics.get("seconds") is not None:
         facts["took"] = f"{metrics['seconds']:.1f} s, seed {metrics.get('seed')}"
+    elif metrics.get("seed") is not None:
+        facts["seed"] = str(metrics["seed"])
+    if metrics.get("ended"):
+        facts["ended"] = str(metrics["ended"])
     facts["saved"] = written
     said = [("verdict", sentence) for sentence in (metrics.get("verdict") or {}).get("sentences", [])]
     notes = [("note", note) for note in metrics.get("notes", [])]

@@ -90,19 +90,26 @@ class InspectRequest:
     seed: int
 
 
+_OF_ONE_PROCESS = frozenset({"quiet", "should_stop", "checkpoint", "resume"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitRequest:
     """The arguments of ``logpx fit``.
 
     Attributes
     ----------
-    source, model, columns, schema, missing, decimal, components, latent, time, validation, seed, device,
-    data, conditional, dequantisation, levels, compile
+    source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, validation,
+    seed, device, data, conditional, dequantisation, levels, compile
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
     should_stop : callable
         Called now and then; true ends the fit with the best model so far.
+    checkpoint, resume : str or None
+        Where the fit is kept, and where it goes on from.
+    every : float
+        Seconds between checkpoints.
     """
 
     source: str
@@ -114,6 +121,8 @@ class FitRequest:
     components: int | None
     latent: int | None
     time: float | None
+    steps: int | None
+    epochs: int | None
     validation: str | None
     seed: int
     device: str
@@ -124,6 +133,23 @@ class FitRequest:
     levels: int | None
     compile: str
     should_stop: Callable[[], bool]
+    checkpoint: str | None = None
+    resume: str | None = None
+    every: float = 30.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what another process needs to go on with the fit, as JSON values."""
+        return {name: value for name, value in vars(self).items() if name not in _OF_ONE_PROCESS}
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same fit gives the same files again: no limit depends on the speed of the machine."""
+        return self.time is None and self.is_counted
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a number of steps or epochs is asked for."""
+        return self.steps is not None or self.epochs is not None
 
     def arguments(self, out: Output) -> dict[str, Any]:
         """Return the arguments that every kind of data passes on to its fit."""
@@ -131,12 +157,17 @@ class FitRequest:
             "latent": self.latent,
             "validation": self.validation,
             "max_time": self.time,
+            "max_steps": self.steps,
+            "max_epochs": self.epochs,
             "seed": self.seed,
             "report": out.note,
             "progress": False if self.quiet else None,
             "should_stop": self.should_stop,
             "device": self.device,
             "compile": self.compile,
+            "checkpoint": self.checkpoint,
+            "resume": self.resume,
+            "every": self.every,
         }
 
 

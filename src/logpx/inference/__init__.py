@@ -6,7 +6,7 @@ from logpx.inference.dimension_choice import (
     DimensionRow,
     choose_dimension,
 )
-from logpx.inference.em import EMModel, EMResult, expectation_maximisation
+from logpx.inference.em import EMMemory, EMModel, EMResult, EMState, expectation_maximisation
 from logpx.inference.marginal_likelihood import (
     METHODS,
     AnnealedImportanceSampling,
@@ -48,8 +48,10 @@ __all__ = [
     "ChoiceRow",
     "DimensionChoice",
     "DimensionRow",
+    "EMMemory",
     "EMModel",
     "EMResult",
+    "EMState",
     "Evidence",
     "GradientEstimator",
     "LatentVariableModel",

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from logpx.errors import DivergedError
 from logpx.inference.squarem import Extrapolation
 
-__all__ = ["Batches", "EMModel", "EMResult", "expectation_maximisation"]
+__all__ = ["Batches", "EMMemory", "EMModel", "EMResult", "EMState", "expectation_maximisation"]
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor | None]]]
 
@@ -69,6 +70,147 @@ class EMResult:
         return self.history[-1] if self.history else float("-inf")
 
 
+@dataclass(frozen=True, kw_only=True)
+class EMState:
+    """Where a run of EM is before an E-step: all that the iterations to come depend on.
+
+    Attributes
+    ----------
+    iteration : int
+        How many E-steps are done.
+    finished : bool
+        Whether no more are to come.
+    tensors : dict of str to Tensor
+        The model's state, and the points of an extrapolation.
+    values : dict of str to object
+        The rest, as JSON values.
+    """
+
+    iteration: int
+    finished: bool
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+
+class EMMemory(Protocol):
+    """Where a run of EM of a torch module is kept, so that it can be gone on with."""
+
+    def recall(self) -> EMState | None:
+        """Return the state to go on from; None at the start of a run."""
+
+    def pause(self, capture: Callable[[], EMState]) -> bool:
+        """Keep the state if it is time to, between two iterations; return whether EM is to end here."""
+
+    def finish(self, capture: Callable[[], EMState]) -> None:
+        """Keep the last state of a run that has ended by itself."""
+
+
+class _Course:
+    """One run of EM: the state between iterations."""
+
+    def __init__(self, model: EMModel, batches: Batches, tolerance: float, accelerate: bool) -> None:
+        self.model, self.tolerance = model, tolerance
+        self._batches = batches
+        self.result = EMResult()
+        module = model if isinstance(model, nn.Module) else None
+        self._module = module
+        self._extrapolation = Extrapolation(module) if accelerate and module is not None else None
+        self._gain, self._plain = math.inf, 0
+
+    def state(self, *, finished: bool = False, late: bool = False) -> EMState:
+        """Return a copy of the state before an E-step."""
+        assert self._module is not None
+        tensors = {f"model/{name}": value.clone() for name, value in self._module.state_dict().items()}
+        values = {
+            "history": list(self.result.history),
+            "log_likelihood": self.result.log_likelihood,
+            "largest_fall": self.result.largest_fall,
+            "converged": self.result.converged,
+            "gain": self._gain,
+            "plain": self._plain,
+            "late": late,
+        }
+        if self._extrapolation is not None:
+            tensors |= self._extrapolation.tensors()
+            values["extrapolation"] = self._extrapolation.values()
+        iteration = len(self.result.history)
+        return EMState(iteration=iteration, finished=finished, tensors=tensors, values=values)
+
+    def restore(self, state: EMState) -> None:
+        """Bring model and run into a state."""
+        assert self._module is not None
+        start = "model/"
+        own = {name.removeprefix(start): t for name, t in state.tensors.items() if name.startswith(start)}
+        self._module.load_state_dict(own)
+        values = state.values
+        self.result.history[:] = values["history"]
+        self.result.log_likelihood = values["log_likelihood"]
+        self.result.largest_fall = values["largest_fall"]
+        self.result.converged = values["converged"]
+        self._gain, self._plain = values["gain"], values["plain"]
+        if self._extrapolation is not None:
+            self._extrapolation.restore(state.tensors, values["extrapolation"])
+        if state.finished:
+            self.result.statistics = self.e_step(None)[0]
+
+    def e_step(self, deadline: float | None) -> tuple[Any, float]:
+        """Return the statistics at the present parameters, and the penalised mean log-likelihood."""
+        return _e_step(self.model, self._batches, deadline)
+
+    def score(self, deadline: float | None) -> bool:
+        """Do an E-step, and judge a jump that came before it; return whether there was time for that."""
+        extrapolation = self._extrapolation
+        pending = extrapolation is not None and extrapolation.pending
+        # Without a first E-step nothing would be known of the model.
+        until = deadline if self.result.statistics is not None else None
+        try:
+            total, penalised = self.e_step(until)
+        except _TimeIsUp:
+            if extrapolation is not None and pending:
+                extrapolation.judge(worse=True)
+            return False
+        except (DivergedError, RuntimeError):
+            if not pending:
+                raise
+            total, penalised = None, -math.inf
+        jumped = False
+        if extrapolation is not None and pending:
+            worse = not penalised >= self.result.penalised - _ROUNDING * abs(self.result.penalised)
+            extrapolation.judge(worse)
+            jumped = not worse
+            if worse:
+                try:
+                    total, penalised = self.e_step(until)
+                except _TimeIsUp:
+                    return False
+        self._record(total, penalised, jumped)
+        return True
+
+    def _record(self, total: Any, penalised: float, jumped: bool) -> None:
+        result = self.result
+        result.statistics = total
+        result.log_likelihood = float(total.log_likelihood) / float(total.weight)
+        previous = result.penalised
+        result.history.append(penalised)
+        last, self._gain = self._gain, penalised - previous
+        scale = max(1.0, abs(penalised))
+        if self._gain < -_ROUNDING * scale:
+            result.largest_fall = max(result.largest_fall, -self._gain)
+        # Only gains of plain EM predict the next ones, and the first after a jump repairs its errors.
+        self._plain = 0 if jumped else self._plain + 1
+        to_come = _to_come(last, self._gain) if self._plain > 1 else self._gain
+        small = to_come < self.tolerance * scale
+        if self._extrapolation is not None:
+            self._extrapolation.resting = small
+        result.converged = small and (self._extrapolation is None or self._plain >= _PLAIN)
+
+    def maximise(self) -> None:
+        """Do the M-step, and perhaps a jump."""
+        self.model.update(self.result.statistics)
+        if self._extrapolation is not None:
+            self._extrapolation.step()
+
+
 @torch.no_grad()
 def expectation_maximisation(
     model: EMModel,
@@ -79,6 +221,7 @@ def expectation_maximisation(
     deadline: float | None = None,
     accelerate: bool = False,
     callback: Callable[[int, float], bool | None] | None = None,
+    memory: EMMemory | None = None,
 ) -> EMResult:
     r"""Alternate E- and M-steps until hardly any gain remains.
 
@@ -105,6 +248,8 @@ def expectation_maximisation(
         not raise the likelihood is undone, so that EM stays monotone.
     callback
         Called with the iteration and the penalised mean log-likelihood; returning true ends EM.
+    memory
+        Where the run is kept; it goes on from what is kept already, and ends at once if that had ended.
 
     Returns
     -------
@@ -117,53 +262,26 @@ def expectation_maximisation(
     DivergedError
         If there are no rows, or the log-likelihood is not finite.
     """
-    result = EMResult()
-    extrapolation = Extrapolation(model) if accelerate and isinstance(model, nn.Module) else None
-    gain, plain = math.inf, 0
-    while True:
-        # Without a first E-step nothing would be known of the model.
-        until = deadline if result.history else None
-        try:
-            total, penalised = _e_step(model, batches, until)
-        except _TimeIsUp:
-            if extrapolation is not None and extrapolation.pending:
-                extrapolation.judge(worse=True)
+    course = _Course(model, batches, tolerance, accelerate)
+    result = course.result
+    known = None if memory is None else memory.recall()
+    if known is not None:
+        course.restore(known)
+        if known.finished:
             return result
-        except (DivergedError, RuntimeError):
-            if extrapolation is None or not extrapolation.pending:
-                raise
-            total, penalised = None, -math.inf
-        jumped = False
-        if extrapolation is not None and extrapolation.pending:
-            worse = not penalised >= result.penalised - _ROUNDING * abs(result.penalised)
-            extrapolation.judge(worse)
-            jumped = not worse
-            if worse:
-                try:
-                    total, penalised = _e_step(model, batches, until)
-                except _TimeIsUp:
-                    return result
-        result.statistics = total
-        result.log_likelihood = float(total.log_likelihood) / float(total.weight)
-        previous = result.penalised
-        result.history.append(penalised)
-        last, gain = gain, penalised - previous
-        scale = max(1.0, abs(penalised))
-        if gain < -_ROUNDING * scale:
-            result.largest_fall = max(result.largest_fall, -gain)
-        # Only gains of plain EM predict the next ones, and the first after a jump repairs its errors.
-        plain = 0 if jumped else plain + 1
-        small = (_to_come(last, gain) if plain > 1 else gain) < tolerance * scale
-        if extrapolation is not None:
-            extrapolation.resting = small
-        result.converged = small and (extrapolation is None or plain >= _PLAIN)
+    late = True
+    while course.score(deadline):
         late = deadline is not None and time.monotonic() > deadline
-        stop = callback is not None and bool(callback(len(result.history) - 1, penalised))
+        stop = callback is not None and bool(callback(len(result.history) - 1, result.penalised))
         if result.converged or late or stop or len(result.history) > max_iterations:
+            break
+        course.maximise()
+        if memory is not None and memory.pause(course.state):
             return result
-        model.update(total)
-        if extrapolation is not None:
-            extrapolation.step()
+        late = True
+    if memory is not None:
+        memory.finish(partial(course.state, finished=True, late=late and not result.converged))
+    return result
 
 
 class _TimeIsUp(Exception):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from logpx.inference.em import Batches, EMModel, EMResult, expectation_maximisation
+from logpx.inference.em import Batches, EMMemory, EMModel, EMResult, expectation_maximisation
 
 __all__ = ["MixtureModel", "Restarts", "expectation_maximisation_from"]
 
@@ -72,6 +72,7 @@ def expectation_maximisation_from(
     restarts: int = 6,
     start: str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    memories: Callable[[str], EMMemory | None] = lambda name: None,
     **options: Any,
 ) -> Restarts:
     """Run EM from several starts, and keep the best without a component collapsed onto a few rows.
@@ -95,6 +96,8 @@ def expectation_maximisation_from(
         One of `logpx.latent.STARTS` for all of them; None takes each in turn.
     should_stop
         Called between runs; returning true ends with the best so far.
+    memories
+        Returns where a run is kept, by its name; None keeps nothing.
     **options
         Options of `expectation_maximisation`.
     """
@@ -108,7 +111,7 @@ def expectation_maximisation_from(
 
     if tried == 1:
         model.initialise_components(start_rows, seed, start)
-        outcome.result = expectation_maximisation(model, batches, **options)
+        outcome.result = expectation_maximisation(model, batches, memory=memories("start-0"), **options)
         outcome.collapsed = model.collapsed(outcome.result.statistics)
         return outcome
     subset = start_rows[:_ROWS_TO_COMPARE]
@@ -127,18 +130,20 @@ def expectation_maximisation_from(
         if runs and over():
             break
         model.initialise_components(start_rows, seed + number, start)
+        memory = memories(f"start-{number}")
         if small:
-            keep(expectation_maximisation(model, batches, **options))
+            keep(expectation_maximisation(model, batches, memory=memory, **options))
         else:
-            keep(expectation_maximisation(model, lambda: [(subset, None)], **brief))
+            keep(expectation_maximisation(model, lambda: [(subset, None)], memory=memory, **brief))
     if not small:
         finalists = sorted(runs, key=_quality, reverse=True)[:_FINALISTS]
         runs = []
-        for _, _, _, state in finalists:
+        for number, (_, _, _, state) in enumerate(finalists):
             if runs and over():
                 break
             model.load_state_dict(state)
-            keep(expectation_maximisation(model, batches, **options))
+            memory = memories(f"finalist-{number}")
+            keep(expectation_maximisation(model, batches, memory=memory, **options))
     _, _, outcome.result, state = max(runs, key=_quality)
     model.load_state_dict(state)
     outcome.collapsed = model.collapsed(outcome.result.statistics)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +74,21 @@ class Extrapolation:
         else:
             self._longest *= 4.0
         self._points = [self._now()]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return copies of the recorded points."""
+        return {f"extrapolation/{index}": point.clone() for index, point in enumerate(self._points)}
+
+    def values(self) -> dict[str, float]:
+        """Return the rest of the state."""
+        return {"longest": self._longest, "pending": self.pending, "resting": self.resting}
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Go on from recorded points and the rest of the state."""
+        count = sum(name.startswith("extrapolation/") for name in tensors)
+        self._points = [tensors[f"extrapolation/{index}"] for index in range(count)]
+        self._longest = values["longest"]
+        self.pending, self.resting = values["pending"], values["resting"]
 
     def _now(self) -> Tensor:
         return parameters_to_vector(self._parameters).detach().clone()

@@ -62,7 +62,9 @@ def facts_of(details: Details) -> list[tuple[str, str]]:
         facts.append(("at the fit", f"{mean} nats per row, over {metrics.get('measured', 'rows set aside')}"))
     if metrics.get("seconds") is not None:
         facts.append(("took", f"{metrics['seconds']:.1f} s, seed {metrics.get('seed')}"))
-    facts.append(("saved", f"{config['saved']}, logpx {config['logpx_version']}"))
+    # A fit that can be repeated to the bit leaves no dates.
+    saved = [*filter(None, [config.get("saved")]), f"logpx {config['logpx_version']}"]
+    facts.append(("saved", ", ".join(saved)))
     return facts
 
 

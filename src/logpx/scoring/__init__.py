@@ -14,6 +14,7 @@ from logpx.scoring.evaluation import (
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
 from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry, compare_models
+from logpx.scoring.limits import Ending, Limits
 from logpx.scoring.noise import Noise
 from logpx.scoring.ranks import RankReference, RankTest, RankTests
 from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
@@ -30,6 +31,7 @@ __all__ = [
     "ColumnCalibration",
     "Comparison",
     "Difference",
+    "Ending",
     "Evaluation",
     "Families",
     "Family",
@@ -37,6 +39,7 @@ __all__ = [
     "KeyedRows",
     "Leaderboard",
     "LeaderboardEntry",
+    "Limits",
     "LogOfMean",
     "MeanOfLogs",
     "MeanScore",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from logpx.configuration import shortened
-from logpx.errors import UsageError
 from logpx.markup import card, facts, html_table
+from logpx.scoring.limits import Ending
 from logpx.scoring.verdict import ModelVerdict
 
 __all__ = ["ModelFitResult", "Stopwatch"]
@@ -37,6 +37,8 @@ class ModelFitResult(Generic[M]):
         How many rows, or images, the source has, and how many were used to fit, and to choose or stop by.
     seconds : float
         Time taken, including reading.
+    ended : Ending
+        What ended the fit.
     seed : int
         The seed.
     notes : list of str
@@ -50,6 +52,7 @@ class ModelFitResult(Generic[M]):
     train_rows: int
     validation_rows: int
     seconds: float
+    ended: Ending
     seed: int
     notes: list[str] = field(default_factory=list)
     verdict: ModelVerdict | None = None
@@ -84,7 +87,7 @@ class ModelFitResult(Generic[M]):
         """Return everything but the model as JSON values."""
         values = {name: value for name, value in vars(self).items() if name != "model"}
         verdict = None if self.verdict is None else self.verdict.to_dict()
-        return values | {"kind": self.model.kind, "verdict": verdict}
+        return values | {"kind": self.model.kind, "ended": self.ended.value, "verdict": verdict}
 
 
 class Stopwatch:
@@ -93,23 +96,20 @@ class Stopwatch:
     Parameters
     ----------
     most
-        About how many seconds it may take; None for no limit.
-
-    Raises
-    ------
-    UsageError
-        If `most` is not above 0.
+        About how many seconds it may take; may be infinite.
 
     Examples
     --------
-    >>> Stopwatch(None).left is None, Stopwatch(60.0).left > 50.0
-    (True, True)
+    >>> Stopwatch(math.inf).left, Stopwatch(60.0).left > 50.0
+    (inf, True)
     """
 
-    def __init__(self, most: float | None) -> None:
-        if most is not None and not most > 0.0:
-            raise UsageError(f"max_time is {most}", fix="give a number of seconds above 0")
+    def __init__(self, most: float) -> None:
         self._start, self._most = time.monotonic(), most
+
+    def count(self, seconds: float) -> None:
+        """Count seconds that were spent before this process."""
+        self._start -= seconds
 
     @property
     def seconds(self) -> float:
@@ -117,6 +117,6 @@ class Stopwatch:
         return time.monotonic() - self._start
 
     @property
-    def left(self) -> float | None:
-        """The seconds left, 0 or less once time is up; None without a limit."""
-        return None if self._most is None else self._most - self.seconds
+    def left(self) -> float:
+        """The seconds left, 0 or less once time is up."""
+        return self._most - self.seconds

@@ -169,8 +169,9 @@ def _origin(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         ["format version", config["format_version"]],
         ["PyTorch", config["torch_version"]],
         ["Python", config["python_version"]],
-        ["saved", config["saved"]],
     ]
+    if config.get("saved"):
+        rows.append(["saved", config["saved"]])
     rows += [
         [label, _number(metrics[label])] for label in ("seed", "seconds") if metrics.get(label) is not None
     ]

@@ -87,13 +87,33 @@ def save(
     >>> bool((copy.log_prob(torch.zeros(1, 2)) == flow.log_prob(torch.zeros(1, 2))).all())
     True
     """
+    _save(model, folder, overwrite, metrics or {}, dated=True)
+
+
+def _save(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    overwrite: bool,
+    metrics: Mapping[str, Any],
+    *,
+    dated: bool,
+) -> None:
     target = _checked_target(folder, overwrite)
-    files = _files(model, plain(metrics or {}), target.name)
+    facts = plain(metrics if dated else _without_seconds(metrics))
+    files = _files(model, facts, target.name, dated=dated)
     restore_interrupted(target)
     install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target, replace=overwrite)
 
 
-def save_or_keep(model: nn.Module, target: Path, *, overwrite: bool, metrics: Mapping[str, Any]) -> None:
+def _without_seconds(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_seconds(item) for name, item in value.items() if name != "seconds"}
+    return [_without_seconds(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def save_or_keep(
+    model: nn.Module, target: Path, *, overwrite: bool, metrics: Mapping[str, Any], dated: bool = True
+) -> LogpxError | None:
     """Save a model that took long to fit; where it cannot go to its target, keep it in another place.
 
     Parameters
@@ -102,27 +122,36 @@ def save_or_keep(model: nn.Module, target: Path, *, overwrite: bool, metrics: Ma
         As in `save`.
     target
         The absolute path of the folder.
+    dated
+        Whether the files say when and in how many seconds they came about; without it the same model gives
+        the same files, byte for byte.
+
+    Returns
+    -------
+    LogpxError or None
+        The error that names the place where the model is instead.
 
     Raises
     ------
     ResourceError, UsageError
-        If the target cannot be written. The message names the place where the model is instead.
+        If the model can be written nowhere.
     """
     try:
-        save(model, target, overwrite=overwrite, metrics=metrics)
+        _save(model, target, overwrite, metrics, dated=dated)
     except (ResourceError, UsageError) as error:
         for place in (Path.cwd(), Path.home(), Path(tempfile.gettempdir())):
             kept = place / f"{target.name}-{uuid.uuid4().hex[:8]}"
             try:
-                save(model, kept, metrics=metrics)
+                _save(model, kept, False, metrics, dated=dated)
             except (LogpxError, OSError):
                 continue
-            raise type(error)(
+            return type(error)(
                 f"{error.message}; the model is in {kept} instead",
                 file=error.file,
                 fix=f"load it from there, or move it: mv {shlex.quote(str(kept))} PLACE",
-            ) from error
+            )
         raise
+    return None
 
 
 def check_target(folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -191,7 +220,7 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         )
 
 
-def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, bytes]:
+def _files(model: nn.Module, metrics: dict[str, Any], name: str, *, dated: bool) -> dict[str, bytes]:
     description = spell_out(describe_model(model))
     schema = description.pop("schema", None)
     config = {
@@ -200,7 +229,7 @@ def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, by
         "logpx_version": __version__,
         "torch_version": str(torch.__version__),
         "python_version": platform.python_version(),
-        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        **({"saved": datetime.now(UTC).isoformat(timespec="seconds")} if dated else {}),
         "parameters": ModelSize.of(model).parameters,
         "model": description,
     }

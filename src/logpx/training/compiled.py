@@ -82,7 +82,7 @@ class _Always(CompileChoice):
     name = "on"
 
     def now(self, step: int, seconds: Sequence[float], left: float, cost: Callable[[], float]) -> bool:
-        return step == 0
+        return True
 
 
 class _Auto(CompileChoice):

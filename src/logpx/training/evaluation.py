@@ -54,6 +54,13 @@ def evaluate(model: Distribution, batches: Iterable[Batch]) -> Score:
     """
     training = model.training
     model.eval()
+    try:
+        return _score(model, batches)
+    finally:
+        model.train(training)
+
+
+def _score(model: Distribution, batches: Iterable[Batch]) -> Score:
     values, weights, bad_row, bad_layer = [], [], None, None
     for batch in batches:
         log_prob = model.log_prob(batch.x, batch.context).double()
@@ -64,7 +71,6 @@ def evaluate(model: Distribution, batches: Iterable[Batch]) -> Score:
             bad_layer = broken_layer(model, partial(model.log_prob, bad.x[:1], _first(bad.context)))
         values.append(log_prob)
         weights.append(torch.ones_like(log_prob) if batch.weights is None else batch.weights.double())
-    model.train(training)
     value, weight = torch.cat(values), torch.cat(weights)
     share = weight / weight.sum()
     mean = (share * value).sum()

@@ -16,11 +16,11 @@ from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.training.batches import Batch
-from logpx.training.checkpoints import checkpoints_of
 from logpx.training.compiled import compile_choice, may_draw
 from logpx.training.device import usable_device
 from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
+from logpx.training.journal import Journal, journal_of
 from logpx.training.maximum_a_posteriori import LogPrior, checked_log_prior
 from logpx.training.optimisers import OptimiserFactory, Schedule
 from logpx.training.plan import TrainingOptions
@@ -63,7 +63,7 @@ def fit(
     device: torch.device | str | None = None,
     compile: bool | str = "auto",
     should_stop: Callable[[], bool] = lambda: False,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | Journal | None = None,
     resume: str | os.PathLike[str] | None = None,
     every: float = 30.0,
     on_step: Callable[[StepRecord], object] | None = None,
@@ -154,8 +154,8 @@ def fit(
     should_stop
         Called before each step; returning true ends training in an orderly way.
     checkpoint
-        A folder in which the run is kept, for gradient descent: all that the rest of the run depends on,
-        written at the start, every `every` seconds, and when training ends.
+        A folder in which a run of gradient descent or EM is kept: all that the rest of the run depends on,
+        written at the start, every `every` seconds, and when training ends. A closed form needs none.
     resume
         The folder of a run to go on with, given the same model, data, seed and options. The result is then
         that of a run without an interruption: the same weights, bit for bit, where `seed` promises them.
@@ -216,11 +216,14 @@ def fit(
         start=start,
         tolerance=tolerance,
     )
-    checkpoints = checkpoints_of(checkpoint, resume, every)
-    repeatable = checkpoints is not None or (max_steps is not None and max_time is None)
+    journal = journal_of(checkpoint, resume, every, should_stop)
+    counted = max_steps is not None
+    # A part of a larger fit that is limited in time repeats nothing to the bit.
+    whole = not isinstance(checkpoint, Journal)
+    repeatable = (max_time is None and counted) or (journal.keeps and (max_time is None or whole))
     compiling = compile_choice(compile).for_run(repeatable=repeatable)
-    procedure = _procedure_of(model, options, prior, kept=checkpoints is not None)
-    _check_descent(procedure, model, optimiser, schedule, kept=checkpoints is not None)
+    procedure = _procedure_of(model, options, prior)
+    _check_descent(procedure, model, optimiser, schedule, kept=journal.keeps)
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
@@ -242,13 +245,12 @@ def fit(
         optimiser=optimiser,
         schedule=schedule,
         should_stop=should_stop,
-        checkpoints=checkpoints,
+        journal=journal,
         compile=compiling,
         on_step=on_step,
         on_validation=on_validation,
     )
-    held = nullcontext() if checkpoints is None else checkpoints.held()
-    with held, _own_randomness(model, seed), _named_columns(source), reporter:
+    with journal.held(), _own_randomness(model, seed), _named_columns(source), reporter:
         try:
             outcome = procedure.run(task)
         finally:
@@ -283,9 +285,9 @@ def _held_out(validation: Any, context: Any, intake: Intake) -> Batch | None:
 
 
 def _procedure_of(
-    model: Distribution, options: TrainingOptions, prior: LogPrior | ConjugatePrior | None, *, kept: bool
+    model: Distribution, options: TrainingOptions, prior: LogPrior | ConjugatePrior | None
 ) -> Procedure:
-    """Return the procedure for a model, a prior, and a run that may have to be kept."""
+    """Return the procedure for a model and a prior."""
     procedure = procedure_for(model)
     for_em = (options.restarts, options.start, options.tolerance)
     if not procedure.climbs_from_starts and for_em != (None, None, None):
@@ -293,13 +295,7 @@ def _procedure_of(
             f"restarts, start and tolerance are for EM, and a {type(model).__name__} is not fitted by EM",
             fix="leave them out",
         )
-    procedure = _with_prior(procedure, model, prior)
-    if kept and not procedure.keeps_checkpoints:
-        raise UsageError(
-            f"checkpoints are for gradient descent, and a {type(model).__name__} is fitted otherwise",
-            fix="leave out checkpoint and resume",
-        )
-    return procedure
+    return _with_prior(procedure, model, prior)
 
 
 def _check_descent(
@@ -307,7 +303,7 @@ def _check_descent(
 ) -> None:
     if optimiser is None and schedule is None:
         return
-    if not procedure.keeps_checkpoints:
+    if not procedure.descends:
         raise UsageError(
             f"optimiser and schedule are for gradient descent, and a {type(model).__name__} needs none",
             fix="leave them out",

@@ -113,7 +113,7 @@ class Event:
         The step at which it happened.
     kind
         One of ``"skipped"``, ``"roll-back"``, ``"early stop"``, ``"time"``, ``"requested"``,
-        ``"checkpoint"``, ``"compile"``.
+        ``"checkpoint"``, ``"compile"``, ``"memory"``.
     message
         What happened, in one sentence.
     """

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from logpx.errors import ResourceError
 from logpx.training.averaging import Snapshot, WeightAverage
 from logpx.training.batches import Batch, MemoryRows
+from logpx.training.checkpoints import Moment
 from logpx.training.compiled import StepDensity
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
 from logpx.training.guard import Guard
 from logpx.training.history import HistoryRecord, StepRecord, StopReason
 from logpx.training.maximum_a_posteriori import LogPrior
+from logpx.training.memory import RowsAtOnce
 from logpx.training.noise import TrainingNoise
 from logpx.training.optimisers import optimiser_of, rate_of
 from logpx.training.plan import Plan
@@ -33,6 +34,7 @@ _EXPLANATIONS = {
     StopReason.TIME: "the time limit of {plan.max_time:g} s was reached",
     StopReason.REQUESTED: "a stop was requested",
 }
+_MOMENTS = {None: Moment.STEP, StopReason.REQUESTED: Moment.STOPPED}
 
 
 class _Best:
@@ -82,6 +84,11 @@ class _Descent:
         self.best = _Best(self.state)
         self.good = Snapshot([*self.state, *self.average.values])
         self.validation = None if rows.validation is None else MemoryRows(rows.validation)
+        devices = {torch.device("cpu"), task.device}
+        self.at_once = RowsAtOnce(plan.batch_size, devices, lambda message: self.note("memory", message))
+        self.scored_at_once = RowsAtOnce(
+            EVALUATION_ROWS, devices, lambda message: self.note("memory", message)
+        )
         self.slow_down = 1.0
         self.step = self.epoch = 0
         # How many batches of this epoch are done, and whether the guard has left any row of them.
@@ -98,6 +105,25 @@ class _Descent:
         # Dividing by the mean weight of all rows, not of the batch, keeps the gradient unbiased.
         return log_prob, -(log_prob * batch.weights).mean() / self.rows.mean_weight
 
+    def differentiate(self, batch: Batch, rows: int) -> tuple[Tensor, Tensor]:
+        """Set the gradients of a batch, so many rows at once; return log p of its rows and the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        found, losses = [], []
+        for start in range(0, len(batch), rows):
+            part = batch.slice(start, start + rows) if rows < len(batch) else batch
+            log_prob, loss = self.forward(part)
+            if part is not batch:
+                loss = loss * (len(part) / len(batch))
+            penalised = loss
+            if self.log_prior is not None and start == 0:
+                penalised = loss - self.penalty(self.log_prior)
+            torch.autograd.backward(penalised, inputs=self.task.model.trained_in(self.step))
+            found.append(log_prob.detach())
+            losses.append(loss.detach())
+        if len(losses) == 1:
+            return found[0], losses[0]
+        return torch.cat(found), torch.stack(losses).sum()
+
     def penalty(self, log_prior: LogPrior) -> Tensor:
         """Return the log-prior's share per row."""
         return log_prior(self.task.model) / (self.rows.training.count * self.rows.mean_weight)
@@ -109,14 +135,11 @@ class _Descent:
         if self.noise is not None:
             batch = self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
         self.density.before_step(self.step, self.seconds_left, batch)
-        log_prob, loss = self.forward(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        penalised = loss if self.log_prior is None else loss - self.penalty(self.log_prior)
-        torch.autograd.backward(penalised, inputs=self.task.model.trained_in(self.step))
+        log_prob, loss = self.at_once.enough_for(lambda rows: self.differentiate(batch, rows), len(batch))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = get_total_norm(gradients)
         # The only synchronisation of a step.
-        loss_value, norm_value = torch.stack([loss.detach(), norm]).tolist()
+        loss_value, norm_value = torch.stack([loss, norm]).tolist()
         self.step += 1
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
             if self.guard.bad(batch, log_prob):
@@ -181,11 +204,10 @@ class _Descent:
 
     def validate(self) -> Score | None:
         """Score the model as it now is on the validation rows."""
-        return (
-            None
-            if self.validation is None
-            else evaluate(self.task.model, self.validation.blocks(EVALUATION_ROWS))
-        )
+        rows, model = self.validation, self.task.model
+        if rows is None:
+            return None
+        return self.scored_at_once.enough_for(lambda count: evaluate(model, rows.blocks(count)), rows.count)
 
     def batches(self) -> Iterator[Batch]:
         """Yield training batches epoch after epoch, without the rows that the guard has blocked."""
@@ -240,23 +262,11 @@ class _Descent:
         if reason is not StopReason.BUDGET:
             self.note(reason.value, _EXPLANATIONS[reason].format(plan=self.plan))
 
-    def keep(self, *, first: bool = False, last: bool = False) -> None:
+    def keep(self, moment: Moment) -> None:
         """Write a checkpoint if it is time for one. If it fails, training goes on with the older ones."""
-        checkpoints = self.task.checkpoints
-        if checkpoints is None or checkpoints.has(self.step):
-            return
-        if first or last or checkpoints.is_due():
-            try:
-                checkpoints.save(capture(self))
-            except ResourceError as error:
-                if first:
-                    raise
-                self.note("checkpoint", f"no checkpoint was written: {error.message}")
-                warnings.warn(
-                    f"{error.file}: no checkpoint was written after step {self.step} ({error.message}); "
-                    "older ones are as they were",
-                    stacklevel=2,
-                )
+        failed = self.task.journal.offer(self.step, lambda: capture(self), moment)
+        if failed is not None:
+            self.note("checkpoint", f"no checkpoint was written: {failed}")
 
     def note(self, kind: str, message: str) -> None:
         """Keep an event."""
@@ -264,16 +274,16 @@ class _Descent:
 
     def run(self) -> StopReason:
         """Train until there is a reason to stop."""
-        state = None if self.task.checkpoints is None else self.task.checkpoints.last()
+        state = self.task.journal.last()
         if state is None:
             self.evaluate()
-            self.keep(first=True)
+            self.keep(Moment.START)
         else:
             resume(self, state)
         batches = self.batches()
         while True:
             reason = self.reason_to_stop()
-            self.keep(last=reason is not None)
+            self.keep(_MOMENTS.get(reason, Moment.END))
             if reason is not None:
                 self.finish(reason)
                 return reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any, Protocol
 
@@ -23,8 +23,9 @@ from logpx.training.history import HistoryRecord, StopReason
 from logpx.training.loop import descend
 from logpx.training.maximum_a_posteriori import LogPrior, climb_posterior
 from logpx.training.plan import plan_for
+from logpx.training.run_state import digest
 from logpx.training.start import start_on_data
-from logpx.training.survey import collect
+from logpx.training.survey import Survey, collect
 from logpx.training.task import Outcome, Task
 
 __all__ = [
@@ -61,12 +62,12 @@ class Procedure(ABC):
     ----------
     climbs_from_starts : bool
         Whether it is EM, which runs from several starts.
-    keeps_checkpoints : bool
-        Whether a run can be kept in checkpoints and resumed.
+    descends : bool
+        Whether it is gradient descent.
     """
 
     climbs_from_starts: bool = False
-    keeps_checkpoints: bool = False
+    descends: bool = False
 
     @abstractmethod
     def run(self, task: Task) -> Outcome:
@@ -86,7 +87,7 @@ class GradientDescent(Procedure):
         The log-prior of the parameters in nats, added to the log-likelihood; None for no prior.
     """
 
-    keeps_checkpoints = True
+    descends = True
 
     def __init__(self, log_prior: LogPrior | None = None) -> None:
         self._log_prior = log_prior
@@ -275,6 +276,7 @@ class ExpectationMaximisation(Procedure):
         """
         rows = task.divide(by_default=False)
         options = task.options
+        task.journal.identify(_identity(task, self._model, rows))
         most = _EM_ITERATIONS if options.max_epochs is None else round(options.max_epochs)
         dtype = next(self._model.parameters()).dtype
         self._model.double()
@@ -291,6 +293,7 @@ class ExpectationMaximisation(Procedure):
                 tolerance=_TOLERANCE if options.tolerance is None else options.tolerance,
                 accelerate=self._accelerate,
                 deadline=None if options.max_time is None else task.began + options.max_time,
+                memories=lambda name: task.journal.part(name).memory(),
             )
         finally:
             self._model.to(dtype)
@@ -314,6 +317,16 @@ class ExpectationMaximisation(Procedure):
             reason = StopReason.CONVERGED
         train = result.log_likelihood
         return _scored(task, reason, rows.training.count, rows.validation, train, epochs=iterations)
+
+
+def _identity(task: Task, model: Distribution, rows: Survey) -> dict[str, Any]:
+    """Return what has to be the same for EM to be gone on with."""
+    options = {name: value for name, value in asdict(task.options).items() if name != "max_time"}
+    shapes = [list(tensor.shape) for tensor in model.state_dict().values()]
+    return {
+        "arguments": {"model": [type(model).__name__, shapes], "seed": task.seed, **options},
+        "data": {"rows": rows.training.count, "sha256": digest([rows.start.x])},
+    }
 
 
 def _in_blocks(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:

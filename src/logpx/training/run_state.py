@@ -18,12 +18,13 @@ from logpx.training.checkpoints import TrainingState
 from logpx.training.evaluation import Score
 from logpx.training.guard import Guard
 from logpx.training.history import Event, HistoryRecord
+from logpx.training.memory import RowsAtOnce
 from logpx.training.noise import TrainingNoise
 from logpx.training.plan import Plan
 from logpx.training.survey import Survey
 from logpx.training.task import Task
 
-__all__ = ["Run", "capture", "resume"]
+__all__ = ["Run", "capture", "digest", "resume"]
 
 
 class Best(Protocol):
@@ -46,6 +47,8 @@ class Run(Protocol):
     average: WeightAverage
     noise: TrainingNoise | None
     guard: Guard
+    at_once: RowsAtOnce
+    scored_at_once: RowsAtOnce
     good: Snapshot
     slow_down: float
     step: int
@@ -75,6 +78,7 @@ def capture(run: Run) -> TrainingState:
         "identity": _identity(run),
         **{name: getattr(run, name) for name in _NUMBERS},
         "seconds": run.task.seconds(),
+        "at_once": [run.at_once.count, run.scored_at_once.count],
         "average_steps": run.average.steps,
         "noise_epoch": None if run.noise is None else run.noise.epoch,
         "guard": run.guard.state(),
@@ -158,6 +162,7 @@ def _restore_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
 def _restore_values(run: Run, values: Mapping[str, Any]) -> None:
     for name in _NUMBERS:
         setattr(run, name, values[name])
+    run.at_once.count, run.scored_at_once.count = values["at_once"]
     run.task.began = time.monotonic() - values["seconds"]
     run.average.steps = values["average_steps"]
     if run.noise is not None:
@@ -193,16 +198,18 @@ def _identity(run: Run) -> dict[str, Any]:
     return {
         "model": {"class": type(run.task.model).__name__, "weights": weights},
         "seed": run.task.seed,
-        "options": asdict(run.plan),
+        # A run may be given more time.
+        "options": {name: value for name, value in asdict(run.plan).items() if name != "max_time"},
         "data": {
             "rows": run.rows.training.count,
-            "sha256": _digest([run.rows.start.x, run.rows.start.context]),
-            "validation": None if run.rows.validation is None else _digest([run.rows.validation.x]),
+            "sha256": digest([run.rows.start.x, run.rows.start.context]),
+            "validation": None if run.rows.validation is None else digest([run.rows.validation.x]),
         },
     }
 
 
-def _digest(tensors: Sequence[Tensor | None]) -> str:
+def digest(tensors: Sequence[Tensor | None]) -> str:
+    """Return the SHA-256 of the content of tensors."""
     digest = hashlib.sha256()
     for tensor in tensors:
         if tensor is not None:

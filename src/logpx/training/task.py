@@ -10,10 +10,10 @@ import torch
 
 from logpx.distributions import Distribution
 from logpx.training.batches import Batch
-from logpx.training.checkpoints import CheckpointFolder
 from logpx.training.compiled import NEVER, CompileChoice
 from logpx.training.history import History, HistoryRecord, StepRecord, StopReason
 from logpx.training.intake import Source
+from logpx.training.journal import Journal
 from logpx.training.optimisers import OptimiserFactory, Schedule
 from logpx.training.plan import TrainingOptions
 from logpx.training.progress import Reporter
@@ -46,10 +46,10 @@ class Task:
         Shows the progress of the fit.
     should_stop
         Called before each step; returning true ends the fit.
-    checkpoints
-        Where the run is kept, or None.
+    journal
+        Where the run is kept, if anywhere.
     compile
-        Whether training steps are compiled.
+        Whether to compile the steps of gradient descent.
     optimiser, schedule
         The caller's own, or None; see `logpx.training.fit`.
     on_step, on_validation
@@ -67,7 +67,7 @@ class Task:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Reporter)
     should_stop: Callable[[], bool] = lambda: False
-    checkpoints: CheckpointFolder | None = None
+    journal: Journal = field(default_factory=Journal)
     compile: CompileChoice = NEVER
     on_step: Callable[[StepRecord], object] | None = None
     on_validation: Callable[[HistoryRecord], object] | None = None

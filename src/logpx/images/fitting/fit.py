@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -18,10 +19,12 @@ from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.scoring import ModelFitResult, ModelVerdict, Stopwatch, Tally
+from logpx.scoring import Limits, ModelFitResult, ModelVerdict, Stopwatch, Tally
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
+from logpx.training.journal import journal_of
+from logpx.training.run_state import digest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,6 +117,7 @@ def fit_images(
     latent: int | None = None,
     max_time: float | None = None,
     max_steps: int | None = None,
+    max_epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     seed: int = 0,
@@ -122,6 +126,9 @@ def fit_images(
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     compile: bool | str = "auto",
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
 ) -> ImageFitResult:
     """Fit a flow or a VAE to images by maximum likelihood of a lower bound.
 
@@ -144,8 +151,8 @@ def fit_images(
     latent
         The number of latent dimensions of a VAE; 32 by default.
     max_time
-        About how many seconds to take; 600 by default, unless `max_steps` is given.
-    max_steps, batch_size, learning_rate, progress, should_stop
+        About how many seconds to take; 600 by default, unless `max_steps` or `max_epochs` is given.
+    max_steps, max_epochs, batch_size, learning_rate, progress, should_stop
         As in `logpx.training.fit`, with the choices of the family by default.
     seed
         Of everything random.
@@ -155,6 +162,9 @@ def fit_images(
         Where to train; the model that is returned is on the CPU.
     compile
         As in `logpx.training.fit`. Models that draw noise in training are not compiled.
+    checkpoint, resume, every
+        A folder in which the fit is kept, a folder to go on with, and the seconds between checkpoints: as in
+        `logpx.training.fit`.
 
     Raises
     ------
@@ -165,9 +175,9 @@ def fit_images(
     UsageError
         If an argument cannot be meant, or the model cannot be built for images of that size.
     """
-    # With a number of steps, and no time, there is no time to end by.
-    endless = max_time is None and max_steps is not None
-    watch = Stopwatch(None if endless else _DEFAULT_SECONDS if max_time is None else max_time)
+    limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
+    journal = journal_of(checkpoint, resume, every, should_stop, eager=False)
+    watch = Stopwatch(limits.seconds)
     seed = checked_seed(seed)
     where = usable_device(device)
     compile_choice(compile)
@@ -176,35 +186,35 @@ def fit_images(
     (family,) = IMAGE_FAMILIES.named(model)
     images = open_images(source, labels=labels, levels=levels, data=data)
     classes = _classes(images, conditional)
-    others = None
-    if validation is not None:
-        opened = open_images(validation, data=data)
-        others = opened.for_model(images.event_shape, images.levels, classes)
+    others = None if validation is None else _others(validation, data, images, classes)
     untrained = _untrained(family, images, classes, options, seed)
     divided = divide_images(images, others, len(classes or ()), seed)
     baselines = fit_baselines(divided.training, images.event_shape, images.levels)
     report(f"{images.describe()}; {divided.validation_rows:,} to stop by")
-    left = watch.left
     rows, context = divided.training.read() if divided.resident else (divided.training, None)
-    trained = fit(
-        untrained,
-        rows,
-        divided.validation,
-        context=context,
-        validation_context=divided.validation_context,
-        validation_fraction=0.0,
-        batch_size=batch_size or family.batch_size,
-        learning_rate=learning_rate or family.learning_rate,
-        gradient_clip=family.gradient_clip,
-        max_steps=max_steps or _ENDLESS,
-        max_time=None if left is None else max(1e-3, left),
-        noise=0.0,
-        seed=seed,
-        progress=progress,
-        device=where,
-        compile=compile,
-        should_stop=should_stop,
-    )
+    with journal.held(flush=limits.unfinished_by_time):
+        asked = {**asdict(options), "model": model, "seed": seed, **limits.training(_ENDLESS)}
+        journal.identify(_identity(untrained, divided, rows, asked), images.file)
+        watch.count(journal.before)
+        journal.limit(limits.seconds)
+        training = journal.part("training")
+        seconds, _ = training.allotted(max(1e-3, watch.left))
+        trained = _trained(
+            untrained,
+            divided,
+            family,
+            (rows, context),
+            batch_size=batch_size or family.batch_size,
+            learning_rate=learning_rate or family.learning_rate,
+            max_time=None if limits.repeatable else seconds,
+            seed=seed,
+            progress=progress,
+            device=where,
+            compile=limits.compiling(compile),
+            should_stop=should_stop,
+            checkpoint=training,
+            **limits.training(_ENDLESS),
+        )
     untrained.cpu()
     fitted = untrained.beside(baselines).eval()
     return ImageFitResult(
@@ -215,6 +225,7 @@ def fit_images(
         train_rows=divided.train_rows,
         validation_rows=divided.validation_rows,
         seconds=watch.seconds,
+        ended=limits.ending(trained),
         seed=seed,
         notes=_notes(family, trained, divided),
         verdict=_verdict(fitted, trained, divided),
@@ -237,6 +248,44 @@ def _untrained(
             able = IMAGE_FAMILIES.fix(lambda other: other.any_size)
             error.fix = f"{error.fix}, or take {able}, for images of any size"
             raise
+
+
+def _others(validation: Any, data: Any, images: Images, classes: list[str] | None) -> Images:
+    opened = open_images(validation, data=data)
+    return opened.for_model(images.event_shape, images.levels, classes)
+
+
+def _trained(
+    model: ImageModel, divided: Divided, family: ImageFamily, rows: tuple[Any, Any], **options: Any
+) -> FitResult:
+    """Train a model on rows and their context, with options of `logpx.training.fit`."""
+    return fit(
+        model,
+        rows[0],
+        divided.validation,
+        context=rows[1],
+        validation_context=divided.validation_context,
+        validation_fraction=0.0,
+        gradient_clip=family.gradient_clip,
+        noise=0.0,
+        **options,
+    )
+
+
+def _identity(model: ImageModel, divided: Divided, rows: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what has to be the same for a fit to be gone on with."""
+    given = [rows if isinstance(rows, torch.Tensor) else None, divided.validation]
+    return {
+        "arguments": options,
+        "data": {
+            "shape": list(model.event_shape),
+            "levels": model.levels,
+            "classes": model.classes,
+            "images to train": divided.train_rows,
+            "images to stop by": divided.validation_rows,
+            "content": digest(given),
+        },
+    }
 
 
 def _classes(images: Images, conditional: bool) -> list[str] | None:

@@ -12,8 +12,7 @@ from logpx.distributions.columns import ColumnDistribution, LabelColumn, NumberC
 from logpx.distributions.seeding import seeded
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
-from logpx.tables.families.family import Budget, TableFamily
-from logpx.training import fit
+from logpx.tables.families.family import BATCH_ROWS, Budget, TableFamily, descend
 
 __all__ = ["AutoregressiveFamily", "column_distribution"]
 
@@ -29,7 +28,6 @@ _SPIKE_SHARE = 0.002
 _SPIKE_HEIGHT = 4.0
 _MOST_SPIKES = 60
 _NEIGHBOURS = 5
-_BATCH_ROWS = 256
 # More orders gain hundredths of a nat, and each costs a pass for every column.
 _ORDERS = 2
 _MANY_COLUMNS = 60
@@ -131,18 +129,4 @@ class AutoregressiveFamily(TableFamily):
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
                 dropout=0.2 if rows < 2000 else 0.1 if rows < 10_000 else 0.0,
             )
-        trained = fit(
-            model,
-            training,
-            validation,
-            max_time=budget.seconds,
-            batch_size=_BATCH_ROWS if rows > 40 * _BATCH_ROWS else None,
-            weight_decay=1e-2,
-            max_steps=100_000,
-            seed=budget.seed,
-            progress=budget.progress,
-            should_stop=budget.should_stop,
-            device=budget.device,
-        )
-        budget.trained(trained)
-        return model.cpu()
+        return descend(model, training, validation, budget, long=rows > 40 * BATCH_ROWS, weight_decay=1e-2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from torch import Tensor
 from logpx.errors import UsageError
 from logpx.inference import EMResult, expectation_maximisation
 from logpx.latent import LatentMixture, LinearGaussian
+from logpx.scoring import Ending
+from logpx.training.journal import Journal
 
 __all__ = ["Climb", "climb"]
 
@@ -23,6 +26,8 @@ _LEAST_ROWS = 2000
 # Fewer iterations than this on all rows are worth less than these on a part of them.
 _ITERATIONS = 6
 _SECONDS_PER_CHUNK = 0.1
+# Of a chunk where time does not matter: its size must not depend on the speed of the machine.
+_NUMBERS_PER_CHUNK = 2_000_000
 # The start, the first E-step, which is never abandoned, and the evaluation.
 _FIRST_PASSES = 3
 _ROWS_PER_COMPONENT = 10
@@ -40,10 +45,13 @@ class Climb:
         What EM returned.
     remark : str
         What was cut short for lack of time; empty if nothing was.
+    ending : Ending
+        What ended it; iterations count as steps.
     """
 
     result: EMResult
     remark: str
+    ending: Ending
 
 
 @torch.no_grad()
@@ -57,6 +65,7 @@ def climb(
     tolerance: float,
     accelerate: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    journal: Journal | None = None,
 ) -> Climb:
     """Run EM until it converges or time is up.
 
@@ -67,42 +76,37 @@ def climb(
     rows
         In random order, shape ``(n, d)``, float64.
     deadline
-        A value of ``time.monotonic()``. If some six iterations on all rows would take longer, EM is given the
-        first rows only, at least 2,000. If even two passes over these would, one component takes the moments
-        of pairs of columns, several are given fewer rows, and a model that already has parameters keeps them.
+        A value of ``time.monotonic()``, perhaps infinite. If some six iterations on all rows would take
+        longer, EM is given the first rows only, at least 2,000. If even two passes over these would, one
+        component takes the moments of pairs of columns, several are given fewer rows, and a model that
+        already has parameters keeps them.
     start
         Sets the parameters that EM starts from, given the rows; None keeps those of the model.
     max_iterations, tolerance, accelerate
         As in `logpx.inference.expectation_maximisation`.
     should_stop
         Asked after each iteration.
+    journal
+        Where the run is kept.
 
     Raises
     ------
     UsageError
         If there is not even time for several components on a few rows.
     """
-    cost = _cost_of(model, rows, start is not None, deadline)
-    part = rows
-    if cost is not None:
-        left = deadline - time.monotonic()
-        part = rows[: max(_LEAST_ROWS, cost.rows_within(left, _ITERATIONS))]
-        passes = 1 if start is None else _FIRST_PASSES
-        if cost.seconds(len(part), passes) > left:
-            if start is None:
-                return Climb(EMResult(), "")
-            if model.components == 1:
-                model.match_moments(rows)
-                return Climb(EMResult(), "from the moments of pairs of columns, for lack of time for EM")
-            part = rows[: cost.rows_within(left, passes)]
-            if len(part) < min(len(rows), _ROWS_PER_COMPONENT * model.components):
-                raise UsageError(
-                    f"the time limit is too short for {model.components} components",
-                    fix="raise --time, or ask for fewer components",
-                )
+    journal = Journal() if journal is None else journal
+    count, size = journal.decided(
+        "taken", lambda: _affordable(model, rows, deadline, fresh=start is not None)
+    )
+    part = rows[:count]
+    if not count:
+        if start is None:
+            return Climb(EMResult(), "", Ending.TIME)
+        model.match_moments(rows)
+        remark = "from the moments of pairs of columns, for lack of time for EM"
+        return Climb(EMResult(), remark, Ending.TIME)
     if start is not None:
         start(part)
-    size = len(part) if cost is None else max(_probe_rows(rows), int(_SECONDS_PER_CHUNK / cost.per_row))
 
     def batches() -> Iterator[tuple[Tensor, None]]:
         return ((chunk, None) for chunk in torch.split(part, size))
@@ -114,15 +118,55 @@ def climb(
         tolerance=tolerance,
         accelerate=accelerate,
         deadline=deadline,
-        callback=lambda *_: should_stop(),
+        callback=None if journal.keeps else lambda *_: should_stop(),
+        memory=journal.memory(),
     )
-    remarks = []
+    remarks, ending = [], Ending.CONVERGED
     iterations = max(1, len(result.history) - 1)
-    if not result.converged and iterations < max_iterations and time.monotonic() > deadline:
-        remarks.append(f"stopped by the time limit after {iterations} iteration{'s' * (iterations > 1)}")
+    if not result.converged:
+        ending = Ending.INTERRUPTED if iterations < max_iterations else Ending.STEPS
+        if iterations < max_iterations and time.monotonic() > deadline:
+            ending = Ending.TIME
+            remarks.append(f"stopped by the time limit after {iterations} iteration{'s' * (iterations > 1)}")
     if len(part) < len(rows):
+        ending = Ending.last_of([ending, Ending.TIME])
         remarks.append(f"fitted to a sample of {len(part):,} rows")
-    return Climb(result, "; ".join(remarks))
+    return Climb(result, "; ".join(remarks), ending)
+
+
+def _affordable(
+    model: LatentMixture | LinearGaussian, rows: Tensor, deadline: float, *, fresh: bool
+) -> tuple[int, int]:
+    """Return how many of the rows there is time for, 0 for EM on none, and how many to take at once.
+
+    Raises
+    ------
+    UsageError
+        If there is not even time for several components on a few rows.
+    """
+    cost = _cost_of(model, rows, fresh, deadline)
+    part = rows
+    if cost is not None:
+        left = deadline - time.monotonic()
+        part = rows[: max(_LEAST_ROWS, cost.rows_within(left, _ITERATIONS))]
+        passes = _FIRST_PASSES if fresh else 1
+        if cost.seconds(len(part), passes) > left:
+            if not fresh or model.components == 1:
+                return 0, 0
+            part = rows[: cost.rows_within(left, passes)]
+            if len(part) < min(len(rows), _ROWS_PER_COMPONENT * model.components):
+                raise UsageError(
+                    f"the time limit is too short for {model.components} components",
+                    fix="raise --time, or ask for fewer components",
+                )
+    return len(part), _chunk_rows(part, cost, deadline)
+
+
+def _chunk_rows(rows: Tensor, cost: _Cost | None, deadline: float) -> int:
+    """Return how many rows are passed over between looks at the clock."""
+    if cost is not None:
+        return max(_probe_rows(rows), int(_SECONDS_PER_CHUNK / cost.per_row))
+    return len(rows) if math.isfinite(deadline) else max(_PROBE_ROWS, _NUMBERS_PER_CHUNK // rows.shape[1])
 
 
 @dataclass(frozen=True)
@@ -152,8 +196,8 @@ class _Cost:
 def _cost_of(
     model: LatentMixture | LinearGaussian, rows: Tensor, fresh: bool, deadline: float
 ) -> _Cost | None:
-    """Return what EM costs, from a few rows; None if there is too little to measure."""
-    if rows.numel() * model.components <= _FEW_NUMBERS:
+    """Return what EM costs, from a few rows; None if it does not matter."""
+    if math.isinf(deadline) or rows.numel() * model.components <= _FEW_NUMBERS:
         return None
     per_step = 0.0
     if fresh:

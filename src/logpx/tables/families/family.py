@@ -14,17 +14,30 @@ from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions import Distribution
-from logpx.scoring import Family
+from logpx.scoring import Ending, Family, Limits
 from logpx.tables.columns.support import Support
+from logpx.tables.families.climb import Climb
 from logpx.training import FitResult, fit
+from logpx.training.journal import Journal
 
-__all__ = ["FEW_ROWS", "Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
+__all__ = [
+    "BATCH_ROWS",
+    "FEW_ROWS",
+    "Budget",
+    "QuickFamily",
+    "TableFamily",
+    "descend",
+    "hidden_for",
+    "score_of_size",
+    "train",
+]
 
 # With fewer rows than this, what maximises the likelihood is too narrow.
 FEW_ROWS = 40
 _ROWS_TO_VALIDATE = 1000
 # Smaller than for training to convergence: within a minute, more steps matter more than smoother ones.
-_BATCH_ROWS = 256
+BATCH_ROWS = 256
+_MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +66,19 @@ class Budget:
         Passed on to `logpx.training.fit`.
     device
         Where flows are trained; they are then moved back to the CPU.
+    spent
+        How many of the seconds are spent already, by a process before this one.
+    journal
+        Where the work is kept, if anywhere.
+    limits
+        The most steps or epochs of each training; its seconds are those of the whole fit.
     compile
         Passed on to `logpx.training.fit`.
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
+    ended
+        Called with what ended the fit of the model, or of a part of it; not at all if it is a maximum in
+        closed form.
     trained
         Called with the result of each training.
     """
@@ -72,14 +94,35 @@ class Budget:
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
     device: torch.device = field(default=torch.device("cpu"))
+    spent: float = 0.0
+    journal: Journal = field(default_factory=Journal)
+    limits: Limits = field(default_factory=Limits)
     compile: bool | str = "auto"
     remark: Callable[[str], object] = field(default=lambda text: None)
+    ended: Callable[[Ending], object] = field(default=lambda ending: None)
     trained: Callable[[FitResult], object] = field(default=lambda result: None)
 
     @property
     def deadline(self) -> float:
         """The value of ``time.monotonic()`` at which the budget ends if it starts now."""
-        return time.monotonic() + self.seconds
+        return time.monotonic() + self.seconds - self.spent
+
+    def is_over(self, deadline: float) -> bool:
+        """Return whether time is up or a stop is requested, and say so: there was more to try."""
+        if time.monotonic() > deadline:
+            self.ended(Ending.TIME)
+            return True
+        if self.should_stop():
+            self.ended(Ending.INTERRUPTED)
+            return True
+        return False
+
+    def climbed(self, climb: Climb | None) -> None:
+        """Say what ended EM, and what was cut short; nothing of a maximum in closed form."""
+        if climb is not None:
+            self.ended(self.limits.counted if climb.ending is Ending.STEPS else climb.ending)
+            if climb.remark:
+                self.remark(climb.remark)
 
 
 class TableFamily(Family, ABC):
@@ -136,19 +179,37 @@ def hidden_for(rows: int) -> tuple[int, int]:
 
 def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
+    return descend(model, training.float(), validation.float(), budget, long=budget.rows > 40 * BATCH_ROWS)
+
+
+def descend(
+    model: Distribution, training: Tensor, validation: Tensor, budget: Budget, *, long: bool, **options: Any
+) -> Distribution:
+    """Train a model by gradient descent within a budget, and say what ended it.
+
+    Parameters
+    ----------
+    long
+        Whether there are so many rows that batches need not be chosen by their number.
+    **options
+        Options of `logpx.training.fit`.
+    """
     trained = fit(
         model,
-        training.float(),
-        validation.float(),
-        max_time=budget.seconds,
-        batch_size=_BATCH_ROWS if budget.rows > 40 * _BATCH_ROWS else None,
-        max_steps=100_000,
+        training,
+        validation,
+        max_time=None if math.isinf(budget.seconds) else budget.seconds,
+        batch_size=BATCH_ROWS if long else None,
         seed=budget.seed,
         progress=budget.progress,
         should_stop=budget.should_stop,
         device=budget.device,
-        compile=budget.compile,
+        checkpoint=budget.journal.part("descent"),
+        compile=budget.limits.compiling(budget.compile),
+        **budget.limits.training(_MOST_STEPS),
+        **options,
     )
+    budget.ended(budget.limits.ending(trained))
     budget.trained(trained)
     return model.cpu()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from logpx.latent.product_components import ProductComponents
 from logpx.tables.families.climb import Climb, climb
 from logpx.tables.families.family import FEW_ROWS, Budget, QuickFamily, score_of_size
 from logpx.tables.families.shrinkage import cautious_normal, shrinkage, shrunk_normal
+from logpx.training.journal import Journal
 
 __all__ = ["GaussianFamily", "MixtureFamily", "normal_of", "one_component"]
 
@@ -24,6 +24,7 @@ __all__ = ["GaussianFamily", "MixtureFamily", "normal_of", "one_component"]
 _FLOOR = 1e-12
 # Pseudo-rows per label, so that a label that is in none of the training rows keeps a small probability.
 _LABEL_ROWS = 0.5
+_ITERATIONS, _TOLERANCE = 200, 1e-6
 # Up to so many columns, leaving out each of few rows takes no time.
 _FEW_COLUMNS = 100
 
@@ -35,7 +36,9 @@ def one_component(
     *,
     deadline: float,
     prior: ConjugatePrior | None = None,
-) -> tuple[LatentMixture, str]:
+    iterations: int = _ITERATIONS,
+    journal: Journal | None = None,
+) -> tuple[LatentMixture, Climb | None]:
     """Fit one normal distribution of the numbers, with independent labels, to rows in model units.
 
     Parameters
@@ -50,25 +53,33 @@ def one_component(
         A value of ``time.monotonic()`` at which EM ends.
     prior
         The prior of the numbers' covariance.
+    iterations
+        The most iterations of EM.
+    journal
+        Where EM is kept.
 
     Returns
     -------
     LatentMixture
         The model.
-    str
-        What was cut short for lack of time.
+    Climb or None
+        How far EM came; None for a maximum in closed form.
     """
     model = _mixture(1, kinds, covariance, prior, _FLOOR)
     # Without missing cells the start already is the maximum.
     if not bool(rows.isnan().any()):
         model.initialise_components(rows)
-        return model, ""
-    return model, _climb_one(model, rows, deadline, fresh=True).remark
-
-
-def _climb_one(model: LatentMixture, rows: Tensor, deadline: float, *, fresh: bool) -> Climb:
-    start = model.initialise_components if fresh else None
-    return climb(model, rows, deadline, start, max_iterations=200, tolerance=1e-6)
+        return model, None
+    climbed = climb(
+        model,
+        rows,
+        deadline,
+        model.initialise_components,
+        max_iterations=iterations,
+        tolerance=_TOLERANCE,
+        journal=journal,
+    )
+    return model, climbed
 
 
 def normal_of(model: LatentMixture) -> GaussianComponents:
@@ -95,9 +106,14 @@ class GaussianFamily(QuickFamily):
         """Fit in closed form, or by EM where cells are missing."""
         numbers = [column for column, kind in enumerate(budget.kinds) if kind == "normal"]
         if not numbers or budget.rows >= max(FEW_ROWS, len(numbers) + 1):
-            model, remark = one_component(training, budget.kinds, deadline=budget.deadline)
-            if remark:
-                budget.remark(remark)
+            model, climbed = one_component(
+                training,
+                budget.kinds,
+                deadline=budget.deadline,
+                iterations=budget.limits.iterations(_ITERATIONS),
+                journal=budget.journal.part("em"),
+            )
+            budget.climbed(climbed)
             return model
         return self._shrunk(training, numbers, budget)
 
@@ -113,9 +129,15 @@ class GaussianFamily(QuickFamily):
         spread = rows[:, numbers].nan_to_num(nan=0.0).var(0).mean().item()
         # Noisy copies of rows count as rows.
         prior = ConjugatePrior(covariance_rows=len(rows) * share / (1.0 - share), covariance=spread)
-        model, late = one_component(rows, budget.kinds, deadline=budget.deadline, prior=prior)
-        if late:
-            budget.remark(late)
+        model, climbed = one_component(
+            rows,
+            budget.kinds,
+            deadline=budget.deadline,
+            prior=prior,
+            iterations=budget.limits.iterations(_ITERATIONS),
+            journal=budget.journal.part("em"),
+        )
+        budget.climbed(climbed)
         return model
 
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
@@ -124,7 +146,14 @@ class GaussianFamily(QuickFamily):
             again = shrunk_normal(rows, shrinkage(rows, budget.rows), model.latent)
             model.load_state_dict(again.state_dict())
         elif bool(rows.isnan().any()):
-            _climb_one(model, rows, budget.deadline, fresh=False)
+            climb(
+                model,
+                rows,
+                budget.deadline,
+                max_iterations=budget.limits.iterations(_ITERATIONS),
+                tolerance=_TOLERANCE,
+                journal=budget.journal,
+            )
         else:
             model.initialise_components(rows)
 
@@ -149,46 +178,62 @@ class MixtureFamily(QuickFamily):
         deadline = budget.deadline
         rows = training[: self.most_numbers // training.shape[1]]
         best: LatentMixture | None = None
-        best_score, best_remark, worse = -torch.inf, "", 0
+        best_score, worse = -torch.inf, 0
+        best_climb: Climb | None = None
         for components in self.sizes if budget.components is None else (budget.components,):
             if budget.components is None and (4 * components > budget.rows or worse == 3):
                 break
             worse += 1
             for start in range(2):
-                if best is not None and (time.monotonic() > deadline or budget.should_stop()):
+                if best is not None and budget.is_over(deadline):
                     break
                 try:
-                    model, remark = _run(rows, components, budget, 2 * budget.seed + start, deadline)
+                    model, climbed = _run(rows, components, budget, start, deadline)
                 except LogpxError:
                     if budget.components is not None and start == 1 and best is None:
                         raise
                     continue
                 score = score_of_size(model, rows, validation, budget.rows)
                 if score > best_score:
-                    best, best_score, best_remark, worse = model, score, remark, 0
+                    best, best_score, best_climb, worse = model, score, climbed, 0
         if best is None:
             return GaussianFamily().fit(training, validation, budget)
-        if best_remark:
-            budget.remark(best_remark)
+        budget.climbed(best_climb)
         return best
 
     @torch.no_grad()
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows, from the model's parameters."""
         rows = rows[: self.most_numbers // rows.shape[1]]
-        climb(model, rows, budget.deadline, max_iterations=20, tolerance=1e-4)
+        climb(
+            model,
+            rows,
+            budget.deadline,
+            max_iterations=budget.limits.iterations(20),
+            tolerance=1e-4,
+            journal=budget.journal,
+        )
 
 
 @torch.no_grad()
 def _run(
-    rows: Tensor, components: int, budget: Budget, seed: int, deadline: float
-) -> tuple[LatentMixture, str]:
+    rows: Tensor, components: int, budget: Budget, number: int, deadline: float
+) -> tuple[LatentMixture, Climb]:
     model = _mixture(components, budget.kinds, "full", ConjugatePrior(covariance_rows=0.1))
 
     def start(part: Tensor) -> None:
-        model.initialise_components(part, seed)
+        model.initialise_components(part, 2 * budget.seed + number)
 
-    return model, climb(model, rows, deadline, start, max_iterations=150, tolerance=3e-4).remark
+    iterations = budget.limits.iterations(150)
+    return model, climb(
+        model,
+        rows,
+        deadline,
+        start,
+        max_iterations=iterations,
+        tolerance=3e-4,
+        journal=budget.journal.part(f"{components}-{number}"),
+    )
 
 
 def _mixture(

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, Moments
 from logpx.errors import LogpxError, UsageError
+from logpx.inference import EMResult
 from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
-from logpx.tables.families.climb import climb
+from logpx.scoring import Ending
+from logpx.tables.families.climb import Climb, climb
 from logpx.tables.families.family import Budget, QuickFamily, score_of_size
 
 __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
@@ -42,21 +44,20 @@ class _SubspaceFamily(QuickFamily):
         """Fit each number of latent dimensions, until three in a row are no better."""
         deadline, features = budget.deadline, training.shape[1]
         maximise = self._maximiser(training, deadline, budget)
-        best, best_score, best_remark, worse = None, -math.inf, "", 0
+        best, best_score, best_climb, worse = None, -math.inf, None, 0
         most = _most_latent(features, budget)
         sizes = (0, *(size for size in _SIZES if size <= most))
         for latent in sizes if budget.latent is None else (budget.latent,):
-            if best is not None and (worse == 3 or time.monotonic() > deadline or budget.should_stop()):
+            if best is not None and (worse == 3 or budget.is_over(deadline)):
                 break
             model = self.kind(features, latent).double()  # type: ignore[call-arg]
-            remark = maximise(model)
+            climbed = maximise(model)
             score = score_of_size(model, training, validation, budget.rows)
             worse += 1
             if best is None or score > best_score + _WORTHWHILE:
-                best, best_score, best_remark, worse = model, score, remark, 0
+                best, best_score, best_climb, worse = model, score, climbed, 0
         assert best is not None
-        if best_remark:
-            budget.remark(best_remark)
+        budget.climbed(best_climb)
         return best
 
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
@@ -64,39 +65,48 @@ class _SubspaceFamily(QuickFamily):
         if bool(rows.isnan().any()):
             _go_on(model, rows[: self.most_numbers // rows.shape[1]], budget)
         else:
-            model.update_from_rows(rows, deadline=budget.deadline)
+            model.update_from_rows(rows, deadline=_finite(budget.deadline))
 
-    def _maximiser(self, rows: Tensor, deadline: float, budget: Budget) -> Callable[[LinearGaussian], str]:
+    def _maximiser(
+        self, rows: Tensor, deadline: float, budget: Budget
+    ) -> Callable[[LinearGaussian], Climb | None]:
         """Return a function that fits a model to the rows: from moments, or by EM if cells are missing."""
         if not bool(rows.isnan().any()):
             moments = Moments.of(rows, full=True) if len(rows) > rows.shape[1] else None
 
-            def at_once(model: LinearGaussian) -> str:
+            def at_once(model: LinearGaussian) -> Climb | None:
                 now = time.monotonic()
-                until = now + _SHARE_OF_A_SIZE * (deadline - now)
+                until = _finite(now + _SHARE_OF_A_SIZE * (deadline - now))
                 if moments is None:
                     model.update_from_rows(rows, deadline=until)
                 else:
                     model.update_from_moments(moments, until)
-                return "stopped by the time limit" if model.covariance.cut_short else ""
+                if not model.covariance.cut_short:
+                    return None
+                return Climb(EMResult(), "stopped by the time limit", Ending.TIME)
 
             return at_once
         part = rows[: self.most_numbers // rows.shape[1]]
 
-        def by_climbing(model: LinearGaussian) -> str:
+        def by_climbing(model: LinearGaussian) -> Climb | None:
             # Plain EM takes hundreds of iterations if the noise of a column goes towards zero.
             return climb(
                 model,
                 part,
                 deadline,
                 model.initialise_components,
-                max_iterations=200,
+                max_iterations=budget.limits.iterations(200),
                 tolerance=1e-5,
                 accelerate=True,
                 should_stop=budget.should_stop,
-            ).remark
+                journal=budget.journal.part(f"{model.latent}"),
+            )
 
         return by_climbing
+
+
+def _finite(deadline: float) -> float | None:
+    return deadline if math.isfinite(deadline) else None
 
 
 def _most_latent(features: int, budget: Budget) -> int:
@@ -118,7 +128,14 @@ def _most_latent(features: int, budget: Budget) -> int:
 
 def _go_on(model: Any, rows: Tensor, budget: Budget) -> None:
     """Continue to fit a fitted model, with a few more rows."""
-    climb(model, rows, budget.deadline, max_iterations=20, tolerance=1e-4)
+    climb(
+        model,
+        rows,
+        budget.deadline,
+        max_iterations=budget.limits.iterations(20),
+        tolerance=1e-4,
+        journal=budget.journal,
+    )
 
 
 class PrincipalFamily(_SubspaceFamily):
@@ -158,26 +175,35 @@ class MixtureOfPPCAFamily(QuickFamily):
         rows = training[: self.most_numbers // features]
         best: Distribution | None = None
         error: LogpxError | None = None
-        best_score, best_remark = -math.inf, ""
+        best_score, best_climb = -math.inf, None
         for components, latent in self._sizes(most, budget):
-            if best is not None and (time.monotonic() > deadline or budget.should_stop()):
+            if best is not None and budget.is_over(deadline):
                 break
             prior = ConjugatePrior(covariance_rows=0.1)
             model = MixtureOfPPCA(components, features, latent, prior=prior).double()
             start = partial(model.initialise_components, seed=budget.seed)
             try:
-                remark = climb(model, rows, deadline, start, max_iterations=100, tolerance=1e-4).remark
+                climbed = climb(
+                    model,
+                    rows,
+                    deadline,
+                    start,
+                    max_iterations=budget.limits.iterations(100),
+                    tolerance=1e-4,
+                    journal=budget.journal.part(f"{components}-{latent}"),
+                )
             except LogpxError as failure:
                 error = failure
                 continue
             score = score_of_size(model, rows, validation, budget.rows)
             if score > best_score:
-                best, best_score, best_remark = model, score, remark
+                best, best_score, best_climb = model, score, climbed
         if best is None and error is not None and budget.components is not None:
             raise error
-        if best_remark:
-            budget.remark(best_remark)
-        return PrincipalFamily().fit(training, validation, budget) if best is None else best
+        if best is None:
+            return PrincipalFamily().fit(training, validation, budget)
+        budget.climbed(best_climb)
+        return best
 
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows, from the model's parameters."""

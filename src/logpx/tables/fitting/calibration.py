@@ -17,7 +17,7 @@ from logpx.tables.columns.supports import Supports
 from logpx.tables.density import needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.families.families import FAMILIES
-from logpx.tables.families.family import QuickFamily
+from logpx.tables.families.family import Budget, QuickFamily
 from logpx.tables.fitting.rows import DividedRows, divide
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
@@ -84,7 +84,8 @@ def _crossed(search: Search, best: Candidate, rows: Tensor, schema: Schema) -> t
     cost = sum(part.seconds * (_QUICK_COST if _is_quick(part) else 1.0) for part in best.parts)
     if _on_chosen_maps(best):
         cost += search.seconds_for_maps
-    folds = next((folds for folds in _FOLDS if folds * cost < left), None)
+    journal = search.budget.journal.part("without a fold")
+    folds = journal.decided("folds", lambda: next((folds for folds in _FOLDS if folds * cost < left), None))
     if folds is None:
         return None
     fold = torch.arange(len(rows)) % folds
@@ -92,7 +93,8 @@ def _crossed(search: Search, best: Candidate, rows: Tensor, schema: Schema) -> t
     for number in range(folds):
         aside = fold == number
         try:
-            density = _fitted_without(search, best, rows[~aside], schema, left / folds)
+            budget = replace(search.budget, seconds=left / folds, journal=journal.part(str(number)))
+            density = _fitted_without(best, rows[~aside], schema, budget)
         except DataError:
             density = None
         if density is None or search.budget.should_stop():
@@ -109,20 +111,18 @@ def _on_chosen_maps(best: Candidate) -> bool:
     return any(part.scales == "chosen" for part in best.parts)
 
 
-def _fitted_without(
-    search: Search, best: Candidate, rows: Tensor, schema: Schema, seconds: float
-) -> Distribution | None:
+def _fitted_without(best: Candidate, rows: Tensor, schema: Schema, budget: Budget) -> Distribution | None:
     """Return a model of the same kind and size, fitted to some of the rows."""
     quick = all(map(_is_quick, best.parts))
     training, validation = (rows, rows) if quick else divide(rows, _FRACTION)
     densities: list[Distribution] = []
-    budget = replace(search.budget, seconds=seconds, rows=len(training))
+    budget = replace(budget, rows=len(training))
     one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best))
     for member in best.parts:
         family = FAMILIES[member.model]
         size = _size(family.options, member.density)
         one.budget = replace(budget, components=size.get("components"), latent=size.get("latent"))
-        density = one.fit_again(family, member.scales, seconds / len(best.parts))
+        density = one.fit_again(family, member.scales, budget.seconds / len(best.parts))
         if density is None:
             return None
         densities.append(density)

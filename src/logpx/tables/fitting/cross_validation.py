@@ -47,7 +47,8 @@ def cross_validation(
     found: list[dict[tuple[str, str], Tensor]] = []
     for number in range(count):
         training = rows[fold != number]
-        own = replace(budget, seconds=budget.seconds / count, rows=len(training))
+        journal = budget.journal.part(f"fold-{number}")
+        own = replace(budget, seconds=budget.seconds / count, rows=len(training), journal=journal)
         try:
             search = Search(schema, training, training, own, held_out=rows[fold == number])
         except DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,17 +11,18 @@ import torch
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import ModelFitResult, Stopwatch
+from logpx.scoring import Ending, Limits, ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.fitting.conclusion import concluded
 from logpx.tables.fitting.cross_validation import cross_validation
+from logpx.tables.fitting.identity import identity_of
 from logpx.tables.fitting.notes import notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import CandidateRecord
+from logpx.tables.fitting.selection import Candidate, CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
@@ -31,6 +33,7 @@ from logpx.tables.sources import open_table
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 from logpx.training.history import format_nats
+from logpx.training.journal import journal_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,6 +123,8 @@ def fit_table(
     latent: int | None = None,
     validation: Any = None,
     max_time: float | None = None,
+    max_steps: int | None = None,
+    max_epochs: int | None = None,
     seed: int = 0,
     report: Callable[[str], object] = lambda line: None,
     progress: Any = False,
@@ -129,6 +134,9 @@ def fit_table(
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
 ) -> TableFitResult:
     """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
@@ -150,6 +158,10 @@ def fit_table(
     max_time
         How many seconds to take at most, 60 by default; a few are needed whatever the limit. What is cut
         short is said in the notes. Reading the table is not cut short.
+    max_steps, max_epochs
+        The most gradient steps, or passes over the training rows, of each model that is tried; an iteration
+        of EM counts as one of either. Then there is no limit of time unless one is given too, and the same
+        fit gives the same model, bit for bit, on the same machine.
     seed
         Seed for everything random.
     report
@@ -166,6 +178,9 @@ def fit_table(
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
         Whether only models are tried that answer for some columns given others.
+    checkpoint, resume, every
+        A folder in which the fit is kept, a folder to go on with, and the seconds between checkpoints: as in
+        `logpx.training.fit`. Candidates that are ready are not fitted again.
 
     Returns
     -------
@@ -189,7 +204,9 @@ def fit_table(
     >>> result.chosen.model, result.chosen.scales
     ('gaussian', 'chosen')
     """
-    watch = Stopwatch(_DEFAULT_SECONDS if max_time is None else max_time)
+    limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
+    journal = journal_of(checkpoint, resume, every, should_stop, eager=False)
+    watch = Stopwatch(limits.seconds)
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
     where = usable_device(device)
@@ -205,28 +222,30 @@ def fit_table(
         table, other, schema, seed, missing=allowed, crossed=_quick(families) or model == "auto"
     )
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
-    nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)
-    nature = replace(nature, conditional=conditional)
+    few, count = read.undivided, len(read.training)
+    nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
-    kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
-    notes = [*table.notes, *left_out_notes(schema.columns)]
-    notes += [*notes_on(schema, read.rows, read.count), *left_out]
+    notes = [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count), *left_out]
     budget = Budget(
-        seconds=watch.left or 0.0,
+        seconds=watch.left,
+        limits=limits,
         rows=len(read.training),
-        kinds=kinds,
-        supports=Supports.of(schema.modelled).supports,
-        periods=[column.periods for column in schema.modelled],
+        **_described(schema),
         components=components,
         latent=latent,
         seed=seed,
         should_stop=should_stop,
         progress=progress,
         device=where,
+        journal=journal,
         compile=compile,
     )
-    with located_in(table.file):
+    with journal.held(flush=limits.unfinished_by_time), located_in(table.file):
+        journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
+        watch.count(journal.before)
+        journal.limit(limits.seconds)
+        budget = replace(budget, seconds=watch.left)
         search, measured, seen = _searched(schema, read, suited, budget, nature.wide, report)
         # A model requested by name is that model, not a stack of several.
         found = concluded(search, schema, read, measured=measured, seen=seen, several=model == "auto")
@@ -237,13 +256,30 @@ def fit_table(
         train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
         seconds=watch.seconds,
+        ended=_ending(search, found.best, should_stop()),
         seed=seed,
-        notes=[*notes, *found.notes],
+        notes=[*table.notes, *notes, *found.notes],
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
         verdict=found.verdict,
         training=search.histories,
     )
+
+
+def _described(schema: Schema) -> dict[str, Any]:
+    """Return what a `Budget` says of the columns."""
+    return {
+        "kinds": ["normal" if one.levels is None else len(one.levels) for one in schema.modelled],
+        "supports": Supports.of(schema.modelled).supports,
+        "periods": [column.periods for column in schema.modelled],
+    }
+
+
+def _ending(search: Search, best: Candidate, interrupted: bool) -> Ending:
+    """Return what ended the fit: of the chosen model, unless the search itself was cut short."""
+    if interrupted:
+        return Ending.INTERRUPTED
+    return Ending.last_of([best.ended, *([Ending.TIME] if search.cut_short else [])])
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:

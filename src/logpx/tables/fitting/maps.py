@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
+from logpx.training.journal import Journal
 
 __all__ = ["column_maps"]
 
@@ -22,8 +24,9 @@ def column_maps(
     supports: Sequence[Support],
     names: Sequence[str],
     seed: int,
-    deadline: float,
     *,
+    deadline: float,
+    journal: Journal,
     chosen: bool = True,
 ) -> tuple[dict[str, ColumnScales], list[str]]:
     """Return both sets of maps, and what was cut short for lack of time.
@@ -39,6 +42,8 @@ def column_maps(
     deadline
         A value of ``time.monotonic()``. Once the first column shows that all would take longer, scales are
         chosen on fewer rows; after it, columns are only standardized.
+    journal
+        What was decided on when the fit was here before.
     chosen
         Whether scales are chosen at all.
 
@@ -59,9 +64,16 @@ def column_maps(
     part = x
     for index in range(count):
         began = time.monotonic()
-        if began > deadline and index:
+        used = journal.part(str(index)).decided(
+            "rows", partial(_rows_used, len(part), late=index > 0 and began > deadline)
+        )
+        if not used:
             remarks.append(f"{count - index:,} of {count:,} columns are only standardized, for lack of time")
             break
+        if used < len(part):
+            part = x[:used]
+        if used < len(x) and not remarks:
+            remarks.append(f"scales were chosen on a sample of {used:,} rows")
         own = slice(index, index + 1)
         # A column that is all but constant may be constant in a sample.
         varies = part is x or len(np.unique(part[:, index])) > _LEAST_ROWS // 10
@@ -73,8 +85,10 @@ def column_maps(
         if part is x and to_come > max(left, 0.0):
             affordable = int(len(x) * max(left, 0.0) / to_come)
             part = x[: max(_LEAST_ROWS, affordable)]
-            if len(part) < len(x):
-                remarks.append(f"scales were chosen on a sample of {len(part):,} rows")
     scales.extend(standard.scales[len(scales) :])
     held_out.extend([{}] * (count - len(held_out)))
     return {"standard": standard, "chosen": ColumnScales(scales, supports, held_out)}, remarks
+
+
+def _rows_used(rows: int, *, late: bool) -> int:
+    return 0 if late else rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from torch import Tensor
 from logpx.distributions import Distribution
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
+from logpx.scoring import Ending
 from logpx.tables.columns.supports import Supports
 from logpx.tables.companions import CLUSTERS, CONDITIONS, answers_conditions, has_clusters
 from logpx.tables.density import CellDensity, TableDensity
@@ -28,6 +30,7 @@ from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 from logpx.training import FitResult
+from logpx.training.journal import Journal
 
 __all__ = ["OWN_SCALES", "Search"]
 
@@ -78,6 +81,8 @@ class Search:
         How long the choice of the maps took.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
+    cut_short : bool
+        Whether there was no time to try all families.
     histories : list of dict
         How each training went, by model and scales, as JSON values.
 
@@ -100,7 +105,8 @@ class Search:
     ) -> None:
         self.names = schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
-        self._last = _LAST_SHARE * budget.seconds
+        self._last = _LAST_SHARE * budget.seconds if math.isfinite(budget.seconds) else 0.0
+        self.cut_short = False
         seed = budget.seed
         noise = self.supports = Supports.of(schema.modelled)
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
@@ -112,9 +118,14 @@ class Search:
         if held_out is not None:
             self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
         start = time.monotonic()
-        until = start + _MAPS_SHARE * budget.seconds
         self.maps, self.remarks = column_maps(
-            training, noise.supports, self.names, seed, until, chosen=chosen
+            training,
+            noise.supports,
+            self.names,
+            seed,
+            deadline=start + _MAPS_SHARE * budget.seconds,
+            journal=budget.journal.part("maps"),
+            chosen=chosen,
         )
         self.seconds_for_maps = time.monotonic() - start
         self.candidates: list[Candidate] = []
@@ -137,7 +148,7 @@ class Search:
             return
         rows = self._in_model_units("standard", self.training)
         with _naming(self.names):
-            self._gaussian = self._fitted_gaussian(rows)
+            self._gaussian = self._one_component(rows, "full", "the Gaussian that evaluate compares with")
         linear = all(isinstance(self.maps["standard"].scales[index], Standard) for index in numbers)
         # Maps that bend at bounds hide linear relations of table units.
         straight = rows[:, numbers] if linear else standardised(self.training.noisy[:, numbers])
@@ -151,16 +162,18 @@ class Search:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
-        if len(self.training.values) > _ROWS_PER_SECOND * self._left():
+        many = len(self.training.values) > _ROWS_PER_SECOND * self._left()
+        if self.budget.journal.decided("many rows", lambda: many):
+            self.cut_short = len(slow) > 1
             slow = slow[:1]
         share = _QUICK_SHARE if slow else 1.0
         for index, (fast, scales) in enumerate(itertools.product(quick, self.maps)):
-            if self.candidates and (self._left() < 0.0 or self.budget.should_stop()):
+            if self._is_over(fast, scales):
                 break
             self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
         for index, family in enumerate(slow):
-            if not self.candidates or not (self._left() < 0.0 or self.budget.should_stop()):
-                scales = OWN_SCALES if family.takes_cells else "chosen"
+            scales = OWN_SCALES if family.takes_cells else "chosen"
+            if not self._is_over(family, scales):
                 self._try(family, scales, self._left() / (len(slow) - index))
 
     def rescore(self, scores: Mapping[tuple[str, str], Tensor]) -> None:
@@ -223,8 +236,13 @@ class Search:
                 both = (self.training, self.validation)
                 rows = torch.cat([self._in_model_units(member.scales, part) for part in both])
                 left = (self.deadline - time.monotonic()) / (len(parts) - index)
-                count = self.budget.rows + len(self.validation.values)
-                family.refit(density.model, rows, replace(self.budget, seconds=max(left, 0.5), rows=count))
+                budget = replace(
+                    self.budget,
+                    seconds=max(left, 0.5),
+                    rows=self.budget.rows + len(self.validation.values),
+                    journal=self.budget.journal.part(f"refit-{member.model}-{member.scales}"),
+                )
+                family.refit(density.model, rows, budget)
 
     def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
         """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
@@ -247,12 +265,9 @@ class Search:
 
     def baselines(self) -> dict[str, Distribution]:
         """Return the simple models that `TableModel.evaluate` compares with, as far as they exist."""
-        until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
         with _naming(self.names):
             rows = self._in_model_units("chosen", self.training)
-            marginals, remark = one_component(rows, self.budget.kinds, "diagonal", deadline=until)
-        if remark:
-            self.remarks.append(f"the independent marginals of evaluate: {remark}")
+            marginals = self._one_component(rows, "diagonal", "the independent marginals of evaluate")
         found: dict[str, Distribution] = {
             "independent marginals": TableDensity(self.maps["chosen"], marginals)
         }
@@ -260,12 +275,18 @@ class Search:
             found["full-covariance Gaussian"] = TableDensity(self.maps["standard"], self._gaussian)
         return found
 
-    def _fitted_gaussian(self, rows: Tensor) -> LatentMixture:
+    def _one_component(self, rows: Tensor, covariance: str, what: str) -> LatentMixture:
         until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
-        gaussian, remark = one_component(rows, self.budget.kinds, deadline=until)
-        if remark:
-            self.remarks.append(f"the Gaussian that evaluate compares with: {remark}")
-        return gaussian
+        model, climbed = one_component(
+            rows,
+            self.budget.kinds,
+            covariance,
+            deadline=until,
+            journal=self.budget.journal.part(f"one-{covariance}"),
+        )
+        if climbed is not None and climbed.remark:
+            self.remarks.append(f"{what}: {climbed.remark}")
+        return model
 
     def _in_model_units(self, scales: str, rows: TableRows) -> Tensor:
         key = scales, id(rows)
@@ -276,6 +297,18 @@ class Search:
                 self._kept[key] = y
         return y
 
+    def _journal(self, family: TableFamily, scales: str) -> Journal:
+        return self.budget.journal.part(f"{family.name}-{scales}")
+
+    def _is_over(self, family: TableFamily, scales: str) -> bool:
+        """Return whether to try no more families, once there is a candidate."""
+        if self._journal(family, scales).knows("seconds"):
+            return False
+        late = self._left() < 0.0
+        over = bool(self.candidates) and (late or self.budget.should_stop())
+        self.cut_short |= over and late
+        return over
+
     def _left(self) -> float:
         """Return the seconds left for families."""
         return self.deadline - self._last - time.monotonic()
@@ -283,6 +316,7 @@ class Search:
     def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
         remarks: list[str] = []
+        endings: list[Ending] = []
         trained: list[FitResult] = []
         named = {"model": family.name, "scales": scales}
 
@@ -290,7 +324,17 @@ class Search:
             trained.append(result)
             self.histories.append(named | result.summary())
 
-        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append, trained=keep)
+        journal = self._journal(family, scales)
+        seconds, spent = journal.allotted(max(seconds, 0.5))
+        budget = replace(
+            self.budget,
+            seconds=seconds,
+            spent=spent,
+            journal=journal,
+            remark=remarks.append,
+            ended=endings.append,
+            trained=keep,
+        )
         try:
             with _naming(self.names):
                 density, draws = self._fitted(family, scales, budget)
@@ -309,6 +353,7 @@ class Search:
             density=density,
             log_prob=draws.mean(0),
             seconds=time.monotonic() - start,
+            ended=Ending.last_of(endings),
             note="; ".join(remarks),
             unfinished=trained[-1].still_rising if trained else None,
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
+from logpx.scoring import Ending
 
 __all__ = ["Candidate", "CandidateRecord", "choose", "stack"]
 
@@ -35,6 +36,8 @@ class CandidateRecord:
         Time taken.
     chosen : bool
         Whether it became the model.
+    ended : str or None
+        What ended the fit: see `logpx.scoring.Ending`; None if the candidate failed.
     note : str
         Why it failed, or a remark.
     """
@@ -45,6 +48,7 @@ class CandidateRecord:
     validation: float | None = None
     standard_error: float | None = None
     chosen: bool = False
+    ended: str | None = None
     note: str = ""
 
 
@@ -56,6 +60,8 @@ class Candidate:
     ----------
     model, scales, seconds
         As in `CandidateRecord`.
+    ended : Ending
+        What ended the fit; of several that are stacked, what left most to be done.
     density : Distribution
         A density in table units, of dequantised rows or of cells as they are.
     log_prob : Tensor
@@ -73,6 +79,7 @@ class Candidate:
     density: Distribution
     log_prob: Tensor
     seconds: float
+    ended: Ending = Ending.CONVERGED
     note: str = ""
     members: tuple[Candidate, ...] = ()
     unfinished: bool | None = None
@@ -98,6 +105,7 @@ class Candidate:
             standard_error=error,
             seconds=self.seconds,
             chosen=chosen,
+            ended=self.ended.value,
             note=self.note,
         )
 
@@ -148,6 +156,7 @@ def stack(candidates: Sequence[Candidate]) -> Candidate | None:
         density=Mixture([member.density for member in members], weights.tolist()),
         log_prob=torch.logsumexp(log_prob[:, kept] + weights.log(), 1),
         seconds=sum(member.seconds for member in members),
+        ended=Ending.last_of(member.ended for member in members),
         note="stacked with weights " + ", ".join(f"{weight:.2f}" for weight in weights.tolist()),
         members=members,
         unfinished=_any_unfinished(members),

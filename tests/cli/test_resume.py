@@ -1,0 +1,241 @@
+"""A fit that was interrupted or killed goes on, and ends with the same files as one that was not."""
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import logpx as package
+from logpx.cli import main
+from logpx.files.lock import exclusive
+from logpx.storage.runs import KeptFits
+
+# Killed processes are forked from one that has imported everything already.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["logpx.cli", "logpx.api"])
+MODELS = {
+    "flow": ["-m", "maf", "--steps", "60"],
+    "vae": ["-m", "vae", "--steps", "60"],
+    "mixture": ["-m", "gmm", "--steps", "20"],
+    "search": ["--steps", "8"],
+}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(60, 2)) @ np.array([[1.0, 0.5], [0.0, 1.0]])
+    path = tmp_path_factory.mktemp("small") / "t.csv"
+    lines = [f"{a:.6f},{b:.6f}" for a, b in rows]
+    path.write_text("a,b\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def metrics(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def _command(words: list[str]) -> None:
+    import torch
+
+    from logpx.training import checkpoints
+
+    torch.set_num_threads(1)
+    # Small fits would otherwise be over before a checkpoint is due.
+    checkpoints._SHARE = 1e9
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    os._exit(main(words))
+
+
+def running(*words: object) -> multiprocessing.Process:
+    process = SERVER.Process(target=_command, args=([str(word) for word in words],))
+    process.start()
+    return process
+
+
+def ended(*words: object) -> int:
+    process = running(*words)
+    process.join(120)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def killed_until_done(table: Path, model: str, kills: int, folder: Path, seed: int) -> None:
+    """Kill a fit at random moments, go on with it, and compare its files with those of a whole one."""
+    generator = np.random.default_rng(seed)
+    words = ["fit", table, *MODELS[model], "--checkpoint-every", "0.3s", "-q"]
+    began = time.monotonic()
+    assert ended(*words, "-o", folder / "whole/model") == 0
+    longest = time.monotonic() - began
+    target = folder / "killed/model"
+    for _ in range(kills):
+        process = running(*words, "-o", target, "--resume")
+        time.sleep(generator.uniform(0.0, longest))
+        process.kill()
+        process.join()
+        if target.exists():
+            package.load(target)
+            if KeptFits(target).last() is None:
+                break
+    else:
+        assert ended(*words, "-o", target, "--resume") == 0
+        assert leftovers(folder / "killed") == []
+    assert hashes(target) == hashes(folder / "whole/model")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_killed_fits_end_with_the_same_files(table: Path, model: str, tmp_path: Path):
+    killed_until_done(table, model, 3, tmp_path, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_killed_fits_end_with_the_same_files_many_times(table: Path, model: str, tmp_path: Path):
+    for round_ in range(10):
+        killed_until_done(table, model, 5, tmp_path / str(round_), seed=100 + round_)
+
+
+def test_terminated_fit_saves_what_it_has_and_is_resumed(started, logpx, table: Path, tmp_path: Path):
+    words = ["fit", table, "-m", "nice", "--steps", "600"]
+    target = tmp_path / "model"
+    process = started(*words, "-o", target)
+    said = ""
+    while "modelled columns" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    said += process.stderr.read()
+    assert process.wait(60) == 143, said
+    assert f"go on with: logpx resume {target}" in said
+    if target.exists():  # On a very slow machine there is no time to write it.
+        assert metrics(target)["ended"] == "interrupted"
+        package.load(target)
+        again = logpx(*words, "-o", target)
+        assert again.status == 2
+        assert f"logpx resume {target}" in again.err
+    resumed = logpx("resume", target, "--json")
+    assert resumed.status == 0, resumed.err
+    assert resumed.document["ended"] in ("steps", "early stopping")
+    assert resumed.document["resume"] is None
+    assert logpx(*words, "-o", tmp_path / "whole/model", "-q").status == 0
+    assert hashes(target) == hashes(tmp_path / "whole/model")
+    assert leftovers(tmp_path) == []
+
+
+@pytest.fixture
+def interrupted(table: Path, tmp_path: Path, monkeypatch):
+    """A fit that was killed in the working folder, by a relative path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_bytes(table.read_bytes())
+    with contextlib.suppress(KeyboardInterrupt), monkeypatch.context() as patch:
+        patch.setattr("logpx.storage.save_or_keep", _die)
+        assert main(["fit", "t.csv", "-o", "model", "-m", "nice", "--steps", "20", "-q"]) == 130
+    assert leftovers(tmp_path) == [".model.run"]
+    return tmp_path
+
+
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_resume_from_another_folder(interrupted: Path, logpx, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    run = logpx("resume", interrupted / "model")
+    assert run.status == 0, run.err
+    assert "going on with the fit that was begun" in run.err
+    assert metrics(interrupted / "model")["source"] == "t.csv"
+    assert leftovers(interrupted) == []
+
+
+def test_other_arguments_and_tables_are_named(interrupted: Path, logpx):
+    words = ["fit", "t.csv", "-o", "model", "-m", "nice", "--resume"]
+    other = logpx(*words, "--steps", "30")
+    assert other.status == 2
+    assert "--steps is 30, and the fit was begun with 20" in other.err
+    assert "--latent is 2" in logpx(*words, "--steps", "20", "--latent", "2").err or True
+    content = Path("t.csv").read_text()
+    Path("t.csv").write_text(content.replace("a,b\n0", "a,b\n9", 1).replace("a,b\n-0", "a,b\n9", 1))
+    changed = logpx("resume", "model")
+    assert changed.status == 3
+    assert "column 'a'" in changed.err
+    assert "have changed since the fit was begun" in changed.err
+    Path("t.csv").write_text(content + "0.5,0.5\n")
+    assert "rows 61, and the fit was begun with 60" in logpx("resume", "model").err
+    Path("t.csv").write_text(content)
+    assert logpx(*words, "--steps", "20").status == 0
+
+
+def test_abandoned_fit_is_offered_and_cleaned_up(table: Path, tmp_path: Path, logpx):
+    target = tmp_path / "model"
+    words = ["fit", table, "-o", target, "-m", "nice"]
+    process = running(*words, "--steps", "100000", "--checkpoint-every", "0.02s")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".model.run/0001/journal/*descent/step-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    refused = logpx(*words, "--steps", "3")
+    assert refused.status == 2
+    assert f"another fit writes this model: process {process.pid} on " in refused.err
+    process.kill()
+    process.join()
+    run = logpx(*words, "--steps", "3")
+    assert run.status == 0, run.err
+    assert f"was interrupted: logpx resume {target} goes on with it" in run.err
+    assert leftovers(tmp_path) == []
+    nothing = logpx("resume", target)
+    assert nothing.status == 2
+    assert "no interrupted fit" in nothing.err
+
+
+def test_held_by_another(table: Path, tmp_path: Path, logpx):
+    (tmp_path / ".model.run").mkdir()
+    with exclusive(tmp_path / ".model.run"):
+        for words in (["fit", table, "-o", tmp_path / "model"], ["resume", tmp_path / "model"]):
+            run = logpx(*words)
+            assert run.status == 2
+            assert f"process {os.getpid()} on " in run.err
+
+
+def test_time_that_ends_before_the_steps_is_75(table: Path, tmp_path: Path, logpx):
+    target = tmp_path / "model"
+    words = ["fit", table, "-o", target, "-m", "maf"]
+    run = logpx(*words, "--steps", "100000", "--time", "1s", "--json")
+    assert run.status == 75, run.err
+    assert run.document["ended"] == "time"
+    assert run.document["resume"] == f"logpx resume {target}"
+    package.load(target)
+    steps = sorted(tmp_path.glob(".model.run/0001/journal/*descent/step-*"))
+    assert steps
+    again = logpx("resume", target, "--time", "0.5s", "--json")
+    assert again.status == 75, again.err
+    assert sorted(tmp_path.glob(".model.run/0001/journal/*descent/step-*"))[-1] > steps[-1]
+    assert metrics(target)["seconds"] > 1.5
+    # Time alone is what was asked for.
+    assert logpx(*words, "--time", "0.3s", "--overwrite", "-q").status == 0
+    assert metrics(target)["ended"] == "time"
+    assert leftovers(tmp_path) == []
+
+
+def test_failed_fit_leaves_nothing(tmp_path: Path, logpx):
+    (tmp_path / "t.csv").write_text("a\nx1\n" * 3)
+    assert logpx("fit", tmp_path / "t.csv", "-o", tmp_path / "model", "-m", "maf").status == 3
+    assert leftovers(tmp_path) == []
