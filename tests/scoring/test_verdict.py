@@ -11,12 +11,12 @@ from logpx.scoring import (
     BitsPerDimension,
     ColumnCalibration,
     Comparison,
+    ModelVerdict,
     NatsPerRow,
     RankReference,
     RankTest,
     RankTests,
     Tally,
-    Verdict,
 )
 
 
@@ -28,8 +28,8 @@ def gains(**found: tuple[float, float]) -> dict[str, Comparison]:
     }
 
 
-def verdict(**known) -> Verdict:
-    return Verdict(**({"rows": 400, "measured": "400 rows", "unit": NatsPerRow(), "gains": {}} | known))
+def verdict(**known) -> ModelVerdict:
+    return ModelVerdict(**({"rows": 400, "measured": "400 rows", "unit": NatsPerRow(), "gains": {}} | known))
 
 
 def test_better_even_and_worse_are_told_apart_and_worse_is_loud():
@@ -58,7 +58,7 @@ def test_gains_are_those_of_rows_that_all_find_possible():
     tally = Tally(["base"], NatsPerRow())
     own = torch.tensor([-1.0, -2.0, -math.inf, -1.5], dtype=torch.float64)
     tally.add(own, {"base": torch.tensor([-2.0, -2.5, -1.0, -3.0], dtype=torch.float64)})
-    found = Verdict.of(tally.evaluation("exact"))
+    found = ModelVerdict.of(tally.evaluation("exact"))
     assert found.gains["base"].gain == pytest.approx(1.0)
     assert found.outside == 1
     assert "1 of 4 rows have probability 0 under the model" in found.sentences
@@ -68,7 +68,7 @@ def test_bits_per_dimension_count_the_same_way():
     tally = Tally(["independent pixels"], BitsPerDimension((1, 2, 2)))
     own = torch.full((30,), -20.0, dtype=torch.float64) + torch.arange(30.0) / 100
     tally.add(own, {"independent pixels": own + 4.0 * math.log(2.0)})
-    found = Verdict.of(tally.evaluation("lower bound"))
+    found = ModelVerdict.of(tally.evaluation("lower bound"))
     assert found.worse_than == ["independent pixels"]
     assert found.sentences[0].startswith("WORSE than independent pixels by 1.000 ± 0.000 bits per dimension")
 

@@ -19,6 +19,7 @@ from logpx.cli.impute import impute
 from logpx.cli.info import info
 from logpx.cli.inspect import inspect
 from logpx.cli.predict import predict
+from logpx.cli.report import report
 from logpx.cli.sample import sample
 from logpx.cli.score import score
 
@@ -27,7 +28,6 @@ __all__ = ["ReaderGoneError", "app"]
 # Plain help: quick to print, the same on every terminal and in every pipe.
 app = typer.Typer(
     name="logpx",
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -64,6 +64,7 @@ def logpx(
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx info model/
+      logpx report model/ -o report.html
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
@@ -95,5 +96,6 @@ for _command in (
     impute,
     cluster,
     info,
+    report,
 ):
     _registered(_command)

@@ -322,7 +322,7 @@ class Subject(ABC):
 
     def evaluate(self, model: Any, request: Request, out: Output) -> None:
         """Print the mean of log p beside baselines, and a verdict."""
-        from logpx.scoring import Verdict
+        from logpx.scoring import ModelVerdict
 
         evaluation = model.evaluate(
             self.open(request, out), seed=request.seed, draws=request.draws, exactness=request.exactness
@@ -344,7 +344,7 @@ class Subject(ABC):
                 out.note(f"note: {row}")
             if evaluation.outside > len(evaluation.impossible) > 0:
                 out.note(f"note: and {evaluation.outside - len(evaluation.impossible):,} more")
-        verdict = Verdict.of(evaluation)
+        verdict = ModelVerdict.of(evaluation)
         for sentence in verdict.sentences:
             out.note(sentence)
         out.document(

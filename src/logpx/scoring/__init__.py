@@ -22,7 +22,7 @@ from logpx.scoring.sampling import sample_blocks
 from logpx.scoring.score_columns import score_columns, score_schema
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
-from logpx.scoring.verdict import Verdict
+from logpx.scoring.verdict import ModelVerdict
 
 __all__ = [
     "BitsPerDimension",
@@ -42,6 +42,7 @@ __all__ = [
     "MeanScore",
     "ModelFitResult",
     "ModelSize",
+    "ModelVerdict",
     "NatsPerRow",
     "Noise",
     "NumberedRows",
@@ -57,7 +58,6 @@ __all__ = [
     "Stopwatch",
     "Tally",
     "Unit",
-    "Verdict",
     "benjamini_hochberg",
     "check_level",
     "compare_models",

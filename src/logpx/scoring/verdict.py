@@ -11,13 +11,13 @@ from logpx.scoring.column_calibration import SMALL_DISTANCE, ColumnCalibration
 from logpx.scoring.evaluation import Comparison, Evaluation
 from logpx.scoring.units import Unit
 
-__all__ = ["Verdict"]
+__all__ = ["ModelVerdict"]
 
 _ERRORS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ModelVerdict:
     """What can be said of a model on rows that it has not seen.
 
     Attributes
@@ -44,7 +44,7 @@ class Verdict:
     >>> from logpx.scoring import NatsPerRow
     >>> common = {"mean": -3.0, "mean_standard_error": 0.1, "unit": NatsPerRow()}
     >>> gain = Comparison(gain=0.5, gain_standard_error=0.02, **common)
-    >>> print(Verdict(rows=400, measured="400 rows", unit=NatsPerRow(), gains={"a Gaussian": gain}))
+    >>> print(ModelVerdict(rows=400, measured="400 rows", unit=NatsPerRow(), gains={"a Gaussian": gain}))
     better than a Gaussian by 0.500 ± 0.020 nats per row (400 rows)
     """
 

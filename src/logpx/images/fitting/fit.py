@@ -18,7 +18,7 @@ from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.scoring import ModelFitResult, Stopwatch, Tally, Verdict
+from logpx.scoring import ModelFitResult, ModelVerdict, Stopwatch, Tally
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
@@ -34,7 +34,7 @@ _ENDLESS = 10_000_000
 _VERDICT_IMAGES = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ImageFitResult(ModelFitResult[ImageModel]):
     """A fitted model of images, and how it came about: a `logpx.scoring.ModelFitResult`, and more.
 
@@ -60,6 +60,14 @@ class ImageFitResult(ModelFitResult[ImageModel]):
         """The standard error of that mean; None without validation images."""
         error = self.training.best_validation_error
         return None if error is None else self.model.unit.difference(error)
+
+    @property
+    def headline(self) -> str:
+        """What was fitted, and what images cost, in one line."""
+        bits = self.bits_per_dimension
+        error = f" ± {self.standard_error:.3f}" if self.standard_error is not None else ""
+        cost = "no images set aside" if bits is None else f"{bits:.3f}{error} bits per dimension"
+        return f"{self.family}, {cost}, ended: {self.training.stopped.value}"
 
     def plot_training(self, *, ax: Axes | None = None) -> Axes:
         """Plot how it was trained; see `logpx.plots.plot_training`."""
@@ -243,7 +251,7 @@ def _classes(images: Images, conditional: bool) -> list[str] | None:
     return images.classes
 
 
-def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> Verdict | None:
+def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> ModelVerdict | None:
     """Return how the model compares with its baselines on some of the images set aside; None without any."""
     if divided.validation is None:
         return None
@@ -256,7 +264,7 @@ def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> Verdict
         others = {name: other.log_prob(x).double() for name, other in baselines.items()}
     tally.add(bound.log_prob, others)
     measured = f"{len(x):,} of the images set aside"
-    return Verdict.of(tally.evaluation(model.kind), measured, unfinished=trained.still_rising)
+    return ModelVerdict.of(tally.evaluation(model.kind), measured, unfinished=trained.still_rising)
 
 
 def _notes(family: ImageFamily, trained: FitResult, divided: Divided) -> list[str]:

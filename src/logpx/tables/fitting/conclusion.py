@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from logpx.scoring import Verdict
+from logpx.scoring import ModelVerdict
 from logpx.tables.companions import CONDITIONS
 from logpx.tables.fitting.calibration import calibration
 from logpx.tables.fitting.notes import companion_notes, density_notes
@@ -29,7 +29,7 @@ class Conclusion:
         The candidate, or the stack of several, that was chosen.
     model : TableModel
         The model, with its baselines, its calibration, its companions and its reference.
-    verdict : Verdict or None
+    verdict : ModelVerdict or None
         Whether it is any good; None if no rows were set aside.
     notes : list of str
         What the user should know.
@@ -37,7 +37,7 @@ class Conclusion:
 
     best: Candidate
     model: TableModel
-    verdict: Verdict | None
+    verdict: ModelVerdict | None
     notes: list[str]
 
 

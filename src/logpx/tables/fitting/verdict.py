@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.scoring import Evaluation, NatsPerRow, RunningMean, Tally, Verdict
+from logpx.scoring import Evaluation, ModelVerdict, NatsPerRow, RunningMean, Tally
 from logpx.tables.column_ranks import ColumnRanks
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
@@ -23,7 +23,7 @@ _TRAINING_ROWS = 1000
 @torch.no_grad()
 def table_verdict(
     search: Search, best: Candidate, baselines: Mapping[str, Distribution], measured: str
-) -> Verdict:
+) -> ModelVerdict:
     """Return the verdict on the best candidate, before it is fitted to the rows set aside, too.
 
     Parameters
@@ -44,7 +44,7 @@ def table_verdict(
     evaluation: Evaluation = tally.evaluation(best.density.kind)
     ranks = ColumnRanks(best.density, search.supports, search.names, search.budget.seed)
     ranks.add(rows.values, 0)
-    return Verdict.of(
+    return ModelVerdict.of(
         replace(evaluation, calibration=ranks.calibration()),
         measured,
         unfinished=best.unfinished,
