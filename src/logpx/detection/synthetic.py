@@ -37,16 +37,16 @@ class SyntheticCheck:
     copies : float
         The share of synthetic rows that are equal to a training row in every modelled column.
     duplicates : float
-        The share of training rows that are equal to another training row: what copies are to be compared with.
+        The share of training rows that are equal to another training row, beside which copies are to be seen.
     distance, usual_distance : float
         The median distance of synthetic rows from the nearest training row, and of training rows from the
-        nearest other training row; per column, a number counts in standard deviations and a label as 0 or 1.
+        nearest other training row; numbers count in standard deviations, and labels as 0 or 1.
     close : float
-        The share of synthetic rows nearer to a training row than 95 % of training rows are to another: 0.05 if
-        synthetic rows are like new ones.
+        The share of synthetic rows nearer to a training row than 95 % of training rows are to another: 0.05
+        if synthetic rows are like new ones.
     membership : float or None
-        The probability that a training row is more probable than a row that the model has not seen: 0.5 if log
-        p does not tell them apart, 1 if it always does. None if no rows were set aside.
+        The probability that a training row is more probable than a row that the model has not seen: 0.5 if
+        log p does not tell them apart, 1 if it always does. None if no rows were set aside.
     advantage : float or None
         The most that an attacker gains who takes rows above some log p for training rows: true less false
         positive rate.
@@ -68,7 +68,7 @@ class SyntheticCheck:
             f"exact copies of training rows: {self.copies:.1%} of {self.rows:,} synthetic rows "
             f"({self.duplicates:.1%} of training rows have a double)",
             f"distance to the nearest training row: median {self.distance:.3g}, between training rows "
-            f"{self.usual_distance:.3g}; {self.close:.1%} are nearer than 5 % of training rows are to another",
+            f"{self.usual_distance:.3g}; {self.close:.1%} are nearer than 5 % of these are to each other",
         ]
         if self.membership is not None and self.advantage is not None:
             lines.append(
@@ -106,8 +106,8 @@ def check_synthetic(model: TableModel, synthetic: Any, train: Any, *, seed: int 
 
     References
     ----------
-    Zhao, Kunar, Birke and Chen 2021, CTAB-GAN (distance to closest record); Yeom, Giacomelli, Fredrikson and Jha
-    2018, Privacy risk in machine learning (membership advantage).
+    Zhao, Kunar, Birke and Chen 2021, CTAB-GAN (distance to closest record); Yeom, Giacomelli, Fredrikson and
+    Jha 2018, Privacy risk in machine learning (membership advantage).
 
     Examples
     --------
