@@ -121,7 +121,10 @@ class TableSubject(Subject):
             scorer = _conditional(model, request)
         elif request.given:
             raise UsageError("--given without --target", fix="name the columns asked for with --target")
-        super().score(scorer, request, out)
+        if request.parts is None:
+            super().score(scorer, request, out)
+        else:
+            score_parts(self, scorer, request, out)
 
     def score_schema(self, model: TableModel) -> pa.Schema:
         """Return columns named after what the number is: all but an exact one have a standard error."""
@@ -144,11 +147,17 @@ class TableSubject(Subject):
         self, model: TableModel, source: Table, request: Request, notes: list[str]
     ) -> Iterator[tuple[ScoredBatch, Mapping[str, Any]]]:
         """Yield the scores, with the cells of the table if they are kept; labels that are new are noted."""
+        from logpx.scoring import NumberedRows
         from logpx.tables import UnseenLabels
 
         unseen = UnseenLabels()
         scores = model.score(
-            source, seed=request.seed, draws=request.draws, exactness=request.exactness, unseen=unseen
+            source,
+            seed=request.seed,
+            draws=request.draws,
+            exactness=request.exactness,
+            unseen=unseen,
+            identity=NumberedRows(request.first_row),
         )
         kept = _cells(self._kept(model, source, request))
         for batch, cells in zip(scores, kept, strict=False):
@@ -252,30 +261,54 @@ class TableSubject(Subject):
 
     def impute(self, model: TableModel, draws: int | None, request: Request, out: Output) -> None:
         """Write a table with its missing cells filled in."""
+        if request.parts is not None:
+            impute_parts(self, model, draws, request, out)
+            return
+        facts = self.impute_file(model, draws, request, out)
+        for note in facts["notes"]:
+            out.note(f"note: {note}")
+        tables = "" if draws is None else f" in {draws:,} tables"
+        out.note(f"{facts['written']:,} rows{tables}")
+        out.document(
+            {
+                "output": request.output,
+                "rows": facts["written"],
+                "draws": draws,
+                "columns": facts["columns"],
+                "seed": request.seed,
+                "notes": facts["notes"],
+            }
+        )
+
+    def impute_file(
+        self, model: TableModel, draws: int | None, request: Request, out: Output
+    ) -> dict[str, Any]:
+        """Write a table with its missing cells filled in into one file; return what is said of it."""
+        from logpx.scoring import NumberedRows
         from logpx.tables import UnseenLabels, open_writer
         from logpx.tables.formats import is_delimited_text
 
         source, unseen = self.open_other(request, out), UnseenLabels()
         as_text = is_delimited_text(request.output)
         form = model.impute_schema(source, draws, as_text=as_text)
-        with open_writer(request.output, form, request.overwrite, source.text_form) as writer:
-            for batch in model.impute_table(source, draws, request.seed, as_text=as_text, unseen=unseen):
-                writer.write(batch)
-            rows = writer.rows
-        for note in unseen.notes():
-            out.note(f"note: {note}")
-        tables = "" if draws is None else f" in {draws:,} tables"
-        out.note(f"{rows:,} rows{tables}")
-        out.document(
-            {
-                "output": request.output,
-                "rows": rows,
-                "draws": draws,
-                "columns": form.names,
-                "seed": request.seed,
-                "notes": unseen.notes(),
-            }
+        filled = model.impute_table(
+            source,
+            draws,
+            request.seed,
+            as_text=as_text,
+            unseen=unseen,
+            identity=NumberedRows(request.first_row),
         )
+        with open_writer(request.output, form, request.overwrite, source.text_form) as writer:
+            for batch in filled:
+                writer.write(batch)
+            written = writer.rows
+        return {
+            "rows": written // (draws or 1),
+            "written": written,
+            "columns": list(form.names),
+            "notes": unseen.notes(),
+        }
 
     def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
         """Write the most probable component of every row."""
