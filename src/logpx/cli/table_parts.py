@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from logpx.cli.output import Output
-from logpx.cli.subject import Parts, Request
+from logpx.cli.subject import Parts, Request, Subject
 from logpx.errors import UsageError
-
-if TYPE_CHECKING:
-    from logpx.cli.table_subject import TableSubject
-    from logpx.tables import TableModel
 
 __all__ = ["impute_parts", "parts_asked_for", "score_parts"]
 
@@ -36,7 +32,7 @@ def parts_asked_for(output: str, shard: str | None, resume: bool) -> Parts | Non
     return Parts(shard=(1, 1) if shard is None else parse_shard(shard), resume=resume)
 
 
-def score_parts(subject: TableSubject, scorer: Any, request: Request, out: Output) -> None:
+def score_parts(subject: Subject, scorer: Any, request: Request, out: Output) -> None:
     """Write log p of the rows of each part."""
     from logpx.scoring import ScoreTotals
 
@@ -66,17 +62,11 @@ def score_parts(subject: TableSubject, scorer: Any, request: Request, out: Outpu
 
 
 def impute_parts(
-    subject: TableSubject, model: TableModel, draws: int | None, request: Request, out: Output
+    impute_file: Callable[[Request], Mapping[str, Any]], draws: int | None, request: Request, out: Output
 ) -> None:
     """Fill in the missing cells of each part."""
-    counts, results = _worked(
-        "impute",
-        {"draws": draws},
-        lambda part: subject.impute_file(model, draws, part, out),
-        request,
-        out,
-        numbered=draws is not None,
-    )
+    options, numbered = {"draws": draws}, draws is not None
+    counts, results = _worked("impute", options, impute_file, request, out, numbered=numbered)
     rows = sum(result["written"] for result in results)
     notes = [note for result in results for note in result["notes"]]
     out.note(f"{rows:,} rows" + ("" if draws is None else f" in {draws:,} tables"))
@@ -102,7 +92,7 @@ def _worked(
     *,
     numbered: bool,
 ) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
-    """Work on the parts of a request; return how many there are and were finished, and what became of each."""
+    """Work on the parts of a request; return how many there are, and what became of each."""
     from logpx.engines.parts import PartsRun
     from logpx.storage import model_digest
 

@@ -262,7 +262,7 @@ class TableSubject(Subject):
     def impute(self, model: TableModel, draws: int | None, request: Request, out: Output) -> None:
         """Write a table with its missing cells filled in."""
         if request.parts is not None:
-            impute_parts(self, model, draws, request, out)
+            impute_parts(lambda part: self.impute_file(model, draws, part, out), draws, request, out)
             return
         facts = self.impute_file(model, draws, request, out)
         for note in facts["notes"]:

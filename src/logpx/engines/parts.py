@@ -1,4 +1,4 @@
-"""A table in many files, worked on part by part: shards, restarts, and one output part for each input part."""
+"""A table in many files, worked on part by part: shards, restarts, an output part for each input part."""
 
 from __future__ import annotations
 
@@ -265,11 +265,7 @@ class PartsRun:
         inputs = {self._place.label(part.facts.name) for part in self.parts}
         for part in self.own:
             label = self._target.label(part.output)
-            same = label in inputs or (
-                os.path.exists(label)
-                and any(os.path.exists(one) and os.path.samefile(one, label) for one in inputs)
-            )
-            if same:
+            if label in inputs or any(_are_one_file(label, one) for one in inputs):
                 raise UsageError(
                     "the output is one of the files of the table being read",
                     file=label,
@@ -300,6 +296,10 @@ class PartsRun:
                 file=label,
                 fix="go on with --resume, choose another folder, or replace it with --overwrite",
             )
+
+
+def _are_one_file(one: str, other: str) -> bool:
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def _divided(address: str) -> tuple[str, str]:

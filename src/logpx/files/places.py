@@ -92,7 +92,7 @@ class Place(ABC):
 
     @abstractmethod
     def draft(self, name: str) -> Any:
-        """Return a context with the path of a file on this machine to write, for `put`; drafts are removed."""
+        """Return a context with the path of a file on this machine to write, for `put`."""
 
     @abstractmethod
     def put(self, draft: str, name: str) -> None:
