@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output, nats
 from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject
+from logpx.cli.table_parts import impute_parts, score_parts
 from logpx.errors import DataError, UsageError
 from logpx.suggestions import suggestion
 
@@ -151,8 +152,10 @@ class TableSubject(Subject):
         from logpx.tables import UnseenLabels
 
         unseen = UnseenLabels()
+        # A key that only the option names is no column that log p leaves out unnoticed.
+        named = _kept_names(source, request.kept)
         scores = model.score(
-            source,
+            source.without(set(named) - set(model.schema.names)),
             seed=request.seed,
             draws=request.draws,
             exactness=request.exactness,

@@ -280,7 +280,7 @@ class PartsRun:
         there = bool(self._target.find(part.output))
         if record is not None and record.get("job") != self._job and there:
             raise UsageError(
-                "this part was made by another model or with other options",
+                f"this part was made {_difference(record.get('job'), self._job)}",
                 file=label,
                 fix="choose another folder, or replace it with --overwrite",
             )
@@ -300,6 +300,17 @@ class PartsRun:
 
 def _are_one_file(one: str, other: str) -> bool:
     return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+
+
+def _difference(before: Any, now: Mapping[str, Any]) -> str:
+    """Say in what a job was another one."""
+    if not isinstance(before, Mapping) or before.get("command") != now["command"]:
+        return "by another command"
+    if before.get("model") != now["model"]:
+        return "by another model"
+    options = before.get("options") or {}
+    names = [name for name, value in now["options"].items() if options.get(name) != value]
+    return f"with other options: {', '.join(names)}"
 
 
 def _divided(address: str) -> tuple[str, str]:
