@@ -277,7 +277,7 @@ class PartsRun:
         if self._overwrite:
             return
         label, record = self._target.label(part.output), self._record(part)
-        there = bool(self._target.find(part.output))
+        there = self._target.exists(part.output)
         if record is not None and record.get("job") != self._job and there:
             raise UsageError(
                 f"this part was made {_difference(record.get('job'), self._job)}",

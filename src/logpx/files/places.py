@@ -69,6 +69,10 @@ class Place(ABC):
         """Return the files that match a pattern below the place, by name."""
 
     @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Return whether something has this name."""
+
+    @abstractmethod
     def fetched(self, name: str) -> Any:
         """Return a context with the path of a file on this machine that has the content of a file."""
 
@@ -130,6 +134,10 @@ class LocalPlace(Place):
                 name = os.path.relpath(path, self.name).replace(os.sep, "/")
                 found.append(FileFacts(name, facts.st_size, str(facts.st_mtime_ns)))
         return sorted(found, key=lambda facts: facts.name)
+
+    def exists(self, name: str) -> bool:
+        """Return whether something has this name."""
+        return os.path.lexists(self._path(name))
 
     @contextmanager
     def fetched(self, name: str) -> Iterator[str]:
@@ -218,6 +226,11 @@ class StorePlace(Place):
             if info.is_file and fnmatch.fnmatch(name, pattern.replace("**/", "*")):
                 found.append(FileFacts(name, info.size, str(info.mtime_ns)))
         return sorted(found, key=lambda facts: facts.name)
+
+    def exists(self, name: str) -> bool:
+        """Return whether something has this name."""
+        with self._reading(self.label(name)):
+            return bool(self._store.get_file_info(self._path(name)).type != pa.fs.FileType.NotFound)
 
     @contextmanager
     def fetched(self, name: str) -> Iterator[str]:
