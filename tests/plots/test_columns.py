@@ -41,11 +41,10 @@ def test_draws_of_named_parameters_are_taken_apart():
 
 def test_rare_labels_are_put_together():
     labels = [f"l{i:03}" for i in range(100) for _ in range(100 - i)]
-    column = columns_of({"label": labels})["label"]
-    assert len(column.levels) == 12
-    assert column.levels[:2] == ("l000", "l001")
-    assert column.levels[-1] == "89 others"
-    assert int((column.values == 11).sum()) == sum(100 - i for i in range(11, 100))
+    ((column, other),) = matched({"label": labels}, {"label": ["l099", "l000", "new"]})
+    assert column.levels == other.levels == (*(f"l{i:03}" for i in range(9)), "92 others")
+    assert int((column.values == 9).sum()) == sum(100 - i for i in range(9, 100))
+    np.testing.assert_array_equal(other.values, [9.0, 0.0, 9.0])
 
 
 def test_labels_of_two_tables_are_matched_by_what_they_say():

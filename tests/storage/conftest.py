@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
+from torch.distributions import Independent
+from torch.distributions import StudentT as StudentOfTorch
 
 from logpx.distributions import (
     DiagonalNormal,
@@ -81,6 +84,7 @@ from logpx.nets import (
     ConvolutionalResNet,
     Embedded,
     ResidualMLP,
+    SeriesEncoder,
 )
 from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
@@ -145,6 +149,13 @@ MODELS = {
     "RealNVP of images": lambda: RealNVP((1, 8, 8), layers=2, hidden=(4,), context=2),
     "Glow": lambda: Glow((1, 8, 8), steps=2, hidden=(4,), context=2, recompute=True),
     "ReversibleChain": lambda: flow(ReversibleChain([Affine(3), Reverse(3)])),
+    "embedded series": lambda: MAF(
+        3, layers=2, hidden=(8,), context=(9, 2), embedding=SeriesEncoder((9, 2), 3, hidden=(4,))
+    ),
+    "a base of torch's": lambda: Flow(
+        Independent(StudentOfTorch(torch.full((3,), 4.0), torch.zeros(3), nn.Parameter(torch.ones(3))), 1),
+        Affine(3),
+    ),
     "Halves": lambda: flow(Coupling(hidden=(8,), partition=Halves(3))),
     "Channels": lambda: flow(Coupling(hidden=(4,), partition=Channels((2, 4, 4)))),
     "Checkerboard": lambda: flow(Coupling(hidden=(4,), partition=Checkerboard((1, 4, 4)))),

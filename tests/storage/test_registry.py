@@ -99,7 +99,7 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
     if isinstance(model, (VAE, OrderAgnostic)):
         # In training mode it draws anew each time.
         model.eval()
-    context = torch.full((4, model.context_features), 0.3) if model.context_features else None
+    context = torch.full((4, *model.context_shape), 0.3) if model.context_features else None
     dtype = next((t.dtype for t in model.state_dict().values() if t.is_floating_point()), torch.float32)
     context = None if context is None else context.to(dtype)
     generator = torch.Generator().manual_seed(2)
@@ -161,7 +161,7 @@ def both(model: torch.nn.Module, draws: int) -> tuple[torch.Tensor, LowerBound]:
     if isinstance(model, TableModel):
         rows = model.sample(50, seed=3)
         return model.log_prob(rows, draws=draws), model.log_prob_lower(rows, draws=draws)
-    context = torch.full((5, model.context_features), 0.3) if model.context_features else None
+    context = torch.full((5, *model.context_shape), 0.3) if model.context_features else None
     x = model.sample(5, context, seed=3)
     return model.log_prob(x, context), model.log_prob_lower(x, draws=draws, context=context)
 

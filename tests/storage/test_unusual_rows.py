@@ -43,7 +43,7 @@ class Call:
         """Return the tensors that the method gives, or None if it refuses the rows and says why."""
         method, context = getattr(self.part, self.name), {}
         if self.part.context_features and "context" in inspect.signature(method).parameters:
-            context = {"context": torch.full((self.part.context_features,), 0.3, dtype=self.dtype)}
+            context = {"context": torch.full(self.part.context_shape, 0.3, dtype=self.dtype)}
         try:
             return tensors(method(x, **context))
         except LogpxError as error:
@@ -85,7 +85,9 @@ def _calls(builders) -> Iterator[Call]:
             rows = (
                 not name.startswith("_") and parameters and (parameters[0].name == "x" or name == "inverse")
             )
-            if rows and not any(each.default is each.empty for each in parameters[1:]):
+            # Calling a distribution is its log_prob.
+            same = name == "forward" and isinstance(part, Distribution)
+            if rows and not same and not any(each.default is each.empty for each in parameters[1:]):
                 yield Call(part, name)
 
 

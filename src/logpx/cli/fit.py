@@ -191,7 +191,9 @@ def fit(
     for line in rest:
         out.note(line)
     interrupted = stop.requested()
-    out.document({"model": str(target), "interrupted": interrupted, **fitted.metrics, **fitted.document})
+    # The history of training is in the folder, and long.
+    metrics = {name: value for name, value in fitted.metrics.items() if name != "training"}
+    out.document({"model": str(target), "interrupted": interrupted, **metrics, **fitted.document})
     if stop.exit_code is not None:
         out.note("interrupted: the best model so far was saved")
     return stop.exit_code or 0

@@ -1,7 +1,9 @@
 """Distributions: log_prob and sample."""
 
+from logpx.distributions.as_torch import TorchDistribution
 from logpx.distributions.base import Distribution, LowerBound
 from logpx.distributions.flow import Flow
+from logpx.distributions.from_torch import FromTorch
 from logpx.distributions.mixture import Mixture
 from logpx.distributions.moments import Moments
 from logpx.distributions.normal import DiagonalNormal, FullNormal, StandardNormal
@@ -14,6 +16,7 @@ __all__ = [
     "DiagonalNormal",
     "Distribution",
     "Flow",
+    "FromTorch",
     "FullNormal",
     "LowerBound",
     "Mixture",
@@ -22,5 +25,6 @@ __all__ = [
     "Product",
     "StandardNormal",
     "StudentT",
+    "TorchDistribution",
     "Uniform",
 ]

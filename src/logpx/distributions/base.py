@@ -6,17 +6,18 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from contextvars import ContextVar
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
+from logpx.distributions.as_torch import TorchDistribution, as_torch
+from logpx.distributions.gradients import gradients_wanted, only_if_wanted, with_gradients
 from logpx.distributions.seeding import checked_count
 from logpx.errors import UsageError
 from logpx.transforms.base import as_event_shape, check_context, check_dtype, check_events_of, own_tensor
+from logpx.transforms.supports import real_event
 
 __all__ = ["Distribution", "LowerBound", "of_rows", "weakest_kind"]
 
@@ -47,7 +48,8 @@ class Distribution(Configured, nn.Module):
     distributions; only `context` makes rows differ.
 
     **Contexts.** With ``context_features=c`` above 0 a context has the shape ``(*rows, c)``, one per row,
-    or ``(c,)``, the same for all rows; an unconditional distribution takes None.
+    or ``(c,)``, the same for all rows; an unconditional distribution takes None. The rows of x and of the
+    context broadcast with each other.
 
     **What the class checks.** Every public method of a subclass whose first argument is called ``x`` refuses
     rows of another event shape, naming both shapes, and is given floating-point numbers, so a subclass
@@ -97,6 +99,55 @@ class Distribution(Configured, nn.Module):
         self.event_shape = as_event_shape(event_shape)
         self.context_features = context
 
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return `log_prob`, so that a model is called like any module of torch, with its hooks."""
+        return self.log_prob(x, context)
+
+    def distribution(self, context: Tensor | None = None) -> TorchDistribution:
+        """Return the model, given a context or none, as a distribution of torch.
+
+        Its batch shape is that of the rows of the context, and gradients reach the model's parameters; where
+        Pyro has been imported, it is one of Pyro's distributions, too. It takes the parameters as they are
+        when it is asked, not as they were when it was made.
+
+        Parameters
+        ----------
+        context
+            Shape ``(*batch, *context_shape)``; None for an unconditional model.
+
+        Raises
+        ------
+        UsageError
+            If the context does not suit the model.
+
+        Examples
+        --------
+        >>> from logpx.distributions import StandardNormal
+        >>> normal = StandardNormal(2).distribution()
+        >>> normal.sample((5,)).shape, normal.log_prob(torch.zeros(2))
+        (torch.Size([5, 2]), tensor(-1.8379))
+        >>> torch.distributions.kl_divergence(normal, StandardNormal(2).distribution())
+        tensor(0.)
+        """
+        return as_torch(self, context)
+
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The shape of one context; ``()`` if there is none."""
+        return (self.context_features,) if self.context_features else ()
+
+    def embed_context(self, context: Tensor | None) -> Tensor | None:
+        """Return contexts as subclasses are given them, shape ``(*rows, k)``: as they are by default."""
+        return context
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return where the density can be above 0, given a context or none, as a constraint of torch."""
+        return real_event(self.event_shape)
+
+    def torch_equivalent(self) -> torch.distributions.Distribution | None:
+        """Return the distribution of torch that has this density, with closed forms of its own; or None."""
+        return None
+
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return log p(x), or log p(x given context), in nats: exact, or a lower bound, as `kind` says.
 
@@ -105,7 +156,9 @@ class Distribution(Configured, nn.Module):
         x
             Shape ``(*rows, *event_shape)``.
         context
-            Shape ``(*rows, context_features)``, one per row, or ``(context_features,)`` for all.
+            Shape ``(*rows, *context_shape)``, one per row, or ``context_shape`` for all. The rows of both
+            broadcast with each other, as in torch: x of shape ``(32, 1, d)`` and contexts of shape ``(5, c)``
+            give the shape ``(32, 5)``.
 
         Returns
         -------
@@ -120,15 +173,16 @@ class Distribution(Configured, nn.Module):
         """
         raise NotImplementedError
 
-    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+    def sample(self, n: Any, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, without gradients; `rsample` has them.
 
         Parameters
         ----------
         n
-            The number of rows.
+            The number of rows; or the shape of the draws for each context, a tuple or a `torch.Size`.
         context
-            Shape ``(n, context_features)``, one per row, or ``(context_features,)`` for all.
+            Shape ``(n, *context_shape)``, one per row, or ``context_shape`` for all; beside a shape of draws,
+            contexts of any rows.
         seed
             With a seed, row i depends only on the seed and i, whatever `n` is. Without one, torch's global
             generator is used.
@@ -136,28 +190,30 @@ class Distribution(Configured, nn.Module):
         Returns
         -------
         Tensor
-            Shape ``(n, *event_shape)``.
+            Shape ``(n, *event_shape)``; beside a shape of draws, ``(*n, *rows of contexts, *event_shape)``:
+            ``sample((32,), context)`` with contexts of shape ``(2, 3, c)`` has the shape
+            ``(32, 2, 3, *event_shape)``.
         """
         raise NotImplementedError
 
     def sample_with_log_prob(
-        self, n: int, context: Tensor | None = None, seed: int | None = None
+        self, n: Any, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw rows together with their log-density, in one pass if the model allows it."""
-        with nullcontext() if _DIFFERENTIABLE.get() else torch.no_grad():
+        with only_if_wanted():
             x = self.sample(n, context, seed)
             return x, self.log_prob(x, context)
 
-    def rsample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+    def rsample(self, n: Any, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw the rows of `sample` with gradients, which reach what `reparameterised` says."""
-        x: Tensor = _differentiable(self.sample, n, context, seed)
+        x: Tensor = with_gradients(self.sample, n, context, seed)
         return x
 
     def rsample_with_log_prob(
-        self, n: int, context: Tensor | None = None, seed: int | None = None
+        self, n: Any, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw the rows of `sample_with_log_prob` with gradients."""
-        x, log_prob = _differentiable(self.sample_with_log_prob, n, context, seed)
+        x, log_prob = with_gradients(self.sample_with_log_prob, n, context, seed)
         return x, log_prob
 
     @property
@@ -258,7 +314,7 @@ class Distribution(Configured, nn.Module):
         Parameters
         ----------
         context
-            Shape ``(*rows, context_features)`` or ``(context_features,)``.
+            Shape ``(*rows, *context_shape)`` or ``context_shape``.
         rows
             The shape of the rows that it belongs to, if known.
 
@@ -271,22 +327,13 @@ class Distribution(Configured, nn.Module):
 
     def extra_repr(self) -> str:
         """Show the event shape, and the context if there is one."""
-        context = f", context={self.context_features}" if self.context_features else ""
+        shape = self.context_shape
+        context = f", context={shape[0] if len(shape) == 1 else shape}" if shape else ""
         return f"event_shape={self.event_shape}{context}"
 
 
 # Of the lowest number of the precision.
 _FARTHEST = 1e-8
-# Whether draws are to have gradients.
-_DIFFERENTIABLE: ContextVar[bool] = ContextVar("differentiable", default=False)
-
-
-def _differentiable(draw: Callable[..., Any], *args: Any) -> Any:
-    token = _DIFFERENTIABLE.set(True)
-    try:
-        return draw(*args)
-    finally:
-        _DIFFERENTIABLE.reset(token)
 
 
 def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -296,18 +343,39 @@ def _drawn(method: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(method)
-    def drawn(self: Any, n: int, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Any:
-        n = checked_count(n)
-        check_context(self, context, (n,))
-        with nullcontext() if _DIFFERENTIABLE.get() else torch.no_grad():
+    def drawn(self: Any, n: Any, context: Tensor | None = None, *args: Any, **kwargs: Any) -> Any:
+        shape = _checked_shape(n)
+        check_context(self, context, (int(n),) if shape is None else None)
+        with only_if_wanted():
             try:
-                return method(self, n, context, *args, **kwargs)
+                context, rows = _embedded(self, context)
+                if shape is None:
+                    return method(self, int(n), context, *args, **kwargs)
+                shape = (*shape, *rows)
+                if context is not None:
+                    event = context.shape[len(rows) :]
+                    context = context.expand(*shape, *event).reshape(-1, *event)
+                return _shaped(method(self, math.prod(shape), context, *args, **kwargs), shape)
             except RuntimeError as error:
                 if context is not None:
                     check_dtype(self, context, error)
                 raise
 
     return drawn
+
+
+def _checked_shape(n: Any) -> tuple[int, ...] | None:
+    """Return a shape of draws; None for a number of rows."""
+    if isinstance(n, Sequence) and not isinstance(n, str):
+        return tuple(checked_count(size) for size in n)
+    checked_count(n)
+    return None
+
+
+def _shaped(drawn: Any, shape: tuple[int, ...]) -> Any:
+    if isinstance(drawn, tuple):
+        return tuple(_shaped(part, shape) for part in drawn)
+    return drawn.view(*shape, *drawn.shape[1:])
 
 
 def _given_rows(kind: type[Any]) -> list[str]:
@@ -322,13 +390,23 @@ def _given_rows(kind: type[Any]) -> list[str]:
 
 
 def _flat(self: Any, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None, tuple[int, ...]]:
-    """Return rows along one dimension, the context of each, and the shape that the rows had."""
+    """Return rows along one dimension, the embedded context of each, and the shape that the rows had."""
     rows = tuple(x.shape[: x.dim() - len(self.event_shape)])
+    context, own = _embedded(self, context)
     if len(rows) != 1:
         x = x.reshape(math.prod(rows), *self.event_shape)
-        if context is not None and context.dim() > 1:
-            context = context.expand(*rows, -1).reshape(len(x), context.shape[-1])
+        if context is not None and own:
+            event = context.shape[len(own) :]
+            context = context.expand(*rows, *event).reshape(len(x), *event)
     return x, context, rows
+
+
+def _embedded(self: Any, context: Tensor | None) -> tuple[Tensor | None, tuple[int, ...]]:
+    """Return contexts as the subclass is given them, and the shape of their rows."""
+    if context is None:
+        return None, ()
+    rows = tuple(context.shape[: context.dim() - len(self.context_shape)])
+    return self.embed_context(context), rows
 
 
 def _any_cell(cells: Tensor) -> Tensor:
@@ -339,12 +417,11 @@ def _any_cell(cells: Tensor) -> Tensor:
 def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Let `log_prob` take rows of any shape and infinite cells, and give plain numbers."""
 
-    @functools.wraps(method)
-    def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
+    def score_all(self: Any, x: Tensor, context: Tensor | None, **kwargs: Any) -> Tensor:
         x, context, rows = _flat(self, x, context)
 
         def score(x: Tensor) -> Tensor:
-            return _without_gradient(self, method, x, context, **kwargs)
+            return method(self, x, context, **kwargs)
 
         if self.refuses_values:
             found = score(x)
@@ -357,6 +434,15 @@ def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
         else:
             found = _with_far_rows(score, x)
         return found.view(rows)
+
+    @functools.wraps(method)
+    def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
+        if gradients_wanted() or self.training or x.requires_grad:
+            return score_all(self, x, context, **kwargs)
+        if context is not None and context.requires_grad:
+            return score_all(self, x, context, **kwargs)
+        with torch.no_grad():
+            return score_all(self, x, context, **kwargs)
 
     return scored
 
@@ -439,16 +525,6 @@ _WRAPPED: dict[str, Callable[..., Any]] = {
     "match_moments": of_rows,
     "update_from_rows": of_rows,
 }
-
-
-def _without_gradient(
-    self: Any, method: Callable[..., Tensor], x: Tensor, context: Any, **kwargs: Any
-) -> Tensor:
-    wanted = self.training or x.requires_grad or (context is not None and context.requires_grad)
-    if wanted:
-        return method(self, x, context, **kwargs)
-    with torch.no_grad():
-        return method(self, x, context, **kwargs)
 
 
 def weakest_kind(parts: Iterable[Distribution]) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from logpx.arguments import check_instance
+from logpx.distributions.as_torch import TorchDistribution
 from logpx.distributions.base import Distribution
+from logpx.distributions.from_torch import as_distribution
 from logpx.errors import UsageError
 from logpx.transforms import Transform
-from logpx.transforms.base import context_of
+from logpx.transforms.base import as_event_shape, context_of
+from logpx.transforms.supports import Inside, leads_to
 
 __all__ = ["Flow"]
 
@@ -24,9 +29,19 @@ class Flow(Distribution):
     Parameters
     ----------
     base
-        The distribution of the noise z.
+        The distribution of the noise z, of logpx or of torch; see `FromTorch`.
     transform
         The map f from data to noise.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into the vectors that base and transform take,
+        trained and saved with the flow.
+    context
+        With an embedding, the shape of one context, such as ``(1, 28, 28)`` for an image.
+
+    Raises
+    ------
+    UsageError
+        If parts do not fit each other.
 
     Examples
     --------
@@ -38,24 +53,61 @@ class Flow(Distribution):
     tensor([-1.8379])
     """
 
-    def __init__(self, base: Distribution, transform: Transform) -> None:
-        check_instance("base", base, Distribution, "StandardNormal(3)")
+    def __init__(
+        self,
+        base: Distribution | torch.distributions.Distribution,
+        transform: Transform,
+        embedding: nn.Module | None = None,
+        context: int | Sequence[int] = 0,
+    ) -> None:
+        noise: Distribution = self._as_base(base)
+        check_instance("base", noise, Distribution, "StandardNormal(3)")
         check_instance("transform", transform, Transform, "Affine(3)")
-        if base.event_shape != transform.event_shape:
+        if noise.event_shape != transform.event_shape:
             raise UsageError(
-                f"the base has event shape {base.event_shape}, the transform {transform.event_shape}",
+                f"the base has event shape {noise.event_shape}, the transform {transform.event_shape}",
                 fix="build both for the same event shape",
             )
-        sizes = {part.context_features for part in (base, transform) if part.context_features}
-        if len(sizes) > 1:
+        shapes = {part.context_shape for part in (noise, transform) if part.context_features}
+        if len(shapes) > 1:
             raise UsageError(
-                f"the base takes {base.context_features} context features, "
-                f"the transform {transform.context_features}",
+                f"the base takes contexts of shape {noise.context_shape}, "
+                f"the transform of shape {transform.context_shape}",
                 fix="build both with the same number of context features",
             )
-        super().__init__(transform.event_shape, sizes.pop() if sizes else 0)
-        self.base = base
+        inner: tuple[int, ...] = shapes.pop() if shapes else ()
+        outer = as_event_shape(context) if context else inner
+        if (embedding is None and outer != inner) or (embedding is not None and not (context and inner)):
+            raise UsageError(
+                f"contexts of shape {outer} for layers that take contexts of shape {inner}",
+                fix="build the layers with as many context features as the embedding returns, and give "
+                "the shape of one context as context=...",
+            )
+        super().__init__(transform.event_shape, math.prod(outer) if outer else 0)
+        self.base = noise
         self.transform = transform
+        self.embedding = embedding
+        self._context_shape = outer
+
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The shape of one context, before it is embedded; ``()`` if there is none."""
+        return self._context_shape
+
+    def embed_context(self, context: Tensor | None) -> Tensor | None:
+        """Return the vectors that base and transform take of contexts, shape ``(*rows, k)``."""
+        if self.embedding is None or context is None:
+            return context
+        shape = self._context_shape
+        found: Tensor = self.embedding(context.reshape(-1, *shape))
+        return found.view(*context.shape[: context.dim() - len(shape)], found.shape[-1])
+
+    def _as_base(self, base: Any) -> Any:
+        base = as_distribution(base)
+        if "base" in self._arguments:
+            # A model folder names classes of logpx.
+            self._arguments["base"] = base
+        return base
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the exact log-density in nats, shape ``(*rows,)``."""
@@ -63,19 +115,35 @@ class Flow(Distribution):
         z, ladj = self.transform.forward(x, context_of(self.transform, context))
         return self.base.log_prob(z, self._base_context(context)) + ladj
 
-    def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
+    def sample(self, n: Any, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``, by one inverse of the transform."""
         z = self.base.sample(n, self._base_context(context), seed)
         return self.transform.inverse(z, context_of(self.transform, context))[0]
 
     def sample_with_log_prob(
-        self, n: int, context: Tensor | None = None, seed: int | None = None
+        self, n: Any, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw rows with their log-density, from a single evaluation of the transform."""
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
         x, ladj = self.transform.inverse(z, context_of(self.transform, context))
         # Noise outside the range of the transform gives rows at the edge of what it can produce.
         return x, (log_prob - ladj).masked_fill(ladj == -math.inf, -math.inf)
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return where the density can be above 0: the domain of the transform where the noise fits it."""
+        if leads_to(
+            self.transform.codomain, self.base.support(self._base_context(self.embed_context(context)))
+        ):
+            return self.transform.domain
+        return Inside(lambda x: self._is_possible(x, context), len(self.event_shape))
+
+    def _is_possible(self, x: Tensor, context: Tensor | None) -> Tensor:
+        with torch.no_grad():
+            return self.log_prob(x, context) > -math.inf
+
+    def noise_given(self, context: Tensor | None = None) -> TorchDistribution:
+        """Return the distribution of the noise, given a context or none, as a distribution of torch."""
+        return self.base.distribution(self._base_context(self.embed_context(context)))
 
     @property
     def reparameterised(self) -> bool:
@@ -84,6 +152,8 @@ class Flow(Distribution):
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set the transform's data-dependent statistics from training rows, once."""
+        with torch.no_grad():
+            context = self.embed_context(context)
         self.transform.initialise(x, context_of(self.transform, context))
 
     def _check_dtype(self, x: Tensor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
+from logpx.transforms.supports import Inside, is_real
 
 __all__ = ["Mixture"]
 
@@ -42,10 +43,10 @@ class Mixture(Distribution):
             raise UsageError(
                 "a mixture needs components of one event shape", fix="give at least one, all alike"
             )
-        sizes = {component.context_features for component in components if component.context_features}
-        if len(sizes) > 1:
+        shapes = {component.context_shape for component in components if component.context_features}
+        if len(shapes) > 1:
             raise UsageError(
-                f"components with contexts of sizes {sorted(sizes)}", fix="build them with the same size"
+                f"components with contexts of shapes {sorted(shapes)}", fix="build them with the same shape"
             )
         if weights is None:
             weights = [1.0] * len(components)
@@ -53,10 +54,17 @@ class Mixture(Distribution):
             raise UsageError(
                 f"weights {list(weights)} for {len(components)} components", fix="one positive each"
             )
-        super().__init__(components[0].event_shape, sizes.pop() if sizes else 0)
+        shape: tuple[int, ...] = shapes.pop() if shapes else ()
+        super().__init__(components[0].event_shape, math.prod(shape) if shape else 0)
+        self._context_shape = shape
         self.allows_missing = all(component.allows_missing for component in components)
         self.components = cast(Sequence[Distribution], nn.ModuleList(components))
         self.logits = nn.Parameter(torch.tensor([math.log(weight) for weight in weights]))
+
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The shape of one context; ``()`` if there is none."""
+        return self._context_shape
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the log-density in nats, shape ``(*rows,)``."""
@@ -109,6 +117,18 @@ class Mixture(Distribution):
         joint = each + torch.log_softmax(self.logits, 0).to(each)
         total = torch.logsumexp(joint, -1, keepdim=True)
         return torch.where(torch.isneginf(total), total, joint - total)
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return where any component's density can be above 0, as a constraint of torch."""
+        supports = [part.support(self._of(part, context)) for part in self.components]
+        real = next((each for each in supports if is_real(each)), None)
+        if real is not None or len(supports) == 1:
+            return supports[0] if real is None else real
+
+        def possible(x: Tensor) -> Tensor:
+            return torch.stack([each.check(x) for each in supports]).any(0)
+
+        return Inside(possible, len(self.event_shape))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``: a random component for each row, then the row from it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Independent, MultivariateNormal, Normal
 
 from logpx.distributions.base import Distribution
 from logpx.distributions.missing import check_all_finite
@@ -86,6 +87,12 @@ class StandardNormal(Distribution):
         """Return the log-density in nats, shape ``(*rows,)``."""
         return sum_over_event(-0.5 * x * x - _HALF_LOG_TWO_PI, self.event_shape)
 
+    def torch_equivalent(self) -> torch.distributions.Distribution:
+        """Return the same distribution of torch's."""
+        zeros = torch.zeros(self.event_shape).to(self.anchor)
+        normal = Normal(zeros, torch.ones_like(zeros), validate_args=False)
+        return Independent(normal, len(self.event_shape))
+
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``."""
         return _standard_noise(n, self.event_shape, seed, self.anchor)
@@ -117,6 +124,11 @@ class DiagonalNormal(Distribution):
         """Return the log-density in nats, shape ``(*rows,)``."""
         z = (x - self.mean) * torch.exp(-self.log_scale)
         return sum_over_event(-0.5 * z * z - self.log_scale - _HALF_LOG_TWO_PI, self.event_shape)
+
+    def torch_equivalent(self) -> torch.distributions.Distribution:
+        """Return the same distribution of torch's."""
+        normal = Normal(self.mean, self.log_scale.exp(), validate_args=False)
+        return Independent(normal, len(self.event_shape))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``."""
@@ -181,6 +193,10 @@ class FullNormal(Distribution):
         z: Tensor = torch.linalg.solve_triangular(self.cholesky.mT, centred, upper=True, left=False)
         log_prob = -0.5 * (z * z).sum(-1) - self.log_diagonal.sum() - features * _HALF_LOG_TWO_PI
         return log_prob.view(x.shape[:-1])
+
+    def torch_equivalent(self) -> torch.distributions.Distribution:
+        """Return the same distribution of torch's."""
+        return MultivariateNormal(self.mean, scale_tril=self.cholesky, validate_args=False)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, features)``."""

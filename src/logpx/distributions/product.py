@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution, LowerBound, weakest_kind
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
+from logpx.transforms.supports import side_by_side
 
 __all__ = ["Product"]
 
@@ -81,6 +82,10 @@ class Product(Distribution):
         errors = torch.stack([bound.standard_error for bound in found])
         total: Tensor = sum((bound.log_prob for bound in found[1:]), start=found[0].log_prob)
         return LowerBound(total, errors.square().sum(0).sqrt())
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return the supports of the parts side by side, as a constraint of torch."""
+        return side_by_side([part.support() for part in self.parts], self.sizes)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, features)``."""

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
+from torch.distributions import Independent
 
 from logpx.distributions.base import Distribution
 from logpx.distributions.seeding import draw_rows
@@ -58,6 +59,12 @@ class StudentT(Distribution):
         small, large = torch.minimum(ratio, one), torch.maximum(ratio, one)
         tail = 2.0 * torch.log(large) + torch.log1p((small / large) ** 2)
         return sum_over_event(constant - 0.5 * (degrees + 1.0) * tail, self.event_shape)
+
+    def torch_equivalent(self) -> torch.distributions.Distribution:
+        """Return the same distribution of torch's."""
+        degrees, scale = self.log_degrees.exp(), self.log_scale.exp()
+        one = distributions.StudentT(degrees, self.location, scale, validate_args=False)
+        return Independent(one, len(self.event_shape))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``."""

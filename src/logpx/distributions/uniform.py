@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
+from torch.distributions import Independent, constraints
 
 from logpx.distributions.base import Distribution
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
 from logpx.transforms.base import sum_over_event
+from logpx.transforms.supports import over_event
 
 __all__ = ["Uniform"]
 
@@ -52,6 +55,16 @@ class Uniform(Distribution):
         # Adding 0 x keeps the result attached to x for gradients.
         values = (0.0 * x - math.log(self.upper - self.lower)).masked_fill(outside, -math.inf)
         return sum_over_event(values, self.event_shape)
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return the box, as a constraint of torch."""
+        box: Any = constraints.interval
+        return over_event(box(self.lower, self.upper), self.event_shape)
+
+    def torch_equivalent(self) -> torch.distributions.Distribution:
+        """Return the same distribution of torch's."""
+        low, high = (torch.full(self.event_shape, end).to(self.anchor) for end in (self.lower, self.upper))
+        return Independent(distributions.Uniform(low, high, validate_args=False), len(self.event_shape))
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``."""

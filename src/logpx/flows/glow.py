@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from logpx.arguments import check_count, is_whole
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
+from logpx.flows.contexts import context_size
 from logpx.flows.images import checked_levels
 from logpx.flows.layers import chain_of
 from logpx.transforms import (
@@ -43,6 +46,9 @@ class Glow(Flow):
         Widths of the residual blocks of every conditioner, all equal.
     context
         The number of context features; 0 means unconditional.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into vectors, trained and saved with the flow.
+        `context` is then the shape of one context, such as ``(1, 28, 28)`` for an image.
     recompute
         Recompute activations in the backward pass instead of keeping them, so that memory does not grow
         with the number of steps; see `logpx.transforms.ReversibleChain`.
@@ -73,9 +79,11 @@ class Glow(Flow):
         steps: int = 8,
         hidden: Sequence[int] = (64, 64),
         *,
-        context: int = 0,
+        context: int | Sequence[int] = 0,
         recompute: bool = False,
+        embedding: nn.Module | None = None,
     ) -> None:
+        size = context_size(context, embedding)
         if is_whole(event_shape):
             raise UsageError(
                 f"Glow is for images, not for vectors of {event_shape} features",
@@ -84,7 +92,9 @@ class Glow(Flow):
         shape = as_image_shape(event_shape)
         check_count("steps", steps)
         levels = checked_levels(shape, levels, lambda count: count)
-        super().__init__(StandardNormal(shape), _level(shape, levels, steps, hidden, context, recompute))
+        super().__init__(
+            StandardNormal(shape), _level(shape, levels, steps, hidden, size, recompute), embedding, context
+        )
 
 
 def _level(

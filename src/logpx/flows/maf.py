@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from logpx.distributions import Flow, StandardNormal
+from logpx.flows.contexts import context_size
 from logpx.flows.layers import OneFunction, autoregressive_layers, standardized, warn_if_gaussian
 from logpx.transforms import AffineFunction, Inverse
 
@@ -24,6 +27,9 @@ class MAF(Flow):
         Widths of the hidden layers of every masked net.
     context
         The number of context features; 0 means unconditional.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into vectors, trained and saved with the flow.
+        `context` is then the shape of one context, such as ``(1, 28, 28)`` for an image.
 
     References
     ----------
@@ -38,11 +44,18 @@ class MAF(Flow):
     """
 
     def __init__(
-        self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0
+        self,
+        features: int,
+        layers: int = 5,
+        hidden: Sequence[int] = (64, 64),
+        context: int | Sequence[int] = 0,
+        *,
+        embedding: nn.Module | None = None,
     ) -> None:
-        stack, _ = autoregressive_layers(features, layers, OneFunction(AffineFunction()), hidden, context)
+        size = context_size(context, embedding)
+        stack, _ = autoregressive_layers(features, layers, OneFunction(AffineFunction()), hidden, size)
         warn_if_gaussian("MAF", features)
-        super().__init__(StandardNormal(features), standardized(features, stack))
+        super().__init__(StandardNormal(features), standardized(features, stack), embedding, context)
 
 
 class IAF(Flow):
@@ -58,6 +71,9 @@ class IAF(Flow):
         Widths of the hidden layers of every masked net.
     context
         The number of context features; 0 means unconditional.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into vectors, trained and saved with the flow.
+        `context` is then the shape of one context, such as ``(1, 28, 28)`` for an image.
 
     References
     ----------
@@ -72,10 +88,17 @@ class IAF(Flow):
     """
 
     def __init__(
-        self, features: int, layers: int = 5, hidden: Sequence[int] = (64, 64), context: int = 0
+        self,
+        features: int,
+        layers: int = 5,
+        hidden: Sequence[int] = (64, 64),
+        context: int | Sequence[int] = 0,
+        *,
+        embedding: nn.Module | None = None,
     ) -> None:
+        size = context_size(context, embedding)
         stack, _ = autoregressive_layers(
-            features, layers, OneFunction(AffineFunction()), hidden, context, turn=Inverse
+            features, layers, OneFunction(AffineFunction()), hidden, size, turn=Inverse
         )
         warn_if_gaussian("IAF", features)
-        super().__init__(StandardNormal(features), standardized(features, stack))
+        super().__init__(StandardNormal(features), standardized(features, stack), embedding, context)

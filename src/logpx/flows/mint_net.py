@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from logpx.arguments import is_whole
 from logpx.distributions import Flow, StandardNormal
+from logpx.flows.contexts import context_size
 from logpx.flows.layers import check_layers
 from logpx.transforms import ActNorm, Chain, MintLayer, Standardize, Transform
 
@@ -30,6 +33,9 @@ class MintNet(Flow):
         The side of the kernels for images, an odd number.
     context
         The number of context features; 0 means unconditional.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into vectors, trained and saved with the flow.
+        `context` is then the shape of one context, such as ``(1, 28, 28)`` for an image.
 
     References
     ----------
@@ -50,12 +56,14 @@ class MintNet(Flow):
         hidden: int = 16,
         kernel: int = 3,
         *,
-        context: int = 0,
+        context: int | Sequence[int] = 0,
+        embedding: nn.Module | None = None,
     ) -> None:
+        size = context_size(context, embedding)
         check_layers(layers)
         stack = [
-            MintLayer(event_shape, hidden, kernel, context, reverse=index % 2 == 1) for index in range(layers)
+            MintLayer(event_shape, hidden, kernel, size, reverse=index % 2 == 1) for index in range(layers)
         ]
         # The features of a vector have units of their own; the pixels of a channel share one.
         unit: Transform = Standardize(event_shape) if is_whole(event_shape) else ActNorm(event_shape)
-        super().__init__(StandardNormal(event_shape), Chain([unit, *stack]))
+        super().__init__(StandardNormal(event_shape), Chain([unit, *stack]), embedding, context)

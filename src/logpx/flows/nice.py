@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from logpx.distributions import Flow, StandardNormal
+from logpx.flows.contexts import context_size
 from logpx.flows.layers import OneFunction, coupling_layers, standardized, warn_if_gaussian
 from logpx.transforms import Affine, ShiftFunction
 
@@ -24,6 +27,9 @@ class NICE(Flow):
         Widths of the hidden layers of every conditioner.
     context
         The number of context features; 0 means unconditional.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into vectors, trained and saved with the flow.
+        `context` is then the shape of one context, such as ``(1, 28, 28)`` for an image.
     recompute
         Recompute activations in the backward pass instead of keeping them, so that memory does not grow
         with the number of layers; see `logpx.transforms.ReversibleChain`.
@@ -44,11 +50,15 @@ class NICE(Flow):
         features: int,
         layers: int = 6,
         hidden: Sequence[int] = (64, 64),
-        context: int = 0,
+        context: int | Sequence[int] = 0,
         *,
         recompute: bool = False,
+        embedding: nn.Module | None = None,
     ) -> None:
-        stack, _ = coupling_layers(features, layers, OneFunction(ShiftFunction()), hidden, context)
+        size = context_size(context, embedding)
+        stack, _ = coupling_layers(features, layers, OneFunction(ShiftFunction()), hidden, size)
         warn_if_gaussian("NICE", features)
         stack.append(Affine(features))
-        super().__init__(StandardNormal(features), standardized(features, stack, recompute))
+        super().__init__(
+            StandardNormal(features), standardized(features, stack, recompute), embedding, context
+        )

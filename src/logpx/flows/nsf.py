@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from logpx.arguments import check_instance
 from logpx.distributions import Flow
 from logpx.errors import DataError, UsageError
+from logpx.flows.contexts import context_size
 from logpx.flows.domains import Domains
 from logpx.flows.layers import autoregressive_layers, chain_of, coupling_layers
 from logpx.transforms.base import as_features
+from logpx.transforms.supports import by_feature
 
 __all__ = ["NSF"]
 
@@ -36,6 +39,9 @@ class NSF(Flow):
         Widths of the hidden layers of every conditioner.
     context
         The number of context features; 0 means unconditional.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into vectors, trained and saved with the flow.
+        `context` is then the shape of one context, such as ``(1, 28, 28)`` for an image.
     bound
         Splines act on [-bound, bound] of the standardized data; outside, layers are the identity.
     circular
@@ -84,14 +90,16 @@ class NSF(Flow):
         bins: int = 8,
         *,
         hidden: Sequence[int] = (64, 64),
-        context: int = 0,
+        context: int | Sequence[int] = 0,
         bound: float = 5.0,
         circular: Sequence[int] = (),
         period: float = 2.0 * math.pi,
         bounded: Mapping[int, Sequence[float]] | None = None,
         affine: bool = False,
         recompute: bool = False,
+        embedding: nn.Module | None = None,
     ) -> None:
+        size = context_size(context, embedding)
         features = as_features(features)
         if recompute and autoregressive:
             raise UsageError(
@@ -105,9 +113,18 @@ class NSF(Flow):
             features, bins, bound, circular, period=period, bounded=bounded or {}, affine=affine
         )
         build = autoregressive_layers if autoregressive else coupling_layers
-        stack, order = build(features, layers, domains, hidden, context)
-        super().__init__(domains.base(order), chain_of([*domains.front(), *stack], recompute))
-        self.bounded = {int(feature): tuple(ends) for feature, ends in (bounded or {}).items()}
+        stack, order = build(features, layers, domains, hidden, size)
+        super().__init__(
+            domains.base(order), chain_of([*domains.front(), *stack], recompute), embedding, context
+        )
+        self.bounded: dict[int, tuple[float, float]] = {
+            int(feature): (ends[0], ends[1]) for feature, ends in (bounded or {}).items()
+        }
+        self._circle = dict.fromkeys(map(int, circular), (-0.5 * period, 0.5 * period))
+
+    def support(self, context: Tensor | None = None) -> Any:
+        """Return the intervals of bounded features and one period of angles, as a constraint of torch."""
+        return by_feature(self.bounded | self._circle, self.event_shape[0])
 
     def initialise(self, x: Tensor, context: Tensor | None = None) -> None:
         """Set the data-dependent statistics from training rows, once.

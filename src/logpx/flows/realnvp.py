@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
+from logpx.flows.contexts import context_size
 from logpx.flows.images import alternating, checked_levels
 from logpx.flows.layers import (
     OneFunction,
@@ -47,6 +50,9 @@ class RealNVP(Flow):
         Widths of the hidden layers of every conditioner; for images, of its residual blocks, all equal.
     context
         The number of context features; 0 means unconditional.
+    embedding
+        A net that turns contexts of shape ``(n, *context)`` into vectors, trained and saved with the flow.
+        `context` is then the shape of one context, such as ``(1, 28, 28)`` for an image.
     levels
         For images, the number of levels. Each but the last halves the image; by default until it would be
         smaller than 4 × 4, or odd: 2 for 28 × 28, 4 for 32 × 32.
@@ -81,25 +87,34 @@ class RealNVP(Flow):
         features: int | Sequence[int],
         layers: int = 6,
         hidden: Sequence[int] = (64, 64),
-        context: int = 0,
+        context: int | Sequence[int] = 0,
         *,
         levels: int | None = None,
         recompute: bool = False,
+        embedding: nn.Module | None = None,
     ) -> None:
+        size = context_size(context, embedding)
         if isinstance(features, Sequence):
             shape = as_image_shape(features)
             check_layers(layers)
             levels = checked_levels(shape, levels, lambda count: count - 1)
-            super().__init__(StandardNormal(shape), _level(shape, levels, layers, hidden, context, recompute))
+            super().__init__(
+                StandardNormal(shape),
+                _level(shape, levels, layers, hidden, size, recompute),
+                embedding,
+                context,
+            )
             return
         if levels is not None:
             raise UsageError(
                 "levels are for images, not for vectors",
                 fix="leave them out, or give (channels, height, width)",
             )
-        stack, _ = coupling_layers(features, layers, OneFunction(AffineFunction()), hidden, context)
+        stack, _ = coupling_layers(features, layers, OneFunction(AffineFunction()), hidden, size)
         warn_if_gaussian("RealNVP", features)
-        super().__init__(StandardNormal(features), standardized(features, stack, recompute))
+        super().__init__(
+            StandardNormal(features), standardized(features, stack, recompute), embedding, context
+        )
 
 
 def _level(

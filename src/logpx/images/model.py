@@ -100,6 +100,11 @@ class ImageModel(Distribution):
         self.baselines = nn.ModuleDict(dict(baselines or {}))
 
     @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The shape of one context; ``()`` if there is none."""
+        return self.flow.context_shape
+
+    @property
     def unit(self) -> BitsPerDimension:
         """What evaluations are reported in."""
         return BitsPerDimension(self.event_shape)

@@ -7,6 +7,7 @@ from logpx.nets.embedding import CircularEmbedding, Embedded
 from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
 from logpx.nets.mlp import MLP, ResidualMLP
+from logpx.nets.series import SeriesEncoder
 from logpx.nets.visible import VisibleColumns
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Embedded",
     "IncrementalConditioner",
     "ResidualMLP",
+    "SeriesEncoder",
     "VisibleColumns",
 ]

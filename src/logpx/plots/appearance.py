@@ -27,6 +27,7 @@ __all__ = [
     "legend",
     "new_axes",
     "of_results",
+    "require",
     "ticks",
     "words",
 ]
@@ -48,7 +49,14 @@ _LONGEST = 28
 _SMALL = 9
 
 
-def _require() -> Any:
+def require() -> Any:
+    """Return matplotlib.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
     try:
         import matplotlib
     except ImportError as error:
@@ -66,7 +74,7 @@ def new_axes(ax: Axes | None, size: tuple[float, float] = (5.0, 3.6)) -> Axes:
     UsageError
         If `ax` is not axes.
     """
-    _require()
+    require()
     from matplotlib.axes import Axes
 
     if ax is None:
@@ -97,7 +105,7 @@ def axes_grid(ax: Any, rows: int, columns: int, size: tuple[float, float] = (2.4
     UsageError
         If there are fewer axes than needed.
     """
-    _require()
+    require()
     from matplotlib.axes import Axes
 
     if ax is None:
@@ -186,7 +194,7 @@ def legend(ax: Axes, handles: Sequence[Any], names: Sequence[object], **options:
 @contextmanager
 def figure_of(width: float, height: float) -> Iterator[Axes]:
     """Yield axes of a figure that nobody shows and no list keeps."""
-    _require()
+    require()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,11 +13,11 @@ import numpy as np
 from logpx.errors import UsageError
 from logpx.suggestions import suggestion
 
-__all__ = ["PlottedColumn", "columns_of", "matched", "numbers_of", "paired"]
+__all__ = ["PlottedColumn", "columns_of", "matched", "numbers_of", "paired", "with_common_levels"]
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
-_MOST_LEVELS = 12
+_MOST_LEVELS = 10
 _OTHERS = "others"
 
 
@@ -31,7 +32,7 @@ class PlottedColumn:
     values : numpy.ndarray
         Shape ``(n,)``, float64; NaN for a missing cell. For labels, their places among the levels.
     levels : tuple of str or None
-        The labels, the most frequent first; None for numbers.
+        The labels, by default the most frequent first; None for numbers.
     dates : bool
         Whether numbers are days since 1970.
     """
@@ -98,7 +99,7 @@ def matched(
     """
     one = columns_of(first, chosen)
     if second is None:
-        return [(column,) for column in one.values()]
+        return [with_common_levels([column]) for column in one.values()]
     other = columns_of(second)
     if len(other) == len(columns_of(first)) and not set(one) & set(other):
         # Arrays have no names: columns are the same by place.
@@ -108,7 +109,7 @@ def matched(
     for name, column in one.items():
         if name not in other:
             raise UsageError(f"the second table has no column {name!r}", fix="give tables with equal columns")
-        pairs.append(_alike(column, other[name]))
+        pairs.append(with_common_levels([column, other[name]]))
     return pairs
 
 
@@ -224,34 +225,42 @@ def _is_missing(value: Any) -> bool:
 
 
 def _labelled(name: str, labels: Sequence[str | None]) -> PlottedColumn:
-    counts: dict[str, int] = {}
-    for label in labels:
-        if label is not None:
-            counts[label] = counts.get(label, 0) + 1
-    return _coded(name, labels, sorted(counts, key=lambda label: (-counts[label], label)))
+    counts = Counter(label for label in labels if label is not None)
+    levels = sorted(counts, key=lambda label: (-counts[label], label))
+    places = {label: float(place) for place, label in enumerate(levels)}
+    values = [np.nan if label is None else places[label] for label in labels]
+    return PlottedColumn(name, np.array(values, dtype=np.float64), tuple(levels))
 
 
-def _coded(name: str, labels: Sequence[str | None], levels: Sequence[str]) -> PlottedColumn:
-    """Return places among the levels; rare labels beyond the first are put together."""
+def with_common_levels(
+    columns: Sequence[PlottedColumn], most: int = _MOST_LEVELS
+) -> tuple[PlottedColumn, ...]:
+    """Return columns of labels with the same levels, the most frequent of the first before the others.
+
+    Labels beyond the most frequent ones are put together.
+
+    Raises
+    ------
+    UsageError
+        If one has numbers where another has labels.
+    """
+    if all(column.levels is None for column in columns):
+        return tuple(columns)
+    for column in columns:
+        if column.levels is None and len(column.present):
+            raise UsageError(
+                f"the column {column.name!r} has numbers in one table and labels in the other",
+                fix="give tables with equal columns",
+            )
+    levels = list(dict.fromkeys(level for column in columns for level in column.levels or ()))
     shown = tuple(levels)
-    if len(levels) > _MOST_LEVELS:
-        shown = (*levels[: _MOST_LEVELS - 1], f"{len(levels) - _MOST_LEVELS + 1} {_OTHERS}")
-    places = {label: min(place, len(shown) - 1) for place, label in enumerate(levels)}
-    values = [np.nan if label is None else float(places.get(label, len(shown) - 1)) for label in labels]
-    return PlottedColumn(name, np.array(values, dtype=np.float64), shown)
-
-
-def _alike(one: PlottedColumn, other: PlottedColumn) -> tuple[PlottedColumn, PlottedColumn]:
-    if one.levels is None and other.levels is None:
-        return one, other
-    if one.levels is None or other.levels is None:
-        raise UsageError(
-            f"the column {one.name!r} has numbers in one table and labels in the other",
-            fix="give tables with equal columns",
-        )
-    levels = [*one.levels, *(level for level in other.levels if level not in one.levels)]
-    places = np.array([levels.index(level) for level in other.levels], dtype=np.float64)
-    known = np.isfinite(other.values)
-    moved = np.full(len(other.values), np.nan)
-    moved[known] = places[other.values[known].astype(np.int64)]
-    return PlottedColumn(one.name, one.values, tuple(levels)), PlottedColumn(one.name, moved, tuple(levels))
+    if len(levels) > most:
+        shown = (*levels[: most - 1], f"{len(levels) - most + 1} {_OTHERS}")
+    found = []
+    for column in columns:
+        own = [min(levels.index(level), len(shown) - 1) for level in column.levels or ()]
+        known = np.isfinite(column.values)
+        moved = np.full(len(column.values), np.nan)
+        moved[known] = np.array(own, dtype=np.float64)[column.values[known].astype(np.int64)]
+        found.append(replace(column, values=moved, levels=shown))
+    return tuple(found)

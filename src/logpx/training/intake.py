@@ -25,8 +25,8 @@ class Intake:
     ----------
     event_shape
         The shape of one x.
-    context_features
-        The number of context features, 0 for none.
+    context_shape
+        The shape of one context, ``()`` for none.
     dtype
         The model's dtype.
     missing
@@ -34,7 +34,7 @@ class Intake:
     """
 
     event_shape: tuple[int, ...]
-    context_features: int
+    context_shape: tuple[int, ...]
     dtype: torch.dtype
     missing: bool = False
 
@@ -42,22 +42,20 @@ class Intake:
     def of(cls, model: Distribution) -> Intake:
         """Return the requirements of a model."""
         dtype = model._like().dtype
-        return cls(model.event_shape, model.context_features, dtype, model.allows_missing)
+        return cls(model.event_shape, model.context_shape, dtype, model.allows_missing)
 
     def batch(self, x: Any, context: Any, weights: Any, what: str, start: int = 0) -> Batch:
         """Return checked rows, without those of weight 0."""
         rows = as_rows(x, self.event_shape, self.dtype, what, start, self.missing)
-        if (context is None) != (self.context_features == 0):
+        if (context is None) != (not self.context_shape):
             raise UsageError(
-                f"the model takes {self.context_features} context features, and the {what} "
+                f"the model takes {_contexts(self.context_shape)}, and the {what} "
                 + ("come without a context" if context is None else "come with a context"),
                 fix="pass context=..., or build the model with context= to match",
             )
         given = None
         if context is not None:
-            given = as_rows(
-                context, (self.context_features,), self.dtype, f"the context of the {what}", start
-            )
+            given = as_rows(context, self.context_shape, self.dtype, f"the context of the {what}", start)
             if len(given) != len(rows):
                 raise DataError(f"{len(given)} rows of context for {len(rows)} rows", fix="give one each")
         numbers = torch.arange(start, start + len(rows))
@@ -65,6 +63,12 @@ class Intake:
             return Batch(rows, numbers, given)
         weight = as_weights(weights, len(rows), self.dtype, start)
         return Batch(rows, numbers, given, weight).where(weight > 0.0)
+
+
+def _contexts(shape: tuple[int, ...]) -> str:
+    if len(shape) > 1:
+        return f"contexts of shape {shape}"
+    return f"{shape[0] if shape else 0} context features"
 
 
 class Source:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logpx.distributions import Distribution
 from logpx.training.history import Event, HistoryRecord, StopReason, format_nats, plain
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["FitResult"]
+
+_MOST_RECORDS = 200
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -55,6 +60,34 @@ class FitResult:
         names = [name for name in self.__dataclass_fields__ if name != "model"]
         return {name: plain(getattr(self, name)) for name in names}
 
+    def summary(self, most: int = _MOST_RECORDS) -> dict[str, Any]:
+        """Return how the fit went as JSON values, with at most so many records, the best and last among them.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from logpx.distributions import DiagonalNormal
+        >>> from logpx.training import fit
+        >>> result = fit(DiagonalNormal(2), torch.randn(100, 2))
+        >>> result.summary()["stopped"].value
+        'closed form'
+        """
+        names = ("events", "best_epoch", "stopped", "train_rows", "validation_rows", "seconds")
+        values = self.to_dict()
+        records = values["history"]
+        places = range(len(records))
+        scored = [place for place in places if records[place]["validation"] is not None]
+        best = [max(scored, key=lambda place: records[place]["validation"])] if scored else []
+        step = max(1, -(-len(records) // max(most - 2, 1)))
+        kept = sorted({*places[::step], *best, *places[-1:]})
+        return {**{name: values[name] for name in names}, "history": [records[place] for place in kept]}
+
+    def plot_training(self, *, ax: Axes | None = None) -> Axes:
+        """Plot the likelihood over the steps; see `logpx.plots.plot_training`."""
+        from logpx import plots
+
+        return plots.plot_training(self.history, stopped=self.stopped.value, events=self.events, ax=ax)
+
     def __repr__(self) -> str:
         """Return a summary of a few lines."""
         if self.best_validation is not None:
@@ -70,7 +103,7 @@ class FitResult:
             f"  rows: {self.train_rows} training, {self.validation_rows} validation; seed {self.seed}",
             f"  ended: {self.stopped} ({self.seconds:.1f} s{effort})",
         ]
-        lines += [f"  step {event.step}: {event.message}" for event in self.events[:3]]
-        if len(self.events) > 3:
-            lines.append(f"  and {len(self.events) - 3} more events")
+        lines += [f"  step {event.step}: {event.message}" for event in self.events[:2]]
+        if len(self.events) > 2:
+            lines.append(f"  and {len(self.events) - 2} more events")
         return "\n".join(lines)

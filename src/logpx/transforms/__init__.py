@@ -2,6 +2,7 @@
 
 from logpx.transforms import univariate
 from logpx.transforms.act_norm import ActNorm
+from logpx.transforms.as_torch import TorchTransform
 from logpx.transforms.autoregressive import Autoregressive
 from logpx.transforms.base import Transform
 from logpx.transforms.chain import Chain, Inverse
@@ -64,6 +65,7 @@ __all__ = [
     "Squeezed",
     "Standardize",
     "Tanh",
+    "TorchTransform",
     "Transform",
     "TriangularAffine",
     "Wrap",

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from logpx.arguments import check_count, is_whole
 from logpx.configuration import Configured
 from logpx.errors import UsageError
+from logpx.transforms.as_torch import TorchTransform
+from logpx.transforms.supports import real_event
 
 __all__ = [
     "Transform",
@@ -24,6 +26,7 @@ __all__ = [
     "check_event",
     "check_events_of",
     "checks_event",
+    "common_rows",
     "context_of",
     "own_tensor",
     "sum_over_event",
@@ -95,7 +98,7 @@ def check_context(owner: Any, context: Tensor | None, rows: tuple[int, ...] | No
     owner
         The transform or distribution, with its `context_features`.
     context
-        Shape ``(*rows, context_features)`` or ``(context_features,)``.
+        Shape ``(*rows, *context_shape)``, whose rows broadcast with those of x.
     rows
         The shape of the rows that it belongs to, if known.
 
@@ -109,22 +112,55 @@ def check_context(owner: Any, context: Tensor | None, rows: tuple[int, ...] | No
             f"a {type(context).__name__} given as context, where a tensor was expected",
             fix="convert it with torch.as_tensor(context, dtype=torch.float32)",
         )
-    given = 0 if context is None else context.shape[-1] if context.dim() else 1
-    if given != owner.context_features:
+    shape = tuple(owner.context_shape)
+    if context is None or not shape or tuple(context.shape[max(0, context.dim() - len(shape)) :]) != shape:
+        if context is None and not shape:
+            return
+        raise UsageError(_wrong_context(owner, context), fix=_CONTEXT_FIX)
+    if rows is not None:
+        others = tuple(context.shape[: context.dim() - len(shape)])
+        if common_rows(rows, others, "context", shape) != rows:
+            raise UsageError(
+                f"a context of shape {tuple(context.shape)} for rows of shape {rows}",
+                fix="give one context per row, or one for all; or ask for a shape of draws for each context, "
+                "such as sample((10,), context)",
+            )
+
+
+_CONTEXT_FIX = "pass a context of that size, or build the model with context=... to match"
+
+
+def _wrong_context(owner: Any, context: Tensor | None) -> str:
+    if len(owner.context_shape) > 1:
+        given = "none" if context is None else f"a tensor of shape {tuple(context.shape)}"
+        return f"{type(owner).__name__} takes contexts of shape {owner.context_shape}, but got {given}"
+    size = 0 if context is None else context.shape[-1] if context.dim() else 1
+    return f"{type(owner).__name__} takes {owner.context_features} context features, but got {size}"
+
+
+def common_rows(
+    rows: tuple[int, ...], others: tuple[int, ...], what: str, event: tuple[int, ...] = ()
+) -> tuple[int, ...]:
+    """Return the shape that the rows of x and those of something else, of events of its own, broadcast to.
+
+    Raises
+    ------
+    UsageError
+        If they do not, naming both shapes.
+
+    Examples
+    --------
+    >>> common_rows((32, 1), (3,), "context")
+    (32, 3)
+    """
+    longest = max(len(rows), len(others))
+    shapes = [(1,) * (longest - len(each)) + each for each in (rows, others)]
+    if any(one != other and 1 not in (one, other) for one, other in zip(*shapes, strict=True)):
         raise UsageError(
-            f"{type(owner).__name__} takes {owner.context_features} context features, but got {given}",
-            fix="pass a context of that size, or build the model with context=... to match",
+            f"a {what} of shape {others + event} for rows of shape {rows}",
+            fix=f"give one {what} per row, one for all, or rows that broadcast with each other",
         )
-    if context is None or rows is None:
-        return
-    own = tuple(context.shape[:-1])
-    if len(own) > len(rows) or any(
-        mine not in (1, wanted) for mine, wanted in zip(own[::-1], rows[::-1], strict=False)
-    ):
-        raise UsageError(
-            f"a context of shape {tuple(context.shape)} for rows of shape {rows}",
-            fix="give one context per row, or one of shape (context_features,) for all",
-        )
+    return tuple(other if one == 1 else one for one, other in zip(*shapes, strict=True))
 
 
 def context_of(part: Any, context: Tensor | None) -> Tensor | None:
@@ -152,15 +188,16 @@ def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _
         check_event(x, owner.event_shape)
         if not x.is_floating_point():
             x = _floating(owner, x)
-            if given:
-                args = (owner, x, *given[1:])  # type: ignore[assignment]
-            else:
-                kwargs[name] = x
         context: Any = None
         if place is not None:
             context = given[place] if len(given) > place else kwargs.get("context")
             if context is not None or owner.context_features:
-                check_context(owner, context, tuple(x.shape[: x.dim() - len(owner.event_shape)]))
+                check_context(owner, context)
+                x = _as_many_rows(owner, x, context)
+        if given:
+            args = (owner, x, *given[1:])  # type: ignore[assignment]
+        else:
+            kwargs[name] = x
         try:
             return method(*args, **kwargs)
         except (RuntimeError, TypeError) as error:
@@ -170,6 +207,15 @@ def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _
             raise
 
     return checked
+
+
+def _as_many_rows(owner: Any, x: Tensor, context: Tensor) -> Tensor:
+    """Return x with the rows that it and its contexts broadcast to."""
+    event = tuple(owner.event_shape)
+    rows = tuple(x.shape[: x.dim() - len(event)])
+    others = tuple(context.shape[: context.dim() - len(owner.context_shape)])
+    shape = common_rows(rows, others, "context", tuple(owner.context_shape)) if others else rows
+    return x if shape == rows else x.expand(*shape, *event)
 
 
 def own_tensor(owner: nn.Module) -> Tensor | None:
@@ -298,6 +344,34 @@ class Transform(Configured, nn.Module):
         self.event_shape = as_event_shape(event_shape)
         check_count("context", context, least=0)
         self.context_features = context
+
+    @property
+    def context_shape(self) -> tuple[int, ...]:
+        """The shape of one context; ``()`` if there is none."""
+        return (self.context_features,) if self.context_features else ()
+
+    @property
+    def domain(self) -> Any:
+        """What `forward` is defined on, as a constraint of torch; None if it has no name."""
+        return real_event(self.event_shape)
+
+    @property
+    def codomain(self) -> Any:
+        """What `inverse` is defined on, as a constraint of torch; None if it has no name."""
+        return real_event(self.event_shape)
+
+    def torch_transform(self, context: Tensor | None = None) -> TorchTransform:
+        """Return the map, given a context or none, as a transform of torch; see `TorchTransform`.
+
+        Examples
+        --------
+        >>> from torch.distributions import Independent, Normal, TransformedDistribution
+        >>> from logpx.transforms import Softplus
+        >>> normal = Independent(Normal(torch.zeros(2), 1.0), 1)
+        >>> TransformedDistribution(normal, [Softplus(2).torch_transform()]).sample((3,)).shape
+        torch.Size([3, 2])
+        """
+        return TorchTransform(self, context)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise.

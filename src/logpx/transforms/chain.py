@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
+from itertools import pairwise
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, context_of
+from logpx.transforms.supports import leads_to
 
 __all__ = ["Chain", "Inverse"]
 
@@ -78,6 +80,18 @@ class Chain(Transform):
         return z, total
 
     @property
+    def domain(self) -> Any:
+        """The domain of the first transform, where all that it returns suits the next, and so on."""
+        suits = all(leads_to(one.codomain, other.domain) for one, other in pairwise(self.transforms))
+        return self.transforms[0].domain if suits else None
+
+    @property
+    def codomain(self) -> Any:
+        """The codomain of the last transform, where the inverses suit each other in the same way."""
+        suits = all(leads_to(other.domain, one.codomain) for one, other in pairwise(self.transforms))
+        return self.transforms[-1].codomain if suits else None
+
+    @property
     def needs_data(self) -> bool:
         """Whether one of the transforms needs data."""
         return any(transform.needs_data for transform in self.transforms)
@@ -122,6 +136,16 @@ class Inverse(Transform):
         check_instance("transform", transform, Transform, "Affine(3)")
         super().__init__(transform.event_shape, transform.context_features)
         self.transform = transform
+
+    @property
+    def domain(self) -> Any:
+        """The codomain of the given transform."""
+        return self.transform.codomain
+
+    @property
+    def codomain(self) -> Any:
+        """The domain of the given transform."""
+        return self.transform.domain
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the inverse of the given transform."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import constraints
 from torch.nn import functional
 
 from logpx.arguments import check_instance
 from logpx.errors import DataError, UsageError
 from logpx.transforms.base import Transform, sum_over_event
+from logpx.transforms.supports import by_feature, over_event, real_event
 
 __all__ = ["UNIT_HALF_WIDTH", "Affine", "Exp", "Logit", "Sigmoid", "Softplus", "Standardize", "Tanh"]
 
@@ -170,6 +172,19 @@ class Standardize(_Elementwise):
         return result
 
     @property
+    def domain(self) -> Any:
+        """The intervals of bounded features, and any other numbers."""
+        return by_feature(self.bounded, self.event_shape[0]) if self.bounded else real_event(self.event_shape)
+
+    @property
+    def codomain(self) -> Any:
+        """The interval of unit variance for bounded features, and any other numbers."""
+        if not self.bounded:
+            return real_event(self.event_shape)
+        unit = (-UNIT_HALF_WIDTH, UNIT_HALF_WIDTH)
+        return by_feature(dict.fromkeys(self.bounded, unit), self.event_shape[0])
+
+    @property
     def needs_data(self) -> bool:
         """Whether it is still to be initialised."""
         return not self.initialised
@@ -245,6 +260,11 @@ class Sigmoid(_Elementwise):
     (tensor([[0.5000]]), tensor([-1.3863]))
     """
 
+    @property
+    def codomain(self) -> Any:
+        """Numbers from 0 to 1."""
+        return over_event(constraints.unit_interval, self.event_shape)
+
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.sigmoid(x), _log_sigmoid_derivative(x)
 
@@ -266,6 +286,16 @@ class Logit(Sigmoid):
     (tensor([[0.]]), tensor([1.3863]))
     """
 
+    @property
+    def domain(self) -> Any:
+        """Numbers from 0 to 1."""
+        return super().codomain
+
+    @property
+    def codomain(self) -> Any:
+        """All numbers."""
+        return super().domain
+
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return super()._inverse(x)
 
@@ -284,6 +314,11 @@ class Softplus(_Elementwise):
     >>> Softplus(1).forward(torch.zeros(1, 1))
     (tensor([[0.6931]]), tensor([-0.6931]))
     """
+
+    @property
+    def codomain(self) -> Any:
+        """Numbers from 0 on."""
+        return over_event(constraints.nonnegative, self.event_shape)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # torch's softplus overflows beyond its threshold, or is inexact below it.
@@ -308,6 +343,11 @@ class Tanh(_Elementwise):
     (tensor([[0.]]), tensor([0.]))
     """
 
+    @property
+    def codomain(self) -> Any:
+        """Numbers from -1 to 1."""
+        return over_event(constraints.interval(-1.0, 1.0), self.event_shape)
+
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.tanh(x), math.log(4.0) + _log_sigmoid_derivative(2.0 * x)
 
@@ -330,6 +370,11 @@ class Exp(_Elementwise):
     >>> Exp(1).forward(torch.zeros(1, 1))
     (tensor([[1.]]), tensor([0.]))
     """
+
+    @property
+    def codomain(self) -> Any:
+        """Numbers from 0 on."""
+        return over_event(constraints.nonnegative, self.event_shape)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # Rounded down, so that the exponential of the limit itself is finite.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from logpx.arguments import check_number, check_places
 from logpx.transforms.base import Transform, as_features
+from logpx.transforms.supports import by_feature
 from logpx.transforms.univariate.splines import wrap
 
 __all__ = ["Wrap"]
@@ -49,6 +51,18 @@ class Wrap(Transform):
         check_number("period", period, above=0.0)
         self.period = period
         self.register_buffer("is_circular", torch.tensor([f in set(circular) for f in range(features)]))
+
+    @property
+    def domain(self) -> Any:
+        """One period of the angles, and any other numbers."""
+        half = 0.5 * self.period
+        circular = self.is_circular.nonzero().flatten().tolist()
+        return by_feature(dict.fromkeys(circular, (-half, half)), len(self.is_circular))
+
+    @property
+    def codomain(self) -> Any:
+        """The domain."""
+        return self.domain
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Wrap the angles."""

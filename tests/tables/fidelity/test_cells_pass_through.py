@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logpx.tables import fit_table, open_table
+from logpx.tables.reading.number_notation import NumberNotation
 
 ROWS = 12
 few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -176,3 +178,29 @@ def test_a_blank_line_of_a_single_column_is_a_missing_cell(tmp_path: Path):
     (batch,) = open_table(tmp_path / "a.csv").batches()
     np.testing.assert_array_equal(batch.numbers("a"), [1.0, np.nan, 3.0])
     assert open_table(tmp_path / "a.csv").count_rows() == 3
+
+
+@pytest.mark.parametrize(
+    ("stored", "most"),
+    [
+        (pa.decimal128(5, 2), decimal.Decimal("999.99")),
+        (pa.decimal128(5, -2), decimal.Decimal("9999900")),
+        (pa.decimal128(3, 3), decimal.Decimal("0.999")),
+        (pa.int8(), 127),
+    ],
+    ids=str,
+)
+def test_numbers_are_written_within_their_type(stored: pa.DataType, most: object):
+    cells = NumberNotation().write(np.array([1e300, 0.0, -1e300]), stored)
+    assert cells.type == stored
+    assert cells.to_pylist() == [most, 0, -most if most != 127 else -128]
+
+
+def test_decimals_that_are_objects_have_room_for_larger_ones():
+    generator = np.random.default_rng(0)
+    prices = [decimal.Decimal(int(value)).scaleb(-2) for value in generator.integers(0, 99_999, 60)]
+    for table in (pd.DataFrame({"a": prices, "b": range(60)}), {"a": prices, "b": np.arange(60)}):
+        model = fit_table(table, "gaussian", columns={"a": "continuous"}, max_time=1).model
+        drawn = model.sample(500).column("a").to_pylist()
+        assert max(drawn) > 1000
+        assert all(value == round(value, 2) for value in drawn)

@@ -190,3 +190,12 @@ def test_text_among_dates_is_refused_with_a_fix_that_works(word: str, written, l
     assert f"'{word}' where a date" in error
     assert f"--missing 'when:{word}'" in error
     assert logpx_main(*fit, "--missing", f"when:{word}") == 0
+
+
+def test_durations_are_not_negative_if_none_was():
+    seconds = np.random.default_rng(0).integers(0, 10_000, (2, 60)) - np.array([[0], [5000]])
+    table = {name: pa.array(own).cast(pa.duration("s")) for name, own in zip("ab", seconds, strict=True)}
+    model = fit_table(pa.table(table), "gaussian", max_time=1).model
+    drawn = model.sample(300)
+    low = [min(drawn.column(name).to_pylist()) for name in "ab"]
+    assert low[0] >= datetime.timedelta(0) > low[1]

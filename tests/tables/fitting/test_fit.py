@@ -182,6 +182,19 @@ def test_a_division_is_complete_and_disjoint() -> None:
     assert torch.equal(torch.cat([held_out, training]), rows)
 
 
+def test_a_column_that_varies_does_so_among_the_training_rows() -> None:
+    rows = torch.zeros(70, 4, dtype=torch.float64)
+    rows[2, 0], rows[3, 1] = 1.0, 5.0
+    rows[:, 2], rows[1, 2], rows[5, 2] = torch.nan, 4.0, 7.0
+    rows[60, 3] = 1.0
+    training, held_out = divide(rows, 0.25)
+    assert len(training) + len(held_out) == 70
+    assert all(len(column[~column.isnan()].unique()) == 2 for column in training.T)
+    x = torch.where(torch.arange(70) == 66, 1.0, 0.0).numpy()
+    for seed in range(4):
+        assert fit_table({"a": x, "b": np.arange(70) / 7}, "gaussian", seed=seed, max_time=1).model
+
+
 def test_a_quick_model_is_fitted_to_all_rows_once_it_is_chosen(two_clusters: pd.DataFrame) -> None:
     frame = two_clusters[["a"]][:300]
     model = fit_table(frame, model="gaussian").model

@@ -70,6 +70,24 @@ def test_a_header_that_cannot_be_told_is_an_error(tmp_path, content):
     assert caught.value.fix
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,virginica\n",
+        "0,0,b\n1,2,a\n3,4,b\n",
+        "yes,no\nno,no\nyes,yes\n",
+    ],
+)
+def test_a_first_row_is_no_header(tmp_path, content):
+    with pytest.raises(DataError, match="no header line: the first line"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("header", ["town,2019,2020", "class,x,1", "a,b,c"])
+def test_numbers_may_be_among_names(tmp_path, header):
+    assert list(read(tmp_path, header + "\nRome,1,2\nOslo,3,4\n")[0]) == header.split(",")
+
+
 def test_units_below_the_header(tmp_path):
     cells, notes = read(tmp_path, "v,place,T\n(m/s),,[°C]\n1,x,2\n3,y,\n")
     assert cells == {"v": [1, 3], "place": ["x", "y"], "T": [2, None]}

@@ -22,12 +22,22 @@ share = generator.random(N)
         (np.where(share < 0.7, 0.0, gamma), [0.0]),
         (np.where(share < 0.02, 0.0, gamma), [0.0]),
         (np.where(share < 0.001, 0.0, gamma), []),
+        (np.append(gamma[:40], [0.0] * 3), [0.0]),
         (np.maximum(normal, -0.3), [-0.3]),
         (np.clip(normal, -1.0, 1.5), [-1.0, 1.5]),
         (np.where(share < 0.2, 1 / 3, np.where(share < 0.3, -2.5, normal)), [-2.5, 1 / 3]),
         (normal, []),
     ],
-    ids=["zero-inflated", "few zeros", "two zeros", "detection limit", "clipped", "within", "none"],
+    ids=[
+        "zero-inflated",
+        "few zeros",
+        "two zeros",
+        "three of 43",
+        "detection limit",
+        "clipped",
+        "within",
+        "none",
+    ],
 )
 def test_atoms_of_values_without_a_grid(values, atoms):
     grid, found = detect_cells(values)

@@ -39,6 +39,10 @@ def draws(seed=0):
         (np.array([0, 2, 1, 4] * 3), (0.0, None)),
         (np.where(draws().random(N) < 0.3, 0.0, draws().gamma(2.0, 9.0, N).round(2)), (0.0, None)),
         (np.maximum(draws().lognormal(0.0, 2.0, N), 0.5), (0.5, None)),
+        (np.clip(draws().normal(60, 50, 30), 0, 100), (0.0, 100.0)),
+        (np.clip(draws().normal(60, 50, 40), 0, 100).round(1), (0.0, 100.0)),
+        (np.clip(draws(1).normal(0, 1, 40), -1.2, None), (-1.2, None)),
+        (draws(2).integers(1, 11, 30) / 2, (0.0, None)),
     ],
     ids=[
         "0 and 1",
@@ -58,6 +62,10 @@ def draws(seed=0):
         "few rows",
         "amounts",
         "detection limit",
+        "few percentages",
+        "few rounded percentages",
+        "small detection limit",
+        "few half stars",
     ],
 )
 def test_ends(values, expected):

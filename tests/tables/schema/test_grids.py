@@ -131,3 +131,15 @@ def test_any_values_are_survived_and_repeated_ones_always_get_a_step(values, tim
 
 def test_nothing_is_no_grid():
     assert detect_grid(np.empty(0)) is None
+
+
+@pytest.mark.parametrize("rows", [200, 600, 5000])
+def test_numbers_of_sixteen_bits_lie_on_the_grid_that_is_found(rows):
+    values = np.random.default_rng(0).normal(size=rows).astype(np.float16).astype(np.float64)
+    grid = detect_grid(values)
+    assert grid is None or not grid.uniform or on_grid(values, grid, grid.rounding + 1e-3 * grid.step)
+
+
+def test_few_halves_are_on_a_grid_of_halves():
+    ratings = np.random.default_rng(0).integers(1, 11, 45) / 2
+    assert detect_grid(ratings) == Grid(0.5, 0.0)

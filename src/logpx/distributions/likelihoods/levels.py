@@ -122,7 +122,7 @@ class DiscretisedLogistic(distributions.Distribution):
     has_rsample = False
 
     def __init__(self, location: Tensor, log_scale: Tensor, levels: int) -> None:
-        shape = torch.broadcast_shapes(location.shape, log_scale.shape)  # type: ignore[no-untyped-call]
+        shape = torch.broadcast_shapes(location.shape, log_scale.shape)
         self.location, self.log_scale = location.expand(shape), log_scale.expand(shape)
         self.levels = levels
         super().__init__(self.location.shape, validate_args=False)
@@ -130,7 +130,7 @@ class DiscretisedLogistic(distributions.Distribution):
     @property
     def support(self) -> Any:
         """The levels."""
-        return constraints.integer_interval(0, self.levels - 1)  # type: ignore[no-untyped-call]
+        return constraints.integer_interval(0, self.levels - 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-probability of levels."""

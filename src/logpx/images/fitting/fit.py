@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,6 +21,9 @@ from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ImageFitResult", "fit_images"]
 
@@ -55,10 +58,13 @@ class ImageFitResult(ModelFitResult[ImageModel]):
         error = self.training.best_validation_error
         return None if error is None else self.model.unit.difference(error)
 
+    def plot_training(self, *, ax: Axes | None = None) -> Axes:
+        """Plot how it was trained; see `logpx.plots.plot_training`."""
+        return self.training.plot_training(ax=ax)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         values = super().to_dict()
-        del values["training"]
         channels, height, width = self.model.event_shape
         last = self.training.history[-1]
         return values | {
@@ -79,6 +85,7 @@ class ImageFitResult(ModelFitResult[ImageModel]):
             "steps": last.step,
             "epochs": last.epoch,
             "stopped": self.training.stopped.value,
+            "training": [{"model": self.family, **self.training.summary()}],
         }
 
 

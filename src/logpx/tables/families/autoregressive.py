@@ -131,7 +131,7 @@ class AutoregressiveFamily(TableFamily):
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
                 dropout=0.2 if rows < 2000 else 0.1 if rows < 10_000 else 0.0,
             )
-        fit(
+        trained = fit(
             model,
             training,
             validation,
@@ -144,4 +144,5 @@ class AutoregressiveFamily(TableFamily):
             should_stop=budget.should_stop,
             device=budget.device,
         )
+        budget.trained(trained)
         return model.cpu()

@@ -16,7 +16,7 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.scoring import Family
 from logpx.tables.columns.support import Support
-from logpx.training import fit
+from logpx.training import FitResult, fit
 
 __all__ = ["FEW_ROWS", "Budget", "QuickFamily", "TableFamily", "hidden_for", "score_of_size", "train"]
 
@@ -57,6 +57,8 @@ class Budget:
         Passed on to `logpx.training.fit`.
     remark
         Called with what the user should know of the fitted model, such as what was cut short.
+    trained
+        Called with the result of each training.
     """
 
     seconds: float
@@ -72,6 +74,7 @@ class Budget:
     device: torch.device = field(default=torch.device("cpu"))
     compile: bool | str = "auto"
     remark: Callable[[str], object] = field(default=lambda text: None)
+    trained: Callable[[FitResult], object] = field(default=lambda result: None)
 
     @property
     def deadline(self) -> float:
@@ -133,7 +136,7 @@ def hidden_for(rows: int) -> tuple[int, int]:
 
 def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-    fit(
+    trained = fit(
         model,
         training.float(),
         validation.float(),
@@ -146,6 +149,7 @@ def train(model: Distribution, training: Tensor, validation: Tensor, budget: Bud
         device=budget.device,
         compile=budget.compile,
     )
+    budget.trained(trained)
     return model.cpu()
 
 

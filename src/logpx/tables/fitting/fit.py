@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -30,6 +30,9 @@ from logpx.tables.sources import open_table
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["TableFitResult", "fit_table"]
 
 _DEFAULT_SECONDS = 60.0
@@ -47,16 +50,47 @@ class TableFitResult(ModelFitResult[TableModel]):
         For each modelled column, the chosen scale and the held-out nats per row of all compared scales.
     measured : str
         What rows the likelihood of candidates was measured on, as "1,200 rows set aside".
+    training : list of dict
+        For each model that was trained by gradient descent its name, its scales, and how it went: the values
+        of `logpx.training.FitResult.summary`. Likelihoods are those of the units that it was trained in.
     """
 
     candidates: list[CandidateRecord]
     scales: list[dict[str, Any]]
     measured: str
+    training: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def chosen(self) -> CandidateRecord:
         """The candidate that became the model."""
         return next(record for record in self.candidates if record.chosen)
+
+    def plot_leaderboard(self, *, ax: Axes | None = None) -> Axes:
+        """Plot the models that were tried; see `logpx.plots.plot_leaderboard`."""
+        from logpx import plots
+
+        return plots.plot_leaderboard(self.candidates, ax=ax)
+
+    def plot_training(self, *, ax: Axes | None = None) -> Axes:
+        """Plot how the model, or a part of a stack, was trained; see `logpx.plots.plot_training`.
+
+        Raises
+        ------
+        UsageError
+            If nothing was trained by gradient descent.
+        """
+        from logpx import plots
+
+        parts = self.chosen.model.split(" + ")
+        runs = [run for run in self.training if run["model"] in parts]
+        if not runs:
+            raise UsageError(
+                f"{self.chosen.model} needs no training by gradient descent",
+                fix="plot the candidates instead",
+            )
+        return plots.plot_training(
+            runs[0]["history"], stopped=runs[0]["stopped"], events=runs[0]["events"], ax=ax
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
@@ -203,6 +237,7 @@ def fit_table(
         notes=notes,
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
+        training=search.histories,
     )
 
 

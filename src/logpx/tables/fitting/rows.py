@@ -183,7 +183,8 @@ def folds_of(rows: int) -> int:
 def divide(rows: Tensor, fraction: float, fewest: int = _FEWEST_TO_STOP_BY) -> tuple[Tensor, Tensor]:
     """Split rows that are in random order into training and validation rows.
 
-    If there are fewer than `fewest`, all rows serve as both.
+    If there are fewer than `fewest`, all rows serve as both. A column that varies does so among the training
+    rows, for which up to half of the validation rows change sides.
 
     Raises
     ------
@@ -195,7 +196,35 @@ def divide(rows: Tensor, fraction: float, fewest: int = _FEWEST_TO_STOP_BY) -> t
     if len(rows) < fewest:
         return rows, rows
     aside = round(fraction * len(rows))
-    return rows[aside:], rows[:aside]
+    training, held_out = rows[aside:], rows[:aside]
+    moved = _rows_to_vary(training, held_out)[: aside // 2]
+    if not moved:
+        return training, held_out
+    kept = [row for row in range(aside) if row not in moved]
+    return torch.cat([training, held_out[moved]]), held_out[kept]
+
+
+def _rows_to_vary(training: Tensor, held_out: Tensor) -> list[int]:
+    """Return validation rows with which all columns that can vary do so among the training rows."""
+    chosen: list[int] = []
+    for column in _constants(training).tolist():
+        known = torch.cat([training[:, column], held_out[chosen, column]])
+        values = known.new_tensor(sorted(set(known[~known.isnan()].tolist())))
+        cells = held_out[:, column]
+        while len(values) < 2:
+            others = (~cells.isnan() & ~torch.isin(cells, values)).nonzero().flatten()
+            if len(others) == 0:
+                break
+            chosen.append(int(others[0]))
+            values = torch.cat([values, cells[others[:1]]])
+    return chosen
+
+
+def _constants(rows: Tensor) -> Tensor:
+    """Return the columns that do not have two different values."""
+    low = rows.where(~rows.isnan(), rows.new_tensor(torch.inf)).amin(0)
+    high = rows.where(~rows.isnan(), rows.new_tensor(-torch.inf)).amax(0)
+    return (low >= high).nonzero().flatten()
 
 
 def with_noise(values: Tensor, supports: Supports, seed: int) -> TableRows:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,6 +70,8 @@ class Search:
         Why they failed.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
+    histories : list of dict
+        How each training went, by model and scales, as JSON values.
 
     Raises
     ------
@@ -104,6 +107,7 @@ class Search:
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
+        self.histories: list[dict[str, Any]] = []
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._gaussian: LatentMixture | None = None
 
@@ -242,7 +246,13 @@ class Search:
     def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
         remarks: list[str] = []
-        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append)
+        named = {"model": family.name, "scales": scales}
+        budget = replace(
+            self.budget,
+            seconds=max(seconds, 0.5),
+            remark=remarks.append,
+            trained=lambda result: self.histories.append(named | result.summary()),
+        )
         try:
             with _naming(self.names):
                 density, draws = self._fitted(family, scales, budget)

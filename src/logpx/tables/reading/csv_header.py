@@ -97,7 +97,7 @@ def read_header(file: str) -> CsvHeader:
         check_names(words if all(map(is_number, words)) else header.fields, file)
     count, unnamed = _named_and_unnamed(layout)
     names = header.fields[:count]
-    check_names(names, file)
+    check_names(names, file, [row.fields for row in layout.rows])
     end = header.end if layout.units is None else layout.units.end
     return CsvHeader(
         names=names,

@@ -16,6 +16,9 @@ from logpx.tables.reading.part import Part
 
 __all__ = ["FramePart", "frame_columns", "with_names"]
 
+# As many as decimals of 128 bits have.
+_MOST_DIGITS = 38
+
 
 class FramePart(Part):
     """Columns in memory, converted a slice at a time so that the table is not copied as a whole.
@@ -46,7 +49,7 @@ class FramePart(Part):
         for name, column in self._columns.items():
             if isinstance(column, np.ndarray) and column.dtype == object:
                 # The type of Python objects is known only when all have been looked at.
-                self._columns[name] = pa.chunked_array([self._slice(name, 0, self._rows)])
+                self._columns[name] = _with_room(pa.chunked_array([self._slice(name, 0, self._rows)]))
         self.stored = pa.schema([(name, self._slice(name, 0, 1).type) for name in self._columns])
 
     def count_rows(self) -> int:
@@ -180,9 +183,26 @@ def _frame_to_arrow(source: Any) -> pa.Table:
             frame = frame.alias(str(frame.name or "x0")).to_frame()
         if isinstance(frame, nw.LazyFrame):
             frame = frame.collect(backend="pyarrow")
-        return frame.to_arrow()
+        return _with_roomy_decimals(frame)
     except (pa.ArrowException, TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
         raise DataError(
             f"the data frame cannot be read: {error}",
             fix="convert the named column to numbers or text, or leave it out",
         ) from None
+
+
+def _with_roomy_decimals(frame: nw.DataFrame[Any]) -> pa.Table:
+    """Return a frame as an Arrow table, in which decimals that are Python objects have room for others."""
+    table: pa.Table = frame.to_arrow()
+    for place, (name, kind) in enumerate(frame.schema.items()):
+        column = table.column(place)
+        if kind == nw.Object:
+            table = table.set_column(place, name, _with_room(column))
+    return table
+
+
+def _with_room(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals in a type of all digits: Python objects declare none, and Arrow counts those it saw."""
+    if not pa.types.is_decimal128(cells.type):
+        return cells
+    return cells.cast(pa.decimal128(_MOST_DIGITS, cells.type.scale))

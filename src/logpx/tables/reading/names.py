@@ -40,13 +40,13 @@ def refuse_repeated_names(names: Sequence[str], file: str | None = None) -> None
     )
 
 
-def check_names(names: Sequence[str], file: str) -> None:
+def check_names(names: Sequence[str], file: str, rows: Sequence[Sequence[str]] = ()) -> None:
     """Raise if the names of columns, taken from the first line of a table, cannot be names.
 
     Raises
     ------
     DataError
-        If all of them are numbers, one has NUL bytes, or two are the same.
+        If all of them are numbers, or like the first rows below them, one has NUL bytes, or two are the same.
     """
     if any("\0" in name for name in names):
         raise DataError("the header line has NUL bytes", file=file, fix="save the file again as UTF-8 text")
@@ -58,4 +58,28 @@ def check_names(names: Sequence[str], file: str) -> None:
             file=file,
             fix="add a first line with the names of the columns",
         )
+    if _like_a_row(names, rows):
+        raise DataError(
+            f"no header line: the first line ({', '.join(names[:4])}{', …' if len(names) > 4 else ''}) holds "
+            "values like those below it",
+            file=file,
+            fix="add a first line with the names of the columns",
+        )
     refuse_repeated_names(names, file)
+
+
+def _like_a_row(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether names are values: numbers above numbers, and texts most of which their columns have, too."""
+    numbers, found, texts = 0, 0, 0
+    for index, name in enumerate(name.strip() for name in names):
+        cells = {row[index].strip() for row in rows if index < len(row)} - {""}
+        if not name or not cells:
+            continue
+        if is_number(name):
+            if not all(map(is_number, cells)):
+                return False
+            numbers += 1
+        else:
+            texts += 1
+            found += name in cells
+    return bool(texts) and 2 * found >= texts and (numbers > 0 or found == texts > 1)

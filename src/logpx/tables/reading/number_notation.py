@@ -153,7 +153,7 @@ class NumberNotation(Notation):
         if types.is_integer(stored):
             return pa.array(_within(np.rint(values), stored))
         if types.is_decimal(stored):
-            texts = [f"{value:.{max(stored.scale, 0)}f}" for value in values.tolist()]
+            texts = [f"{value:.{max(stored.scale, 0)}f}" for value in _held(values, stored).tolist()]
             return pa.array(texts).cast(stored)
         if types.is_float16(stored):
             return pa.array(values.astype(np.float16))
@@ -214,6 +214,15 @@ class NumberNotation(Notation):
                 f"{self.minus!r} for a minus sign{' behind the number' if self.minus_behind else ''}"
             )
         return f"written with {', '.join(marks)}" if marks else ""
+
+
+def _held(values: npt.NDArray[np.float64], stored: pa.DecimalType) -> npt.NDArray[np.float64]:
+    """Return numbers within those of a decimal type, which the tails of a model do not end at."""
+    end = 10.0 ** (stored.precision - stored.scale)
+    # The largest number of the type may have no float64 of its own.
+    most = min(end - 10.0**-stored.scale, np.nextafter(end, 0.0))
+    held = np.clip(values, -most, most)
+    return held if stored.scale >= 0 else np.round(held, stored.scale)
 
 
 def _within(values: npt.NDArray[np.float64], stored: pa.DataType) -> npt.NDArray[np.generic]:

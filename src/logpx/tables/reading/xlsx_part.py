@@ -146,7 +146,8 @@ class XlsxPart(Part):
 
     def _typed(self, rows: list[Cells], header: int, first: int, used: list[int]) -> pa.Table:
         names = [_text(rows[header][index]) for index in used]
-        check_names(names, self.file)
+        below = [[_text(row[index]) for index in used] for row in rows[first:_SNIFFED]]
+        check_names(names, self.file, below)
         columns = {
             name: [row[index] for row in rows[first:]] for name, index in zip(names, used, strict=True)
         }

@@ -12,7 +12,8 @@ from logpx.tables.schema.grids import Array, Grid, detect_grid
 __all__ = ["detect_cells"]
 
 _LEAST_SHARE = 0.01
-_LEAST_ROWS = 5
+# All digits of a number do not agree three times by chance.
+_LEAST_ROWS = 3
 _MOST_ATOMS = 32
 # With so many cells for each distinct value, a grid is the precision that numbers were written with.
 _CELLS_PER_VALUE = 200
@@ -28,7 +29,7 @@ _LARGEST_DECIMAL = 1e9
 def detect_cells(values: Array) -> tuple[Grid | None, list[float]]:
     """Find the grid that the values of a column lie on, or else the atoms: single values that hold mass.
 
-    A value is an atom if 1 % of the rows have it, and at least 5. The grid then is that of the other values.
+    A value is an atom if 1 % of the rows have it, and at least 3. The grid then is that of the other values.
     If one to three such values alone have more decimals than all others, as a mean has that was filled in for
     missing cells, the grid is that of the others, and only they are atoms.
 

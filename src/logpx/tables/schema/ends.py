@@ -11,13 +11,17 @@ from logpx.tables.schema.summaries import NumberSummary
 
 Counts = NDArray[np.int64]
 
-__all__ = ["Ends", "claimed_ends"]
+__all__ = ["Ends", "claimed_ends", "never_negative"]
 
 _FEW_VALUES = 20
 _LEAST_ROWS = 5
+# Where all digits count, fewer are evidence enough.
+_LEAST_ROWS_WITHOUT_GRID = 3
 _LEAST_ROWS_OF_MANY = 20
 _LEAST_SHARE_OF_MANY = 0.01
 _ROWS_FOR_COUNTS = 10
+# No chance puts several values of a few dozen at both ends of such a range, and none beyond.
+_SHARES = ((0.0, 1.0), (0.0, 100.0))
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ def claimed_ends(summary: NumberSummary, *, gridded: bool) -> Ends:
         return Ends(0.0, 1.0, "only 0 and 1")
     values, counts = np.unique(np.append(summary.sample, [low, high]), return_counts=True)
     counts[[0, -1]] -= 1
+    if (low, high) in _SHARES and min(counts[0], counts[-1]) >= _LEAST_ROWS_WITHOUT_GRID:
+        return Ends(low, high, f"none outside {low:g} to {high:g}")
     first, last = _ends_here(counts, gridded), _ends_here(counts[::-1], gridded)
     if summary.whole and last and low in (0.0, 1.0):
         # A scale with a last grade starts at its first one, however rare that is.
@@ -69,21 +75,28 @@ def claimed_ends(summary: NumberSummary, *, gridded: bool) -> Ends:
     if first and last:
         return Ends(low, high, f"none outside {low:g} to {high:g}")
     if last:
-        floor = _floor(summary, counts)
+        floor = _floor(summary, counts, gridded)
         return Ends(floor.lower, high, "; ".join(filter(None, [floor.reason, f"none above {high:g}"])))
-    return Ends(low, None, f"none below {low:g}") if first else _floor(summary, counts)
+    return Ends(low, None, f"none below {low:g}") if first else _floor(summary, counts, gridded)
 
 
-def _floor(summary: NumberSummary, counts: Counts) -> Ends:
-    counted = summary.whole and summary.minimum >= 0 and len(summary.sample) >= _ROWS_FOR_COUNTS
-    zeros = summary.minimum == 0 and counts[0] >= _LEAST_ROWS
+def never_negative(summary: NumberSummary) -> bool:
+    """Tell whether no value is negative, of rows enough to say that none will be."""
+    return summary.minimum >= 0 and len(summary.sample) >= _ROWS_FOR_COUNTS
+
+
+def _floor(summary: NumberSummary, counts: Counts, gridded: bool) -> Ends:
+    # Ratings in halves are counts, too.
+    counted = (summary.whole or (gridded and len(counts) <= _FEW_VALUES)) and never_negative(summary)
+    zeros = summary.minimum == 0 and counts[0] >= _least(gridded)
     return Ends(0.0, None, "none below 0") if counted or zeros else Ends()
 
 
 def _ends_here(counts: Counts, gridded: bool) -> bool:
     """Return whether values end with the first of these, given the rows of each, from an end inwards."""
     here, inwards = float(counts[0]), float(counts[1])
-    if here < _LEAST_ROWS:
+    fewest = _least(gridded)
+    if here < fewest:
         return False
     if gridded and len(counts) > _FEW_VALUES:
         # Round numbers are frequent even where values do not end.
@@ -92,4 +105,8 @@ def _ends_here(counts: Counts, gridded: bool) -> bool:
             return False
     if len(counts) == 2:
         return True
-    return here * min(1.0, here / max(inwards, 1.0)) >= _LEAST_ROWS
+    return here * min(1.0, here / max(inwards, 1.0)) >= fewest
+
+
+def _least(gridded: bool) -> int:
+    return _LEAST_ROWS if gridded else _LEAST_ROWS_WITHOUT_GRID

@@ -20,7 +20,7 @@ _COLLISION = 1e-4
 _TOP_SHARE = 0.01
 _TOP_COUNT = 5
 _OVERWHELMING = math.log(1e12)
-_CONVINCING = math.log(1e6)
+_CONVINCING = math.log(1e4)
 _UNSEEN = 0.01
 _ROWS_FOR_UNSEEN = 100
 _FEW_DECIMALS = 6
@@ -29,6 +29,7 @@ _COARSER = 9.5
 _LARGEST_WHOLE = 2.0**53
 _LARGEST_EXPONENT = 500
 _EXACT = 1e-9
+_EXACT_CELLS = 5e-4
 _LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -117,7 +118,9 @@ def _fractional_grid(distinct: Array, counts: NDArray[np.int64]) -> Grid:
     if uniform is not None and (decimal is None or uniform[0] > _COARSER * decimal.step):
         step, offset = uniform
         distance = np.abs(distinct - offset - step * np.rint((distinct - offset) / step))
-        exact = bool(np.all(distance <= _EXACT * step + printed.noise))
+        # Values of few binary digits may be further from the grid than a cell is wide.
+        noise = np.minimum(printed.noise, _EXACT_CELLS * step)
+        exact = bool(np.all(distance <= _EXACT * step + noise))
         return Grid(step, offset, rounding=0.0 if exact else float(printed.error.max()))
     return decimal or _last_decimal(distinct, printed) or _smallest_gap(distinct, counts)
 

@@ -18,6 +18,7 @@ from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.reading import notation_of_most
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
+from logpx.tables.schema.ends import never_negative
 from logpx.tables.schema.inspection import Inspection
 from logpx.tables.schema.kind_rules import choose_kind, mixed_kind, pinned_kind
 from logpx.tables.schema.kinds import Kind
@@ -262,7 +263,7 @@ def _column(
         else:
             notes += sentinel_notes(name, summary, known)
     if choice.kind is Kind.TIMESTAMP and isinstance(notation, DateNotation):
-        fields |= _ends_of_time(notation)
+        fields |= _ends_of_time(notation, summary)
     if pinned is not None:
         kept = pinned.model_fields_set & _PINNED
         fields |= {field: getattr(pinned, field) for field in kept}
@@ -322,10 +323,11 @@ def _in_longest_units(notation: DateNotation, summary: NumberSummary) -> tuple[D
     return notation, replace(summary, minimum=low, maximum=high, sample=notation.counted(summary.sample))
 
 
-def _ends_of_time(notation: DateNotation) -> dict[str, float]:
-    """Return the bounds of times of day, and of durations that are written without a sign."""
-    if notation.what == "duration" and notation.format is not None:
-        return {"lower": 0.0}
+def _ends_of_time(notation: DateNotation, summary: ColumnSummary) -> dict[str, float]:
+    """Return the bounds of times of day, and of durations without a sign or of which none is negative."""
+    if notation.what == "duration":
+        counted = isinstance(summary, NumberSummary) and never_negative(summary)
+        return {"lower": 0.0} if counted or notation.format is not None else {}
     if notation.what != "time":
         return {}
     return {"lower": 0.0, "upper": float(notation.counted(np.array([MICROSECONDS["day"]]))[0]) - 1.0}

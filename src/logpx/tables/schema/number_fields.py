@@ -36,7 +36,8 @@ def number_fields(summary: NumberSummary, choice: KindChoice, *, pinned: bool) -
     if kind is Kind.INTEGER or not (pinned or kind is Kind.TIMESTAMP):
         # An atom between whole numbers is no reason to expect negative ones.
         whole = summary.whole or (bool(atoms) and grid is not None and grid.whole)
-        ends = claimed_ends(replace(summary, whole=whole), gridded=grid is not None)
+        gridded = grid is not None and grid.uniform
+        ends = claimed_ends(replace(summary, whole=whole), gridded=gridded)
         if kind is Kind.CONTINUOUS and ends.lower is not None and ends.upper is not None:
             kind = Kind.BOUNDED
         if kind is Kind.POSITIVE and not ends.lower:

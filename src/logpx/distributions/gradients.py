@@ -1,0 +1,33 @@
+"""Whether draws and densities are asked for with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+
+__all__ = ["gradients_wanted", "only_if_wanted", "with_gradients"]
+
+_WANTED: ContextVar[bool] = ContextVar("gradients wanted", default=False)
+
+
+def gradients_wanted() -> bool:
+    """Return whether this is within a call of `with_gradients`."""
+    return _WANTED.get()
+
+
+def only_if_wanted() -> AbstractContextManager[Any]:
+    """Keep no graph, unless gradients are wanted."""
+    return nullcontext() if _WANTED.get() else torch.no_grad()
+
+
+def with_gradients(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call something whose draws and log-densities are to have gradients."""
+    token = _WANTED.set(True)
+    try:
+        return call(*args, **kwargs)
+    finally:
+        _WANTED.reset(token)
