@@ -22,7 +22,7 @@ def parts_asked_for(output: str, shard: str | None, resume: bool) -> Parts | Non
     UsageError
         If the options do not go together.
     """
-    folder = output.endswith(("/", os.sep)) or "://" in output or os.path.isdir(output)
+    folder = output.endswith(("/", os.sep)) or "://" in output
     if shard is None and not resume and not folder:
         return None
     if output == "-":

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from logpx.errors import LogpxError, ModelFolderError, ResourceError, UsageError
 from logpx.files.documents import parse_object, to_bytes
-from logpx.files.places import FileFacts, Place, is_uri, place_of
+from logpx.files.places import FileFacts, FilePlace, is_uri, place_of
 from logpx.tables.formats import TABLE_FORMATS, extension_of, format_read
 
 __all__ = ["InputPart", "PartResult", "PartsRun", "parse_shard", "parts_of"]
@@ -82,7 +82,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def parts_of(source: str) -> tuple[Place, list[InputPart]]:
+def parts_of(source: str) -> tuple[FilePlace, list[InputPart]]:
     """Return where the files of a table are, and its files in the order of their names.
 
     Parameters

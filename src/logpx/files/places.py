@@ -24,7 +24,7 @@ import pyarrow.fs
 from logpx.errors import DataError, ResourceError, UsageError
 from logpx.files.folders import translated_errors
 
-__all__ = ["FileFacts", "LocalPlace", "Place", "StorePlace", "is_uri", "place_of"]
+__all__ = ["FileFacts", "FilePlace", "LocalPlace", "StorePlace", "is_uri", "place_of"]
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _CHUNK = 1 << 20
@@ -49,7 +49,7 @@ class FileFacts:
     modified: str
 
 
-class Place(ABC):
+class FilePlace(ABC):
     """A folder of files.
 
     Attributes
@@ -113,7 +113,7 @@ class Place(ABC):
         """Return the size and the SHA-256 of a file, or None if there is none."""
 
 
-class LocalPlace(Place):
+class LocalPlace(FilePlace):
     """A folder on this machine.
 
     Parameters
@@ -199,7 +199,7 @@ class LocalPlace(Place):
         return os.path.join(self.name, name)
 
 
-class StorePlace(Place):
+class StorePlace(FilePlace):
     """A folder of an object store or a distributed file system.
 
     Parameters
@@ -341,7 +341,7 @@ def is_uri(text: str) -> bool:
     return bool(_SCHEME.match(text))
 
 
-def place_of(address: str) -> Place:
+def place_of(address: str) -> FilePlace:
     """Return the place that a path or an address such as ``s3://bucket/folder`` names.
 
     Raises
