@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, Unpack, overload
 
+import torch
+from torch import nn
+
+from logpx.arguments import check_names
 from logpx.distributions import Distribution
 from logpx.engines import impute_batches, impute_schema, score_batches, score_schema
 from logpx.errors import UsageError
@@ -14,7 +19,7 @@ from logpx.inference import evidence
 from logpx.posteriors import evidence_from_draws, posterior
 from logpx.scoring import Leaderboard, compare_models
 from logpx.storage import load, save
-from logpx.tables import TableFitResult, fit_table
+from logpx.tables import Schema, TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
@@ -33,16 +38,96 @@ __all__ = [
 ]
 
 
-@overload
-def fit(model: Distribution, data: Any, validation: Any = None, **options: Any) -> FitResult: ...
+class ModelFitOptions(TypedDict, total=False):
+    """Options of `fit` for a model; see `logpx.training.fit`."""
+
+    context: Any
+    weights: Any
+    prior: Any
+    validation_context: Any
+    validation_fraction: float | None
+    batch_size: int | None
+    learning_rate: float | None
+    weight_decay: float | None
+    optimiser: Callable[[list[nn.Parameter]], torch.optim.Optimizer] | None
+    schedule: Callable[[Any], Any] | None
+    gradient_clip: float | None
+    max_epochs: float | None
+    max_steps: int | None
+    max_time: float | None
+    patience: int | None
+    noise: float | None
+    restarts: int | None
+    start: str | None
+    tolerance: float | None
+    seed: int
+    progress: Any
+    device: torch.device | str | None
+    compile: bool | str
+    should_stop: Callable[[], bool]
+    checkpoint: str | os.PathLike[str] | None
+    resume: str | os.PathLike[str] | None
+    every: float
+    on_step: Callable[[Any], object] | None
+    on_validation: Callable[[Any], object] | None
+
+
+class _NamedFitOptions(TypedDict, total=False):
+    """What fits of tables and of images both take."""
+
+    latent: int | None
+    conditional: bool
+    max_time: float | None
+    seed: int
+    report: Callable[[str], object]
+    progress: Any
+    should_stop: Callable[[], bool]
+    device: torch.device | str
+    compile: bool | str
+
+
+class TableFitOptions(_NamedFitOptions, total=False):
+    """Options of `fit` for a table; see `logpx.tables.fit_table`."""
+
+    columns: Mapping[str, Any] | None
+    schema: Schema | None
+    components: int | None
+    missing: Any
+    decimal: str | None
+
+
+class ImageFitOptions(_NamedFitOptions, total=False):
+    """Options of `fit` for images; see `logpx.images.fit_images`."""
+
+    labels: Any
+    levels: int | None
+    dequantisation: str | None
+    alpha: float | None
+    max_steps: int | None
+    batch_size: int | None
+    learning_rate: float | None
+
+
+class _AnyFitOptions(TableFitOptions, ImageFitOptions, total=False):
+    """Options of `fit` for a table or for images."""
 
 
 @overload
-def fit(model: str, data: Images, validation: Any = None, **options: Any) -> ImageFitResult: ...
+def fit(
+    model: Distribution, data: Any, validation: Any = None, **options: Unpack[ModelFitOptions]
+) -> FitResult: ...
 
 
 @overload
-def fit(model: str, data: Any, validation: Any = None, **options: Any) -> TableFitResult | ImageFitResult: ...
+def fit(
+    model: str, data: Images, validation: Any = None, **options: Unpack[ImageFitOptions]
+) -> ImageFitResult: ...
+
+
+@overload
+def fit(
+    model: str, data: Any, validation: Any = None, **options: Unpack[_AnyFitOptions]
+) -> TableFitResult | ImageFitResult: ...
 
 
 def fit(
@@ -91,11 +176,28 @@ def fit(
     >>> result.model.kind
     'exact'
     """
-    if isinstance(model, str):
-        if holds_images(data):
-            return fit_images(data, model, validation=validation, **options)
-        return fit_table(data, model, validation=validation, **options)
-    return fit_model(model, data, validation, **options)
+    if not isinstance(model, str):
+        return fit_model(model, data, validation, **options)
+    if holds_images(data):
+        check_names("fit of images", inspect.signature(fit_images), options)
+        return fit_images(data, model, validation=validation, **options)
+    check_names("fit of a table", inspect.signature(fit_table), options)
+    return fit_table(data, model, validation=validation, **options)
+
+
+def _options_of_all() -> inspect.Signature:
+    """Return the signature of `fit` with the options of models, tables and images by name."""
+    own = list(inspect.signature(fit).parameters.values())[:3]
+    named = {each.name: each for each in own}
+    for part in (fit_model, fit_table, fit_images):
+        for name, each in inspect.signature(part).parameters.items():
+            if each.kind is inspect.Parameter.KEYWORD_ONLY and name not in named:
+                named[name] = each
+    return inspect.Signature(list(named.values()))
+
+
+# For help texts and editors, which would show no option otherwise.
+fit.__signature__ = _options_of_all()  # type: ignore[attr-defined]
 
 
 def compare(
