@@ -27,6 +27,7 @@ COMMANDS = (
     "predict",
     "impute",
     "cluster",
+    "update",
     "info",
 )
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ from logpx.cli.inspect import inspect
 from logpx.cli.predict import predict
 from logpx.cli.sample import sample
 from logpx.cli.score import score
+from logpx.cli.update import update
 
 __all__ = ["ReaderGoneError", "app"]
 
@@ -60,6 +61,7 @@ def logpx(
       logpx predict model/ new.csv --target price -o predicted.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
+      logpx update model/ new.csv -o model2/
       logpx info model/
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
@@ -79,5 +81,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info):
+for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, update, info):
     _registered(_command)

@@ -183,7 +183,13 @@ def fit(
         target = check_target(output, overwrite=overwrite)
         fitted = subject.fit(request, out)
         stop.cancel()
-        save_or_keep(fitted.model, target, overwrite=overwrite, metrics=fitted.metrics)
+        save_or_keep(
+            fitted.model,
+            target,
+            overwrite=overwrite,
+            metrics=fitted.metrics,
+            statistics=fitted.statistics,
+        )
     for note in fitted.notes:
         out.note(note)
     first, *rest = fitted.summary

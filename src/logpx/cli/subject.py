@@ -6,7 +6,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from logpx.cli.output import Output, nats
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from logpx.scoring import Evaluation, ScoredBatch, ScoreTotals
     from logpx.tables.reading.text_form import TextForm
 
-__all__ = ["FitRequest", "Fitted", "InspectRequest", "Request", "Subject"]
+__all__ = ["FitRequest", "Fitted", "InspectRequest", "Request", "Subject", "UpdateRequest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +162,30 @@ class FitRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpdateRequest:
+    """The arguments of ``logpx update``.
+
+    Attributes
+    ----------
+    source, old, passes, time, seed, quiet
+        The argument and options of the command.
+    statistics : dict
+        What the model folder keeps of the rows so far.
+    rows_before : int
+        How many these are.
+    """
+
+    source: str
+    old: str | None
+    passes: int
+    time: float | None
+    seed: int
+    quiet: bool
+    statistics: dict[str, Any]
+    rows_before: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fitted:
     """The result of a fit.
 
@@ -175,6 +199,8 @@ class Fitted:
         What the JSON answer says in addition.
     notes : list of str
         What the user should know.
+    statistics : dict
+        Sufficient statistics of the rows, by name, for later updates.
     summary : list of str
         The last lines for the reader, at least one.
     """
@@ -184,6 +210,7 @@ class Fitted:
     document: dict[str, Any]
     notes: list[str]
     summary: list[str]
+    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 class Subject(ABC):
@@ -269,6 +296,10 @@ class Subject(ABC):
     def impute(self, model: Any, draws: int | None, request: Request, out: Output) -> None:
         """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
+
+    def update(self, model: Any, request: UpdateRequest, out: Output) -> Fitted:
+        """Update a model by new rows, if it can be."""
+        raise UsageError("logpx update is for models of tables", fix="fit a model to all images")
 
     def predict(self, model: Any, quantiles: Sequence[float], request: Request, out: Output) -> None:
         """Write what the model predicts of some columns, given others."""

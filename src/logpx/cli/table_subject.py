@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject
+from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject, UpdateRequest
 from logpx.cli.table_parts import impute_parts, score_parts
 from logpx.errors import DataError, UsageError
 from logpx.suggestions import suggestion
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["TableSubject"]
+
+# Statistics for later updates are kept of tables with no more rows.
+_ROWS_KEPT = 1_000_000
 
 
 class TableSubject(Subject):
@@ -62,7 +65,7 @@ class TableSubject(Subject):
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Inspect the columns, and fit and choose a model."""
-        from logpx.tables import fit_table
+        from logpx.tables import fit_table, table_statistics
 
         source = _opened(request.source, out, missing=request.missing, decimal=request.decimal)
         found = _inspected(source, request)
@@ -85,6 +88,8 @@ class TableSubject(Subject):
             document={"schema": columns},
             notes=[f"note: {note}" for note in result.notes if note not in source.notes],
             summary=_summary(result),
+            # More rows are not worth the time that another pass over them takes.
+            statistics=table_statistics(result.model, source) if result.rows <= _ROWS_KEPT else {},
         )
 
     def inspect(self, request: InspectRequest, out: Output) -> int:
@@ -312,6 +317,31 @@ class TableSubject(Subject):
             "columns": list(form.names),
             "notes": unseen.notes(),
         }
+
+    def update(self, model: TableModel, request: UpdateRequest, out: Output) -> Fitted:
+        """Update a model by new rows."""
+        from logpx.tables import update_table
+
+        older = None if request.old is None else _opened(request.old, out)
+        found = update_table(
+            model,
+            _opened(request.source, out),
+            statistics=request.statistics,
+            old=older,
+            first_row=request.rows_before if older is None else older.count_rows(),
+            passes=request.passes,
+            max_time=request.time,
+            seed=request.seed,
+            progress=False if request.quiet else None,
+        )
+        return Fitted(
+            model=found.model,
+            metrics={},
+            document={"new_rows": found.rows},
+            notes=found.notes,
+            summary=[f"{found.rows:,} new rows"],
+            statistics=found.statistics,
+        )
 
     def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
         """Write the most probable component of every row."""
