@@ -29,6 +29,7 @@ COMMANDS = (
     "cluster",
     "update",
     "info",
+    "report",
 )
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 
