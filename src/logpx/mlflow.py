@@ -70,7 +70,8 @@ def log_model(model_folder: str | os.PathLike[str], name: str = _DATA, **options
     import logpx.mlflow as flavor
 
     models = _mlflow().models
-    return models.Model.log(name=name, flavor=flavor, model_folder=os.fspath(model_folder), **options)
+    folder = os.fspath(model_folder)
+    return models.Model.log(None, flavor, name=name, model_folder=folder, **options)
 
 
 def save_model(

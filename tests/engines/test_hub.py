@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import importlib
 import json
 import re
 import sys
@@ -50,9 +51,11 @@ class StandIn(BaseHTTPRequestHandler):
             name = json.loads(body)["name"]
             refused = "locked" in name
             self.json(
-                {"error": "no permission"} if refused else {"url": f"http://hub/{name}"},
+                {"error": "no permission"} if refused else {"url": f"{self.address}/user/{name}"},
                 403 if refused else 200,
             )
+        elif self.path.endswith("/validate-yaml"):
+            self.json({"errors": [], "warnings": []})
         elif "/preupload/" in self.path:
             files = json.loads(body)["files"]
             self.json(
@@ -71,10 +74,15 @@ class StandIn(BaseHTTPRequestHandler):
                     files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
             oid = hashlib.sha1(body).hexdigest()
             self.commits[oid], self.branches[repo] = files, oid
-            self.json({"commitUrl": f"http://hub/{repo}/commit/{oid}", "commitOid": oid, "success": True})
+            self.json({"commitUrl": f"{self.address}/{repo}/commit/{oid}", "commitOid": oid, "success": True})
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
+        if found := re.fullmatch(r"/api/models/(.+)/tree/([0-9a-f]{40})", path):
+            files = self.commits[found.group(2)]
+            kind = {"type": "file", "oid": "0" * 40}
+            self.json([{"path": name, "size": len(files[name]), **kind} for name in files])
+            return
         if found := re.fullmatch(r"/api/models/(.+?)(?:/revision/(.+))?", path):
             repo, revision = found.groups()
             oid = revision if revision in self.commits else self.branches.get(repo)
@@ -100,9 +108,10 @@ class StandIn(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StandIn]]:
     missing = "huggingface_hub is not installed: make test-engines"
-    package = pytest.importorskip("huggingface_hub", reason=missing, exc_type=ImportError)
+    pytest.importorskip("huggingface_hub", reason=missing, exc_type=ImportError)
 
-    monkeypatch.setattr(package.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    constants = importlib.import_module("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     handler = type("Handler", (StandIn,), {"commits": {}, "branches": {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     handler.address = f"http://127.0.0.1:{server.server_address[1]}"
