@@ -167,6 +167,7 @@ class PartsRun:
         self._job = json.loads(to_bytes(dict(job)))
         number, count = shard
         self.own = self.parts[number - 1 :: count]
+        self._places = range(number - 1, len(self.parts), count)
         self._resume, self._overwrite = resume, overwrite
         self._refuse_input()
         for part in self.own:
@@ -189,9 +190,8 @@ class PartsRun:
             If the disk is full or not writable. All finished parts are kept.
         """
         first, counted = 0, 0
-        for part in self.own:
+        for part, place in zip(self.own, self._places, strict=True):
             if numbered:
-                place = self.parts.index(part)
                 first += sum(self._rows(before) for before in self.parts[counted:place])
                 counted = place
             record = self._finished(part, first)
@@ -262,13 +262,12 @@ class PartsRun:
         return {part.output: self._record(part) for part in self.parts} if self._resume else {}
 
     def _refuse_input(self) -> None:
-        inputs = {self._place.label(part.facts.name) for part in self.parts}
+        inputs = {identity for part in self.parts for identity in _identities(self._place, part.facts.name)}
         for part in self.own:
-            label = self._target.label(part.output)
-            if label in inputs or any(_are_one_file(label, one) for one in inputs):
+            if inputs & set(_identities(self._target, part.output)):
                 raise UsageError(
                     "the output is one of the files of the table being read",
-                    file=label,
+                    file=self._target.label(part.output),
                     fix="choose another folder",
                 )
 
@@ -298,8 +297,14 @@ class PartsRun:
             )
 
 
-def _are_one_file(one: str, other: str) -> bool:
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
+def _identities(place: FilePlace, name: str) -> list[Any]:
+    """Return by what a file is recognised: its address, and on this machine its number, if it is there."""
+    label = place.label(name)
+    try:
+        facts = os.stat(label)
+    except OSError:
+        return [label]
+    return [label, (facts.st_dev, facts.st_ino)]
 
 
 def _difference(before: Any, now: Mapping[str, Any]) -> str:
