@@ -30,6 +30,7 @@ COMMANDS = (
     "drift",
     "impute",
     "cluster",
+    "update",
     "info",
     "report",
 )

@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -82,12 +83,14 @@ def test_fugue(score, check, table: pa.Table, engine: str | None):
     check(zip(found.column("id").to_pylist(), found.column("log_prob_lower").to_pylist(), strict=True))
 
 
-def test_spark(folders: Folders, score, check, file: str):
+def test_spark(folders: Folders, score, check, file: str, monkeypatch: pytest.MonkeyPatch):
     sql = needs("pyspark.sql")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java: apt install default-jre-headless, or set JAVA_HOME")
     from pyspark.sql.pandas.types import from_arrow_schema
 
+    # Workers would else be the first python3 of the path.
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     settings = {
         "spark.sql.execution.arrow.maxRecordsPerBatch": "47",
         "spark.ui.enabled": "false",

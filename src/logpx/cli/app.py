@@ -23,6 +23,7 @@ from logpx.cli.report import report
 from logpx.cli.resume import resume
 from logpx.cli.sample import sample
 from logpx.cli.score import score
+from logpx.cli.update import update
 
 __all__ = ["ReaderGoneError", "app"]
 
@@ -65,6 +66,7 @@ def logpx(
       logpx anomalies model/ new.csv -o found.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
+      logpx update model/ new.csv -o model2/
       logpx info model/
       logpx report model/ -o report.html
 
@@ -98,6 +100,7 @@ for _command in (
     drift,
     impute,
     cluster,
+    update,
     info,
     report,
 ):

@@ -174,6 +174,7 @@ class Fitting:
             fits.target,
             overwrite=overwrite,
             metrics=fitted.metrics,
+            statistics=fitted.statistics,
             dated=bool(status) or not request.repeatable,
         )
         if elsewhere is not None or not status:

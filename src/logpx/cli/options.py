@@ -27,11 +27,14 @@ __all__ = [
     "ModelFolder",
     "Overwrite",
     "Quiet",
+    "Resume",
     "SchemaFile",
     "Seed",
+    "Shard",
     "Source",
     "Target",
     "Written",
+    "WrittenParts",
     "WrittenTable",
     "from_home",
 ]
@@ -157,6 +160,23 @@ GivenColumns = Annotated[
         help="Tables: the columns that the target is conditioned on, such as a,b; all others by default.",
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        show_default=False,
+        help="Tables in several files: work on every Nth part from the Kth on, such as 3/16. -o is a folder.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Tables in several files: keep the parts that are finished, and go on with the others. -o is a "
+        "folder.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 Draws = Annotated[
     int,
@@ -174,6 +194,17 @@ WrittenTable = Annotated[
         metavar="FILE",
         callback=from_home,
         help=f"A {alternatives(WRITABLE_TABLES)} file; - is CSV on stdout.",
+    ),
+]
+WrittenParts = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE|FOLDER/",
+        callback=from_home,
+        help=f"A {alternatives(WRITABLE_TABLES)} file; - is CSV on stdout. A folder or an address such as "
+        "s3://bucket/folder gets one part for each file of the table.",
     ),
 ]
 Written = Annotated[

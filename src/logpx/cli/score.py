@@ -19,13 +19,16 @@ from logpx.cli.options import (
     ModelFolder,
     Overwrite,
     Quiet,
+    Resume,
     Seed,
+    Shard,
     Source,
     Target,
-    WrittenTable,
+    WrittenParts,
 )
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
+from logpx.cli.table_parts import parts_asked_for
 
 __all__ = ["score"]
 
@@ -34,7 +37,7 @@ def score(
     model: ModelFolder,
     source: Source,
     kept: KeptNames = None,
-    output: WrittenTable = "-",
+    output: WrittenParts = "-",
     draws: Draws = 8,
     exactness: Exactness = None,
     data: Data = None,
@@ -49,6 +52,8 @@ def score(
             "price_surprisal and so on.",
         ),
     ] = False,
+    shard: Shard = None,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -67,17 +72,21 @@ def score(
       logpx score model/ new.csv -o scores.csv --target income --keep id
       logpx score model/ new.csv -o scores.csv --target income --given age,sex
       logpx score model/ new.csv -o scores.csv --columns-scores
+      logpx score model/ 'parts/*.parquet' -o scores/ --shard 3/16 --resume
 
     The column is called log_prob where the number is exact. Where columns lie on a grid, or the model has no
     exact log p (vae), it is a lower bound: the columns are log_prob_lower and log_prob_se, its standard
     error. With --exactness K, K draws are spent on each row, and the bound is tighter. Tables of any length
     are scored in constant memory. With --target, log p is that of the target columns, jointly, given all
     others, or given only those of --given; if the model has no exact log p, it is an estimate
-    (log_prob_estimate). Rows in files are numbered from 1 (row). For images, the columns are file, image
-    (its number in the file), log_prob_lower, log_prob_se and bits_per_dimension.
+    (log_prob_estimate). Rows in files are numbered from 1 (row). Where -o is a folder, or an address such as
+    s3://bucket/scores, each file of the table becomes a part of that name, which appears whole or not at all;
+    with --resume finished parts are kept, and --shard divides the parts among machines. For images, the
+    columns are file, image (its number in the file), log_prob_lower, log_prob_se and bits_per_dimension.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the scores")
+    parts = parts_asked_for(output, shard, resume)
     subject, fitted = load_model(model, device)
     request = Request(
         source=source,
@@ -92,5 +101,7 @@ def score(
         kept=kept or (),
         target=target or (),
         given=given or (),
+        model=model,
+        parts=parts,
     )
     subject.score(fitted, request, out)

@@ -6,7 +6,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from logpx.cli.output import Output, nats
@@ -16,10 +16,26 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from logpx.detection.selection import Selection
-    from logpx.scoring import Evaluation, ScoredBatch
+    from logpx.scoring import Evaluation, ScoredBatch, ScoreTotals
     from logpx.tables.reading.text_form import TextForm
 
-__all__ = ["FitRequest", "Fitted", "InspectRequest", "Request", "Subject"]
+__all__ = ["FitRequest", "Fitted", "InspectRequest", "Request", "Subject", "UpdateRequest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The options for tables in many files.
+
+    Attributes
+    ----------
+    shard : tuple of (int, int)
+        Which shard, of how many.
+    resume : bool
+        Whether parts that are finished are kept.
+    """
+
+    shard: tuple[int, int] = (1, 1)
+    resume: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +70,12 @@ class Request:
         The options that say what is given.
     check : str or None
         The training rows that samples are compared with.
+    model : str
+        The model folder.
+    parts : Parts or None
+        Which parts of a table in many files are worked on, each into a part of the output.
+    first_row : int
+        The number of rows of the table before those of the source.
     """
 
     source: str = ""
@@ -69,6 +91,9 @@ class Request:
     target: Sequence[str] = ()
     given: Sequence[str] = ()
     check: str | None = None
+    model: str = ""
+    parts: Parts | None = None
+    first_row: int = 0
 
     def check_kept(self) -> None:
         """Refuse names of columns that no option asks for."""
@@ -175,6 +200,30 @@ class FitRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpdateRequest:
+    """The arguments of ``logpx update``.
+
+    Attributes
+    ----------
+    source, old, passes, time, seed, quiet
+        The argument and options of the command.
+    statistics : dict
+        What the model folder keeps of the rows so far.
+    rows_before : int
+        How many these are.
+    """
+
+    source: str
+    old: str | None
+    passes: int
+    time: float | None
+    seed: int
+    quiet: bool
+    statistics: dict[str, Any]
+    rows_before: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fitted:
     """The result of a fit.
 
@@ -188,6 +237,8 @@ class Fitted:
         What the JSON answer says in addition.
     notes : list of str
         What the user should know.
+    statistics : dict
+        Sufficient statistics of the rows, by name, for later updates.
     summary : list of str
         The last lines for the reader, at least one.
     """
@@ -197,6 +248,7 @@ class Fitted:
     document: dict[str, Any]
     notes: list[str]
     summary: list[str]
+    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 class Subject(ABC):
@@ -287,6 +339,10 @@ class Subject(ABC):
         """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
 
+    def update(self, model: Any, request: UpdateRequest, out: Output) -> Fitted:
+        """Update a model by new rows, if it can be."""
+        raise UsageError("logpx update is for models of tables", fix="fit a model to all images")
+
     def predict(self, model: Any, quantiles: Sequence[float], request: Request, out: Output) -> None:
         """Write what the model predicts of some columns, given others."""
         raise UsageError("logpx predict is for models of tables", fix="fit a model to a table")
@@ -318,45 +374,58 @@ class Subject(ABC):
 
     def score(self, model: Any, request: Request, out: Output) -> None:
         """Write log p of every row."""
-        from logpx.scoring import RunningMean
+        if request.parts is not None:
+            raise UsageError(
+                f"parts are for tables, not for {self.name}",
+                fix="name a file with -o, without --shard and --resume",
+            )
+        totals, columns, notes = self.score_file(model, request, out)
+        for note in notes:
+            out.note(f"note: {note}")
+        self.say_totals(totals, model, request, out, {"columns": columns, "notes": notes})
+
+    def score_file(
+        self, model: Any, request: Request, out: Output
+    ) -> tuple[ScoreTotals, list[str], list[str]]:
+        """Write log p of every row into one file; return totals, the names of the columns, and notes."""
+        from logpx.scoring import ScoreTotals
         from logpx.tables import open_writer
 
         request.check_kept()
         source = self.open_other(request, out)
         schema = self.written_schema(model, source, request)
-        mean, possible, lowest = RunningMean(), RunningMean(), math.inf
-        notes: list[str] = []
+        totals, notes = ScoreTotals(), list[str]()
         form = self.text_form(source, request)
         with open_writer(request.output, schema, request.overwrite, form) as writer:
             for batch, columns in self.scored(model, source, request, notes):
                 writer.write(columns)
-                mean.add(batch.bound.log_prob)
-                possible.add(batch.bound.log_prob[batch.bound.log_prob.isfinite()])
-                lowest = min(lowest, float(batch.bound.log_prob.min()))
-        for note in notes:
-            out.note(f"note: {note}")
-        unit = model.unit
-        value, error = unit.value(mean.value), unit.difference(mean.standard_error)
-        out.note(f"{mean.count:,} {self.rows}, mean {unit.heading(model.kind)}: {nats(value, error)}")
-        outside = mean.count - possible.count
-        if outside:
+                totals.add(batch.bound)
+        return totals, list(schema.names), notes
+
+    def say_totals(
+        self, totals: ScoreTotals, model: Any, request: Request, out: Output, more: Mapping[str, Any]
+    ) -> None:
+        """Print what is known of all scores together, and more in the JSON answer."""
+        unit, every, possible = model.unit, totals.all, totals.possible
+        value, error = unit.value(every.value), unit.difference(every.standard_error)
+        out.note(f"{every.count:,} {self.rows}, mean {unit.heading(model.kind)}: {nats(value, error)}")
+        if totals.outside:
             others = nats(unit.value(possible.value), unit.difference(possible.standard_error))
             rest = f"; mean of the other {possible.count:,}: {others}" if possible.count else ""
-            out.note(f"note: {outside:,} {self.rows} lie outside the model's support{rest}")
+            out.note(f"note: {totals.outside:,} {self.rows} lie outside the model's support{rest}")
         out.document(
             {
                 "output": request.output,
-                "outside": outside,
-                "rows": mean.count,
+                "outside": totals.outside,
+                "rows": every.count,
                 "kind": model.kind,
-                "columns": schema.names,
                 unit.key: value,
                 "standard_error": error,
-                unit.worst: unit.value(lowest),
+                unit.worst: unit.value(totals.lowest),
                 "draws": request.draws,
                 "exactness": request.exactness,
                 "seed": request.seed,
-                "notes": notes,
+                **more,
             }
         )
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject
+from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject, UpdateRequest
+from logpx.cli.table_parts import impute_parts, score_parts
 from logpx.errors import DataError, UsageError
 from logpx.suggestions import suggestion
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from logpx.tables.reading.text_form import TextForm
 
 __all__ = ["TableSubject"]
+
+# Statistics for later updates are kept of tables with no more rows.
+_ROWS_KEPT = 1_000_000
 
 
 # Rows that are compared with the training rows.
@@ -67,7 +71,7 @@ class TableSubject(Subject):
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Inspect the columns, and fit and choose a model."""
-        from logpx.tables import fit_table
+        from logpx.tables import fit_table, table_statistics
 
         source = _opened(request.source, out, missing=request.missing, decimal=request.decimal)
         found = _inspected(source, request)
@@ -90,6 +94,8 @@ class TableSubject(Subject):
             document={"schema": columns},
             notes=[f"note: {note}" for note in result.notes if note not in source.notes],
             summary=_summary(result),
+            # More rows are not worth the time that another pass over them takes.
+            statistics=table_statistics(result.model, source) if result.rows <= _ROWS_KEPT else {},
         )
 
     def inspect(self, request: InspectRequest, out: Output) -> int:
@@ -151,7 +157,10 @@ class TableSubject(Subject):
             self._note_companion(model, "conditions", out)
         elif request.given:
             raise UsageError("--given without --target", fix="name the columns asked for with --target")
-        super().score(scorer, request, out)
+        if request.parts is None:
+            super().score(scorer, request, out)
+        else:
+            score_parts(self, scorer, request, out)
 
     def score_schema(self, model: TableModel) -> pa.Schema:
         """Return columns named after what the number is: all but an exact one have a standard error."""
@@ -182,11 +191,19 @@ class TableSubject(Subject):
         """Yield the scores, with the cells of the table if they are kept; labels that are new are noted."""
         import numpy as np
 
+        from logpx.scoring import NumberedRows
         from logpx.tables import UnseenLabels
 
         unseen = UnseenLabels()
+        # A key that only the option names is no column that log p leaves out unnoticed.
+        named = _kept_names(source, request.kept)
         scores = model.score(
-            source, seed=request.seed, draws=request.draws, exactness=request.exactness, unseen=unseen
+            source.without(set(named) - set(model.schema.names)),
+            seed=request.seed,
+            draws=request.draws,
+            exactness=request.exactness,
+            unseen=unseen,
+            identity=NumberedRows(request.first_row),
         )
         own = self._kept(model, source, request)
         numbered = _is_numbered(own, request)
@@ -320,6 +337,30 @@ class TableSubject(Subject):
 
     def impute(self, model: TableModel, draws: int | None, request: Request, out: Output) -> None:
         """Write a table with its missing cells filled in."""
+        if request.parts is not None:
+            impute_parts(lambda part: self.impute_file(model, draws, part, out), draws, request, out)
+            return
+        facts = self.impute_file(model, draws, request, out)
+        for note in facts["notes"]:
+            out.note(f"note: {note}")
+        tables = "" if draws is None else f" in {draws:,} tables"
+        out.note(f"{facts['written']:,} rows{tables}")
+        out.document(
+            {
+                "output": request.output,
+                "rows": facts["written"],
+                "draws": draws,
+                "columns": facts["columns"],
+                "seed": request.seed,
+                "notes": facts["notes"],
+            }
+        )
+
+    def impute_file(
+        self, model: TableModel, draws: int | None, request: Request, out: Output
+    ) -> dict[str, Any]:
+        """Write a table with its missing cells filled in into one file; return what is said of it."""
+        from logpx.scoring import NumberedRows
         from logpx.tables import UnseenLabels, open_writer
         from logpx.tables.formats import is_delimited_text
 
@@ -327,23 +368,48 @@ class TableSubject(Subject):
         source, unseen = self.open_other(request, out), UnseenLabels()
         as_text = is_delimited_text(request.output)
         form = model.impute_schema(source, draws, as_text=as_text)
+        filled = model.impute_table(
+            source,
+            draws,
+            request.seed,
+            as_text=as_text,
+            unseen=unseen,
+            identity=NumberedRows(request.first_row),
+        )
         with open_writer(request.output, form, request.overwrite, source.text_form) as writer:
-            for batch in model.impute_table(source, draws, request.seed, as_text=as_text, unseen=unseen):
+            for batch in filled:
                 writer.write(batch)
-            rows = writer.rows
-        for note in unseen.notes():
-            out.note(f"note: {note}")
-        tables = "" if draws is None else f" in {draws:,} tables"
-        out.note(f"{rows:,} rows{tables}")
-        out.document(
-            {
-                "output": request.output,
-                "rows": rows,
-                "draws": draws,
-                "columns": form.names,
-                "seed": request.seed,
-                "notes": unseen.notes(),
-            }
+            written = writer.rows
+        return {
+            "rows": written // (draws or 1),
+            "written": written,
+            "columns": list(form.names),
+            "notes": unseen.notes(),
+        }
+
+    def update(self, model: TableModel, request: UpdateRequest, out: Output) -> Fitted:
+        """Update a model by new rows."""
+        from logpx.tables import update_table
+
+        older = None if request.old is None else _opened(request.old, out)
+        found = update_table(
+            model,
+            _opened(request.source, out),
+            statistics=request.statistics,
+            old=older,
+            first_row=request.rows_before if older is None else older.count_rows(),
+            passes=request.passes,
+            max_time=request.time,
+            seed=request.seed,
+            progress=False if request.quiet else None,
+        )
+        return Fitted(
+            model=found.model,
+            metrics={},
+            document={"new_rows": found.rows},
+            notes=found.notes,
+            summary=[f"{found.rows:,} new rows"],
+            statistics=found.statistics,
         )
 
     def anomalies(

@@ -21,6 +21,7 @@ from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByC
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
 from logpx.scoring.score_columns import score_columns, score_schema
+from logpx.scoring.score_totals import ScoreTotals
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 from logpx.scoring.verdict import ModelVerdict
@@ -56,6 +57,7 @@ __all__ = [
     "RowIdentity",
     "RowsByContent",
     "RunningMean",
+    "ScoreTotals",
     "ScoredBatch",
     "Single",
     "Stopwatch",

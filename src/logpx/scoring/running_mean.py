@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Self
 
 from torch import Tensor
 
@@ -30,10 +32,28 @@ class RunningMean:
     def add(self, values: Tensor) -> None:
         """Add a batch of finite or infinite numbers, shape ``(n,)``."""
         n = len(values)
-        if not n:
-            return
-        mean = float(values.mean())
-        squares = float((values - mean).square().sum())
+        if n:
+            mean = float(values.mean())
+            self._add(n, mean, float((values - mean).square().sum()))
+
+    def merge(self, other: RunningMean) -> None:
+        """Add the numbers that another mean is of."""
+        if other.count:
+            self._add(*other.state)
+
+    @property
+    def state(self) -> tuple[int, float, float]:
+        """The number of values, their mean and the sum of squares of the differences from it."""
+        return self.count, self.value, self._squares
+
+    @classmethod
+    def of_state(cls, state: Sequence[float]) -> Self:
+        """Return the mean whose `state` this was."""
+        mean = cls()
+        mean.count, mean.value, mean._squares = int(state[0]), state[1], state[2]
+        return mean
+
+    def _add(self, n: int, mean: float, squares: float) -> None:
         step = mean - self.value
         total = self.count + n
         self._squares += squares + step * step * self.count * n / total

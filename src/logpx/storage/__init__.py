@@ -5,6 +5,7 @@ from logpx.storage.layout import FORMAT_VERSION
 from logpx.storage.loading import load
 from logpx.storage.registry import REGISTRY
 from logpx.storage.saving import check_target, save, save_or_keep
+from logpx.storage.statistics import read_statistics
 
 __all__ = [
     "FORMAT_VERSION",
@@ -15,6 +16,7 @@ __all__ = [
     "model_digest",
     "model_files",
     "read_details",
+    "read_statistics",
     "save",
     "save_or_keep",
 ]

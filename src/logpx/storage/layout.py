@@ -17,6 +17,7 @@ __all__ = [
     "FORMAT_VERSION",
     "METRICS",
     "SCHEMA",
+    "STATISTICS",
     "WEIGHTS",
     "read_config",
     "read_identity",
@@ -29,10 +30,11 @@ CONFIG = "config.json"
 SCHEMA = "schema.json"
 METRICS = "metrics.json"
 WEIGHTS = "model.safetensors"
+STATISTICS = "statistics.safetensors"
 CARD = "README.md"
 
 #: Every file that a model folder may hold.
-FILES = frozenset({CONFIG, SCHEMA, METRICS, WEIGHTS, CARD, MANIFEST})
+FILES = frozenset({CONFIG, SCHEMA, METRICS, WEIGHTS, STATISTICS, CARD, MANIFEST})
 
 
 def read_identity(folder: FolderHandle) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from logpx._version import __version__
 from logpx.errors import LogpxError, ModelFolderError, ResourceError, UsageError
@@ -32,9 +32,11 @@ from logpx.storage.layout import (
     FORMAT_VERSION,
     METRICS,
     SCHEMA,
+    STATISTICS,
     WEIGHTS,
     read_identity,
 )
+from logpx.storage.statistics import statistics_to_bytes
 from logpx.storage.weights import weights_to_bytes
 
 __all__ = ["check_target", "save", "save_or_keep"]
@@ -49,6 +51,7 @@ def save(
     *,
     overwrite: bool = False,
     metrics: Mapping[str, Any] | None = None,
+    statistics: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a model to a folder that `load` reads back bit for bit.
 
@@ -67,6 +70,8 @@ def save(
     metrics
         What is known about the fit, as JSON values; stored in ``metrics.json`` and shown in the model card.
         Numbers that are not finite are stored as null.
+    statistics
+        Sufficient statistics of the rows that the model was fitted to, by name, for later updates.
 
     Raises
     ------
@@ -87,7 +92,7 @@ def save(
     >>> bool((copy.log_prob(torch.zeros(1, 2)) == flow.log_prob(torch.zeros(1, 2))).all())
     True
     """
-    _save(model, folder, overwrite, metrics or {}, dated=True)
+    _save(model, folder, overwrite, metrics or {}, statistics=statistics, dated=True)
 
 
 def _save(
@@ -96,11 +101,12 @@ def _save(
     overwrite: bool,
     metrics: Mapping[str, Any],
     *,
+    statistics: Mapping[str, Tensor] | None,
     dated: bool,
 ) -> None:
     target = _checked_target(folder, overwrite)
     facts = plain(metrics if dated else _without_seconds(metrics))
-    files = _files(model, facts, target.name, dated=dated)
+    files = _files(model, facts, target.name, statistics or {}, dated=dated)
     restore_interrupted(target)
     install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target, replace=overwrite)
 
@@ -112,13 +118,19 @@ def _without_seconds(value: Any) -> Any:
 
 
 def save_or_keep(
-    model: nn.Module, target: Path, *, overwrite: bool, metrics: Mapping[str, Any], dated: bool = True
+    model: nn.Module,
+    target: Path,
+    *,
+    overwrite: bool,
+    metrics: Mapping[str, Any],
+    statistics: Mapping[str, Tensor] | None = None,
+    dated: bool = True,
 ) -> LogpxError | None:
     """Save a model that took long to fit; where it cannot go to its target, keep it in another place.
 
     Parameters
     ----------
-    model, overwrite, metrics
+    model, overwrite, metrics, statistics
         As in `save`.
     target
         The absolute path of the folder.
@@ -137,12 +149,12 @@ def save_or_keep(
         If the model can be written nowhere.
     """
     try:
-        _save(model, target, overwrite, metrics, dated=dated)
+        _save(model, target, overwrite, metrics, statistics=statistics, dated=dated)
     except (ResourceError, UsageError) as error:
         for place in (Path.cwd(), Path.home(), Path(tempfile.gettempdir())):
             kept = place / f"{target.name}-{uuid.uuid4().hex[:8]}"
             try:
-                _save(model, kept, False, metrics, dated=dated)
+                _save(model, kept, False, metrics, statistics=statistics, dated=dated)
             except (LogpxError, OSError):
                 continue
             return type(error)(
@@ -220,7 +232,9 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         )
 
 
-def _files(model: nn.Module, metrics: dict[str, Any], name: str, *, dated: bool) -> dict[str, bytes]:
+def _files(
+    model: nn.Module, metrics: dict[str, Any], name: str, statistics: Mapping[str, Tensor], *, dated: bool
+) -> dict[str, bytes]:
     description = spell_out(describe_model(model))
     schema = description.pop("schema", None)
     config = {
@@ -238,6 +252,9 @@ def _files(model: nn.Module, metrics: dict[str, Any], name: str, *, dated: bool)
         files[SCHEMA] = to_bytes(schema)
     files[METRICS] = to_bytes(metrics)
     files[WEIGHTS] = weights_to_bytes(model)
+    kept = statistics_to_bytes(statistics)
+    if kept is not None:
+        files[STATISTICS] = kept
     files[CARD] = model_card(name, config, schema, metrics).encode()
     return files
 

@@ -19,6 +19,7 @@ from logpx.tables.schema.overrides import parse_columns
 from logpx.tables.schema.schema import Column, Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
 from logpx.tables.sources import open_table
+from logpx.tables.updating import TableUpdate, table_statistics, update_table
 from logpx.tables.writer import TableWriter, open_writer
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "TableFitResult",
     "TableModel",
     "TableReference",
+    "TableUpdate",
     "TableWriter",
     "UnseenLabel",
     "UnseenLabels",
@@ -49,5 +51,7 @@ __all__ = [
     "open_table",
     "open_writer",
     "parse_columns",
+    "table_statistics",
     "to_matrix",
+    "update_table",
 ]

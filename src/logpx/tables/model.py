@@ -433,9 +433,10 @@ class TableModel(Configured, nn.Module):
         as_text
             As in `impute_table`.
         names
-            The columns to pass on; none for all.
+            The columns to pass on, which the model need not know; none for all.
         """
-        table = self._checked(rows)
+        table = rows if isinstance(rows, Table) else open_table(rows)
+        self._checked(table.without(set(names) - set(self.schema.names)))
         return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
 
     def surprisals(self, rows: Any, seed: int = 0, draws: int = 8) -> Tensor:

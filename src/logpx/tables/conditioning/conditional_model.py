@@ -22,9 +22,10 @@ from logpx.tables.conditioning.predictions import Prediction, checked_levels
 from logpx.tables.conditioning.rows import opened, partial_rows
 from logpx.tables.effort import Effort
 from logpx.tables.kept_cells import KeptCells
-from logpx.tables.reading.table import TableBatch
+from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabels
+from logpx.tables.sources import open_table
 
 __all__ = ["PREDICTED_ROWS", "QUANTILES", "ConditionalModel"]
 
@@ -106,7 +107,8 @@ class ConditionalModel:
         as_text, names
             As in `TableModel.kept_cells`.
         """
-        table = opened(rows, self.schema, self.given)
+        table = rows if isinstance(rows, Table) else open_table(rows)
+        opened(table.without(set(names) - set(self.schema.names)), self.schema, self.given)
         return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
 
     @property

@@ -213,6 +213,10 @@ class Table:
             {name: self.readings[name] for name in names},
         )
 
+    def without(self, names: Collection[str]) -> Table:
+        """Return the same table without these columns, of which some may not exist."""
+        return self.select([name for name in self.names if name not in names])
+
     def read_as(self, readings: Mapping[str, Reading]) -> Table:
         """Return the same table with these readings of its columns.
 

@@ -1,0 +1,297 @@
+"""A fitted model of a table, updated by new rows."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.arguments import check_count
+from logpx.distributions import Mixture
+from logpx.errors import DataError, UsageError
+from logpx.tables.density import CellDensity, TableDensity
+from logpx.tables.model import TableModel
+from logpx.tables.reading.table import Table, TableBatch
+from logpx.tables.schema.matrix import modelled_part, to_matrix
+from logpx.tables.sources import open_table
+from logpx.training import fit
+
+__all__ = ["TableUpdate", "table_statistics", "update_table"]
+
+_BATCH_ROWS = 65536
+_Member = TableDensity | CellDensity
+
+
+@dataclass(frozen=True)
+class TableUpdate:
+    """The result of an update.
+
+    Attributes
+    ----------
+    model : TableModel
+        The updated model; the given one is as it was.
+    statistics : dict of str to Tensor
+        The statistics of all rows so far that the next update starts from.
+    rows : int
+        The number of new rows.
+    notes : list of str
+        What was done with each part of the model.
+    """
+
+    model: TableModel
+    statistics: dict[str, Tensor]
+    rows: int
+    notes: list[str] = field(default_factory=list)
+
+
+@torch.no_grad()
+def table_statistics(model: TableModel, rows: Any, seed: int = 0) -> dict[str, Tensor]:
+    """Return the sufficient statistics of the rows of a table under a model, in constant memory.
+
+    Parameters
+    ----------
+    model
+        A model of a table; what of it has no statistics (a network) is left out.
+    rows
+        Anything that `open_table` takes, or a `Table`.
+    seed
+        Seed of the noise within cells, which depends on the row's number.
+
+    Returns
+    -------
+    dict of str to Tensor
+        In float64, for `update_table`.
+    """
+    members = {name: one for name, one in _members(model).items() if _has_statistics(one)}
+    found = _summed(model, members, rows, seed) if members else {}
+    return _flat(found)
+
+
+def update_table(
+    model: TableModel,
+    rows: Any,
+    *,
+    statistics: Mapping[str, Tensor] | None = None,
+    old: Any = None,
+    first_row: int = 0,
+    passes: int = 1,
+    max_time: float | None = None,
+    seed: int = 0,
+    progress: Any = False,
+) -> TableUpdate:
+    """Update a model by new rows, which may be a table of any length where only statistics are needed.
+
+    The maps of the columns stay as they are. Models that EM fits (Gaussians, mixtures, probabilistic PCA,
+    factor analysis) are updated from the statistics of old and new rows together: the first pass is the step
+    of EM that all rows together would make from this start. For a Gaussian without missing cells that is its
+    fit to all rows. Further passes find the statistics of the new rows anew, and of the old ones if they are
+    given; if not, theirs stay, which is incremental EM. Networks are trained on, on the old rows too if they
+    are given.
+
+    Parameters
+    ----------
+    model
+        The model.
+    rows
+        The new rows: anything that `open_table` takes, or a `Table`.
+    statistics
+        Those of the old rows, of `table_statistics` or of an earlier update.
+    old
+        The old rows, if they are still there; their statistics are then found from them.
+    first_row
+        The number of old rows, from which the new ones are counted on, for their noise within cells.
+    passes
+        How many steps of EM to make.
+    max_time
+        How many seconds to train networks, 60 by default.
+    seed
+        Seed of noise and of training.
+    progress
+        Passed on to `logpx.training.fit`.
+
+    Returns
+    -------
+    TableUpdate
+        The updated model.
+
+    Raises
+    ------
+    DataError
+        If the columns are not those of the model, or a cell has a label or value that the model excludes.
+    UsageError
+        If the model needs statistics of the old rows, and there are neither these nor the rows.
+
+    References
+    ----------
+    Neal and Hinton 1998, A view of the EM algorithm that justifies incremental, sparse, and other variants.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from logpx.tables import fit_table
+    >>> x = np.random.default_rng(0).normal(size=(500, 2))
+    >>> model = fit_table({"a": x[:400, 0], "b": x[:400, 1]}, model="gaussian").model
+    >>> kept = table_statistics(model, {"a": x[:400, 0], "b": x[:400, 1]})
+    >>> update_table(model, {"a": x[400:, 0], "b": x[400:, 1]}, statistics=kept).rows
+    100
+    """
+    check_count("passes", passes)
+    model, table = copy.deepcopy(model), open_table(rows)
+    older = None if old is None else open_table(old)
+    members = _members(model)
+    summed = {name: one for name, one in members.items() if _has_statistics(one)}
+    trained = {name: one for name, one in members.items() if not _has_statistics(one)}
+    notes, kept, count = [], dict[str, Any](), table.count_rows()
+    if summed:
+        for _ in range(passes):
+            new = _summed(model, summed, table, seed, first_row)
+            if older is None:
+                before = {name: _filled(new[name], name, statistics or {}) for name in summed}
+            else:
+                before = _summed(model, summed, older, seed)
+            kept = {name: before[name] + new[name] for name in summed}
+            for name, member in summed.items():
+                member.model.update(kept[name])  # type: ignore[operator]
+        steps = "one step" if passes == 1 else f"{passes} steps"
+        notes.append(f"{', '.join(summed)}: {steps} of EM on the statistics of old and new rows together")
+    if trained:
+        _train(model, trained, [one for one in (older, table) if one is not None], max_time, seed, progress)
+        alone = "the new rows alone; give the old ones, too, to keep to them"
+        of = "old and new rows" if older is not None else alone
+        notes.append(f"{', '.join(trained)}: trained on, on {of}")
+    if isinstance(model.density, Mixture):
+        notes.append("the weights of the models that are stacked stay as they were")
+    return TableUpdate(model.eval(), _flat(kept), count, notes)
+
+
+def _members(model: TableModel) -> dict[str, _Member]:
+    """Return the densities in table units that a model consists of, by name."""
+    density = model.density
+    parts = list(density.components) if isinstance(density, Mixture) else [density]
+    names = ["density"] if len(parts) == 1 else [f"density {index}" for index in range(len(parts))]
+    found: dict[str, _Member] = {}
+    for name, one in [*zip(names, parts, strict=True), *model.baselines.items()]:
+        if not isinstance(one, TableDensity | CellDensity):
+            raise UsageError(f"a {type(one).__name__} is not updated", fix="fit the model again to all rows")
+        found[name] = one
+    return found
+
+
+def _has_statistics(member: _Member) -> bool:
+    return hasattr(member.model, "statistics") and hasattr(member.model, "update")
+
+
+@torch.no_grad()
+def _summed(
+    model: TableModel, members: Mapping[str, _Member], rows: Any, seed: int, first_row: int = 0
+) -> dict[str, Any]:
+    """Return the statistics of all rows under each of the members."""
+    found: dict[str, Any] = {}
+    for batch, x in _matrices(model, rows, list(members.values())):
+        noisy = model.supports.dequantise(x, seed=seed, first_row=first_row + batch.start)
+        for name, member in members.items():
+            part = member.model.statistics(_units(member, noisy, batch, model))  # type: ignore[operator]
+            found[name] = part if name not in found else found[name] + part
+    return found
+
+
+def _matrices(
+    model: TableModel, rows: Any, members: Sequence[_Member]
+) -> Iterator[tuple[TableBatch, Tensor]]:
+    table = rows if isinstance(rows, Table) else open_table(rows)
+    model.schema.check(table.names, table.file)
+    missing = all(member.allows_missing for member in members)
+    for batch in modelled_part(table, model.schema).batches(_BATCH_ROWS):
+        # Labels that the model does not know are an error: it has no place for them.
+        x = to_matrix(batch, model.schema, missing=missing)
+        yield batch, torch.from_numpy(x).to(model.device)
+
+
+def _units(member: _Member, noisy: Tensor, batch: TableBatch, model: TableModel) -> Tensor:
+    """Return rows as the model of a member takes them."""
+    if isinstance(member, CellDensity):
+        cells: Tensor = member.cells(noisy)
+        return cells
+    y: Tensor
+    y, ladj = member.in_model_units(noisy)
+    impossible = torch.isneginf(ladj).nonzero().flatten()
+    if len(impossible):
+        row = int(impossible[0])
+        (wrong,) = member.impossible_cells(noisy[row : row + 1])
+        names = [name for name, odd in zip(model.schema.modelled_names, wrong.tolist(), strict=True) if odd]
+        file, number = batch.locate(row)
+        raise DataError(
+            "a value outside the range that the model has learnt for the column",
+            file=file,
+            row=number,
+            column=names[0] if names else None,
+            fix="correct the cell, or fit a model to all rows",
+        )
+    return y
+
+
+def _train(
+    model: TableModel,
+    members: Mapping[str, _Member],
+    tables: Sequence[Table],
+    max_time: float | None,
+    seed: int,
+    progress: Any,
+) -> None:
+    """Train networks on, on rows that are read into memory."""
+    until = time.monotonic() + (60.0 if max_time is None else max_time)
+    for number, member in enumerate(members.values()):
+        parts, first = [], 0
+        for table in tables:
+            for batch, x in _matrices(model, table, [member]):
+                noisy = x
+                if isinstance(member, TableDensity):
+                    noisy = model.supports.dequantise(x, seed=seed, first_row=first + batch.start)
+                with torch.no_grad():
+                    parts.append(_units(member, noisy, batch, model))
+            first += table.count_rows()
+        rows = torch.cat(parts)
+        rows = rows if isinstance(member, CellDensity) else rows.float()
+        left = max(0.0, until - time.monotonic()) / (len(members) - number)
+        fit(member.model, rows, max_time=left, seed=seed, progress=progress)
+
+
+def _flat(statistics: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors of statistics by name."""
+    return {f"{name}: {key}": tensor for name, one in statistics.items() for key, tensor in _leaves(one)}
+
+
+def _leaves(statistics: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(statistics, Tensor):
+        yield path, statistics
+    elif isinstance(statistics, tuple | list):
+        for index, part in enumerate(statistics):
+            yield from _leaves(part, f"{path}.{index}")
+    else:
+        for one in dataclasses.fields(statistics):
+            yield from _leaves(getattr(statistics, one.name), f"{path}.{one.name}".lstrip("."))
+
+
+def _filled(like: Any, name: str, tensors: Mapping[str, Tensor], path: str = "") -> Any:
+    """Return statistics of the form of others, with the tensors that are kept under a name."""
+    if isinstance(like, Tensor):
+        found = tensors.get(f"{name}: {path}")
+        if found is None or found.shape != like.shape:
+            raise UsageError(
+                "the model keeps no statistics of the rows that it was fitted to",
+                fix="give these rows, too (--with old.parquet), or fit a model to all rows",
+            )
+        return found.to(like)
+    if isinstance(like, tuple | list):
+        return type(like)(_filled(part, name, tensors, f"{path}.{index}") for index, part in enumerate(like))
+    fields = {
+        one.name: _filled(getattr(like, one.name), name, tensors, f"{path}.{one.name}".lstrip("."))
+        for one in dataclasses.fields(like)
+    }
+    return type(like)(**fields)
