@@ -135,7 +135,8 @@ def fit_table(
     components, latent
         The number of components and of latent dimensions of a named model that has them; chosen by default.
     validation
-        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table; with
+        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table, and less
+        of one so long that scoring a tenth would take much of the time; with
         fewer than 40, quick models are compared by cross-validation instead, and none is set aside.
     max_time
         How many seconds to take at most, 60 by default; a few are needed whatever the limit. What is cut
@@ -179,7 +180,8 @@ def fit_table(
     >>> result.chosen.model, result.chosen.scales
     ('gaussian', 'chosen')
     """
-    watch = Stopwatch(_DEFAULT_SECONDS if max_time is None else max_time)
+    limit = _DEFAULT_SECONDS if max_time is None else max_time
+    watch = Stopwatch(limit)
     if checked_seed(seed) < 0:
         raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
     where = usable_device(device)
@@ -191,9 +193,8 @@ def fit_table(
     schema = _schema(table, columns, schema, seed)
     require_labels_allowed(schema, families, table.file)
     allowed = any(family.allows_missing for family in families)
-    read = divided_rows(
-        table, other, schema, seed, missing=allowed, crossed=_quick(families) or model == "auto"
-    )
+    crossed = _quick(families) or model == "auto"
+    read = divided_rows(table, other, schema, seed, missing=allowed, crossed=crossed, seconds=limit)
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     nature = Nature.of(schema, len(read.training), holes=holes, few=read.undivided)
     nature = replace(nature, conditional=conditional)
