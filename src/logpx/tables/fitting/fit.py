@@ -135,9 +135,9 @@ def fit_table(
     components, latent
         The number of components and of latent dimensions of a named model that has them; chosen by default.
     validation
-        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table, and less
-        of one so long that scoring a tenth would take much of the time; with
-        fewer than 40, quick models are compared by cross-validation instead, and none is set aside.
+        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table, and
+        less of one so long that scoring a tenth would take much of the time; with fewer than 40, quick models
+        are compared by cross-validation instead, and none is set aside.
     max_time
         How many seconds to take at most, 60 by default; a few are needed whatever the limit. What is cut
         short is said in the notes. Reading the table is not cut short.

@@ -32,7 +32,7 @@ def column_maps(
         Seed of the comparisons.
     deadline
         A value of ``time.monotonic()``. Once the first column shows that all would take longer, scales are
-        chosen on fewer rows; after it, columns are only standardized.
+        chosen on fewer rows; after it, only the linear scale and the logarithm are looked at.
 
     Returns
     -------
@@ -50,7 +50,11 @@ def column_maps(
     for index in range(count):
         began = time.monotonic()
         if began > deadline and index:
-            remarks.append(f"{count - index:,} of {count:,} columns are only standardized, for lack of time")
+            remarks.append(
+                f"the scales of {count - index:,} of {count:,} columns are not compared, for lack of time"
+            )
+            rest = slice(index, None)
+            scales.extend(ColumnScales.quick(x[:, rest], supports[rest], seed=seed, names=names[rest]).scales)
             break
         own = slice(index, index + 1)
         # A column that is all but constant may be constant in a sample.
@@ -65,6 +69,5 @@ def column_maps(
             part = x[: max(_LEAST_ROWS, affordable)]
             if len(part) < len(x):
                 remarks.append(f"scales were chosen on a sample of {len(part):,} rows")
-    scales.extend(standard.scales[len(scales) :])
     held_out.extend([{}] * (count - len(held_out)))
     return {"standard": standard, "chosen": ColumnScales(scales, supports, held_out)}, remarks
