@@ -113,7 +113,7 @@ class ColumnScales(nn.Module, Configured):
     def quick(
         cls, x: Any, supports: Sequence[Support], *, seed: int = 0, names: Sequence[str] | None = None
     ) -> Self:
-        """Return columns that are centred and scaled, those with bounds after a logarithm where it fits better.
+        """Return columns that are centred and scaled, some with bounds after a logarithm that fits better.
 
         Parameters
         ----------

@@ -183,7 +183,7 @@ class Support(Configured):
         return scale
 
     def quick_scale(self, values: Array, seed: int) -> Scale:
-        """Return the standard scale, or for a column with bounds a curved one that suits its values better."""
+        """Return the standard scale, or for a column with bounds a curved one that fits better."""
         if self.atoms:
             inner = self._others.quick_scale(self._without_atoms(values), seed)
             return Atoms.fit(values, inner=inner, atoms=self.atoms)
