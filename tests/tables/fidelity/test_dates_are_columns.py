@@ -199,3 +199,13 @@ def test_durations_are_not_negative_if_none_was():
     drawn = model.sample(300)
     low = [min(drawn.column(name).to_pylist()) for name in "ab"]
     assert low[0] >= datetime.timedelta(0) > low[1]
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M"])
+def test_a_model_reads_dates_as_in_iso_8601_however_those_of_its_table_are_written(written, form: str):
+    days = pd.Series(pd.date_range("2022-02-20", periods=40, freq="D"))
+    x = np.random.default_rng(0).normal(size=40)
+    tables = [pd.DataFrame({"when": days.dt.strftime(each), "x": x}) for each in (form, "%Y-%m-%dT%H:%M:%S")]
+    paths = [written(table.to_csv(index=False), f"{place}.csv") for place, table in enumerate(tables)]
+    model = fit_table(paths[0], "gaussian", max_time=1).model
+    np.testing.assert_array_equal(model.log_prob(paths[0]), model.log_prob(paths[1]))

@@ -56,7 +56,8 @@ class DateNotation(Notation):
     what : {"date", "time", "duration"}
         What is counted from: the start of 1970, midnight, or nothing.
     format : str, optional
-        How text is written, in the directives of `time.strftime`. By default, as in ISO 8601.
+        How text is written, in the directives of `time.strftime`. By default, as in ISO 8601, in which dates
+        are read in any case.
     unit : Unit
         What numbers count.
     digits : int
@@ -194,9 +195,13 @@ class DateNotation(Notation):
         return pc.cast(pc.cast(cells, pa.timestamp("us", getattr(cells.type, "tz", None))), pa.int64())
 
     def _of_text(self, text: pa.Array) -> pa.Array:
-        if self.format is not None:
-            return _format(self.format, self.digits, self.zone, self.what == "duration").read(text)
-        found = pa.nulls(len(text), pa.int64())
+        if self.format is None:
+            found = pa.nulls(len(text), pa.int64())
+        else:
+            found = _format(self.format, self.digits, self.zone, self.what == "duration").read(text)
+            if self.what != "date":
+                return found
+        # Dates as in ISO 8601 have one meaning, however those of the column are written.
         for each in ISO_FORMATS if self.what == "date" else _ISO_TIMES:
             if found.null_count == text.null_count:
                 break
