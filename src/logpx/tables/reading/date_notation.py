@@ -44,6 +44,7 @@ _NANOSECONDS = 9_223_372_036_854_775  # The reach of 64 bits of nanoseconds, in 
 _SHORT_YEARS = (-31_536_000_000_000, 3_124_223_999_999_999)  # The years 1969 to 2068.
 _OF_DAY = MICROSECONDS["day"] - 1
 _MONTHS_OF = {"quarter": 3, "month": 1}
+_IN_A_YEAR: dict[Unit, float] = {"quarter": 4.0, "month": 12.0, "week": 365.2425 / 7}
 # The first Monday before 1970, in days.
 _MONDAY = -3
 
@@ -97,6 +98,8 @@ class DateNotation(Notation):
         >>> DateNotation(unit="hour").periods
         [24.0, 168.0, 8765.82]
         """
+        if self.unit not in MICROSECONDS:
+            return [_IN_A_YEAR[self.unit]]
         days = {"date": (1.0, 7.0, 365.2425), "time": (1.0,), "duration": ()}[self.what]
         unit = MICROSECONDS[self.unit]
         periods = [number * MICROSECONDS["day"] / unit for number in days]
