@@ -128,6 +128,14 @@ def test_zeros_in_front_are_written_again(written):
     assert all(len(cell) == 5 for cell in model.sample(5).column("zip").to_pylist())
 
 
+def test_codes_with_zeros_in_front_have_no_more_digits(written):
+    codes = np.random.default_rng(0).integers(500, 99_999, 200)
+    path = written("code,x\n" + "".join(f"{code:05d},{code % 7}.5\n" for code in codes))
+    model = fit_table(path, "gaussian", max_time=1).model
+    assert model.schema.modelled[0].upper == 99_999
+    assert {len(cell) for cell in model.sample(1000).column("code").to_pylist()} == {5}
+
+
 @pytest.mark.parametrize("grades", [["1", "1-", "2", "2-"], ["2-", "3-", "A-"], ["1-", "2+", "3"]])
 def test_grades_are_labels(written, grades: list):
     rows = "".join(f"{grades[row % len(grades)]},{row / 7}\n" for row in range(20))
