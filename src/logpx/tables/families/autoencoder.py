@@ -84,7 +84,7 @@ class TableAutoencoderFamily(TableFamily):
 
 @torch.no_grad()
 def _begin_at_shares(model: VAE, training: Tensor, kinds: Sequence[str | int]) -> None:
-    """Let the decoder begin at the share of each label, whatever z is, as it begins at the mean of a number."""
+    """Let the decoder begin at the share of each label, as it begins at the mean of each number."""
     assert isinstance(model.decoder, MLP)
     bias = model.decoder.output.bias
     levels = [(column, kind) for column, kind in enumerate(kinds) if isinstance(kind, int)]
