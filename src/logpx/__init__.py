@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
+        compare,
         evidence,
         evidence_from_draws,
         fit,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "compare",
     "distributions",
     "engines",
     "errors",
@@ -80,6 +82,7 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
+        "compare",
         "evidence",
         "evidence_from_draws",
         "fit",

@@ -17,7 +17,18 @@ from logpx.cli import fit as fit_module
 from logpx.cli.app import app
 from logpx.errors import DataError, DivergedError, ModelFolderError, ResourceError, UsageError
 
-COMMANDS = ("inspect", "fit", "score", "sample", "evaluate", "predict", "impute", "cluster", "info")
+COMMANDS = (
+    "inspect",
+    "fit",
+    "score",
+    "sample",
+    "evaluate",
+    "compare",
+    "predict",
+    "impute",
+    "cluster",
+    "info",
+)
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 
 

@@ -47,6 +47,7 @@ def test_stdout_that_takes_nothing_is_one_error(exact: Path, words: list[str], c
 
 
 @posix
+@pytest.mark.slow
 def test_a_full_disk_under_stderr_changes_no_exit_code(tmp_path: Path):
     with open("/dev/full", "w") as full:
         assert ended("info", tmp_path, stderr=full).returncode == 4

@@ -17,7 +17,7 @@ def randomised(flow, scale):
     return flow.double()
 
 
-@pytest.mark.parametrize("shape", [2, (1, 1, 2), (2, 1, 1)])
+@pytest.mark.parametrize("shape", [2, (1, 1, 2), pytest.param((2, 1, 1), marks=pytest.mark.slow)])
 def test_density_integrates_to_one_and_a_share_of_the_samples_is_its_integral(shape):
     flow = randomised(MintNet(shape, layers=3, hidden=4), 0.3)
     axis = torch.linspace(-12.0, 12.0, 301, dtype=torch.float64)
@@ -33,7 +33,7 @@ def test_density_integrates_to_one_and_a_share_of_the_samples_is_its_integral(sh
     assert share == pytest.approx(mass, abs=4.0 * math.sqrt(mass * (1.0 - mass) / 5_000) + 1e-3)
 
 
-@pytest.mark.parametrize(("shape", "layers"), [(2, 2), ((1, 1, 2), 2)])
+@pytest.mark.parametrize(("shape", "layers"), [pytest.param(2, 2, marks=pytest.mark.slow), ((1, 1, 2), 2)])
 def test_training_lowers_the_loss(shape, layers):
     torch.manual_seed(0)
     flow = MintNet(shape, layers=layers, hidden=8, context=1)

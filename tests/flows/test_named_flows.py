@@ -164,6 +164,7 @@ def test_public_signatures():
         assert names[:4] == ["features", "layers", "hidden", "context"]
 
 
+@pytest.mark.slow
 def test_importing_changes_nothing_in_torch_distributions():
     # A fresh process: this one has imported logpx already.
     code = """

@@ -117,6 +117,7 @@ def test_a_new_flow_is_uniform_on_circles_and_intervals():
     torch.testing.assert_close(flow.log_prob(x), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_a_von_mises_distribution_across_the_seam():
     angles = stats.vonmises(3.0, loc=3.0).rvs(4000, random_state=0)[:, None]
     flow = NSF(1, autoregressive=True, layers=1, hidden=(4,), circular=(0,))

@@ -69,7 +69,7 @@ def test_variational_noise_looks_at_the_image():
         assert not torch.equal(variational.noise(changed.view(1, *SHAPE), Noise(0))[0], u)
 
 
-@pytest.mark.parametrize("scale", [0.0, 0.3])
+@pytest.mark.parametrize("scale", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_bound_holds_for_any_variational_noise(scale: float):
     # Under a standard normal of levels the exact probability of an image is a product of cells.
     levels, affine = 8, Affine(SHAPE)

@@ -85,7 +85,7 @@ def test_exactness_is_divided_among_draws_of_noise_and_of_z(exact, gridded, exac
     assert (effort.noise_draws, effort.z_draws) == (noise_draws, z_draws)
 
 
-@pytest.mark.parametrize("inside", [standard_normal, linear_vae])
+@pytest.mark.parametrize("inside", [pytest.param(standard_normal, marks=pytest.mark.slow), linear_vae])
 def test_with_more_samples_the_bound_rises_to_the_probability_of_the_cell(inside, counts: pd.DataFrame):
     model = model_of(counts, inside())
     truth = log_cells(model, counts)

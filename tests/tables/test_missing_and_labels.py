@@ -110,7 +110,12 @@ def test_auto_takes_what_allows_missing_cells(holes: pd.DataFrame, steps):
 
 
 @pytest.mark.parametrize(
-    ("model", "sizes"), [("ppca", {}), ("fa", {}), ("mppca", {"components": 2, "latent": 1})]
+    ("model", "sizes"),
+    [
+        pytest.param("ppca", {}, marks=pytest.mark.slow),
+        ("fa", {}),
+        ("mppca", {"components": 2, "latent": 1}),
+    ],
 )
 def test_models_of_subspaces_know_missing_cells(holes: pd.DataFrame, model: str, sizes: dict, steps):
     few = holes[:800]

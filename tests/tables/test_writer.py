@@ -174,6 +174,7 @@ def test_a_real_write_that_fails_leaves_nothing(tmp_path, form):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.slow
 def test_a_full_standard_output():
     with open("/dev/full", "wb") as full:
         run = subprocess.run(

@@ -239,7 +239,7 @@ class TestGradientDescent:
         assert all(p.grad is None for p in flow.parameters())
         assert not flow.training
 
-    @pytest.mark.parametrize("rows", [2, 5, 12, 20])
+    @pytest.mark.parametrize("rows", [2, 5, *(pytest.param(n, marks=pytest.mark.slow) for n in (12, 20))])
     def test_few_rows(self, rows):
         flow = small_flow()
         result = fit(flow, correlated(rows))

@@ -10,6 +10,7 @@ import typer
 
 from logpx._version import __version__
 from logpx.cli.cluster import cluster
+from logpx.cli.compare import compare
 from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
@@ -53,6 +54,7 @@ def logpx(
       logpx inspect table.csv
       logpx fit table.csv -o model/
       logpx evaluate model/ test.csv
+      logpx compare a/ b/ test.csv
       logpx score model/ new.csv -o scores.parquet
       logpx sample model/ -n 1000 -o samples.csv
       logpx predict model/ new.csv --target price -o predicted.csv
@@ -77,5 +79,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (inspect, fit, score, sample, evaluate, predict, impute, cluster, info):
+for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info):
     _registered(_command)

@@ -15,13 +15,13 @@ _WANTED: ContextVar[bool] = ContextVar("gradients wanted", default=False)
 
 
 def gradients_wanted() -> bool:
-    """Return whether this is within a call of `with_gradients`."""
-    return _WANTED.get()
+    """Return whether this is within a call of `with_gradients`, which a compiled graph knows nothing of."""
+    return not torch.compiler.is_compiling() and _WANTED.get()
 
 
 def only_if_wanted() -> AbstractContextManager[Any]:
     """Keep no graph, unless gradients are wanted."""
-    return nullcontext() if _WANTED.get() else torch.no_grad()
+    return nullcontext() if gradients_wanted() else torch.no_grad()
 
 
 def with_gradients(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

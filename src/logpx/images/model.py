@@ -110,6 +110,20 @@ class ImageModel(Distribution):
         return BitsPerDimension(self.event_shape)
 
     @property
+    def measure(self) -> dict[str, Any]:
+        """What log p refers to: models of other images cannot be compared."""
+        return {"the shape (C, H, W)": tuple(self.event_shape), "the number of levels": self.levels}
+
+    @property
+    def remarks_on_measure(self) -> dict[str, Any]:
+        """What may differ between models that are compared, but has to be said."""
+        return {"p(x given class)": "yes" if self.context_features else "no"}
+
+    def opened(self, source: Any) -> Images:
+        """Return images that can be read as often as needed."""
+        return open_images(source)
+
+    @property
     def kind(self) -> str:
         """What the reported numbers are: ``lower bound``, or ``exact`` of an exact distribution of levels."""
         return self.dequantisation.kind(self.flow)

@@ -10,6 +10,7 @@ from logpx.posteriors.approximations.methods import (
     Laplace,
     LowRank,
     MeanField,
+    NestedSampling,
     PosteriorMethod,
     SequentialMonteCarlo,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "LowRank",
     "MeanField",
     "Mode",
+    "NestedSampling",
     "Ordered",
     "Parameters",
     "Positive",

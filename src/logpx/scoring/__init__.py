@@ -4,25 +4,31 @@ from logpx.scoring.bounds import LogOfMean, MeanOfLogs, Pool, Single
 from logpx.scoring.evaluation import Comparison, Evaluation, ImpossibleRow, MeanScore, ScoredBatch, Tally
 from logpx.scoring.families import Families, Family
 from logpx.scoring.fit_result import ModelFitResult, Stopwatch
+from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry, compare_models
 from logpx.scoring.noise import Noise
 from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
 from logpx.scoring.score_columns import score_columns, score_schema
+from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 
 __all__ = [
     "BitsPerDimension",
     "Comparison",
+    "Difference",
     "Evaluation",
     "Families",
     "Family",
     "ImpossibleRow",
     "KeyedRows",
+    "Leaderboard",
+    "LeaderboardEntry",
     "LogOfMean",
     "MeanOfLogs",
     "MeanScore",
     "ModelFitResult",
+    "ModelSize",
     "NatsPerRow",
     "Noise",
     "NumberedRows",
@@ -35,6 +41,7 @@ __all__ = [
     "Stopwatch",
     "Tally",
     "Unit",
+    "compare_models",
     "sample_blocks",
     "score_columns",
     "score_schema",

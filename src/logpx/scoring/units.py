@@ -108,6 +108,10 @@ class Unit(ABC):
         """
 
     @abstractmethod
+    def kind_of_value(self, kind: str) -> str:
+        """Return what a value in the unit is, for log p that is ``exact`` or a ``lower bound``."""
+
+    @abstractmethod
     def heading(self, kind: str) -> str:
         """Return the heading of a report, saying whether the values are exact or a bound."""
 
@@ -146,6 +150,10 @@ class NatsPerRow(Unit):
     def bits_per_dimension(self, log_prob: Number) -> Never:
         """Refuse: the columns of a table are not alike."""
         raise UsageError("rows of a table have no bits per dimension", fix="read the mean, in nats per row")
+
+    def kind_of_value(self, kind: str) -> str:
+        """Return the kind of log p."""
+        return kind
 
     def heading(self, kind: str) -> str:
         """Return what the values are."""
@@ -189,6 +197,10 @@ class BitsPerDimension(Unit):
         """Return the cost of an image."""
         return self.value(log_prob)
 
+    def kind_of_value(self, kind: str) -> str:
+        """Return that a lower bound of log p gives an upper bound of the cost."""
+        return "upper bound" if kind == "lower bound" else kind
+
     def heading(self, kind: str) -> str:
-        """Return what the values are: a lower bound of log p gives an upper bound of the cost."""
-        return self.name if kind == "exact" else f"{self.name}, upper bound"
+        """Return what the values are."""
+        return self.name if kind == "exact" else f"{self.name}, {self.kind_of_value(kind)}"

@@ -21,6 +21,7 @@ from logpx.files.documents import plain, spell_out, to_bytes
 from logpx.files.folders import install_folder, require_space, restore_interrupted, translated_errors
 from logpx.files.handle import FolderHandle
 from logpx.files.manifest import MANIFEST, Manifest
+from logpx.scoring.size import ModelSize
 from logpx.storage.card import model_card
 from logpx.storage.description import describe_model
 from logpx.storage.layout import (
@@ -190,13 +191,6 @@ def _check_replaceable(target: Path, overwrite: bool) -> None:
         )
 
 
-def _own_parameters(model: nn.Module) -> int:
-    """Count the parameters of a model without those of its baselines."""
-    baselines = getattr(model, "baselines", None)
-    others = set(baselines.parameters()) if isinstance(baselines, nn.Module) else set()
-    return sum(parameter.numel() for parameter in model.parameters() if parameter not in others)
-
-
 def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, bytes]:
     description = spell_out(describe_model(model))
     schema = description.pop("schema", None)
@@ -207,7 +201,7 @@ def _files(model: nn.Module, metrics: dict[str, Any], name: str) -> dict[str, by
         "torch_version": str(torch.__version__),
         "python_version": platform.python_version(),
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-        "parameters": _own_parameters(model),
+        "parameters": ModelSize.of(model).parameters,
         "model": description,
     }
     files = {CONFIG: to_bytes(config)}

@@ -101,6 +101,23 @@ class TableModel(Configured, nn.Module):
         return NatsPerRow()
 
     @property
+    def measure(self) -> dict[str, Any]:
+        """What log p refers to, by column: densities and masses of different things cannot be compared."""
+        return {f"column {column.name!r}": column.measure for column in self.schema.modelled}
+
+    @property
+    def remarks_on_measure(self) -> dict[str, Any]:
+        """What may differ between models that are compared, but changes which cells count."""
+        columns = self.schema.modelled
+        return {f"missing words of {column.name!r}": column.missing_words for column in columns} | {
+            f"labels of {column.name!r}": len(column.levels) for column in columns if column.levels
+        }
+
+    def opened(self, rows: Any) -> Table:
+        """Return a table that can be read as often as needed, after checking that its columns fit."""
+        return self._checked(rows)
+
+    @property
     def kind(self) -> str:
         """What the reported numbers are: ``exact``, or ``lower bound``.
 

@@ -22,6 +22,7 @@ from logpx.training.device import usable_device
 from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
 from logpx.training.maximum_a_posteriori import LogPrior, checked_log_prior
+from logpx.training.optimisers import OptimiserFactory, Schedule
 from logpx.training.plan import TrainingOptions
 from logpx.training.procedure import Procedure, procedure_for
 from logpx.training.progress import reporter_for
@@ -46,6 +47,8 @@ def fit(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
+    optimiser: OptimiserFactory | None = None,
+    schedule: Schedule | None = None,
     gradient_clip: float | None = 5.0,
     max_epochs: float | None = None,
     max_steps: int | None = None,
@@ -106,6 +109,14 @@ def fit(
         The highest learning rate.
     weight_decay
         Of AdamW; biases and scales are never decayed.
+    optimiser
+        A function from the list of trained parameters to an optimiser of torch, in place of AdamW:
+        ``lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9)``. Its learning rate is the
+        highest unless `learning_rate` is given. Such runs keep no checkpoints.
+    schedule
+        In place of the warm-up and the cosine: a function from the used fraction of the budget of steps or
+        time, 0 to 1, to a factor of the learning rate, such as ``lambda progress: 1.0 - progress``; or one
+        from the optimiser to a scheduler of torch, which is advanced after every step.
     gradient_clip
         The largest gradient norm; None for no clipping.
     max_epochs, max_steps
@@ -209,6 +220,7 @@ def fit(
     repeatable = checkpoints is not None or (max_steps is not None and max_time is None)
     compiling = compile_choice(compile).for_run(repeatable=repeatable)
     procedure = _procedure_of(model, options, prior, kept=checkpoints is not None)
+    _check_descent(procedure, model, optimiser, schedule, kept=checkpoints is not None)
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
@@ -227,6 +239,8 @@ def fit(
         seed=seed,
         device=where,
         reporter=reporter,
+        optimiser=optimiser,
+        schedule=schedule,
         should_stop=should_stop,
         checkpoints=checkpoints,
         compile=compiling,
@@ -286,6 +300,23 @@ def _procedure_of(
             fix="leave out checkpoint and resume",
         )
     return procedure
+
+
+def _check_descent(
+    procedure: Procedure, model: Distribution, optimiser: Any, schedule: Any, *, kept: bool
+) -> None:
+    if optimiser is None and schedule is None:
+        return
+    if not procedure.keeps_checkpoints:
+        raise UsageError(
+            f"optimiser and schedule are for gradient descent, and a {type(model).__name__} needs none",
+            fix="leave them out",
+        )
+    if kept:
+        raise UsageError(
+            "a run with an optimiser or a schedule of one's own keeps no checkpoints",
+            fix="leave out checkpoint and resume, or optimiser and schedule",
+        )
 
 
 def _with_prior(

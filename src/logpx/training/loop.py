@@ -20,6 +20,7 @@ from logpx.training.guard import Guard
 from logpx.training.history import HistoryRecord, StepRecord, StopReason
 from logpx.training.maximum_a_posteriori import LogPrior
 from logpx.training.noise import TrainingNoise
+from logpx.training.optimisers import optimiser_of, rate_of
 from logpx.training.plan import Plan
 from logpx.training.run_state import capture, resume
 from logpx.training.survey import Survey
@@ -67,15 +68,9 @@ class _Descent:
     ) -> None:
         self.task, self.plan, self.rows, self.parameters = task, plan, rows, parameters
         self.log_prior = log_prior
-        matrices = [p for p in parameters if p.dim() > 1]
-        others = [p for p in parameters if p.dim() <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": plan.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=plan.learning_rate, fused=True
-        )
+        options = task.options
+        self.optimizer = optimiser_of(task.optimiser, parameters, plan, options.learning_rate)
+        self.rate = rate_of(task.schedule, self.optimizer, plan)
         self.state = [*parameters, *task.model.buffers()]
         self.average = WeightAverage(parameters, plan.average_decay)
         # Its scales need every column sorted, a cost to avoid without noise.
@@ -110,9 +105,7 @@ class _Descent:
     def advance(self, batch: Batch) -> None:
         """Do one step, or skip it if it is not finite."""
         seconds = self.task.seconds()
-        rate = self.slow_down * self.plan.rate(self.step, seconds)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = self.rate.begin(self.step, seconds, self.slow_down)
         if self.noise is not None:
             batch = self.noise.add(batch, self.epoch, self.plan.noise_level(self.step, seconds))
         self.density.before_step(self.step, self.seconds_left, batch)
@@ -133,6 +126,7 @@ class _Descent:
         if self.plan.gradient_clip is not None and norm_value > self.plan.gradient_clip:
             clip_grads_with_norm_(self.parameters, self.plan.gradient_clip, norm)
         self.optimizer.step()
+        self.rate.end()
         self.average.update()
         self.density.after_step(batch)
         self.losses.append(loss_value)

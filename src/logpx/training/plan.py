@@ -109,8 +109,15 @@ class Plan:
         of_time = 0.0 if self.max_time is None else seconds / self.max_time
         return min(1.0, max(of_steps, of_time))
 
-    def rate(self, step: int, seconds: float) -> float:
+    def rate(self, step: int, seconds: float, highest: float | None = None) -> float:
         """Return the learning rate at a step: a linear warm-up times half a cosine down to 0.
+
+        Parameters
+        ----------
+        step, seconds
+            What has been done.
+        highest
+            The highest learning rate, if another than the plan's.
 
         References
         ----------
@@ -120,7 +127,12 @@ class Plan:
         # warm_up is at most a twentieth of the steps, so time only matters where it runs out before them.
         of_time = 0.0 if self.max_time is None else seconds / self.max_time
         rise = min(1.0, max((step + 1) / self.warm_up, _WARM_UPS * of_time))
-        return self.learning_rate * rise * 0.5 * (1.0 + math.cos(math.pi * self.progress(step, seconds)))
+        return (
+            (self.learning_rate if highest is None else highest)
+            * rise
+            * 0.5
+            * (1.0 + math.cos(math.pi * self.progress(step, seconds)))
+        )
 
 
 def plan_for(rows: int, options: TrainingOptions) -> Plan:

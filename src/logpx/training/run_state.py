@@ -42,7 +42,7 @@ class Run(Protocol):
     plan: Plan
     rows: Survey
     parameters: list[nn.Parameter]
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     average: WeightAverage
     noise: TrainingNoise | None
     guard: Guard

@@ -14,6 +14,7 @@ from logpx.training.checkpoints import CheckpointFolder
 from logpx.training.compiled import NEVER, CompileChoice
 from logpx.training.history import History, HistoryRecord, StepRecord, StopReason
 from logpx.training.intake import Source
+from logpx.training.optimisers import OptimiserFactory, Schedule
 from logpx.training.plan import TrainingOptions
 from logpx.training.progress import Reporter
 from logpx.training.survey import Survey, survey
@@ -49,6 +50,8 @@ class Task:
         Where the run is kept, or None.
     compile
         Whether training steps are compiled.
+    optimiser, schedule
+        The caller's own, or None; see `logpx.training.fit`.
     on_step, on_validation
         Called with each record of a step, and of an evaluation.
     """
@@ -58,6 +61,8 @@ class Task:
     validation: Batch | None = None
     fraction: float | None = None
     options: TrainingOptions = field(default_factory=TrainingOptions)
+    optimiser: OptimiserFactory | None = None
+    schedule: Schedule | None = None
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Reporter)

@@ -6,6 +6,7 @@ from logpx.transforms.as_torch import TorchTransform
 from logpx.transforms.autoregressive import Autoregressive
 from logpx.transforms.base import Transform
 from logpx.transforms.chain import Chain, Inverse
+from logpx.transforms.checking import CheckReport, Finding, check
 from logpx.transforms.coupling import Coupling
 from logpx.transforms.elementwise import Affine, Exp, Logit, Sigmoid, Softplus, Standardize, Tanh
 from logpx.transforms.fixed_point import Certificate
@@ -39,12 +40,14 @@ __all__ = [
     "Certificate",
     "Chain",
     "Channels",
+    "CheckReport",
     "Checkerboard",
     "Convolution1x1",
     "Coupling",
     "DenseMatrix",
     "EmergingConvolution",
     "Exp",
+    "Finding",
     "Halves",
     "HouseholderMatrix",
     "Inverse",
@@ -69,6 +72,7 @@ __all__ = [
     "Transform",
     "TriangularAffine",
     "Wrap",
+    "check",
 ]
 
 __all__ += univariate.__all__

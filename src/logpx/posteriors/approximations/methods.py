@@ -29,6 +29,7 @@ from logpx.posteriors.approximations.families import (
 from logpx.posteriors.approximations.heavy_tails import heavy_noises, with_heavier_tails
 from logpx.posteriors.approximations.landscape import Landscape
 from logpx.posteriors.approximations.mixtures import mixture_of
+from logpx.posteriors.approximations.nested import nested_levels
 from logpx.posteriors.approximations.particle_fit import fit_to_particles, mixture_of_particles
 from logpx.posteriors.approximations.pathfinder import LocalNormal
 from logpx.posteriors.approximations.reverse_kl import ReverseKL, minimise_reverse_kl
@@ -47,6 +48,7 @@ __all__ = [
     "Laplace",
     "LowRank",
     "MeanField",
+    "NestedSampling",
     "PosteriorMethod",
     "SequentialMonteCarlo",
 ]
@@ -363,6 +365,51 @@ class SequentialMonteCarlo(PosteriorMethod):
         return replace(self, max_time=min(self.max_time, max_time))
 
 
+@dataclass(frozen=True)
+class NestedSampling(PosteriorMethod):
+    """A mixture of normal distributions for points of importance nested sampling.
+
+    Where a narrow mode holds most of the mass, a temperature at which it comes to count may be passed without
+    a particle in it; levels of the density shrink the volume by a fixed factor instead. It is for few
+    dimensions: in more than about ten the proposals are too rough, and the result says so.
+
+    Parameters
+    ----------
+    particles
+        How many points a level.
+    max_time
+        The most seconds.
+
+    References
+    ----------
+    Williams, Veitch and Messenger 2023, Importance nested sampling with normalising flows.
+    """
+
+    name: ClassVar[str] = "nested"
+    particles: int = 1000
+    max_time: float = 120.0
+
+    def approximate(
+        self, target: Target, landscape: Landscape, seed: int, draws: int = DRAWS
+    ) -> Approximation:
+        """Climb the levels, and fit a mixture to their points; to those so far, if they do not arrive."""
+        check_count("particles", self.particles, least=100)
+        start, modes = wide_start(landscape, target.hints), len(landscape.main_modes)
+        limit = _FOR_PARTICLES * self.max_time
+        found = nested_levels(start, target, self.particles, modes, seed, limit)
+        if not found.finished:
+            q = mixture_of_particles(found.u, 1, seed, until=0.0)
+            return Approximation(q, missed=f"{self.name} did not arrive at the top in {found.levels} levels")
+        q = fit_to_particles(found.u, target, modes, seed)
+        known = EvidenceFound("nested levels", found.log_evidence, found.error)
+        result = with_heavier_tails(q, heavy_noises(target.size), target, seed, draws)
+        return replace(result, evidence=(*result.evidence, known))
+
+    def limited_to(self, max_time: float) -> PosteriorMethod:
+        """Return the method with a time limit in seconds."""
+        return replace(self, max_time=min(self.max_time, max_time))
+
+
 def wide_start(landscape: Landscape, hints: Hints) -> Distribution:
     """Return a distribution wider than what is known of a log-density: heavy tails around every mode."""
     centres = [(mode.mode, mode.factor) for mode in landscape.main_modes[:_MOST_CENTRES]] or [
@@ -384,7 +431,15 @@ def wide_start(landscape: Landscape, hints: Hints) -> Distribution:
 
 METHODS: dict[str, PosteriorMethod] = {
     method.name: method
-    for method in (Laplace(), MeanField(), FullRank(), LowRank(), FlowFit(), SequentialMonteCarlo())
+    for method in (
+        Laplace(),
+        MeanField(),
+        FullRank(),
+        LowRank(),
+        FlowFit(),
+        SequentialMonteCarlo(),
+        NestedSampling(),
+    )
 }
 
 # From cheap to rich: tried one after another until a result can be trusted.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
+from logpx.posteriors.approximations.resampling import systematic
 from logpx.posteriors.target.climbs import values_at
 from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
@@ -178,7 +179,7 @@ def temper(
         if not bool(shares.isfinite().all()):
             return Particles(u, -math.inf, math.inf, finished=False)
         variance += float(shares.square().sum()) - 1.0 / particles
-        chosen = _systematic(shares, generator)
+        chosen = systematic(shares, particles, generator)
         u, log_q, value, power = u[chosen].clone(), log_q[chosen].clone(), value[chosen].clone(), grown
         accepted = 0.0
         for move in range(_MOST_MOVES):
@@ -213,10 +214,3 @@ def _next_power(gap: Tensor, power: float) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if kept(middle) >= _KEPT * possible else (low, middle)
     return max(low, power + 1e-12)
-
-
-def _systematic(shares: Tensor, generator: torch.Generator) -> Tensor:
-    count = len(shares)
-    offset = torch.rand(1, generator=generator, dtype=torch.float64)
-    places = (torch.arange(count, dtype=torch.float64) + offset) / count
-    return torch.searchsorted(shares.cumsum(0), places).clamp_max(count - 1)

@@ -184,6 +184,25 @@ class Column(BaseModel):
         return [str(Kind.DROP)]
 
     @property
+    def measure(self) -> str:
+        """What log p of a cell refers to: the mass of a label, a density, mass per step of a grid, of atoms.
+
+        Examples
+        --------
+        >>> Column(name="n", kind=Kind.INTEGER, atoms=[0.0]).measure
+        'a density per step of 1, with masses at 0'
+        """
+        if self.levels is not None:
+            return "the mass of labels"
+        step = self.kind.step if self.step is None else self.step
+        parts = ["a density" if step is None else f"a density per step of {step:.12g}"]
+        if isinstance(self._notation, DateNotation):
+            parts[0] += f" in {self._notation.what}s by the {self._notation.unit}"
+        if self.atoms:
+            parts.append(f"with masses at {', '.join(f'{atom:.12g}' for atom in self.atoms)}")
+        return ", ".join(parts)
+
+    @property
     def pin(self) -> str:
         """What ``--columns`` takes to give the column this kind; of one that is refused, the first way out.
 
