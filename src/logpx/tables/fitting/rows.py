@@ -126,7 +126,7 @@ def divided_rows(
     rows, count = _supported_rows(table, schema, seed, missing)
     if validation is None:
         fewest = FEW_ROWS if crossed else _FEWEST_TO_STOP_BY
-        training, held_out = divide(rows, _fraction(*rows.shape, seconds), fewest)
+        training, held_out = divide(rows, _fraction(len(rows), rows.shape[1], seconds), fewest)
     else:
         schema.check(validation.names, validation.file)
         training, held_out = rows, _supported_rows(validation, schema, seed, missing)[0]
