@@ -28,6 +28,7 @@ COMMANDS = (
     "impute",
     "cluster",
     "info",
+    "report",
 )
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 

@@ -17,6 +17,7 @@ from logpx.cli.impute import impute
 from logpx.cli.info import info
 from logpx.cli.inspect import inspect
 from logpx.cli.predict import predict
+from logpx.cli.report import report
 from logpx.cli.sample import sample
 from logpx.cli.score import score
 
@@ -61,6 +62,7 @@ def logpx(
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx info model/
+      logpx report model/ -o report.html
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
@@ -79,5 +81,5 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info):
+for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info, report):
     _registered(_command)
