@@ -35,7 +35,18 @@ from logpx.distributions.likelihoods import (
     ScalePerValue,
     StudentTLikelihood,
 )
-from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
+from logpx.flows import (
+    IAF,
+    MAF,
+    NICE,
+    NSF,
+    AdaptiveSolver,
+    FixedStepSolver,
+    FlowMatching,
+    Glow,
+    MintNet,
+    RealNVP,
+)
 from logpx.images import (
     FlatNormal,
     IdentityPixels,
@@ -85,6 +96,7 @@ from logpx.nets import (
     Embedded,
     ResidualMLP,
     SeriesEncoder,
+    VelocityMLP,
 )
 from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
 from logpx.tables.columns.supports import Supports
@@ -152,6 +164,13 @@ MODELS = {
     "embedded series": lambda: MAF(
         3, layers=2, hidden=(8,), context=(9, 2), embedding=SeriesEncoder((9, 2), 3, hidden=(4,))
     ),
+    "FlowMatching": lambda: FlowMatching(
+        3, velocity=VelocityMLP(3, hidden=(4,), context=2), context=2, solver=FixedStepSolver(5)
+    ),
+    "FlowMatching, estimated": lambda: FlowMatching(
+        3, hidden=(4,), trace="hutchinson", solver=FixedStepSolver(5)
+    ),
+    "FlowMatching, adaptive": lambda: FlowMatching(3, hidden=(4,), solver=AdaptiveSolver(1e-4)),
     "a base of torch's": lambda: Flow(
         Independent(StudentOfTorch(torch.full((3,), 4.0), torch.zeros(3), nn.Parameter(torch.ones(3))), 1),
         Affine(3),

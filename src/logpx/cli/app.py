@@ -26,7 +26,6 @@ __all__ = ["ReaderGoneError", "app"]
 # Plain help: quick to print, the same on every terminal and in every pipe.
 app = typer.Typer(
     name="logpx",
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -9,7 +9,11 @@ from typing import Any
 
 __all__ = ["model_card"]
 
-_ANSWERS = {"exact": "the exact log p(x)", "lower bound": "a lower bound of log p(x)"}
+_ANSWERS = {
+    "exact": "the exact log p(x)",
+    "lower bound": "a lower bound of log p(x)",
+    "estimate": "an unbiased estimate of log p(x), neither exact nor a bound",
+}
 
 
 def model_card(

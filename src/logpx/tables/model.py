@@ -12,10 +12,11 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from logpx.configuration import Configured
-from logpx.distributions import Distribution, LowerBound
+from logpx.configuration import Configured, shortened
+from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
+from logpx.markup import card, facts, html_table
 from logpx.scoring import (
     Evaluation,
     ImpossibleRow,
@@ -47,6 +48,8 @@ from logpx.tables.sources import open_table
 __all__ = ["TableModel"]
 
 _BATCH_ROWS = 65536
+# Columns in a representation.
+_NAMED = 6
 
 
 class TableModel(Configured, nn.Module):
@@ -94,6 +97,25 @@ class TableModel(Configured, nn.Module):
         self.density = density
         self.baselines = nn.ModuleDict(dict(baselines or {}))
         self.supports = Supports.of(self.schema.modelled)
+
+    def __repr__(self) -> str:
+        """Return what it is a model of, in a line or two."""
+        names = self.schema.modelled_names
+        more = f", … {len(names):,} in all" if len(names) > _NAMED else ""
+        shown = ", ".join(shortened(repr(name), 30) for name in names[:_NAMED])
+        return f"TableModel of columns {shown}{more}; log p: {self.kind}; {self._family}"
+
+    def _repr_html_(self) -> str:
+        """Show the columns in a notebook."""
+        size = sum(parameter.numel() for parameter in self.density.parameters())
+        known = {"log p": f"{self.kind}, in nats per row", "model": self._family, "parameters": f"{size:,}"}
+        first = f"A density of rows with {len(self.schema.modelled)} columns"
+        return card("TableModel", first, facts(known), html_table(self.schema.describe()))
+
+    @property
+    def _family(self) -> str:
+        parts = list(self.density.components) if isinstance(self.density, Mixture) else [self.density]
+        return " + ".join(type(getattr(part, "model", part)).__name__ for part in parts)
 
     @property
     def unit(self) -> NatsPerRow:

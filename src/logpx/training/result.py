@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from logpx.distributions import Distribution
+from logpx.markup import card, html_table
 from logpx.training.history import Event, HistoryRecord, StopReason, format_nats, plain
 
 if TYPE_CHECKING:
@@ -87,6 +88,13 @@ class FitResult:
         from logpx import plots
 
         return plots.plot_training(self.history, stopped=self.stopped.value, events=self.events, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        first, *rest = repr(self).split("\n")
+        return card(
+            first.partition(":")[0], first.partition(": ")[2], html_table([{"": line} for line in rest])
+        )
 
     def __repr__(self) -> str:
         """Return a summary of a few lines."""

@@ -31,7 +31,7 @@ _DEFAULT_SECONDS = 600.0
 _ENDLESS = 10_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ImageFitResult(ModelFitResult[ImageModel]):
     """A fitted model of images, and how it came about: a `logpx.scoring.ModelFitResult`, and more.
 
@@ -57,6 +57,14 @@ class ImageFitResult(ModelFitResult[ImageModel]):
         """The standard error of that mean; None without validation images."""
         error = self.training.best_validation_error
         return None if error is None else self.model.unit.difference(error)
+
+    @property
+    def headline(self) -> str:
+        """What was fitted, and what images cost, in one line."""
+        bits = self.bits_per_dimension
+        error = f" ± {self.standard_error:.3f}" if self.standard_error is not None else ""
+        cost = "no images set aside" if bits is None else f"{bits:.3f}{error} bits per dimension"
+        return f"{self.family}, {cost}, ended: {self.training.stopped.value}"
 
     def plot_training(self, *, ax: Axes | None = None) -> Axes:
         """Plot how it was trained; see `logpx.plots.plot_training`."""

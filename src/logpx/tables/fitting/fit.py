@@ -29,6 +29,7 @@ from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
+from logpx.training.history import format_nats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ __all__ = ["TableFitResult", "fit_table"]
 _DEFAULT_SECONDS = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TableFitResult(ModelFitResult[TableModel]):
     """A fitted table model, and how it was chosen: a `logpx.scoring.ModelFitResult` with more fields.
 
@@ -64,6 +65,14 @@ class TableFitResult(ModelFitResult[TableModel]):
     def chosen(self) -> CandidateRecord:
         """The candidate that became the model."""
         return next(record for record in self.candidates if record.chosen)
+
+    @property
+    def headline(self) -> str:
+        """What was chosen, and its likelihood, in one line."""
+        best = self.chosen
+        name = "log p" if self.model.kind == "exact" else f"{self.model.kind} of log p"
+        value = "unknown" if best.validation is None else format_nats(best.validation, best.standard_error)
+        return f"{best.model} on {best.scales} scales, {name} {value} per row ({self.measured})"
 
     def plot_leaderboard(self, *, ax: Axes | None = None) -> Axes:
         """Plot the models that were tried; see `logpx.plots.plot_leaderboard`."""
