@@ -10,6 +10,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
+from logpx.tables.fitting.maps import column_maps
 from logpx.tables.scales import SCALES, Log, Standard
 
 REGISTRY = {**SCALES, class_name(ColumnScales): ColumnScales, class_name(Support): Support}
@@ -167,3 +168,19 @@ def test_shapes_that_do_not_fit_are_refused():
         ColumnScales.fit(table(), SUPPORTS[:2])
     with pytest.raises(UsageError):
         ColumnScales([Standard()], [])
+
+
+def test_without_time_for_comparisons_skewed_columns_are_not_left_linear():
+    random = np.random.default_rng(0)
+    x = np.stack(
+        [random.lognormal(0, 4, 300), 1 / (1 + random.lognormal(0, 4, 300)), random.normal(size=300)]
+    )
+    supports = [Support(lower=0.0), Support(lower=0.0, upper=1.0), Support()]
+    maps, remarks = column_maps(torch.from_numpy(x.T), supports, ["a", "b", "c"], 0, -math.inf)
+    assert [type(scale).__name__ for scale in maps["standard"].scales] == ["SoftClip", "SoftClip", "Standard"]
+    assert [type(scale).__name__ for scale in maps["chosen"].scales[1:]] == ["LogOdds", "Standard"]
+    assert remarks == ["the scales of 2 of 3 columns are not compared, for lack of time"]
+    assert type(ColumnScales.quick(x.T, supports).scales[0]) is Log
+    spiked = np.where(random.random(300) < 0.5, 0.0, x[0])[:, None]
+    (scale,) = ColumnScales.quick(spiked, [Support(lower=0.0, atoms=[0.0])]).scales
+    assert type(scale.inner) is Log

@@ -156,3 +156,15 @@ def test_tables_that_no_density_exists_on(people: pd.DataFrame):
     constant = people.assign(country="x", income=people.income)[:300]
     result = fit_table(constant, "vae", **steps(20))
     assert "country" not in result.model.schema.modelled_names
+
+
+def test_training_begins_at_the_shares_of_labels() -> None:
+    generator = np.random.default_rng(0)
+    table = {
+        "x": generator.normal(size=400),
+        "rare": generator.random(400) < 0.06,
+        "town": generator.choice(["Aa", "Bb", "Cc"], 400, p=[0.8, 0.15, 0.05]),
+    }
+    drawn = fit_table(table, "vae", **steps(2)).model.sample(3000).to_pandas()
+    assert drawn.rare.mean() == pytest.approx(table["rare"].mean(), abs=0.03)
+    assert (drawn.town == "Aa").mean() == pytest.approx((table["town"] == "Aa").mean(), abs=0.05)

@@ -199,3 +199,27 @@ def test_durations_are_not_negative_if_none_was():
     drawn = model.sample(300)
     low = [min(drawn.column(name).to_pylist()) for name in "ab"]
     assert low[0] >= datetime.timedelta(0) > low[1]
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M"])
+def test_a_model_reads_dates_as_in_iso_8601_however_those_of_its_table_are_written(written, form: str):
+    days = pd.Series(pd.date_range("2022-02-20", periods=40, freq="D"))
+    x = np.random.default_rng(0).normal(size=40)
+    tables = [pd.DataFrame({"when": days.dt.strftime(each), "x": x}) for each in (form, "%Y-%m-%dT%H:%M:%S")]
+    paths = [written(table.to_csv(index=False), f"{place}.csv") for place, table in enumerate(tables)]
+    model = fit_table(paths[0], "gaussian", max_time=1).model
+    np.testing.assert_array_equal(model.log_prob(paths[0]), model.log_prob(paths[1]))
+
+
+@pytest.mark.parametrize("form", ["%Y-%m", "%b %Y", "%YQ%q", "%G-W%V"])
+@pytest.mark.parametrize("model", ["gaussian", "autoregressive"])
+def test_months_quarters_and_weeks_are_modelled_and_drawn(written, form: str, model: str):
+    days = pd.Series(pd.date_range("2015-01-01", periods=60, freq="40D"))
+    quarters = days.dt.year.astype(str) + "Q" + days.dt.quarter.astype(str)
+    cells = quarters if "%q" in form else days.dt.strftime(form)
+    table = pd.DataFrame({"when": cells, "x": np.random.default_rng(0).normal(size=60)})
+    fitted = fit_table(written(table.to_csv(index=False)), model, max_time=1).model
+    (when,) = (column for column in fitted.schema.modelled if column.name == "when")
+    assert when.periods == [{"%q": 4.0, "%V": 365.2425 / 7}.get(form[-2:], 12.0)]
+    drawn = fitted.sample(20).column("when")
+    assert len(when.reading.notation.read(drawn.combine_chunks()).drop_null()) == 20

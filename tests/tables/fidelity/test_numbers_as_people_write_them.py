@@ -112,10 +112,28 @@ def test_a_model_reads_files_and_frames_alike_and_writes_as_it_read(written):
     assert all(cell.endswith(" €") for cell in model.sample(3).column("price").to_pylist())
 
 
+def test_plain_numbers_are_drawn_with_the_decimals_of_the_file(written):
+    generator = np.random.default_rng(0)
+    rows = "".join(f"{x:.2f},{y:.3e}\n" for x, y in generator.lognormal(3, 1, (60, 2)))
+    drawn = fit_table(written("price,weight\n" + rows), "gaussian", max_time=1).model.sample(50).to_pandas()
+    assert drawn.price.dtype == float
+    assert (drawn.price == drawn.price.round(2)).all()
+    assert (drawn.price > 0).all()
+    assert not (drawn.weight == drawn.weight.round(2)).all()
+
+
 def test_zeros_in_front_are_written_again(written):
     path = written("zip,x\n" + "".join(f"{row:05d},{row % 7}.5\n" for row in range(501, 541)))
     model = fit_table(path, "gaussian", columns={"zip": "integer"}).model
     assert all(len(cell) == 5 for cell in model.sample(5).column("zip").to_pylist())
+
+
+def test_codes_with_zeros_in_front_have_no_more_digits(written):
+    codes = np.random.default_rng(0).integers(500, 99_999, 200)
+    path = written("code,x\n" + "".join(f"{code:05d},{code % 7}.5\n" for code in codes))
+    model = fit_table(path, "gaussian", max_time=1).model
+    assert model.schema.modelled[0].upper == 99_999
+    assert {len(cell) for cell in model.sample(1000).column("code").to_pylist()} == {5}
 
 
 @pytest.mark.parametrize("grades", [["1", "1-", "2", "2-"], ["2-", "3-", "A-"], ["1-", "2+", "3"]])

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from logpx.tables import Kind
+from logpx.tables import Kind, fit_table, infer_schema
 from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.schema.column_schema import Column
 
@@ -44,3 +44,11 @@ def test_samples_of_small_amounts_have_finite_scores(written, logpx_main, tmp_pa
     assert logpx_main("sample", model, "-n", 500, "-o", samples) == 0
     assert logpx_main("score", model, samples, "-o", scores) == 0
     assert "inf" not in scores.read_text()
+
+
+def test_skewed_sizes_over_a_decade_are_positive():
+    sizes = np.random.default_rng(0).gamma(4.0, 160.0, 500)
+    (column,) = infer_schema({"area": sizes}).columns
+    assert column.kind is Kind.POSITIVE
+    drawn = fit_table({"area": sizes}, "gaussian", max_time=1).model.sample(2000)["area"].to_numpy()
+    assert drawn.min() > 0

@@ -240,6 +240,13 @@ def test_a_huge_seed_is_a_seed(two_clusters: pd.DataFrame, model: str, steps) ->
     assert torch.isfinite(result.model.log_prob(frame)).all()
 
 
+def test_no_more_rows_are_set_aside_than_there_is_time_to_score():
+    table = open_table({"a": np.random.default_rng(0).normal(size=20_000)})
+    for seconds, aside in ((60.0, 2000), (0.1, 800), (0.001, 200)):
+        read = divided_rows(table, None, infer_schema(table), 0, seconds=seconds)
+        assert len(read.held_out) == aside
+
+
 def test_data_drawn_with_the_seed_of_the_fit_are_not_in_its_order():
     # The first numbers of the same generator: rows are set aside by others.
     below = np.random.default_rng(0).random(1000) < 0.7

@@ -48,6 +48,13 @@ def test_shares_that_sum_to_one_up_to_rounding(digits):
     ]
 
 
+def test_shares_without_a_grid_sum_to_one_up_to_their_decimals():
+    shares = RNG.dirichlet([2.0, 3.0, 4.0], 300).round(4)
+    assert written(dict(zip("abc", shares.T, strict=True)), None) == ["c = 1 - a - b in all 300 rows"]
+    notes = fit_table(dict(zip("abc", shares.T, strict=True)), "gaussian", max_time=1).notes
+    assert any(note.startswith("c = 1 - a - b in all 300 rows") for note in notes)
+
+
 def test_truth_values_of_one_label():
     label = RNG.integers(0, 3, 400)
     columns = {str(value): label == value for value in range(3)}

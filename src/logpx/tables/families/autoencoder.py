@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
@@ -16,6 +17,7 @@ from logpx.distributions.likelihoods import (
 )
 from logpx.distributions.seeding import seeded
 from logpx.latent import VAE, EvidenceLowerBound
+from logpx.nets import MLP
 from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
 
 __all__ = ["TableAutoencoderFamily", "likelihood_of"]
@@ -76,4 +78,19 @@ class TableAutoencoderFamily(TableFamily):
                 objective=EvidenceLowerBound(warm_up=_WARM_UP_STEPS),
                 masked=bool(training.isnan().any()),
             )
+        _begin_at_shares(model, training, budget.kinds)
         return train(model, training, validation, budget)
+
+
+@torch.no_grad()
+def _begin_at_shares(model: VAE, training: Tensor, kinds: Sequence[str | int]) -> None:
+    """Let the decoder begin at the share of each label, as it begins at the mean of each number."""
+    assert isinstance(model.decoder, MLP)
+    bias = model.decoder.output.bias
+    levels = [(column, kind) for column, kind in enumerate(kinds) if isinstance(kind, int)]
+    start = len(bias) - sum(kind for _, kind in levels)
+    for column, kind in levels:
+        codes = training[:, column]
+        counts = torch.bincount(codes[~codes.isnan()].long(), minlength=kind) + 0.5
+        bias[start : start + kind] = (counts / counts.sum()).log()
+        start += kind

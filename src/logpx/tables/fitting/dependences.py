@@ -23,6 +23,7 @@ _NEGLIGIBLE = 1e-3
 _WHOLE = 0.02
 _MOST_TERMS = 6
 _ROWS_TO_LOOK_AT = 200
+_MOST_DECIMALS = 7
 _SHARE_AT_A_LOOK = 0.9
 
 
@@ -129,7 +130,7 @@ def identities(x: Tensor, steps: Sequence[float | None]) -> list[Identity]:
     x
         Rows as in the table, shape ``(n, d)``, float64; NaN is missing.
     steps
-        The step of each column's grid; None without one.
+        The step of each column's grid; None without one, when the last decimal of its values counts.
 
     Examples
     --------
@@ -140,6 +141,7 @@ def identities(x: Tensor, steps: Sequence[float | None]) -> list[Identity]:
     """
     if x.shape[1] > _MOST_COLUMNS or len(x) < max(_LEAST_ROWS, x.shape[1] + 2):
         return []
+    steps = [_last_decimal(own) if step is None else step for own, step in zip(x.T, steps, strict=True)]
     covariance = _pairwise_covariance(x[:_MOST_ROWS])
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
     pivots, found = _Pivots(covariance / scale / scale[:, None]), []
@@ -196,6 +198,16 @@ def _checked(
         holds=holds,
         rows=len(rest),
     )
+
+
+def _last_decimal(values: Tensor) -> float | None:
+    """Return the unit of the last decimal that values were written with, if these are few."""
+    values = values[~values.isnan()]
+    few = values[:_ROWS_TO_LOOK_AT]
+    for decimals in range(_MOST_DECIMALS):
+        if torch.equal(few.round(decimals=decimals), few):
+            return 10.0**-decimals if torch.equal(values.round(decimals=decimals), values) else None
+    return None
 
 
 def _rest(x: Tensor, column: int, own: Sequence[int], values: Tensor) -> Tensor:

@@ -153,8 +153,9 @@ def fit_table(
     components, latent
         The number of components and of latent dimensions of a named model that has them; chosen by default.
     validation
-        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table; with
-        fewer than 40, quick models are compared by cross-validation instead, and none is set aside.
+        A second table to choose by. By default, a tenth of the rows is set aside, more of a small table, and
+        less of one so long that scoring a tenth would take much of the time; with fewer than 40, quick models
+        are compared by cross-validation instead, and none is set aside.
     max_time
         How many seconds to take at most, 60 by default; a few are needed whatever the limit. What is cut
         short is said in the notes. Reading the table is not cut short.
@@ -218,9 +219,8 @@ def fit_table(
     schema = _schema(table, columns, schema, seed)
     require_labels_allowed(schema, families, table.file)
     allowed = any(family.allows_missing for family in families)
-    read = divided_rows(
-        table, other, schema, seed, missing=allowed, crossed=_quick(families) or model == "auto"
-    )
+    crossed = _quick(families) or model == "auto"
+    read = divided_rows(table, other, schema, seed, missing=allowed, crossed=crossed, seconds=limits.seconds)
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     few, count = read.undivided, len(read.training)
     nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional)

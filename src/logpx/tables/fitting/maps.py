@@ -41,7 +41,7 @@ def column_maps(
         Seed of the comparisons.
     deadline
         A value of ``time.monotonic()``. Once the first column shows that all would take longer, scales are
-        chosen on fewer rows; after it, columns are only standardized.
+        chosen on fewer rows; after it, only the linear scale and the logarithm are looked at.
     journal
         What was decided on when the fit was here before.
     chosen
@@ -68,7 +68,11 @@ def column_maps(
             "rows", partial(_rows_used, len(part), late=index > 0 and began > deadline)
         )
         if not used:
-            remarks.append(f"{count - index:,} of {count:,} columns are only standardized, for lack of time")
+            remarks.append(
+                f"the scales of {count - index:,} of {count:,} columns are not compared, for lack of time"
+            )
+            rest = slice(index, None)
+            scales.extend(ColumnScales.quick(x[:, rest], supports[rest], seed=seed, names=names[rest]).scales)
             break
         if used < len(part):
             part = x[:used]
@@ -85,7 +89,6 @@ def column_maps(
         if part is x and to_come > max(left, 0.0):
             affordable = int(len(x) * max(left, 0.0) / to_come)
             part = x[: max(_LEAST_ROWS, affordable)]
-    scales.extend(standard.scales[len(scales) :])
     held_out.extend([{}] * (count - len(held_out)))
     return {"standard": standard, "chosen": ColumnScales(scales, supports, held_out)}, remarks
 

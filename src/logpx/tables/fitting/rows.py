@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,9 @@ __all__ = [
 # Under `FEW_ROWS` the few set aside would tell hardly anything, but training needs some to stop by.
 _FEWEST_TO_STOP_BY = 10
 _FOLDS = 5
+# Enough to choose by; slow models score them several times.
+_ROWS_TO_CHOOSE_BY = 200
+_CELLS_PER_SECOND = 8000
 # Up to this many rows, each is a fold.
 _EACH = 12
 _MOST_NUMBERS = 40_000_000
@@ -99,6 +103,7 @@ def divided_rows(
     *,
     missing: bool = False,
     crossed: bool = False,
+    seconds: float = math.inf,
 ) -> DividedRows:
     """Read a table, and divide its rows unless there is a second table to choose by.
 
@@ -110,6 +115,8 @@ def divided_rows(
         Whether cells may be missing.
     crossed
         Whether models of few rows are to be compared by cross-validation, so that no row is set aside.
+    seconds
+        How long the fit may take: no more rows are set aside than can be scored a few times within it.
 
     Raises
     ------
@@ -119,7 +126,7 @@ def divided_rows(
     rows, count = _supported_rows(table, schema, seed, missing)
     if validation is None:
         fewest = FEW_ROWS if crossed else _FEWEST_TO_STOP_BY
-        training, held_out = divide(rows, _fraction(len(rows)), fewest)
+        training, held_out = divide(rows, _fraction(len(rows), rows.shape[1], seconds), fewest)
     else:
         schema.check(validation.names, validation.file)
         training, held_out = rows, _supported_rows(validation, schema, seed, missing)[0]
@@ -138,8 +145,9 @@ def _supported_rows(table: Table, schema: Schema, seed: int, missing: bool) -> t
     return rows, count
 
 
-def _fraction(rows: int) -> float:
-    return min(0.25, max(0.1, 200 / max(rows, 1)))
+def _fraction(rows: int, columns: int, seconds: float) -> float:
+    most = max(_ROWS_TO_CHOOSE_BY, _CELLS_PER_SECOND * seconds / max(columns, 1))
+    return min(0.25, max(min(0.1, most / max(rows, 1)), _ROWS_TO_CHOOSE_BY / max(rows, 1)))
 
 
 def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) -> tuple[Tensor, int]:

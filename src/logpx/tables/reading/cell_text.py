@@ -59,7 +59,8 @@ def text_of(cells: pa.Array) -> pa.Array:
         return text_of(cells.dictionary).take(cells.indices)
     if is_interval(cells.type):
         return _intervals(cells)
-    if not (pa.types.is_nested(cells.type) or _is_bytes(cells.type)):
+    opaque = pa.types.is_nested(cells.type) or isinstance(cells.type, pa.BaseExtensionType)
+    if not (opaque or _is_bytes(cells.type)):
         with suppress(pa.ArrowNotImplementedError, pa.ArrowInvalid):
             return trimmed(pc.cast(cells, pa.string()))
     return pc.if_else(pc.is_valid(cells), str(cells.type), pa.scalar(None, pa.string()))

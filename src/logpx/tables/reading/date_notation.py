@@ -44,6 +44,7 @@ _NANOSECONDS = 9_223_372_036_854_775  # The reach of 64 bits of nanoseconds, in 
 _SHORT_YEARS = (-31_536_000_000_000, 3_124_223_999_999_999)  # The years 1969 to 2068.
 _OF_DAY = MICROSECONDS["day"] - 1
 _MONTHS_OF = {"quarter": 3, "month": 1}
+_IN_A_YEAR: dict[Unit, float] = {"quarter": 4.0, "month": 12.0, "week": 365.2425 / 7}
 # The first Monday before 1970, in days.
 _MONDAY = -3
 
@@ -56,7 +57,8 @@ class DateNotation(Notation):
     what : {"date", "time", "duration"}
         What is counted from: the start of 1970, midnight, or nothing.
     format : str, optional
-        How text is written, in the directives of `time.strftime`. By default, as in ISO 8601.
+        How text is written, in the directives of `time.strftime`. By default, as in ISO 8601, in which dates
+        are read in any case.
     unit : Unit
         What numbers count.
     digits : int
@@ -96,6 +98,8 @@ class DateNotation(Notation):
         >>> DateNotation(unit="hour").periods
         [24.0, 168.0, 8765.82]
         """
+        if self.unit not in MICROSECONDS:
+            return [_IN_A_YEAR[self.unit]]
         days = {"date": (1.0, 7.0, 365.2425), "time": (1.0,), "duration": ()}[self.what]
         unit = MICROSECONDS[self.unit]
         periods = [number * MICROSECONDS["day"] / unit for number in days]
@@ -194,9 +198,13 @@ class DateNotation(Notation):
         return pc.cast(pc.cast(cells, pa.timestamp("us", getattr(cells.type, "tz", None))), pa.int64())
 
     def _of_text(self, text: pa.Array) -> pa.Array:
-        if self.format is not None:
-            return _format(self.format, self.digits, self.zone, self.what == "duration").read(text)
-        found = pa.nulls(len(text), pa.int64())
+        if self.format is None:
+            found = pa.nulls(len(text), pa.int64())
+        else:
+            found = _format(self.format, self.digits, self.zone, self.what == "duration").read(text)
+            if self.what != "date":
+                return found
+        # Dates as in ISO 8601 have one meaning, however those of the column are written.
         for each in ISO_FORMATS if self.what == "date" else _ISO_TIMES:
             if found.null_count == text.null_count:
                 break

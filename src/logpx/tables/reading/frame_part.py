@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
+from logpx.tables.reading.cell_text import is_interval, text_of
 from logpx.tables.reading.names import refuse_repeated_names
 from logpx.tables.reading.part import Part
 
@@ -183,7 +184,7 @@ def _frame_to_arrow(source: Any) -> pa.Table:
             frame = frame.alias(str(frame.name or "x0")).to_frame()
         if isinstance(frame, nw.LazyFrame):
             frame = frame.collect(backend="pyarrow")
-        return _with_roomy_decimals(frame)
+        return _adapted(frame)
     except (pa.ArrowException, TypeError, ValueError, nw.exceptions.NarwhalsError) as error:
         raise DataError(
             f"the data frame cannot be read: {error}",
@@ -191,13 +192,23 @@ def _frame_to_arrow(source: Any) -> pa.Table:
         ) from None
 
 
-def _with_roomy_decimals(frame: nw.DataFrame[Any]) -> pa.Table:
-    """Return a frame as an Arrow table, in which decimals that are Python objects have room for others."""
+def _adapted(frame: nw.DataFrame[Any]) -> pa.Table:
+    """Return a frame as an Arrow table, with types in which cells can be written and read back.
+
+    Decimals that are Python objects get room for others, and categories that are intervals become text, for
+    Arrow cannot turn them into a frame again.
+    """
     table: pa.Table = frame.to_arrow()
     for place, (name, kind) in enumerate(frame.schema.items()):
         column = table.column(place)
         if kind == nw.Object:
             table = table.set_column(place, name, _with_room(column))
+        elif pa.types.is_dictionary(column.type) and is_interval(column.type.value_type):
+            chunks = [
+                pa.DictionaryArray.from_arrays(one.indices, text_of(one.dictionary), ordered=one.type.ordered)
+                for one in column.chunks
+            ]
+            table = table.set_column(place, name, pa.chunked_array(chunks))
     return table
 
 

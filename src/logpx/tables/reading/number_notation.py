@@ -157,6 +157,8 @@ class NumberNotation(Notation):
             return pa.array(texts).cast(stored)
         if types.is_float16(stored):
             return pa.array(values.astype(np.float16))
+        if self.decimals is not None:
+            values = np.round(values, self.decimals)
         return pa.array(values).cast(pa.float64() if types.is_null(stored) else stored)
 
     def smallest(self, stored: pa.DataType) -> float:
@@ -164,8 +166,10 @@ class NumberNotation(Notation):
         types = pa.types
         if types.is_dictionary(stored):
             return self.smallest(stored.value_type)
+        if self.decimals is not None and not types.is_integer(stored) and not types.is_decimal(stored):
+            return float(10.0**-self.decimals)
         if is_text(stored):
-            return 0.0 if self.decimals is None else 10.0**-self.decimals
+            return 0.0
         if types.is_decimal(stored):
             return float(10.0**-stored.scale)
         if types.is_floating(stored):

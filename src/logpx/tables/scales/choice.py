@@ -23,7 +23,7 @@ from logpx.tables.scales.scale import Scale
 from logpx.tables.scales.soft_clip import SoftClip
 from logpx.tables.scales.standard import Standard
 
-__all__ = ["candidates", "choose_scale"]
+__all__ = ["candidates", "choose_scale", "curved_scale", "log_likelihoods"]
 
 Fit = Callable[[Sample], Scale]
 
@@ -135,6 +135,30 @@ def candidates(
     return simple | splines | cells
 
 
+def curved_scale(values: Array, lower: float | None, upper: float | None) -> Scale | None:
+    """Return the logarithm, or the log-odds, that a column's bounds suggest; None without bounds.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of shape (n,)
+        Values strictly between the bounds.
+    lower, upper : float, optional
+        The bounds.
+    """
+    if lower is not None and upper is not None:
+        return LogOdds.fit(values, lower=lower, upper=upper)
+    if lower is not None:
+        return Log.fit(values, bound=lower)
+    return None if upper is None else Log.fit(values, bound=upper, mirrored=True)
+
+
+def log_likelihoods(scale: Scale, values: Array) -> Array:
+    """Return log N(y; 0, 1) + log dy/dx of values under a scale, in nats."""
+    y, log_derivative = scale(torch.from_numpy(values))
+    likelihoods: Array = (log_derivative - y.square() / 2 - _LOG_NORMALISER).numpy()
+    return likelihoods
+
+
 def _spline_over(inner: Callable[..., Scale], sample: Sample) -> Scale:
     return QuantileSpline.fit(sample, inner=inner(sample, limit=math.inf))
 
@@ -149,8 +173,7 @@ def _held_out(values: Array, fits: Mapping[str, Fit], rng: np.random.Generator) 
         try:
             for held_out in range(folds):
                 scale = fit(Sample.of(values[fold != held_out]))
-                y, log_derivative = scale(torch.from_numpy(values[fold == held_out]))
-                score[fold == held_out] = (log_derivative - y.square() / 2 - _LOG_NORMALISER).numpy()
+                score[fold == held_out] = log_likelihoods(scale, values[fold == held_out])
         except DataError:
             continue  # too few distinct values in this fold for this scale
         if np.isfinite(score).all():

@@ -251,6 +251,8 @@ def _column(
             fields |= number_fields(summary, choice, pinned=pinned is not None)
             if notation.meaning:
                 fields["reason"] += f"; {notation.meaning}"
+            if isinstance(notation, NumberNotation):
+                fields |= _ends_of_digits(notation, fields)
     elif isinstance(summary, TextSummary):
         fields["distinct"] = len(summary.values)
         if pinned is None and text is None and (hint := number_like_note(summary)):
@@ -321,6 +323,15 @@ def _in_longest_units(notation: DateNotation, summary: NumberSummary) -> tuple[D
         return notation, summary
     low, high = notation.counted(np.array([summary.minimum, summary.maximum])).tolist()
     return notation, replace(summary, minimum=low, maximum=high, sample=notation.counted(summary.sample))
+
+
+def _ends_of_digits(notation: NumberNotation, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the largest number of as many digits as all cells have, with zeros in front."""
+    largest = 10.0**notation.width - 1.0
+    if not notation.width or fields["upper"] is not None or fields["maximum"] > largest:
+        return {}
+    digits = "one digit" if notation.width == 1 else f"{notation.width} digits"
+    return {"upper": largest, "reason": f"{fields['reason']}; written with {digits}"}
 
 
 def _ends_of_time(notation: DateNotation, summary: ColumnSummary) -> dict[str, float]:

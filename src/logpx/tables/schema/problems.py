@@ -88,7 +88,8 @@ def _nothing_left(columns: Sequence[Column], file: object) -> DataError | None:
 
 
 def _left_out(column: Column) -> str:
-    why = f"{column.kind.meaning} ({column.reason})" if column.reason else column.kind.meaning
+    meaning, reason = column.kind.meaning, column.reason
+    why = f"{meaning} ({reason})" if reason and reason != meaning else meaning
     return f"column {column.name!r} is left out: {why}"
 
 
