@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
 from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject, UpdateRequest
+from logpx.cli.table_columns import beside, cells_of, is_numbered, kept_names, surprisals
 from logpx.cli.table_parts import impute_parts, score_parts
+from logpx.cli.table_source import inspected, opened, pins, schema_file
 from logpx.errors import DataError, UsageError
-from logpx.suggestions import suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from logpx.detection.selection import Selection
     from logpx.scoring import ScoredBatch
-    from logpx.tables import Inspection, Schema, Table, TableFitResult, TableModel
+    from logpx.tables import Table, TableFitResult, TableModel
     from logpx.tables.conditioning.conditional_model import ConditionalModel
     from logpx.tables.kept_cells import KeptCells
     from logpx.tables.reading.text_form import TextForm
@@ -57,7 +56,7 @@ class TableSubject(Subject):
 
     def open(self, request: Request, out: Output) -> Table:
         """Open a table."""
-        return _opened(request.source, out)
+        return opened(request.source, out)
 
     def files(self, source: Table) -> Iterable[str | None]:
         """Return the files of a table."""
@@ -73,8 +72,8 @@ class TableSubject(Subject):
         """Inspect the columns, and fit and choose a model."""
         from logpx.tables import fit_table, table_statistics
 
-        source = _opened(request.source, out, missing=request.missing, decimal=request.decimal)
-        found = _inspected(source, request)
+        source = opened(request.source, out, missing=request.missing, decimal=request.decimal)
+        found = inspected(source, request)
         out.note_table(found.describe())
         if found.left_out is not None:
             out.note(found.left_out)
@@ -103,9 +102,9 @@ class TableSubject(Subject):
         from logpx.files.single import check_file_target, install_file
         from logpx.tables import inspect_table
 
-        pinned, schema = _pins(request.columns), _schema_file(request)
+        pinned, schema = pins(request.columns), schema_file(request)
         target = None if request.output is None else check_file_target(request.output, request.overwrite)
-        source = _opened(request.source, out, missing=request.missing, decimal=request.decimal)
+        source = opened(request.source, out, missing=request.missing, decimal=request.decimal)
         found = inspect_table(source, columns=pinned, schema=schema, seed=request.seed)
         out.text(f"{found.schema.rows:,} rows, {len(found.schema.columns):,} columns")
         out.table(found.describe())
@@ -179,11 +178,11 @@ class TableSubject(Subject):
         import pyarrow as pa
 
         own = self._kept(model, source, request)
-        numbered = _is_numbered(own, request)
+        numbered = is_numbered(own, request)
         form = pa.schema([*([pa.field("row", pa.int64())] if numbered else []), *self.score_schema(model)])
         for name in model.schema.modelled_names if request.each_cell else ():
             form = form.append(pa.field(f"{name}_surprisal", pa.float64()))
-        return _beside(own, form)
+        return beside(own, form)
 
     def scored(
         self, model: TableModel, source: Table, request: Request, notes: list[str]
@@ -196,7 +195,7 @@ class TableSubject(Subject):
 
         unseen = UnseenLabels()
         # A key that only the option names is no column that log p leaves out unnoticed.
-        named = _kept_names(source, request.kept)
+        named = kept_names(source, request.kept)
         scores = model.score(
             source.without(set(named) - set(model.schema.names)),
             seed=request.seed,
@@ -206,9 +205,9 @@ class TableSubject(Subject):
             identity=NumberedRows(request.first_row),
         )
         own = self._kept(model, source, request)
-        numbered = _is_numbered(own, request)
-        surprisals = _surprisals(model, source, request)
-        for batch, cells, others in zip(scores, _cells(own), surprisals, strict=False):
+        numbered = is_numbered(own, request)
+        beyond = surprisals(model, source, request)
+        for batch, cells, others in zip(scores, cells_of(own), beyond, strict=False):
             row = {"row": batch.start + 1 + np.arange(len(batch.log_prob))} if numbered else {}
             yield batch, {**cells, **row, **self.score_columns(source, batch), **others}
         notes += unseen.notes()
@@ -233,7 +232,7 @@ class TableSubject(Subject):
         if not request.keep:
             return None
         return model.kept_cells(
-            source, as_text=is_delimited_text(request.output), names=_kept_names(source, request.kept)
+            source, as_text=is_delimited_text(request.output), names=kept_names(source, request.kept)
         )
 
     def sample(self, model: TableModel, n: int, labels: str | None, request: Request, out: Output) -> None:
@@ -313,10 +312,10 @@ class TableSubject(Subject):
         # Before anything is written.
         conditional.check(source)
         kept = self._kept(conditional, source, request)
-        written = _beside(kept, form)
+        written = beside(kept, form)
         with open_writer(request.output, written, request.overwrite) as writer:
             found = conditional.predict_table(source, quantiles, request.draws, request.seed, unseen=unseen)
-            for batch, cells in zip(found, _cells(kept, PREDICTED_ROWS), strict=False):
+            for batch, cells in zip(found, cells_of(kept, PREDICTED_ROWS), strict=False):
                 writer.write({**cells, **dict(zip(form.names, batch.columns, strict=True))})
             rows = writer.rows
         for note in unseen.notes():
@@ -391,10 +390,10 @@ class TableSubject(Subject):
         """Update a model by new rows."""
         from logpx.tables import update_table
 
-        older = None if request.old is None else _opened(request.old, out)
+        older = None if request.old is None else opened(request.old, out)
         found = update_table(
             model,
-            _opened(request.source, out),
+            opened(request.source, out),
             statistics=request.statistics,
             old=older,
             first_row=request.rows_before if older is None else older.count_rows(),
@@ -443,7 +442,7 @@ class TableSubject(Subject):
             selection,
             explain=not selection.everything if explain is None else explain,
             seed=request.seed,
-            kept_names=_kept_names(source, request.kept) if request.keep else None,
+            kept_names=kept_names(source, request.kept) if request.keep else None,
             as_text=is_delimited_text(request.output),
         )
         write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
@@ -464,7 +463,7 @@ class TableSubject(Subject):
         )
         rows = np.zeros(count, np.int64)
         own = self._kept(model, source, request)
-        written, kept = _beside(own, form), _cells(own)
+        written, kept = beside(own, form), cells_of(own)
         text_form = self.text_form(source, request)
         with open_writer(request.output, written, request.overwrite, text_form) as writer:
             found = model.cluster(source, request.seed, request.draws)
@@ -491,83 +490,6 @@ def _conditional(model: TableModel, request: Request) -> ConditionalModel:
         raise UsageError("no target is named", fix="name the columns to predict, such as --target price")
     given = parse_names(request.given, model.schema) if request.given else None
     return model.conditional(parse_names(request.target, model.schema), given)
-
-
-def _is_numbered(kept: KeptCells | None, request: Request) -> bool:
-    """Tell whether rows are numbered: in files, unless the table has such a column itself."""
-    return request.output != "-" and (kept is None or "row" not in kept.schema.names)
-
-
-def _surprisals(model: TableModel, source: Table, request: Request) -> Iterator[Mapping[str, Any]]:
-    """Yield how surprising each cell is given the others, if that is asked for."""
-    if not request.each_cell:
-        yield from itertools.repeat({})
-    names = [f"{name}_surprisal" for name in model.schema.modelled_names]
-    for found in model.surprisal_batches(source, seed=request.seed, draws=request.draws):
-        yield dict(zip(names, found.T.numpy(force=True), strict=True))
-
-
-def _kept_names(source: Table, texts: Sequence[str]) -> list[str]:
-    names = [name for text in texts for name in ([text] if text in source.names else text.split(","))]
-    for name in names:
-        if name not in source.names:
-            raise UsageError(
-                f"the table has no column {name!r} to keep", fix=suggestion(name, list(source.names))
-            )
-    return names
-
-
-def _beside(kept: KeptCells | None, others: pa.Schema) -> pa.Schema:
-    return others if kept is None else kept.beside(others)
-
-
-def _cells(kept: KeptCells | None, rows: int = 65536) -> Iterator[Mapping[str, Any]]:
-    return itertools.repeat({}) if kept is None else kept.batches(rows)
-
-
-def _opened(
-    source: str, out: Output, missing: Sequence[str] | None = None, decimal: str | None = None
-) -> Table:
-    """Open a table, and say what of it is skipped."""
-    from logpx.tables import open_table
-
-    table = open_table(source, missing=missing, decimal=decimal)
-    for note in table.notes:
-        out.note(f"note: {note}")
-    return table
-
-
-def _pins(columns: Sequence[str]) -> dict[str, Any]:
-    from logpx.tables import parse_columns
-
-    return {name: column for text in columns for name, column in parse_columns(text).items()}
-
-
-def _schema_file(request: FitRequest | InspectRequest) -> Schema | None:
-    """Return the schema of a file, if one is named."""
-    from logpx.tables import Schema
-
-    if request.schema is None:
-        return None
-    if request.columns:
-        raise UsageError("both --schema and --columns were given", fix="put the kinds into the schema file")
-    try:
-        content = Path(request.schema).read_bytes()
-    except OSError as error:
-        message = f"the schema cannot be read: {error.strerror}"
-        raise UsageError(message, file=request.schema, fix="correct the path") from error
-    return Schema.from_json(content, file=request.schema)
-
-
-def _inspected(source: Table, request: FitRequest) -> Inspection:
-    """Return what is known of the columns of a table, with a schema file as it is."""
-    from logpx.tables import Inspection, inspect_columns
-
-    schema = _schema_file(request)
-    if schema is not None:
-        schema.check(source.names, source.file)
-        return Inspection(schema=schema, file=source.file)
-    return inspect_columns(source, _pins(request.columns), seed=request.seed)
 
 
 def _summary(result: TableFitResult) -> list[str]:

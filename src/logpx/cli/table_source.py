@@ -1,0 +1,62 @@
+"""Opening a table for a command, with the kinds that were given for its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logpx.cli.output import Output
+from logpx.cli.subject import FitRequest, InspectRequest
+from logpx.errors import UsageError
+
+if TYPE_CHECKING:
+    from logpx.tables import Inspection, Schema, Table
+
+__all__ = ["inspected", "opened", "pins", "schema_file"]
+
+
+def opened(
+    source: str, out: Output, missing: Sequence[str] | None = None, decimal: str | None = None
+) -> Table:
+    """Open a table, and say what of it is skipped."""
+    from logpx.tables import open_table
+
+    table = open_table(source, missing=missing, decimal=decimal)
+    for note in table.notes:
+        out.note(f"note: {note}")
+    return table
+
+
+def pins(columns: Sequence[str]) -> dict[str, Any]:
+    """Return the kinds that ``--columns`` gives."""
+    from logpx.tables import parse_columns
+
+    return {name: column for text in columns for name, column in parse_columns(text).items()}
+
+
+def schema_file(request: FitRequest | InspectRequest) -> Schema | None:
+    """Return the schema of a file, if one is named."""
+    from logpx.tables import Schema
+
+    if request.schema is None:
+        return None
+    if request.columns:
+        raise UsageError("both --schema and --columns were given", fix="put the kinds into the schema file")
+    try:
+        content = Path(request.schema).read_bytes()
+    except OSError as error:
+        message = f"the schema cannot be read: {error.strerror}"
+        raise UsageError(message, file=request.schema, fix="correct the path") from error
+    return Schema.from_json(content, file=request.schema)
+
+
+def inspected(source: Table, request: FitRequest) -> Inspection:
+    """Return what is known of the columns of a table, with a schema file as it is."""
+    from logpx.tables import Inspection, inspect_columns
+
+    schema = schema_file(request)
+    if schema is not None:
+        schema.check(source.names, source.file)
+        return Inspection(schema=schema, file=source.file)
+    return inspect_columns(source, pins(request.columns), seed=request.seed)
