@@ -83,8 +83,9 @@ def test_candidates_that_are_ready_are_not_fitted_again(tmp_path: Path, monkeypa
     monkeypatch.setattr(Search, "best", lambda self, **options: ready.append(1) or best(self, **options))
     fit(TABLES["whole"], "auto", checkpoint=tmp_path / "run", should_stop=lambda: bool(ready))
     assert len(steps) == 3 * STEPS
-    steps.clear()
-    fit(TABLES["whole"], "auto", resume=tmp_path / "run")
+    for seen in (steps, ready):
+        seen.clear()
+    fit(TABLES["whole"], "auto", resume=tmp_path / "run", should_stop=lambda: bool(ready))
     assert not steps
 
 
