@@ -119,7 +119,7 @@ class Indexed(Transform):
     (tensor([[0., 1., 0.]]), tensor([0.]))
     """
 
-    places: Tensor
+    order: Tensor
 
     def __init__(self, features: int, transform: Transform, indices: Sequence[int]) -> None:
         features = as_features(features)
@@ -132,7 +132,15 @@ class Indexed(Transform):
             )
         super().__init__(features, transform.context_features)
         self.transform = transform
-        self.register_buffer("places", torch.tensor([int(index) for index in indices]))
+        chosen = [int(index) for index in indices]
+        # A whole order of the features, which a model folder can be held to.
+        rest = [feature for feature in range(features) if feature not in chosen]
+        self.register_buffer("order", torch.tensor([*chosen, *rest]))
+
+    @property
+    def places(self) -> Tensor:
+        """The numbers of the features that are mapped."""
+        return self.order[: self.transform.event_shape[0]]
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map the chosen features."""
