@@ -18,6 +18,7 @@ from logpx._version import __version__
 
 if TYPE_CHECKING:
     from logpx import (
+        detection,
         distributions,
         engines,
         errors,
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
+        anomalies,
         compare,
+        drift,
         evidence,
         evidence_from_draws,
         fit,
@@ -54,8 +57,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "anomalies",
     "compare",
+    "detection",
     "distributions",
+    "drift",
     "engines",
     "errors",
     "estimators",
@@ -88,7 +94,9 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
+        "anomalies",
         "compare",
+        "drift",
         "evidence",
         "evidence_from_draws",
         "fit",
