@@ -90,6 +90,14 @@ def test_a_gaussian_is_its_fit_to_all_rows(logpx, place: Path):
     assert covariance == pytest.approx(np.cov(y.T, bias=True), abs=1e-8)
 
 
+def test_scores_of_the_model_before_are_no_reference_any_more(logpx, place: Path):
+    folder = fitted(logpx, place, "gaussian")
+    assert load(folder).reference is not None
+    ended = logpx("update", folder, place / "new.parquet", "-o", place / "unreferenced", "--overwrite")
+    assert "reference for p-values of anomalies is left out" in ended.err
+    assert load(place / "unreferenced").reference is None
+
+
 def test_updates_follow_one_another(logpx, place: Path):
     folder = fitted(logpx, place, "gaussian")
     new = pq.read_table(place / "new.parquet")

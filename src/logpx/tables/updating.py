@@ -167,6 +167,11 @@ def update_table(
         notes.append(f"{', '.join(trained)}: trained on, on {of}")
     if isinstance(model.density, Mixture):
         notes.append("the weights of the models that are stacked stay as they were")
+    if model.reference is not None:
+        # Its scores are those of the model before, and would make wrong p-values beside new ones.
+        baselines: Any = dict(model.baselines.items())
+        model = TableModel(model.schema, model.density, baselines)
+        notes.append("the reference for p-values of anomalies is left out: fit again to have one")
     return TableUpdate(model.eval(), _flat(kept), count, notes)
 
 
