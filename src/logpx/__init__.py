@@ -18,6 +18,7 @@ from logpx._version import __version__
 
 if TYPE_CHECKING:
     from logpx import (
+        detection,
         distributions,
         engines,
         errors,
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
+        anomalies,
         compare,
+        drift,
         evidence,
         evidence_from_draws,
         fit,
@@ -52,8 +55,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "anomalies",
     "compare",
+    "detection",
     "distributions",
+    "drift",
     "engines",
     "errors",
     "estimators",
@@ -84,7 +90,9 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
+        "anomalies",
         "compare",
+        "drift",
         "evidence",
         "evidence_from_draws",
         "fit",

@@ -25,6 +25,8 @@ COMMANDS = (
     "evaluate",
     "compare",
     "predict",
+    "anomalies",
+    "drift",
     "impute",
     "cluster",
     "info",

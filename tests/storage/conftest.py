@@ -98,7 +98,18 @@ from logpx.nets import (
     SeriesEncoder,
     VelocityMLP,
 )
-from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
+from logpx.scoring import Calibration, RankReference
+from logpx.tables import (
+    CellDensity,
+    Column,
+    ColumnScales,
+    Kind,
+    Schema,
+    TableDensity,
+    TableModel,
+    TableReference,
+    scales,
+)
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Standard
 from logpx.transforms import (
@@ -268,7 +279,17 @@ def table_model() -> TableModel:
     columns = ColumnScales.fit(rows, Supports.of(schema.modelled).supports)
     density = TableDensity(columns, RealNVP(2, layers=2, hidden=(8,)))
     return TableModel(
-        schema, Mixture([density, density], [0.25, 0.75]), {"simple": TableDensity(columns, FullNormal(2))}
+        schema,
+        Mixture([density, density], [0.25, 0.75]),
+        {"simple": TableDensity(columns, FullNormal(2))},
+        calibration=Calibration.of(torch.arange(20.0)),
+        companions={"conditions": TableDensity(columns, GaussianMixture(2, 2).double())},
+        reference=TableReference(
+            Calibration.of(torch.arange(9.0)),
+            [RankReference.of(torch.arange(9.0)) for _ in range(2)],
+            [],
+            TableDensity(columns, FullNormal(2)),
+        ),
     )
 
 

@@ -35,7 +35,7 @@ from logpx.tables import TableModel
 from logpx.tables.scales import Scale
 
 ROOMS = ["transforms", "nets", "distributions", "distributions.likelihoods", "flows", "latent", "tables"]
-ROOMS += ["tables.scales", "images", "distributions.columns"]
+ROOMS += ["tables.scales", "images", "distributions.columns", "scoring"]
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}

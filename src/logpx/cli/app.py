@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from logpx._version import __version__
+from logpx.cli.anomalies import anomalies
 from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
+from logpx.cli.drift import drift
 from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
@@ -58,6 +60,7 @@ def logpx(
       logpx score model/ new.csv -o scores.parquet
       logpx sample model/ -n 1000 -o samples.csv
       logpx predict model/ new.csv --target price -o predicted.csv
+      logpx anomalies model/ new.csv -o found.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx info model/
@@ -80,5 +83,19 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info, report):
+for _command in (
+    inspect,
+    fit,
+    score,
+    sample,
+    evaluate,
+    compare,
+    predict,
+    anomalies,
+    drift,
+    impute,
+    cluster,
+    info,
+    report,
+):
     _registered(_command)

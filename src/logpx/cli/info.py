@@ -78,8 +78,9 @@ def _summary(details: Details) -> list[tuple[str, str]]:
     if metrics.get("seconds") is not None:
         facts["took"] = f"{metrics['seconds']:.1f} s, seed {metrics.get('seed')}"
     facts["saved"] = written
+    said = [("verdict", sentence) for sentence in (metrics.get("verdict") or {}).get("sentences", [])]
     notes = [("note", note) for note in metrics.get("notes", [])]
-    return [*facts.items(), *notes]
+    return [*facts.items(), *said, *notes]
 
 
 def _columns(details: Details) -> list[dict[str, str]]:

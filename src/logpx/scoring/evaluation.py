@@ -13,6 +13,7 @@ from torch import Tensor
 
 from logpx.distributions import LowerBound
 from logpx.markup import card, html_table
+from logpx.scoring.column_calibration import ColumnCalibration
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.units import Unit
 
@@ -165,6 +166,8 @@ class Evaluation(MeanScore):
         or none is.
     notes : tuple of str
         What a reader of the numbers should know, such as labels that are new to the model.
+    calibration : ColumnCalibration or None
+        Whether columns are distributed as the model says; None for images.
     """
 
     kind: str
@@ -176,6 +179,7 @@ class Evaluation(MeanScore):
     impossible: list[ImpossibleRow] = field(default_factory=list)
     possible: Evaluation | None = None
     notes: tuple[str, ...] = ()
+    calibration: ColumnCalibration | None = None
 
     def __repr__(self) -> str:
         """Return the mean beside those of the baselines, on a few lines."""
@@ -212,6 +216,8 @@ class Evaluation(MeanScore):
         others = {name: other.to_dict() for name, other in self.baselines.items()}
         values = super().to_dict() | {name: getattr(self, name) for name in names}
         values |= {"baselines": others, "notes": list(self.notes)}
+        if self.calibration is not None:
+            values["calibration"] = self.calibration.to_dict()
         if self.outside:
             values["impossible"] = [asdict(row) for row in self.impossible]
         return values if self.possible is None else values | {"possible": self.possible.to_dict()}

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from logpx.configuration import shortened
 from logpx.errors import UsageError
 from logpx.markup import card, facts, html_table
+from logpx.scoring.verdict import ModelVerdict
 
 __all__ = ["ModelFitResult", "Stopwatch"]
 
@@ -40,6 +41,8 @@ class ModelFitResult(Generic[M]):
         The seed.
     notes : list of str
         What the user should know.
+    verdict : ModelVerdict or None
+        Whether the model is any good, on rows that it has not seen; None if all rows were fitted to.
     """
 
     model: M
@@ -49,6 +52,7 @@ class ModelFitResult(Generic[M]):
     seconds: float
     seed: int
     notes: list[str] = field(default_factory=list)
+    verdict: ModelVerdict | None = None
 
     @property
     def headline(self) -> str:
@@ -79,7 +83,8 @@ class ModelFitResult(Generic[M]):
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         values = {name: value for name, value in vars(self).items() if name != "model"}
-        return values | {"kind": self.model.kind}
+        verdict = None if self.verdict is None else self.verdict.to_dict()
+        return values | {"kind": self.model.kind, "verdict": verdict}
 
 
 class Stopwatch:

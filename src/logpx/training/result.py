@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FitResult"]
 
+_LAST_TENTH = 0.9
 _MOST_RECORDS = 200
 
 
@@ -55,6 +57,21 @@ class FitResult:
     validation_rows: int
     seconds: float
     seed: int
+
+    @property
+    def still_rising(self) -> bool | None:
+        """Whether the validation likelihood was still rising when time or the budget ended the fit.
+
+        That is, whether its best value lies within the last tenth of the steps. None without gradient descent
+        or without validation rows.
+        """
+        measured = [record for record in self.history if record.validation is not None]
+        if len(measured) < 2 or not measured[-1].step:
+            return None
+        if self.stopped not in (StopReason.TIME, StopReason.BUDGET, StopReason.REQUESTED):
+            return False
+        best = max(measured, key=lambda record: record.validation or -math.inf)
+        return best.step >= _LAST_TENTH * measured[-1].step
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_seed, seeded
 from logpx.errors import UsageError
 from logpx.images.fitting.baselines import fit_baselines
@@ -17,7 +18,7 @@ from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.scoring import ModelFitResult, Stopwatch
+from logpx.scoring import ModelFitResult, ModelVerdict, Stopwatch, Tally
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
@@ -29,6 +30,8 @@ __all__ = ["ImageFitResult", "fit_images"]
 
 _DEFAULT_SECONDS = 600.0
 _ENDLESS = 10_000_000
+# Images set aside on which a trained model is compared with its baselines.
+_VERDICT_IMAGES = 256
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -203,8 +206,9 @@ def fit_images(
         should_stop=should_stop,
     )
     untrained.cpu()
+    fitted = untrained.beside(baselines).eval()
     return ImageFitResult(
-        model=untrained.beside(baselines).eval(),
+        model=fitted,
         training=trained,
         family=family.name,
         rows=images.count,
@@ -213,6 +217,7 @@ def fit_images(
         seconds=watch.seconds,
         seed=seed,
         notes=_notes(family, trained, divided),
+        verdict=_verdict(fitted, trained, divided),
     )
 
 
@@ -244,6 +249,22 @@ def _classes(images: Images, conditional: bool) -> list[str] | None:
             fix="give a source with labels, such as .npz with images and labels, or fit without classes",
         )
     return images.classes
+
+
+def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> ModelVerdict | None:
+    """Return how the model compares with its baselines on some of the images set aside; None without any."""
+    if divided.validation is None:
+        return None
+    x = divided.validation[:_VERDICT_IMAGES]
+    context = divided.validation_context
+    bound = model.log_prob_lower(x, context=None if context is None else context[:_VERDICT_IMAGES])
+    baselines = cast(Mapping[str, Distribution], model.baselines)
+    tally = Tally(baselines, model.unit)
+    with torch.no_grad():
+        others = {name: other.log_prob(x).double() for name, other in baselines.items()}
+    tally.add(bound.log_prob, others)
+    measured = f"{len(x):,} of the images set aside"
+    return ModelVerdict.of(tally.evaluation(model.kind), measured, unfinished=trained.still_rising)
 
 
 def _notes(family: ImageFamily, trained: FitResult, divided: Divided) -> list[str]:
