@@ -133,7 +133,9 @@ def test_codes_with_zeros_in_front_have_no_more_digits(written):
     path = written("code,x\n" + "".join(f"{code:05d},{code % 7}.5\n" for code in codes))
     model = fit_table(path, "gaussian", max_time=1).model
     assert model.schema.modelled[0].upper == 99_999
-    assert {len(cell) for cell in model.sample(1000).column("code").to_pylist()} == {5}
+    drawn = model.sample(1000)
+    assert {len(cell) for cell in drawn.column("code").to_pylist()} == {5}
+    assert model.log_prob(drawn).isfinite().all()
 
 
 @pytest.mark.parametrize("grades", [["1", "1-", "2", "2-"], ["2-", "3-", "A-"], ["1-", "2+", "3"]])

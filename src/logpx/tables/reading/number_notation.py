@@ -88,11 +88,11 @@ class NumberNotation(Notation):
         return ColumnType.NUMBER
 
     def takes(self, stored: pa.DataType, *, in_text_file: bool) -> bool:
-        """Take numbers, and text of a text file; declared text only if it is no plain number."""
+        """Take numbers, and text of a text file; declared text if it has marks or zeros in front."""
         if pa.types.is_dictionary(stored):
             return self.takes(stored.value_type, in_text_file=in_text_file)
         if is_text(stored):
-            return in_text_file or not self.plain
+            return in_text_file or not self.plain or self.width > 0
         return ColumnType.of(stored) is ColumnType.NUMBER
 
     def read_at_once(self, cells: pa.Array) -> pa.Array | None:
