@@ -163,7 +163,7 @@ def test_keys_that_the_model_does_not_know_are_kept_if_named(
     words = ("score", exact, tmp_path / "stamped.parquet", "-o", tmp_path / "scores.parquet")
     ended = logpx(*words, "--keep", "time")
     assert ended.status == 0, ended.err
-    assert pq.read_table(tmp_path / "scores.parquet").column_names == ["time", "log_prob"]
+    assert pq.read_table(tmp_path / "scores.parquet").column_names == ["time", "row", "log_prob"]
     assert logpx(*words, "--overwrite").status == 3
 
 

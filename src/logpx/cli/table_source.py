@@ -1,4 +1,4 @@
-"""Opening a table for a command, with the kinds that were given for its columns."""
+"""What a command opens: a table with the kinds given for its columns, and columns given others."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output
-from logpx.cli.subject import FitRequest, InspectRequest
+from logpx.cli.subject import FitRequest, InspectRequest, Request
 from logpx.errors import UsageError
 
 if TYPE_CHECKING:
-    from logpx.tables import Inspection, Schema, Table
+    from logpx.tables import Inspection, Schema, Table, TableModel
+    from logpx.tables.conditioning.conditional_model import ConditionalModel
 
-__all__ = ["inspected", "opened", "pins", "schema_file"]
+__all__ = ["conditional_of", "inspected", "opened", "pins", "schema_file"]
 
 
 def opened(
@@ -60,3 +61,13 @@ def inspected(source: Table, request: FitRequest) -> Inspection:
         schema.check(source.names, source.file)
         return Inspection(schema=schema, file=source.file)
     return inspect_columns(source, pins(request.columns), seed=request.seed)
+
+
+def conditional_of(model: TableModel, request: Request) -> ConditionalModel:
+    """Return the model of the columns that are asked for, given those that are named."""
+    from logpx.tables.conditioning.columns import parse_names
+
+    if not request.target:
+        raise UsageError("no target is named", fix="name the columns to predict, such as --target price")
+    given = parse_names(request.given, model.schema) if request.given else None
+    return model.conditional(parse_names(request.target, model.schema), given)

@@ -12,7 +12,7 @@ from logpx.cli.output import Output, nats
 from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject, UpdateRequest
 from logpx.cli.table_columns import beside, cells_of, is_numbered, kept_names, surprisals
 from logpx.cli.table_parts import impute_parts, score_parts
-from logpx.cli.table_source import inspected, opened, pins, schema_file
+from logpx.cli.table_source import conditional_of, inspected, opened, pins, schema_file
 from logpx.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class TableSubject(Subject):
                 fix="leave one out: the latter is of all columns",
             )
         if request.target:
-            scorer = _conditional(model, request)
+            scorer = conditional_of(model, request)
             self._note_companion(model, "conditions", out)
         elif request.given:
             raise UsageError("--given without --target", fix="name the columns asked for with --target")
@@ -305,7 +305,7 @@ class TableSubject(Subject):
         from logpx.tables import UnseenLabels, open_writer
         from logpx.tables.conditioning.conditional_model import PREDICTED_ROWS
 
-        conditional = _conditional(model, request)
+        conditional = conditional_of(model, request)
         self._note_companion(model, "conditions", out)
         form = conditional.predict_schema(quantiles)
         source, unseen = self.open_other(request, out), UnseenLabels()
@@ -481,15 +481,6 @@ class TableSubject(Subject):
                 "seed": request.seed,
             }
         )
-
-
-def _conditional(model: TableModel, request: Request) -> ConditionalModel:
-    from logpx.tables.conditioning.columns import parse_names
-
-    if not request.target:
-        raise UsageError("no target is named", fix="name the columns to predict, such as --target price")
-    given = parse_names(request.given, model.schema) if request.given else None
-    return model.conditional(parse_names(request.target, model.schema), given)
 
 
 def _summary(result: TableFitResult) -> list[str]:

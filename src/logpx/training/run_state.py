@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -76,7 +77,8 @@ def capture(run: Run) -> TrainingState:
     best, history = run.best, run.task.history
     values = {
         "identity": _identity(run),
-        **{name: getattr(run, name) for name in _NUMBERS},
+        **{name: copy(getattr(run, name)) for name in _NUMBERS},
+        "learning_rates": [group["lr"] for group in run.optimizer.param_groups],
         "seconds": run.task.seconds(),
         "at_once": [run.at_once.count, run.scored_at_once.count],
         "average_steps": run.average.steps,
@@ -162,6 +164,8 @@ def _restore_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
 def _restore_values(run: Run, values: Mapping[str, Any]) -> None:
     for name in _NUMBERS:
         setattr(run, name, values[name])
+    for group, rate in zip(run.optimizer.param_groups, values["learning_rates"], strict=True):
+        group["lr"] = rate
     run.at_once.count, run.scored_at_once.count = values["at_once"]
     run.task.began = time.monotonic() - values["seconds"]
     run.average.steps = values["average_steps"]
