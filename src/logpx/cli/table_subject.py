@@ -9,17 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
 from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject, UpdateRequest
 from logpx.cli.table_parts import impute_parts, score_parts
+from logpx.cli.table_update import updated
 from logpx.errors import DataError, UsageError
 from logpx.suggestions import suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from logpx.detection.selection import Selection
     from logpx.scoring import ScoredBatch
     from logpx.tables import Inspection, Schema, Table, TableFitResult, TableModel
     from logpx.tables.conditioning.conditional_model import ConditionalModel
@@ -350,46 +349,8 @@ class TableSubject(Subject):
 
     def update(self, model: TableModel, request: UpdateRequest, out: Output) -> Fitted:
         """Update a model by new rows."""
-        from logpx.tables import update_table
-
         older = None if request.old is None else _opened(request.old, out)
-        found = update_table(
-            model,
-            _opened(request.source, out),
-            statistics=request.statistics,
-            old=older,
-            first_row=request.rows_before if older is None else older.count_rows(),
-            passes=request.passes,
-            max_time=request.time,
-            seed=request.seed,
-            progress=False if request.quiet else None,
-        )
-        return Fitted(
-            model=found.model,
-            metrics={},
-            document={"new_rows": found.rows},
-            notes=found.notes,
-            summary=[f"{found.rows:,} new rows"],
-            statistics=found.statistics,
-        )
-
-    def anomalies(
-        self, model: TableModel, selection: Selection, explain: bool | None, request: Request, out: Output
-    ) -> None:
-        """Write the unusual rows with their p-values and reasons."""
-        from logpx.detection.search import AnomalySearch
-
-        source = self.open_other(request, out)
-        wanted = not selection.everything if explain is None else explain
-        search = AnomalySearch(
-            model,
-            source,
-            selection,
-            explain=wanted,
-            kept=self._kept(model, source, request),
-            seed=request.seed,
-        )
-        write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
+        return updated(model, _opened(request.source, out), older, request)
 
     def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
         """Write the most probable component of every row."""
