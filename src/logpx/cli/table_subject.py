@@ -13,6 +13,7 @@ from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subje
 from logpx.cli.table_columns import beside, cells_of, is_numbered, kept_names, surprisals
 from logpx.cli.table_parts import impute_parts, score_parts
 from logpx.cli.table_source import conditional_of, inspected, opened, pins, schema_file
+from logpx.cli.table_update import updated
 from logpx.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -388,28 +389,8 @@ class TableSubject(Subject):
 
     def update(self, model: TableModel, request: UpdateRequest, out: Output) -> Fitted:
         """Update a model by new rows."""
-        from logpx.tables import update_table
-
         older = None if request.old is None else opened(request.old, out)
-        found = update_table(
-            model,
-            opened(request.source, out),
-            statistics=request.statistics,
-            old=older,
-            first_row=request.rows_before if older is None else older.count_rows(),
-            passes=request.passes,
-            max_time=request.time,
-            seed=request.seed,
-            progress=False if request.quiet else None,
-        )
-        return Fitted(
-            model=found.model,
-            metrics={},
-            document={"new_rows": found.rows},
-            notes=found.notes,
-            summary=[f"{found.rows:,} new rows"],
-            statistics=found.statistics,
-        )
+        return updated(model, opened(request.source, out), older, request)
 
     def anomalies(
         self, model: TableModel, selection: Selection, explain: bool | None, request: Request, out: Output
