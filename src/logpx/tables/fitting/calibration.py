@@ -82,17 +82,21 @@ def _crossed(search: Search, best: Candidate, rows: Tensor, schema: Schema) -> t
     """
     left = _SHARE * (search.deadline - time.monotonic())
     cost = sum(part.seconds * (_QUICK_COST if _is_quick(part) else 1.0) for part in best.parts)
-    if _on_chosen_maps(best):
-        cost += search.seconds_for_maps
-    folds = next((folds for folds in _FOLDS if folds * cost < left), None)
-    if folds is None:
+    maps = search.seconds_for_maps if _on_chosen_maps(best) else 0.0
+    # Scales of single columns bend to a row far less than models do: sooner they are common than rows few.
+    plans = [(folds, own) for own in (True, False) for folds in _FOLDS]
+    affordable = [plan for plan in plans if plan[0] * (cost + maps * plan[1]) < left]
+    if not affordable:
         return None
+    folds, own_maps = affordable[0]
     fold = torch.arange(len(rows)) % folds
     found = torch.empty(len(rows), dtype=torch.float64)
     for number in range(folds):
         aside = fold == number
         try:
-            density = _fitted_without(search, best, rows[~aside], schema, left / folds)
+            density = _fitted_without(
+                search, best, rows[~aside], schema, seconds=left / folds, own_maps=own_maps
+            )
         except DataError:
             density = None
         if density is None or search.budget.should_stop():
@@ -110,14 +114,15 @@ def _on_chosen_maps(best: Candidate) -> bool:
 
 
 def _fitted_without(
-    search: Search, best: Candidate, rows: Tensor, schema: Schema, seconds: float
+    search: Search, best: Candidate, rows: Tensor, schema: Schema, *, seconds: float, own_maps: bool
 ) -> Distribution | None:
     """Return a model of the same kind and size, fitted to some of the rows."""
     quick = all(map(_is_quick, best.parts))
     training, validation = (rows, rows) if quick else divide(rows, _FRACTION)
     densities: list[Distribution] = []
     budget = replace(search.budget, seconds=seconds, rows=len(training))
-    one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best))
+    maps = None if own_maps else search.maps
+    one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best), maps=maps)
     for member in best.parts:
         family = FAMILIES[member.model]
         size = _size(family.options, member.density)
