@@ -15,6 +15,7 @@ from logpx.detection.selection import (
     Selection,
     selection_of,
 )
+from logpx.detection.synthetic import SyntheticCheck, check_synthetic
 
 __all__ = [
     "AllRows",
@@ -31,5 +32,7 @@ __all__ = [
     "OwnRowsSearch",
     "Reason",
     "Selection",
+    "SyntheticCheck",
+    "check_synthetic",
     "selection_of",
 ]

@@ -14,10 +14,10 @@ from logpx.report.common import with_error
 from logpx.report.parts import Verdict
 from logpx.scoring import Comparison, Evaluation
 
-__all__ = ["TableChecks", "distance", "integral_transforms"]
+__all__ = ["TableChecks", "chance_distance", "distance", "integral_transforms"]
 
-# Of the two-sample Kolmogorov–Smirnov statistic at 95 percent, and distances too small to matter.
-_KOLMOGOROV, _WORTHWHILE = 1.358, 0.1
+# The probability of a false alarm, and distances too small to matter.
+_CHANCE, _WORTHWHILE = 0.05, 0.1
 _FEW_ROWS = 100
 _MOST_COLUMNS = 3
 # Nats by which training rows may be likelier before it is worth a word.
@@ -65,6 +65,43 @@ def distance(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], label
     return float(np.abs(gap).max())
 
 
+def chance_distance(
+    one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], labels: bool = False, tests: int = 1
+) -> float:
+    """Return a distance that two samples of one distribution exceed with a probability of 5 percent at most.
+
+    Parameters
+    ----------
+    one, other, labels
+        As in `distance`.
+    tests
+        How many distances are looked at together: that is the probability for any of them.
+
+    References
+    ----------
+    Massart 1990, The tight constant in the Dvoretzky–Kiefer–Wolfowitz inequality; for labels McDiarmid 1989,
+    On the method of bounded differences.
+
+    Examples
+    --------
+    >>> round(chance_distance(np.zeros(200), np.zeros(200)), 3)
+    0.136
+    """
+    a, b = (values[~np.isnan(values)] for values in (one, other))
+    if not len(a) or not len(b):
+        return math.inf
+    inverse = 1.0 / len(a) + 1.0 / len(b)
+    if not labels:
+        return math.sqrt(0.5 * math.log(2.0 * tests / _CHANCE) * inverse)
+    counts = np.unique(np.concatenate([a, b]), return_counts=True)[1]
+    shares = counts / counts.sum()
+    # The mean of half the sum of absolute differences, nearly normal, and how far chance takes it above.
+    return float(
+        0.5 * math.sqrt(2.0 / math.pi) * np.sqrt(shares * (1.0 - shares) * inverse).sum()
+        + math.sqrt(0.5 * math.log(tests / _CHANCE) * inverse)
+    )
+
+
 @dataclass(kw_only=True)
 class TableChecks:
     """The findings that a verdict on a model of a table rests on.
@@ -79,10 +116,10 @@ class TableChecks:
         Their mean log p beside baselines.
     apart : dict of str to float
         The distance of rows from samples, by column.
-    likelihood_apart : float
-        That of the log p of rows from the log p of samples.
-    samples : int
-        How many samples.
+    by_chance : dict of str to float
+        The distance that chance explains, by column.
+    likelihood_apart, likelihood_by_chance : float
+        The same of the log p of rows from the log p of samples.
     gap, gap_error : float
         How many nats likelier training rows are than rows set aside, and the standard error.
     notes : list of str
@@ -93,8 +130,9 @@ class TableChecks:
     count: int = 0
     evaluation: Evaluation | None = None
     apart: dict[str, float] = field(default_factory=dict)
+    by_chance: dict[str, float] = field(default_factory=dict)
     likelihood_apart: float = 0.0
-    samples: int = 1
+    likelihood_by_chance: float = math.inf
     gap: float = 0.0
     gap_error: float = math.inf
     notes: list[str] = field(default_factory=list)
@@ -117,12 +155,15 @@ class TableChecks:
                 f"{self.evaluation.outside:,} of {self.count:,} rows are impossible to the model: "
                 "their log p is minus infinity"
             )
-        if self._matters(self.likelihood_apart):
+        if self.likelihood_apart > max(self.likelihood_by_chance, _WORTHWHILE):
             found.append(
                 f"log p of these rows is distributed differently from that of the model's own samples "
                 f"(distance {self.likelihood_apart:.2f}): the rows are of another kind, or the fit is coarse"
             )
-        strange = sorted((name for name in self.apart if self._matters(self.apart[name])), key=self._farthest)
+        strange = [
+            name for name, apart in self.apart.items() if apart > max(self.by_chance[name], _WORTHWHILE)
+        ]
+        strange.sort(key=lambda name: -self.apart[name])
         if strange:
             shown = ", ".join(f"{name!r} ({self.apart[name]:.2f})" for name in strange[:_MOST_COLUMNS])
             more = f" and {len(strange) - _MOST_COLUMNS} more" if len(strange) > _MOST_COLUMNS else ""
@@ -135,13 +176,6 @@ class TableChecks:
         if self.count < _FEW_ROWS:
             found.append(f"only {self.count:,} rows were compared")
         return found
-
-    def _farthest(self, name: str) -> float:
-        return -self.apart[name]
-
-    def _matters(self, apart: float) -> bool:
-        noise = _KOLMOGOROV * math.sqrt(1.0 / max(self.count, 1) + 1.0 / max(self.samples, 1))
-        return apart > max(noise, _WORTHWHILE)
 
 
 def _beside_baselines(evaluation: Evaluation, rows: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from logpx.latent import VAE, LinearGaussian
 from logpx.report.common import baselines_grid, facts_of, number, training_figures, use_section, with_error
 from logpx.report.drawing import Drawing
 from logpx.report.parts import Figure, Report, Section, SortableTable
-from logpx.report.table_checks import TableChecks, distance, integral_transforms
+from logpx.report.table_checks import TableChecks, chance_distance, distance, integral_transforms
 from logpx.report.table_rows import SourceRows, TableRowsSample, plottable, sample_of, scored, source_rows
 from logpx.storage import Details
 from logpx.tables import TableModel, open_table
@@ -30,6 +30,8 @@ __all__ = ["table_report"]
 _ROWS, _SAMPLES, _IMPUTED = 2000, 2000, 1000
 _MARGINALS, _PAIRS, _CORRELATIONS, _LINES = 24, 4, 20, 7
 _UNLIKELY = 20
+# Of a wide table, the columns among which the strongest associations are looked for.
+_COMPARED = 60
 
 
 @dataclass(kw_only=True)
@@ -84,14 +86,17 @@ class _Material:
         x, checks = groups[self.shown_name], self.checks
         checks.rows, checks.count = f"{len(x):,} {self.shown_name}", len(x)
         self.scores["samples"], _ = scored(self.model, self.samples, self.seed)
-        checks.samples = len(self.samples)
+        tests = len(self.model.schema.modelled) + 1
         for place, column in enumerate(self.model.schema.modelled):
             pair = x[:, place].numpy(), self.samples[:, place].numpy()
-            checks.apart[column.name] = distance(*pair, labels=column.levels is not None)
+            labels = column.levels is not None
+            checks.apart[column.name] = distance(*pair, labels=labels)
+            checks.by_chance[column.name] = chance_distance(*pair, labels=labels, tests=tests)
         own, drawn = self.scores[self.shown_name], self.scores["samples"]
         if not bool(x.isnan().any()):
             # Rows with holes have fewer cells to be likely in.
             checks.likelihood_apart = distance(own.numpy(), drawn.numpy())
+            checks.likelihood_by_chance = chance_distance(own.numpy(), drawn.numpy(), tests=tests)
         if "training rows" in groups and "rows set aside" in groups:
             both = self.scores["training rows"], self.scores["rows set aside"]
             first, second = (values[values.isfinite()] for values in both)
@@ -307,10 +312,11 @@ def _samples(material: _Material) -> Section:
 
 def _strongest(rows: Mapping[str, Any]) -> list[str]:
     """Return the names of columns, those that go together with others most first."""
-    strengths = plots.associations(rows)
+    names = list(rows)[:_COMPARED]
+    strengths = plots.associations(rows, columns=names)
     np.fill_diagonal(strengths, 0.0)
     totals = np.nan_to_num(np.abs(strengths)).max(1)
-    return [list(rows)[int(place)] for place in np.argsort(-totals, kind="stable")]
+    return [names[int(place)] for place in np.argsort(-totals, kind="stable")]
 
 
 def _cells(material: _Material) -> Section | None:
