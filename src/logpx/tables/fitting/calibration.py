@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from logpx.distributions import Distribution, Mixture
 from logpx.errors import DataError
 from logpx.scoring import Calibration
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import needs_noise
 from logpx.tables.effort import Effort
@@ -82,19 +83,28 @@ def _crossed(search: Search, best: Candidate, rows: Tensor, schema: Schema) -> t
     """
     left = _SHARE * (search.deadline - time.monotonic())
     cost = sum(part.seconds * (_QUICK_COST if _is_quick(part) else 1.0) for part in best.parts)
-    if _on_chosen_maps(best):
-        cost += search.seconds_for_maps
+    maps = search.seconds_for_maps if _on_chosen_maps(best) else 0.0
+    # Scales of single columns bend to a row far less than models do: sooner they are common than rows few.
+    plans = [(folds, own) for own in (True, False) for folds in _FOLDS]
     journal = search.budget.journal.part("without a fold")
-    folds = journal.decided("folds", lambda: next((folds for folds in _FOLDS if folds * cost < left), None))
-    if folds is None:
+    chosen = journal.decided(
+        "plan",
+        lambda: next(
+            (number for number, (n, own) in enumerate(plans) if n * (cost + maps * own) < left), None
+        ),
+    )
+    if chosen is None:
         return None
+    folds, own_maps = plans[chosen]
     fold = torch.arange(len(rows)) % folds
     found = torch.empty(len(rows), dtype=torch.float64)
     for number in range(folds):
         aside = fold == number
         try:
             budget = replace(search.budget, seconds=left / folds, journal=journal.part(str(number)))
-            density = _fitted_without(best, rows[~aside], schema, budget)
+            density = _fitted_without(
+                best, rows[~aside], schema, budget, maps=None if own_maps else search.maps
+            )
         except DataError:
             density = None
         if density is None or search.budget.should_stop():
@@ -111,13 +121,19 @@ def _on_chosen_maps(best: Candidate) -> bool:
     return any(part.scales == "chosen" for part in best.parts)
 
 
-def _fitted_without(best: Candidate, rows: Tensor, schema: Schema, budget: Budget) -> Distribution | None:
+def _fitted_without(
+    best: Candidate,
+    rows: Tensor,
+    schema: Schema,
+    budget: Budget,
+    maps: Mapping[str, ColumnScales] | None,
+) -> Distribution | None:
     """Return a model of the same kind and size, fitted to some of the rows."""
     quick = all(map(_is_quick, best.parts))
     training, validation = (rows, rows) if quick else divide(rows, _FRACTION)
     densities: list[Distribution] = []
     budget = replace(budget, rows=len(training))
-    one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best))
+    one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best), maps=maps)
     for member in best.parts:
         family = FAMILIES[member.model]
         size = _size(family.options, member.density)

@@ -17,6 +17,7 @@ from logpx.distributions import Distribution
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
 from logpx.scoring import Ending
+from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 from logpx.tables.companions import CLUSTERS, CONDITIONS, answers_conditions, has_clusters
 from logpx.tables.density import CellDensity, TableDensity
@@ -64,6 +65,8 @@ class Search:
         Rows that candidates are compared on; by default the validation rows.
     chosen
         Whether there are maps chosen by held-out likelihood beside the standard ones.
+    maps
+        Maps that are known already; by default they are found.
     report
         Called with a line of text after each step.
 
@@ -101,6 +104,7 @@ class Search:
         *,
         held_out: Tensor | None = None,
         chosen: bool = True,
+        maps: Mapping[str, ColumnScales] | None = None,
         report: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.names = schema.modelled_names
@@ -118,15 +122,18 @@ class Search:
         if held_out is not None:
             self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
         start = time.monotonic()
-        self.maps, self.remarks = column_maps(
-            training,
-            noise.supports,
-            self.names,
-            seed,
-            deadline=start + _MAPS_SHARE * budget.seconds,
-            journal=budget.journal.part("maps"),
-            chosen=chosen,
-        )
+        self.remarks: list[str] = []
+        if maps is None:
+            maps, self.remarks = column_maps(
+                training,
+                noise.supports,
+                self.names,
+                seed,
+                deadline=start + _MAPS_SHARE * budget.seconds,
+                journal=budget.journal.part("maps"),
+                chosen=chosen,
+            )
+        self.maps = dict(maps)
         self.seconds_for_maps = time.monotonic() - start
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
