@@ -155,9 +155,10 @@ def fit(
     out = Output(as_json, quiet)
     _refuse_several_processes()
     with stop_on_signal() as stop:
+        subject = subject_of(source)
+        # After what is quickly refused: PyTorch is loaded here.
         from logpx.storage import check_target, save_or_keep
 
-        subject = subject_of(source)
         request = FitRequest(
             source=source,
             model=model,
