@@ -18,6 +18,7 @@ from logpx._version import __version__
 
 if TYPE_CHECKING:
     from logpx import (
+        detection,
         distributions,
         engines,
         errors,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         nets,
         plots,
         posteriors,
+        report,
         scoring,
         storage,
         tables,
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
         transforms,
     )
     from logpx.api import (
+        anomalies,
         compare,
+        drift,
         evidence,
         evidence_from_draws,
         fit,
@@ -51,8 +55,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "anomalies",
     "compare",
+    "detection",
     "distributions",
+    "drift",
     "engines",
     "errors",
     "estimators",
@@ -70,6 +77,7 @@ __all__ = [
     "plots",
     "posterior",
     "posteriors",
+    "report",
     "save",
     "score_batches",
     "score_schema",
@@ -82,7 +90,9 @@ __all__ = [
 
 _FROM_API = frozenset(
     {
+        "anomalies",
         "compare",
+        "drift",
         "evidence",
         "evidence_from_draws",
         "fit",

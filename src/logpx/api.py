@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from logpx.arguments import check_names
+from logpx.detection.anomalies import anomalies
+from logpx.detection.drift import drift
 from logpx.distributions import Distribution
 from logpx.engines import impute_batches, impute_schema, score_batches, score_schema
 from logpx.errors import UsageError
@@ -24,7 +26,9 @@ from logpx.training import FitResult
 from logpx.training import fit as fit_model
 
 __all__ = [
+    "anomalies",
     "compare",
+    "drift",
     "evidence",
     "evidence_from_draws",
     "fit",

@@ -12,9 +12,11 @@ import numpy as np
 from logpx.arguments import check_names
 from logpx.errors import ModelFolderError, UsageError
 
-__all__ = ["Configured", "build", "class_name", "describe"]
+__all__ = ["Configured", "build", "class_name", "describe", "shortened"]
 
 _CLASS = "class"
+# Characters of a text that is shown, and entries of a list: about four lines.
+_LONGEST, _LONGEST_VALUE, _SHOWN = 400, 80, 4
 
 
 class Configured:
@@ -31,6 +33,10 @@ class Configured:
 
     class_prefix: ClassVar[str] = ""
     _arguments: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Return the constructor's call, without arguments at their defaults, on a few lines at most."""
+        return shortened(_call(self))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -58,6 +64,52 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
         init(self, *args, **kwargs)
 
     return wrapper
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """Return a text that is cut in the middle if it is too long.
+
+    Examples
+    --------
+    >>> shortened("abcdefghij", 7)
+    'abc…hij'
+    """
+    half = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+
+
+def _call(value: Any) -> str:
+    if not isinstance(value, Configured):
+        return _shown(value)
+    if type(value).__repr__ is not Configured.__repr__:
+        return repr(value)
+    signature = inspect.signature(type(value).__init__)
+    defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
+    recorded = getattr(value, "_arguments", {})
+    given = {
+        name: argument
+        for name, argument in recorded.items()
+        if name not in defaults or not _is_default(argument, defaults[name])
+    }
+    return f"{type(value).__name__}({', '.join(f'{name}={_call(one)}' for name, one in given.items())})"
+
+
+def _is_default(argument: Any, default: Any) -> bool:
+    if isinstance(default, tuple):
+        default = list(default)
+    return argument is default or (type(argument) is type(default) and bool(argument == default))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        few = [_call(one) for one in value[:_SHOWN]]
+        more = [f"… {len(value):,} in all"] if len(value) > _SHOWN else []
+        return f"[{', '.join([*few, *more])}]"
+    if isinstance(value, Mapping):
+        few = [f"{name!r}: {_call(one)}" for name, one in list(value.items())[:_SHOWN]]
+        more = [f"… {len(value):,} in all"] if len(value) > _SHOWN else []
+        return f"{{{', '.join([*few, *more])}}}"
+    return shortened(repr(value), _LONGEST_VALUE)
 
 
 def _copy_containers(value: Any) -> Any:

@@ -37,7 +37,8 @@ def test_info_as_json(logpx, bound: Path):
     assert set(scales) == {"count", "a", "b"}
 
 
-def test_reasons_and_scales_are_shown(logpx, bound: Path):
+def test_reasons_and_scales_are_shown(logpx, bound: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
     scales = {
         one["column"]: one["scale"] for one in logpx("info", bound, "--json").document["metrics"]["scales"]
     }
@@ -45,6 +46,21 @@ def test_reasons_and_scales_are_shown(logpx, bound: Path):
     row = next(line for line in lines if line.startswith("count"))
     assert scales["count"] in row
     assert "whole numbers" in row
+
+
+@pytest.mark.parametrize("columns", ["80", None])
+def test_lines_fit_a_narrow_terminal(
+    logpx, bound: Path, monkeypatch: pytest.MonkeyPatch, columns: str | None
+):
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    lines = logpx("info", bound).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    row = next(line for line in lines if line.startswith("count"))
+    assert "integer" in row
+    assert "whole numbers" not in row
 
 
 def test_model_of_arrays(logpx, tmp_path: Path):

@@ -76,3 +76,17 @@ def test_nats():
     assert nats(-math.inf, math.nan) == "-inf"
     assert nats(-1.0, math.inf) == "-1.000 ± inf"
     assert nats(None, None) == "-"
+
+
+def test_narrow_table_fits_and_cuts_what_a_row_is_about_last(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [{"column": "a name of 20 letters", "range": "x" * 60, "why": "because"}]
+    Output(as_json=False, quiet=False).narrow_table(rows, spare=("why",))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[1].startswith("a name of 20 letters  xxx")
+    assert lines[1].endswith("…")
+    assert "because" not in lines[1]
+    monkeypatch.setenv("COLUMNS", "200")
+    Output(as_json=False, quiet=False).narrow_table(rows, spare=("why",))
+    assert "because" in capsys.readouterr().out

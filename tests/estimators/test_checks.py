@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from logpx.estimators import (
+    AnomalyDetector,
     ConditionalDensity,
     FactorAnalysis,
     FlowDensity,
@@ -33,6 +34,7 @@ def needs_y(estimator) -> dict[str, str]:
 
 
 ESTIMATORS = [
+    AnomalyDetector(members=5, random_state=0),
     GaussianMixture(),
     FlowDensity(**BRIEF, **EXACT),
     ProbabilisticPCA(n_components=1, allow_nan=False),

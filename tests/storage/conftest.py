@@ -35,7 +35,18 @@ from logpx.distributions.likelihoods import (
     ScalePerValue,
     StudentTLikelihood,
 )
-from logpx.flows import IAF, MAF, NICE, NSF, Glow, MintNet, RealNVP
+from logpx.flows import (
+    IAF,
+    MAF,
+    NICE,
+    NSF,
+    AdaptiveSolver,
+    FixedStepSolver,
+    FlowMatching,
+    Glow,
+    MintNet,
+    RealNVP,
+)
 from logpx.images import (
     FlatNormal,
     IdentityPixels,
@@ -85,8 +96,20 @@ from logpx.nets import (
     Embedded,
     ResidualMLP,
     SeriesEncoder,
+    VelocityMLP,
 )
-from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, scales
+from logpx.scoring import Calibration, RankReference
+from logpx.tables import (
+    CellDensity,
+    Column,
+    ColumnScales,
+    Kind,
+    Schema,
+    TableDensity,
+    TableModel,
+    TableReference,
+    scales,
+)
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Standard
 from logpx.transforms import (
@@ -152,6 +175,13 @@ MODELS = {
     "embedded series": lambda: MAF(
         3, layers=2, hidden=(8,), context=(9, 2), embedding=SeriesEncoder((9, 2), 3, hidden=(4,))
     ),
+    "FlowMatching": lambda: FlowMatching(
+        3, velocity=VelocityMLP(3, hidden=(4,), context=2), context=2, solver=FixedStepSolver(5)
+    ),
+    "FlowMatching, estimated": lambda: FlowMatching(
+        3, hidden=(4,), trace="hutchinson", solver=FixedStepSolver(5)
+    ),
+    "FlowMatching, adaptive": lambda: FlowMatching(3, hidden=(4,), solver=AdaptiveSolver(1e-4)),
     "a base of torch's": lambda: Flow(
         Independent(StudentOfTorch(torch.full((3,), 4.0), torch.zeros(3), nn.Parameter(torch.ones(3))), 1),
         Affine(3),
@@ -249,7 +279,17 @@ def table_model() -> TableModel:
     columns = ColumnScales.fit(rows, Supports.of(schema.modelled).supports)
     density = TableDensity(columns, RealNVP(2, layers=2, hidden=(8,)))
     return TableModel(
-        schema, Mixture([density, density], [0.25, 0.75]), {"simple": TableDensity(columns, FullNormal(2))}
+        schema,
+        Mixture([density, density], [0.25, 0.75]),
+        {"simple": TableDensity(columns, FullNormal(2))},
+        calibration=Calibration.of(torch.arange(20.0)),
+        companions={"conditions": TableDensity(columns, GaussianMixture(2, 2).double())},
+        reference=TableReference(
+            Calibration.of(torch.arange(9.0)),
+            [RankReference.of(torch.arange(9.0)) for _ in range(2)],
+            [],
+            TableDensity(columns, FullNormal(2)),
+        ),
     )
 
 

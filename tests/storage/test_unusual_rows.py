@@ -85,8 +85,8 @@ def _calls(builders) -> Iterator[Call]:
             rows = (
                 not name.startswith("_") and parameters and (parameters[0].name == "x" or name == "inverse")
             )
-            # Calling a distribution is its log_prob.
-            same = name == "forward" and isinstance(part, Distribution)
+            # Calling a distribution is its log_prob, and what it is trained by may draw numbers anew.
+            same = name in {"forward", "training_objective"} and isinstance(part, Distribution)
             if rows and not same and not any(each.default is each.empty for each in parameters[1:]):
                 yield Call(part, name)
 

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from logpx._version import __version__
+from logpx.cli.anomalies import anomalies
 from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
+from logpx.cli.drift import drift
 from logpx.cli.evaluate import evaluate
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
 from logpx.cli.info import info
 from logpx.cli.inspect import inspect
 from logpx.cli.predict import predict
+from logpx.cli.report import report
 from logpx.cli.sample import sample
 from logpx.cli.score import score
 
@@ -25,7 +28,6 @@ __all__ = ["ReaderGoneError", "app"]
 # Plain help: quick to print, the same on every terminal and in every pipe.
 app = typer.Typer(
     name="logpx",
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -58,9 +60,11 @@ def logpx(
       logpx score model/ new.csv -o scores.parquet
       logpx sample model/ -n 1000 -o samples.csv
       logpx predict model/ new.csv --target price -o predicted.csv
+      logpx anomalies model/ new.csv -o found.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx info model/
+      logpx report model/ -o report.html
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
@@ -79,5 +83,19 @@ def _registered(command: Callable[..., int | None]) -> None:
     app.command()(run)
 
 
-for _command in (inspect, fit, score, sample, evaluate, compare, predict, impute, cluster, info):
+for _command in (
+    inspect,
+    fit,
+    score,
+    sample,
+    evaluate,
+    compare,
+    predict,
+    anomalies,
+    drift,
+    impute,
+    cluster,
+    info,
+    report,
+):
     _registered(_command)

@@ -76,6 +76,7 @@ class ImageSubject(Subject):
             value = nats(result.bits_per_dimension, result.standard_error)
             heading = result.model.unit.heading(result.model.kind)
             summary.append(f"{result.validation_rows:,} images set aside: {value} {heading}")
+        summary += [] if result.verdict is None else result.verdict.sentences
         return Fitted(
             model=result.model,
             metrics={"source": request.source, **result.to_dict()},

@@ -23,22 +23,23 @@ def info(model: ModelFolder, as_json: Json = False, quiet: Quiet = False) -> Non
       logpx info model/ --json
 
     Lists the columns with their kinds and scales and the reasons for them, the models that were tried, and
-    versions. Every file of the folder is verified.
+    versions. Every file of the folder is verified. Lines fit the terminal, or the variable COLUMNS, or 80
+    characters: reasons need a wide one, or --json.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     # Not from logpx.storage, which loads PyTorch.
     from logpx.files.details import read_details
 
     details = read_details(model)
-    for line in _summary(details):
-        out.text(line)
+    for label, value in _summary(details):
+        out.wrapped(label, value)
     if details.schema is not None:
         out.text("")
-        out.table(_columns(details))
+        out.narrow_table(_columns(details), spare=("why",))
     candidates = details.metrics.get("candidates")
     if candidates:
         out.text("")
-        out.table([_candidate(one) for one in candidates])
+        out.narrow_table([_candidate(one) for one in candidates])
     out.document(
         {
             "folder": model,
@@ -50,7 +51,7 @@ def info(model: ModelFolder, as_json: Json = False, quiet: Quiet = False) -> Non
     )
 
 
-def _summary(details: Details) -> list[str]:
+def _summary(details: Details) -> list[tuple[str, str]]:
     config, metrics = details.config, details.metrics
     chosen = metrics.get("chosen") or {}
     name = chosen.get("model") or config["model"]["class"]
@@ -78,8 +79,9 @@ def _summary(details: Details) -> list[str]:
     if metrics.get("seconds") is not None:
         facts["took"] = f"{metrics['seconds']:.1f} s, seed {metrics.get('seed')}"
     facts["saved"] = written
+    said = [("verdict", sentence) for sentence in (metrics.get("verdict") or {}).get("sentences", [])]
     notes = [("note", note) for note in metrics.get("notes", [])]
-    return [f"{label:<12}{value}" for label, value in [*facts.items(), *notes]]
+    return [*facts.items(), *said, *notes]
 
 
 def _columns(details: Details) -> list[dict[str, str]]:

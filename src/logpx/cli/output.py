@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from logpx.cli.streams import optional_stderr, tell
 
 __all__ = ["Output", "nats"]
+
+# Where the texts after labels begin, and the narrowest column of a table that has to fit.
+_LABEL, _SHORTEST = 12, 8
 
 
 def nats(mean: float | None, standard_error: float | None) -> str:
@@ -67,12 +72,62 @@ class Output:
         if not self.as_json:
             _print_table(rows, sys.stdout)
 
+    def narrow_table(self, rows: Sequence[Mapping[str, str]], spare: Sequence[str] = ()) -> None:
+        """Print a table that fits the terminal: spare columns are left out, then long cells are cut.
+
+        The width is that of the terminal, or of the variable COLUMNS; 80 where neither says anything.
+        """
+        if not self.as_json:
+            width = shutil.get_terminal_size().columns
+            if _width(rows) > width:
+                rows = [{name: cell for name, cell in row.items() if name not in spare} for row in rows]
+            _print_table(_cut(rows, width), sys.stdout)
+
+    def wrapped(self, label: str, text: str) -> None:
+        """Print a labelled paragraph of the answer that fits the terminal, as `narrow_table`."""
+        width = shutil.get_terminal_size().columns
+        lines = textwrap.wrap(_line(text), max(width - _LABEL, 20), break_on_hyphens=False) or [""]
+        for place, line in enumerate(lines):
+            self.text(f"{'' if place else label:<{_LABEL}}{line}")
+
     def document(self, document: Mapping[str, Any]) -> None:
         """Print the answer as one JSON object on stdout, if JSON is wanted; numbers not finite are null."""
         if self.as_json:
             from logpx.files.documents import plain
 
             print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
+
+
+def _width(rows: Sequence[Mapping[str, str]]) -> int:
+    widths = _widths(rows)
+    return sum(widths.values()) + 2 * (len(widths) - 1)
+
+
+def _widths(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    """Return the width of every column that is not empty."""
+    names = [name for name in (rows[0] if rows else {}) if any(row[name] for row in rows)]
+    return {name: max(len(name), *(len(_line(row[name])) for row in rows)) for name in names}
+
+
+def _cut(rows: Sequence[Mapping[str, str]], width: int) -> list[dict[str, str]]:
+    """Return rows whose longest cells are cut until the table has a width, or cells are too short to cut."""
+    widths = _widths(rows)
+    while sum(widths.values()) + 2 * (len(widths) - 1) > width:
+        first, *others = widths
+        # What a row is about is cut last.
+        widest = max(others or [first], key=lambda name: widths[name])
+        if widths[widest] <= _SHORTEST:
+            widest = first
+        if widths[widest] <= _SHORTEST:
+            break
+        widths[widest] -= 1
+
+    def cell(name: str, text: str) -> str:
+        most = widths.get(name, 0)
+        line = _line(text)
+        return line if len(line) <= most else f"{line[: most - 1]}…"
+
+    return [{name: cell(name, text) for name, text in row.items()} for row in rows]
 
 
 def _print_table(rows: Sequence[Mapping[str, str]], stream: IO[str]) -> None:

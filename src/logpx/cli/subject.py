@@ -15,6 +15,7 @@ from logpx.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from logpx.detection.selection import Selection
     from logpx.scoring import Evaluation, ScoredBatch
     from logpx.tables.reading.text_form import TextForm
 
@@ -241,6 +242,10 @@ class Subject(ABC):
         """Print what a fit would make of the data, and return the exit code."""
         raise UsageError("logpx inspect is for tables", file=request.source, fix="give a table")
 
+    def drift(self, model: Any, alpha: float, request: Request, out: Output) -> None:
+        """Print whether new rows come from the distribution of the old ones."""
+        raise UsageError("logpx drift is for models of tables", fix="fit a model to a table")
+
     def impute(self, model: Any, draws: int | None, request: Request, out: Output) -> None:
         """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
@@ -252,6 +257,12 @@ class Subject(ABC):
     def cluster(self, model: Any, probabilities: bool, request: Request, out: Output) -> None:
         """Write the component of every row, if the model has components."""
         raise UsageError("logpx cluster is for models of tables", fix="fit a model to a table")
+
+    def anomalies(
+        self, model: Any, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows with p-values and reasons."""
+        raise UsageError("logpx anomalies is for models of tables", fix="fit a model to a table")
 
     def check(self, request: FitRequest) -> None:
         """Raise a `UsageError` for options that do not go together, before anything is read."""
@@ -307,7 +318,9 @@ class Subject(ABC):
         )
 
     def evaluate(self, model: Any, request: Request, out: Output) -> None:
-        """Print the mean of log p beside baselines."""
+        """Print the mean of log p beside baselines, and a verdict."""
+        from logpx.scoring import ModelVerdict
+
         evaluation = model.evaluate(
             self.open(request, out), seed=request.seed, draws=request.draws, exactness=request.exactness
         )
@@ -328,7 +341,17 @@ class Subject(ABC):
                 out.note(f"note: {row}")
             if evaluation.outside > len(evaluation.impossible) > 0:
                 out.note(f"note: and {evaluation.outside - len(evaluation.impossible):,} more")
-        out.document({**evaluation.to_dict(), "unit": evaluation.unit.name, "seed": request.seed})
+        verdict = ModelVerdict.of(evaluation)
+        for sentence in verdict.sentences:
+            out.note(sentence)
+        out.document(
+            {
+                **evaluation.to_dict(),
+                "unit": evaluation.unit.name,
+                "seed": request.seed,
+                "verdict": verdict.to_dict(),
+            }
+        )
 
     def open_other(self, request: Request, out: Output) -> Any:
         """Open the data of a request, unless its output would be written over them."""

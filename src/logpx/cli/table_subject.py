@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
 from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject
 from logpx.errors import DataError, UsageError
@@ -17,6 +18,7 @@ from logpx.suggestions import suggestion
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from logpx.detection.selection import Selection
     from logpx.scoring import ScoredBatch
     from logpx.tables import Inspection, Schema, Table, TableFitResult, TableModel
     from logpx.tables.conditioning.conditional_model import ConditionalModel
@@ -114,11 +116,30 @@ class TableSubject(Subject):
             out.note(f"{target}: fit with --schema {shlex.quote(target)}")
         return 0
 
+    def drift(self, model: TableModel, alpha: float, request: Request, out: Output) -> None:
+        """Print whether the distribution has moved, and which columns have."""
+        from logpx.detection.drift import drift
+
+        found = drift(model, self.open(request, out), alpha=alpha, seed=request.seed)
+        for note in found.notes:
+            out.note(f"note: {note}")
+        out.text(f"{found.rows:,} new rows beside {found.reference_rows:,} that the model has not seen")
+        unit = model.unit.heading(found.kind)
+        known = found.reference_mean
+        out.text(f"mean {unit}: {found.mean:.3f}, before {known:.3f} (adjusted p = {found.mean_p_value:.2g})")
+        by = f"{found.distance:.3f} (adjusted p = {found.distance_p_value:.2g})"
+        out.text(f"distance of the distributions of log p: {by}")
+        if found.outside:
+            out.text(f"{found.outside:,} new rows have probability 0 under the model")
+        out.text(str(found))
+        out.document({**found.to_dict(), "seed": request.seed})
+
     def score(self, model: TableModel, request: Request, out: Output) -> None:
         """Write log p of every row, or of some of its columns given others."""
         scorer: Any = model
         if request.target:
             scorer = _conditional(model, request)
+            self._note_companion(model, "conditions", out)
         elif request.given:
             raise UsageError("--given without --target", fix="name the columns asked for with --target")
         super().score(scorer, request, out)
@@ -159,6 +180,12 @@ class TableSubject(Subject):
         """Return how the table is written, if its cells are kept."""
         return source.text_form if request.keep else None
 
+    def _note_companion(self, model: TableModel, purpose: str, out: Output) -> None:
+        """Say if not the model itself answers, but another one that is kept beside it."""
+        note = model.companion_note(purpose)
+        if note is not None:
+            out.note(f"note: {note}")
+
     def _kept(
         self, model: TableModel | ConditionalModel, source: Table, request: Request
     ) -> KeptCells | None:
@@ -180,6 +207,7 @@ class TableSubject(Subject):
             raise UsageError("--label is for images, not for a table", fix="leave --label out")
         form, batches = model.arrow_schema, model.sample_table(n, seed=request.seed)
         if request.given:
+            self._note_companion(model, "conditions", out)
             form, batches = self._given(model, n, request, out)
         with open_writer(request.output, form, request.overwrite) as writer:
             for batch in batches:
@@ -223,6 +251,7 @@ class TableSubject(Subject):
         from logpx.tables.conditioning.conditional_model import PREDICTED_ROWS
 
         conditional = _conditional(model, request)
+        self._note_companion(model, "conditions", out)
         form = conditional.predict_schema(quantiles)
         source, unseen = self.open_other(request, out), UnseenLabels()
         # Before anything is written.
@@ -255,6 +284,7 @@ class TableSubject(Subject):
         from logpx.tables import UnseenLabels, open_writer
         from logpx.tables.formats import is_delimited_text
 
+        self._note_companion(model, "conditions", out)
         source, unseen = self.open_other(request, out), UnseenLabels()
         as_text = is_delimited_text(request.output)
         form = model.impute_schema(source, draws, as_text=as_text)
@@ -277,6 +307,24 @@ class TableSubject(Subject):
             }
         )
 
+    def anomalies(
+        self, model: TableModel, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows with their p-values and reasons."""
+        from logpx.detection.search import AnomalySearch
+
+        source = self.open_other(request, out)
+        wanted = not selection.everything if explain is None else explain
+        search = AnomalySearch(
+            model,
+            source,
+            selection,
+            explain=wanted,
+            kept=self._kept(model, source, request),
+            seed=request.seed,
+        )
+        write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
+
     def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
         """Write the most probable component of every row."""
         import numpy as np
@@ -284,6 +332,7 @@ class TableSubject(Subject):
 
         from logpx.tables import open_writer
 
+        self._note_companion(model, "clusters", out)
         source = self.open_other(request, out)
         count = model.clusters
         each = [f"probability_{index}" for index in range(count)] if probabilities else []
@@ -389,4 +438,5 @@ def _summary(result: TableFitResult) -> list[str]:
     name = "log p(x)" if result.model.kind == "exact" else "log p(x), lower bound,"
     value = nats(chosen.validation, chosen.standard_error)
     what = f"{chosen.model} on {chosen.scales} scales" + (f" ({chosen.note})" if chosen.note else "")
-    return [what, f"mean {name} of {result.measured}: {value} nats per row"]
+    verdict = [] if result.verdict is None else result.verdict.sentences
+    return [what, f"mean {name} of {result.measured}: {value} nats per row", *verdict]

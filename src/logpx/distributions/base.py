@@ -16,6 +16,7 @@ from logpx.distributions.as_torch import TorchDistribution, as_torch
 from logpx.distributions.gradients import gradients_wanted, only_if_wanted, with_gradients
 from logpx.distributions.seeding import checked_count
 from logpx.errors import UsageError
+from logpx.markup import card, facts
 from logpx.transforms.base import as_event_shape, check_context, check_dtype, check_events_of, own_tensor
 from logpx.transforms.supports import real_event
 
@@ -85,6 +86,9 @@ class Distribution(Configured, nn.Module):
     allows_constants: bool = False
     allows_missing: bool = False
     refuses_values: ClassVar[bool] = False
+    # Log p that takes many times as long as a step of training is looked at seldom, and of few rows.
+    steps_between_evaluations: ClassVar[int] = 0
+    most_validation_rows: ClassVar[int | None] = None
     gains_from_noise: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -147,6 +151,17 @@ class Distribution(Configured, nn.Module):
     def torch_equivalent(self) -> torch.distributions.Distribution | None:
         """Return the distribution of torch that has this density, with closed forms of its own; or None."""
         return None
+
+    def _repr_html_(self) -> str:
+        """Show what it is in a notebook."""
+        known: dict[str, object] = {
+            "event shape": ", ".join(map(str, self.event_shape)),
+            "log p": self.kind,
+            "parameters": f"{sum(parameter.numel() for parameter in self.parameters()):,}",
+        }
+        if self.context_features:
+            known["context features"] = self.context_features
+        return card(type(self).__name__, repr(self), facts(known))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return log p(x), or log p(x given context), in nats: exact, or a lower bound, as `kind` says.
@@ -290,6 +305,23 @@ class Distribution(Configured, nn.Module):
         given = self.log_prob(x.masked_fill(target, math.nan))
         joint = self.log_prob(x)
         return torch.where(torch.isneginf(given), given, joint - given)
+
+    def training_objective(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return what a step of gradient descent raises for every row: by default log p.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, *event_shape)``.
+        context
+            Shape ``(n, *context_shape)``, or None.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``.
+        """
+        return self.log_prob(x, context)
 
     def trained_in(self, step: int) -> list[nn.Parameter] | None:
         """Return the parameters that a training step, counted from 0, moves; None for all."""

@@ -8,6 +8,7 @@ from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
 from logpx.nets.mlp import MLP, ResidualMLP
 from logpx.nets.series import SeriesEncoder
+from logpx.nets.velocity import VelocityMLP
 from logpx.nets.visible import VisibleColumns
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "IncrementalConditioner",
     "ResidualMLP",
     "SeriesEncoder",
+    "VelocityMLP",
     "VisibleColumns",
 ]

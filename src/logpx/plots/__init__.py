@@ -6,7 +6,7 @@ the colours of matplotlib's settings, so ``plt.style.use("dark_background")`` do
 """
 
 from logpx.plots.cells import plot_imputed, plot_missing
-from logpx.plots.comparison import plot_calibration, plot_correlations, plot_log_prob
+from logpx.plots.comparison import associations, plot_calibration, plot_correlations, plot_log_prob
 from logpx.plots.images import plot_images, plot_nearest, plot_pixel_cost
 from logpx.plots.importance import plot_bound, plot_modes, plot_weights
 from logpx.plots.marginals import plot_marginals
@@ -15,6 +15,7 @@ from logpx.plots.scatter import plot_clusters, plot_latent
 from logpx.plots.training import plot_leaderboard, plot_training
 
 __all__ = [
+    "associations",
     "plot_bound",
     "plot_calibration",
     "plot_clusters",

@@ -28,6 +28,7 @@ __all__ = [
     "new_axes",
     "of_results",
     "require",
+    "short_numbers",
     "ticks",
     "words",
 ]
@@ -47,6 +48,7 @@ DIFFERENCES = "PuOr"
 
 _LONGEST = 28
 _SMALL = 9
+_LARGE = 1e5
 
 
 def require() -> Any:
@@ -178,6 +180,15 @@ def ticks(ax: Axes, names: Sequence[object], *, vertical: bool = False, slant: f
     if slant and not vertical:
         places |= {"rotation": slant, "ha": "right", "rotation_mode": "anchor"}
     axis.set_ticks(range(len(names)), [words(name) for name in names], **places)
+
+
+def short_numbers(ax: Axes, values: Any, *, vertical: bool = False) -> None:
+    """Write large numbers of an axis with thousands as k, millions as M, and so on."""
+    if float(np.abs(values).max(initial=0.0)) >= _LARGE:
+        from matplotlib import ticker
+
+        made: Any = ticker
+        (ax.yaxis if vertical else ax.xaxis).set_major_formatter(made.EngFormatter(sep=""))
 
 
 def legend(ax: Axes, handles: Sequence[Any], names: Sequence[object], **options: Any) -> None:

@@ -253,12 +253,13 @@ def with_common_levels(
                 fix="give tables with equal columns",
             )
     levels = list(dict.fromkeys(level for column in columns for level in column.levels or ()))
+    places = {level: place for place, level in enumerate(levels)}
     shown = tuple(levels)
     if len(levels) > most:
         shown = (*levels[: most - 1], f"{len(levels) - most + 1} {_OTHERS}")
     found = []
     for column in columns:
-        own = [min(levels.index(level), len(shown) - 1) for level in column.levels or ()]
+        own = [min(places[level], len(shown) - 1) for level in column.levels or ()]
         known = np.isfinite(column.values)
         moved = np.full(len(column.values), np.nan)
         moved[known] = np.array(own, dtype=np.float64)[column.values[known].astype(np.int64)]

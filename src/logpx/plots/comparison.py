@@ -25,7 +25,7 @@ from logpx.plots.columns import Numbers, PlottedColumn, matched, numbers_of, pai
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["association", "plot_calibration", "plot_correlations", "plot_log_prob"]
+__all__ = ["association", "associations", "plot_calibration", "plot_correlations", "plot_log_prob"]
 
 _MOST_COLUMNS = 30
 _FEW_COLUMNS = 7
@@ -100,7 +100,8 @@ def plot_correlations(
         ticks(axes, shown if place == 0 else [""] * len(shown), vertical=True)
         if len(shown) <= _FEW_COLUMNS:
             _write_values(axes, table)
-    grid[0].figure.colorbar(drawn, ax=list(grid), shrink=0.8, pad=0.02)
+    bar = grid[0].figure.colorbar(drawn, ax=list(grid), shrink=0.8, pad=0.02)
+    bar.ax.tick_params(labelsize=8)
     return grid
 
 
@@ -109,6 +110,28 @@ def _write_values(axes: Axes, table: Numbers) -> None:
         if np.isfinite(value):
             colour = "white" if abs(value) > 0.6 else "black"
             axes.text(across, down, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+
+
+def associations(data: Any, *, columns: Sequence[str | int] | None = None) -> Numbers:
+    """Return how strongly every two columns of a table go together, as `plot_correlations` shows them.
+
+    Parameters
+    ----------
+    data, columns
+        As in `plot_marginals`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(d, d)``; NaN where a column never varies.
+
+    Examples
+    --------
+    >>> from logpx.plots import associations
+    >>> associations({"a": [1.0, 2.0, 3.0], "b": [1.0, 4.0, 9.0]}).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    return association([column for (column,) in matched(data, None, columns)])
 
 
 def association(columns: Sequence[PlottedColumn]) -> Numbers:

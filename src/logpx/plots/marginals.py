@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logpx.plots.appearance import COLOURS, LINES, axes_grid, label_axes, legend, of_results, ticks
+from logpx.plots.appearance import (
+    COLOURS,
+    LINES,
+    axes_grid,
+    label_axes,
+    legend,
+    of_results,
+    short_numbers,
+    ticks,
+)
 from logpx.plots.bins import bin_edges, spans_decades
 from logpx.plots.columns import PlottedColumn, matched
 
@@ -114,6 +123,7 @@ def draw_marginal(ax: Axes, pair: Sequence[PlottedColumn]) -> list[Any]:
         ax.set_xscale("log")
     else:
         ax.locator_params(axis="x", nbins=5)
+        short_numbers(ax, edges)
     draw_dates(ax, pair[0])
     ax.set_ylim(bottom=0.0)
     ax.set_yticks([])

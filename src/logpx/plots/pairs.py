@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logpx.plots.appearance import COLOURS, LINES, axes_grid, label_axes, legend, of_results, ticks
+from logpx.plots.appearance import (
+    COLOURS,
+    LINES,
+    axes_grid,
+    label_axes,
+    legend,
+    of_results,
+    short_numbers,
+    ticks,
+)
 from logpx.plots.bins import highest_levels, limits_of, smooth_counts, spans_decades
 from logpx.plots.columns import Numbers, PlottedColumn, matched
 from logpx.plots.marginals import draw_dates, draw_marginal
@@ -158,6 +167,7 @@ def _draw_two(place: Axes, x: Sequence[PlottedColumn], y: Sequence[PlottedColumn
             (place.set_yscale if vertical else place.set_xscale)("log")
         else:
             place.locator_params(axis="y" if vertical else "x", nbins=4)
+            short_numbers(place, column.present, vertical=vertical)
         draw_dates(place, column, vertical=vertical)
     place.set_ylim(*ranges[1])
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import LowerBound
+from logpx.markup import card, html_table
+from logpx.scoring.column_calibration import ColumnCalibration
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.units import Unit
 
@@ -19,6 +21,8 @@ __all__ = ["Comparison", "Evaluation", "ImpossibleRow", "MeanScore", "ScoredBatc
 
 # Of the rows outside a model's support.
 _MOST_NAMED = 5
+# Baselines in a representation.
+_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +141,7 @@ class ImpossibleRow:
         return f"{where} ({', '.join(map(repr, self.columns))})" if self.columns else where
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Evaluation(MeanScore):
     """How probable rows are under a model: a `MeanScore`, with those of baselines.
 
@@ -162,6 +166,8 @@ class Evaluation(MeanScore):
         or none is.
     notes : tuple of str
         What a reader of the numbers should know, such as labels that are new to the model.
+    calibration : ColumnCalibration or None
+        Whether columns are distributed as the model says; None for images.
     """
 
     kind: str
@@ -173,6 +179,36 @@ class Evaluation(MeanScore):
     impossible: list[ImpossibleRow] = field(default_factory=list)
     possible: Evaluation | None = None
     notes: tuple[str, ...] = ()
+    calibration: ColumnCalibration | None = None
+
+    def __repr__(self) -> str:
+        """Return the mean beside those of the baselines, on a few lines."""
+        lines = [f"Evaluation of {self.rows:,} rows: {self._headline}"]
+        lines += [
+            f"  {name}: {other.value:.3f}; better by {other.gain:.3f} ± {other.gain_standard_error:.3f}"
+            for name, other in list(self.baselines.items())[:_MOST_SHOWN]
+        ]
+        if self.outside:
+            lines.append(f"  {self.outside:,} rows lie outside the model's support")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        rows = [{"model": "this model", "mean": f"{self.value:.3f} ± {self.standard_error:.3f}", "gain": ""}]
+        rows += [
+            {
+                "model": name,
+                "mean": f"{other.value:.3f} ± {other.standard_error:.3f}",
+                "gain": f"{other.gain:.3f} ± {other.gain_standard_error:.3f}",
+            }
+            for name, other in self.baselines.items()
+        ]
+        notes = html_table([{"notes": note} for note in self.notes])
+        return card(f"Evaluation of {self.rows:,} rows", self._headline, html_table(rows), notes)
+
+    @property
+    def _headline(self) -> str:
+        return f"{self.unit.heading(self.kind)} {self.value:.3f} ± {self.standard_error:.3f}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
@@ -180,6 +216,8 @@ class Evaluation(MeanScore):
         others = {name: other.to_dict() for name, other in self.baselines.items()}
         values = super().to_dict() | {name: getattr(self, name) for name in names}
         values |= {"baselines": others, "notes": list(self.notes)}
+        if self.calibration is not None:
+            values["calibration"] = self.calibration.to_dict()
         if self.outside:
             values["impossible"] = [asdict(row) for row in self.impossible]
         return values if self.possible is None else values | {"possible": self.possible.to_dict()}

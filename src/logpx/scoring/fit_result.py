@@ -6,9 +6,15 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from logpx.configuration import shortened
 from logpx.errors import UsageError
+from logpx.markup import card, facts, html_table
+from logpx.scoring.verdict import ModelVerdict
 
 __all__ = ["ModelFitResult", "Stopwatch"]
+
+
+_NOTES, _LONGEST_NOTE = 3, 100
 
 
 class _Model(Protocol):
@@ -19,7 +25,7 @@ class _Model(Protocol):
 M = TypeVar("M", bound=_Model)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ModelFitResult(Generic[M]):
     """A fitted model, and how it came about.
 
@@ -35,6 +41,8 @@ class ModelFitResult(Generic[M]):
         The seed.
     notes : list of str
         What the user should know.
+    verdict : ModelVerdict or None
+        Whether the model is any good, on rows that it has not seen; None if all rows were fitted to.
     """
 
     model: M
@@ -44,11 +52,39 @@ class ModelFitResult(Generic[M]):
     seconds: float
     seed: int
     notes: list[str] = field(default_factory=list)
+    verdict: ModelVerdict | None = None
+
+    @property
+    def headline(self) -> str:
+        """What was fitted and how good it is, in one line."""
+        return f"{type(self.model).__name__}, {self.model.kind}"
+
+    def __repr__(self) -> str:
+        """Return a summary of a few lines."""
+        lines = [
+            f"{type(self).__name__}: {self.headline}",
+            f"  rows: {self._divided}; seed {self.seed}; {self.seconds:.1f} s",
+        ]
+        lines += [f"  note: {shortened(note, _LONGEST_NOTE)}" for note in self.notes[:_NOTES]]
+        if len(self.notes) > _NOTES:
+            lines.append(f"  and {len(self.notes) - _NOTES} more notes")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook, with all notes."""
+        known = {"rows": self._divided, "seed": self.seed, "took": f"{self.seconds:.1f} s"}
+        notes = html_table([{"notes": note} for note in self.notes])
+        return card(type(self).__name__, self.headline, facts(known), notes)
+
+    @property
+    def _divided(self) -> str:
+        return f"{self.rows:,} ({self.train_rows:,} to train, {self.validation_rows:,} to choose by)"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         values = {name: value for name, value in vars(self).items() if name != "model"}
-        return values | {"kind": self.model.kind}
+        verdict = None if self.verdict is None else self.verdict.to_dict()
+        return values | {"kind": self.model.kind, "verdict": verdict}
 
 
 class Stopwatch:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 __all__ = ["ModelSize"]
 
 # Modules of a model that its own log p does not need.
-_BESIDE = ("baselines", "companions")
+_BESIDE = ("baselines", "companions", "calibration", "reference")
 
 
 @dataclass(frozen=True, kw_only=True)

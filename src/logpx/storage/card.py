@@ -9,7 +9,11 @@ from typing import Any
 
 __all__ = ["model_card"]
 
-_ANSWERS = {"exact": "the exact log p(x)", "lower bound": "a lower bound of log p(x)"}
+_ANSWERS = {
+    "exact": "the exact log p(x)",
+    "lower bound": "a lower bound of log p(x)",
+    "estimate": "an unbiased estimate of log p(x), neither exact nor a bound",
+}
 
 
 def model_card(
@@ -31,6 +35,7 @@ def model_card(
     sections = [
         f"# {_escape(name)}\n\n{_summary(config, schema, metrics)}",
         _held_out(metrics),
+        _verdict(metrics),
         _columns(schema, metrics),
         _candidates(metrics),
         _limits(schema, metrics),
@@ -83,6 +88,12 @@ def _held_out(metrics: Mapping[str, Any]) -> str:
         "`logpx evaluate` on other rows "
         "is not.\n\n" + _table(["rows", "number"], rows)
     )
+
+
+def _verdict(metrics: Mapping[str, Any]) -> str:
+    sentences = (metrics.get("verdict") or {}).get("sentences", [])
+    lines = "\n".join(f"- {_escape(sentence)}" for sentence in sentences)
+    return f"## Verdict\n\n{lines}" if lines else ""
 
 
 def _columns(schema: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> str:

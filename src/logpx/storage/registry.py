@@ -8,12 +8,14 @@ from typing import Any
 from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import Configured, class_name
 from logpx.distributions import columns, likelihoods
+from logpx.scoring import Calibration, RankReference
 from logpx.tables import scales
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.model import TableModel
+from logpx.tables.reference import TableReference
 
 __all__ = ["REGISTRY"]
 
@@ -37,6 +39,7 @@ _CLASSES: tuple[type[Any], ...] = (
     nets.MLP,
     nets.ResidualMLP,
     nets.SeriesEncoder,
+    nets.VelocityMLP,
     nets.CircularEmbedding,
     nets.Embedded,
     distributions.DiagonalNormal,
@@ -65,6 +68,9 @@ _CLASSES: tuple[type[Any], ...] = (
     columns.LabelColumn,
     columns.NumberColumn,
     columns.ValueColumn,
+    flows.AdaptiveSolver,
+    flows.FixedStepSolver,
+    flows.FlowMatching,
     flows.Glow,
     flows.IAF,
     flows.MAF,
@@ -107,12 +113,15 @@ _CLASSES: tuple[type[Any], ...] = (
     images.UniformDequantisation,
     images.UniformLevels,
     images.VariationalDequantisation,
+    Calibration,
+    RankReference,
     CellDensity,
     ColumnScales,
     Labels,
     Support,
     TableDensity,
     TableModel,
+    TableReference,
     scales.Asinh,
     scales.Atoms,
     scales.CellHistogram,

@@ -10,6 +10,7 @@ from logpx.tables.fitting.fit import TableFitResult, fit_table
 from logpx.tables.fitting.inspection import inspect_table
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Matrices, Table, TableBatch
+from logpx.tables.reference import TableReference
 from logpx.tables.schema.inference import infer_schema, inspect_columns
 from logpx.tables.schema.inspection import Inspection
 from logpx.tables.schema.kinds import Kind
@@ -37,6 +38,7 @@ __all__ = [
     "TableDensity",
     "TableFitResult",
     "TableModel",
+    "TableReference",
     "TableWriter",
     "UnseenLabel",
     "UnseenLabels",

@@ -6,17 +6,19 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from logpx.configuration import Configured
-from logpx.distributions import Distribution, LowerBound
+from logpx.configuration import Configured, shortened
+from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed
 from logpx.errors import UsageError
+from logpx.markup import card, facts, html_table
 from logpx.scoring import (
+    Calibration,
     Evaluation,
     ImpossibleRow,
     NatsPerRow,
@@ -28,7 +30,9 @@ from logpx.scoring import (
 )
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.clusters import ClusteredBatch, mixture_of
+from logpx.tables.column_ranks import ColumnRanks
 from logpx.tables.columns.supports import Supports
+from logpx.tables.companions import CLUSTERS, CONDITIONS, answers_conditions, has_clusters
 from logpx.tables.completion import check_can_fill
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
@@ -39,6 +43,7 @@ from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.frame_part import with_names
 from logpx.tables.reading.table import Table, TableBatch
+from logpx.tables.reference import TableReference
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
@@ -47,6 +52,8 @@ from logpx.tables.sources import open_table
 __all__ = ["TableModel"]
 
 _BATCH_ROWS = 65536
+# Columns in a representation.
+_NAMED = 6
 
 
 class TableModel(Configured, nn.Module):
@@ -71,6 +78,13 @@ class TableModel(Configured, nn.Module):
         The fitted distribution of rows in table units: dequantised, or cells as they are.
     baselines
         Simple distributions by name, fitted to the same training rows, for `evaluate`.
+    calibration
+        Scores of rows that the model has not seen, for p-values; None if there are none.
+    companions
+        Other densities of the same rows, by what they answer in place of one that cannot: ``conditions``,
+        any columns given any others; ``clusters``, the components of a mixture.
+    reference
+        The columns of rows that the model has not seen, for comparisons with later tables.
 
     Examples
     --------
@@ -87,13 +101,39 @@ class TableModel(Configured, nn.Module):
         schema: Schema | Mapping[str, Any],
         density: Distribution,
         baselines: Mapping[str, Distribution] | None = None,
+        *,
+        calibration: Calibration | None = None,
+        companions: Mapping[str, Distribution] | None = None,
+        reference: TableReference | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema if isinstance(schema, Schema) else Schema.from_json(json.dumps(dict(schema)))
         self._arguments["schema"] = json.loads(self.schema.to_json())
         self.density = density
         self.baselines = nn.ModuleDict(dict(baselines or {}))
+        self.calibration = calibration
+        self.companions = nn.ModuleDict(dict(companions or {}))
+        self.reference = reference
         self.supports = Supports.of(self.schema.modelled)
+
+    def __repr__(self) -> str:
+        """Return what it is a model of, in a line or two."""
+        names = self.schema.modelled_names
+        more = f", … {len(names):,} in all" if len(names) > _NAMED else ""
+        shown = ", ".join(shortened(repr(name), 30) for name in names[:_NAMED])
+        return f"TableModel of columns {shown}{more}; log p: {self.kind}; {self._family}"
+
+    def _repr_html_(self) -> str:
+        """Show the columns in a notebook."""
+        size = sum(parameter.numel() for parameter in self.density.parameters())
+        known = {"log p": f"{self.kind}, in nats per row", "model": self._family, "parameters": f"{size:,}"}
+        first = f"A density of rows with {len(self.schema.modelled)} columns"
+        return card("TableModel", first, facts(known), html_table(self.schema.describe()))
+
+    @property
+    def _family(self) -> str:
+        parts = list(self.density.components) if isinstance(self.density, Mixture) else [self.density]
+        return " + ".join(type(getattr(part, "model", part)).__name__ for part in parts)
 
     @property
     def unit(self) -> NatsPerRow:
@@ -221,11 +261,13 @@ class TableModel(Configured, nn.Module):
         baselines: Any = dict(self.baselines.items())
         effort = self._effort(draws, exactness)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
-        for batch, x in self._batches(rows, unseen):
+        ranks = ColumnRanks(self.density, self.supports, self.schema.modelled_names, _checked_seed(seed))
+        for batch, x in self.batches(rows, unseen):
             densities = [self.density, *baselines.values()]
             found = effort.bounds(densities, self.supports, x, _checked_seed(seed), batch.start)
             own, *others = (bound.log_prob for bound in found)
             tally.add(own, dict(zip(baselines, others, strict=True)))
+            ranks.add(x, batch.start)
             places = torch.isneginf(own).nonzero().flatten()[: tally.unnamed]
             cells = impossible_cells(self.density, self._noisy(x, seed, batch.start, 0)[places])
             for place, strange in zip(places.tolist(), cells.tolist(), strict=True):
@@ -234,7 +276,7 @@ class TableModel(Configured, nn.Module):
                 tally.name(ImpossibleRow(file, row, names))
         averaged = effort.noise_draws if self._depends_on_noise and exactness is None else None
         evaluation = tally.evaluation(self.kind, averaged, exactness)
-        return replace(evaluation, notes=tuple(unseen.notes()))
+        return replace(evaluation, notes=tuple(unseen.notes()), calibration=ranks.calibration())
 
     def unseen_labels(self, rows: Any) -> list[UnseenLabel]:
         """Return the labels of a table that the model does not know.
@@ -349,7 +391,7 @@ class TableModel(Configured, nn.Module):
         UsageError
             If a column is unknown, not modelled or named twice, or the model cannot condition on columns.
         """
-        return ConditionalModel(self.schema, self.density, target, given)
+        return ConditionalModel(self.schema, self.answering(CONDITIONS), target, given)
 
     def condition(self, values: Mapping[str, Any]) -> ConditionedModel:
         """Return the distribution of rows in which some columns have given values.
@@ -365,7 +407,7 @@ class TableModel(Configured, nn.Module):
             If a column is unknown or not modelled, a value is one that its column cannot have, every column
             is given, or the model cannot condition on columns.
         """
-        return ConditionedModel(self.schema, self.density, values)
+        return ConditionedModel(self.schema, self.answering(CONDITIONS), values)
 
     def extension(self, rows: Any, *, as_text: bool = False) -> Extension:
         """Return what draws the rest of rows of which a table gives some cells.
@@ -378,7 +420,7 @@ class TableModel(Configured, nn.Module):
             As in `impute_table`.
         """
         table = rows if isinstance(rows, Table) else open_table(rows)
-        return Extension(self.schema, self.density, table, as_text=as_text)
+        return Extension(self.schema, self.answering(CONDITIONS), table, as_text=as_text)
 
     def kept_cells(self, rows: Any, *, as_text: bool = False, names: Sequence[str] = ()) -> KeptCells:
         """Return what passes the cells of a table on beside what the model says of its rows.
@@ -406,9 +448,11 @@ class TableModel(Configured, nn.Module):
         UsageError
             If the model is not a mixture.
         """
-        draws = self._effort(draws).noise_draws
-        columns, mixture = mixture_of(self.density)
-        for start, x in self._matrices(rows):
+        density = self.answering(CLUSTERS)
+        columns, mixture = mixture_of(density)
+        noisy = bool(self.supports.noisy) and needs_noise(density)
+        draws = Effort.of(density.kind == "exact", noisy, draws, None).noise_draws
+        for start, x in self._matrices(rows, missing=density.allows_missing):
             shares = x.new_zeros(len(x), mixture.components)
             for draw in range(draws):
                 y, _ = columns.forward(self._noisy(x, seed, start, draw))
@@ -418,7 +462,26 @@ class TableModel(Configured, nn.Module):
     @property
     def clusters(self) -> int:
         """The number of components of the mixture."""
-        return mixture_of(self.density)[1].components
+        return mixture_of(self.answering(CLUSTERS))[1].components
+
+    def answering(self, purpose: str) -> Distribution:
+        """Return the density that answers for a purpose: the model's own, or a companion if that cannot.
+
+        Parameters
+        ----------
+        purpose
+            ``conditions`` or ``clusters``.
+        """
+        own = {CONDITIONS: answers_conditions, CLUSTERS: has_clusters}[purpose](self.density)
+        if own or purpose not in self.companions:
+            return self.density
+        return cast(Distribution, self.companions[purpose])
+
+    def companion_note(self, purpose: str) -> str | None:
+        """Return that a companion answers for a purpose in place of the model; None if it does not."""
+        if self.answering(purpose) is self.density:
+            return None
+        return f"the model has no {purpose}: the best model tried that has, kept beside it, answers"
 
     @property
     def device(self) -> torch.device:
@@ -427,7 +490,7 @@ class TableModel(Configured, nn.Module):
 
     @property
     def _filling(self) -> Filling:
-        return Filling(self.schema, self.supports, self.density)
+        return Filling(self.schema, self.supports, self.answering(CONDITIONS))
 
     def _effort(self, draws: int, exactness: int | None = None) -> Effort:
         exact = self.density.kind == "exact"
@@ -439,11 +502,25 @@ class TableModel(Configured, nn.Module):
     def _matrices(
         self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
     ) -> Iterator[tuple[int, Tensor]]:
-        return ((batch.start, x) for batch, x in self._batches(rows, unseen, missing=missing))
+        return ((batch.start, x) for batch, x in self.batches(rows, unseen, missing=missing))
 
-    def _batches(
+    def batches(
         self, rows: Any, unseen: UnseenLabels | None = None, *, missing: bool | None = None
     ) -> Iterator[tuple[TableBatch, Tensor]]:
+        """Yield the rows of a table, with their modelled cells as numbers and codes of labels.
+
+        Parameters
+        ----------
+        rows, unseen
+            As in `score`.
+        missing
+            Whether cells may be missing; by default, whether the density integrates them out.
+
+        Returns
+        -------
+        iterator of (TableBatch, Tensor)
+            A batch, and its rows of shape ``(n, d)``, float64.
+        """
         missing, device = self.density.allows_missing if missing is None else missing, self.device
         unseen = UnseenLabels() if unseen is None else unseen
         for batch in modelled_part(self._checked(rows), self.schema).batches(_BATCH_ROWS):

@@ -154,7 +154,7 @@ class StepDensity:
         """Return log p of every row."""
         if self._compiled is not None and self._fits(batch):
             return self._compiled(batch.x, batch.context)
-        return self._model.log_prob(batch.x, batch.context)
+        return self._model.training_objective(batch.x, batch.context)
 
     def before_step(self, step: int, left: Callable[[float], float], batch: Batch) -> None:
         """Compile before a step if that is the choice.
@@ -209,7 +209,8 @@ class StepDensity:
     def _compile(self, batch: Batch) -> None:
         began = time.perf_counter()
         drawing = any(may_draw(type(module)) for module in self._model.modules())
-        if drawing or not isinstance(self._model, Flow):
+        likelihood = type(self._model).training_objective is Distribution.training_objective
+        if drawing or not likelihood or not isinstance(self._model, Flow):
             self._give_up("only flows that draw no random numbers in training are compiled")
             return
         self._shape = None if batch.context is None else batch.context.shape

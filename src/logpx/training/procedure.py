@@ -102,7 +102,11 @@ class GradientDescent(Procedure):
         options = task.options
         if options.noise is None and not _gains_from_noise(task.model):
             options = replace(options, noise=0.0)
-        return descend(task, plan_for(rows.training.count, options), rows, self._log_prior)
+        plan, model = plan_for(rows.training.count, options), task.model
+        plan = replace(plan, evaluate_every=max(plan.evaluate_every, model.steps_between_evaluations))
+        if rows.validation is not None and model.most_validation_rows is not None:
+            rows = replace(rows, validation=rows.validation.slice(0, model.most_validation_rows))
+        return descend(task, plan, rows, self._log_prior)
 
 
 class MaximumAPosteriori(Procedure):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from logpx.distributions import Distribution
+from logpx.markup import card, html_table
 from logpx.training.history import Event, HistoryRecord, StopReason, format_nats, plain
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FitResult"]
 
+_LAST_TENTH = 0.9
 _MOST_RECORDS = 200
 
 
@@ -55,6 +58,21 @@ class FitResult:
     seconds: float
     seed: int
 
+    @property
+    def still_rising(self) -> bool | None:
+        """Whether the validation likelihood was still rising when time or the budget ended the fit.
+
+        That is, whether its best value lies within the last tenth of the steps. None without gradient descent
+        or without validation rows.
+        """
+        measured = [record for record in self.history if record.validation is not None]
+        if len(measured) < 2 or not measured[-1].step:
+            return None
+        if self.stopped not in (StopReason.TIME, StopReason.BUDGET, StopReason.REQUESTED):
+            return False
+        best = max(measured, key=lambda record: record.validation or -math.inf)
+        return best.step >= _LAST_TENTH * measured[-1].step
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         names = [name for name in self.__dataclass_fields__ if name != "model"]
@@ -87,6 +105,13 @@ class FitResult:
         from logpx import plots
 
         return plots.plot_training(self.history, stopped=self.stopped.value, events=self.events, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        first, *rest = repr(self).split("\n")
+        return card(
+            first.partition(":")[0], first.partition(": ")[2], html_table([{"": line} for line in rest])
+        )
 
     def __repr__(self) -> str:
         """Return a summary of a few lines."""

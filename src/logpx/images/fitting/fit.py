@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from logpx.distributions import Distribution
 from logpx.distributions.seeding import checked_seed, seeded
 from logpx.errors import UsageError
 from logpx.images.fitting.baselines import fit_baselines
@@ -17,7 +18,7 @@ from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.scoring import ModelFitResult, Stopwatch
+from logpx.scoring import ModelFitResult, ModelVerdict, Stopwatch, Tally
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
@@ -29,9 +30,11 @@ __all__ = ["ImageFitResult", "fit_images"]
 
 _DEFAULT_SECONDS = 600.0
 _ENDLESS = 10_000_000
+# Images set aside on which a trained model is compared with its baselines.
+_VERDICT_IMAGES = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ImageFitResult(ModelFitResult[ImageModel]):
     """A fitted model of images, and how it came about: a `logpx.scoring.ModelFitResult`, and more.
 
@@ -57,6 +60,14 @@ class ImageFitResult(ModelFitResult[ImageModel]):
         """The standard error of that mean; None without validation images."""
         error = self.training.best_validation_error
         return None if error is None else self.model.unit.difference(error)
+
+    @property
+    def headline(self) -> str:
+        """What was fitted, and what images cost, in one line."""
+        bits = self.bits_per_dimension
+        error = f" ± {self.standard_error:.3f}" if self.standard_error is not None else ""
+        cost = "no images set aside" if bits is None else f"{bits:.3f}{error} bits per dimension"
+        return f"{self.family}, {cost}, ended: {self.training.stopped.value}"
 
     def plot_training(self, *, ax: Axes | None = None) -> Axes:
         """Plot how it was trained; see `logpx.plots.plot_training`."""
@@ -195,8 +206,9 @@ def fit_images(
         should_stop=should_stop,
     )
     untrained.cpu()
+    fitted = untrained.beside(baselines).eval()
     return ImageFitResult(
-        model=untrained.beside(baselines).eval(),
+        model=fitted,
         training=trained,
         family=family.name,
         rows=images.count,
@@ -205,6 +217,7 @@ def fit_images(
         seconds=watch.seconds,
         seed=seed,
         notes=_notes(family, trained, divided),
+        verdict=_verdict(fitted, trained, divided),
     )
 
 
@@ -236,6 +249,22 @@ def _classes(images: Images, conditional: bool) -> list[str] | None:
             fix="give a source with labels, such as .npz with images and labels, or fit without classes",
         )
     return images.classes
+
+
+def _verdict(model: ImageModel, trained: FitResult, divided: Divided) -> ModelVerdict | None:
+    """Return how the model compares with its baselines on some of the images set aside; None without any."""
+    if divided.validation is None:
+        return None
+    x = divided.validation[:_VERDICT_IMAGES]
+    context = divided.validation_context
+    bound = model.log_prob_lower(x, context=None if context is None else context[:_VERDICT_IMAGES])
+    baselines = cast(Mapping[str, Distribution], model.baselines)
+    tally = Tally(baselines, model.unit)
+    with torch.no_grad():
+        others = {name: other.log_prob(x).double() for name, other in baselines.items()}
+    tally.add(bound.log_prob, others)
+    measured = f"{len(x):,} of the images set aside"
+    return ModelVerdict.of(tally.evaluation(model.kind), measured, unfinished=trained.still_rising)
 
 
 def _notes(family: ImageFamily, trained: FitResult, divided: Divided) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from logpx.markup import card, html_table
+
 __all__ = ["Row", "Summary", "circular_mean", "named_columns", "summarise"]
 
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -57,6 +59,23 @@ class Summary:
     def __getitem__(self, name: str) -> Row:
         """Return the row with a name."""
         return next(row for row in self.rows if row.name == name)
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook, verdict first."""
+        names = ("mean", "sd", "5%", "50%", "95%", "mcse")
+        rows = [
+            {
+                "parameter": row.name,
+                **{
+                    name: f"{value:.4g}"
+                    for name, value in zip(
+                        names, (row.mean, row.standard_deviation, *row.quantiles, row.mcse), strict=True
+                    )
+                },
+            }
+            for row in self.rows
+        ]
+        return card("Summary", self.verdict, html_table(rows, most=100))
 
     def __str__(self) -> str:
         """Lay out the table."""

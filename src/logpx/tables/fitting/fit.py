@@ -14,12 +14,13 @@ from logpx.scoring import ModelFitResult, Stopwatch
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
+from logpx.tables.fitting.conclusion import concluded
 from logpx.tables.fitting.cross_validation import cross_validation
-from logpx.tables.fitting.notes import density_notes, notes_on
+from logpx.tables.fitting.notes import notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import Candidate, CandidateRecord
+from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
@@ -29,6 +30,7 @@ from logpx.tables.schema.schema import Schema
 from logpx.tables.sources import open_table
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
+from logpx.training.history import format_nats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +40,7 @@ __all__ = ["TableFitResult", "fit_table"]
 _DEFAULT_SECONDS = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TableFitResult(ModelFitResult[TableModel]):
     """A fitted table model, and how it was chosen: a `logpx.scoring.ModelFitResult` with more fields.
 
@@ -64,6 +66,14 @@ class TableFitResult(ModelFitResult[TableModel]):
     def chosen(self) -> CandidateRecord:
         """The candidate that became the model."""
         return next(record for record in self.candidates if record.chosen)
+
+    @property
+    def headline(self) -> str:
+        """What was chosen, and its likelihood, in one line."""
+        best = self.chosen
+        name = "log p" if self.model.kind == "exact" else f"{self.model.kind} of log p"
+        value = "unknown" if best.validation is None else format_nats(best.validation, best.standard_error)
+        return f"{best.model} on {best.scales} scales, {name} {value} per row ({self.measured})"
 
     def plot_leaderboard(self, *, ax: Axes | None = None) -> Axes:
         """Plot the models that were tried; see `logpx.plots.plot_leaderboard`."""
@@ -200,12 +210,8 @@ def fit_table(
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     kinds = ["normal" if one.levels is None else len(one.levels) for one in schema.modelled]
-    notes = [
-        *table.notes,
-        *left_out_notes(schema.columns),
-        *notes_on(schema, read.rows, read.count),
-        *left_out,
-    ]
+    notes = [*table.notes, *left_out_notes(schema.columns)]
+    notes += [*notes_on(schema, read.rows, read.count), *left_out]
     budget = Budget(
         seconds=watch.left or 0.0,
         rows=len(read.training),
@@ -221,32 +227,23 @@ def fit_table(
         compile=compile,
     )
     with located_in(table.file):
-        search, measured = _searched(schema, read, suited, budget, nature.wide, report)
+        search, measured, seen = _searched(schema, read, suited, budget, nature.wide, report)
         # A model requested by name is that model, not a stack of several.
-        best = search.best(refit=read.joined, stacked=model == "auto")
-    baselines = search.baselines()
-    notes += _notes_on_choice(schema, search, best)
+        found = concluded(search, schema, read, measured=measured, seen=seen, several=model == "auto")
     return TableFitResult(
-        model=TableModel(schema, best.density, baselines).eval(),
-        candidates=search.records(best),
+        model=found.model,
+        candidates=search.records(found.best),
         rows=read.count,
         train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
         seconds=watch.seconds,
         seed=seed,
-        notes=notes,
+        notes=[*notes, *found.notes],
         scales=search.maps["chosen"].report(schema.modelled_names),
         measured=measured,
+        verdict=found.verdict,
         training=search.histories,
     )
-
-
-def _notes_on_choice(schema: Schema, search: Search, best: Candidate) -> list[str]:
-    notes = [*density_notes(schema, best.density), *search.remarks]
-    notes += [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
-    if best.density.kind != "exact":
-        notes.append(f"log p is a lower bound: {best.model} has no exact one")
-    return notes
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:
@@ -260,8 +257,8 @@ def _searched(
     budget: Budget,
     wide: bool,
     report: Callable[[str], object],
-) -> tuple[Search, str]:
-    """Return a search that has tried the families, and the rows that it compares them on."""
+) -> tuple[Search, str, bool]:
+    """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
     training, held_out = read.training, read.held_out
     scores = {}
     if read.undivided and _quick(families):
@@ -274,13 +271,13 @@ def _searched(
         search.refuse_redundant()
     search.run(families)
     if not read.undivided:
-        return search, read.division
+        return search, read.division, False
     if not scores:
-        return search, f"the {len(training):,} rows that it was fitted to"
+        return search, f"the {len(training):,} rows that it was fitted to", True
     search.rescore(scores)
     for candidate in search.candidates:
         report(f"{candidate.model} on {candidate.scales} scales: {candidate.score:.3f} nats per row left out")
-    return search, f"{len(search.candidates[0].log_prob):,} rows by {read.division}"
+    return search, f"{len(search.candidates[0].log_prob):,} rows by {read.division}", False
 
 
 def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:

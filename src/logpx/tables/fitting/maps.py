@@ -18,7 +18,13 @@ _LEAST_ROWS = 2000
 
 
 def column_maps(
-    rows: Tensor, supports: Sequence[Support], names: Sequence[str], seed: int, deadline: float
+    rows: Tensor,
+    supports: Sequence[Support],
+    names: Sequence[str],
+    seed: int,
+    deadline: float,
+    *,
+    chosen: bool = True,
 ) -> tuple[dict[str, ColumnScales], list[str]]:
     """Return both sets of maps, and what was cut short for lack of time.
 
@@ -33,6 +39,8 @@ def column_maps(
     deadline
         A value of ``time.monotonic()``. Once the first column shows that all would take longer, scales are
         chosen on fewer rows; after it, columns are only standardized.
+    chosen
+        Whether scales are chosen at all.
 
     Returns
     -------
@@ -43,6 +51,8 @@ def column_maps(
     """
     x, count = rows.numpy(), len(supports)
     standard = ColumnScales.standard(x, supports, seed=seed, names=names)
+    if not chosen:
+        return {"standard": standard}, []
     scales: list[Any] = []
     held_out: list[dict[str, float]] = []
     remarks = []
@@ -55,9 +65,9 @@ def column_maps(
         own = slice(index, index + 1)
         # A column that is all but constant may be constant in a sample.
         varies = part is x or len(np.unique(part[:, index])) > _LEAST_ROWS // 10
-        chosen = ColumnScales.fit((part if varies else x)[:, own], supports[own], seed=seed, names=names[own])
-        scales.extend(chosen.scales)
-        held_out.extend(chosen.held_out)
+        fitted = ColumnScales.fit((part if varies else x)[:, own], supports[own], seed=seed, names=names[own])
+        scales.extend(fitted.scales)
+        held_out.extend(fitted.held_out)
         left = deadline - time.monotonic()
         to_come = (time.monotonic() - began) * (count - index - 1)
         if part is x and to_come > max(left, 0.0):

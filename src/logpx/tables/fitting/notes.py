@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
 from logpx.tables.density import CellDensity, needs_noise
 from logpx.tables.fitting.dependences import identities
 from logpx.tables.fitting.requirements import leaving_out
+from logpx.tables.fitting.selection import Candidate
 from logpx.tables.schema.schema import Schema
 
-__all__ = ["density_notes", "notes_on"]
+__all__ = ["companion_notes", "density_notes", "notes_on"]
 
 
 def notes_on(schema: Schema, rows: Tensor, count: int) -> list[str]:
@@ -55,6 +58,20 @@ def density_notes(schema: Schema, density: Distribution) -> list[str]:
     members = density.components if isinstance(density, Mixture) else [density]
     if labels and not any(isinstance(member, CellDensity) for member in members):
         notes.append(f"labels are independent given the component or z of the model ({', '.join(labels)})")
+    return notes
+
+
+def companion_notes(best: Candidate, companions: Mapping[str, Candidate]) -> list[str]:
+    """Return what answers where the chosen model cannot, and how much worse that is."""
+    notes = []
+    for purpose, other in companions.items():
+        behind = (best.log_prob - other.log_prob).double()
+        behind = behind[behind.isfinite()]
+        by = f"{float(behind.mean()):.3f} ± {float(behind.std()) / max(len(behind), 1) ** 0.5:.3f}"
+        notes.append(
+            f"{purpose} are answered by {other.model} on {other.scales} scales, which is {by} nats per row "
+            f"worse than {best.model}, which has none"
+        )
     return notes
 
 

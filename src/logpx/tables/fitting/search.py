@@ -16,6 +16,7 @@ from logpx.distributions import Distribution
 from logpx.errors import DataError, DivergedError, LogpxError
 from logpx.latent import LatentMixture
 from logpx.tables.columns.supports import Supports
+from logpx.tables.companions import CLUSTERS, CONDITIONS, answers_conditions, has_clusters
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
@@ -26,6 +27,7 @@ from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
+from logpx.training import FitResult
 
 __all__ = ["OWN_SCALES", "Search"]
 
@@ -57,6 +59,8 @@ class Search:
         The budget of the whole search; families get shares of it.
     held_out
         Rows that candidates are compared on; by default the validation rows.
+    chosen
+        Whether there are maps chosen by held-out likelihood beside the standard ones.
     report
         Called with a line of text after each step.
 
@@ -68,6 +72,10 @@ class Search:
         The candidates fitted so far, and the records of those that failed.
     errors : list of LogpxError
         Why they failed.
+    supports : Supports
+        The supports of the columns.
+    seconds_for_maps : float
+        How long the choice of the maps took.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
     histories : list of dict
@@ -87,13 +95,14 @@ class Search:
         budget: Budget,
         *,
         held_out: Tensor | None = None,
+        chosen: bool = True,
         report: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.names = schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
         self._last = _LAST_SHARE * budget.seconds
         seed = budget.seed
-        noise = self._supports = Supports.of(schema.modelled)
+        noise = self.supports = Supports.of(schema.modelled)
         self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
         # Families recognise by their identity that there are no rows to choose a size by.
         self.validation = self.training
@@ -102,8 +111,12 @@ class Search:
         self.held_out = self.validation
         if held_out is not None:
             self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
-        until = time.monotonic() + _MAPS_SHARE * budget.seconds
-        self.maps, self.remarks = column_maps(training, noise.supports, self.names, seed, until)
+        start = time.monotonic()
+        until = start + _MAPS_SHARE * budget.seconds
+        self.maps, self.remarks = column_maps(
+            training, noise.supports, self.names, seed, until, chosen=chosen
+        )
+        self.seconds_for_maps = time.monotonic() - start
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
@@ -164,13 +177,11 @@ class Search:
             if (candidate.model, candidate.scales) in scores
         ]
 
-    def best(self, refit: bool, stacked: bool = True) -> Candidate:
+    def best(self, stacked: bool = True) -> Candidate:
         """Return the best candidate or stack of candidates.
 
         Parameters
         ----------
-        refit
-            Whether to fit quick families again, now to the validation rows too.
         stacked
             Whether the result may be a stack of several candidates.
 
@@ -189,19 +200,45 @@ class Search:
                 f"no model could be fitted ({reasons})",
                 fix="give more rows, or ask for fewer components or columns",
             )
-        best = choose(self.candidates, stacked)
-        for index, member in enumerate(best.parts):
+        return choose(self.candidates, stacked)
+
+    def companions(self, best: Candidate) -> dict[str, Candidate]:
+        """Return by purpose the best candidate that answers what the chosen one cannot."""
+        able = {
+            CONDITIONS: [one for one in self.candidates if answers_conditions(one.density)],
+            CLUSTERS: [one for one in self.candidates if has_clusters(one.density, least=2)],
+        }
+        if answers_conditions(best.density):
+            del able[CONDITIONS]
+        if has_clusters(best.density):
+            del able[CLUSTERS]
+        return {purpose: max(others, key=lambda one: one.score) for purpose, others in able.items() if others}
+
+    def refit(self, chosen: Sequence[Candidate]) -> None:
+        """Fit the quick families of candidates again, now to the validation rows too, each once."""
+        parts = {id(member.density): member for candidate in chosen for member in candidate.parts}
+        for index, member in enumerate(parts.values()):
             family, density = FAMILIES[member.model], member.density
-            if refit and isinstance(family, QuickFamily) and isinstance(density, TableDensity):
-                parts = [
-                    self._in_model_units(member.scales, rows) for rows in (self.training, self.validation)
-                ]
-                left = (self.deadline - time.monotonic()) / (len(best.parts) - index)
-                rows = self.budget.rows + len(self.validation.values)
-                family.refit(
-                    density.model, torch.cat(parts), replace(self.budget, seconds=max(left, 0.5), rows=rows)
-                )
-        return best
+            if isinstance(family, QuickFamily) and isinstance(density, TableDensity):
+                both = (self.training, self.validation)
+                rows = torch.cat([self._in_model_units(member.scales, part) for part in both])
+                left = (self.deadline - time.monotonic()) / (len(parts) - index)
+                count = self.budget.rows + len(self.validation.values)
+                family.refit(density.model, rows, replace(self.budget, seconds=max(left, 0.5), rows=count))
+
+    def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
+        """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
+
+        Parameters
+        ----------
+        family, scales
+            The family, and the name of the maps.
+        seconds
+            How long to take at most.
+        """
+        before = len(self.candidates)
+        self._try(family, scales, seconds)
+        return self.candidates[-1].density if len(self.candidates) > before else None
 
     def records(self, best: Candidate) -> list[CandidateRecord]:
         """Return the outcomes of all candidates and failures, that of the chosen one last."""
@@ -246,13 +283,14 @@ class Search:
     def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
         start = time.monotonic()
         remarks: list[str] = []
+        trained: list[FitResult] = []
         named = {"model": family.name, "scales": scales}
-        budget = replace(
-            self.budget,
-            seconds=max(seconds, 0.5),
-            remark=remarks.append,
-            trained=lambda result: self.histories.append(named | result.summary()),
-        )
+
+        def keep(result: FitResult) -> None:
+            trained.append(result)
+            self.histories.append(named | result.summary())
+
+        budget = replace(self.budget, seconds=max(seconds, 0.5), remark=remarks.append, trained=keep)
         try:
             with _naming(self.names):
                 density, draws = self._fitted(family, scales, budget)
@@ -272,6 +310,7 @@ class Search:
             log_prob=draws.mean(0),
             seconds=time.monotonic() - start,
             note="; ".join(remarks),
+            unfinished=trained[-1].still_rising if trained else None,
         )
         self.candidates.append(candidate)
         self.report(
@@ -284,7 +323,7 @@ class Search:
         if family.takes_cells:
             # No copy of the rows where they serve as both, which families recognise by their identity.
             model = family.fit(self.training.values, self.validation.values, budget)
-            density: Distribution = CellDensity(self._supports.supports, model).eval()
+            density: Distribution = CellDensity(self.supports.supports, model).eval()
             rows = self.held_out.values
         else:
             y, validation = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))

@@ -64,6 +64,8 @@ class Candidate:
         A remark.
     members : tuple of Candidate
         The candidates that are stacked.
+    unfinished : bool or None
+        Whether its likelihood was still rising when time ended; None where no gradient descent was.
     """
 
     model: str
@@ -73,6 +75,7 @@ class Candidate:
     seconds: float
     note: str = ""
     members: tuple[Candidate, ...] = ()
+    unfinished: bool | None = None
 
     @property
     def score(self) -> float:
@@ -147,4 +150,10 @@ def stack(candidates: Sequence[Candidate]) -> Candidate | None:
         seconds=sum(member.seconds for member in members),
         note="stacked with weights " + ", ".join(f"{weight:.2f}" for weight in weights.tolist()),
         members=members,
+        unfinished=_any_unfinished(members),
     )
+
+
+def _any_unfinished(members: Sequence[Candidate]) -> bool | None:
+    known = [member.unfinished for member in members if member.unfinished is not None]
+    return any(known) if known else None

@@ -1,0 +1,31 @@
+"""Detection of anomalies: unusual rows, how sure that is, and the columns that make them so."""
+
+from logpx.detection.anomalies import Anomalies
+from logpx.detection.drift import ColumnDrift, Drift
+from logpx.detection.ensemble import MixtureEnsemble
+from logpx.detection.reasons import Explainer, Reason
+from logpx.detection.search import AnomalySearch
+from logpx.detection.selection import (
+    AllRows,
+    AtLevel,
+    FalseDiscoveryRate,
+    MostUnusual,
+    Selection,
+    selection_of,
+)
+
+__all__ = [
+    "AllRows",
+    "Anomalies",
+    "AnomalySearch",
+    "AtLevel",
+    "ColumnDrift",
+    "Drift",
+    "Explainer",
+    "FalseDiscoveryRate",
+    "MixtureEnsemble",
+    "MostUnusual",
+    "Reason",
+    "Selection",
+    "selection_of",
+]

@@ -1,0 +1,139 @@
+"""The unusual rows of a table, all at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from logpx.detection.reasons import Reason
+from logpx.detection.search import AnomalySearch
+from logpx.detection.selection import selection_of
+from logpx.errors import UsageError
+from logpx.scoring import Calibration
+from logpx.storage import load
+from logpx.tables import Table, TableModel, open_table
+from logpx.tables.reading.frame_part import with_names
+
+__all__ = ["Anomalies", "anomalies"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anomalies:
+    """The rows that were selected.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        ``row`` (counted from 1), ``p_value``, log p as in ``logpx score``, and ``reasons`` as text; after the
+        columns that are kept.
+    reasons : dict of int to list of Reason
+        By the number of the row.
+    rows : int
+        How many rows were looked at.
+    selection : str
+        What the selection means, in a sentence.
+    calibration : Calibration or None
+        What p-values are found by.
+    notes : list of str
+        What the user should know, such as that high likelihood misleads.
+    """
+
+    table: pa.Table
+    reasons: dict[int, list[Reason]]
+    rows: int
+    selection: str
+    calibration: Calibration | None
+    notes: list[str]
+
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas frame."""
+        return self.table.to_pandas()
+
+
+def anomalies(
+    model: TableModel | str | os.PathLike[str],
+    rows: Any,
+    *,
+    fdr: float | None = None,
+    top: int | None = None,
+    alpha: float | None = None,
+    everything: bool = False,
+    explain: bool | None = None,
+    keep: Sequence[str] = (),
+    seed: int = 0,
+) -> Anomalies:
+    """Find the unusual rows of a table: which, how sure that is, and why.
+
+    Parameters
+    ----------
+    model
+        A model of a table, or its folder.
+    rows
+        Anything that `logpx.tables.open_table` takes, or a `Table`, with the columns of the model.
+    fdr
+        Select rows by the procedure of Benjamini and Hochberg: of rows selected in this way at most this
+        share is of the usual kind, on average. The default, with 0.05.
+    top
+        Select so many rows of the lowest log p instead.
+    alpha
+        Select the rows with a p-value of at most this instead.
+    everything
+        Return all rows, in the order of the table; other selections have the most unusual row first.
+    explain
+        Whether to find reasons; by default for selected rows, and not with `everything`.
+    keep
+        Columns of the table to pass on.
+    seed
+        Seed of noise.
+
+    Returns
+    -------
+    Anomalies
+        With the selected rows as ``result.table``.
+
+    Raises
+    ------
+    DataError
+        If the columns are not those of the model, or a cell cannot be read.
+    UsageError
+        If arguments do not go together, or rows are to be selected by p-values of a model that has no rows
+        set aside.
+
+    Examples
+    --------
+    >>> import logpx, numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(500, 2)) @ [[1.0, 0.9], [0.0, 0.3]]
+    >>> model = logpx.fit("gaussian", {"a": x[:, 0], "b": x[:, 1]}).model
+    >>> found = logpx.anomalies(model, {"a": [0.0, 2.0], "b": [0.1, -2.0]}, alpha=0.01)
+    >>> found.table["row"].to_pylist(), [reason.column for reason in found.reasons[2]]
+    ([2], ['b'])
+    """
+    if not isinstance(model, TableModel):
+        model = load(model)
+        if not isinstance(model, TableModel):
+            raise UsageError(
+                f"the model is a {type(model).__name__}, not one of a table", fix="fit a table with logpx.fit"
+            )
+    selection = selection_of(fdr=fdr, top=top, alpha=alpha, everything=everything)
+    table = rows if isinstance(rows, Table) else open_table(with_names(rows, model.schema.modelled_names))
+    search = AnomalySearch(
+        model,
+        table,
+        selection,
+        explain=not everything if explain is None else explain,
+        kept=model.kept_cells(table, names=keep) if keep else None,
+        seed=seed,
+    )
+    batches = list(search.batches())
+    return Anomalies(
+        table=pa.Table.from_batches(batches, schema=search.schema if not batches else None),
+        reasons=dict(search.explained),
+        rows=search.rows,
+        selection=selection.words(search.rows, search.selected),
+        calibration=search.calibration,
+        notes=search.notes,
+    )

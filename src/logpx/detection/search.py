@@ -1,0 +1,234 @@
+"""The unusual rows of a table under a model, with p-values and reasons, in constant memory."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from logpx.detection.reasons import Explainer, Reason, words_of
+from logpx.detection.selection import Selection
+from logpx.errors import UsageError
+from logpx.scoring import Calibration, score_schema
+from logpx.tables import Table, TableModel, UnseenLabels
+from logpx.tables.fitting.calibration import DRAWS
+from logpx.tables.kept_cells import KeptCells
+from logpx.tables.reading.table import TableBatch
+
+__all__ = ["AnomalySearch"]
+
+# High likelihood misleads where more rows than these are more probable than all but a hundredth of the rows
+# set aside; a few more may be so by chance.
+_TOO_USUAL, _SHARE_TOO_USUAL, _FEWEST_TOO_USUAL = 0.99, 0.05, 10
+_NUMBERS_A_ROW = 3
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Consecutive rows with their scores.
+
+    Attributes
+    ----------
+    start : int
+        The number of rows before it.
+    scores : ndarray
+        Log p, its standard error and the p-value, shape ``(n, 3)``.
+    """
+
+    start: int
+    scores: npt.NDArray[np.float64]
+
+    @property
+    def log_prob(self) -> npt.NDArray[np.float64]:
+        return self.scores[:, 0]
+
+    @property
+    def p_values(self) -> npt.NDArray[np.float64]:
+        return self.scores[:, 2]
+
+
+class AnomalySearch:
+    """Scores a table and selects rows; a table of any length, if all rows are written, in constant memory.
+
+    Parameters
+    ----------
+    model
+        The model of the table.
+    table
+        The rows.
+    selection
+        Which rows are selected.
+    explain
+        Whether each selected row gets its reasons.
+    kept
+        What passes cells of the table on, beside the results; None for nothing.
+    seed
+        Seed of noise.
+
+    Attributes
+    ----------
+    rows, selected : int
+        How many rows there are, and how many were selected, once `batches` has ended.
+    notes : list of str
+        What the user should know, likewise.
+    explained : list of (int, list of Reason)
+        The numbers of the selected rows, counted from 1, and their reasons.
+
+    Raises
+    ------
+    UsageError
+        If rows are to be selected by p-values, and the model has no rows set aside.
+    """
+
+    def __init__(
+        self,
+        model: TableModel,
+        table: Table,
+        selection: Selection,
+        *,
+        explain: bool = True,
+        kept: KeptCells | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.model, self.table, self.selection = model, table, selection
+        self.calibration: Calibration | None = model.calibration
+        if self.calibration is None and selection.needs_p_values:
+            raise UsageError(
+                "the model has no rows set aside, so that there are no p-values",
+                fix="fit it again to 40 rows or more, or take the most unusual rows with top",
+            )
+        self.explainer = Explainer(model, seed) if explain else None
+        self._kept, self._seed = kept, seed
+        self.rows = self.selected = 0
+        self.notes: list[str] = []
+        self.explained: list[tuple[int, list[Reason]]] = []
+        self._too_usual, self._first_too_usual = 0, 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The names and types of the columns."""
+        own = [("row", pa.int64()), ("p_value", pa.float64())]
+        own += [(name, pa.float64()) for name in score_schema(self.model.kind).names]
+        own += [("reasons", pa.string())] if self.explainer else []
+        form = pa.schema(own)
+        return form if self._kept is None else self._kept.beside(form)
+
+    @torch.no_grad()
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the selected rows: all rows in the order of the table, or else the most unusual first."""
+        unseen = UnseenLabels()
+        with ExitStack() as stack:
+            scored = self._scored(unseen)
+            if self.selection.needs_a_look:
+                scored = self._looked_at(scored, stack.enter_context(tempfile.TemporaryFile()))
+            found = self._found(scored)
+            if self.selection.everything:
+                yield from found
+            else:
+                several = list(found)
+                if several:
+                    yield _most_unusual_first(
+                        pa.Table.from_batches(several), score_schema(self.model.kind).names[0]
+                    )
+        self.notes += [*unseen.notes(), *self._warnings()]
+
+    def _scored(self, unseen: UnseenLabels) -> Iterator[_Batch]:
+        for batch in self.model.score(self.table, seed=self._seed, draws=DRAWS, unseen=unseen):
+            log_prob = batch.bound.log_prob
+            p_values = torch.full_like(log_prob, math.nan)
+            if self.calibration is not None:
+                counts = self.calibration.counts(log_prob)
+                p_values = (1.0 + counts) / (1.0 + self.calibration.rows)
+                self._note_too_usual(counts, batch.start)
+            self.rows += len(log_prob)
+            yield _Batch(
+                batch.start,
+                torch.stack([log_prob, batch.bound.standard_error, p_values], 1).numpy(force=True),
+            )
+
+    def _looked_at(self, batches: Iterator[_Batch], spool: IO[bytes]) -> Iterator[_Batch]:
+        """Yield batches again, once the selection has seen all of them; they wait in a file."""
+        sizes = []
+        for batch in batches:
+            self.selection.look(batch.p_values, batch.log_prob, batch.start)
+            spool.write(np.ascontiguousarray(batch.scores).tobytes())
+            sizes.append(len(batch.scores))
+        spool.seek(0)
+        start = 0
+        for size in sizes:
+            content = np.frombuffer(spool.read(8 * _NUMBERS_A_ROW * size))
+            yield _Batch(start, content.reshape(size, _NUMBERS_A_ROW))
+            start += size
+
+    def _found(self, batches: Iterator[_Batch]) -> Iterator[pa.RecordBatch]:
+        """Yield the selected rows of each batch, with cells and reasons."""
+        cells = iter(self._kept.batches()) if self._kept is not None else None
+        read = iter(self.model.batches(self.table, UnseenLabels())) if self.explainer else None
+        for batch in batches:
+            chosen = self.selection.chosen(batch.p_values, batch.log_prob, batch.start)
+            places = np.flatnonzero(chosen)
+            own = next(cells) if cells is not None else {}
+            rows = next(read) if read is not None else None
+            self.selected += len(places)
+            if not len(places) and not self.selection.everything:
+                continue
+            taken = pa.array(places)
+            columns: dict[str, Any] = {name: array.take(taken) for name, array in own.items()}
+            columns["row"] = batch.start + places + 1
+            columns["p_value"] = pa.array(batch.p_values[places], from_pandas=True)
+            numbers = (batch.log_prob, batch.scores[:, 1])
+            names = score_schema(self.model.kind).names
+            columns |= {name: each[places] for name, each in zip(names, numbers, strict=False)}
+            if rows is not None:
+                columns["reasons"] = self._explained(rows[0], rows[1], places)
+            yield pa.RecordBatch.from_pydict(
+                {name: columns[name] for name in self.schema.names}, schema=self.schema
+            )
+
+    def _explained(self, batch: TableBatch, x: torch.Tensor, places: npt.NDArray[np.int64]) -> list[str]:
+        assert self.explainer is not None
+
+        def shown(number: int, name: str) -> str | None:
+            cell = batch.stored.column(name)[int(places[number])].as_py()
+            return None if isinstance(cell, float) else str(cell)
+
+        found = self.explainer.reasons(x[places], batch.start, shown)
+        self.explained += [
+            (batch.start + int(place) + 1, reasons) for place, reasons in zip(places, found, strict=True)
+        ]
+        return [words_of(reasons) for reasons in found]
+
+    def _note_too_usual(self, counts: torch.Tensor, start: int) -> None:
+        assert self.calibration is not None
+        above = counts > _TOO_USUAL * self.calibration.rows
+        if not self._too_usual and bool(above.any()):
+            self._first_too_usual = start + int(above.nonzero()[0]) + 1
+        self._too_usual += int(above.sum())
+
+    def _warnings(self) -> list[str]:
+        too_few = self.selection.too_few_aside(self.calibration.least) if self.calibration else None
+        return [*([] if too_few is None else [too_few]), *self._too_usual_rows()]
+
+    def _too_usual_rows(self) -> list[str]:
+        few = max(_FEWEST_TOO_USUAL, _SHARE_TOO_USUAL * self.rows)
+        if self.calibration is None or self._too_usual <= few:
+            return []
+        return [
+            f"{self._too_usual:,} of {self.rows:,} rows, first row {self._first_too_usual:,}, are more "
+            "probable than 99 % of the rows set aside: constant, repeated or simple rows have a high log p "
+            "without being of the usual kind, and are not found in this way; see docs/anomalies.md, "
+            "When high likelihood misleads"
+        ]
+
+
+def _most_unusual_first(table: pa.Table, score: str) -> pa.RecordBatch:
+    ordered = table.unify_dictionaries().sort_by([(score, "ascending"), ("row", "ascending")])
+    return ordered.combine_chunks().to_batches()[0]

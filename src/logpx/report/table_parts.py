@@ -1,0 +1,475 @@
+"""The report on a model of a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from logpx import plots
+from logpx.errors import UsageError
+from logpx.latent import VAE, LinearGaussian
+from logpx.report.common import baselines_grid, facts_of, number, training_figures, use_section, with_error
+from logpx.report.drawing import Drawing
+from logpx.report.parts import Figure, Report, Section, SortableTable
+from logpx.report.table_checks import TableChecks, chance_distance, distance, integral_transforms
+from logpx.report.table_rows import SourceRows, TableRowsSample, plottable, sample_of, scored, source_rows
+from logpx.storage import Details
+from logpx.tables import TableModel, open_table
+from logpx.tables.clusters import mixture_of
+from logpx.tables.conditioning.conditioner import Conditioner
+from logpx.tables.density import TableDensity
+
+__all__ = ["table_report"]
+
+_ROWS, _SAMPLES, _IMPUTED = 2000, 2000, 1000
+_MARGINALS, _PAIRS, _CORRELATIONS, _LINES = 24, 4, 20, 7
+_UNLIKELY = 20
+# Of a wide table, the columns among which the strongest associations are looked for.
+_COMPARED = 60
+
+
+@dataclass(kw_only=True)
+class _Material:
+    """A model with rows, samples and their scores, each computed once."""
+
+    name: str
+    model: TableModel
+    details: Details
+    seed: int
+    new: TableRowsSample | None
+    source: SourceRows | None
+    drawing: Drawing = field(default_factory=Drawing)
+    scores: dict[str, Tensor] = field(default_factory=dict)
+    checks: TableChecks = field(default_factory=TableChecks)
+
+    def __post_init__(self) -> None:
+        self.samples = self.model.supports.snap(self.model.density.sample(_SAMPLES, seed=self.seed)).double()
+        groups = self.groups
+        for name, x in groups.items():
+            self.scores[name], evaluation = scored(self.model, x, self.seed)
+            if name == self.shown_name:
+                self.checks.evaluation = evaluation
+        if groups:
+            self._check(groups)
+
+    @property
+    def groups(self) -> dict[str, Tensor]:
+        """The rows at hand by what they are, those that matter most first."""
+        found: dict[str, Tensor] = {}
+        if self.new is not None:
+            found["new rows"] = self.new.x
+        if self.source is not None and self.source.aside is not None and len(self.source.aside):
+            found["rows set aside"] = self.source.aside
+        if self.source is not None and self.source.training is not None:
+            found["training rows"] = self.source.training
+        if not found and self.source is not None:
+            found["rows of the fit"] = self.source.rows.x
+        return found
+
+    @property
+    def shown_name(self) -> str:
+        """What the rows are that the model is compared with."""
+        return next(iter(self.groups), "")
+
+    @property
+    def shown(self) -> Tensor | None:
+        """Those rows."""
+        return next(iter(self.groups.values()), None)
+
+    def _check(self, groups: Mapping[str, Tensor]) -> None:
+        x, checks = groups[self.shown_name], self.checks
+        checks.rows, checks.count = f"{len(x):,} {self.shown_name}", len(x)
+        self.scores["samples"], _ = scored(self.model, self.samples, self.seed)
+        tests = len(self.model.schema.modelled) + 1
+        for place, column in enumerate(self.model.schema.modelled):
+            pair = x[:, place].numpy(), self.samples[:, place].numpy()
+            labels = column.levels is not None
+            checks.apart[column.name] = distance(*pair, labels=labels)
+            checks.by_chance[column.name] = chance_distance(*pair, labels=labels, tests=tests)
+        own, drawn = self.scores[self.shown_name], self.scores["samples"]
+        if not bool(x.isnan().any()):
+            # Rows with holes have fewer cells to be likely in.
+            checks.likelihood_apart = distance(own.numpy(), drawn.numpy())
+            checks.likelihood_by_chance = chance_distance(own.numpy(), drawn.numpy(), tests=tests)
+        if "training rows" in groups and "rows set aside" in groups:
+            both = self.scores["training rows"], self.scores["rows set aside"]
+            first, second = (values[values.isfinite()] for values in both)
+            if len(first) > 1 and len(second) > 1:
+                checks.gap = float(first.mean() - second.mean())
+                checks.gap_error = math.hypot(
+                    *(float(values.std()) / math.sqrt(len(values)) for values in (first, second))
+                )
+        checks.notes += [] if self.new is None else self.new.notes
+
+    def plotted(self, x: Tensor) -> dict[str, Any]:
+        """Return rows as columns that can be plotted."""
+        return dict(plottable(self.model.schema, x))
+
+
+def table_report(name: str, model: TableModel, details: Details, data: str | None, seed: int = 0) -> Report:
+    """Return the report on a model of a table.
+
+    Parameters
+    ----------
+    name
+        The name of the folder.
+    model, details
+        The model, and what its folder says about it.
+    data
+        A table of other rows, or None.
+    seed
+        Of the rows that are looked at, of samples and of noise.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, or is not one of the model's.
+    """
+    metrics = details.metrics
+    new = None if data is None else sample_of(open_table(data), model, _ROWS, seed)
+    source = source_rows(model, metrics, _ROWS)
+    material = _Material(name=name, model=model, details=details, seed=seed, new=new, source=source)
+    notes = []
+    if source is not None:
+        notes.append(f"compared with {metrics['source']}, which the model was fitted to")
+    elif data is None:
+        notes.append("the table that the model was fitted to is not at hand: give rows with --data")
+    sections = [_fitted(material)]
+    for part in (_quality, _columns, _samples, _cells, _structure, _unlikely):
+        section = part(material)
+        if section is not None:
+            sections.append(section)
+    sections += [_limits(material), use_section(name, details, _USE)]
+    kind = "exact log p" if model.kind == "exact" else f"a {model.kind} of log p"
+    return Report(
+        title=name,
+        subtitle=f"A density of the rows of a table with {len(model.schema.modelled)} columns; {kind}.",
+        verdict=material.checks.verdict(metrics),
+        sections=sections,
+        notes=notes,
+    )
+
+
+_USE = (
+    "score {model} new.csv -o scores.csv",
+    "evaluate {model} test.csv",
+    "sample {model} -n 1000 -o samples.csv",
+)
+
+
+def _fitted(material: _Material) -> Section:
+    return Section(key="fitted", title="What was fitted", facts=facts_of(material.details))
+
+
+def _quality(material: _Material) -> Section:
+    metrics, drawing = material.details.metrics, material.drawing
+    figures: list[Figure] = []
+    grids: list[SortableTable] = []
+    if material.checks.evaluation is not None:
+        grids.append(baselines_grid(material.checks.evaluation, material.checks.rows))
+        figures.append(
+            drawing.figure(
+                "Log p of groups of rows",
+                lambda ax: plots.plot_log_prob(material.scores, kind=material.model.kind, ax=ax),
+                caption="If the model is right, rows are as likely as samples. Training rows that lie to the "
+                "right of rows set aside have been learnt by heart.",
+            )
+        )
+        figures.append(_calibration(material))
+    candidates = metrics.get("candidates")
+    if candidates:
+        figures.append(
+            drawing.figure(
+                "Models that were tried",
+                lambda ax: plots.plot_leaderboard(candidates, ax=ax),
+                caption="Mean log p of rows set aside, in nats and in the table's units.",
+                size=(4.6, 1.0 + 0.28 * len(candidates)),
+            )
+        )
+        grids.append(_candidates(candidates))
+    figures += training_figures(drawing, metrics)
+    return Section(key="quality", title="How well it fits", figures=figures, grids=grids)
+
+
+def _calibration(material: _Material) -> Figure:
+    assert material.shown is not None
+    transforms = {
+        column.name: integral_transforms(
+            material.shown[:, place].numpy(), material.samples[:, place].numpy(), material.seed + place
+        )
+        for place, column in enumerate(material.model.schema.modelled)
+        if column.levels is None and not bool(material.shown[:, place].isnan().all())
+    }
+    farthest = sorted(transforms, key=lambda name: -material.checks.apart[name])[:_LINES]
+    pits = {name: transforms[name] for name in farthest}
+    own, drawn = material.scores[material.shown_name], material.scores["samples"]
+    pits["log p"] = integral_transforms(own.numpy(), drawn.numpy(), material.seed)
+    return material.drawing.figure(
+        "Calibration: ranks of rows among samples",
+        lambda ax: plots.plot_calibration(pits, ax=ax),
+        caption="Left: ranks of values, and of log p, among those of samples are uniform if the model is "
+        "right; shown are the columns of numbers that are farthest from it. Right: coverage of central "
+        "intervals of the samples.",
+        size=(9.2, 3.4),
+        wide=True,
+    )
+
+
+def _candidates(candidates: list[Mapping[str, Any]]) -> SortableTable:
+    rows = [
+        [
+            str(one.get("model")),
+            str(one.get("scales")),
+            with_error(one.get("validation"), one.get("standard_error")),
+            number(one.get("seconds"), 3),
+            "chosen" if one.get("chosen") else str(one.get("note") or ""),
+        ]
+        for one in candidates
+    ]
+    columns = ["model", "scales", "validation nats per row", "seconds", ""]
+    return SortableTable(
+        title="Models that were tried", columns=columns, rows=rows, numbers=frozenset({2, 3})
+    )
+
+
+def _columns(material: _Material) -> Section:
+    scales = {one["column"]: one["scale"] for one in material.details.metrics.get("scales") or []}
+    rows = [
+        [
+            column["column"],
+            column["kind"],
+            column["grid"],
+            column["range"],
+            column["missing"],
+            column["distinct"],
+            str(scales.get(column["column"], "")),
+            column["why"],
+        ]
+        for column in material.model.schema.describe()
+    ]
+    names = ["column", "kind", "grid", "values", "missing", "distinct", "scale", "why"]
+    grid = SortableTable(title="Columns", columns=names, rows=rows, numbers=frozenset({2, 4, 5}))
+    return Section(
+        key="columns",
+        title="Columns",
+        text=["Kinds and supports as inferred or given at the fit. Columns left out do not enter log p."],
+        grids=[grid],
+    )
+
+
+def _samples(material: _Material) -> Section:
+    names = ("rows", "samples")
+    samples = material.plotted(material.samples)
+    rows = samples if material.shown is None else material.plotted(material.shown)
+    other = None if material.shown is None else samples
+    if material.shown is None:
+        names = ("samples", "")
+    columns = list(rows)
+    strongest = _strongest(rows)
+    drawing = material.drawing
+    figures = [
+        drawing.figure(
+            "Each column",
+            lambda ax: plots.plot_marginals(rows, other, columns=columns[:_MARGINALS], names=names, ax=ax),
+            caption="Filled: rows. Line: samples of the model." if other is not None else "Samples.",
+            size=(9.2, 0.5 + 1.75 * -(-min(len(columns), _MARGINALS) // min(4, len(columns)))),
+            wide=True,
+        )
+    ]
+    if len(columns) > 1:
+        figures.append(
+            drawing.figure(
+                "Pairs of columns",
+                lambda ax: plots.plot_pair(
+                    rows, other, columns=strongest[:_PAIRS], names=names, points=False, ax=ax
+                ),
+                caption="The columns that go together most. Lines enclose half and nine tenths of the rows.",
+                size=(9.2, 1.9 * min(len(strongest), _PAIRS)),
+                wide=True,
+            )
+        )
+        chosen = [name for name in columns if name in strongest[:_CORRELATIONS]]
+        side = max(0.16 * len(chosen), 1.6)
+        figures.append(
+            drawing.figure(
+                "Correlations",
+                lambda ax: plots.plot_correlations(rows, other, columns=chosen, names=names, ax=ax),
+                caption="Rank correlations of numbers; correlation ratios and Cramér's V where there are "
+                "labels, which have no sign.",
+                size=(9.2, side + 1.2),
+                wide=True,
+            )
+        )
+    title = "Rows and samples" if other is not None else "Samples"
+    return Section(key="samples", title=title, figures=figures)
+
+
+def _strongest(rows: Mapping[str, Any]) -> list[str]:
+    """Return the names of columns, those that go together with others most first."""
+    names = list(rows)[:_COMPARED]
+    strengths = plots.associations(rows, columns=names)
+    np.fill_diagonal(strengths, 0.0)
+    totals = np.nan_to_num(np.abs(strengths)).max(1)
+    return [names[int(place)] for place in np.argsort(-totals, kind="stable")]
+
+
+def _cells(material: _Material) -> Section | None:
+    x = material.shown
+    if x is None or not bool(x.isnan().any()):
+        return None
+    drawing, rows = material.drawing, material.plotted(x)
+    gaps = int((x.isnan().any(0)).sum())
+    figures = [
+        drawing.figure(
+            "Missing cells",
+            lambda ax: plots.plot_missing(rows, ax=ax),
+            caption="Left: by column. Right: which cells are missing together.",
+            size=(9.2, 1.2 + 0.24 * min(gaps, 24)),
+            wide=True,
+        )
+    ]
+    try:
+        conditioner = Conditioner(material.model.density, material.model.supports)
+    except UsageError:
+        return Section(key="missing", title="Missing cells", figures=figures)
+    some = x[:_IMPUTED]
+    noisy = material.model.supports.dequantise(some, seed=material.seed)
+    filled = torch.where(some.isnan(), conditioner.drawn(noisy, (material.seed,)).to(some), some)
+    if bool(some.isnan().any()):
+        known, complete = material.plotted(some), material.plotted(filled)
+        count = int(some.isnan().any(0).sum())
+        figures.append(
+            drawing.figure(
+                "Cells that are filled in",
+                lambda ax: plots.plot_imputed(known, complete, ax=ax),
+                caption="Filled: the cells that are there. Line: draws for those that are not, given the "
+                "rest of their rows. The two may rightly differ.",
+                size=(9.2, 0.5 + 1.75 * -(-min(count, 24) // min(4, count))),
+                wide=True,
+            )
+        )
+    return Section(key="missing", title="Missing cells", figures=figures)
+
+
+def _structure(material: _Material) -> Section | None:
+    """Return the clusters of a mixture, or the latent space of a model that has one."""
+    density = material.model.density
+    x = material.samples if material.shown is None else material.shown
+    whole = x[~x.isnan().any(1)]
+    if not isinstance(density, TableDensity) or not len(whole):
+        return None
+    noisy = material.model.supports.dequantise(whole, seed=material.seed)
+    with torch.no_grad():
+        y = density.columns.forward(noisy)[0]
+        draw = _clusters(material, whole, y) or _latent(material, density, whole, y)
+    if draw is None:
+        return None
+    title, caption, plot = draw
+    figure = material.drawing.figure(title, plot, caption=caption, size=(6.4, 4.4))
+    return Section(key="structure", title=title, figures=[figure])
+
+
+_Drawn = tuple[str, str, Callable[[Any], Any]]
+
+
+def _clusters(material: _Material, x: Tensor, y: Tensor) -> _Drawn | None:
+    try:
+        _, mixture = mixture_of(material.model.density)
+    except UsageError:
+        return None
+    if mixture.components < 2:
+        return None
+    clusters = mixture.responsibilities(y).argmax(1).numpy()
+    rows = material.plotted(x)
+    caption = "Components of the mixture, in the two columns that tell them apart best."
+    return "Clusters", caption, lambda ax: plots.plot_clusters(rows, clusters, ax=ax)
+
+
+def _latent(material: _Material, density: TableDensity, x: Tensor, y: Tensor) -> _Drawn | None:
+    model = density.model
+    if not isinstance(model, (LinearGaussian, VAE)):
+        return None
+    z = model.posterior(y.to(next(model.parameters()).dtype)).mean
+    rows = material.plotted(x)
+    labelled = [column.name for column in material.model.schema.modelled if column.levels is not None]
+    tint = labelled[0] if labelled else next(iter(rows))
+    caption = f"Means of the posterior of each row, coloured by {tint}."
+    return "Latent space", caption, lambda ax: plots.plot_latent(z, colour=rows[tint], name=tint, ax=ax)
+
+
+def _unlikely(material: _Material) -> Section | None:
+    sample = material.new if material.source is None or material.new is not None else material.source.rows
+    if sample is None:
+        return None
+    log_prob = (
+        material.scores["new rows"]
+        if material.new is not None
+        else scored(material.model, sample.x, material.seed)[0]
+    )
+    order = log_prob.argsort()[:_UNLIKELY].tolist()
+    aside = material.scores.get("rows set aside") if material.new is not None else None
+    columns = ["row", "log p"] + (["p-value"] if aside is not None else []) + ["cells that stand out"]
+    rows = []
+    for place in order:
+        file, row = sample.places[place]
+        cells = [f"{row:,}" if file is None else f"{row:,} of {file}", number(float(log_prob[place]))]
+        if aside is not None:
+            as_low = int((aside <= log_prob[place]).sum())
+            cells.append(f"{(1 + as_low) / (1 + len(aside)):.2g}")
+        rows.append([*cells, _standing_out(material, sample.x[place])])
+    looked = f"{len(sample.x):,} of {sample.total:,} rows" if len(sample.x) < sample.total else "all rows"
+    text = [f"The least likely of {looked}."]
+    if aside is not None:
+        text.append(
+            "The p-value is the share of rows set aside that are as unlikely; with many rows, small ones are "
+            "expected."
+        )
+    grid = SortableTable(
+        title="Least likely rows", columns=columns, rows=rows, numbers=frozenset(range(1, len(columns) - 1))
+    )
+    return Section(key="unlikely", title="Least likely rows", text=text, grids=[grid])
+
+
+def _standing_out(material: _Material, row: Tensor) -> str:
+    """Return the cells of a row that are rare among samples, the rarest first, in words."""
+    found = []
+    for place, column in enumerate(material.model.schema.modelled):
+        value, samples = float(row[place]), material.samples[:, place]
+        if math.isnan(value):
+            continue
+        below, above = float((samples <= value).double().mean()), float((samples >= value).double().mean())
+        share = (
+            float((samples == value).double().mean())
+            if column.levels is not None
+            else 2.0 * min(below, above)
+        )
+        found.append((share, column.name, place))
+    cells = material.plotted(row[None])
+    rare = [(share, name) for share, name, _ in sorted(found)[:2] if share < 0.02]
+    shown = []
+    for share, name in rare:
+        few = "no sample is" if share == 0.0 else f"{share:.1%} of samples are"
+        shown.append(f"{name} = {_cell(cells[name][0])} ({few} as far out)")
+    return "; ".join(shown) or "each cell is usual by itself: their combination is not"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, np.datetime64):
+        return str(value.astype("datetime64[s]")).replace("T00:00:00", "")
+    return number(float(value), 6) if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _limits(material: _Material) -> Section:
+    notes = [str(note) for note in material.details.metrics.get("notes") or []]
+    text = [
+        "A density is not a probability: log p may be positive, and it changes with the units of columns. "
+        "It describes the table that the model was fitted to; rows from elsewhere may get any value.",
+        *notes,
+    ]
+    return Section(key="limits", title="Limits and notes", text=text)

@@ -1,0 +1,168 @@
+"""From scores to decisions: conformal p-values from rows set aside, and false discoveries under control."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from logpx.arguments import check_count, is_number
+from logpx.configuration import Configured
+from logpx.errors import UsageError
+
+__all__ = ["Calibration", "benjamini_hochberg", "check_level"]
+
+# Scores that are kept one by one; of more, half are the lowest, which decide, and half are quantiles.
+_MOST_KEPT = 10_000
+
+
+class Calibration(Configured, nn.Module):
+    r"""Scores of rows that a model has not seen, which turn the score of a new row into a p-value.
+
+    With n rows set aside, of which k score as low as a new row or lower, its p-value is
+    :math:`(1 + k) / (1 + n)`. If the new row is of the same kind as they are, that is, if the n + 1 rows are
+    exchangeable, then :math:`P(p \le \alpha) \le \alpha` for every :math:`\alpha`, whatever the model. Ties
+    count against an anomaly. No p-value is below :math:`1 / (1 + n)`.
+
+    Parameters
+    ----------
+    kept
+        How many scores are kept.
+    source
+        What rows they are, in words.
+
+    Attributes
+    ----------
+    scores : Tensor
+        The kept scores, ascending, shape ``(kept,)``, float64.
+    below : Tensor
+        For each kept score the number of rows that score less, and last n: shape ``(kept + 1,)``, float64.
+
+    References
+    ----------
+    Vovk, Gammerman and Shafer 2005, Algorithmic learning in a random world; Bates, Candès, Lei, Romano and
+    Sesia 2023, Testing for outliers with conformal p-values.
+
+    Examples
+    --------
+    >>> calibration = Calibration.of(torch.arange(99.0), "99 rows set aside")
+    >>> calibration.p_values(torch.tensor([-1.0, 4.0, 200.0]))
+    tensor([0.0100, 0.0600, 1.0000], dtype=torch.float64)
+    """
+
+    scores: Tensor
+    below: Tensor
+
+    def __init__(self, kept: int, source: str = "rows set aside") -> None:
+        super().__init__()
+        check_count("kept", kept)
+        self.source = source
+        self.register_buffer("scores", torch.zeros(kept, dtype=torch.float64))
+        self.register_buffer("below", torch.arange(kept + 1, dtype=torch.float64))
+
+    @classmethod
+    def of(cls, scores: Tensor, source: str = "rows set aside") -> Calibration:
+        """Return the calibration by the scores of some rows, shape ``(n,)``; low is unusual.
+
+        Raises
+        ------
+        UsageError
+            If there are no scores, or one is not a number.
+        """
+        if not len(scores) or bool(scores.isnan().any()):
+            raise UsageError("no scores to calibrate by", fix="give the scores of rows set aside, none NaN")
+        ordered = _storable(scores).sort().values
+        places = torch.arange(len(ordered))
+        if len(ordered) > _MOST_KEPT:
+            half = _MOST_KEPT // 2
+            rest = torch.linspace(half, len(ordered) - 1, _MOST_KEPT - half, dtype=torch.float64)
+            places = torch.cat([places[:half], rest.round().long()])
+        found = cls(len(places), source)
+        found.scores.copy_(ordered[places])
+        # Between two kept scores, all rows below the upper one may score less: never too few.
+        found.below.copy_(
+            torch.cat([torch.searchsorted(ordered, ordered[places]), places.new_tensor([len(ordered)])])
+        )
+        return found
+
+    @property
+    def rows(self) -> int:
+        """The number n of rows."""
+        return int(self.below[-1])
+
+    @property
+    def least(self) -> float:
+        """The least p-value that there is, 1 / (1 + n)."""
+        return 1.0 / (1.0 + self.rows)
+
+    def counts(self, scores: Tensor) -> Tensor:
+        """Return how many of the rows set aside score as low as each score or lower, float64."""
+        values = _storable(scores).to(self.scores.device).contiguous()
+        return self.below[torch.searchsorted(self.scores, values, right=True)]
+
+    def p_values(self, scores: Tensor) -> Tensor:
+        """Return the p-value of each score: shape of the scores, float64; NaN for NaN."""
+        found = (1.0 + self.counts(scores)) / (1.0 + self.rows)
+        return found.masked_fill(scores.isnan().to(found.device), math.nan)
+
+
+def _storable(scores: Tensor) -> Tensor:
+    """Return scores in float64; minus infinity, the score of an impossible row, as the least number."""
+    limits = torch.finfo(torch.float64)
+    return scores.detach().double().clamp(limits.min, limits.max)
+
+
+def benjamini_hochberg(p_values: npt.ArrayLike, level: float) -> npt.NDArray[np.bool_]:
+    r"""Select hypotheses so that the expected share of false ones among them is at most a level.
+
+    The k lowest p-values are selected, with the largest k for which the k-th is at most
+    :math:`k\,\mathrm{level} / m`. For conformal p-values from the same rows set aside the rate is controlled
+    (Bates et al. 2023), on average over those rows and the new ones.
+
+    Parameters
+    ----------
+    p_values
+        Shape ``(m,)``; NaN is never selected, and does not count.
+    level
+        The rate, above 0 and below 1.
+
+    Returns
+    -------
+    ndarray of bool
+        Shape ``(m,)``.
+
+    References
+    ----------
+    Benjamini and Hochberg 1995, Controlling the false discovery rate.
+
+    Examples
+    --------
+    >>> benjamini_hochberg([0.01, 0.02, 0.03, 0.9, 0.5], 0.1).tolist()
+    [True, True, True, False, False]
+    """
+    check_level("level", level)
+    values = np.asarray(p_values, dtype=np.float64)
+    ordered = np.sort(values[~np.isnan(values)])
+    passed = np.flatnonzero(ordered <= level * np.arange(1, len(ordered) + 1) / max(len(ordered), 1))
+    if not len(passed):
+        return np.zeros(values.shape, dtype=bool)
+    return np.asarray(values <= ordered[passed[-1]])
+
+
+def check_level(name: str, value: Any) -> float:
+    """Return a level above 0 and below 1 as a float.
+
+    Raises
+    ------
+    UsageError
+        Naming argument and value.
+    """
+    if not is_number(value) or not 0.0 < value < 1.0:
+        raise UsageError(
+            f"{name} is {value!r}", fix=f"give a number above 0 and below 1, such as {name}=0.05"
+        )
+    return float(value)

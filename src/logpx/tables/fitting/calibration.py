@@ -1,0 +1,145 @@
+"""Scores of rows that a fitted model has not seen, by which the p-values of new rows are found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution, Mixture
+from logpx.errors import DataError
+from logpx.scoring import Calibration
+from logpx.tables.columns.supports import Supports
+from logpx.tables.density import needs_noise
+from logpx.tables.effort import Effort
+from logpx.tables.families.families import FAMILIES
+from logpx.tables.families.family import QuickFamily
+from logpx.tables.fitting.rows import DividedRows, divide
+from logpx.tables.fitting.search import Search
+from logpx.tables.fitting.selection import Candidate
+from logpx.tables.schema.schema import Schema
+
+__all__ = ["DRAWS", "calibration"]
+
+#: The draws of noise that calibrated scores are averaged over: new rows need as many.
+DRAWS = 8
+
+# As many as there is time for.
+_FOLDS = (5, 3)
+# A model of known size is fitted in less time than its size was found in.
+_QUICK_COST = 0.25
+# Of the time that is left, for fits without each fold.
+_SHARE = 0.6
+# More rows set aside than these decide nothing better.
+_ENOUGH_ASIDE = 20_000
+_FRACTION = 0.1
+
+
+def calibration(
+    search: Search, best: Candidate, read: DividedRows, schema: Schema, *, unseen: str | None
+) -> Calibration | None:
+    """Return the scores of rows that the best candidate was fitted without, before it is fitted to all rows.
+
+    If there is time, models of its kind are fitted without each fold in turn, and all rows count. Otherwise
+    the rows count that candidates were compared on.
+
+    Parameters
+    ----------
+    search, best
+        The search, and what it found.
+    read
+        The rows.
+    schema
+        The columns.
+    unseen
+        What rows candidates were compared on that they had not seen, in words; None if they had.
+
+    Returns
+    -------
+    Calibration or None
+        None if the rows are too few to be scored by a model that has not seen them.
+    """
+    if read.undivided:
+        return None if unseen is None else Calibration.of(best.log_prob, unseen)
+    if read.joined and len(read.held_out) < _ENOUGH_ASIDE:
+        crossed = _crossed(search, best, read.rows, schema)
+        if crossed is not None:
+            scores, folds = crossed
+            return Calibration.of(scores, f"{len(scores):,} rows, by {folds}-fold cross-fitting")
+    scores = _scores(best.density, search.supports, read.held_out, search.budget.seed)
+    where = "set aside" if read.joined else "of the validation table"
+    return Calibration.of(scores, f"{len(scores):,} rows {where}")
+
+
+def _crossed(search: Search, best: Candidate, rows: Tensor, schema: Schema) -> tuple[Tensor, int] | None:
+    """Return the scores of all rows, each without its fold, and how many folds there are.
+
+    None if that takes too long, or a fit fails.
+    """
+    left = _SHARE * (search.deadline - time.monotonic())
+    cost = sum(part.seconds * (_QUICK_COST if _is_quick(part) else 1.0) for part in best.parts)
+    if _on_chosen_maps(best):
+        cost += search.seconds_for_maps
+    folds = next((folds for folds in _FOLDS if folds * cost < left), None)
+    if folds is None:
+        return None
+    fold = torch.arange(len(rows)) % folds
+    found = torch.empty(len(rows), dtype=torch.float64)
+    for number in range(folds):
+        aside = fold == number
+        try:
+            density = _fitted_without(search, best, rows[~aside], schema, left / folds)
+        except DataError:
+            density = None
+        if density is None or search.budget.should_stop():
+            return None
+        found[aside] = _scores(density, search.supports, rows[aside], search.budget.seed)
+    return found, folds
+
+
+def _is_quick(part: Candidate) -> bool:
+    return isinstance(FAMILIES[part.model], QuickFamily)
+
+
+def _on_chosen_maps(best: Candidate) -> bool:
+    return any(part.scales == "chosen" for part in best.parts)
+
+
+def _fitted_without(
+    search: Search, best: Candidate, rows: Tensor, schema: Schema, seconds: float
+) -> Distribution | None:
+    """Return a model of the same kind and size, fitted to some of the rows."""
+    quick = all(map(_is_quick, best.parts))
+    training, validation = (rows, rows) if quick else divide(rows, _FRACTION)
+    densities: list[Distribution] = []
+    budget = replace(search.budget, seconds=seconds, rows=len(training))
+    one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best))
+    for member in best.parts:
+        family = FAMILIES[member.model]
+        size = _size(family.options, member.density)
+        one.budget = replace(budget, components=size.get("components"), latent=size.get("latent"))
+        density = one.fit_again(family, member.scales, seconds / len(best.parts))
+        if density is None:
+            return None
+        densities.append(density)
+    if not isinstance(best.density, Mixture):
+        return densities[0]
+    return Mixture(densities, torch.softmax(best.density.logits.detach(), 0).tolist())
+
+
+def _size(options: frozenset[str] | Sequence[str], density: Any) -> dict[str, int]:
+    """Return the options that give a model the size of a fitted one."""
+    model = density.model
+    own = {"components": getattr(model, "components", None), "latent": getattr(model, "latent", None)}
+    return {name: size for name, size in own.items() if name in options and isinstance(size, int)}
+
+
+@torch.no_grad()
+def _scores(density: Distribution, supports: Supports, rows: Tensor, seed: int) -> Tensor:
+    effort = Effort.of(density.kind == "exact", bool(supports.noisy) and needs_noise(density), DRAWS, None)
+    (found,) = effort.bounds([density], supports, rows, seed, 0)
+    return found.log_prob.cpu()

@@ -1,0 +1,87 @@
+"""What follows the search: the chosen model with all that is kept beside it, a verdict, and notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from logpx.scoring import ModelVerdict
+from logpx.tables.companions import CONDITIONS
+from logpx.tables.fitting.calibration import calibration
+from logpx.tables.fitting.notes import companion_notes, density_notes
+from logpx.tables.fitting.reference import table_reference
+from logpx.tables.fitting.rows import DividedRows
+from logpx.tables.fitting.search import Search
+from logpx.tables.fitting.selection import Candidate
+from logpx.tables.fitting.verdict import table_verdict
+from logpx.tables.model import TableModel
+from logpx.tables.schema.schema import Schema
+
+__all__ = ["Conclusion", "concluded"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """The outcome of a search.
+
+    Attributes
+    ----------
+    best : Candidate
+        The candidate, or the stack of several, that was chosen.
+    model : TableModel
+        The model, with its baselines, its calibration, its companions and its reference.
+    verdict : ModelVerdict or None
+        Whether it is any good; None if no rows were set aside.
+    notes : list of str
+        What the user should know.
+    """
+
+    best: Candidate
+    model: TableModel
+    verdict: ModelVerdict | None
+    notes: list[str]
+
+
+def concluded(
+    search: Search, schema: Schema, read: DividedRows, *, measured: str, seen: bool, several: bool
+) -> Conclusion:
+    """Choose, judge and refit, in this order: rows set aside are unseen until the last of them.
+
+    Parameters
+    ----------
+    search
+        The search, which has tried all families.
+    schema, read
+        The columns and the rows.
+    measured
+        What rows candidates are compared on, in words.
+    seen
+        Whether the candidates were fitted to these rows, too.
+    several
+        Whether the result may be a stack, with companions that answer what it cannot.
+    """
+    best = search.best(stacked=several)
+    baselines = search.baselines()
+    companions = search.companions(best) if several else {}
+    verdict = reference = None
+    if not read.undivided:
+        verdict = table_verdict(search, best, baselines, measured)
+        able = companions.get(CONDITIONS, best)
+        reference = table_reference(search, best, able, refitted=read.joined)
+    calibrated = calibration(search, best, read, schema, unseen=None if seen else measured)
+    if read.joined:
+        search.refit([best, *companions.values()])
+    model = TableModel(
+        schema,
+        best.density,
+        baselines,
+        calibration=calibrated,
+        companions={purpose: one.density for purpose, one in companions.items()},
+        reference=reference,
+    ).eval()
+    notes = [*density_notes(schema, best.density), *search.remarks]
+    notes += [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
+    if best.density.kind != "exact":
+        notes.append(f"log p is a lower bound: {best.model} has no exact one")
+    return Conclusion(
+        best=best, model=model, verdict=verdict, notes=[*notes, *companion_notes(best, companions)]
+    )

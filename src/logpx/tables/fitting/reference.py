@@ -1,0 +1,60 @@
+"""What the rows set aside look like, column by column, to be compared with later tables."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from logpx.distributions import Distribution
+from logpx.scoring import Calibration, RankReference
+from logpx.tables.companions import answers_conditions
+from logpx.tables.families.families import FAMILIES
+from logpx.tables.families.family import QuickFamily
+from logpx.tables.fitting.search import Search
+from logpx.tables.fitting.selection import Candidate
+from logpx.tables.reference import TableReference, conditional_positions, reference_scores
+
+__all__ = ["table_reference"]
+
+# Rows whose cells are placed in their distributions given the rest.
+_CONDITIONED = 2000
+
+
+@torch.no_grad()
+def table_reference(
+    search: Search, best: Candidate, conditions: Candidate, *, refitted: bool
+) -> TableReference:
+    """Return the reference of the rows set aside, before anything is fitted to them.
+
+    Parameters
+    ----------
+    search
+        The search that has set rows aside.
+    best
+        The candidate that was chosen.
+    conditions
+        The candidate that answers conditions, if any does.
+    refitted
+        Whether quick families will be fitted once more, to these rows, too.
+    """
+    rows, supports, seed = search.held_out.values, search.supports, search.budget.seed
+    scores = reference_scores(best.density, supports, rows, seed)
+    given: list[RankReference] = []
+    if answers_conditions(conditions.density) and rows.shape[1] > 1:
+        part = rows[:_CONDITIONED]
+        found = conditional_positions(conditions.density, supports, part, seed)
+        given = [RankReference.of(column) for column in found.T]
+    return TableReference(
+        Calibration.of(scores, "rows set aside"),
+        [RankReference.of(column) for column in rows.T],
+        given,
+        _frozen(best, refitted),
+        conditions=_frozen(conditions, refitted) if given and conditions is not best else None,
+    )
+
+
+def _frozen(candidate: Candidate, refitted: bool) -> Distribution | None:
+    """Return a copy of a density that will be fitted once more; None if it stays as it is."""
+    changes = refitted and any(isinstance(FAMILIES[part.model], QuickFamily) for part in candidate.parts)
+    return copy.deepcopy(candidate.density).requires_grad_(False) if changes else None

@@ -1,0 +1,68 @@
+"""The verdict on a fitted table model, by the rows that it was chosen on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from logpx.distributions import Distribution
+from logpx.scoring import Evaluation, ModelVerdict, NatsPerRow, RunningMean, Tally
+from logpx.tables.column_ranks import ColumnRanks
+from logpx.tables.fitting.search import Search
+from logpx.tables.fitting.selection import Candidate
+
+__all__ = ["table_verdict"]
+
+# Training rows that are scored, to see how much more probable they are than others.
+_TRAINING_ROWS = 1000
+
+
+@torch.no_grad()
+def table_verdict(
+    search: Search, best: Candidate, baselines: Mapping[str, Distribution], measured: str
+) -> ModelVerdict:
+    """Return the verdict on the best candidate, before it is fitted to the rows set aside, too.
+
+    Parameters
+    ----------
+    search, best
+        The search, and what it found.
+    baselines
+        Simple distributions, fitted to the same training rows.
+    measured
+        What rows were set aside, in words.
+    """
+    rows = search.held_out
+    count = len(rows.values)
+    tally = Tally(baselines, NatsPerRow())
+    tally.add(
+        best.log_prob.double(), {name: _log_prob(one, rows.noisy, count) for name, one in baselines.items()}
+    )
+    evaluation: Evaluation = tally.evaluation(best.density.kind)
+    ranks = ColumnRanks(best.density, search.supports, search.names, search.budget.seed)
+    ranks.add(rows.values, 0)
+    return ModelVerdict.of(
+        replace(evaluation, calibration=ranks.calibration()),
+        measured,
+        unfinished=best.unfinished,
+        overfit=_overfit(search, best),
+    )
+
+
+def _log_prob(density: Distribution, noisy: Tensor, count: int) -> Tensor:
+    """Return log p of rows, averaged over the draws of their noise."""
+    return density.log_prob(noisy).double().view(-1, count).mean(0)
+
+
+def _overfit(search: Search, best: Candidate) -> tuple[float, float] | None:
+    """Return how much more probable training rows are than those set aside, and the standard error."""
+    first = search.training.noisy[: min(_TRAINING_ROWS, len(search.training.values))]
+    own, others = RunningMean(), RunningMean()
+    for mean, values in ((own, best.density.log_prob(first).double()), (others, best.log_prob.double())):
+        mean.add(values[torch.isfinite(values)])
+    if min(own.count, others.count) < 2:
+        return None
+    return own.value - others.value, float(torch.tensor([own.standard_error, others.standard_error]).norm())

@@ -1,0 +1,57 @@
+"""`logpx.anomalies`: p-values, reasons and notes for every kind of model."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import logpx
+from logpx.tables import TableModel
+
+
+def table(count: int, seed: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    z = random.normal(size=(count, 2))
+    a = z[:, 0] + 0.2 * random.normal(size=count)
+    b = 5.0 * z[:, 0] + random.normal(size=count)
+    return pd.DataFrame({"a": a, "b": b, "c": np.exp(0.5 * z[:, 1])})
+
+
+@pytest.fixture(scope="module", params=["gaussian", "ppca", "maf", "autoregressive", "vae"])
+def model(request: pytest.FixtureRequest) -> TableModel:
+    return logpx.fit(request.param, table(600, 0), max_time=3).model
+
+
+def test_a_cell_that_does_not_fit_is_the_reason(model: TableModel) -> None:
+    new = table(40, 1)
+    new.loc[5, "c"] = 60.0
+    found = logpx.anomalies(model, new, top=3)
+    assert found.rows == 40
+    assert found.table["row"].to_pylist()[0] == 6
+    reason = found.reasons[6][0]
+    assert reason.column == "c"
+    assert float(reason.low) < float(reason.expected) < float(reason.high) < 40.0
+    assert reason.surprisal > reason.usual
+
+
+def test_p_values_are_those_of_the_rows_set_aside(model: TableModel) -> None:
+    found = logpx.anomalies(model, table(50, 2), everything=True).table
+    scores = found.column(2).to_numpy()
+    assert model.calibration is not None
+    aside = model.calibration.scores.numpy()
+    expected = [(1 + (aside <= score).sum()) / (1 + len(aside)) for score in scores]
+    np.testing.assert_allclose(found["p_value"].to_numpy(), expected)
+
+
+def test_p_values_survive_the_model_folder(model: TableModel, tmp_path) -> None:
+    logpx.save(model, tmp_path / "m")
+    new = table(20, 3)
+    found = logpx.anomalies(tmp_path / "m", new, everything=True)
+    assert found.table.equals(logpx.anomalies(model, new, everything=True).table)
+
+
+def test_kept_columns_stand_first() -> None:
+    frame = table(100, 4).assign(id=[f"r{number}" for number in range(100)])
+    model = logpx.fit("gaussian", frame, max_time=2).model
+    found = logpx.anomalies(model, frame, top=2, keep=["id"])
+    assert found.table.column_names[:2] == ["id", "row"]
+    assert [f"r{row - 1}" for row in found.table["row"].to_pylist()] == found.table["id"].to_pylist()

@@ -1,0 +1,187 @@
+"""A report says what was fitted and how good it is, in one file that loads and runs nothing foreign."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+
+import logpx
+from logpx.errors import DataError, ModelFolderError, UsageError
+from logpx.report import model_report, render, write_report
+
+from .conftest import HOSTILE, rows
+
+
+class Page(HTMLParser):
+    """Tags, what would be fetched, and running text."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.fetched: list[str] = []
+        self.handlers: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in {"src", "href", "xlink:href", "srcset", "action"} and not value.startswith("#"):
+                self.fetched.append(value)
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def report(folder):
+    return model_report(folder / "model", str(folder / "new.csv"))
+
+
+@pytest.fixture(scope="module")
+def page(report) -> str:
+    return render(report)
+
+
+def test_page_is_whole_and_loads_nothing(page):
+    found = Page(page)
+    assert [url for url in found.fetched if not url.startswith("data:image/png")] == []
+    assert not re.search(r"url\((?!#)", page)
+    assert "default-src 'none'" in page
+    assert len(page.encode()) < 5_000_000
+    assert len(found.ids) == len(set(found.ids))
+
+
+def test_names_and_labels_of_the_table_are_escaped(page):
+    found = Page(page)
+    assert found.tags.count("script") == 1
+    assert found.handlers == []
+    # Figures name them in their texts.
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 3
+    assert HOSTILE not in page
+    assert "<img" not in page
+    assert "$price$" in found.text
+
+
+def test_verdict_comes_first_and_rests_on_baselines(report, page, folder):
+    assert report.verdict.level in {"good", "caution"}
+    assert "300 new rows" in report.verdict.sentence
+    assert page.index(f"Verdict: {report.verdict.level}") < page.index("What was fitted")
+    evaluation = logpx.load(folder / "model").evaluate(str(folder / "new.csv"))
+    assert (
+        f"{evaluation.mean:.3f}" in report.verdict.sentence
+        or f"{evaluation.mean:.2f}" in report.verdict.sentence
+    )
+
+
+def test_sections_are_there(report):
+    keys = [section.key for section in report.sections]
+    assert keys == [
+        "fitted",
+        "quality",
+        "columns",
+        "samples",
+        "missing",
+        "structure",
+        "unlikely",
+        "limits",
+        "use",
+    ]
+    titles = {figure.title for section in report.sections for figure in section.figures}
+    assert {"Log p of groups of rows", "Each column", "Pairs of columns", "Correlations"} <= titles
+    assert {"Missing cells", "Cells that are filled in", "Clusters", "Models that were tried"} <= titles
+
+
+def test_least_likely_rows_are_the_least_likely(report, folder):
+    (section,) = (section for section in report.sections if section.key == "unlikely")
+    (table,) = section.grids
+    named = [int(re.match(r"[\d,]+", row[0])[0].replace(",", "")) for row in table.rows]
+    log_prob = logpx.load(folder / "model").log_prob(str(folder / "new.csv"), draws=1)
+    assert set(named) == {int(place) + 1 for place in log_prob.argsort()[: len(named)]}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_rows_of_the_fit_are_divided_as_they_were(folder):
+    report = model_report(folder / "model")
+    assert "rows set aside" in report.verdict.sentence
+    assert report.notes == [f"compared with {folder / 'table.csv'}, which the model was fitted to"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_another_table_in_the_place_of_the_source_is_not_taken_for_it(folder, tmp_path):
+    model = logpx.load(folder / "model")
+    other = tmp_path / "other.csv"
+    other.write_text((folder / "new.csv").read_text())
+    details = logpx.storage.read_details(folder / "model")
+    logpx.save(model, tmp_path / "m", metrics=details.metrics | {"source": str(other)})
+    report = model_report(tmp_path / "m")
+    assert report.verdict.level == "unknown"
+    assert "give rows with --data" in report.notes[0]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_rows_of_another_kind_are_noticed(folder, tmp_path):
+    model = logpx.load(folder / "model")
+    shifted = rows(300, 2).to_pandas()
+    shifted[HOSTILE] += 3.0
+    shifted.to_csv(tmp_path / "shifted.csv", index=False)
+    report = model_report(folder / "model", str(tmp_path / "shifted.csv"))
+    assert report.verdict.level != "good"
+    assert any(HOSTILE in reason for reason in report.verdict.reasons)
+    assert model.log_prob(str(tmp_path / "shifted.csv")).mean() < model.log_prob(rows(300, 2)).mean()
+
+
+@pytest.mark.slow
+def test_same_report_twice(folder, page):
+    assert render(model_report(folder / "model", str(folder / "new.csv"))) == page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_files_are_protected_and_wrong_data_named(folder, tmp_path):
+    output = tmp_path / "report.html"
+    write_report(folder / "model", output)
+    with pytest.raises(UsageError, match="exists already"):
+        write_report(folder / "model", output)
+    (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="column"):
+        write_report(folder / "model", output, str(tmp_path / "wrong.csv"), overwrite=True)
+    logpx.save(logpx.flows.NICE(2), tmp_path / "flow")
+    with pytest.raises(ModelFolderError, match="not a model of a table"):
+        write_report(tmp_path / "flow", tmp_path / "other.html")
+
+
+def test_flow_shows_its_training_and_ppca_its_latent_space(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1)) * [1.0, 2.0, -1.0] + 0.3 * rng.normal(size=(300, 3))
+    table = dict(zip("abc", x.T, strict=True))
+    for name, title in (("nice", "Training of nice"), ("ppca", "Latent space")):
+        options = {"latent": 2} if name == "ppca" else {}
+        result = logpx.fit(name, table, max_time=1, **options)
+        logpx.save(result.model, tmp_path / name, metrics=result.to_dict())
+        report = model_report(tmp_path / name)
+        titles = {figure.title for section in report.sections for figure in section.figures}
+        assert title in titles
+        assert report.verdict.level == "unknown"
+
+
+def test_images_are_reported(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    images = (torch.rand(120, 1, 4, 4, generator=generator).cumsum(-1) * 3).to(torch.uint8)
+    np.savez(tmp_path / "images.npz", images=images.numpy())
+    result = logpx.fit("realnvp", str(tmp_path / "images.npz"), max_steps=2)
+    metrics = {"source": str(tmp_path / "images.npz"), **result.to_dict()}
+    logpx.save(result.model, tmp_path / "m", metrics=metrics)
+    report = model_report(tmp_path / "m")
+    titles = {figure.title for section in report.sections for figure in section.figures}
+    assert {"Samples", "Nearest training images", "Training of realnvp", "What images cost"} <= titles
+    assert "bits per dimension" in report.verdict.sentence
+    fresh = model_report(tmp_path / "m", str(tmp_path / "images.npz"))
+    assert "120 new images" in fresh.verdict.sentence
+    assert Page(render(fresh)).fetched != []

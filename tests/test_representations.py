@@ -1,0 +1,102 @@
+"""What results and models print is short; what they show in notebooks is escaped and tells the same."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import logpx
+from logpx import flows, latent, transforms
+from logpx.distributions import Flow, StandardNormal
+from logpx.posteriors import posterior
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def normal(x: torch.Tensor) -> torch.Tensor:
+    """Log density without its constant."""
+    return -0.5 * x.square().sum(-1)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict:
+    rng = np.random.default_rng(0)
+    table = {HOSTILE: rng.normal(size=200), **{f"column {i}": rng.normal(size=200) for i in range(9)}}
+    result = logpx.fit("gaussian", table, max_time=1)
+    images = torch.randint(0, 4, (40, 1, 2, 2), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    pictures = logpx.fit("realnvp", images.numpy(), max_steps=1)
+    flow = logpx.fit(flows.NICE(2, layers=2, hidden=(8,)), torch.randn(60, 2), max_epochs=1)
+    found = posterior(normal, dim=2, method="laplace")
+    return {
+        "table": result,
+        "table model": result.model,
+        "evaluation": result.model.evaluate(table),
+        "images": pictures,
+        "image model": pictures.model,
+        "fit": flow,
+        "flow": flow.model,
+        "mixture": latent.GaussianMixture(3, 2),
+        "posterior": found,
+        "summary": found.summary(),
+    }
+
+
+KINDS = (
+    "table",
+    "table model",
+    "evaluation",
+    "images",
+    "image model",
+    "fit",
+    "flow",
+    "mixture",
+    "posterior",
+    "summary",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_representations_are_at_most_six_lines(fitted, kind: str):
+    lines = repr(fitted[kind]).splitlines()
+    assert 1 <= len(lines) <= 6
+    assert sum(map(len, lines)) < 900
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_notebooks_show_escaped_html(fitted, kind: str):
+    html = fitted[kind]._repr_html_()
+    assert html.startswith("<div")
+    assert html.count("<div") == html.count("</div>")
+    assert "<script" not in html
+
+
+def test_results_name_the_model_and_its_likelihood(fitted):
+    text = repr(fitted["table"])
+    assert "gaussian" in text
+    assert f"{fitted['table'].chosen.validation:.3f}" in text
+    assert "bits per dimension" in repr(fitted["images"])
+    assert f"{fitted['evaluation'].value:.3f}" in repr(fitted["evaluation"])
+    assert "&lt;script&gt;" in fitted["table model"]._repr_html_()
+    assert "10 in all" in repr(fitted["table model"])
+
+
+def test_models_print_the_call_that_builds_them():
+    assert repr(flows.RealNVP(2)) == "RealNVP(features=2)"
+    model = flows.NSF(3, layers=2, hidden=(8, 8))
+    names = {"NSF": flows.NSF}
+    assert repr(eval(repr(model), names)) == repr(model)
+    flow = Flow(StandardNormal(2), transforms.Reverse(2))
+    assert repr(flow) == "Flow(base=StandardNormal(event_shape=2), transform=Reverse(features=2))"
+    long = transforms.Chain([transforms.Reverse(3)] * 50)
+    assert "50 in all" in repr(long)
+    assert len(repr(transforms.Chain([long] * 4))) <= 400
+
+
+def test_many_notes_are_counted(fitted):
+    from dataclasses import replace
+
+    text = repr(replace(fitted["table"], notes=[f"note {i}" + "x" * 500 for i in range(20)]))
+    assert len(text.splitlines()) == 6
+    assert text.splitlines()[-1].strip() == "and 17 more notes"
+    assert math.isfinite(len(text))
