@@ -50,6 +50,8 @@ class Request:
         The options that name the columns asked for.
     given : sequence of str
         The options that say what is given.
+    check : str or None
+        The training rows that samples are compared with.
     """
 
     source: str = ""
@@ -63,6 +65,7 @@ class Request:
     kept: Sequence[str] = ()
     target: Sequence[str] = ()
     given: Sequence[str] = ()
+    check: str | None = None
 
     def check_kept(self) -> None:
         """Refuse names of columns that no option asks for."""

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["TableSubject"]
 
 
+# Rows that are compared with the training rows.
+_CHECKED = 100_000
+
+
 class TableSubject(Subject):
     """CSV and Parquet files; any source that no other kind of data recognises."""
 
@@ -206,6 +210,11 @@ class TableSubject(Subject):
         if labels is not None:
             raise UsageError("--label is for images, not for a table", fix="leave --label out")
         form, batches = model.arrow_schema, model.sample_table(n, seed=request.seed)
+        train = None
+        if request.check is not None:
+            if request.given:
+                raise UsageError("--check and --given do not go together", fix="leave one of them out")
+            train = self.open_other(replace(request, source=request.check), out)
         if request.given:
             self._note_companion(model, "conditions", out)
             form, batches = self._given(model, n, request, out)
@@ -214,6 +223,7 @@ class TableSubject(Subject):
                 writer.write(batch)
             rows = writer.rows
         out.note(f"{rows:,} rows")
+        checked = {} if train is None else {"check": self._checked(model, rows, train, request, out)}
         out.document(
             {
                 "output": request.output,
@@ -221,8 +231,21 @@ class TableSubject(Subject):
                 "columns": form.names,
                 "given": list(request.given),
                 "seed": request.seed,
+                **checked,
             }
         )
+
+    def _checked(
+        self, model: TableModel, rows: int, train: Table, request: Request, out: Output
+    ) -> dict[str, Any]:
+        """Say how near to the training rows the sampled ones are, which are drawn once more."""
+        from logpx.detection import check_synthetic
+
+        drawn = model.sample(min(rows, _CHECKED), seed=request.seed)
+        found = check_synthetic(model, drawn, train, seed=request.seed)
+        for line in str(found).splitlines():
+            out.note(line)
+        return found.to_dict()
 
     def _given(
         self, model: TableModel, n: int, request: Request, out: Output

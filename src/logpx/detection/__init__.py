@@ -13,6 +13,7 @@ from logpx.detection.selection import (
     Selection,
     selection_of,
 )
+from logpx.detection.synthetic import SyntheticCheck, check_synthetic
 
 __all__ = [
     "AllRows",
@@ -27,5 +28,7 @@ __all__ = [
     "MostUnusual",
     "Reason",
     "Selection",
+    "SyntheticCheck",
+    "check_synthetic",
     "selection_of",
 ]
