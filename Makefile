@@ -56,11 +56,15 @@ BENCH_ON_DATA := benchmarks/tables%.py benchmarks/patches.py benchmarks/binarise
 bench: $(INSTALLED_BENCH) ## measure against the figures to reach and the peers; minutes to hours
 	@set -e; for script in $(filter-out $(BENCH_ON_DATA),$(wildcard benchmarks/[!_]*.py)); do \
 	echo "$$script"; $(PYTHON) "$$script"; done
+	$(PYTHON) benchmarks/peers/flows.py
 	@$(call bench_on,TABLES,a folder of tables,benchmarks/tables.py)
 	@$(call bench_on,IMAGES,the BSDS300 images,benchmarks/patches.py)
 	@$(call bench_on,MNIST,MNIST,benchmarks/binarised_mnist.py --objective vae)
 	@$(call bench_on,MNIST,MNIST,benchmarks/binarised_mnist.py --objective iwae)
 	@$(call bench_on,POSTERIORDB,posteriordb,benchmarks/posteriordb.py)
+
+bench-quick: $(INSTALLED_BENCH) ## time flows beside the peers at one size, in some ten minutes
+	@$(PYTHON) benchmarks/peers/flows.py --features 43 --batch 1024 --seconds 20
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) $(VENV_ENGINES) build dist demo-output docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -77,6 +81,7 @@ $(INSTALLED): pyproject.toml constraints.txt src/logpx/_version.py
 
 $(INSTALLED_BENCH): $(INSTALLED)
 	@$(PIP_INSTALL) --editable '.[bench]'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers/requirements.txt
 	@touch $@
 
 $(INSTALLED_ENGINES): pyproject.toml constraints-engines.txt src/logpx/_version.py

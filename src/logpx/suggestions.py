@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["alternatives", "nearest_name", "suggestion"]
+__all__ = ["alternatives", "nearest_name", "path_suggestion", "suggestion"]
 
 _SHOWN = 20
 
@@ -40,6 +41,22 @@ def suggestion(name: str, names: Sequence[str]) -> str:
         return f"did you mean {near!r}?"
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     return f"choose among: {shown}"
+
+
+def path_suggestion(path: str) -> str:
+    """Return a fix for the path of a file that is not there: the name in its folder that is most similar.
+
+    Examples
+    --------
+    >>> path_suggestion("no such folder/table.csv")
+    "check the path: there is no folder 'no such folder'"
+    """
+    folder = Path(path).parent
+    try:
+        near = nearest_name(Path(path).name, [entry.name for entry in folder.iterdir()])
+    except OSError:
+        return f"check the path: there is no folder {str(folder)!r}"
+    return "check the path" if near is None else f"did you mean {str(folder / near)!r}?"
 
 
 def alternatives(names: Sequence[str]) -> str:

@@ -55,6 +55,26 @@ def test_help_imports_nothing_heavy(words: list[str], heavy: set[str]):
     assert imported & heavy == set()
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["info", "missing"], 4),
+        (["score", "missing", "table.csv"], 4),
+        (["fit", "missing.csv", "-o", "model"], 2),
+        (["fit", "missing.parquet", "-o", "model"], 2),
+        (["fit", "table.csv", "-o", "model", "--unknown"], 2),
+        (["fit", "table.csv", "-o", "model", "--compile", "perhaps"], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_answered_without_torch(tmp_path, words: list[str], status: int):
+    command = [sys.executable, "-X", "importtime", "-m", "logpx", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert ended.returncode == status
+    assert "fix: " in ended.stderr
+    assert not re.search(r"\| +torch$", ended.stderr, re.MULTILINE)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_leads_with_the_examples_of_the_documentation(logpx, command: str):
     ended = logpx(command, "--help")

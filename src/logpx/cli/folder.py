@@ -20,6 +20,11 @@ def load_model(folder: str, device: str) -> tuple[Subject, Any]:
     ModelFolderError
         If the folder cannot be loaded, or holds a model of arrays.
     """
+    from logpx.files.handle import read_folder
+    from logpx.files.layout import read_config
+
+    # What is no model folder is refused before PyTorch is loaded.
+    read_folder(folder, read_config)
     from logpx.storage import load
 
     model = load(folder, device)

@@ -9,7 +9,7 @@ from logpx.cli.options import Json, ModelFolder, Quiet
 from logpx.cli.output import Output, nats
 
 if TYPE_CHECKING:
-    from logpx.storage import Details
+    from logpx.files.details import Details
 
 __all__ = ["info"]
 
@@ -27,7 +27,8 @@ def info(model: ModelFolder, as_json: Json = False, quiet: Quiet = False) -> Non
     characters: reasons need a wide one, or --json.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
-    from logpx.storage import read_details
+    # Not from logpx.storage, which loads PyTorch.
+    from logpx.files.details import read_details
 
     details = read_details(model)
     for label, value in _summary(details):

@@ -1,7 +1,7 @@
 """The model folder: safetensors and JSON, a closed registry of classes, written whole or not at all."""
 
-from logpx.storage.details import Details, model_digest, model_files, read_details
-from logpx.storage.layout import FORMAT_VERSION
+from logpx.files.details import Details, model_digest, model_files, read_details
+from logpx.files.layout import FORMAT_VERSION
 from logpx.storage.loading import load
 from logpx.storage.registry import REGISTRY
 from logpx.storage.saving import check_target, save, save_or_keep

@@ -11,9 +11,9 @@ from torch import nn
 from logpx.errors import ModelFolderError
 from logpx.files.documents import DAMAGED, restore
 from logpx.files.handle import FolderHandle, read_folder
+from logpx.files.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, read_config
 from logpx.files.manifest import Manifest
 from logpx.storage.description import build_skeleton, check_sizes
-from logpx.storage.layout import CONFIG, METRICS, SCHEMA, WEIGHTS, read_config
 from logpx.storage.weights import WeightsFile
 from logpx.storage.work import allowed_work
 from logpx.training.device import usable_device

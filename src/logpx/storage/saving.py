@@ -20,11 +20,7 @@ from logpx.errors import LogpxError, ModelFolderError, ResourceError, UsageError
 from logpx.files.documents import plain, spell_out, to_bytes
 from logpx.files.folders import install_folder, require_space, restore_interrupted, translated_errors
 from logpx.files.handle import FolderHandle
-from logpx.files.manifest import MANIFEST, Manifest
-from logpx.scoring.size import ModelSize
-from logpx.storage.card import model_card
-from logpx.storage.description import describe_model
-from logpx.storage.layout import (
+from logpx.files.layout import (
     CARD,
     CONFIG,
     FILES,
@@ -36,6 +32,10 @@ from logpx.storage.layout import (
     WEIGHTS,
     read_identity,
 )
+from logpx.files.manifest import MANIFEST, Manifest
+from logpx.scoring.size import ModelSize
+from logpx.storage.card import model_card
+from logpx.storage.description import describe_model
 from logpx.storage.statistics import statistics_to_bytes
 from logpx.storage.weights import weights_to_bytes
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from logpx.errors import ModelFolderError
 from logpx.files.documents import DAMAGED
 from logpx.files.handle import FolderHandle, read_folder
+from logpx.files.layout import STATISTICS, read_config
 from logpx.files.manifest import Manifest
-from logpx.storage.layout import STATISTICS, read_config
 
 __all__ = ["read_statistics", "statistics_to_bytes"]
 

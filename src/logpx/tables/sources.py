@@ -5,11 +5,10 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from logpx.errors import DataError, UsageError
-from logpx.suggestions import nearest_name
+from logpx.suggestions import path_suggestion
 from logpx.tables.formats import (
     TABLE_FORMATS,
     extension_by_content,
@@ -115,7 +114,7 @@ def _files(path: str) -> list[str]:
         if files:
             return _of_one_format(files, path)
         raise UsageError("no file matches this pattern", file=path, fix="check the pattern and the folder")
-    raise UsageError("no such file or folder", file=path, fix=_suggestion(path))
+    raise UsageError("no such file or folder", file=path, fix=path_suggestion(path))
 
 
 def _in_folder(path: str) -> list[str]:
@@ -153,12 +152,3 @@ def _of_one_format(files: list[str], path: str) -> list[str]:
             fix="name one format with a pattern, such as folder/*.parquet",
         )
     return files
-
-
-def _suggestion(path: str) -> str:
-    folder = Path(path).parent
-    try:
-        near = nearest_name(Path(path).name, [entry.name for entry in folder.iterdir()])
-    except OSError:
-        return f"check the path: there is no folder {str(folder)!r}"
-    return "check the path" if near is None else f"did you mean {str(folder / near)!r}?"

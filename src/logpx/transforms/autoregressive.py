@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -19,6 +20,8 @@ from logpx.transforms.jacobi import check_causal, jacobi_inverse
 from logpx.transforms.univariate import AffineFunction, Univariate
 
 __all__ = ["Autoregressive"]
+
+_ROWS_AT_ONCE = 2048
 
 
 class Autoregressive(Transform):
@@ -98,6 +101,20 @@ class Autoregressive(Transform):
         if not isinstance(self.net, IncrementalConditioner):
             x, ladj, _ = self.solve(z, context)
             return x, ladj
+        if len(z) > _ROWS_AT_ONCE and z.dim() == 2 and not torch.is_grad_enabled():
+            # What is known of so many rows stays near the processor.
+            contexts = [context] * math.ceil(len(z) / _ROWS_AT_ONCE)
+            if context is not None and context.dim() == 2 and len(context) == len(z):
+                contexts = list(torch.split(context, _ROWS_AT_ONCE))
+            parts = [self._sweep(*each) for each in zip(torch.split(z, _ROWS_AT_ONCE), contexts, strict=True)]
+            return torch.cat([x for x, _ in parts]), torch.cat([ladj for _, ladj in parts])
+        return self._sweep(z, context)
+
+    def _sweep(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.net, IncrementalConditioner)
+        if z.dim() == 2:
+            # One feature of all rows is taken at a time.
+            z = z.t().contiguous().t()
         ladjs: list[Tensor] = []
 
         def solve(feature: int, params: Tensor) -> Tensor:
@@ -107,7 +124,7 @@ class Autoregressive(Transform):
             return x
 
         x, _ = self.net.sequential(solve, z.shape[:-1], context)
-        return x, torch.stack(ladjs, -1).sum(-1)
+        return x, torch.stack(ladjs).sum(0)
 
     # The number of sweeps depends on the data, which no compiled graph can express.
     @never_compiled

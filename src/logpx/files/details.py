@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from logpx.files.handle import FolderHandle, read_folder
+from logpx.files.layout import CONFIG, FILES, METRICS, SCHEMA, WEIGHTS, read_config
 from logpx.files.manifest import MANIFEST, Manifest
-from logpx.storage.layout import CONFIG, FILES, METRICS, SCHEMA, WEIGHTS, read_config
 
 __all__ = ["Details", "model_digest", "model_files", "read_details"]
 
