@@ -60,10 +60,11 @@ class Fitting:
         resume
             Whether to go on with an interrupted fit of the same arguments, if there is one.
         """
+        subject_of(request.source).check(request)
+        # After what is quickly refused: PyTorch is loaded here.
         from logpx.storage import check_target
         from logpx.storage.runs import KeptFits
 
-        subject_of(request.source).check(request)
         fits = KeptFits(Path(self.output).resolve())
         if not resume:
             try:
