@@ -69,6 +69,7 @@ def test_every_room_has_a_reference_page():
     pages = {page.stem for page in (ROOT / "docs/api").glob("*.md")}
     functions = {"fit", "load", "save", "__version__", "evidence", "evidence_from_draws", "posterior"}
     functions |= {"score_batches", "score_schema", "impute_batches", "impute_schema", "compare", "drift"}
+    functions |= {"anomalies"}
     assert pages == {*logpx.__all__, "index", "logpx", "configuration"} - functions
 
 

@@ -126,3 +126,49 @@ def test_a_model_without_rows_set_aside_has_no_p_values(logpx, folder: Path, tmp
     assert ended.status == 2
     assert "no rows set aside" in ended.err
     assert logpx("anomalies", tmp_path / "bare", folder / "new.csv", "--top", "1").status == 0
+
+
+def test_unusual_rows_are_found_among_a_tables_own(logpx, folder: Path, tmp_path: Path):
+    table = homes(400, 3)
+    table.loc[50:59, "price"] = 1.0e7
+    table.loc[70, "area"] = np.nan
+    table.to_csv(tmp_path / "own.csv", index=False)
+    words = ["-o", tmp_path / "f.csv", "--keep", "id", "--explain"]
+    ended = logpx("anomalies", tmp_path / "own.csv", *words)
+    assert ended.status == 0, ended.err
+    found = pd.read_csv(tmp_path / "f.csv")
+    assert list(found) == ["id", "row", "p_value", "score", "log_prob_lower", "log_prob_se", "reasons"]
+    assert set(range(51, 61)) <= set(found.row)
+    assert len(found) < 14
+    assert found.reasons[0].startswith("price 10000000.0: expected ")
+    assert found.score.is_monotonic_increasing
+    assert "p-values are estimates" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["missing.csv"], "missing.csv"),
+        (["new.csv", "new.csv"], "was not expected"),
+        (["m"], "no table was given"),
+        (["few.csv"], "too few"),
+    ],
+)
+def test_what_is_no_table_is_refused(logpx, folder: Path, words: list[str], text: str):
+    homes(15, 4).to_csv(folder / "few.csv", index=False)
+    ended = logpx("anomalies", *(folder / word for word in words))
+    assert ended.status in {2, 3}
+    assert text in ended.err
+
+
+def test_cells_are_scored_given_the_others(logpx, folder: Path, tmp_path: Path):
+    words = ["-o", tmp_path / "s.csv", "--columns-scores", "--keep", "id"]
+    assert logpx("score", folder / "m", folder / "new.csv", *words).status == 0
+    found = pd.read_csv(tmp_path / "s.csv").set_index("row")
+    own = ["price_surprisal", "area_surprisal", "kind_surprisal"]
+    assert list(found) == ["id", "log_prob_lower", "log_prob_se", *own]
+    assert found.price_surprisal.idxmax() == 11
+    assert found.area_surprisal.idxmax() == 31
+    assert found.kind_surprisal[21] == np.inf
+    ended = logpx("score", folder / "m", folder / "new.csv", "--columns-scores", "--target", "kind")
+    assert ended.status == 2

@@ -52,10 +52,10 @@ def scores(logpx, model: Path, table: Path, output: Path, *words: str) -> tuple[
 
 def test_scores_are_a_bound_that_more_samples_raise(logpx, model: Path, mixed: Path, tmp_path: Path):
     usual, document = scores(logpx, model, mixed, tmp_path / "s.csv")
-    assert list(usual) == ["log_prob_lower", "log_prob_se"]
+    assert list(usual) == ["row", "log_prob_lower", "log_prob_se"]
     assert (document["kind"], document["exactness"]) == ("lower bound", None)
     tighter, document = scores(logpx, model, mixed, tmp_path / "s.csv", "--exactness", "2000")
-    assert list(tighter) == ["log_prob_lower", "log_prob_se"]
+    assert list(tighter) == ["row", "log_prob_lower", "log_prob_se"]
     assert document["exactness"] == 2000
     assert tighter.log_prob_lower.mean() > usual.log_prob_lower.mean()
     assert tighter.log_prob_se.mean() < usual.log_prob_se.mean()
@@ -67,7 +67,7 @@ def test_scores_are_a_bound_that_more_samples_raise(logpx, model: Path, mixed: P
 def test_smooth_columns_have_a_bound_too(logpx, smooth: Path, factors: Path, tmp_path: Path):
     few, _ = scores(logpx, smooth, factors, tmp_path / "s.csv", "--exactness", "20")
     many, _ = scores(logpx, smooth, factors, tmp_path / "s.csv", "--exactness", "2000")
-    assert list(few) == ["log_prob_lower", "log_prob_se"]
+    assert list(few) == ["row", "log_prob_lower", "log_prob_se"]
     assert many.log_prob_se.mean() < few.log_prob_se.mean() / 3
     error = np.hypot(few.log_prob_se, many.log_prob_se)
     assert (few.log_prob_lower < many.log_prob_lower + 5.0 * error).mean() > 0.99

@@ -80,7 +80,7 @@ def test_score_names_what_the_number_is(logpx, model: Path, homes: Path, tmp_pat
         "-o",
         tmp_path / "k.csv",
     )
-    assert (exact.document["kind"], exact.document["columns"]) == ("exact", ["id", "log_prob"])
+    assert (exact.document["kind"], exact.document["columns"]) == ("exact", ["id", "row", "log_prob"])
     bound = logpx("score", model, source, "--target", "kind", "-o", tmp_path / "b.csv", "--json")
     assert bound.document["kind"] == "lower bound"
     assert "log p(kind | the rest), lower bound" in bound.err

@@ -17,7 +17,7 @@ def test_exact_scores_as_a_process(process, exact: Path, tables: Path, tmp_path:
     ended = process("score", exact, tables / "test.csv", "-o", output, "--json")
     assert ended.status == 0, ended.err
     scores = pyarrow.parquet.read_table(output)
-    assert scores.column_names == ["log_prob"]
+    assert scores.column_names == ["row", "log_prob"]
     expected = load(exact).log_prob(tables / "test.csv").numpy()
     assert np.array_equal(scores["log_prob"].to_numpy(), expected)
     document = ended.document
@@ -33,7 +33,7 @@ def test_bound_is_named_and_has_an_error(logpx, bound: Path, tables: Path, tmp_p
     words = ["score", bound, tables / "test-counts.csv", "-o", output, "--seed", "5", "--draws", "4"]
     assert logpx(*words).status == 0
     scores = pyarrow.csv.read_csv(output)
-    assert scores.column_names == ["log_prob_lower", "log_prob_se"]
+    assert scores.column_names == ["row", "log_prob_lower", "log_prob_se"]
     expected = load(bound).log_prob(tables / "test-counts.csv", seed=5, draws=4).numpy()
     assert np.array_equal(scores["log_prob_lower"].to_numpy(), expected)
     assert (scores["log_prob_se"].to_numpy() > 0).any()

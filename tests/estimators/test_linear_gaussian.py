@@ -76,7 +76,7 @@ def test_weights_are_repetitions(kind):
 
 @BOTH
 def test_nonsense_is_refused(kind):
-    for size in (0, 4, 1.5):
+    for size in (-1, 5, 1.5):
         with pytest.raises(ValueError, match="n_components"):
             kind(size).fit(IRIS)
     with pytest.raises(ValueError, match="n_features = 1"):

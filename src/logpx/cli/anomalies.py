@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from logpx.cli.folder import load_model, to_stdout
+from logpx.cli.folder import is_model_folder, load_model, to_stdout
 from logpx.cli.options import (
     Device,
     Json,
     Keep,
     KeptNames,
-    ModelFolder,
     Overwrite,
     Quiet,
     Seed,
-    Source,
     WrittenTable,
+    from_home,
 )
 from logpx.cli.output import Output
 from logpx.cli.subject import Request
+from logpx.cli.subjects import subject_of
+from logpx.errors import UsageError
 
 __all__ = ["anomalies"]
 
 
 def anomalies(
-    model: ModelFolder,
-    source: Source,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            show_default=False,
+            callback=from_home,
+            help="A model folder written by logpx fit; or a table, to find unusual rows among its own.",
+        ),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]", show_default=False, help="The table to look at, as in logpx score."
+        ),
+    ] = None,
     kept: KeptNames = None,
     output: WrittenTable = "-",
     fdr: Annotated[
@@ -76,20 +91,31 @@ def anomalies(
       logpx anomalies model/ new.csv -o found.csv --top 100 --keep id,time
       logpx anomalies model/ new.csv -o found.csv --alpha 0.01
       logpx anomalies model/ new.parquet -o all.parquet --all
+      logpx anomalies table.csv -o found.csv
 
     The columns are row (counted from 1), p_value, log p as in logpx score, and reasons: the cells that are
     not to be expected given the rest, and what was. The most unusual rows come first. A p-value is the share
     of rows set aside when the model was fitted that are as unusual; among rows of the same kind at most 5 %
     have one of 0.05 or less, whatever the model. With --all, tables of any length are written in constant
     memory.
+
+    Without a model, unusual rows are found among the rows of one table, which may hold many: each row is
+    scored by small robust mixtures that have not seen it, and its p-value is an estimate without guarantee.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")
     from logpx.detection.selection import selection_of
 
     selection = selection_of(fdr=fdr, top=top, alpha=alpha, everything=everything)
-    subject, fitted = load_model(model, device)
-    request = Request(
-        source=source, output=output, seed=seed, overwrite=overwrite, keep=keep, kept=kept or ()
-    )
-    subject.anomalies(fitted, selection, explain or None, request, out)
+    names = list(kept or ())
+    request = Request(source=source or "", output=output, seed=seed, overwrite=overwrite, keep=keep)
+    if is_model_folder(model):
+        if source is None:
+            raise UsageError("no table was given", fix="name the table to look at behind the model")
+        subject, fitted = load_model(model, device)
+        subject.anomalies(fitted, selection, explain or None, replace(request, kept=names), out)
+        return
+    names = [] if source is None else [source, *names]
+    request = replace(request, source=model, kept=names)
+    request.check_kept()
+    subject_of(model).own_anomalies(selection, explain or None, request, out)

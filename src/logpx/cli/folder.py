@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from logpx.cli.subject import Subject
 from logpx.cli.subjects import SUBJECTS
 from logpx.errors import ModelFolderError, UsageError
 
-__all__ = ["load_model", "to_stdout"]
+__all__ = ["is_model_folder", "load_model", "to_stdout"]
 
 
 def load_model(folder: str, device: str) -> tuple[Subject, Any]:
@@ -30,6 +31,11 @@ def load_model(folder: str, device: str) -> tuple[Subject, Any]:
         file=folder,
         fix="use it from Python with logpx.load, or fit a table or images with logpx fit",
     )
+
+
+def is_model_folder(path: str) -> bool:
+    """Tell whether a path is meant as a model folder, rather than as a table."""
+    return os.path.isdir(path) and os.path.exists(os.path.join(path, "config.json"))
 
 
 def to_stdout(output: str, as_json: bool, what: str) -> None:

@@ -149,6 +149,6 @@ def _labels(model: ImageModel, n: int, labels: str | None) -> Tensor | None:
 
 def _refuse_columns(request: Request) -> None:
     """Refuse options that name columns."""
-    for option in ("target", "given"):
+    for option in ("target", "given", "check"):
         if getattr(request, option):
             raise UsageError(f"--{option} is for tables, not for images", fix=f"leave --{option} out")

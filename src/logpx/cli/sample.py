@@ -40,6 +40,15 @@ def sample(
             "of a table, of which each is drawn N times.",
         ),
     ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            metavar="TABLE",
+            show_default=False,
+            help="Tables: the rows that the model was fitted to; print how near to them the new rows are.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -55,14 +64,16 @@ def sample(
       logpx sample model/ -n 1e7 -o many.parquet --seed 7
       logpx sample model/ -n 100 --given age=40 --given 'sex=Female'
       logpx sample model/ -n 5 --given rows.csv -o drawn.csv
+      logpx sample model/ -n 1000 -o samples.csv --check train.csv
       logpx sample model/ -n 64 -o samples.png
 
     The first rows do not depend on how many are drawn. Memory use does not grow with the number of rows.
     Given cells come out as they were given; all else is drawn from its joint distribution given them,
-    missing cells of given rows, too.
+    missing cells of given rows, too. With --check, exact copies of training rows, distances from the nearest
+    one and how well log p tells training rows from others are printed: numbers, not a promise of privacy.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")
     subject, fitted = load_model(model, device)
-    request = Request(output=output, seed=seed, overwrite=overwrite, given=given or ())
+    request = Request(output=output, seed=seed, overwrite=overwrite, given=given or (), check=check)
     subject.sample(fitted, rows, label, request, out)

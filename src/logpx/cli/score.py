@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from logpx.cli.folder import load_model, to_stdout
 from logpx.cli.options import (
     Data,
@@ -37,6 +41,14 @@ def score(
     target: Target = None,
     given: GivenColumns = None,
     keep: Keep = False,
+    columns_scores: Annotated[
+        bool,
+        typer.Option(
+            "--columns-scores",
+            help="Tables: also write the surprisal of every cell given the others of its row, in nats: "
+            "price_surprisal and so on.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -54,14 +66,15 @@ def score(
       logpx score model/ new.csv -o scored.csv --keep
       logpx score model/ new.csv -o scores.csv --target income --keep id
       logpx score model/ new.csv -o scores.csv --target income --given age,sex
+      logpx score model/ new.csv -o scores.csv --columns-scores
 
     The column is called log_prob where the number is exact. Where columns lie on a grid, or the model has no
     exact log p (vae), it is a lower bound: the columns are log_prob_lower and log_prob_se, its standard
     error. With --exactness K, K draws are spent on each row, and the bound is tighter. Tables of any length
     are scored in constant memory. With --target, log p is that of the target columns, jointly, given all
     others, or given only those of --given; if the model has no exact log p, it is an estimate
-    (log_prob_estimate). For images, the columns are file, image (its number in the file),
-    log_prob_lower, log_prob_se and bits_per_dimension.
+    (log_prob_estimate). Rows in files are numbered from 1 (row). For images, the columns are file, image
+    (its number in the file), log_prob_lower, log_prob_se and bits_per_dimension.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the scores")
@@ -73,6 +86,7 @@ def score(
         draws=draws,
         overwrite=overwrite,
         keep=keep,
+        each_cell=columns_scores,
         data=data,
         exactness=exactness,
         kept=kept or (),

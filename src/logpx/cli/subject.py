@@ -46,10 +46,14 @@ class Request:
         Whether the columns of the table are written, too.
     kept : sequence of str
         The columns to write; none for all.
+    each_cell : bool
+        Whether each cell is scored, given the others.
     target : sequence of str
         The options that name the columns asked for.
     given : sequence of str
         The options that say what is given.
+    check : str or None
+        The training rows that samples are compared with.
     """
 
     source: str = ""
@@ -61,8 +65,10 @@ class Request:
     exactness: int | None = None
     keep: bool = False
     kept: Sequence[str] = ()
+    each_cell: bool = False
     target: Sequence[str] = ()
     given: Sequence[str] = ()
+    check: str | None = None
 
     def check_kept(self) -> None:
         """Refuse names of columns that no option asks for."""
@@ -294,6 +300,12 @@ class Subject(ABC):
     ) -> None:
         """Write the unusual rows with p-values and reasons."""
         raise UsageError("logpx anomalies is for models of tables", fix="fit a model to a table")
+
+    def own_anomalies(
+        self, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows of a table among its own."""
+        raise UsageError(f"logpx anomalies is for tables, not for {self.name}", fix="give a table")
 
     def check(self, request: FitRequest) -> None:
         """Raise a `UsageError` for options that do not go together, before anything is read."""

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["TableSubject"]
 
 
+# Rows that are compared with the training rows.
+_CHECKED = 100_000
+
+
 class TableSubject(Subject):
     """CSV and Parquet files; any source that no other kind of data recognises."""
 
@@ -137,6 +141,11 @@ class TableSubject(Subject):
     def score(self, model: TableModel, request: Request, out: Output) -> None:
         """Write log p of every row, or of some of its columns given others."""
         scorer: Any = model
+        if request.target and request.each_cell:
+            raise UsageError(
+                "both --target and --columns-scores were given",
+                fix="leave one out: the latter is of all columns",
+            )
         if request.target:
             scorer = _conditional(model, request)
             self._note_companion(model, "conditions", out)
@@ -158,22 +167,33 @@ class TableSubject(Subject):
 
     def written_schema(self, model: TableModel, source: Table, request: Request) -> pa.Schema:
         """Return the columns of the scores, after those of the table if they are kept."""
-        scores = self.score_schema(model)
-        return _beside(self._kept(model, source, request), scores)
+        import pyarrow as pa
+
+        own = self._kept(model, source, request)
+        numbered = _is_numbered(own, request)
+        form = pa.schema([*([pa.field("row", pa.int64())] if numbered else []), *self.score_schema(model)])
+        for name in model.schema.modelled_names if request.each_cell else ():
+            form = form.append(pa.field(f"{name}_surprisal", pa.float64()))
+        return _beside(own, form)
 
     def scored(
         self, model: TableModel, source: Table, request: Request, notes: list[str]
     ) -> Iterator[tuple[ScoredBatch, Mapping[str, Any]]]:
         """Yield the scores, with the cells of the table if they are kept; labels that are new are noted."""
+        import numpy as np
+
         from logpx.tables import UnseenLabels
 
         unseen = UnseenLabels()
         scores = model.score(
             source, seed=request.seed, draws=request.draws, exactness=request.exactness, unseen=unseen
         )
-        kept = _cells(self._kept(model, source, request))
-        for batch, cells in zip(scores, kept, strict=False):
-            yield batch, {**cells, **self.score_columns(source, batch)}
+        own = self._kept(model, source, request)
+        numbered = _is_numbered(own, request)
+        surprisals = _surprisals(model, source, request)
+        for batch, cells, others in zip(scores, _cells(own), surprisals, strict=False):
+            row = {"row": batch.start + 1 + np.arange(len(batch.log_prob))} if numbered else {}
+            yield batch, {**cells, **row, **self.score_columns(source, batch), **others}
         notes += unseen.notes()
 
     def text_form(self, source: Table, request: Request) -> TextForm | None:
@@ -206,6 +226,11 @@ class TableSubject(Subject):
         if labels is not None:
             raise UsageError("--label is for images, not for a table", fix="leave --label out")
         form, batches = model.arrow_schema, model.sample_table(n, seed=request.seed)
+        train = None
+        if request.check is not None:
+            if request.given:
+                raise UsageError("--check and --given do not go together", fix="leave one of them out")
+            train = self.open_other(replace(request, source=request.check), out)
         if request.given:
             self._note_companion(model, "conditions", out)
             form, batches = self._given(model, n, request, out)
@@ -214,6 +239,7 @@ class TableSubject(Subject):
                 writer.write(batch)
             rows = writer.rows
         out.note(f"{rows:,} rows")
+        checked = {} if train is None else {"check": self._checked(model, rows, train, request, out)}
         out.document(
             {
                 "output": request.output,
@@ -221,8 +247,21 @@ class TableSubject(Subject):
                 "columns": form.names,
                 "given": list(request.given),
                 "seed": request.seed,
+                **checked,
             }
         )
+
+    def _checked(
+        self, model: TableModel, rows: int, train: Table, request: Request, out: Output
+    ) -> dict[str, Any]:
+        """Say how near to the training rows the sampled ones are, which are drawn once more."""
+        from logpx.detection import check_synthetic
+
+        drawn = model.sample(min(rows, _CHECKED), seed=request.seed)
+        found = check_synthetic(model, drawn, train, seed=request.seed)
+        for line in str(found).splitlines():
+            out.note(line)
+        return found.to_dict()
 
     def _given(
         self, model: TableModel, n: int, request: Request, out: Output
@@ -325,6 +364,24 @@ class TableSubject(Subject):
         )
         write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
 
+    def own_anomalies(
+        self, selection: Selection, explain: bool | None, request: Request, out: Output
+    ) -> None:
+        """Write the unusual rows of a table among its own."""
+        from logpx.detection.own_rows import OwnRowsSearch
+        from logpx.tables.formats import is_delimited_text
+
+        source = self.open_other(request, out)
+        search = OwnRowsSearch(
+            source,
+            selection,
+            explain=not selection.everything if explain is None else explain,
+            seed=request.seed,
+            kept_names=_kept_names(source, request.kept) if request.keep else None,
+            as_text=is_delimited_text(request.output),
+        )
+        write_found(search, request, out, self.text_form(source, request), tell=bool(explain))
+
     def cluster(self, model: TableModel, probabilities: bool, request: Request, out: Output) -> None:
         """Write the most probable component of every row."""
         import numpy as np
@@ -368,6 +425,20 @@ def _conditional(model: TableModel, request: Request) -> ConditionalModel:
         raise UsageError("no target is named", fix="name the columns to predict, such as --target price")
     given = parse_names(request.given, model.schema) if request.given else None
     return model.conditional(parse_names(request.target, model.schema), given)
+
+
+def _is_numbered(kept: KeptCells | None, request: Request) -> bool:
+    """Tell whether rows are numbered: in files, unless the table has such a column itself."""
+    return request.output != "-" and (kept is None or "row" not in kept.schema.names)
+
+
+def _surprisals(model: TableModel, source: Table, request: Request) -> Iterator[Mapping[str, Any]]:
+    """Yield how surprising each cell is given the others, if that is asked for."""
+    if not request.each_cell:
+        yield from itertools.repeat({})
+    names = [f"{name}_surprisal" for name in model.schema.modelled_names]
+    for found in model.surprisal_batches(source, seed=request.seed, draws=request.draws):
+        yield dict(zip(names, found.T.numpy(force=True), strict=True))
 
 
 def _kept_names(source: Table, texts: Sequence[str]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from logpx.detection.anomalies import Anomalies
 from logpx.detection.drift import ColumnDrift, Drift
+from logpx.detection.empirical_null import EmpiricalNull
 from logpx.detection.ensemble import MixtureEnsemble
+from logpx.detection.own_rows import OwnRowsSearch
 from logpx.detection.reasons import Explainer, Reason
 from logpx.detection.search import AnomalySearch
 from logpx.detection.selection import (
@@ -13,6 +15,7 @@ from logpx.detection.selection import (
     Selection,
     selection_of,
 )
+from logpx.detection.synthetic import SyntheticCheck, check_synthetic
 
 __all__ = [
     "AllRows",
@@ -21,11 +24,15 @@ __all__ = [
     "AtLevel",
     "ColumnDrift",
     "Drift",
+    "EmpiricalNull",
     "Explainer",
     "FalseDiscoveryRate",
     "MixtureEnsemble",
     "MostUnusual",
+    "OwnRowsSearch",
     "Reason",
     "Selection",
+    "SyntheticCheck",
+    "check_synthetic",
     "selection_of",
 ]

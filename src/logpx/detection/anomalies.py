@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from logpx.detection.own_rows import OwnRowsSearch
 from logpx.detection.reasons import Reason
 from logpx.detection.search import AnomalySearch
 from logpx.detection.selection import selection_of
@@ -55,8 +56,8 @@ class Anomalies:
 
 
 def anomalies(
-    model: TableModel | str | os.PathLike[str],
-    rows: Any,
+    model: Any,
+    rows: Any = None,
     *,
     fdr: float | None = None,
     top: int | None = None,
@@ -71,7 +72,9 @@ def anomalies(
     Parameters
     ----------
     model
-        A model of a table, or its folder.
+        A model of a table, or its folder; or, without rows, a table, to find unusual rows among its own: each
+        is scored by small robust mixtures that have not seen it, and p-values are estimates without
+        guarantee.
     rows
         Anything that `logpx.tables.open_table` takes, or a `Table`, with the columns of the model.
     fdr
@@ -112,28 +115,34 @@ def anomalies(
     >>> found.table["row"].to_pylist(), [reason.column for reason in found.reasons[2]]
     ([2], ['b'])
     """
-    if not isinstance(model, TableModel):
-        model = load(model)
-        if not isinstance(model, TableModel):
-            raise UsageError(
-                f"the model is a {type(model).__name__}, not one of a table", fix="fit a table with logpx.fit"
-            )
     selection = selection_of(fdr=fdr, top=top, alpha=alpha, everything=everything)
-    table = rows if isinstance(rows, Table) else open_table(with_names(rows, model.schema.modelled_names))
-    search = AnomalySearch(
-        model,
-        table,
-        selection,
-        explain=not everything if explain is None else explain,
-        kept=model.kept_cells(table, names=keep) if keep else None,
-        seed=seed,
-    )
+    explain = not everything if explain is None else explain
+    search: AnomalySearch
+    if rows is None:
+        table = model if isinstance(model, Table) else open_table(model)
+        names = list(keep) or None
+        search = OwnRowsSearch(table, selection, explain=explain, kept_names=names, seed=seed)
+    else:
+        model = _loaded(model)
+        names = list(model.schema.modelled_names)
+        table = rows if isinstance(rows, Table) else open_table(with_names(rows, names))
+        kept = model.kept_cells(table, names=keep) if keep else None
+        search = AnomalySearch(model, table, selection, explain=explain, kept=kept, seed=seed)
     batches = list(search.batches())
     return Anomalies(
-        table=pa.Table.from_batches(batches, schema=search.schema if not batches else None),
+        table=pa.Table.from_batches(batches, schema=None if batches else search.schema),
         reasons=dict(search.explained),
         rows=search.rows,
         selection=selection.words(search.rows, search.selected),
         calibration=search.calibration,
         notes=search.notes,
     )
+
+
+def _loaded(model: TableModel | str | os.PathLike[str]) -> TableModel:
+    found = model if isinstance(model, TableModel) else load(model)
+    if not isinstance(found, TableModel):
+        raise UsageError(
+            f"the model is a {type(found).__name__}, not one of a table", fix="fit a table with logpx.fit"
+        )
+    return found

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from logpx.detection.robust_scales import RobustScales
+from logpx.detection.robust_scales import VARIANCE, RobustScales
 
 __all__ = ["MixtureEnsemble"]
 
@@ -23,36 +22,32 @@ _ROWS_PER_COMPONENT = 4
 _ITERATIONS = 10
 # EM finds its way with all rows; from then on the least probable ones are left out at each iteration.
 _TRIMMED_FROM, _TRIMMED = 5, 0.25
-# Added to the variances of robustly scaled columns: neither repeated values nor few rows make a spike.
-_VARIANCE = 0.1
 _EMPTY = 1e-9
+# Of missing cells, whose marginals are kept.
+_MOST_PATTERNS = 100
 # Numbers in an array of deviations.
 _MOST_NUMBERS = 8_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Members:
-    """Gaussian mixtures of columns of their own, side by side.
+    """Gaussian mixtures of the same size, of columns of their own, side by side.
 
     Attributes
     ----------
     columns : Tensor
         The columns of each, shape ``(m, q)``.
     log_weights, means, covariances : Tensor
-        Shapes ``(m, K)``, ``(m, K, q)`` and ``(m, K, q, q)``; a component that is not there has log weight
-        minus infinity.
+        Shapes ``(m, K)``, ``(m, K, q)`` and ``(m, K, q, q)``.
+    rows : Tensor
+        The rows that each was fitted to, shape ``(m, n, q)``.
     """
 
     columns: Tensor
     log_weights: Tensor
     means: Tensor
     covariances: Tensor
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Members]) -> _Members:
-        """Return all members of several parts."""
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+    rows: Tensor
 
     def select(self, y: Tensor) -> Tensor:
         """Return the columns of each member, shape ``(m, n, q)``, of rows of shape ``(n, d)``."""
@@ -82,8 +77,12 @@ class _Members:
         gone = missing[self.columns]
         kept = (~gone)[:, None, :, None] & (~gone)[:, None, None, :]
         eye = torch.diag_embed(gone.to(self.means))[:, None]
-        means = self.means.masked_fill(gone[:, None], 0.0)
-        return _Members(self.columns, self.log_weights, means, self.covariances * kept + eye)
+        return replace(
+            self,
+            means=self.means.masked_fill(gone[:, None], 0.0),
+            covariances=self.covariances * kept + eye,
+            rows=self.rows.masked_fill(gone[:, None], 0.0),
+        )
 
 
 class MixtureEnsemble:
@@ -120,23 +119,28 @@ class MixtureEnsemble:
     def __init__(self, members: int, seed: int) -> None:
         self.members, self.seed = members, seed
 
-    def fit(self, x: npt.NDArray[np.float64]) -> MixtureEnsemble:
-        """Fit to rows of shape ``(n, d)``; NaN is missing."""
+    def fit(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> MixtureEnsemble:
+        """Fit to rows, ``(n, d)``; NaN is missing, and columns that are not `scaled` keep their unit."""
         random = np.random.default_rng(self.seed)
-        self.scales = RobustScales(x)
+        self.scales = RobustScales(x, scaled)
         y = self._scaled(x)
         rows, columns = y.shape
         self._seen = _choices(random, self.members, rows, _sampled(rows))
         chosen = _choices(random, self.members, columns, min(columns, _MOST_COLUMNS))
         # A cell that is not there lies at the column's median while members are fitted.
         filled = y.nan_to_num(nan=0.0)
-        self._own = torch.stack(
-            [filled[own][:, picked] for own, picked in zip(self._seen, chosen, strict=True)]
-        )
-        at_once = max(1, _MOST_NUMBERS // (_MOST_COMPONENTS * self._own[0].numel()))
-        pairs = zip(torch.split(self._own, at_once), torch.split(chosen, at_once), strict=True)
-        self._fitted = _Members.joined([_fitted(own, picked, random) for own, picked in pairs])
-        self._usual: dict[bytes, Tensor] = {}
+        # Members of the same size are fitted, and later asked, at once.
+        most = max(1, min(_MOST_COMPONENTS, self._seen.shape[1] // _ROWS_PER_COMPONENT))
+        sizes = torch.from_numpy(np.sort(random.integers(1, most + 1, size=self.members)))
+        self._parts: list[_Members] = []
+        for size in range(1, most + 1):
+            each = (sizes == size).nonzero().flatten()
+            at_once = max(1, _MOST_NUMBERS // (size * self._seen.shape[1] * chosen.shape[1]))
+            for some in torch.split(each, at_once):
+                if len(some):
+                    own = torch.stack([filled[self._seen[k]][:, chosen[k]] for k in some.tolist()])
+                    self._parts.append(_fitted(own, chosen[some], size, random))
+        self._usual: dict[bytes, list[tuple[_Members, Tensor]]] = {}
         return self
 
     def scores(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -144,13 +148,16 @@ class MixtureEnsemble:
         found = [each.mean(0) for each in self._by_blocks(self._scaled(x))]
         return np.asarray(torch.cat(found))
 
-    def out_of_bag(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the scores of the rows of the fit by those members that have not seen them."""
+    def scores_of_fit(
+        self, x: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the scores of the rows of the fit, and those by the members that have not seen each."""
         each = torch.cat(self._by_blocks(self._scaled(x)), 1)
         unseen = torch.ones_like(each).scatter_(1, self._seen, 0.0)
         # With hardly any rows, every member may have seen one.
         unseen[:, unseen.sum(0) == 0.0] = 1.0
-        return np.asarray((each * unseen).sum(0) / unseen.sum(0))
+        without = (each * unseen).sum(0) / unseen.sum(0)
+        return np.asarray(each.mean(0)), np.asarray(without)
 
     def surprisals(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         r"""Return how strange each cell is given the others, shape ``(n, d)``; NaN for missing cells.
@@ -162,7 +169,7 @@ class MixtureEnsemble:
         found = np.full(x.shape, np.nan)
         whole = torch.cat(self._by_blocks(y), 1)
         for column in range(y.shape[1]):
-            holders = (self._fitted.columns == column).any(1)
+            holders = torch.cat([(part.columns == column).any(1) for part in self._parts])
             without = y.clone()
             without[:, column] = math.nan
             if not bool(holders.any()):
@@ -178,7 +185,7 @@ class MixtureEnsemble:
 
     def _by_blocks(self, y: Tensor) -> list[Tensor]:
         """Return the centred log p of rows under every member, ``(m, n)``, a block of rows at a time."""
-        at_once = max(1, _MOST_NUMBERS // self._fitted.means.numel())
+        at_once = max(1, _MOST_NUMBERS // sum(part.means.numel() for part in self._parts))
         blocks = torch.split(y, at_once) if len(y) else (y,)
         return [self._centred(block) for block in blocks]
 
@@ -195,20 +202,20 @@ class MixtureEnsemble:
 
     def _under(self, y: Tensor, missing: Tensor) -> Tensor:
         """Return the centred log p of rows that all have the same missing cells."""
-        members, usual = self._marginal(missing)
-        return members.log_prob(members.select(y.masked_fill(missing, 0.0))) - usual
+        filled = y.masked_fill(missing, 0.0)
+        return torch.cat(
+            [part.log_prob(part.select(filled)) - usual for part, usual in self._marginals(missing)]
+        )
 
-    def _marginal(self, missing: Tensor) -> tuple[_Members, Tensor]:
+    def _marginals(self, missing: Tensor) -> list[tuple[_Members, Tensor]]:
         """Return the members without the missing columns, and their mean log p of the rows they have seen."""
-        members = self._fitted.without(missing) if bool(missing.any()) else self._fitted
         key = missing.numpy().tobytes()
         if key not in self._usual:
-            own = self._own.masked_fill(missing[members.columns][:, None], 0.0)
-            usual = members.log_prob(own).mean(1, keepdim=True)
-            if len(self._usual) > 1000:
+            if len(self._usual) > _MOST_PATTERNS:
                 self._usual.clear()
-            self._usual[key] = usual
-        return members, self._usual[key]
+            parts = [part.without(missing) if bool(missing.any()) else part for part in self._parts]
+            self._usual[key] = [(part, part.log_prob(part.rows).mean(1, keepdim=True)) for part in parts]
+        return self._usual[key]
 
 
 def _sampled(rows: int) -> int:
@@ -220,19 +227,19 @@ def _choices(random: np.random.Generator, times: int, count: int, size: int) -> 
     return torch.from_numpy(np.stack([np.sort(random.permutation(count)[:size]) for _ in range(times)]))
 
 
-def _fitted(y: Tensor, columns: Tensor, random: np.random.Generator) -> _Members:
-    """Return mixtures fitted by trimmed EM, all at once, to rows of shape ``(m, n, q)``."""
+def _fitted(y: Tensor, columns: Tensor, size: int, random: np.random.Generator) -> _Members:
+    """Return mixtures of one size fitted by trimmed EM, all at once, to rows of shape ``(m, n, q)``."""
     many, rows, width = y.shape
-    most = max(1, min(_MOST_COMPONENTS, rows // _ROWS_PER_COMPONENT))
-    sizes = torch.from_numpy(random.integers(1, most + 1, size=many))
-    absent = torch.arange(most) >= sizes[:, None]
-    starts = _choices(random, many, rows, most)
-    means = y.gather(1, starts[..., None].expand(-1, -1, width))
+    starts = _choices(random, many, rows, size)
     eye = torch.eye(width, dtype=y.dtype)
     spread = y.var(1, correction=0).mean(1)
-    covariances = ((spread[:, None, None, None] + _VARIANCE) * eye).expand(-1, most, -1, -1)
-    log_weights = (-sizes.to(y).log())[:, None].expand(-1, most).masked_fill(absent, -math.inf)
-    members = _Members(columns, log_weights, means, covariances)
+    members = _Members(
+        columns=columns,
+        log_weights=y.new_full((many, size), -math.log(size)),
+        means=y.gather(1, starts[..., None].expand(-1, -1, width)),
+        covariances=((spread[:, None, None, None] + VARIANCE) * eye).expand(-1, size, -1, -1),
+        rows=y,
+    )
     trimmed = int(_TRIMMED * rows)
     for iteration in range(_ITERATIONS):
         joint = members.joint(y)
@@ -245,10 +252,10 @@ def _fitted(y: Tensor, columns: Tensor, random: np.random.Generator) -> _Members
         means = shares @ y / counts[..., None]
         deviations = y[:, None] - means[:, :, None]
         scatter = (deviations * shares[..., None]).mT @ deviations
-        members = _Members(
-            columns,
-            (counts / counts.sum(1, keepdim=True)).log().masked_fill(absent, -math.inf),
-            means,
-            scatter / counts[..., None, None] + _VARIANCE * eye,
+        members = replace(
+            members,
+            log_weights=(counts / counts.sum(1, keepdim=True)).log(),
+            means=means,
+            covariances=scatter / counts[..., None, None] + VARIANCE * eye,
         )
     return members

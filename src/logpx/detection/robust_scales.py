@@ -7,26 +7,36 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RobustScales"]
+__all__ = ["VARIANCE", "RobustScales"]
 
+#: Added to the variances of scaled columns: neither repeated values nor few rows make a spike.
+VARIANCE = 0.1
 # The interquartile range of a normal distribution, in standard deviations.
 _INTERQUARTILE = 1.349
 # However far out a few rows are.
 _LEAST_SHARE = 0.1
 # Beyond so many units the square of a value says no more than that it is far out, and might overflow.
 _FARTHEST = 1e6
+# Values beside the one that repeats which are like labels.
+_FEW = 5
+# Of the largest value, what differs by less is the same.
+_SAME = 1e-12
 
 
 class RobustScales:
-    """Medians, and interquartile ranges between a tenth and all of the standard deviation.
+    r"""Medians, and interquartile ranges between a tenth and all of the standard deviation.
 
-    The unit is the standard deviation where most rows repeat one value. Any other value of a column that
-    never varies is one unit away.
+    Where most rows repeat one value, the unit is the standard deviation. If they do and there are at most
+    five others, which a share q of the rows has, these are as surprising as they are rare: the unit is such
+    that the median of their distances is :math:`\sqrt{-2 v \log q}`, with the least variance v of the
+    mixtures. Any other value of a column that never varies is one unit away.
 
     Parameters
     ----------
     x
         Shape ``(n, d)``; NaN is missing.
+    scaled
+        Which columns are scaled, shape ``(d,)``; all by default. The others stay as they are.
 
     Examples
     --------
@@ -35,24 +45,41 @@ class RobustScales:
     array([[0., 1.]])
     """
 
-    def __init__(self, x: npt.NDArray[np.float64]) -> None:
+    def __init__(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> None:
         # Squares of large numbers overflow in their own units.
         size = np.nanmax(np.abs(x), axis=0, initial=0.0)
         self._size = np.where(size > 0.0, size, 1.0)
+        y = x / self._size
         with warnings.catch_warnings():
             # A column without any value.
             warnings.simplefilter("ignore", RuntimeWarning)
-            low, middle, high = np.nanpercentile(x / self._size, (25.0, 50.0, 75.0), axis=0)
-            deviation = np.nanstd(x / self._size, axis=0)
+            low, middle, high = np.nanpercentile(y, (25.0, 50.0, 75.0), axis=0)
+            deviation = np.nanstd(y, axis=0)
         self._centre = np.nan_to_num(middle)
-        self._constant = ~(deviation > 1e-12)
+        self._constant = ~(deviation > _SAME)
         middling = (high - low) / _INTERQUARTILE
         spread = np.clip(middling, _LEAST_SHARE * deviation, deviation)
-        self._spread = np.where(self._constant, 1.0, np.where(middling > 0.0, spread, deviation))
+        for column in np.flatnonzero(~self._constant & ~(middling > _SAME)):
+            off = y[:, column] - self._centre[column]
+            spread[column] = _unit_of_rare(off) if _are_few(off) else deviation[column]
+        self._spread = np.where(self._constant, 1.0, spread)
+        self._scaled = np.ones(x.shape[1], dtype=bool) if scaled is None else scaled
 
     def __call__(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return rows in the new units, shape ``(n, d)``."""
         off = x / self._size - self._centre
         found = np.clip(off / self._spread, -_FARTHEST, _FARTHEST)
-        near = np.abs(off) <= 1e-12
-        return np.where(self._constant & ~np.isnan(x), np.where(near, 0.0, np.sign(off)), found)
+        other = np.where(np.abs(off) <= _SAME, 0.0, np.sign(off))
+        return np.where(self._scaled, np.where(self._constant & ~np.isnan(x), other, found), x)
+
+
+def _are_few(off: npt.NDArray[np.float64]) -> bool:
+    return len(np.unique(np.round(off[~np.isnan(off)] / _SAME))) <= _FEW + 1
+
+
+def _unit_of_rare(off: npt.NDArray[np.float64]) -> float:
+    """Return the unit of a column that mostly repeats one value, given the distances from it."""
+    distances = np.abs(off[~np.isnan(off)])
+    others = distances[distances > _SAME]
+    share = (len(others) + 0.5) / (len(distances) + 1.0)
+    return float(np.median(others) / np.sqrt(-2.0 * VARIANCE * np.log(share)))

@@ -23,36 +23,38 @@ from logpx.tables.fitting.calibration import DRAWS
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.table import TableBatch
 
-__all__ = ["AnomalySearch"]
+__all__ = ["AnomalySearch", "Scored"]
 
 # High likelihood misleads where more rows than these are more probable than all but a hundredth of the rows
 # set aside; a few more may be so by chance.
 _TOO_USUAL, _SHARE_TOO_USUAL, _FEWEST_TOO_USUAL = 0.99, 0.05, 10
-_NUMBERS_A_ROW = 3
+_NUMBERS_A_ROW = 4
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Scored:
     """Consecutive rows with their scores.
 
     Attributes
     ----------
     start : int
         The number of rows before it.
-    scores : ndarray
-        Log p, its standard error and the p-value, shape ``(n, 3)``.
+    numbers : ndarray
+        Log p, its standard error, the p-value and the score, by which rows are ordered: shape ``(n, 4)``.
     """
 
     start: int
-    scores: npt.NDArray[np.float64]
-
-    @property
-    def log_prob(self) -> npt.NDArray[np.float64]:
-        return self.scores[:, 0]
+    numbers: npt.NDArray[np.float64]
 
     @property
     def p_values(self) -> npt.NDArray[np.float64]:
-        return self.scores[:, 2]
+        """The p-values."""
+        return self.numbers[:, 2]
+
+    @property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """The scores; low is unusual."""
+        return self.numbers[:, 3]
 
 
 class AnomalySearch:
@@ -113,10 +115,15 @@ class AnomalySearch:
         self._too_usual, self._first_too_usual = 0, 0
 
     @property
+    def score_columns(self) -> list[str]:
+        """The names of the columns of scores, which rows are ordered by the first of."""
+        return list(score_schema(self.model.kind).names)
+
+    @property
     def schema(self) -> pa.Schema:
         """The names and types of the columns."""
         own = [("row", pa.int64()), ("p_value", pa.float64())]
-        own += [(name, pa.float64()) for name in score_schema(self.model.kind).names]
+        own += [(name, pa.float64()) for name in self.score_columns]
         own += [("reasons", pa.string())] if self.explainer else []
         form = pa.schema(own)
         return form if self._kept is None else self._kept.beside(form)
@@ -126,21 +133,20 @@ class AnomalySearch:
         """Yield the selected rows: all rows in the order of the table, or else the most unusual first."""
         unseen = UnseenLabels()
         with ExitStack() as stack:
-            scored = self._scored(unseen)
+            scored = self.scored(unseen)
             if self.selection.needs_a_look:
-                scored = self._looked_at(scored, stack.enter_context(tempfile.TemporaryFile()))
+                scored = self.looked_at(scored, stack.enter_context(tempfile.TemporaryFile()))
             found = self._found(scored)
             if self.selection.everything:
                 yield from found
             else:
                 several = list(found)
                 if several:
-                    yield _most_unusual_first(
-                        pa.Table.from_batches(several), score_schema(self.model.kind).names[0]
-                    )
+                    yield _most_unusual_first(pa.Table.from_batches(several), self.score_columns[0])
         self.notes += [*unseen.notes(), *self._warnings()]
 
-    def _scored(self, unseen: UnseenLabels) -> Iterator[_Batch]:
+    def scored(self, unseen: UnseenLabels) -> Iterator[Scored]:
+        """Yield the scores and p-values of all rows."""
         for batch in self.model.score(self.table, seed=self._seed, draws=DRAWS, unseen=unseen):
             log_prob = batch.bound.log_prob
             p_values = torch.full_like(log_prob, math.nan)
@@ -149,31 +155,31 @@ class AnomalySearch:
                 p_values = (1.0 + counts) / (1.0 + self.calibration.rows)
                 self._note_too_usual(counts, batch.start)
             self.rows += len(log_prob)
-            yield _Batch(
+            yield Scored(
                 batch.start,
-                torch.stack([log_prob, batch.bound.standard_error, p_values], 1).numpy(force=True),
+                torch.stack([log_prob, batch.bound.standard_error, p_values, log_prob], 1).numpy(force=True),
             )
 
-    def _looked_at(self, batches: Iterator[_Batch], spool: IO[bytes]) -> Iterator[_Batch]:
+    def looked_at(self, batches: Iterator[Scored], spool: IO[bytes]) -> Iterator[Scored]:
         """Yield batches again, once the selection has seen all of them; they wait in a file."""
         sizes = []
         for batch in batches:
-            self.selection.look(batch.p_values, batch.log_prob, batch.start)
-            spool.write(np.ascontiguousarray(batch.scores).tobytes())
-            sizes.append(len(batch.scores))
+            self.selection.look(batch.p_values, batch.scores, batch.start)
+            spool.write(np.ascontiguousarray(batch.numbers).tobytes())
+            sizes.append(len(batch.numbers))
         spool.seek(0)
         start = 0
         for size in sizes:
             content = np.frombuffer(spool.read(8 * _NUMBERS_A_ROW * size))
-            yield _Batch(start, content.reshape(size, _NUMBERS_A_ROW))
+            yield Scored(start, content.reshape(size, _NUMBERS_A_ROW))
             start += size
 
-    def _found(self, batches: Iterator[_Batch]) -> Iterator[pa.RecordBatch]:
+    def _found(self, batches: Iterator[Scored]) -> Iterator[pa.RecordBatch]:
         """Yield the selected rows of each batch, with cells and reasons."""
         cells = iter(self._kept.batches()) if self._kept is not None else None
         read = iter(self.model.batches(self.table, UnseenLabels())) if self.explainer else None
         for batch in batches:
-            chosen = self.selection.chosen(batch.p_values, batch.log_prob, batch.start)
+            chosen = self.selection.chosen(batch.p_values, batch.scores, batch.start)
             places = np.flatnonzero(chosen)
             own = next(cells) if cells is not None else {}
             rows = next(read) if read is not None else None
@@ -184,14 +190,16 @@ class AnomalySearch:
             columns: dict[str, Any] = {name: array.take(taken) for name, array in own.items()}
             columns["row"] = batch.start + places + 1
             columns["p_value"] = pa.array(batch.p_values[places], from_pandas=True)
-            numbers = (batch.log_prob, batch.scores[:, 1])
-            names = score_schema(self.model.kind).names
-            columns |= {name: each[places] for name, each in zip(names, numbers, strict=False)}
+            columns |= self.written_scores(batch, places)
             if rows is not None:
                 columns["reasons"] = self._explained(rows[0], rows[1], places)
             yield pa.RecordBatch.from_pydict(
                 {name: columns[name] for name in self.schema.names}, schema=self.schema
             )
+
+    def written_scores(self, batch: Scored, places: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """Return the columns of scores of some rows of a batch."""
+        return dict(zip(self.score_columns, batch.numbers[places].T, strict=False))
 
     def _explained(self, batch: TableBatch, x: torch.Tensor, places: npt.NDArray[np.int64]) -> list[str]:
         assert self.explainer is not None

@@ -110,11 +110,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._checked(X, reset=True, ensure_min_samples=2)
         seed = int(check_random_state(self.random_state).randint(_MOST_SEED))
         self.ensemble_ = MixtureEnsemble(self.members, seed).fit(rows)
-        aside = torch.from_numpy(self.ensemble_.out_of_bag(rows))
-        self.calibration_ = Calibration.of(
-            aside, f"{len(rows):,} rows, each by members that have not seen it"
-        )
-        self.offset_ = float(np.percentile(self.ensemble_.scores(rows), 100.0 * self.contamination))
+        seen, unseen = self.ensemble_.scores_of_fit(rows)
+        source = f"{len(rows):,} rows, each by members that have not seen it"
+        self.calibration_ = Calibration.of(torch.from_numpy(unseen), source)
+        self.offset_ = float(np.percentile(seen, 100.0 * self.contamination))
         return self
 
     def score_samples(self, X: ArrayLike) -> _Rows:

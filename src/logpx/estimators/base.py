@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -21,6 +22,48 @@ __all__ = ["DensityEstimator", "Draws", "Transformer"]
 _BLOCK_ROWS = 65_536
 _MOST_SEED = 2**31 - 1
 Rows = NDArray[np.float64]
+
+
+# Methods that give numbers for rows, in the precision of the rows.
+_OF_ROWS = ("impute", "inverse_transform", "predict_proba", "score_samples", "transform")
+
+
+def _is_single(X: Any) -> bool:
+    """Return whether rows are in single precision, whatever holds them."""
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is not None and not isinstance(X, torch.Tensor) and hasattr(dtypes, "__iter__"):
+        return bool(len(list(dtypes))) and all(str(dtype).lower() == "float32" for dtype in dtypes)
+    return str(getattr(X, "dtype", "")).removeprefix("torch.").lower() == "float32"
+
+
+def _rounded(value: Any) -> Any:
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
+
+
+def _in_given_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method give single precision for rows in single precision; it computes in double."""
+
+    @functools.wraps(method)
+    def given(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+        found = method(self, X, *args, **kwargs)
+        return _rounded(found) if _is_single(X) else found
+
+    return given
+
+
+def _fitted_in_given_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let `fit` round what it found for rows in single precision; the model stays in its own."""
+
+    @functools.wraps(method)
+    def given(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+        found = method(self, X, *args, **kwargs)
+        if _is_single(X):
+            for name, value in vars(self).items():
+                if name.endswith("_") and not name.startswith("_"):
+                    setattr(self, name, _rounded(value))
+        return found
+
+    return given
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -48,6 +91,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
     model_: Distribution
     n_features_in_: int
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _OF_ROWS:
+            if name in cls.__dict__:
+                setattr(cls, name, _in_given_precision(cls.__dict__[name]))
+        if "fit" in cls.__dict__:
+            cls.fit = _fitted_in_given_precision(cls.__dict__["fit"])
+
     def score_samples(self, X: ArrayLike) -> Rows:
         """Return log p(x) for every row.
 
@@ -61,7 +112,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ndarray of shape (n_samples,)
             In nats; exact.
         """
-        return self._log_prob(self._rows_like_fitted(X))
+        found = self._log_prob(self._rows_like_fitted(X))
+        return _rounded(found) if _is_single(X) else found
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean of log p(x) over the rows, in nats.
@@ -166,7 +218,7 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Draws):  # 
         check_is_fitted(self)
         if isinstance(X, torch.Tensor):
             X = X.detach().double().numpy(force=True)
-        rows: Rows = check_array(X, dtype=np.float64)
+        rows: Rows = check_array(X, dtype=np.float64, ensure_min_features=0)
         if rows.shape[1] != self._n_features_out:
             raise UsageError(
                 f"{self.vectors} of {rows.shape[1]} columns",

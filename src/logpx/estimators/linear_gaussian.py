@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from logpx import latent
@@ -30,7 +31,7 @@ class _LinearGaussian(Transformer):
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | float | str | None = None,
         *,
         allow_nan: bool = True,
         random_state: int | np.random.RandomState | None = None,
@@ -68,23 +69,38 @@ class _LinearGaussian(Transformer):
             raise UsageError(
                 f"n_features = {features}, where latent dimensions need at least 2", fix="give more columns"
             )
-        size = self.n_components
-        if size is None:
-            size = self._size_by_bic(rows, weights)
-        check_count("n_components", size, least=1, most=features - 1)
-        model = self._blank(features, size)
+        size = self._size(rows, weights)
+        least, most = self._limits(features)
+        check_count("n_components", size, least=least, most=most)
+        # As many dimensions as features are one more than can be told from noise: the last one is empty.
+        model = self._blank(features, min(size, features - 1))
         fit(model, rows, weights=weights, progress=False)
         self.model_ = model
         self.n_components_ = int(size)
         with torch.no_grad():
             self.mean_ = model.mean.numpy(force=True).copy()
-            self.components_ = model.loadings.numpy(force=True).T.copy()
+            self.components_ = np.zeros((size, features))
+            self.components_[: features - 1] = model.loadings.numpy(force=True).T
             self.noise_variance_ = self._noise(model)
+        self._describe(rows, weights)
         return self
+
+    def _size(self, rows: _Numbers, weights: _Numbers | None) -> Any:
+        return self._size_by_bic(rows, weights) if self.n_components is None else self.n_components
+
+    def _limits(self, features: int) -> tuple[int, int]:
+        return 1, features - 1
+
+    def _describe(self, rows: _Numbers, weights: _Numbers | None) -> None:
+        """Set what a kind of model has besides."""
 
     def transform(self, X: ArrayLike) -> _Numbers:
         """Return the posterior mean of the latent vector, shape ``(n_samples, n_components)``."""
-        return self._by_blocks(self._rows_like_fitted(X), lambda x: self.model_.posterior(x).mean)
+        rows = self._rows_like_fitted(X)
+        if not self.n_components_:
+            return np.zeros((len(rows), 0))
+        found = self._by_blocks(rows, lambda x: self.model_.posterior(x).mean)
+        return np.pad(found, ((0, 0), (0, self.n_components_ - found.shape[1])))
 
     def inverse_transform(self, X: ArrayLike) -> _Numbers:
         """Return the mean of p(x given z) for latent vectors, shape ``(n_samples, n_features)``."""
@@ -152,7 +168,9 @@ class ProbabilisticPCA(_LinearGaussian):
     Parameters
     ----------
     n_components
-        The number of latent dimensions, at least 1 and below the number of features; None chooses by BIC.
+        The number of latent dimensions; None chooses by BIC, ``"mle"`` by Minka's evidence. A share between 0
+        and 1 takes as many as explain more than that share of the variance. With as many as there are
+        features the density is that of one fewer, and the last loading is 0; with 0 all is noise.
     allow_nan
         Whether cells may be missing.
     random_state
@@ -166,6 +184,10 @@ class ProbabilisticPCA(_LinearGaussian):
         The mean.
     noise_variance_ : float
         The variance of the noise.
+    explained_variance_ : ndarray of shape (n_components,)
+        The variance along each dimension, noise included, largest first; of maximum likelihood, so n divides.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Its share of the whole variance.
     n_components_ : int
         The number of latent dimensions.
     model_ : logpx.latent.ProbabilisticPCA
@@ -183,6 +205,39 @@ class ProbabilisticPCA(_LinearGaussian):
     def _noise(self, model: latent.LinearGaussian) -> Any:
         return float(model.noise_variances[0])
 
+    def _limits(self, features: int) -> tuple[int, int]:
+        return 0, features
+
+    def _size(self, rows: _Numbers, weights: _Numbers | None) -> Any:
+        size = self.n_components
+        if isinstance(size, str):
+            if size != "mle" or weights is not None:
+                raise UsageError(
+                    f"n_components is {size!r}" + (" for weighted rows" if size == "mle" else ""),
+                    fix="give a number, a share between 0 and 1, 'mle' for rows without weights, or None",
+                )
+            return int(PCA(n_components="mle").fit(_filled(rows)).n_components_) or 1
+        if isinstance(size, float) and 0.0 < size < 1.0:
+            filled = _filled(rows)
+            centred = filled - np.average(filled, axis=0, weights=weights)
+            shares = np.ones(len(rows)) if weights is None else weights
+            variances = np.linalg.svd(centred * np.sqrt(shares)[:, None], compute_uv=False) ** 2
+            reached = np.cumsum(variances) / variances.sum()
+            return min(int(np.searchsorted(reached, size, side="right")) + 1, len(variances))
+        return super()._size(rows, weights)
+
+    def _describe(self, rows: _Numbers, weights: _Numbers | None) -> None:
+        loadings = self.components_ if len(self.components_) else np.zeros((1, rows.shape[1]))
+        along = np.linalg.svd(loadings, compute_uv=False) ** 2
+        self.explained_variance_ = along[: self.n_components_] + self.noise_variance_
+        self.explained_variance_ratio_ = self.explained_variance_ / np.trace(self.get_covariance())
+
+
+def _filled(rows: _Numbers) -> _Numbers:
+    """Return rows with missing cells at their column's mean, only to choose a size."""
+    missing = np.isnan(rows)
+    return np.where(missing, np.nanmean(rows, axis=0), rows) if missing.any() else rows
+
 
 class FactorAnalysis(_LinearGaussian):
     """Factor analysis fitted by maximum likelihood; cells may be missing.
@@ -191,6 +246,9 @@ class FactorAnalysis(_LinearGaussian):
     ----------
     n_components
         The number of factors, at least 1 and below the number of features; None chooses by BIC.
+    rotation
+        None, or ``"varimax"``: factors are turned so that each column loads on few of them, which changes no
+        density.
     allow_nan
         Whether cells may be missing.
     random_state
@@ -206,6 +264,8 @@ class FactorAnalysis(_LinearGaussian):
         The variances of the noise.
     n_components_ : int
         The number of factors.
+    loglike_ : list of float
+        The log-likelihood of the rows in nats, at the end of the fit.
     model_ : logpx.latent.FactorAnalysis
         The fitted model in float64.
 
@@ -217,3 +277,25 @@ class FactorAnalysis(_LinearGaussian):
     """
 
     kind = latent.FactorAnalysis
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        rotation: str | None = None,
+        allow_nan: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(n_components, allow_nan=allow_nan, random_state=random_state)
+        self.rotation = rotation
+
+    def _describe(self, rows: _Numbers, weights: _Numbers | None) -> None:
+        if self.rotation not in (None, "varimax"):
+            raise UsageError(f"rotation is {self.rotation!r}", fix="give 'varimax' or None")
+        if self.rotation == "varimax":
+            with torch.no_grad():
+                turned = latent.varimax(self.model_.loadings, normalise=False).loadings
+                self.model_.loadings.copy_(turned)
+                self.components_ = self.model_.loadings.numpy(force=True).T.copy()
+        each = self._log_prob(rows)
+        self.loglike_ = [float((each if weights is None else each * weights).sum())]

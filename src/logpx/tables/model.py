@@ -37,6 +37,7 @@ from logpx.tables.completion import check_can_fill
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.conditioning.extension import Extension
+from logpx.tables.conditioning.surprisals import CellSurprisals
 from logpx.tables.density import impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
@@ -436,6 +437,31 @@ class TableModel(Configured, nn.Module):
         """
         table = self._checked(rows)
         return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
+
+    def surprisals(self, rows: Any, seed: int = 0, draws: int = 8) -> Tensor:
+        r"""Return how surprising each cell is, :math:`-\log p(x_j \mid x_{-j})`; see `surprisal_batches`.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n, d)``, float64, in nats; NaN where a cell is missing.
+        """
+        return torch.cat(list(self.surprisal_batches(rows, seed, draws)))
+
+    def surprisal_batches(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[Tensor]:
+        """Yield the surprisal of every cell given the others, in the batches of `score`.
+
+        For a flow that is an estimate by quadrature, for a variational autoencoder the difference of two
+        bounds; see `logpx.tables.conditioning.surprisals.CellSurprisals`.
+
+        Parameters
+        ----------
+        rows, seed, draws
+            As in `score`.
+        """
+        cells = CellSurprisals(self.density, self.supports)
+        for batch, x in self.batches(rows):
+            yield cells.of(x, seed=_checked_seed(seed), first=batch.start, draws=draws).cpu()
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:

@@ -1,0 +1,114 @@
+"""Do p-values of `logpx anomalies` keep their promise? Uniformity, and the rate of false discoveries.
+
+Uniformity: a model is fitted to 80 % of a table's rows in random order, and the p-values of the other rows
+are compared with a uniform distribution (Kolmogorov and Smirnov; as the scores set aside are a sample, too,
+also by the test of two samples). False discoveries: to 400 new rows of the kind of the fit 40 rows are added,
+in each of which one column is shifted; the share of the former among selected rows is averaged over
+repetitions.
+
+Run: python benchmarks/anomalies_validity.py --data FOLDER [--families NAME ...] [--repetitions N]
+
+FOLDER holds `uci-regression/NAME/data.csv.gz` and `adbench/*_NAME.npz`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from logpx.errors import LogpxError
+from logpx.scoring import benjamini_hochberg
+from logpx.tables import fit_table
+
+Array = NDArray[np.float64]
+MOST_ROWS = 4000
+
+
+def tables(folder: Path) -> Iterator[tuple[str, Array]]:
+    for path in sorted(folder.glob("adbench/*.npz")):
+        content = np.load(path)
+        yield path.stem.split("_", 1)[1], content["X"].astype(np.float64)[content["y"].ravel() == 0]
+    for path in sorted(folder.glob("uci-regression/*/data.csv.gz")):
+        yield path.parent.name, np.loadtxt(path, delimiter=",")
+
+
+def uniformity(folder: Path, families: list[str], seconds: float) -> None:
+    print("| table | family | rows set aside | new rows | KS, uniform | KS, two samples | p ≤ 0.05 |")
+    print("|---" * 7 + "|")
+    for name, x in tables(folder):
+        x = x[np.random.default_rng(0).permutation(len(x))[:MOST_ROWS]]
+        cut = int(0.8 * len(x))
+        for family in families:
+            try:
+                model = fit_table(x[:cut], family, max_time=seconds).model
+                new = model.log_prob(x[cut:]).numpy()
+            except LogpxError as error:
+                print(f"| {name} | {family} | {error.message} | | | | |", flush=True)
+                continue
+            aside = model.calibration.scores.numpy()
+            p = model.calibration.p_values(model.log_prob(x[cut:])).numpy()
+            one, two = stats.kstest(p, "uniform").pvalue, stats.ks_2samp(aside, new).pvalue
+            share = np.mean(p <= 0.05)
+            source = model.calibration.source
+            print(
+                f"| {name} | {family} | {source} | {len(p)} | {one:.3f} | {two:.3f} | {share:.3f} |",
+                flush=True,
+            )
+
+
+def simulated(count: int, random: np.random.Generator) -> Array:
+    z = random.normal(size=(count, 2))
+    a = z[:, 0] + 0.2 * random.normal(size=count)
+    return np.column_stack(
+        [a, np.exp(a + 0.3 * z[:, 1]), z[:, 1], (5.0 * z[:, 1] + random.normal(size=count)).round()]
+    )
+
+
+def false_discoveries(families: list[str], seconds: float, repetitions: int) -> None:
+    print("| family | rows set aside | rate asked for | share of false discoveries | found of planted |")
+    print("|---" * 5 + "|")
+    for family in families:
+        random = np.random.default_rng(1)
+        model = fit_table(simulated(3000, random), family, max_time=seconds).model
+        shares: dict[float, list[tuple[float, float]]] = {0.05: [], 0.1: []}
+        for _ in range(repetitions):
+            usual, planted = simulated(400, random), simulated(40, random)
+            columns = random.integers(0, 4, 40)
+            planted[np.arange(40), columns] += 4.0 * simulated(4000, random).std(0)[columns]
+            p = model.calibration.p_values(model.log_prob(np.concatenate([usual, planted]))).numpy()
+            for level, found in shares.items():
+                chosen = benjamini_hochberg(p, level)
+                found.append((chosen[:400].sum() / max(1, chosen.sum()), chosen[400:].mean()))
+        for level, found in shares.items():
+            mean = np.mean(found, 0)
+            error = np.std([one for one, _ in found]) / np.sqrt(len(found))
+            source = model.calibration.source
+            print(
+                f"| {family} | {source} | {level} | {mean[0]:.4f} ± {error:.4f} | {mean[1]:.2f} |", flush=True
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--families", nargs="*", default=["gaussian", "gmm", "auto"])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--repetitions", type=int, default=200)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.data:
+        uniformity(options.data, options.families, options.seconds)
+        print()
+    false_discoveries(options.families, options.seconds, options.repetitions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Anomalies among a table's own rows: robust, and few where there are none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import logpx
+from logpx.detection import EmpiricalNull
+from logpx.errors import DataError
+
+
+def table(count: int, seed: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    size = random.lognormal(0.0, 1.0, count)
+    return pd.DataFrame(
+        {
+            "size": size,
+            "cost": 10.0 * size**1.5 * random.lognormal(0.0, 0.1, count),
+            "kind": random.choice(["a", "b", "c"], count, p=[0.5, 0.4, 0.1]),
+            "level": random.normal(size=count),
+        }
+    )
+
+
+def test_a_tenth_of_anomalies_is_found_and_explained() -> None:
+    frame = table(500, 0)
+    strange = frame.index[10:60]
+    frame.loc[strange, "cost"] *= 30.0
+    found = logpx.anomalies(frame, alpha=0.02)
+    rows = np.array(found.table["row"].to_pylist()) - 1
+    hits = np.isin(rows, strange)
+    assert hits.sum() > 45
+    assert hits.mean() > 0.7
+    first = [found.reasons[int(row) + 1][0].column for row in rows[hits]]
+    assert np.mean([column in {"cost", "size"} for column in first]) > 0.9
+
+
+def test_hardly_any_row_is_found_where_there_is_none() -> None:
+    assert logpx.anomalies(table(800, 1), explain=False).table.num_rows <= 8
+
+
+def test_all_rows_have_p_values_that_are_nearly_uniform() -> None:
+    p_values = logpx.anomalies(table(800, 2), everything=True).table["p_value"].to_numpy()
+    assert 0.02 < np.mean(p_values < 0.05) < 0.09
+    assert 0.4 < np.mean(p_values < 0.5) < 0.6
+
+
+def test_the_null_is_that_of_the_central_rows() -> None:
+    random = np.random.default_rng(3)
+    scores = -random.gamma(3.0, size=2000)
+    planted = np.concatenate([scores, np.full(400, -100.0)])
+    p_values = EmpiricalNull(planted).p_values(planted)
+    assert p_values[2000:].max() < 1e-6
+    assert 0.02 < np.mean(p_values[:2000] < 0.05) < 0.08
+
+
+def test_scores_that_are_all_equal_are_all_usual() -> None:
+    p_values = EmpiricalNull(np.zeros(50)).p_values(np.zeros(50))
+    assert np.isfinite(p_values).all()
+    assert p_values.min() > 0.01
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="too few"):
+        EmpiricalNull(np.zeros(19))
