@@ -9,7 +9,11 @@ import pytest
 
 from logpx import errors
 
-KINDS = [getattr(errors, name) for name in errors.__all__ if name != "MissingExtraError"]
+KINDS = [
+    kind
+    for kind in map(vars(errors).get, errors.__all__)
+    if isinstance(kind, type) and kind is not errors.MissingExtraError
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -115,7 +115,7 @@ def test_kept_cells_are_written_with_the_marks_of_their_file(logpx, delimiter: s
     assert [row for row in range(61) if filled[row] != before[row]] == [4]
     assert logpx("score", folder, file, "--keep", "-o", tmp_path / "s.csv").status == 0
     scored = pd.read_csv(tmp_path / "s.csv", sep=delimiter, decimal=decimal)
-    assert list(scored) == ["weight", "a;b", "log_prob_lower", "log_prob_se"]
+    assert list(scored) == ["weight", "a;b", "row", "log_prob_lower", "log_prob_se"]
     pd.testing.assert_frame_equal(scored[list(table)], table)
 
 

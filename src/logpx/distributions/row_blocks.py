@@ -61,7 +61,7 @@ def row_blocks(n: int, first: int | Tensor, size: int, keyed: int = 1) -> Iterat
         before[order] = torch.arange(n) - (counts.cumsum(0) - counts)[places[order]]
         # Rows of one block that come equally often before.
         layers = places // size * (n + 1) + before
-        order = torch.argsort(layers, stable=True)
+        order = order[torch.argsort(layers[order], stable=True)]
         _, sizes = torch.unique_consecutive(layers[order], return_counts=True)
         for rows in torch.split(order, sizes.tolist()):
             yield RowBlock(int(places[rows[0]]) // size, rows, places[rows] % size)

@@ -100,6 +100,7 @@ class Stopwatch:
 
     Examples
     --------
+    >>> import math
     >>> Stopwatch(math.inf).left, Stopwatch(60.0).left > 50.0
     (inf, True)
     """
