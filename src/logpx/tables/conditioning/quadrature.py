@@ -64,15 +64,14 @@ class QuadratureDensity(TableDensity):
 
     Examples
     --------
-    >>> import math
-    >>> import torch
+    >>> import math, torch
     >>> from logpx.distributions import FullNormal
     >>> from logpx.tables import ColumnScales, Support
     >>> columns = ColumnScales.standard([[-1.0, -1.0], [1.0, 1.0]], [Support(), Support()])
     >>> density = QuadratureDensity(columns, FullNormal(2).double())
     >>> without = density.log_prob(torch.tensor([[math.nan, 0.0]])).item()
-    >>> round(without, 6) == round(-0.5 * math.log(2.0 * math.pi) - 0.5 * math.log(2.0), 6)
-    True
+    >>> round(without, 4)  # As of the standard normal that remains.
+    -0.9189
     """
 
     def __init__(self, columns: object, model: Distribution) -> None:
