@@ -73,7 +73,7 @@ def findings(source: str, path: Path | None = None) -> Iterator[tuple[int, str]]
     """Yield line and name of everything in a source text that must not be there."""
     tree = ast.parse(source)
     names = aliases(tree)
-    harmless = without_pickle(tree, names)
+    harmless = without_pickle(tree, names) | own_arguments(tree)
     modules = MODULES if path == DOWNLOADS else MODULES | NETWORK
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -93,6 +93,20 @@ def findings(source: str, path: Path | None = None) -> Iterator[tuple[int, str]]
                 value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
                 if keyword.arg in ("shell", "allow_pickle") and value is not False:
                     yield node.lineno, f"{keyword.arg}="
+
+
+def own_arguments(tree: ast.Module) -> set[ast.Name]:
+    """Return the names of fields, and of arguments in their functions: they are not the built-in function."""
+    inside_functions = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for argument in (*function.args.args, *function.args.kwonlyargs)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and node.id == argument.arg
+    }
+    fields = {node.target for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)}
+    return inside_functions | {field for field in fields if isinstance(field, ast.Name)}
 
 
 def test_source_executes_nothing_it_reads():
@@ -132,6 +146,7 @@ def test_each_way_to_execute_is_found(source: str):
     "source",
     [
         "model.eval()",
+        "def fit(compile):\n    return compile",
         "import torch\ntorch.compile(model)",
         "import re\nre.compile('x')",
         "import importlib\nimportlib.import_module('matplotlib.pyplot')",

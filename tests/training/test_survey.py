@@ -9,7 +9,7 @@ from logpx.training.split import row_keys
 from logpx.training.survey import START_ROWS, survey
 
 CPU = torch.device("cpu")
-PLAIN = Intake((2,), 0, torch.float32)
+PLAIN = Intake((2,), (), torch.float32)
 
 
 def rows_of(n):
@@ -101,7 +101,7 @@ def test_what_can_not_be_read_twice():
 
 
 def test_context_has_to_fit_the_model():
-    conditional = Intake((2,), 3, torch.float32)
+    conditional = Intake((2,), (3,), torch.float32)
     x = rows_of(5)
     with pytest.raises(UsageError, match="takes 3 context features"):
         open_source(x, conditional, None, None, "data")
