@@ -17,5 +17,7 @@ def fixed_seed() -> None:
     """Make a test independent of the tests that ran before it in the same process."""
     # torch.manual_seed formats the stack for each kind of accelerator that is not there: a millisecond.
     torch.default_generator.manual_seed(0)
+    # A test that compiles has turned them off.
+    torch.distributions.Distribution.set_default_validate_args(True)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(0)

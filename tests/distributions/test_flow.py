@@ -103,7 +103,7 @@ def test_log_prob_of_a_normal_is_in_nats():
     assert flow.log_prob(torch.zeros(1, 3)).item() == pytest.approx(-1.5 * math.log(2.0 * math.pi))
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (2, 2, 3), (0, 3)])
+@pytest.mark.parametrize("shape", [(5, 3), (0, 3)])
 def test_contexts_of_other_rows_are_refused(shape):
     flow = flows.RealNVP(features=2, context=3, layers=2, hidden=(8,))
     with pytest.raises(UsageError, match="for rows of shape"):

@@ -110,7 +110,7 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
 @pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
 def test_model_survives_bit_for_bit(make, double: bool, tmp_path: Path):
     model = randomised(make())
-    model = model.double() if double else model
+    model = (model.double() if double else model).eval()
     save(model, tmp_path / "model")
     copy = load(tmp_path / "model")
     assert type(copy) is type(model)

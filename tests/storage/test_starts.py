@@ -20,6 +20,11 @@ class Own(Distribution):
     def __init__(self, inside, hold):
         super().__init__(inside.event_shape, inside.context_features)
         self.holder, self.inside = hold(inside)
+        self._context_shape = inside.context_shape
+
+    @property
+    def context_shape(self):
+        return self._context_shape
 
     def log_prob(self, x, context=None):
         return self.inside(self.holder).log_prob(x, context)
@@ -52,7 +57,7 @@ def waiting(model):
 
 def rows_of(model):
     x = torch.rand(40, *model.event_shape, generator=torch.Generator().manual_seed(0))
-    return x, torch.zeros(40, model.context_features) if model.context_features else None
+    return x, torch.zeros(40, *model.context_shape) if model.context_features else None
 
 
 def test_nothing_that_needs_data_is_skipped(make, monkeypatch):

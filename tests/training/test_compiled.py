@@ -62,6 +62,7 @@ def test_compiled_steps_give_the_same_weights(monkeypatch):
     assert len(messages) == 1
     assert messages[0].startswith("compiled in")
     torch.testing.assert_close(weights(found), weights(plain), rtol=1e-4, atol=1e-5)
+    assert torch.distributions.Distribution._validate_args
 
 
 def test_compiled_code_serves_the_steps(monkeypatch):

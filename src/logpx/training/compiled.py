@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution as TorchDistribution
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from logpx.distributions import Distribution, Flow
@@ -214,6 +215,7 @@ class StepDensity:
             self._give_up("only flows that draw no random numbers in training are compiled")
             return
         self._shape = None if batch.context is None else batch.context.shape
+        checked = TorchDistribution._validate_args
         try:
             with warnings.catch_warnings():
                 # The compiler uses parts of torch that torch has deprecated.
@@ -225,6 +227,9 @@ class StepDensity:
             reason = " ".join(str(error).split()) or type(error).__name__
             self._give_up(f"the model could not be compiled: {reason[:150]}")
             return
+        finally:
+            # Loading the compiler turns the checks of torch's distributions off for the whole process.
+            TorchDistribution.set_default_validate_args(checked)
         if not difference <= _tolerance(batch.x.dtype):
             self._give_up(f"compiled code differs from the model by {difference:.1e}, relative")
             return

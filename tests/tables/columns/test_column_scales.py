@@ -12,6 +12,7 @@ from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 from logpx.tables.fitting.maps import column_maps
 from logpx.tables.scales import SCALES, Log, Standard
+from logpx.training.journal import journal_of
 
 REGISTRY = {**SCALES, class_name(ColumnScales): ColumnScales, class_name(Support): Support}
 SUPPORTS = [Support(), Support(lower=0.0), Support(lower=0.0, step=1.0), Support(lower=0.0, upper=1.0)]
@@ -176,7 +177,9 @@ def test_without_time_for_comparisons_skewed_columns_are_not_left_linear():
         [random.lognormal(0, 4, 300), 1 / (1 + random.lognormal(0, 4, 300)), random.normal(size=300)]
     )
     supports = [Support(lower=0.0), Support(lower=0.0, upper=1.0), Support()]
-    maps, remarks = column_maps(torch.from_numpy(x.T), supports, ["a", "b", "c"], 0, -math.inf)
+    journal = journal_of(None, None, 30.0, lambda: False, eager=False)
+    rows, names = torch.from_numpy(x.T), ["a", "b", "c"]
+    maps, remarks = column_maps(rows, supports, names, 0, deadline=-math.inf, journal=journal)
     assert [type(scale).__name__ for scale in maps["standard"].scales] == ["SoftClip", "SoftClip", "Standard"]
     assert [type(scale).__name__ for scale in maps["chosen"].scales[1:]] == ["LogOdds", "Standard"]
     assert remarks == ["the scales of 2 of 3 columns are not compared, for lack of time"]
