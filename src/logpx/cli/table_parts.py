@@ -49,9 +49,11 @@ def score_parts(subject: Subject, scorer: Any, request: Request, out: Output) ->
         "keep": request.keep and (list(request.kept) or True),
         "target": list(request.target),
         "given": list(request.given),
+        "each_cell": request.each_cell,
     }
     request.check_kept()
-    counts, results = _worked("score", options, work, request, out, numbered=scorer.kind != "exact")
+    # The rows are numbered in what is written, and random numbers go by them.
+    counts, results = _worked("score", options, work, request, out, numbered=True)
     for result in results:
         totals.merge(ScoreTotals.from_dict(result))
         columns, notes = result["columns"], [*notes, *result["notes"]]

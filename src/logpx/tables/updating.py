@@ -167,25 +167,32 @@ def update_table(
         notes.append(f"{', '.join(trained)}: trained on, on {of}")
     if isinstance(model.density, Mixture):
         notes.append("the weights of the models that are stacked stay as they were")
-    if model.reference is not None:
-        # Its scores are those of the model before, and would make wrong p-values beside new ones.
+    if model.reference is not None or model.calibration is not None:
+        # Their scores are those of the model before, and would make wrong p-values beside new ones.
         baselines: Any = dict(model.baselines.items())
-        model = TableModel(model.schema, model.density, baselines)
+        companions: Any = dict(model.companions.items())
+        model = TableModel(model.schema, model.density, baselines, companions=companions)
         notes.append("the reference for p-values of anomalies is left out: fit again to have one")
     return TableUpdate(model.eval(), _flat(kept), count, notes)
 
 
 def _members(model: TableModel) -> dict[str, _Member]:
     """Return the densities in table units that a model consists of, by name."""
-    density = model.density
-    parts = list(density.components) if isinstance(density, Mixture) else [density]
-    names = ["density"] if len(parts) == 1 else [f"density {index}" for index in range(len(parts))]
     found: dict[str, _Member] = {}
-    for name, one in [*zip(names, parts, strict=True), *model.baselines.items()]:
+    companions = [(f"{name} beside", one) for name, one in model.companions.items()]
+    every = [("density", model.density), *model.baselines.items(), *companions]
+    for name, one in [part for named in every for part in _parts(*named)]:
         if not isinstance(one, TableDensity | CellDensity):
             raise UsageError(f"a {type(one).__name__} is not updated", fix="fit the model again to all rows")
         found[name] = one
     return found
+
+
+def _parts(name: str, density: Any) -> list[tuple[str, Any]]:
+    """Return the densities that one is made of, with names."""
+    if not isinstance(density, Mixture):
+        return [(name, density)]
+    return [(f"{name} {index}", one) for index, one in enumerate(density.components)]
 
 
 def _has_statistics(member: _Member) -> bool:
