@@ -19,7 +19,7 @@ class BernsteinFunction(Univariate):
 
     .. math:: f(x) = \sum_{k=0}^{n} c_k \binom{n}{k} s^k (1 - s)^{n - k}, \qquad s = \frac{x + b}{2 b},
 
-    with :math:`c_0 < \dots < c_n`: steps between coefficients are positive, and all equal where the
+    with :math:`c_0 < \cdots < c_n`: steps between coefficients are positive, and all equal where the
     parameters are 0, which gives the identity. Its inverse is found by Newton's method.
 
     Parameters
