@@ -162,7 +162,7 @@ class MixtureEnsemble:
     def surprisals(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         r"""Return how strange each cell is given the others, shape ``(n, d)``; NaN for missing cells.
 
-        This is the mean over members of :math:`-\\log p(x_j \\mid x_{-j})` in the units of the scales, less
+        This is the mean over members of :math:`-\log p(x_j \mid x_{-j})` in the units of the scales, less
         what is usual; each is exact.
         """
         y = self._scaled(x)
