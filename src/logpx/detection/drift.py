@@ -71,8 +71,10 @@ class Drift:
 
     Attributes
     ----------
-    rows, reference_rows : int
-        The number of new rows, and of rows set aside.
+    rows : int
+        The number of new rows.
+    reference_rows : int
+        The number of rows set aside.
     mean, reference_mean : float
         Their mean log p in nats, of rows that the model finds possible.
     difference, standard_error : float

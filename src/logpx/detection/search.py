@@ -77,8 +77,10 @@ class AnomalySearch:
 
     Attributes
     ----------
-    rows, selected : int
-        How many rows there are, and how many were selected, once `batches` has ended.
+    rows : int
+        How many rows there are, once `batches` has ended.
+    selected : int
+        How many of them were selected.
     notes : list of str
         What the user should know, likewise.
     explained : list of (int, list of Reason)

@@ -32,8 +32,10 @@ class SyntheticCheck:
 
     Attributes
     ----------
-    rows, train_rows : int
-        The number of synthetic rows, and of rows that the model was fitted to.
+    rows : int
+        The number of synthetic rows.
+    train_rows : int
+        The number of rows that the model was fitted to.
     copies : float
         The share of synthetic rows that are equal to a training row in every modelled column.
     duplicates : float
