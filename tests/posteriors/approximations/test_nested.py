@@ -54,7 +54,7 @@ def test_evidence_of_a_curved_density_is_that_of_quadrature():
 
 def test_what_it_does_not_reach_is_not_trusted():
     found = posterior(mixture((0.5, at(0.0, 1.0)), (0.5, at(2.5, 1.0))), 20, method="nested", seed=0)
-    assert found.diagnosis.trust is Trust.DO_NOT or abs(found.log_evidence) < 0.1
+    assert found.diagnosis.trust is Trust.DO_NOT
 
 
 def test_too_little_time_is_said():
