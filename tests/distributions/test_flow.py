@@ -112,6 +112,12 @@ def test_contexts_of_other_rows_are_refused(shape):
         flow.sample(2, torch.zeros(shape))
 
 
+def test_a_count_of_draws_takes_no_contexts_of_several_dimensions():
+    flow = flows.RealNVP(features=2, context=3, layers=2, hidden=(8,))
+    with pytest.raises(UsageError, match="for rows of shape"):
+        flow.sample(2, torch.zeros(2, 2, 3))
+
+
 def test_one_context_serves_all_rows():
     flow = flows.RealNVP(features=2, context=3, layers=2, hidden=(8,))
     x = torch.zeros(4, 2)
