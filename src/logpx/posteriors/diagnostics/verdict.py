@@ -82,7 +82,7 @@ class Diagnosis:
 
     @property
     def precise(self) -> bool:
-        """Whether there are enough draws for the evidence, and for every mean and deviation, to be precise."""
+        """Whether there are enough draws for the evidence and every mean and deviation to be precise."""
         return self.mcse < _LARGEST_MCSE and self.log_evidence_error < _LARGEST_ERROR
 
     @property
