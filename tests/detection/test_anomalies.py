@@ -65,5 +65,5 @@ def test_a_cell_that_another_explains_is_not_blamed_and_later_reasons_say_what_t
     assert [reason.column for reason in found[1]] == ["b"]
     assert [reason.column for reason in found[2]] == ["label"]
     first, second = found[3][:2]
-    assert first.without == () and second.without == (first.column,)
+    assert (first.without, second.without) == ((), (first.column,))
     assert str(second).endswith(f"given the rest without {first.column}")
