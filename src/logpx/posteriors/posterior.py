@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from logpx.distributions.seeding import checked_count, checked_seed
+from logpx.distributions.seeding import checked_count, checked_seed, derived_seed
 from logpx.errors import UsageError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.forward_kl import minimise_forward_kl
@@ -296,7 +296,7 @@ class Posterior(PosteriorFigures):
             f"{self.method.removesuffix(_POLISHED)}{_POLISHED}",
             Approximation(found.distribution, steps=self.steps + found.steps),
             self.target,
-            seed=seed + 1,
+            seed=derived_seed(seed, 1),
             draws=self._count,
             landscape=self.landscape,
             account=self._account,
