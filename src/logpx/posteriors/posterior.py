@@ -238,7 +238,8 @@ class Posterior(PosteriorFigures):
         Hastings 1970 (independence sampler); Albergo, Kanwar and Shanahan 2019, Flow-based generative models
         for Markov chain Monte Carlo in lattice field theory.
         """
-        proposed = weigh(self.distribution, self.target, checked_count(n) + 1, checked_seed(seed))
+        n, seed = checked_count(n), checked_seed(seed)
+        proposed = weigh(self.distribution, self.target, n + 1, seed)
         decisions = np.log(np.random.default_rng(seed).random(n))
         weights = proposed.log_weights.tolist()
         place, places, accepted = int(np.argmax(np.isfinite(weights))), [], 0
@@ -287,7 +288,7 @@ class Posterior(PosteriorFigures):
         True
         """
         began = time.monotonic()
-        u = self.target.of_draws(draws)
+        seed, u = checked_seed(seed), self.target.of_draws(draws)
         found = minimise_forward_kl(self.distribution, u, seed, max_time, max_steps)
         if not found.gain > 0.0:
             return self
