@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from logpx.distributions.seeding import derived_seed
 from logpx.errors import DivergedError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.families import normal
@@ -27,6 +28,7 @@ __all__ = ["PosteriorRun", "Progress"]
 
 # In nats.
 _ALIKE = 0.1
+_DIAGNOSED = 1
 _LEAST_SECONDS = 0.05
 # Parts of the time at which stages have to end.
 _PATHS, _PROPER, _SEARCH, _METHODS = 0.25, 0.35, 0.5, 0.85
@@ -187,7 +189,8 @@ class PosteriorRun:
             name,
             approximation,
             self.target,
-            seed=self._seed + 1,
+            # Draws that no fit has seen.
+            seed=derived_seed(self._seed, _DIAGNOSED),
             draws=self._draws,
             landscape=landscape,
             account=self._account,

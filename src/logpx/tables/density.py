@@ -12,6 +12,7 @@ from torch import Tensor
 from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.distributions.base import of_rows
 from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
+from logpx.distributions.seeding import part_seed
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
@@ -312,7 +313,7 @@ def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
         members = [bound_on_noise(member, x) for member in density.components]
 
         def bound(noisy: Tensor, draws: int | None, seed: int, first: int | Tensor) -> LowerBound:
-            each = (member(noisy, draws, seed + 1_000_003 * k, first) for k, member in enumerate(members))
+            each = (member(noisy, draws, part_seed(seed, k), first) for k, member in enumerate(members))
             return density.mixed(list(each))
 
         return bound

@@ -1,4 +1,4 @@
-"""Rows that were drawn, filtered or repeated are rows like others: the index of their frame is no column of data."""
+"""Rows that were drawn, filtered or repeated are rows like others: the index of their frame is no column."""
 
 from pathlib import Path
 

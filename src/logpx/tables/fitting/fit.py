@@ -208,8 +208,7 @@ def fit_table(
     limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
     journal = journal_of(checkpoint, resume, every, should_stop, eager=False)
     watch = Stopwatch(limits.seconds)
-    if checked_seed(seed) < 0:
-        raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
+    seed = checked_seed(seed, least=0)
     where = usable_device(device)
     compile_choice(compile)
     FAMILIES.check_options(model, {"components": components, "latent": latent})

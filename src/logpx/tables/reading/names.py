@@ -18,7 +18,7 @@ _FRAME_INDEX = re.compile(r"__index_level_\d+__")
 def is_frame_index(name: str) -> bool:
     """Return whether a column is the index without a name of a pandas frame, as Arrow and Parquet store it.
 
-    Parts of a frame have one (rows that were drawn, or are left after others were dropped), which says nothing
+    Parts of a frame have one (rows that were drawn, or are left after others were dropped). It says nothing
     of a row.
 
     Examples

@@ -15,9 +15,9 @@ _LAST_GRADE_ABOUT_ZERO = 5
 _LAST_OF_FEW_GRADES = 5
 _LEAST_ROWS = 20
 _LEAST_ROWS_PER_GRADE = 3
-# Counts vary as a Poisson distribution does, or more, and have their long tail above. Of numbers from 1 on most
-# are grades, of numbers from 0 on most are counts: on columns of public tables, with 30 to 150 rows known, fewer
-# than 1 % of the others lay above the ends that follow from these.
+# Counts vary as a Poisson distribution does, or more, and have their long tail above. Of numbers from 1 on
+# most are grades, of numbers from 0 on most are counts: in columns of public tables with 30 to 150 rows
+# known, fewer than 1 % of the other rows lay beyond the ends that follow from these.
 _VARIANCE_OF_COUNTS = 0.8
 _SKEWNESS_OF_COUNTS = 1.0
 _VARIANCE_OF_GRADES = 0.6
@@ -26,10 +26,10 @@ _VARIANCE_OF_GRADES = 0.6
 def scale_of_grades(values: Array, counts: Counts) -> tuple[float, float] | None:
     """Return the first and the last grade of a scale, or None if numbers do not look like grades.
 
-    A scale has at most ten steps from 0, or five to either side of it, and each grade has several rows. Its first
-    grade is 0 if that occurs, and else the first step; its last one is the largest number. Counts are no grades:
-    they have a long tail above, and vary at least as much as a Poisson distribution. Up to five grades from 1 on
-    may do so, too.
+    A scale has at most ten steps from 0, or five to either side of it, and each grade has several rows. Its
+    first grade is 0 if that occurs, and else the first step; its last one is the largest number. Counts are
+    no grades: they have a long tail above, and vary at least as much as a Poisson distribution. Up to five
+    grades from 1 on may do so, too.
 
     Parameters
     ----------
