@@ -15,14 +15,17 @@ _DISTANCES = torch.cat(
     [0.05 * torch.arange(1, 40, dtype=torch.float64), 2.0 * 1.1 ** torch.arange(114, dtype=torch.float64)]
 )
 
+# Of the way to the origin and as far beyond, as many.
+_SHARES = torch.arange(1, len(_DISTANCES) + 1, dtype=torch.float64) / (len(_DISTANCES) // 2)
+
 
 def peaks_along_axes(
     target: Target, mode: Tensor, factor: Tensor, most: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return points where the log-density has risen again along a line, and its values there.
 
-    Lines are the coordinate axes, and the diagonal along which all coordinates change alike. The density
-    falls from a mode. Where it rises again further out there is another, however far: draws in all directions
+    Lines are the coordinate axes, the diagonal along which all coordinates change alike, and the line to the
+    origin, near which much is symmetric. The density falls from a mode. Where it rises again further out there is another, however far: draws in all directions
     of a space would hardly come as near.
 
     Parameters
@@ -48,6 +51,7 @@ def peaks_along_axes(
     some = torch.randperm(len(axes), generator=generator)[: max(1, most // len(_DISTANCES))]
     directions = torch.cat([torch.stack([deviations, -deviations]), axes[some]])
     points = mode + _DISTANCES[:, None] * directions[:, None]
+    points = torch.cat([points, (mode - _SHARES[:, None] * mode)[None]])
     values = values_at(target, points.flatten(0, 1)).view(points.shape[:2])
     risen = values[:, 1:-1] > values[:, :-2]
     peaks = risen & (values[:, 1:-1] >= values[:, 2:]) & values[:, 1:-1].isfinite()
