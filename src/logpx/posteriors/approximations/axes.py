@@ -25,8 +25,8 @@ def peaks_along_axes(
     """Return points where the log-density has risen again along a line, and its values there.
 
     Lines are the coordinate axes, the diagonal along which all coordinates change alike, and the line to the
-    origin, near which much is symmetric. The density falls from a mode. Where it rises again further out there is another, however far: draws in all directions
-    of a space would hardly come as near.
+    origin, near which much is symmetric. The density falls from a mode. Where it rises again further out
+    there is another, however far: draws in all directions of a space would hardly come as near.
 
     Parameters
     ----------
