@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
-from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
+from logpx.distributions.conditional import Marginals, mixed
 from logpx.errors import UsageError
 from logpx.tables.density import CellDensity, TableDensity
 
@@ -106,12 +106,7 @@ class QuadratureDensity(TableDensity):
         """Return the distribution of a column given all others, as `TableDensity` does."""
         units = (self.in_model_units(x)[0] for x in rows)
         found = mixed([_NodeMarginals(*self._nodes(y, column)) for y in units], weights)
-        scale = self.columns.scales[column]
-        return MappedMarginals(
-            found,
-            lambda own: scale(own.flatten())[0].view(own.shape),
-            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
-        )
+        return self.columns.marginals(found, column)
 
     @cached_property
     def _ranges(self) -> Tensor:
