@@ -12,6 +12,7 @@ from logpx.distributions import Distribution, Mixture
 from logpx.distributions.conditional import Marginals, mixed
 from logpx.errors import UsageError
 from logpx.tables.density import CellDensity, TableDensity
+from logpx.tables.families.families import FAMILIES
 
 __all__ = ["QuadratureDensity", "integrable"]
 
@@ -44,7 +45,7 @@ def integrable(density: Distribution) -> tuple[Distribution, bool]:
         if not isinstance(member, TableDensity | CellDensity) or member.kind != "exact":
             raise UsageError(
                 "the model has no distribution of single columns given the others",
-                fix="fit one that has: gaussian, gmm, ppca, fa, mppca, autoregressive or a flow",
+                fix=f"fit a flow, or one that has: {FAMILIES.fix(lambda family: family.allows_missing)}",
             )
     if not isinstance(density, Mixture):
         return adapted[0], True
