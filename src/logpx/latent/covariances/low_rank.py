@@ -85,6 +85,11 @@ class LowRankCovariance(Covariance):
         """Return the noise variances, shape ``(blocks, D)``."""
         return self.log_noise_variances.exp().expand(self.blocks, self.features)
 
+    def roots(self) -> Tensor:
+        """Return the loadings beside the deviations of the noise, ``(blocks, D, q + D)``, in float64."""
+        scales = torch.exp(0.5 * self.log_noise_variances.double()).expand(self.blocks, self.features)
+        return torch.cat([self.loadings.double(), torch.diag_embed(scales)], -1)
+
     def matrices(self) -> Tensor:
         """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
         loadings, noise_variances = self.loadings.double(), self.log_noise_variances.double().exp()
