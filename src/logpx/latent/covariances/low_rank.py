@@ -26,6 +26,12 @@ _EXPLORED = 30
 _PURSUED = (5, 1)
 # Of the variance of a feature, left unexplained at the start.
 _LEAST_SHARE = 1e-3
+# A slope in the logarithm of a noise variance, below which a floor costs nothing: of Heywood cases.
+_FLAT = 1e-3
+# By which a floor falls that limits the likelihood: to deviations of 1e-13 of the columns', close to rounding.
+_ROUNDING_OF_FLOORS = 1e-14
+# Of squares of A = Ψ^(-1/2) W: of larger ones, the digits of 1 + AᵀA are lost.
+_MOST_SIGNAL = 1e10
 # Of few rows, at the units of several starts at once.
 _MOST_NUMBERS = 10_000_000
 
@@ -46,6 +52,8 @@ class LowRankCovariance(Covariance):
     ----------
     cut_short : bool
         Whether the last `maximise` ended for lack of time.
+    limited : bool
+        Whether the last `maximise` ended at the least noise though the likelihood rises beyond.
 
     Raises
     ------
@@ -54,6 +62,9 @@ class LowRankCovariance(Covariance):
     """
 
     cut_short = False
+    limited = False
+    # No matrix has to be positive definite in spite of rounding.
+    least_floor = 1e-28
 
     def __init__(self, components: int, features: int, rank: int, tied: bool = False) -> None:
         super().__init__(components, features, tied)
@@ -95,33 +106,43 @@ class LowRankCovariance(Covariance):
         loadings, noise_variances = self.loadings.double(), self.log_noise_variances.double().exp()
         return loadings @ loadings.mT + torch.diag_embed(noise_variances.expand(self.blocks, self.features))
 
-    def _woodbury(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """Return A = Ψ^(-1/2) W, the factor L of I + AᵀA, and log|Σ|."""
-        # Of few numbers, and in single precision squares of A soon overflow.
+    def _scaled(self) -> Tensor:
+        """Return A = Ψ^(-1/2) W in float64, because of its size where there is little noise."""
+        logarithms = self.log_noise_variances.double()
+        return self.loadings.double() * torch.exp(-0.5 * logarithms).unsqueeze(-1)
+
+    def _woodbury(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return Q and R of A = Q R with RᵀR = I + AᵀA, and log|Σ|, in float64.
+
+        They are part of the QR decomposition of A above I, in which nothing is squared.
+        """
+        scaled = self._scaled()
+        identity = torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
+        stacked = torch.cat([scaled, identity.expand(self.blocks, -1, -1)], 1)
+        q, r = torch.linalg.qr(stacked)
         logarithms = self.log_noise_variances.double().expand(self.blocks, self.features)
-        scaled = self.loadings.double() * torch.exp(-0.5 * logarithms).unsqueeze(-1)
-        inner = scaled.mT @ scaled + torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
-        factor = torch.linalg.cholesky(inner)
-        log_determinant = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + logarithms.sum(-1)
-        return scaled.to(dtype), factor.to(dtype), log_determinant.to(dtype)
+        log_determinant = 2.0 * r.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1) + logarithms.sum(-1)
+        return q[:, : self.features], r, log_determinant
 
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverses and the log-determinants, in float64."""
-        scaled, factor, log_determinant = self._woodbury(torch.float64)
+        q, _, log_determinant = self._woodbury()
         inverse_roots = torch.exp(-0.5 * self.log_noise_variances.double()).expand(self.blocks, self.features)
-        half = torch.linalg.solve_triangular(factor, scaled.mT, upper=False)
-        identity = torch.eye(self.features, dtype=half.dtype, device=half.device)
-        inner = identity - half.mT @ half
+        inner = torch.eye(self.features, dtype=q.dtype, device=q.device) - q @ q.mT
         return inner * inverse_roots.unsqueeze(-1) * inverse_roots.unsqueeze(-2), log_determinant
 
     def log_normal(self, deviations: Tensor) -> Tensor:
         """Return the log-density of deviations, shape ``(K, n)``."""
         distance, log_determinant = self._distance(deviations)
-        return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
+        constants = log_determinant + self.features * math.log(2.0 * math.pi)
+        return (-0.5 * (distance + constants[:, None])).to(deviations.dtype)
 
     def prefers_latent(self, missing: int) -> bool:
         """Return whether rows that miss so many cells are cheaper by way of the latent vector."""
-        return self.rank**2 * (self.features + self.rank) <= max(missing**3, self.features**2)
+        if self.rank**2 * (self.features + self.rank) > max(missing**3, self.features**2):
+            return False
+        # Squares are summed then, which are exact enough if the noise is not all too small.
+        return bool(self._scaled().detach().square().sum(1).amax() < _MOST_SIGNAL) if self.rank else True
 
     def log_normal_of_present(self, deviations: Tensor, present: Tensor) -> Tensor:
         r"""Return the log-density of the present cells, by way of the latent vector, in O(D q²) a row.
@@ -140,7 +161,7 @@ class LowRankCovariance(Covariance):
         Tensor
             Shape ``(K, n)``, differentiable.
         """
-        scaled, _, _ = self._woodbury(deviations.dtype)
+        scaled = self._scaled().to(deviations.dtype)
         there = present.to(deviations.dtype)
         log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
         e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
@@ -157,12 +178,12 @@ class LowRankCovariance(Covariance):
 
     def _distance(self, deviations: Tensor) -> tuple[Tensor, Tensor]:
         """Return the squared distances of deviations, and the log-determinants."""
-        scaled, factor, log_determinant = self._woodbury(deviations.dtype)
-        log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
-        e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
+        q, r, log_determinant = self._woodbury()
+        e = deviations.double() * torch.exp(-0.5 * self.log_noise_variances.double()).unsqueeze(-2)
         # With u the latent mean, the squared distance is |e - A u|² + |u|²: sums of squares, nothing cancels.
-        u = torch.cholesky_solve((e @ scaled).mT, factor.expand(len(e), -1, -1)).mT
-        rest = e - u @ scaled.mT
+        along = e @ q
+        u = torch.linalg.solve_triangular(r, along.mT, upper=True).mT
+        rest = e - along @ q.mT
         return (rest * rest).sum(-1) + (u * u).sum(-1), log_determinant
 
     @abstractmethod
@@ -197,12 +218,10 @@ class LowRankCovariance(Covariance):
         With :math:`A = \Psi^{-1/2} W` and its singular values s and left singular vectors V a root is
         :math:`\Psi^{1/2} (I + V (\sqrt{1 + s^2} - 1) V^\top)`: no D × D matrix is built.
         """
-        scaled, _, _ = self._woodbury(torch.float64)
-        squares, vectors = torch.linalg.eigh(scaled.mT @ scaled)
-        squares = squares.clamp_min(0.0)
+        vectors, values, _ = torch.linalg.svd(self._scaled(), full_matrices=False)
         # (sqrt(1 + s²) - 1) / s² by the conjugate, which does not cancel where s is small.
-        gains = 1.0 / ((1.0 + squares).sqrt() + 1.0)
-        left = (scaled @ vectors).to(noise).expand(self.components, -1, -1)
+        gains = 1.0 / ((1.0 + values.square()).sqrt() + 1.0)
+        left = (vectors * values.unsqueeze(-2)).to(noise).expand(self.components, -1, -1)
         scales = (0.5 * self.log_noise_variances.double()).exp().to(noise)
         scales = scales.expand(self.blocks, self.features).expand(self.components, -1)
         gains = gains.to(noise).expand(self.components, -1)
@@ -278,7 +297,9 @@ class PrincipalCovariance(LowRankCovariance):
         values, vectors, rest = _leading(root, self.rank)
         # Below this, singular values are rounding errors, and so are the rows' last digits.
         rounding = (self.features * torch.finfo(values.dtype).eps) ** 2 * root.square().sum()
-        noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin()).maximum(rounding)
+        least, average = rounding.maximum(floor.amin()), rest / (self.features - self.rank)
+        self.limited = bool(average < least)
+        noise_variances = average.maximum(least)
         excess = (values - noise_variances).clamp_min(0.0).sqrt()
         self._set(root.new_ones(1, 1), _canonical(vectors * excess)[None], noise_variances.view(1, 1))
 
@@ -325,12 +346,10 @@ class FactorCovariance(LowRankCovariance):
         variances = averages.diagonal(dim1=-2, dim2=-1)
         noise_variances = self.log_noise_variances.double().exp() if bool(self.started) else 0.5 * variances
         noise_variances = noise_variances.maximum(floor)
-        loadings = self._best_loadings(averages, noise_variances)
+        profile = _Profile.of_scatter(averages, noise_variances.log(), self.rank)
         for _ in range(self.steps):
-            # The EM step of the noise variances: what the factors leave unexplained, at these loadings.
-            noise_variances = (variances - loadings.square().sum(-1)).maximum(floor)
-            loadings = self._best_loadings(averages, noise_variances)
-        self._set(rows, _canonical(loadings), noise_variances)
+            profile = _Profile.of_scatter(averages, profile.em_step(floor), self.rank)
+        self._set(rows, _canonical(profile.loadings()), profile.logarithms.exp())
         self.started.fill_(True)
 
     def forget(self) -> None:
@@ -350,26 +369,33 @@ class FactorCovariance(LowRankCovariance):
         bounds = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
         starts = torch.cat([*_starts(factor[0].mT, self.rank), bounds])
         self._take_best(
-            lambda logarithms: _Profile.of_factor(factor, logarithms, self.rank),
-            variances,
-            starts,
-            floor,
-            deadline,
+            lambda logarithms: _Profile.of_factor(factor, logarithms, self.rank), starts, floor, deadline
         )
 
     @torch.no_grad()
     def maximise_root(self, root: Tensor, floor: Tensor, deadline: float | None = None) -> None:
-        """Maximise as above, with the diagonal of the second derivatives alone."""
-        variances = root.square().sum(0, keepdim=True)
-        starts = torch.cat([*_starts(root, self.rank), 0.5 * variances])
-        self._take_best(
-            lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, starts, floor, deadline
-        )
+        """Maximise as above; of few rows, with the diagonal of the second derivatives alone.
+
+        Where more than single noise variances end at the floor, it is the floor that limits the likelihood,
+        and not the model; it then falls to what rounding leaves of the rows.
+        """
+        starts = torch.cat([*_starts(root, self.rank), 0.5 * root.square().sum(0, keepdim=True)])
+
+        def in_full(logarithms: Tensor) -> _Profile:
+            return _Profile.of_factor(root.mT[None], logarithms, self.rank)
+
+        def by_rows(logarithms: Tensor) -> _RootProfile:
+            return _RootProfile(root, logarithms, self.rank)
+
+        self._take_best(by_rows if len(root) < self.features else in_full, starts, floor, deadline)
+        if self.limited and not self.cut_short:
+            ends = self.log_noise_variances.detach().double().exp()
+            starts = torch.cat([ends, *_starts(root, self.rank)])
+            self._take_best(in_full, starts, floor * _ROUNDING_OF_FLOORS, deadline)
 
     def _take_best(
         self,
         profile_at: _ProfileAt,
-        variances: Tensor,
         starts: Tensor,
         floor: Tensor,
         deadline: float | None,
@@ -384,19 +410,17 @@ class FactorCovariance(LowRankCovariance):
             logarithms = logarithms[: max(1, int(steps / _EXPLORED))]
             left_out = len(logarithms) < len(starts)
         for pursued in _PURSUED:
-            explored = _climb(profile_at, variances, logarithms, floor, _EXPLORED, deadline)
+            explored = _climb(profile_at, logarithms, floor, _EXPLORED, deadline)
             ahead = explored.value.topk(min(pursued, len(logarithms))).indices
             logarithms = explored.logarithms[ahead]
-        ends = _climb(profile_at, variances, logarithms, floor, _MOST_STEPS, deadline)
+        ends = _climb(profile_at, logarithms, floor, _MOST_STEPS, deadline)
         best = ends.value.argmax()[None]
         loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
+        self.limited = bool(((noise_variances <= floor * 1.01) & (ends.slopes()[best] < -_FLAT)).any())
         self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)
         self.started.fill_(True)
         late = deadline is not None and time.monotonic() > deadline
         self.cut_short = late or left_out
-
-    def _best_loadings(self, averages: Tensor, noise_variances: Tensor) -> Tensor:
-        return _Profile.of_scatter(averages, noise_variances.log(), self.rank).loadings()
 
 
 def _factor(averages: Tensor) -> Tensor:
@@ -425,7 +449,6 @@ def _starts(root: Tensor, rank: int) -> list[Tensor]:
 
 def _climb(
     profile_at: _ProfileAt,
-    variances: Tensor,
     logarithms: Tensor,
     floor: Tensor,
     most: int,
@@ -447,8 +470,7 @@ def _climb(
         rounding = _ROUNDING * profile.value.abs().clamp_min(1.0)
         lower = ~(trial.value >= profile.value - rounding)
         if bool(lower.any()):
-            left = (variances - profile.loadings().square().sum(-1)).maximum(floor).log()
-            trial = profile_at(torch.where(lower[:, None], left, trial.logarithms))
+            trial = profile_at(torch.where(lower[:, None], profile.em_step(floor), trial.logarithms))
         change = float((trial.logarithms - profile.logarithms).abs().max())
         gain = float((trial.value - profile.value).abs().max())
         profile = trial
@@ -480,6 +502,8 @@ class _Profile:
         rest = values.shape[-1] - rank
         self._values, self._rest = values[:, :rest], vectors[:, :, :rest]
         self._leading, self._vectors = values[:, rest:].clamp_min(1.0), vectors[:, :, rest:]
+        # Of each eigenvector's variance, what its loading leaves.
+        self._left = torch.cat([self._values, values[:, rest:].clamp_max(1.0)], 1)
         unexplained = (values[:, rest:] / self._leading).sum(-1) + self._values.sum(-1)
         self.value = -0.5 * (self._leading.log().sum(-1) + unexplained + logarithms.sum(-1))
 
@@ -496,13 +520,28 @@ class _Profile:
         """Return it from square roots of the scatters: exact for far smaller noise, and twice as slow."""
         scaled = factor * torch.exp(-0.5 * logarithms).unsqueeze(-1)
         vectors, values, _ = torch.linalg.svd(scaled)
-        return cls(values.square().flip(-1), vectors.flip(-1), logarithms, rank)
+        squares = functional.pad(values.square(), (0, vectors.shape[-1] - values.shape[-1]))
+        return cls(squares.flip(-1), vectors.flip(-1), logarithms, rank)
 
     def loadings(self) -> Tensor:
         """Return the best loadings, shape ``(blocks, D, q)``."""
         scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
         found: Tensor = self._roots.unsqueeze(-1) * (self._vectors * scales).flip(-1)
         return found
+
+    def slopes(self) -> Tensor:
+        """Return twice the derivatives of the value with respect to the logarithms, ``(blocks, D)``."""
+        vectors = torch.cat([self._rest, self._vectors], -1)
+        return (vectors.square() @ (self._left - 1.0).unsqueeze(-1)).squeeze(-1)
+
+    def em_step(self, floor: Tensor) -> Tensor:
+        """Return the logarithms after an EM step at the best loadings: of what these leave unexplained.
+
+        As a sum over eigenvectors nothing cancels, as it does in variances less squares of loadings.
+        """
+        vectors = torch.cat([self._rest, self._vectors], -1)
+        left = (vectors.square() @ self._left.unsqueeze(-1)).squeeze(-1)
+        return (left * self.logarithms.exp()).maximum(floor).log()
 
     def newton_step(self) -> Tensor:
         """Return a Newton step in the logarithms, shape ``(blocks, D)``.
@@ -550,12 +589,22 @@ class _RootProfile:
         scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
         return self._roots.unsqueeze(-1) * self._vectors * scales
 
+    def slopes(self) -> Tensor:
+        """Return twice the derivatives of the value with respect to the logarithms, ``(blocks, D)``."""
+        return self._left() - 1.0
+
+    def em_step(self, floor: Tensor) -> Tensor:
+        """Return the logarithms after an EM step at the best loadings: of what these leave unexplained."""
+        return (self._left() * self.logarithms.exp()).maximum(floor).log()
+
     def newton_step(self) -> Tensor:
         """Return a step in the logarithms, shape ``(blocks, D)``, each feature by itself."""
-        squares = self._vectors.square()
-        explained = (squares * (self._leading - 1.0).unsqueeze(-2)).sum(-1)
-        curvature = (1.0 - squares.sum(-1)).clamp_min(1e-4).square()
-        return (self._variances - explained - 1.0) / curvature
+        curvature = (1.0 - self._vectors.square().sum(-1)).clamp_min(1e-4).square()
+        return self.slopes() / curvature
+
+    def _left(self) -> Tensor:
+        explained = (self._vectors.square() * (self._leading - 1.0).unsqueeze(-2)).sum(-1)
+        return self._variances - explained
 
 
 _ProfileAt = Callable[[Tensor], _Profile | _RootProfile]
