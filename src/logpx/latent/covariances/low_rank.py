@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +22,15 @@ __all__ = ["FactorCovariance", "LowRankCovariance", "PrincipalCovariance"]
 _STEPS = 5
 _ROUNDING = 1e-13
 _MOST_STEPS = 200
-_RANDOM_STARTS = 6
-# Every start climbs for some steps, the best of them for as many again, and the best of all to the end.
-_EXPLORED = 30
-_PURSUED = (5, 1)
+_LONGEST_STEP = 4.0
+# In nats: a start that gains no more in a step has shown how high it leads.
+_LITTLE = 1e-6
+# In the logarithms.
+_NEAR = 0.1
+_RANDOM_STARTS = 16
+# Every start climbs for some steps, the best of them for as many again, and the best of these to the end.
+_EXPLORED = 12
+_PURSUED = (8, 3)
 # Of the variance of a feature, left unexplained at the start.
 _LEAST_SHARE = 1e-3
 # A slope in the logarithm of a noise variance, below which a floor costs nothing: of Heywood cases.
@@ -410,13 +417,12 @@ class FactorCovariance(LowRankCovariance):
             logarithms = logarithms[: max(1, int(steps / _EXPLORED))]
             left_out = len(logarithms) < len(starts)
         for pursued in _PURSUED:
-            explored = _climb(profile_at, logarithms, floor, _EXPLORED, deadline)
-            ahead = explored.value.topk(min(pursued, len(logarithms))).indices
-            logarithms = explored.logarithms[ahead]
-        ends = _climb(profile_at, logarithms, floor, _MOST_STEPS, deadline)
-        best = ends.value.argmax()[None]
-        loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
-        self.limited = bool(((noise_variances <= floor * 1.01) & (ends.slopes()[best] < -_FLAT)).any())
+            logarithms, values = _climb(profile_at, logarithms, floor, _EXPLORED, deadline, _LITTLE)
+            logarithms = logarithms[values.topk(min(pursued, len(logarithms))).indices]
+        logarithms, values = _climb(profile_at, logarithms, floor, _MOST_STEPS, deadline)
+        best = profile_at(logarithms[values.argmax()][None])
+        loadings, noise_variances = best.loadings(), best.logarithms.exp()
+        self.limited = bool(((noise_variances <= floor * 1.01) & (best.slopes() < -_FLAT)).any())
         self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)
         self.started.fill_(True)
         late = deadline is not None and time.monotonic() > deadline
@@ -453,30 +459,48 @@ def _climb(
     floor: Tensor,
     most: int,
     deadline: float | None,
-) -> _Profile | _RootProfile:
+    no_gain: float | None = None,
+) -> tuple[Tensor, Tensor]:
     """Climb from each of several noise variances, shape ``(starts, D)``, until all arrive or time is up.
 
     Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the second
-    derivatives, and an EM step wherever a Newton step would not raise the likelihood.
+    derivatives, and an EM step wherever a Newton step would not raise the likelihood. Of starts that meet, one
+    goes on. Returns where each has got to, and how high.
     """
-    least = floor.log()
+    least, reached = floor.log(), logarithms.clone()
+    climbing = torch.arange(len(reached), device=reached.device)
     profile = profile_at(logarithms)
+    values = profile.value.clone()
     for _ in range(most):
         if deadline is not None and time.monotonic() > deadline:
             break
-        step = profile.newton_step().clamp(-2.0, 2.0)
+        step = profile.newton_step(least)
+        # Shortened in its direction, not cut feature by feature.
+        step = step * (_LONGEST_STEP / step.abs().amax(1, keepdim=True)).clamp_max(1.0)
         trial = profile_at((profile.logarithms + step).maximum(least))
         # Close to the maximum, values differ by less than their rounding errors.
         rounding = _ROUNDING * profile.value.abs().clamp_min(1.0)
         lower = ~(trial.value >= profile.value - rounding)
         if bool(lower.any()):
             trial = profile_at(torch.where(lower[:, None], profile.em_step(floor), trial.logarithms))
-        change = float((trial.logarithms - profile.logarithms).abs().max())
-        gain = float((trial.value - profile.value).abs().max())
-        profile = trial
-        if change < profile.no_change or gain < profile.no_gain:
+        change = (trial.logarithms - profile.logarithms).abs().amax(1)
+        gain = (trial.value - profile.value).abs()
+        reached[climbing], values[climbing] = trial.logarithms, trial.value
+        on = (change >= profile.no_change) & (gain >= (profile.no_gain if no_gain is None else no_gain))
+        on &= ~_met(trial)
+        if not bool(on.any()):
             break
-    return profile
+        climbing, profile = climbing[on], trial.only(on)
+    return reached, values
+
+
+def _met(profile: _Profile | _RootProfile) -> Tensor:
+    """Return which starts are where a higher one is, shape ``(starts,)``."""
+    logarithms, value = profile.logarithms, profile.value
+    near = (logarithms[:, None] - logarithms).abs().amax(-1) < _NEAR
+    order = torch.arange(len(value), device=value.device)
+    higher = (value > value[:, None]) | ((value == value[:, None]) & (order < order[:, None]))
+    return (near & higher).any(1)
 
 
 class _Profile:
@@ -494,7 +518,7 @@ class _Profile:
     """
 
     # In the logarithms, and in nats.
-    no_change, no_gain = 1e-12, 0.0
+    no_change, no_gain = 1e-12, 1e-12
 
     def __init__(self, values: Tensor, vectors: Tensor, logarithms: Tensor, rank: int) -> None:
         self.logarithms = logarithms
@@ -523,6 +547,10 @@ class _Profile:
         squares = functional.pad(values.square(), (0, vectors.shape[-1] - values.shape[-1]))
         return cls(squares.flip(-1), vectors.flip(-1), logarithms, rank)
 
+    def only(self, chosen: Tensor) -> Self:
+        """Return the profile of some of the blocks."""
+        return _only(self, chosen)
+
     def loadings(self) -> Tensor:
         """Return the best loadings, shape ``(blocks, D, q)``."""
         scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
@@ -543,16 +571,18 @@ class _Profile:
         left = (vectors.square() @ self._left.unsqueeze(-1)).squeeze(-1)
         return (left * self.logarithms.exp()).maximum(floor).log()
 
-    def newton_step(self) -> Tensor:
-        """Return a Newton step in the logarithms, shape ``(blocks, D)``.
+    def newton_step(self, least: Tensor) -> Tensor:
+        """Return a Newton step in the logarithms, which are at `least` or above, shape ``(blocks, D)``.
 
         Jöreskog 1967, Some contributions to maximum likelihood factor analysis, section 5.
         """
         squares = self._rest.square()
         gradient = (squares * (self._values - 1.0).unsqueeze(-2)).sum(-1)
         curvature = (self._rest @ self._rest.mT).square()
-        ridge = 1e-8 * torch.eye(curvature.shape[-1], dtype=curvature.dtype, device=curvature.device)
-        step: Tensor = torch.linalg.solve(curvature + ridge, gradient)
+        # What is held at the floor does not move, nor does it move others.
+        free = ((self.logarithms > least) | (gradient > 0.0)).to(gradient.dtype)
+        curvature = curvature * free.unsqueeze(-1) * free.unsqueeze(-2)
+        step: Tensor = torch.linalg.solve(curvature + torch.diag_embed(1.0 - free + 1e-8), gradient * free)
         return step
 
 
@@ -584,6 +614,10 @@ class _RootProfile:
         unexplained = (values / self._leading).sum(-1) + rest
         self.value = -0.5 * (self._leading.log().sum(-1) + unexplained + logarithms.sum(-1))
 
+    def only(self, chosen: Tensor) -> Self:
+        """Return the profile of some of the blocks."""
+        return _only(self, chosen)
+
     def loadings(self) -> Tensor:
         """Return the best loadings, shape ``(blocks, D, q)``."""
         scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
@@ -597,7 +631,7 @@ class _RootProfile:
         """Return the logarithms after an EM step at the best loadings: of what these leave unexplained."""
         return (self._left() * self.logarithms.exp()).maximum(floor).log()
 
-    def newton_step(self) -> Tensor:
+    def newton_step(self, least: Tensor) -> Tensor:
         """Return a step in the logarithms, shape ``(blocks, D)``, each feature by itself."""
         curvature = (1.0 - self._vectors.square().sum(-1)).clamp_min(1e-4).square()
         return self.slopes() / curvature
@@ -605,6 +639,15 @@ class _RootProfile:
     def _left(self) -> Tensor:
         explained = (self._vectors.square() * (self._leading - 1.0).unsqueeze(-2)).sum(-1)
         return self._variances - explained
+
+
+def _only(profile: Any, chosen: Tensor) -> Any:
+    """Return a copy with some of the rows of every tensor."""
+    some = copy.copy(profile)
+    for name, value in vars(profile).items():
+        if isinstance(value, Tensor):
+            setattr(some, name, value[chosen])
+    return some
 
 
 _ProfileAt = Callable[[Tensor], _Profile | _RootProfile]
