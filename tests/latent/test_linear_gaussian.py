@@ -361,3 +361,38 @@ def test_factor_analysis_seeks_the_best_of_its_local_maxima(seeds):
         model, _ = fitted(FactorAnalysis, torch.tensor(x))
         reference = Reference(2, tol=1e-7, max_iter=1000, svd_method="lapack").fit(x)
         assert model.log_prob(torch.tensor(x)).mean().item() >= reference.score(x) - 1e-6
+
+
+def precise_log_likelihood(x, loadings, deviations):
+    """Return the mean log-density of rows under N(0, W Wᵀ + Ψ), in 60 digits."""
+    with mpmath.workdps(60):
+        rows, w = mpmath.matrix(x.tolist()), mpmath.matrix(loadings.tolist())
+        covariance = w * w.T + mpmath.diag([mpmath.mpf(value) ** 2 for value in deviations.tolist()])
+        distances = mpmath.fdot(rows * mpmath.inverse(covariance), rows) / len(x)
+        constant = mpmath.log(mpmath.det(covariance)) + x.shape[1] * mpmath.log(2.0 * mpmath.pi)
+        return float(-0.5 * (constant + distances))
+
+
+@pytest.mark.parametrize("noise", [1e-7, 1e-10])
+def test_factor_analysis_follows_the_noise_as_far_as_rows_show_it(noise):
+    random = np.random.default_rng(0)
+    loadings, deviations = random.normal(size=(8, 2)), noise * random.uniform(0.5, 2.0, 8)
+    x = random.normal(size=(500, 2)) @ loadings.T + deviations * random.normal(size=(500, 8))
+    model, result = fitted(FactorAnalysis, torch.tensor(x))
+    np.testing.assert_allclose(model.noise_variances.detach().sqrt().numpy(), deviations, rtol=0.12)
+    found = model.log_prob(torch.tensor(x)).mean().item()
+    assert result.history[-1].train == pytest.approx(found, abs=1e-5)
+    # Twice what a fit gains over the truth follows a χ² distribution with as many degrees as parameters.
+    gain = found - precise_log_likelihood(x, loadings, deviations)
+    assert 0.0 < gain < model.free_parameters / len(x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [50, 5])
+def test_a_likelihood_without_a_maximum_is_said(kind, rows):
+    random = np.random.default_rng(0)
+    x = torch.tensor(random.normal(size=(rows, 2)) @ random.normal(size=(2, 6)))
+    model = kind(6, 2).double()
+    with pytest.warns(UserWarning, match="no maximum"):
+        logpx.fit(model, x)
+    assert model.log_prob(x).isfinite().all()

@@ -118,7 +118,7 @@ class LowRankCovariance(Covariance):
         logarithms = self.log_noise_variances.double()
         return self.loadings.double() * torch.exp(-0.5 * logarithms).unsqueeze(-1)
 
-    def _woodbury(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _woodbury(self, mode: str = "reduced") -> tuple[Tensor, Tensor, Tensor]:
         """Return Q and R of A = Q R with RᵀR = I + AᵀA, and log|Σ|, in float64.
 
         They are part of the QR decomposition of A above I, in which nothing is squared.
@@ -126,16 +126,21 @@ class LowRankCovariance(Covariance):
         scaled = self._scaled()
         identity = torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
         stacked = torch.cat([scaled, identity.expand(self.blocks, -1, -1)], 1)
-        q, r = torch.linalg.qr(stacked)
+        q, r = torch.linalg.qr(stacked, mode=mode)
         logarithms = self.log_noise_variances.double().expand(self.blocks, self.features)
         log_determinant = 2.0 * r.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1) + logarithms.sum(-1)
         return q[:, : self.features], r, log_determinant
 
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverses and the log-determinants, in float64."""
-        q, _, log_determinant = self._woodbury()
+        differentiable = torch.is_grad_enabled()
+        q, _, log_determinant = self._woodbury("reduced" if differentiable else "complete")
         inverse_roots = torch.exp(-0.5 * self.log_noise_variances.double()).expand(self.blocks, self.features)
-        inner = torch.eye(self.features, dtype=q.dtype, device=q.device) - q @ q.mT
+        if differentiable:
+            inner = torch.eye(self.features, dtype=q.dtype, device=q.device) - q @ q.mT
+        else:
+            # The same without a difference, from the other columns of the orthogonal matrix.
+            inner = q[:, :, self.rank :] @ q[:, :, self.rank :].mT
         return inner * inverse_roots.unsqueeze(-1) * inverse_roots.unsqueeze(-2), log_determinant
 
     def log_normal(self, deviations: Tensor) -> Tensor:
@@ -634,7 +639,8 @@ class _RootProfile:
     def newton_step(self, least: Tensor) -> Tensor:
         """Return a step in the logarithms, shape ``(blocks, D)``, each feature by itself."""
         curvature = (1.0 - self._vectors.square().sum(-1)).clamp_min(1e-4).square()
-        return self.slopes() / curvature
+        # Each feature's step is cut by itself: they know nothing of each other.
+        return (self.slopes() / curvature).clamp(-0.5 * _LONGEST_STEP, 0.5 * _LONGEST_STEP)
 
     def _left(self) -> Tensor:
         explained = (self._vectors.square() * (self._leading - 1.0).unsqueeze(-2)).sum(-1)
