@@ -313,7 +313,7 @@ def test_conditionals_and_draws_where_the_noise_is_a_billionth():
     x = torch.tensor(random.normal(size=(300, 2)) @ w.T + 1e-9 * random.normal(size=(300, 5)))
     model, _ = fitted(ProbabilisticPCA, x)
     assert model.noise_variance.item() == pytest.approx(1e-18, rel=0.1)
-    # Two cells determine the latent vector, and so the others, but for the noise; one leaves the factors free.
+    # Two cells determine the others, but for the noise; one does not.
     holes = x.clone()
     holes[:150, 2:] = torch.nan
     holes[150:, 1:] = torch.nan

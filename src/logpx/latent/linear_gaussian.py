@@ -23,8 +23,8 @@ from logpx.transforms.base import check_event
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 
-# The least noise variance relative to a column's, where it is 0 at the maximum (a Heywood case): the likelihood
-# hardly depends on it then.
+# The least noise variance relative to a column's, where it is 0 at the maximum (a Heywood case): the
+# likelihood hardly depends on it then.
 _LEAST_NOISE = 1e-12
 # A noise variance below this share of the total has not enough digits in a covariance in double precision.
 _LOST_IN_SCATTER = 1e-8

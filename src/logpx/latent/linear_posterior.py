@@ -66,24 +66,24 @@ def linear_posterior(
     absent = missing.reshape(rows.shape)
     deviations = torch.where(absent, 0.0, rows - mean)
     standardised = torch.cat([deviations, deviations[:1]]) / scales
-    places, means, spreads = [], [], []
+    places, found, spreads = [], [], []
     for group in grouped(~absent, len(scaled) * max(latent, 1) ** 2):
         own = scaled * group.present.unsqueeze(-1)
         gains, spread = _posterior_of(torch.cat([own, identity.expand(len(own), -1, -1)], 1))
         valid = group.rows >= 0
         places.append(group.rows[valid])
-        means.append((standardised[group.rows] @ gains.mT)[valid])
+        found.append((standardised[group.rows] @ gains.mT)[valid])
         spreads.append(spread[:, None].expand(*group.rows.shape, -1, -1)[valid])
     order, shape = torch.cat(places).argsort(), x.shape[:-1]
-    mean_of_z = torch.cat(means)[order].to(dtype).view(*shape, latent)
+    mean_of_z = torch.cat(found)[order].to(dtype).view(*shape, latent)
     return _normal(mean_of_z, torch.cat(spreads)[order].to(dtype).view(*shape, latent, latent))
 
 
 def _posterior_of(stacked: Tensor) -> tuple[Tensor, Tensor]:
     """Return the gains and the triangular root of the covariance, from A above I: nothing is squared.
 
-    With A above I = Q R the precision is RᵀR, so the covariance has the root 1 / R, and the gain is 1 / R times
-    the transposed upper part of Q.
+    With A above I = Q R the precision is RᵀR, so the covariance has the root 1 / R, and the gain is 1 / R
+    times the transposed upper part of Q.
     """
     latent = stacked.shape[-1]
     q, r = torch.linalg.qr(stacked)

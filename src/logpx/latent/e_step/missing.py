@@ -155,7 +155,8 @@ class Conditionals:
 
     def log_normal(self, deviations: Tensor) -> Tensor:
         """Return the log-density of the observed cells, shape ``(P, K, R)``."""
-        values: Tensor = self.log_constants.unsqueeze(-1) - 0.5 * self._standardised(deviations).square().sum(-1)
+        distances = self._standardised(deviations).square().sum(-1)
+        values: Tensor = self.log_constants.unsqueeze(-1) - 0.5 * distances
         return values
 
     def filled(self, deviations: Tensor) -> Tensor:
@@ -178,7 +179,7 @@ class Conditionals:
     def _standardised(self, deviations: Tensor) -> Tensor:
         """Return deviations in order, divided by the root of the observed cells, and 0 for the others."""
         ordered = deviations.gather(3, self._order[:, None, None].expand_as(deviations))
-        z = torch.linalg.solve_triangular(self._factors, ordered.mT, upper=False).mT
+        z: Tensor = torch.linalg.solve_triangular(self._factors, ordered.mT, upper=False).mT
         return z.masked_fill(~self._known, 0.0)
 
 
