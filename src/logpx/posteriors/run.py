@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from logpx.distributions.seeding import derived_seed
-from logpx.errors import DivergedError
+from logpx.errors import DivergedError, UsageError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.approximations.landscape import Landscape, survey
@@ -88,7 +88,7 @@ class PosteriorRun:
         self._meter = target.meter
         self._meter.listener = self._report
         self._results: list[Posterior] = []
-        self._error: DivergedError | None = None
+        self._error: DivergedError | UsageError | None = None
 
     def posterior(self, methods: Sequence[PosteriorMethod]) -> Posterior:
         """Return the first result that can be trusted, or else the best."""
@@ -172,7 +172,8 @@ class PosteriorRun:
                 with self._meter.limited(self._part(1.0)):
                     # The draws are weighted here.
                     trust = found.diagnosis.trust
-        except DivergedError as failure:
+        except (DivergedError, UsageError) as failure:
+            # Another method's draws may stay where the function is a number.
             self._error = failure
             return None
         except TimeIsUpError:

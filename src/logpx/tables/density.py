@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
-from logpx.distributions.base import of_rows
-from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
+from logpx.distributions.checked_methods import of_rows
+from logpx.distributions.conditional import Marginals, mixed
 from logpx.distributions.seeding import part_seed
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
@@ -160,14 +160,7 @@ class TableDensity(Distribution):
         """
         units = (self.in_model_units(x)[0] for x in rows)
         found = mixed([self.model.conditional_marginals(y, column) for y in units], weights)  # type: ignore[operator]
-        if found.probabilities is not None:
-            return found
-        scale = self.columns.scales[column]
-        return MappedMarginals(
-            found,
-            lambda own: scale(own.flatten())[0].view(own.shape),
-            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
-        )
+        return self.columns.marginals(found, column)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
