@@ -26,7 +26,7 @@ from logpx.cli.options import (
     from_home,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import FitRequest
+from logpx.cli.requests import FitRequest
 from logpx.cli.values import parse_duration
 from logpx.errors import UsageError
 from logpx.suggestions import alternatives
@@ -108,6 +108,17 @@ def fit(
             help="Passes over the training rows of each model that is tried; otherwise like --steps.",
         ),
     ] = None,
+    trials: Annotated[
+        int,
+        typer.Option(
+            "--trials",
+            metavar="N",
+            min=0,
+            show_default=False,
+            help="Sizes and learning rates of flows and other networks to try first, in part of the time "
+            "(pip install 'logpx[tune]').",
+        ),
+    ] = 0,
     validation: Annotated[
         str | None,
         typer.Option(
@@ -207,6 +218,7 @@ def fit(
             time=time,
             steps=steps,
             epochs=epochs,
+            trials=trials,
             validation=validation,
             seed=seed,
             device=device,

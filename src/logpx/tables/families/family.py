@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +17,8 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.scoring import Ending, Family, Limits
 from logpx.tables.columns.support import Support
-from logpx.tables.families.climb import Climb
+from logpx.tables.families.climb import Climb, climb
+from logpx.tables.families.settings import Setting, Value
 from logpx.training import FitResult, fit
 from logpx.training.journal import Journal
 
@@ -27,9 +29,9 @@ __all__ = [
     "QuickFamily",
     "TableFamily",
     "descend",
-    "hidden_for",
     "score_of_size",
     "train",
+    "width_for",
 ]
 
 # With fewer rows than this, what maximises the likelihood is too narrow.
@@ -58,6 +60,8 @@ class Budget:
         For each column, the periods that its values may follow, in its own units.
     components, latent
         The number of components and of latent dimensions; None leaves it to the family.
+    settings
+        Values of the family's settings that are not the usual ones.
     seed
         Seed for everything random.
     should_stop
@@ -90,6 +94,7 @@ class Budget:
     periods: Sequence[Sequence[float]] = ()
     components: int | None = None
     latent: int | None = None
+    settings: Mapping[str, Value] = field(default_factory=dict)
     seed: int = 0
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
@@ -142,6 +147,8 @@ class TableFamily(Family, ABC):
         Whether it is defined only for more rows than columns, and not to be trusted with a few dozen.
     takes_cells : bool
         Whether it models cells as they are, in table units, instead of dequantised rows in model units.
+    settings : dict of str to Setting
+        What a search may choose; empty if the family chooses by itself.
     """
 
     least_features: int = 1
@@ -150,6 +157,11 @@ class TableFamily(Family, ABC):
     least_latent: ClassVar[int] = 0
     needs_many_rows: ClassVar[bool] = True
     takes_cells: ClassVar[bool] = False
+    settings: Mapping[str, Setting] = MappingProxyType({})
+
+    def usual(self, rows: int, features: int) -> dict[str, Value]:
+        """Return the values of the settings that suit a table."""
+        return {}
 
     def check(self, option: str, value: Any) -> None:
         """Refuse invalid numbers of components or of latent dimensions."""
@@ -171,15 +183,39 @@ class QuickFamily(TableFamily):
         """Fit a chosen model in place to all rows, including those set aside, if there is time."""
 
 
-def hidden_for(rows: int) -> tuple[int, int]:
-    """Return the widths of a network's hidden layers that suit the number of rows of a table."""
-    width = 32 if rows < 2_000 else 64 if rows < 10_000 else 128
-    return width, width
+class ClimbingFamily(QuickFamily):
+    """A quick family whose models climb by EM, on as many rows of a long table as it can afford."""
+
+    most_numbers: ClassVar[int] = 400_000
+
+    def affordable(self, rows: Tensor) -> Tensor:
+        """Return the first rows, with at most `most_numbers` cells."""
+        return rows[: self.most_numbers // rows.shape[1]]
+
+    @torch.no_grad()
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
+        """Continue EM on all rows that are affordable, from the model's parameters."""
+        climb(
+            model,
+            self.affordable(rows),
+            budget.deadline,
+            max_iterations=budget.limits.iterations(20),
+            tolerance=1e-4,
+            journal=budget.journal,
+        )
 
 
-def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+def width_for(rows: int) -> int:
+    """Return the width of a network's hidden layers that suits the number of rows of a table."""
+    return 32 if rows < 2_000 else 64 if rows < 10_000 else 128
+
+
+def train(
+    model: Distribution, training: Tensor, validation: Tensor, budget: Budget, **options: Any
+) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-    return descend(model, training.float(), validation.float(), budget, long=budget.rows > 40 * BATCH_ROWS)
+    long = budget.rows > 40 * BATCH_ROWS
+    return descend(model, training.float(), validation.float(), budget, long=long, **options)
 
 
 def descend(
