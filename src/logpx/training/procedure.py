@@ -245,8 +245,8 @@ class LinearGaussianProcedure(Procedure):
         if self._model.covariance.limited:
             warnings.warn(
                 f"up to rounding, {self._model.latent} latent dimensions explain columns of these rows "
-                "without noise: the likelihood has no maximum, and log p depends on where the noise ends; take "
-                "fewer latent dimensions, or leave out columns that are functions of others",
+                "without noise: the likelihood has no maximum, and log p depends on where the noise ends; "
+                "take fewer latent dimensions, or leave out columns that are functions of others",
                 UserWarning,
                 stacklevel=2,
             )
