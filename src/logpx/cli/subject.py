@@ -128,7 +128,7 @@ class FitRequest:
     Attributes
     ----------
     source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, validation,
-    seed, device, data, conditional, dequantisation, levels, compile
+    seed, device, data, conditional, dequantisation, levels, compile, weights
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -161,6 +161,7 @@ class FitRequest:
     levels: int | None
     compile: str
     should_stop: Callable[[], bool]
+    weights: str | None = None
     checkpoint: str | None = None
     resume: str | None = None
     every: float = 30.0

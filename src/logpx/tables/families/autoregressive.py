@@ -115,7 +115,7 @@ class AutoregressiveFamily(TableFamily):
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Train until the validation likelihood stops rising or time is up."""
-        rows, features = len(training), training.shape[1]
+        rows, features = budget.effective_rows, training.shape[1]
         columns = []
         for index, support in enumerate(budget.supports):
             there = training[:, index][~training[:, index].isnan()]
@@ -129,4 +129,5 @@ class AutoregressiveFamily(TableFamily):
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
                 dropout=0.2 if rows < 2000 else 0.1 if rows < 10_000 else 0.0,
             )
-        return descend(model, training, validation, budget, long=rows > 40 * BATCH_ROWS, weight_decay=1e-2)
+        long = len(training) > 40 * BATCH_ROWS
+        return descend(model, training, validation, budget, long=long, weight_decay=1e-2)
