@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -229,40 +230,22 @@ def fit_table(
     where = usable_device(device)
     compile_choice(compile)
     FAMILIES.check_options(model, {"components": components, "latent": latent})
-    named = weights if isinstance(weights, str) else None
-    numbers = None if weights is None or named is not None else given_weights(weights)
+    numbers = given_weights(weights)
     families = FAMILIES.named(model)
     table = open_table(source, missing=missing, decimal=decimal)
     other = None if validation is None else open_table(validation)
-    schema = _schema(table, columns, schema, seed, named)
-    if numbers is not None and schema.weight is not None:
-        raise UsageError(
-            f"weights were given, and the column {schema.weight!r} is to weigh the rows, too",
-            fix="leave one of the two out",
-        )
+    schema = _weighed(_schema(table, columns, schema, seed, weights), numbers)
     require_labels_allowed(schema, families, table.file)
     allowed = any(family.allows_missing for family in families)
     crossed = _quick(families) or model == "auto"
-    read = divided_rows(
-        table,
-        other,
-        schema,
-        seed,
-        missing=allowed,
-        crossed=crossed,
-        seconds=limits.seconds,
-        weights=numbers,
-    )
+    how = partial(divided_rows, missing=allowed, crossed=crossed, seconds=limits.seconds, weights=numbers)
+    read = how(table, other, schema, seed)
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     few, count = read.undivided, len(read.training)
     nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
-    notes = [
-        *left_out_notes(schema.columns),
-        *notes_on(schema, read.rows, read.count, read.weights),
-        *left_out,
-    ]
+    notes = [*_notes(schema, read), *left_out]
     budget = Budget(
         seconds=watch.left,
         limits=limits,
@@ -300,6 +283,11 @@ def fit_table(
         verdict=found.verdict,
         training=search.histories,
     )
+
+
+def _notes(schema: Schema, read: DividedRows) -> list[str]:
+    """Return what a user should know of the columns and of the rows."""
+    return [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count, read.weights)]
 
 
 def _described(schema: Schema) -> dict[str, Any]:
@@ -365,11 +353,11 @@ def _searched(
 
 
 def _schema(
-    table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int, weights: str | None
+    table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int, weights: Any
 ) -> Schema:
     """Return the given schema, or else an inferred one, after checking it against the table."""
     if schema is None:
-        if weights is not None:
+        if isinstance(weights, str):
             columns = pinned_weight(columns, weights, table)
         inspection = inspect_columns(table, columns, seed=seed)
         inspection.require_clean()
@@ -382,8 +370,18 @@ def _schema(
         raise UsageError(
             "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"
         )
-    if weights is not None:
+    if isinstance(weights, str):
         schema = schema_with_weight(schema, weights, table)
     schema.check(table.names, table.file)
     schema.require_modelled(table.file)
+    return schema
+
+
+def _weighed(schema: Schema, weights: Any) -> Schema:
+    """Return the schema, unless rows are to be weighted by one of its columns and by numbers, too."""
+    if weights is not None and schema.weight is not None:
+        raise UsageError(
+            f"weights were given, and the column {schema.weight!r} is to weigh the rows, too",
+            fix="leave one of the two out",
+        )
     return schema

@@ -68,14 +68,16 @@ class Weighing:
             raise DataError(f"{len(self.given):,} weights for {rows:,} rows", fix="give one weight per row")
 
 
-def given_weights(weights: Any) -> Array:
-    """Return weights that are given as numbers, one for each row, checked.
+def given_weights(weights: Any) -> Array | None:
+    """Return weights that are given as numbers, one for each row, checked; None of a column's name.
 
     Raises
     ------
     DataError
         If one is negative or not finite; the first such row is named.
     """
+    if weights is None or isinstance(weights, str):
+        return None
     try:
         count = len(weights)
     except TypeError:
