@@ -55,3 +55,15 @@ def test_kept_columns_stand_first() -> None:
     found = logpx.anomalies(model, frame, top=2, keep=["id"])
     assert found.table.column_names[:2] == ["id", "row"]
     assert [f"r{row - 1}" for row in found.table["row"].to_pylist()] == found.table["id"].to_pylist()
+
+
+def test_a_cell_that_another_explains_is_not_blamed_and_later_reasons_say_what_they_leave_out() -> None:
+    frame = table(500, 5)[["a", "b"]].assign(label=lambda rows: np.where(rows["a"] > 0.0, "up", "down"))
+    model = logpx.fit("gmm", frame, max_time=3).model
+    new = pd.DataFrame({"a": [1.5, 1.5, 40.0], "b": [-9.0, 7.5, -200.0], "label": ["up", "down", "up"]})
+    found = logpx.anomalies(model, new, top=3).reasons
+    assert [reason.column for reason in found[1]] == ["b"]
+    assert [reason.column for reason in found[2]] == ["label"]
+    first, second = found[3][:2]
+    assert (first.without, second.without) == ((), (first.column,))
+    assert str(second).endswith(f"given the rest without {first.column}")

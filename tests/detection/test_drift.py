@@ -107,6 +107,6 @@ def test_mistakes(model):
     with pytest.raises(DataError, match="lacks this column"):
         logpx.drift(model, {"a": new["a"]})
     few = logpx.fit("gaussian", {"x": np.arange(20.0) ** 1.5}, max_time=1).model
-    with pytest.raises(UsageError, match="no rows were set aside"):
+    with pytest.raises(UsageError, match="no rows set aside"):
         logpx.drift(few, {"x": np.arange(20.0)})
     assert math.isfinite(logpx.drift(model, new).distance)

@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from logpx.errors import UsageError
 from logpx.inference import k_hat, k_hat_limit
-from logpx.inference.pareto import smoothed
+from logpx.inference.pareto import smoothed, unseen_share
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.7, 0.9, 0.99])
@@ -58,24 +58,6 @@ def test_log_weights_of_no_shape_are_refused():
         k_hat(torch.tensor(1.0))
 
 
-def k_hat_of_arviz(log_weights):
-    """Return what ArviZ's `psislw` does (stats.py of version 0.20), which draws on the authors' own code."""
-    x = np.sort(log_weights - log_weights.max())
-    cutoff = max(x[-math.ceil(min(len(x) / 5.0, 3.0 * len(x) ** 0.5)) - 1], np.log(np.finfo(float).tiny))
-    tail = np.exp(x[x > cutoff]) - np.exp(cutoff)
-    if len(tail) <= 4:
-        return math.inf
-    n = len(tail)
-    points = 30 + int(n**0.5)
-    b = (1.0 - np.sqrt(points / (np.arange(1, points + 1) - 0.5))) / (3.0 * tail[int(n / 4.0 + 0.5) - 1])
-    b = b + 1.0 / tail[-1]
-    k = np.log1p(-b[:, None] * tail).mean(1)
-    profile = n * (np.log(-(b / k)) - k - 1.0)
-    weights = np.exp(profile - np.logaddexp.reduce(profile))
-    k = np.log1p(-np.sum(b * weights) * tail).mean()
-    return (n * k + 5.0) / (n + 10.0)
-
-
 def log_weights_of_all_kinds():
     """Yield 396 sets of log-weights: with ties, infinities, tails short, long and cut off."""
     random = np.random.default_rng(0)
@@ -95,19 +77,34 @@ def log_weights_of_all_kinds():
         yield x
 
 
-def test_ties_and_impossible_draws_are_treated_as_arviz_does():
-    for number, x in enumerate(log_weights_of_all_kinds()):
-        found = k_hat(torch.tensor(x)).item()
-        assert found == pytest.approx(k_hat_of_arviz(x), rel=1e-6, abs=1e-6), number
-
-
 @pytest.mark.filterwarnings("ignore")
-def test_the_reference_is_arviz_itself():
+def test_ties_and_impossible_draws_are_treated_as_arviz_does():
     psislw = getattr(pytest.importorskip("arviz", reason="ArviZ is not installed"), "psislw", None)
     if psislw is None:
         pytest.skip("this version of ArviZ has no psislw")
-    for x in log_weights_of_all_kinds():
-        assert float(psislw(x.copy())[1]) == pytest.approx(k_hat_of_arviz(x), rel=1e-9, abs=1e-9)
+    for number, x in enumerate(log_weights_of_all_kinds()):
+        found, expected = k_hat(torch.tensor(x)).item(), float(psislw(x.copy())[1])
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-6), number
+
+
+@pytest.mark.parametrize("shape", [0.0, 0.4, 0.7])
+def test_what_larger_weights_would_add_is_known_for_a_pareto_tail(shape: float):
+    # A weight above w has probability w ** (-1 / k): above the n-th part, the mean is n ** (k - 1) / (1 - k).
+    count = 20_000
+    uniform = torch.rand(30, count, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    if shape == 0.0:
+        exact, weights = (math.log(count) + 1.0) / count, -uniform.log()
+    else:
+        exact, weights = count ** (shape - 1.0), uniform**-shape
+    found = torch.tensor([unseen_share(each.log()) for each in weights])
+    assert found.median().item() == pytest.approx(exact, rel=0.2)
+
+
+def test_weights_without_a_mean_leave_everything_unseen():
+    uniform = torch.rand(10_000, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    assert unseen_share(-1.5 * uniform.log()) == math.inf
+    assert unseen_share(torch.zeros(1000)) == 0.0
+    assert unseen_share(torch.zeros(10)) == math.inf
 
 
 def test_equal_weights_of_the_possible_draws_are_good_and_a_tail_cut_off_is_not():

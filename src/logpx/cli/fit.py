@@ -108,6 +108,17 @@ def fit(
             help="Passes over the training rows of each model that is tried; otherwise like --steps.",
         ),
     ] = None,
+    trials: Annotated[
+        int,
+        typer.Option(
+            "--trials",
+            metavar="N",
+            min=0,
+            show_default=False,
+            help="Sizes and learning rates of flows and other networks to try first, in part of the time "
+            "(pip install 'logpx[tune]').",
+        ),
+    ] = 0,
     validation: Annotated[
         str | None,
         typer.Option(
@@ -218,6 +229,7 @@ def fit(
             time=time,
             steps=steps,
             epochs=epochs,
+            trials=trials,
             validation=validation,
             weights=weights,
             seed=seed,

@@ -127,8 +127,8 @@ class FitRequest:
 
     Attributes
     ----------
-    source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, validation,
-    seed, device, data, conditional, dequantisation, levels, compile, weights
+    source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, trials,
+    validation, seed, device, data, conditional, dequantisation, levels, compile, weights
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -151,6 +151,7 @@ class FitRequest:
     time: float | None
     steps: int | None
     epochs: int | None
+    trials: int
     validation: str | None
     seed: int
     device: str

@@ -66,8 +66,10 @@ class TableSubject(Subject):
     def check_model(self, request: FitRequest) -> None:
         """Refuse unknown models, and sizes that the model does not have."""
         from logpx.tables import FAMILIES
+        from logpx.tables.fitting.trials import require_trials
 
         FAMILIES.check_options(request.model, {"components": request.components, "latent": request.latent})
+        require_trials(request.model, FAMILIES.named(request.model), request.trials)
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Inspect the columns, and fit and choose a model."""
@@ -85,6 +87,7 @@ class TableSubject(Subject):
             request.model,
             schema=schema,
             components=request.components,
+            trials=request.trials,
             **request.arguments(out),
         )
         columns = [column.model_dump(mode="json") for column in schema.columns]

@@ -109,11 +109,12 @@ def anomalies(
     Examples
     --------
     >>> import logpx, numpy as np
-    >>> x = np.random.default_rng(0).normal(size=(500, 2)) @ [[1.0, 0.9], [0.0, 0.3]]
-    >>> model = logpx.fit("gaussian", {"a": x[:, 0], "b": x[:, 1]}).model
-    >>> found = logpx.anomalies(model, {"a": [0.0, 2.0], "b": [0.1, -2.0]}, alpha=0.01)
-    >>> found.table["row"].to_pylist(), sorted(reason.column for reason in found.reasons[2])
-    ([2], ['a', 'b'])
+    >>> z = np.random.default_rng(0).normal(size=(500, 3))
+    >>> x = z @ [[1.0, 0.9, 1.0], [0.0, 0.3, 0.0], [0.0, 0.0, 0.4]]
+    >>> model = logpx.fit("gaussian", dict(zip("abc", x.T))).model
+    >>> found = logpx.anomalies(model, {"a": [0.0, 2.0], "b": [0.1, -2.0], "c": [0.1, 1.9]}, alpha=0.01)
+    >>> found.table["row"].to_pylist(), [reason.column for reason in found.reasons[2]]
+    ([2], ['b'])
     """
     selection = selection_of(fdr=fdr, top=top, alpha=alpha, everything=everything)
     explain = not everything if explain is None else explain

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
-from logpx.scoring import Calibration, RankReference, RankTest, RankTests, RunningMean
+from logpx.scoring import RankReference, RankTest, RankTests, RunningMean
 from logpx.scoring.conformal import check_level
 from logpx.scoring.significance import holm, two_sided
 from logpx.tables import TableModel, UnseenLabels
@@ -204,7 +204,8 @@ def drift(model: TableModel, rows: Any, *, alpha: float = 0.05, seed: int = 0) -
         )
     if model.reference is None:
         raise UsageError(
-            "no rows were set aside when the model was fitted, so there is nothing to compare with",
+            "the model has no rows set aside to compare with: its table had fewer than 40 rows, or it was "
+            "fitted by a version of logpx that kept none",
             fix="fit it again, to 40 rows or more",
         )
     return _Comparison(model, seed).of(rows, alpha)
@@ -218,7 +219,7 @@ class _Comparison:
         assert reference is not None
         self._model, self._seed, self._reference = model, seed, reference
         self._density = model.density if reference.density is None else reference.density
-        self._known = _known_scores(reference.scores)
+        self._known = reference.scores.spread(_MOST_SCORES).cpu()
         self._scores = RankTests([RankReference.of(self._known)], derived_seed(seed, 0))
         self._marginals = RankTests(list(reference.marginals), derived_seed(seed, 1))  # type: ignore[arg-type]
         self._given: list[RankReference] = list(reference.conditionals)  # type: ignore[arg-type]
@@ -309,10 +310,3 @@ class _Sample:
 
     def rows(self) -> Tensor:
         return self._rows
-
-
-def _known_scores(calibration: Calibration) -> Tensor:
-    """Return the scores of rows set aside, as often as they stand for one; of many, evenly spread ones."""
-    counts = calibration.below.diff().clamp_min(0).long()
-    scores = torch.repeat_interleave(calibration.scores, counts).cpu()
-    return scores[:: math.ceil(len(scores) / _MOST_SCORES)]

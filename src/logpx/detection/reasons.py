@@ -22,7 +22,8 @@ _LEVELS = (0.05, 0.5, 0.95)
 _USUAL_ROWS = 500
 # A cell is a reason if hardly any cell of its column is as surprising in rows drawn from the model.
 _UNUSUAL = 0.99
-_MOST_REASONS = 3
+_MOST_REASONS, _MOST_LOOKS = 3, 6
+_ROUNDING = 1e-9
 _ROWS_AT_ONCE = 4096
 
 
@@ -47,6 +48,8 @@ class Reason:
         The median surprisal of the column's cells, in rows drawn from the model.
     probability : float or None
         The probability of the most probable label.
+    without : tuple of str
+        Columns that the rest leaves out: those of the row's reasons before this one.
     """
 
     column: str
@@ -57,14 +60,15 @@ class Reason:
     surprisal: float
     usual: float
     probability: float | None = None
+    without: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             expected = f"{self.expected} ({self.probability:.2f})"
-            return f"{self.column} {self.value}: expected {expected} given the rest"
-        if self.low == self.high:
-            return f"{self.column} {self.value}: expected {self.low} given the rest"
-        return f"{self.column} {self.value}: expected {self.low} to {self.high} given the rest"
+        else:
+            expected = self.low if self.low == self.high else f"{self.low} to {self.high}"
+        rest = " ".join(["the rest", *(["without", " and ".join(self.without)] if self.without else [])])
+        return f"{self.column} {self.value}: expected {expected} given {rest}"
 
 
 def words_of(reasons: Sequence[Reason]) -> str:
@@ -78,7 +82,8 @@ class Explainer:
     The cell with the largest excess of its surprisal given the others over the median for its column is
     named first: without it, the rest of the row is the most usual. A second one is looked for with the first
     taken out, so that a cell is not blamed for what another explains; by quadrature no two columns can be
-    taken out, and all are compared with the whole row.
+    taken out, and all are compared with the whole row. Less is known of a cell once others are out, so its
+    surprisal is then compared with what its own distribution, given what is left, allows.
 
     Parameters
     ----------
@@ -144,28 +149,43 @@ class Explainer:
     def _reasons(self, x: Tensor, first: int) -> list[list[Reason]]:
         found: list[list[Reason]] = [[] for _ in range(len(x))]
         middle, limit = self._usual
-        left, open_ = x.clone(), torch.ones(len(x), dtype=torch.bool, device=x.device)
-        named = torch.zeros_like(x, dtype=torch.bool)
+        keys = first + torch.arange(len(x), device=x.device)
+        named, settled = torch.zeros_like(x, dtype=torch.bool), torch.zeros_like(x, dtype=torch.bool)
+        left = x.clone()
         surprisals = self.cells.of(left, seed=self.seed, first=first)
-        for _ in range(min(_MOST_REASONS, x.shape[1])):
+        for turn in range(min(_MOST_LOOKS, x.shape[1])):
             excess = (surprisals - middle).nan_to_num(nan=-math.inf, posinf=math.inf)
-            excess = excess.masked_fill(named | ~(surprisals > limit), -math.inf)
+            excess = excess.masked_fill(settled | ~(surprisals > limit), -math.inf)
             best = excess.argmax(1)
-            open_ = open_ & ~torch.isneginf(excess.gather(1, best[:, None])[:, 0])
+            open_ = ~torch.isneginf(excess.gather(1, best[:, None])[:, 0])
+            open_ &= named.sum(1) < _MOST_REASONS
             if not bool(open_.any()):
                 break
+            changed = torch.zeros_like(open_)
             for column in sorted(set(best[open_].tolist())):
                 own = (open_ & (best == column)).nonzero().flatten()
-                given = (left if not self.cells.by_quadrature else x)[own]
-                reasons = self._described(x[own], given, column, surprisals[own, column])
+                settled[own, column] = True
+                if turn:
+                    own = own[self._unusual(left[own], column, surprisals[own, column], keys[own])]
+                reasons = self._described(x[own], left[own], column, surprisals[own, column])
                 for place, reason in zip(own.tolist(), reasons, strict=True):
-                    found[place].append(reason)
-            named[open_, best[open_]] = True
-            if not self.cells.by_quadrature:
+                    found[place].append(replace(reason, without=self._names(left[place], x[place])))
+                named[own, column] = True
+                changed[own] = True
+            if not self.cells.by_quadrature and bool(changed.any()):
                 left = x.masked_fill(named, math.nan)
-                again = self.cells.of(left[open_], seed=self.seed, first=first)
-                surprisals[open_] = again
+                surprisals[changed] = self.cells.of(left[changed], seed=self.seed, first=keys[changed])
         return found
+
+    def _unusual(self, left: Tensor, column: int, surprisals: Tensor, keys: Tensor) -> Tensor:
+        """Return whether cells are rare in their distributions given what is left of their rows."""
+        tail = self.cells.tail(left, column, surprisals, seed=self.seed, first=keys)
+        return (tail <= 1.0 - _UNUSUAL + _ROUNDING).to(left.device)
+
+    def _names(self, left: Tensor, row: Tensor) -> tuple[str, ...]:
+        """Return the columns that are left out of a row."""
+        out = (left.isnan() & ~row.isnan()).nonzero().flatten().tolist()
+        return tuple(self.columns[place].name for place in out)
 
     def _described(self, x: Tensor, given: Tensor, column: int, surprisals: Tensor) -> list[Reason]:
         marginals = self.cells.expected(given, column, seed=self.seed)

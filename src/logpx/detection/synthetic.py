@@ -182,11 +182,9 @@ def _membership(model: TableModel, rows: Array, seed: int) -> tuple[float | None
     """Return how well log p tells training rows from those of the calibration: by pairs, and at best."""
     if model.calibration is None:
         return None, None
-    counts = model.calibration.below.diff().clamp_min(0).long()
-    unseen = torch.repeat_interleave(model.calibration.scores, counts).cpu()
     part = torch.from_numpy(rows[:_MOST_NEIGHBOURS])
     own = reference_scores(model.density, model.supports, part, seed)
-    reference = RankReference.of(unseen[:: math.ceil(len(unseen) / _MOST_NEIGHBOURS)])
+    reference = RankReference.of(model.calibration.spread(_MOST_NEIGHBOURS).cpu())
     tests = RankTests([reference], seed)
     tests.add(own[:, None], 0)
     return float(reference.ranks(own, seed).mean()), tests.results()[0].distance

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from logpx.distributions.column_checks import refuse_constant, refuse_empty, refuse_lost
 from logpx.distributions.conditional import NormalMixtureMarginals
-from logpx.errors import DataError, UsageError
+from logpx.errors import UsageError
 from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance, LowRankCovariance
 from logpx.latent.covariances.base import NO_ROWS
@@ -170,12 +171,7 @@ class GaussianComponents(Components):
         present = ~x.isnan()
         shares = present.double() if weights is None else present * weights.double()[:, None]
         count = shares.sum(0)
-        if bool((count == 0).any()):
-            raise DataError(
-                "every cell is missing",
-                column=int((count == 0).nonzero()[0].item()),
-                fix="leave the column out",
-            )
+        refuse_empty(count == 0)
         centre = (torch.where(present, x, 0.0) * shares).sum(0) / count
         deviations = torch.where(present, x - centre, 0.0)
         variance = (deviations.square() * shares).sum(0) / count
@@ -233,20 +229,10 @@ class GaussianComponents(Components):
         DataError
             If a column is not finite, or never varies and may not, or no column varies.
         """
-        lost = ~torch.isfinite(variance)
-        if bool(lost.any()):
-            raise DataError(
-                "a value is not finite, or too large to be squared",
-                column=int(lost.nonzero()[0].item()),
-                fix="leave such rows out, or change the column's unit",
-            )
+        refuse_lost(~torch.isfinite(variance))
         constant = ~(variance > 1e-28 * centre.square())
-        if bool(constant.all() if constants else constant.any()):
-            raise DataError(
-                "every row has the same value, so that no density exists on it",
-                column=int(constant.nonzero()[0].item()),
-                fix="leave the column out",
-            )
+        if not constants or bool(constant.all()):
+            refuse_constant(constant)
         return torch.where(constant, variance[~constant].mean(), variance).sqrt()
 
     @torch.no_grad()

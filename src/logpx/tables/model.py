@@ -286,7 +286,7 @@ class TableModel(Configured, nn.Module):
         effort, identity = self._effort(draws, exactness), identity or NumberedRows()
         for start, x in self._matrices(rows, unseen):
             own = start if self.kind == "exact" else identity.of(start, x)
-            (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), own)
+            (found,) = effort.bounds([self.density], self.supports, x, checked_seed(seed, least=0), own)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
 
@@ -300,12 +300,12 @@ class TableModel(Configured, nn.Module):
         rows = self._checked(rows)
         weights, note = self.weights(rows), self.note_on_weights(rows)
         baselines: Any = dict(self.baselines.items())
-        effort = self._effort(draws, exactness)
+        effort, seed = self._effort(draws, exactness), checked_seed(seed, least=0)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
-        ranks = ColumnRanks(self.density, self.supports, self.schema.modelled_names, _checked_seed(seed))
+        ranks = ColumnRanks(self.density, self.supports, self.schema.modelled_names, seed)
         for batch, x in self.batches(rows, unseen):
             densities = [self.density, *baselines.values()]
-            found = effort.bounds(densities, self.supports, x, _checked_seed(seed), batch.start)
+            found = effort.bounds(densities, self.supports, x, seed, batch.start)
             own, *others = (bound.log_prob for bound in found)
             weight = None if weights is None else next(weights)
             tally.add(own, dict(zip(baselines, others, strict=True)), weight)
@@ -345,7 +345,7 @@ class TableModel(Configured, nn.Module):
     def sample_table(self, n: int, seed: int = 0) -> Iterator[pa.RecordBatch]:
         """Draw synthetic rows in batches: modelled columns on their grids and within their bounds."""
         n = checked_count(n)
-        blocks = sample_blocks(self.density, n, BLOCK_ROWS, seed=_checked_seed(seed))
+        blocks = sample_blocks(self.density, n, BLOCK_ROWS, seed=checked_seed(seed, least=0))
         forms = self.arrow_schema.types
         while several := list(itertools.islice(blocks, _BATCH_ROWS // BLOCK_ROWS)):
             x = self.supports.snap(torch.cat(several)).numpy(force=True)
@@ -415,7 +415,7 @@ class TableModel(Configured, nn.Module):
         """
         if draws is not None and checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
-        table, seed = self._checked(rows), _checked_seed(seed)
+        table, seed = self._checked(rows), checked_seed(seed, least=0)
         yield from self._filling.batches(
             table, draws, seed, as_text=as_text, unseen=unseen, identity=identity
         )
@@ -505,7 +505,7 @@ class TableModel(Configured, nn.Module):
         """
         cells = CellSurprisals(self.density, self.supports)
         for batch, x in self.batches(rows):
-            yield cells.of(x, seed=_checked_seed(seed), first=batch.start, draws=draws).cpu()
+            yield cells.of(x, seed=checked_seed(seed, least=0), first=batch.start, draws=draws).cpu()
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
@@ -601,9 +601,3 @@ class TableModel(Configured, nn.Module):
         table = rows if isinstance(rows, Table) else open_table(with_names(rows, self.schema.modelled_names))
         self.schema.check(table.names, table.file)
         return table
-
-
-def _checked_seed(seed: int) -> int:
-    if checked_seed(seed) < 0:
-        raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
-    return seed

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
+from logpx.distributions.conditional import MappedMarginals, Marginals
 from logpx.errors import DataError, UsageError
 from logpx.tables.columns.support import Support
 from logpx.tables.scales import Scale
@@ -193,6 +194,25 @@ class ColumnScales(nn.Module, Configured):
         """
         parts = [self._inverse(part, snap) for part in torch.split(y.to(torch.float64), _ROWS_AT_ONCE)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def marginals(self, found: Marginals, index: int) -> Marginals:
+        """Return distributions of a column in model units as those of the column in the table's own.
+
+        Parameters
+        ----------
+        found : Marginals
+            Distributions in model units; codes of labels have none, and stay as they are.
+        index : int
+            The number of the column.
+        """
+        if found.probabilities is not None:
+            return found
+        scale = self.scales[index]
+        return MappedMarginals(
+            found,
+            lambda own: scale(own.flatten())[0].view(own.shape),
+            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
+        )
 
     def report(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Return each column's name, the class of its scale, and the held-out nats of the candidates."""

@@ -18,6 +18,9 @@ from logpx.tables.effort import Effort
 __all__ = ["CellSurprisals"]
 
 _DRAWS = 4
+# Values that stand for the distribution of a column.
+_LEVELS = 100
+_ROUNDING = 1e-9
 
 
 class CellSurprisals:
@@ -61,7 +64,7 @@ class CellSurprisals:
         return self._conditioner.possible(x)
 
     @torch.no_grad()
-    def of(self, x: Tensor, *, seed: int = 0, first: int = 0, draws: int = _DRAWS) -> Tensor:
+    def of(self, x: Tensor, *, seed: int = 0, first: int | Tensor = 0, draws: int = _DRAWS) -> Tensor:
         """Return the surprisal of every cell, shape ``(n, d)``; NaN where a cell is missing.
 
         Parameters
@@ -69,24 +72,62 @@ class CellSurprisals:
         x
             Rows as in the table, shape ``(n, d)``, float64.
         seed, first
-            Seed of the noise, and the number of the first row, counted from 0.
+            Seed of the noise, and the number of the first row, counted from 0, or a number of every row,
+            shape ``(n,)``, int64.
         draws
             Draws of noise within cells.
         """
         known, impossible = self.possible(x)
-        noisy = bool(self.supports.noisy) and needs_noise(self.density)
-        effort = Effort.of(self.density.kind == "exact", noisy, draws, None)
         found = torch.full_like(x, math.nan)
         for column in range(x.shape[1]):
-            target = torch.zeros(x.shape[1], dtype=torch.bool)
-            target[column] = True
             own = known.isfinite()[:, column]
             if bool(own.any()):
-                (bound,) = effort.bounds(
-                    [self._conditioner.log_prob(target)], self.supports, known, seed, first
-                )
-                found[:, column] = torch.where(own.cpu(), -bound.log_prob.cpu(), math.nan).to(found)
+                each = self._of_column(known, column, draws, seed, first)
+                found[:, column] = torch.where(own.cpu(), each.cpu(), math.nan).to(found)
         return found.masked_fill(impossible, math.inf)
+
+    def _of_column(self, x: Tensor, column: int, draws: int, seed: int, first: int | Tensor) -> Tensor:
+        noisy = bool(self.supports.noisy) and needs_noise(self.density)
+        effort = Effort.of(self.density.kind == "exact", noisy, draws, None)
+        target = torch.zeros(x.shape[1], dtype=torch.bool)
+        target[column] = True
+        (bound,) = effort.bounds([self._conditioner.log_prob(target)], self.supports, x, seed, first)
+        return -bound.log_prob
+
+    @torch.no_grad()
+    def tail(
+        self, x: Tensor, column: int, surprisals: Tensor, *, seed: int = 0, first: int | Tensor = 0
+    ) -> Tensor:
+        """Return the probability, given the others, of a cell as surprising as the one that is there.
+
+        Parameters
+        ----------
+        x
+            Rows as in the table, shape ``(n, d)``, float64.
+        column
+            The number of the column.
+        surprisals
+            Those of its cells, given the others that are there, shape ``(n,)``.
+        seed, first
+            As in `of`.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``, in hundredths for columns of numbers.
+        """
+        keys = first + torch.arange(len(x)) if isinstance(first, int) else first
+        marginals = self.expected(x, column, seed=seed, first=int(keys[0]) if len(keys) else 0)
+        own = surprisals.double().cpu() - _ROUNDING
+        if marginals.probabilities is not None:
+            each = marginals.probabilities.cpu()
+            return (each * (-each.log() >= own[:, None])).sum(1)
+        levels = (torch.arange(_LEVELS, dtype=torch.float64, device=x.device) + 0.5) / _LEVELS
+        values = self.supports.supports[column].snap(marginals.quantiles(levels))
+        others, _ = self.possible(x.repeat_interleave(_LEVELS, 0))
+        others[:, column] = values.flatten()
+        found = self._of_column(others, column, 1, seed, keys.repeat_interleave(_LEVELS))
+        return (found.view(len(x), _LEVELS).cpu() >= own[:, None]).double().mean(1)
 
     @torch.no_grad()
     def expected(self, x: Tensor, column: int, *, seed: int = 0, first: int = 0) -> Marginals:

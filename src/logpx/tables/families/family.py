@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +17,8 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.scoring import Ending, Family, Limits
 from logpx.tables.columns.support import Support
-from logpx.tables.families.climb import Climb
+from logpx.tables.families.climb import Climb, climb
+from logpx.tables.families.settings import Setting, Value
 from logpx.training import FitResult, fit
 from logpx.training.journal import Journal
 
@@ -27,10 +29,10 @@ __all__ = [
     "QuickFamily",
     "TableFamily",
     "descend",
-    "hidden_for",
     "score_of_size",
     "train",
     "weighted_log_prob",
+    "width_for",
 ]
 
 # With fewer rows than this, what maximises the likelihood is too narrow.
@@ -62,6 +64,8 @@ class Budget:
         For each column, the periods that its values may follow, in its own units.
     components, latent
         The number of components and of latent dimensions; None leaves it to the family.
+    settings
+        Values of the family's settings that are not the usual ones.
     seed
         Seed for everything random.
     should_stop
@@ -96,6 +100,7 @@ class Budget:
     periods: Sequence[Sequence[float]] = ()
     components: int | None = None
     latent: int | None = None
+    settings: Mapping[str, Value] = field(default_factory=dict)
     seed: int = 0
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
@@ -115,6 +120,10 @@ class Budget:
             return self.rows
         share = float(self.weights.sum().square() / self.weights.square().sum()) / len(self.weights)
         return max(1, round(self.rows * share))
+
+    def first_weights(self, count: int) -> Tensor | None:
+        """Return how much each of the first training rows counts; None if all count alike."""
+        return None if self.weights is None else self.weights[:count]
 
     @property
     def deadline(self) -> float:
@@ -156,6 +165,8 @@ class TableFamily(Family, ABC):
         Whether it is defined only for more rows than columns, and not to be trusted with a few dozen.
     takes_cells : bool
         Whether it models cells as they are, in table units, instead of dequantised rows in model units.
+    settings : dict of str to Setting
+        What a search may choose; empty if the family chooses by itself.
     """
 
     least_features: int = 1
@@ -164,6 +175,11 @@ class TableFamily(Family, ABC):
     least_latent: ClassVar[int] = 0
     needs_many_rows: ClassVar[bool] = True
     takes_cells: ClassVar[bool] = False
+    settings: Mapping[str, Setting] = MappingProxyType({})
+
+    def usual(self, rows: int, features: int) -> dict[str, Value]:
+        """Return the values of the settings that suit a table."""
+        return {}
 
     def check(self, option: str, value: Any) -> None:
         """Refuse invalid numbers of components or of latent dimensions."""
@@ -185,15 +201,41 @@ class QuickFamily(TableFamily):
         """Fit a chosen model in place to all rows, including those set aside, if there is time."""
 
 
-def hidden_for(rows: int) -> tuple[int, int]:
-    """Return the widths of a network's hidden layers that suit the number of rows of a table."""
-    width = 32 if rows < 2_000 else 64 if rows < 10_000 else 128
-    return width, width
+class ClimbingFamily(QuickFamily):
+    """A quick family whose models climb by EM, on as many rows of a long table as it can afford."""
+
+    most_numbers: ClassVar[int] = 400_000
+
+    def affordable(self, rows: Tensor) -> Tensor:
+        """Return the first rows, with at most `most_numbers` cells."""
+        return rows[: self.most_numbers // rows.shape[1]]
+
+    @torch.no_grad()
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
+        """Continue EM on all rows that are affordable, from the model's parameters."""
+        part = self.affordable(rows)
+        climb(
+            model,
+            part,
+            budget.deadline,
+            max_iterations=budget.limits.iterations(20),
+            tolerance=1e-4,
+            weights=budget.first_weights(len(part)),
+            journal=budget.journal,
+        )
 
 
-def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+def width_for(rows: int) -> int:
+    """Return the width of a network's hidden layers that suits the number of rows of a table."""
+    return 32 if rows < 2_000 else 64 if rows < 10_000 else 128
+
+
+def train(
+    model: Distribution, training: Tensor, validation: Tensor, budget: Budget, **options: Any
+) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-    return descend(model, training.float(), validation.float(), budget, long=budget.rows > 40 * BATCH_ROWS)
+    long = budget.rows > 40 * BATCH_ROWS
+    return descend(model, training.float(), validation.float(), budget, long=long, **options)
 
 
 def descend(
@@ -243,11 +285,10 @@ def score_of_size(model: Any, training: Tensor, validation: Tensor, budget: Budg
 
     With no more rows than columns BIC counts too many parameters: validation rows decide, if there are any.
     """
-    rows, weights = budget.effective_rows, budget.weights
+    rows = budget.effective_rows
     with torch.no_grad():
         wide = rows <= training.shape[1] and validation is not training
         if wide or rows >= _ROWS_TO_VALIDATE:
             return weighted_log_prob(model, validation, budget.validation_weights)
         penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
-        own = None if weights is None else weights[: len(training)]
-        return weighted_log_prob(model, training, own) - penalty
+        return weighted_log_prob(model, training, budget.first_weights(len(training))) - penalty

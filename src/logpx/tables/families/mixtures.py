@@ -14,7 +14,7 @@ from logpx.latent import ConjugatePrior, GaussianMixture, LatentMixture, LinearG
 from logpx.latent.gaussian_components import GaussianComponents
 from logpx.latent.product_components import ProductComponents
 from logpx.tables.families.climb import Climb, climb, repeated
-from logpx.tables.families.family import FEW_ROWS, Budget, QuickFamily, score_of_size
+from logpx.tables.families.family import FEW_ROWS, Budget, ClimbingFamily, QuickFamily, score_of_size
 from logpx.tables.families.shrinkage import cautious_normal, shrinkage, shrunk_normal
 from logpx.training.journal import Journal
 
@@ -175,7 +175,7 @@ class GaussianFamily(QuickFamily):
             maximise_alone(model, rows, budget.weights)
 
 
-class MixtureFamily(QuickFamily):
+class MixtureFamily(ClimbingFamily):
     """Mixtures with a growing number of components, until they stop getting better.
 
     They are compared by validation likelihood, or by BIC if a small table has too few validation rows.
@@ -188,12 +188,11 @@ class MixtureFamily(QuickFamily):
     allows_labels = True
     options = frozenset({"components"})
     sizes = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)
-    most_numbers = 400_000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for each size from two starts; keep the best."""
         deadline = budget.deadline
-        rows = training[: self.most_numbers // training.shape[1]]
+        rows = self.affordable(training)
         best: LatentMixture | None = None
         best_score, worse = -torch.inf, 0
         best_climb: Climb | None = None
@@ -218,24 +217,6 @@ class MixtureFamily(QuickFamily):
         budget.climbed(best_climb)
         return best
 
-    @torch.no_grad()
-    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
-        """Continue EM on all rows, from the model's parameters."""
-        rows = rows[: self.most_numbers // rows.shape[1]]
-        climb(
-            model,
-            rows,
-            budget.deadline,
-            max_iterations=budget.limits.iterations(20),
-            tolerance=1e-4,
-            weights=_first(budget.weights, len(rows)),
-            journal=budget.journal,
-        )
-
-
-def _first(weights: Tensor | None, count: int) -> Tensor | None:
-    return None if weights is None else weights[:count]
-
 
 @torch.no_grad()
 def _run(
@@ -254,7 +235,7 @@ def _run(
         start,
         max_iterations=iterations,
         tolerance=3e-4,
-        weights=_first(budget.weights, len(rows)),
+        weights=budget.first_weights(len(rows)),
         journal=budget.journal.part(f"{components}-{number}"),
     )
 

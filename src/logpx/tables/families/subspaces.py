@@ -16,7 +16,7 @@ from logpx.inference import EMResult
 from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
 from logpx.scoring import Ending
 from logpx.tables.families.climb import Climb, climb
-from logpx.tables.families.family import Budget, QuickFamily, score_of_size
+from logpx.tables.families.family import Budget, ClimbingFamily, score_of_size
 
 __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
 
@@ -29,15 +29,13 @@ _SHARE_OF_A_SIZE = 0.3
 _MOST_COLUMNS = 500
 
 
-class _SubspaceFamily(QuickFamily):
+class _SubspaceFamily(ClimbingFamily):
     """A linear-Gaussian model, whose latent dimensions are chosen by validation likelihood or BIC."""
 
     least_features = 2
     allows_missing = True
     needs_many_rows = False
     options = frozenset({"latent"})
-    # If cells are missing, EM uses only a part of a long table.
-    most_numbers = 400_000
     kind: type[LinearGaussian]
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
@@ -63,7 +61,7 @@ class _SubspaceFamily(QuickFamily):
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Fit again with the same number of latent dimensions; if cells are missing, continue EM."""
         if bool(rows.isnan().any()):
-            _go_on(model, rows[: self.most_numbers // rows.shape[1]], budget)
+            super().refit(model, rows, budget)
         else:
             model.update_from_rows(rows, budget.weights, deadline=_finite(budget.deadline))
 
@@ -87,7 +85,7 @@ class _SubspaceFamily(QuickFamily):
                 return Climb(EMResult(), "stopped by the time limit", Ending.TIME)
 
             return at_once
-        part = rows[: self.most_numbers // rows.shape[1]]
+        part = self.affordable(rows)
 
         def by_climbing(model: LinearGaussian) -> Climb | None:
             # Plain EM takes hundreds of iterations if the noise of a column goes towards zero.
@@ -100,15 +98,11 @@ class _SubspaceFamily(QuickFamily):
                 tolerance=1e-5,
                 accelerate=True,
                 should_stop=budget.should_stop,
-                weights=_first(budget.weights, len(part)),
+                weights=budget.first_weights(len(part)),
                 journal=budget.journal.part(f"{model.latent}"),
             )
 
         return by_climbing
-
-
-def _first(weights: Tensor | None, count: int) -> Tensor | None:
-    return None if weights is None else weights[:count]
 
 
 def _finite(deadline: float) -> float | None:
@@ -132,19 +126,6 @@ def _most_latent(features: int, budget: Budget) -> int:
     return most
 
 
-def _go_on(model: Any, rows: Tensor, budget: Budget) -> None:
-    """Continue to fit a fitted model, with a few more rows."""
-    climb(
-        model,
-        rows,
-        budget.deadline,
-        max_iterations=budget.limits.iterations(20),
-        tolerance=1e-4,
-        weights=_first(budget.weights, len(rows)),
-        journal=budget.journal,
-    )
-
-
 class PrincipalFamily(_SubspaceFamily):
     """Probabilistic PCA."""
 
@@ -161,7 +142,7 @@ class FactorFamily(_SubspaceFamily):
     kind = FactorAnalysis
 
 
-class MixtureOfPPCAFamily(QuickFamily):
+class MixtureOfPPCAFamily(ClimbingFamily):
     """A mixture of probabilistic PCA; both sizes are chosen by validation likelihood or BIC."""
 
     name = "mppca"
@@ -170,7 +151,6 @@ class MixtureOfPPCAFamily(QuickFamily):
     allows_missing = True
     needs_many_rows = False
     options = frozenset({"components", "latent"})
-    most_numbers = 400_000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for growing sizes; keep the best."""
@@ -179,7 +159,7 @@ class MixtureOfPPCAFamily(QuickFamily):
         if features > _MOST_COLUMNS and budget.components in (None, 1):
             budget.remark(f"one component, for more than {_MOST_COLUMNS:,} columns")
             return PrincipalFamily().fit(training, validation, budget)
-        rows = training[: self.most_numbers // features]
+        rows = self.affordable(training)
         best: Distribution | None = None
         error: LogpxError | None = None
         best_score, best_climb = -math.inf, None
@@ -197,7 +177,7 @@ class MixtureOfPPCAFamily(QuickFamily):
                     start,
                     max_iterations=budget.limits.iterations(100),
                     tolerance=1e-4,
-                    weights=_first(budget.weights, len(rows)),
+                    weights=budget.first_weights(len(rows)),
                     journal=budget.journal.part(f"{components}-{latent}"),
                 )
             except LogpxError as failure:
@@ -217,9 +197,8 @@ class MixtureOfPPCAFamily(QuickFamily):
         """Continue EM on all rows, from the model's parameters."""
         if isinstance(model, LinearGaussian):
             PrincipalFamily().refit(model, rows, budget)
-            return
-        rows = rows[: self.most_numbers // rows.shape[1]]
-        _go_on(model, rows, budget)
+        else:
+            super().refit(model, rows, budget)
 
     @staticmethod
     def _sizes(most: int, budget: Budget) -> Iterator[tuple[int, int]]:

@@ -157,7 +157,12 @@ def _fitted_without(
     for member in best.parts:
         family = FAMILIES[member.model]
         size = _size(family.options, member.density)
-        one.budget = replace(budget, components=size.get("components"), latent=size.get("latent"))
+        one.budget = replace(
+            budget,
+            components=size.get("components"),
+            latent=size.get("latent"),
+            settings=member.settings,
+        )
         density = one.fit_again(family, member.scales, budget.seconds / len(best.parts))
         if density is None:
             return None

@@ -26,6 +26,7 @@ from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate, CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
+from logpx.tables.fitting.trials import Trial, require_trials
 from logpx.tables.fitting.weighing import given_weights
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
@@ -62,12 +63,15 @@ class TableFitResult(ModelFitResult[TableModel]):
     training : list of dict
         For each model that was trained by gradient descent its name, its scales, and how it went: the values
         of `logpx.training.FitResult.summary`. Likelihoods are those of the units that it was trained in.
+    trials : list of Trial
+        The sizes and learning rates that were tried; see `logpx.tables.fitting.trials.Trial`.
     """
 
     candidates: list[CandidateRecord]
     scales: list[dict[str, Any]]
     measured: str
     training: list[dict[str, Any]] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
 
     @property
     def chosen(self) -> CandidateRecord:
@@ -114,6 +118,7 @@ class TableFitResult(ModelFitResult[TableModel]):
         return super().to_dict() | {
             "chosen": asdict(self.chosen),
             "candidates": [asdict(record) for record in self.candidates],
+            "trials": [asdict(trial) for trial in self.trials],
         }
 
 
@@ -135,6 +140,7 @@ def fit_table(
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     compile: bool | str = "auto",
+    trials: int = 0,
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
@@ -180,6 +186,9 @@ def fit_table(
         Where flows are trained; the returned model is on the CPU.
     compile
         Whether training steps of flows run as native code; see `logpx.training.fit`.
+    trials
+        How many sizes and learning rates of models trained by gradient descent to try before the best of them
+        are trained, by Optuna (the extra ``tune``). Trials take a part of the time, in equal shares.
     missing, decimal
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
@@ -225,13 +234,11 @@ def fit_table(
     limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_DEFAULT_SECONDS)
     journal = journal_of(checkpoint, resume, every, should_stop, eager=False)
     watch = Stopwatch(limits.seconds)
-    if checked_seed(seed) < 0:
-        raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
+    seed = checked_seed(seed, least=0)
     where = usable_device(device)
     compile_choice(compile)
-    FAMILIES.check_options(model, {"components": components, "latent": latent})
+    families = _families(model, {"components": components, "latent": latent}, trials)
     numbers = given_weights(weights)
-    families = FAMILIES.named(model)
     table = open_table(source, missing=missing, decimal=decimal)
     other = None if validation is None else open_table(validation)
     schema = _weighed(_schema(table, columns, schema, seed, weights), numbers)
@@ -261,11 +268,12 @@ def fit_table(
         compile=compile,
     )
     with journal.held(flush=limits.unfinished_by_time), located_in(table.file):
-        journal.identify(identity_of(schema, read, budget, model, conditional), table.file)
+        arguments = {"model": model, "conditional": conditional, "trials": trials}
+        journal.identify(identity_of(schema, read, budget, arguments), table.file)
         watch.count(journal.before)
         journal.limit(limits.seconds)
         budget = replace(budget, seconds=watch.left)
-        search, measured, seen = _searched(schema, read, suited, budget, nature.wide, report)
+        search, measured, seen = _searched(schema, read, suited, budget, nature.wide, trials, report)
         # A model requested by name is that model, not a stack of several.
         found = concluded(search, schema, read, measured=measured, seen=seen, several=model == "auto")
     return TableFitResult(
@@ -282,12 +290,21 @@ def fit_table(
         measured=measured,
         verdict=found.verdict,
         training=search.histories,
+        trials=search.trials,
     )
 
 
 def _notes(schema: Schema, read: DividedRows) -> list[str]:
     """Return what a user should know of the columns and of the rows."""
     return [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count, read.weights)]
+
+
+def _families(model: str, options: Mapping[str, Any], trials: int) -> tuple[TableFamily, ...]:
+    """Return the families that a name stands for, if they take the options."""
+    FAMILIES.check_options(model, options)
+    families = FAMILIES.named(model)
+    require_trials(model, families, trials)
+    return families
 
 
 def _described(schema: Schema) -> dict[str, Any]:
@@ -316,6 +333,7 @@ def _searched(
     families: Sequence[TableFamily],
     budget: Budget,
     wide: bool,
+    trials: int,
     report: Callable[[str], object],
 ) -> tuple[Search, str, bool]:
     """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
@@ -340,7 +358,9 @@ def _searched(
     )
     if not wide:
         search.refuse_redundant()
-    search.run(families)
+    if trials and read.undivided:
+        search.remarks.append("no settings were tried, for there are too few rows to set some aside")
+    search.run(families, 0 if read.undivided else trials)
     if not read.undivided:
         return search, read.division, False
     if not scores:

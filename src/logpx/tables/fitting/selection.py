@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
 from logpx.scoring import Ending, WeightedMean
+from logpx.tables.families.settings import Value
 
 __all__ = ["Candidate", "CandidateRecord", "choose", "stack"]
 
@@ -70,6 +71,8 @@ class Candidate:
         A remark.
     members : tuple of Candidate
         The candidates that are stacked.
+    settings : dict
+        The settings that it was fitted with, where they are not the usual ones.
     unfinished : bool or None
         Whether its likelihood was still rising when time ended; None where no gradient descent was.
     weights : Tensor or None
@@ -84,6 +87,7 @@ class Candidate:
     ended: Ending = Ending.CONVERGED
     note: str = ""
     members: tuple[Candidate, ...] = ()
+    settings: Mapping[str, Value] = field(default_factory=dict)
     unfinished: bool | None = None
     weights: Tensor | None = None
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from logpx.errors import DataError
 from logpx.suggestions import nearest_name
+from logpx.tables.reading.names import is_frame_index
 from logpx.tables.schema.column_schema import Column
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.problems import refusal_of
@@ -125,7 +126,8 @@ class Schema(BaseModel):
         """Raise unless a table with these columns fits the schema; their order does not matter.
 
         Columns that are not needed may be absent: by default, those that are not modelled. A column that the
-        schema does not know is an error, because log p(x) would silently leave it out.
+        schema does not know is an error, because log p(x) would silently leave it out; but for the index of a
+        data frame.
 
         Raises
         ------
@@ -148,7 +150,7 @@ class Schema(BaseModel):
                 )
         known = set(self.names)
         for name in names:
-            if name not in known:
+            if name not in known and not is_frame_index(name):
                 raise DataError(
                     "the model does not know this column",
                     file=file,
