@@ -21,7 +21,7 @@ from logpx.cli.options import (
     WrittenTable,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 
 __all__ = ["cluster"]
 

@@ -9,7 +9,7 @@ import typer
 from logpx.cli.folder import load_model
 from logpx.cli.options import Data, Device, Draws, Exactness, Json, Quiet, Seed, from_home
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import typer
 from logpx.cli.folder import load_model
 from logpx.cli.options import Device, Json, ModelFolder, Quiet, Seed, Source
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 
 __all__ = ["drift"]
 

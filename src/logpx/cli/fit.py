@@ -26,7 +26,7 @@ from logpx.cli.options import (
     from_home,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import FitRequest
+from logpx.cli.requests import FitRequest
 from logpx.cli.values import parse_duration
 from logpx.errors import UsageError
 from logpx.suggestions import alternatives

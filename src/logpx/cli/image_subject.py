@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import FitRequest, Fitted, Request, Subject
+from logpx.cli.requests import FitRequest, Fitted, Request
+from logpx.cli.subject import Subject
 from logpx.errors import UsageError
 
 if TYPE_CHECKING:

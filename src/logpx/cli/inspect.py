@@ -19,7 +19,7 @@ from logpx.cli.options import (
     from_home,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import InspectRequest
+from logpx.cli.requests import InspectRequest
 from logpx.cli.subjects import subject_of
 
 __all__ = ["inspect"]

@@ -22,7 +22,7 @@ from logpx.cli.options import (
     WrittenTable,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.cli.values import parse_levels
 
 __all__ = ["predict"]

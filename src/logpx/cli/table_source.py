@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output
-from logpx.cli.subject import FitRequest, InspectRequest, Request
+from logpx.cli.requests import FitRequest, InspectRequest, Request
 from logpx.errors import UsageError
 
 if TYPE_CHECKING:

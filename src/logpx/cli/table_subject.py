@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject, UpdateRequest
+from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Request, UpdateRequest
+from logpx.cli.subject import Subject
 from logpx.cli.table_columns import beside, cells_of, is_numbered, kept_names, surprisals
 from logpx.cli.table_parts import impute_parts, score_parts
 from logpx.cli.table_source import conditional_of, inspected, opened, pins, schema_file

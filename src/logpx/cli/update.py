@@ -10,7 +10,7 @@ import typer
 from logpx.cli.folder import load_model
 from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, Source, from_home
 from logpx.cli.output import Output
-from logpx.cli.subject import UpdateRequest
+from logpx.cli.requests import UpdateRequest
 from logpx.cli.values import parse_duration
 
 __all__ = ["update"]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_instance
-from logpx.distributions.base import Distribution, LowerBound, weakest_kind
+from logpx.distributions.base import Distribution, weakest_kind
+from logpx.distributions.lower_bound import LowerBound
 from logpx.distributions.seeding import draw_rows, part_seed
 from logpx.errors import UsageError
 from logpx.transforms.supports import Inside, is_real

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_instance
-from logpx.distributions.base import Distribution, LowerBound, weakest_kind
+from logpx.distributions.base import Distribution, weakest_kind
+from logpx.distributions.lower_bound import LowerBound
 from logpx.distributions.seeding import derived_seed, part_seed
 from logpx.errors import UsageError
 from logpx.transforms.supports import side_by_side

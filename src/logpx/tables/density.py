@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
-from logpx.distributions.base import of_rows
+from logpx.distributions.checked_methods import of_rows
 from logpx.distributions.conditional import Marginals, mixed
 from logpx.distributions.seeding import part_seed
 from logpx.tables.columns.column_scales import ColumnScales
