@@ -14,6 +14,7 @@ from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
 from logpx.cli.drift import drift
 from logpx.cli.evaluate import evaluate
+from logpx.cli.explore import explore
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
 from logpx.cli.info import info
@@ -69,6 +70,7 @@ def logpx(
       logpx update model/ new.csv -o model2/
       logpx info model/
       logpx report model/ -o report.html
+      logpx explore model/
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
@@ -103,5 +105,6 @@ for _command in (
     update,
     info,
     report,
+    explore,
 ):
     _registered(_command)
