@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from logpx.errors import UsageError
 from logpx.inference import k_hat, k_hat_limit
-from logpx.inference.pareto import smoothed, unseen_share
+from logpx.inference.pareto import ends_flat, smoothed, unseen_share
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.7, 0.9, 0.99])
@@ -98,6 +98,17 @@ def test_what_larger_weights_would_add_is_known_for_a_pareto_tail(shape: float):
         exact, weights = count ** (shape - 1.0), uniform**-shape
     found = torch.tensor([unseen_share(each.log()) for each in weights])
     assert found.median().item() == pytest.approx(exact, rel=0.2)
+
+
+def test_a_tail_that_ends_flat_hides_nothing():
+    # Two values: a mixture of modes far apart whose weights are a little off.
+    values = torch.where(torch.rand(10_000, generator=torch.Generator().manual_seed(7)) < 0.4, 0.05, -0.03)
+    assert ends_flat(values)
+    assert unseen_share(values) == 0.0
+    few = values.clone()
+    few[:200] = 1.0
+    assert not ends_flat(few)
+    assert not ends_flat(torch.full((100,), -math.inf))
 
 
 def test_weights_without_a_mean_leave_everything_unseen():

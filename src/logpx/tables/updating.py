@@ -25,6 +25,7 @@ from logpx.training import fit
 __all__ = ["TableUpdate", "table_statistics", "update_table"]
 
 _BATCH_ROWS = 65536
+_LEAST_SECONDS = 1e-3
 _Member = TableDensity | CellDensity
 
 
@@ -276,7 +277,8 @@ def _train(
             first += table.count_rows()
         rows = torch.cat(parts)
         rows = rows if isinstance(member, CellDensity) else rows.float()
-        left = max(0.0, until - time.monotonic()) / (len(members) - number)
+        # Reading the rows may have taken all of it: networks then stay about as they are.
+        left = max(_LEAST_SECONDS, until - time.monotonic()) / (len(members) - number)
         fit(member.model, rows, max_time=left, seed=seed, progress=progress)
 
 

@@ -36,7 +36,7 @@ _TRIAL = 512
 _AWAY = 2.0
 _PROBES = 8192
 _MOST_CENTRES, _MOST_AXES = 16, 4
-_MOST_MODES, _MOST_MAIN_MODES = 512, 64
+_MOST_MODES, _MOST_MAIN_MODES = 512, 256
 _DEGREES = 3.0
 # Shares of the mass.
 _NEGLIGIBLE = 1e-4
@@ -144,13 +144,18 @@ class _Met:
 
     @property
     def unseen(self) -> float:
-        """The share of the mass around modes that were not met, after Chao's estimate of their number."""
+        """The share of the mass around modes that were not met, after Chao's estimate of their number.
+
+        It is that of the modes at which no climb from a random point has ended; images may have led to some.
+        """
         once = [place for place, times in self.times.items() if times == 1]
         twice = sum(times == 2 for times in self.times.values())
         if not once:
             return 0.0
-        number = len(once) * (len(once) - 1) / (2.0 * (twice + 1))
-        mass = number * float(self.shares[once].mean())
+        shares = self.shares
+        known = sum(not self.times[place] for place in range(len(shares)) if shares[place] > _NEGLIGIBLE)
+        number = max(0.0, len(once) * (len(once) - 1) / (2.0 * (twice + 1)) - known)
+        mass = number * float(shares[once].mean())
         return mass / (1.0 + mass)
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 import torch
 
 from logpx.distributions import Distribution
-from logpx.inference.pareto import k_hat, k_hat_limit, unseen_share
+from logpx.inference.pareto import ends_flat, k_hat, k_hat_limit, unseen_share
 from logpx.latent.log_weights import effective_sample_size, iwae, iwae_error
 from logpx.posteriors.diagnostics.importance import Weighted, weigh
 from logpx.posteriors.target.target import Target
@@ -47,7 +47,7 @@ class Diagnosis:
         The log of the mean weight, an estimate of log Z, and about its standard error: that of the delta
         method, together with what weights larger than any drawn would add.
     k_hat : float
-        The tail shape of the weights; minus infinity if they are all equal.
+        The tail shape of the weights; minus infinity if the largest are all equal.
     limit : float
         The limit below which k-hat has to be for this number of draws.
     ess : float
@@ -138,7 +138,8 @@ def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
         elbo_error=error,
         log_evidence=float(iwae(w)),
         log_evidence_error=math.hypot(float(iwae_error(w)), unseen_share(w)),
-        k_hat=float(k_hat(w[:, None])[0]),
+        # Far modes whose share is a little too small have all the largest weights, and equal ones.
+        k_hat=-math.inf if ends_flat(w) else float(k_hat(w[:, None])[0]),
         limit=k_hat_limit(count),
         ess=float(effective_sample_size(w)),
         mcse=weighted.mcse,
