@@ -68,8 +68,8 @@ Columns = Annotated[
         metavar="NAME=KIND,...",
         show_default=False,
         help="Kinds that override the inferred ones: continuous, positive, bounded (or bounded:0:10), "
-        "integer, categorical, identifier, drop. A name with commas goes in double quotes. May be given "
-        "several times.",
+        "integer, categorical, identifier, weight, drop. A name with commas goes in double quotes. May be "
+        "given several times.",
     ),
 ]
 SchemaFile = Annotated[
