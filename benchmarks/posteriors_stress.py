@@ -5,16 +5,18 @@ by less than 0.1 nats plus three of its errors, and known shares of the mass by 
 that none is trusted and wrong.
 
 Run: python benchmarks/posteriors_stress.py [--seeds N] [--cases NAME ...] [--max-time SECONDS]
-     [--method NAME]
+     [--method NAME] [--record FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -234,20 +236,77 @@ CASES: dict[str, Callable[[], Case]] = {
 }
 
 
-def judged(case: Case, seed: int, method: str, max_time: float) -> tuple[bool, bool, str]:
-    """Return whether a result is trusted, whether it is right, and what it says."""
-    found = posterior(case.log_density, case.dim, method, seed=seed, max_time=max_time)
-    trust = found.diagnosis.trust
+@dataclass(frozen=True)
+class Run:
+    """What one call has answered.
+
+    Attributes
+    ----------
+    case : str
+        The name of the case.
+    seed : int
+        Of the call.
+    trusted, right : bool
+        What the verdict says, and what is known.
+    seconds : float
+        How long it took.
+    said : str
+        The method, and the error of the log-evidence.
+    """
+
+    case: str
+    seed: int
+    trusted: bool
+    right: bool
+    seconds: float
+    said: str
+
+    @property
+    def place(self) -> int:
+        """0 for trusted and right, 1 for not trusted, 2 for trusted and wrong."""
+        return (0 if self.right else 2) if self.trusted else 1
+
+
+def judged(name: str, seed: int, method: str, max_time: float) -> Run:
+    """Return whether a result is trusted, and whether it is right."""
+    case, began = CASES[name](), time.perf_counter()
+    try:
+        found = posterior(case.log_density, case.dim, method, seed=seed, max_time=max_time)
+    except LogpxError as error:
+        return Run(name, seed, False, False, time.perf_counter() - began, type(error).__name__)
+    trust, seconds = found.diagnosis.trust, time.perf_counter() - began
     error = 0.1 + 3.0 * found.diagnosis.log_evidence_error
     right = abs(found.log_evidence - case.log_evidence) < error
     x = found.sample(4000, seed=seed, resampled=trust is Trust.AFTER_RESAMPLING)
     for place, share in case.shares.items():
         right &= abs(float((x[:, place] > case.above).double().mean()) - share) < 0.1
-    return trust is not Trust.DO_NOT, right, f"{found.method}, {found.log_evidence - case.log_evidence:+.2f}"
+    said = f"{found.method}, {found.log_evidence - case.log_evidence:+.2f}"
+    return Run(name, seed, trust is not Trust.DO_NOT, bool(right), seconds, said)
+
+
+def table(runs: Sequence[Run]) -> str:
+    """Return what was counted, a row for each case."""
+    lines = [
+        "| case | d | runs | trusted and right | not trusted | trusted and wrong | seconds | first answer |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    totals = np.zeros(3, dtype=int)
+    for name in CASES:
+        own = [run for run in runs if run.case == name]
+        if not own:
+            continue
+        counts = np.bincount([run.place for run in own], minlength=3)
+        totals += counts
+        seconds = f"{np.mean([run.seconds for run in own]):.1f}"
+        cells = [name, CASES[name]().dim, len(own), *counts, seconds, own[0].said]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    seeds = len({run.seed for run in runs})
+    lines.append(f"| all, {seeds} seeds | | {sum(totals)} | {totals[0]} | {totals[1]} | {totals[2]} | | |")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Run all cases and print a table."""
+    """Run all cases, seed by seed, and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -255,25 +314,21 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     parser.add_argument("--max-time", type=float, default=20.0)
     parser.add_argument("--method", default="auto")
+    parser.add_argument("--record", type=Path, help="a file that takes each run at once, and is gone on with")
     chosen = parser.parse_args()
-    print("| case | d | trusted and right | not trusted | trusted and wrong | seconds | first answer |")
-    print("|---|---|---|---|---|---|---|")
-    totals = np.zeros(3, dtype=int)
-    for name in chosen.cases:
-        case = CASES[name]()
-        counts, first, began = np.zeros(3, dtype=int), "", time.perf_counter()
-        for seed in range(chosen.seeds):
-            try:
-                trusted, right, said = judged(case, seed, chosen.method, chosen.max_time)
-            except LogpxError as error:
-                trusted, right, said = False, False, type(error).__name__
-            counts[(0 if right else 2) if trusted else 1] += 1
-            first = first or said
-        totals += counts
-        seconds = (time.perf_counter() - began) / chosen.seeds
-        cells = [name, case.dim, *counts, f"{seconds:.1f}", first]
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-    print(f"| all {len(chosen.cases)} | | {totals[0]} | {totals[1]} | {totals[2]} | | |")
+    runs: list[Run] = []
+    if chosen.record and chosen.record.exists():
+        runs = [Run(**json.loads(line)) for line in chosen.record.read_text().splitlines()]
+    done = {(run.case, run.seed) for run in runs}
+    for seed in range(chosen.seeds):
+        for name in chosen.cases:
+            if (name, seed) in done:
+                continue
+            runs.append(judged(name, seed, chosen.method, chosen.max_time))
+            if chosen.record:
+                with chosen.record.open("a") as file:
+                    file.write(json.dumps(asdict(runs[-1])) + "\n")
+    print(table(runs))
 
 
 if __name__ == "__main__":

@@ -260,20 +260,26 @@ def test_names_are_traced_to_the_file_that_defines_them():
     assert definer_of("logpx.transforms.base.Transform") == "logpx.transforms.base"
 
 
+def base_names(node: ast.ClassDef) -> list[str]:
+    return [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
+
+
 def positional_arguments(node: ast.ClassDef) -> int:
     """Return how many arguments the constructor that a class defines takes by position, itself aside."""
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and method.name == "__init__":
             return len(method.args.posonlyargs) + len(method.args.args) - 1
+    inherited = sum(positional_arguments(BY_NAME[base]) for base in base_names(node) if base in BY_NAME)
     decorators = [item for item in node.decorator_list if "dataclass" in ast.dump(item)]
     calls = [item for item in decorators if isinstance(item, ast.Call)]
-    if not decorators or any(keyword.arg == "kw_only" for call in calls for keyword in call.keywords):
-        return 0
+    plain = bool(decorators) or "NamedTuple" in base_names(node)
+    if not plain or any(keyword.arg == "kw_only" for call in calls for keyword in call.keywords):
+        return inherited
     fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
     # What follows KW_ONLY is named.
     marks = [place for place, item in enumerate(fields) if ast.unparse(item.annotation) == "KW_ONLY"]
     fields = fields[: marks[0]] if marks else fields
-    return sum("ClassVar" not in ast.dump(item.annotation) for item in fields)
+    return inherited + sum("ClassVar" not in ast.dump(item.annotation) for item in fields)
 
 
 def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
@@ -281,6 +287,10 @@ def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 yield path, node
+
+
+# Of classes with one name the first will do: none of these is a base.
+BY_NAME = {node.name: node for _, node in classes()}
 
 
 def test_constructors_take_few_arguments_by_position():
@@ -299,7 +309,11 @@ def test_constructors_take_few_arguments_by_position():
         ("class A:\n    def __init__(self, a, b, *, c, d, e): ...", 2),
         ("@dataclass\nclass A:\n    a: int\n    b: int = 0\n    c: ClassVar[int] = 0", 2),
         ("@dataclass(frozen=True, kw_only=True)\nclass A:\n    a: int", 0),
-        ("class A(NamedTuple):\n    a: int", 0),
+        ("class A(NamedTuple):\n    a: int\n    b: int", 2),
+        # A LowerBound has two of its own.
+        ("@dataclass\nclass A(LowerBound):\n    a: int", 3),
+        ("@dataclass(kw_only=True)\nclass A(LowerBound):\n    a: int", 2),
+        ("class A(LowerBound): ...", 2),
     ],
 )
 def test_arguments_by_position_are_counted(source: str, expected: int):

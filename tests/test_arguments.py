@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from logpx import flows, images, latent, load, nets, save, transforms
+import logpx
+from logpx import distributions, flows, images, latent, load, nets, save, transforms
 from logpx.arguments import check_count, check_instance, check_number, check_places
 from logpx.configuration import describe
 from logpx.distributions import likelihoods
@@ -180,3 +181,52 @@ def test_whole_numbers_of_numpy_are_whole_numbers(kind, others, name, value, num
 def test_what_is_no_whole_number_is_refused(kind, others, name, value, wrong):
     with pytest.raises(UsageError):
         kind(**others, **{name: each(value, wrong)})
+
+
+def bell(u):
+    return -0.5 * u.square().sum(-1)
+
+
+SMALL = torch.randn(160, 2, generator=torch.Generator().manual_seed(0)).double()
+TABLE = {"a": SMALL[:, 0].numpy(), "b": SMALL[:, 1].numpy()}
+MIXED = distributions.Mixture([distributions.StandardNormal(2), distributions.FullNormal(2)])
+# Functions of whole numbers, each given all of them by one conversion.
+CALLS = {
+    "sample": lambda n: MIXED.sample(n(3), seed=n(200)),
+    "sample of a shape": lambda n: MIXED.sample((n(2), n(3)), seed=n(200)),
+    "log_prob_lower": lambda n: MIXED.log_prob_lower(SMALL, n(2), seed=n(200)).log_prob,
+    "marginal": lambda n: latent.GaussianMixture(2, 3).marginal([n(2), n(0)]).log_prob(SMALL.float()),
+    "condition": lambda n: latent.GaussianMixture(2, 2).condition([n(1)], [n(3)]).sample(2, seed=0),
+    "fit": lambda n: (
+        logpx.fit(distributions.FullNormal(2), SMALL.float(), seed=n(200), max_epochs=n(2)).model.covariance
+    ),
+    "fit of a mixture": lambda n: (
+        logpx.fit(latent.GaussianMixture(2, 2), SMALL.float(), seed=n(200), restarts=n(2)).model.weights
+    ),
+    "fit of a table": lambda n: logpx.fit(
+        "gmm", TABLE, components=n(2), max_steps=n(3), seed=n(200)
+    ).model.log_prob(SMALL),
+    "evidence": lambda n: (
+        logpx.evidence(latent.ProbabilisticPCA(2, 1), SMALL.float(), "monte_carlo", n(8), n(200)).value
+    ),
+    "posterior": lambda n: logpx.posterior(bell, n(2), "laplace", seed=n(200)).sample(n(3), seed=n(7)),
+    "mode": lambda n: logpx.posterior(bell, n(2), "map", seed=n(200)).point,
+    "evidence_from_draws": lambda n: torch.tensor(
+        logpx.evidence_from_draws(bell, SMALL, seed=n(200)).log_evidence
+    ),
+    "check": lambda n: torch.tensor(transforms.check(transforms.Reverse(n(3)), rows=n(5), seed=n(200)).ok),
+}
+
+
+@pytest.mark.parametrize("number", [np.int64, np.uint8])
+@pytest.mark.parametrize("call", CALLS)
+def test_functions_take_whole_numbers_of_numpy(call, number):
+    torch.manual_seed(0)
+    plain = CALLS[call](int)
+    torch.manual_seed(0)
+    assert torch.equal(CALLS[call](number), plain)
+
+
+def test_a_tensor_without_dimensions_is_no_number_of_features():
+    with pytest.raises(UsageError, match="whole number"):
+        flows.MAF(features=torch.tensor(2))

@@ -13,9 +13,10 @@ MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "mar
 MODULES |= {"code", "codeop", "runpy", "torch.hub", "torch.package", "torch.utils.model_zoo"}
 MODULES |= {"numpy.ctypeslib", "ctypes"}
 
-# Modules that reach out of the machine: for the one file that fetches data sets, with their checksums, alone.
+# Modules that reach out of the machine, or let others in: for the one file that fetches data sets, with their
+# checksums, and the one that serves a page to this computer, on the loopback interface.
 NETWORK = {"socket", "urllib", "http", "requests", "ftplib", "smtplib"}
-DOWNLOADS = SOURCE / "images/reading/download.py"
+NETWORKED = {SOURCE / "images/reading/download.py", SOURCE / "explore/server.py"}
 
 # Functions that execute, or read by pickle, what they are given.
 CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "torch.jit.load"}
@@ -74,7 +75,7 @@ def findings(source: str, path: Path | None = None) -> Iterator[tuple[int, str]]
     tree = ast.parse(source)
     names = aliases(tree)
     harmless = without_pickle(tree, names) | own_arguments(tree)
-    modules = MODULES if path == DOWNLOADS else MODULES | NETWORK
+    modules = MODULES if path in NETWORKED else MODULES | NETWORK
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, item.name) for item in node.names if inside(item.name, modules))

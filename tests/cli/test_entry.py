@@ -33,6 +33,7 @@ COMMANDS = (
     "update",
     "info",
     "report",
+    "explore",
 )
 PAGE = (Path(__file__).parents[2] / "docs/command-line.md").read_text(encoding="utf-8")
 

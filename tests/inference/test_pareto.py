@@ -9,7 +9,7 @@ from torch.distributions import Normal
 
 from logpx.errors import UsageError
 from logpx.inference import k_hat, k_hat_limit
-from logpx.inference.pareto import smoothed
+from logpx.inference.pareto import ends_flat, smoothed, unseen_share
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.7, 0.9, 0.99])
@@ -85,6 +85,37 @@ def test_ties_and_impossible_draws_are_treated_as_arviz_does():
     for number, x in enumerate(log_weights_of_all_kinds()):
         found, expected = k_hat(torch.tensor(x)).item(), float(psislw(x.copy())[1])
         assert found == pytest.approx(expected, rel=1e-6, abs=1e-6), number
+
+
+@pytest.mark.parametrize("shape", [0.0, 0.4, 0.7])
+def test_what_larger_weights_would_add_is_known_for_a_pareto_tail(shape: float):
+    # A weight above w has probability w ** (-1 / k): above the n-th part, the mean is n ** (k - 1) / (1 - k).
+    count = 20_000
+    uniform = torch.rand(30, count, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    if shape == 0.0:
+        exact, weights = (math.log(count) + 1.0) / count, -uniform.log()
+    else:
+        exact, weights = count ** (shape - 1.0), uniform**-shape
+    found = torch.tensor([unseen_share(each.log()) for each in weights])
+    assert found.median().item() == pytest.approx(exact, rel=0.2)
+
+
+def test_a_tail_that_ends_flat_hides_nothing():
+    # Two values: a mixture of modes far apart whose weights are a little off.
+    values = torch.where(torch.rand(10_000, generator=torch.Generator().manual_seed(7)) < 0.4, 0.05, -0.03)
+    assert ends_flat(values)
+    assert unseen_share(values) == 0.0
+    few = values.clone()
+    few[:200] = 1.0
+    assert not ends_flat(few)
+    assert not ends_flat(torch.full((100,), -math.inf))
+
+
+def test_weights_without_a_mean_leave_everything_unseen():
+    uniform = torch.rand(10_000, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    assert unseen_share(-1.5 * uniform.log()) == math.inf
+    assert unseen_share(torch.zeros(1000)) == 0.0
+    assert unseen_share(torch.zeros(10)) == math.inf
 
 
 def test_equal_weights_of_the_possible_draws_are_good_and_a_tail_cut_off_is_not():

@@ -31,6 +31,17 @@ def unit_normals(x: Tensor) -> Tensor:
     return torch.logaddexp(log_normal(x), log_normal(x, off)) - math.log(2.0)
 
 
+def a_thousand_apart(x: Tensor) -> Tensor:
+    off = torch.zeros(x.shape[-1], dtype=x.dtype)
+    off[-1] = -1000.0
+    return torch.logaddexp(math.log(0.3) + log_normal(x), math.log(0.7) + log_normal(x, off))
+
+
+def spike_off_centre(x: Tensor) -> Tensor:
+    slab, spike = log_normal(x, 0.0, 3.0), log_normal(x, 2.0, 0.1)
+    return torch.logaddexp(math.log(0.1) + slab, math.log(0.9) + spike)
+
+
 def many(x: Tensor) -> Tensor:
     return torch.logsumexp(log_normal(x[:, None], GRID, 0.5), -1) - math.log(25.0)
 
@@ -41,7 +52,15 @@ def narrow_in_wide(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("density", "dim"),
-    [(far_apart, 1), (unit_normals, 2), (unit_normals, 20), (many, 2), (narrow_in_wide, 5)],
+    [
+        (far_apart, 1),
+        (unit_normals, 2),
+        (unit_normals, 20),
+        (a_thousand_apart, 3),
+        (many, 2),
+        (narrow_in_wide, 5),
+        (spike_off_centre, 20),
+    ],
 )
 def test_the_evidence_of_all_modes_is_found(density, dim: int):
     # Each integrates to 1.

@@ -20,7 +20,7 @@ from logpx.cli.options import (
     from_home,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.cli.subjects import subject_of
 from logpx.errors import UsageError
 

@@ -14,6 +14,7 @@ from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
 from logpx.cli.drift import drift
 from logpx.cli.evaluate import evaluate
+from logpx.cli.explore import explore
 from logpx.cli.fit import fit
 from logpx.cli.impute import impute
 from logpx.cli.info import info
@@ -64,11 +65,14 @@ def logpx(
       logpx sample model/ -n 1000 -o samples.csv
       logpx predict model/ new.csv --target price -o predicted.csv
       logpx anomalies model/ new.csv -o found.csv
+      logpx drift model/ new.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx update model/ new.csv -o model2/
       logpx info model/
       logpx report model/ -o report.html
+      logpx explore model/
+      logpx explore model/
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
@@ -103,5 +107,6 @@ for _command in (
     update,
     info,
     report,
+    explore,
 ):
     _registered(_command)

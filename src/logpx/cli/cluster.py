@@ -17,18 +17,18 @@ from logpx.cli.options import (
     Overwrite,
     Quiet,
     Seed,
-    Source,
+    TableSource,
     WrittenTable,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 
 __all__ = ["cluster"]
 
 
 def cluster(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     kept: KeptNames = None,
     output: WrittenTable = "-",
     probabilities: Annotated[

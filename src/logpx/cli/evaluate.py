@@ -5,7 +5,7 @@ from __future__ import annotations
 from logpx.cli.folder import load_model
 from logpx.cli.options import Data, Device, Draws, Exactness, Json, ModelFolder, Quiet, Seed, Source
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 
 __all__ = ["evaluate"]
 

@@ -26,7 +26,7 @@ from logpx.cli.options import (
     from_home,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import FitRequest
+from logpx.cli.requests import FitRequest
 from logpx.cli.values import parse_duration
 from logpx.errors import UsageError
 from logpx.suggestions import alternatives
@@ -108,6 +108,17 @@ def fit(
             help="Passes over the training rows of each model that is tried; otherwise like --steps.",
         ),
     ] = None,
+    trials: Annotated[
+        int,
+        typer.Option(
+            "--trials",
+            metavar="N",
+            min=0,
+            show_default=False,
+            help="Sizes and learning rates of flows and other networks to try first, in part of the time "
+            "(pip install 'logpx[tune]').",
+        ),
+    ] = 0,
     validation: Annotated[
         str | None,
         typer.Option(
@@ -115,6 +126,16 @@ def fit(
             metavar="SOURCE",
             show_default=False,
             help="Rows to choose the model by. By default, some rows of the table are set aside.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="COLUMN",
+            show_default=False,
+            help="The column of a table that says how much each row counts: like 2 rows for a 2. It is not "
+            "modelled.",
         ),
     ] = None,
     data: Data = None,
@@ -183,6 +204,7 @@ def fit(
       logpx fit table.csv -o model/ --model nsf --columns price=positive,id=drop
       logpx fit holes.csv -o model/ --model gmm --components 3
       logpx fit survey.csv -o model/ --missing -999 --missing 'income:-9,-8'
+      logpx fit survey.csv -o model/ --weights person_weight
       logpx fit images.npz -o model/ --model realnvp --time 20m
       logpx fit mnist -o model/ --data folder/
 
@@ -207,7 +229,9 @@ def fit(
             time=time,
             steps=steps,
             epochs=epochs,
+            trials=trials,
             validation=validation,
+            weights=weights,
             seed=seed,
             device=device,
             quiet=quiet,

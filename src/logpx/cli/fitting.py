@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from logpx.cli.interruption import Stop
 from logpx.cli.output import Output
-from logpx.cli.subject import FitRequest, Fitted
+from logpx.cli.requests import FitRequest, Fitted
 from logpx.cli.subjects import subject_of
 from logpx.errors import LogpxError, ResourceError, UsageError
 

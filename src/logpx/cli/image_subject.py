@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import FitRequest, Fitted, Request, Subject
+from logpx.cli.requests import FitRequest, Fitted, Request
+from logpx.cli.subject import Subject
 from logpx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class ImageSubject(Subject):
     name = "images"
     rows = "images"
     read = "the images being read"
-    foreign = ("columns", "schema", "missing", "decimal", "components")
+    foreign = ("columns", "schema", "missing", "decimal", "components", "trials", "weights")
     foreign_to = "tables"
 
     def recognises(self, source: str) -> bool:

@@ -16,11 +16,11 @@ from logpx.cli.options import (
     Resume,
     Seed,
     Shard,
-    Source,
+    TableSource,
     WrittenParts,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.cli.table_parts import parts_asked_for
 
 __all__ = ["impute"]
@@ -28,7 +28,7 @@ __all__ = ["impute"]
 
 def impute(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     output: WrittenParts = "-",
     draws: Annotated[
         int | None,

@@ -15,18 +15,18 @@ from logpx.cli.options import (
     Quiet,
     SchemaFile,
     Seed,
-    Source,
+    TableSource,
     from_home,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import InspectRequest
+from logpx.cli.requests import InspectRequest
 from logpx.cli.subjects import subject_of
 
 __all__ = ["inspect"]
 
 
 def inspect(
-    source: Source,
+    source: TableSource,
     output: Annotated[
         str | None,
         typer.Option(

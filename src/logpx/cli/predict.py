@@ -18,11 +18,11 @@ from logpx.cli.options import (
     Overwrite,
     Quiet,
     Seed,
-    Source,
+    TableSource,
     WrittenTable,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.cli.values import parse_levels
 
 __all__ = ["predict"]
@@ -30,7 +30,7 @@ __all__ = ["predict"]
 
 def predict(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     kept: KeptNames = None,
     target: Annotated[
         list[str] | None,

@@ -9,7 +9,7 @@ import typer
 from logpx.cli.folder import load_model, to_stdout
 from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, Written
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.cli.values import parse_count
 
 __all__ = ["sample"]

@@ -27,7 +27,7 @@ from logpx.cli.options import (
     WrittenParts,
 )
 from logpx.cli.output import Output
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.cli.table_parts import parts_asked_for
 
 __all__ = ["score"]

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from logpx.cli.subject import Request
+from logpx.cli.requests import Request
 from logpx.errors import UsageError
 from logpx.suggestions import suggestion
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from logpx.cli.output import Output
-from logpx.cli.subject import Parts, Request, Subject
+from logpx.cli.requests import Parts, Request
+from logpx.cli.subject import Subject
 from logpx.errors import UsageError
 
 __all__ = ["impute_parts", "parts_asked_for", "score_parts"]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
-from logpx.cli.subject import FitRequest, Fitted, InspectRequest, Request, Subject, UpdateRequest
+from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Request, UpdateRequest
+from logpx.cli.subject import Subject
 from logpx.cli.table_columns import beside, cells_of, is_numbered, kept_names, surprisals
 from logpx.cli.table_parts import impute_parts, score_parts
 from logpx.cli.table_source import conditional_of, inspected, opened, pins, schema_file
@@ -66,8 +67,10 @@ class TableSubject(Subject):
     def check_model(self, request: FitRequest) -> None:
         """Refuse unknown models, and sizes that the model does not have."""
         from logpx.tables import FAMILIES
+        from logpx.tables.fitting.trials import require_trials
 
         FAMILIES.check_options(request.model, {"components": request.components, "latent": request.latent})
+        require_trials(request.model, FAMILIES.named(request.model), request.trials)
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Inspect the columns, and fit and choose a model."""
@@ -85,6 +88,7 @@ class TableSubject(Subject):
             request.model,
             schema=schema,
             components=request.components,
+            trials=request.trials,
             **request.arguments(out),
         )
         columns = [column.model_dump(mode="json") for column in schema.columns]
@@ -94,8 +98,10 @@ class TableSubject(Subject):
             document={"schema": columns},
             notes=[f"note: {note}" for note in result.notes if note not in source.notes],
             summary=_summary(result),
-            # More rows are not worth the time that another pass over them takes.
-            statistics=table_statistics(result.model, source) if result.rows <= _ROWS_KEPT else {},
+            # More rows are not worth the time of another pass over them; weighted ones are not updated.
+            statistics={}
+            if result.rows > _ROWS_KEPT or schema.weight is not None
+            else table_statistics(result.model, source),
         )
 
     def inspect(self, request: InspectRequest, out: Output) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logpx.cli.subject import Fitted, UpdateRequest
+from logpx.cli.requests import Fitted, UpdateRequest
 
 if TYPE_CHECKING:
     from logpx.tables import Table, TableModel

@@ -1,10 +1,11 @@
 """Distributions: log_prob and sample."""
 
 from logpx.distributions.as_torch import TorchDistribution
-from logpx.distributions.base import Distribution, LowerBound
+from logpx.distributions.base import Distribution
 from logpx.distributions.exponential import Exponential
 from logpx.distributions.flow import Flow
 from logpx.distributions.from_torch import FromTorch
+from logpx.distributions.lower_bound import LowerBound
 from logpx.distributions.mixture import Mixture
 from logpx.distributions.moments import Moments
 from logpx.distributions.normal import DiagonalNormal, FullNormal, StandardNormal

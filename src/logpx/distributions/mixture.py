@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_instance
-from logpx.distributions.base import Distribution, LowerBound, weakest_kind
-from logpx.distributions.seeding import draw_rows
+from logpx.distributions.base import Distribution, weakest_kind
+from logpx.distributions.lower_bound import LowerBound
+from logpx.distributions.seeding import draw_rows, part_seed
 from logpx.errors import UsageError
 from logpx.transforms.supports import Inside, is_real
 
@@ -86,7 +87,7 @@ class Mixture(Distribution):
     ) -> LowerBound:
         """Return the mixture of the components' bounds, and its standard error by the delta method."""
         found = [
-            part.log_prob_lower(x, draws, seed + 1_000_003 * number, self._of(part, context), first)
+            part.log_prob_lower(x, draws, part_seed(seed, number), self._of(part, context), first)
             for number, part in enumerate(self.components)
         ]
         return self.mixed(found)
@@ -141,7 +142,7 @@ class Mixture(Distribution):
         edges = torch.softmax(self.logits, 0).cumsum(0)[:-1]
         chosen = (uniform[:, None] >= edges).sum(-1)
         # Separate seeds, so that a component's noise is independent of the choice and of other components.
-        seeds = [None if seed is None else seed + 1_000_003 * (k + 1) for k in range(len(self.components))]
+        seeds = [None if seed is None else part_seed(seed, k + 1) for k in range(len(self.components))]
         draws = torch.stack(
             [
                 part.sample(n, self._of(part, context), own)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 from logpx.distributions.base import Distribution
+from logpx.distributions.column_checks import refuse_constant, refuse_lost
 from logpx.distributions.missing import check_all_finite
 from logpx.distributions.moments import Moments
 from logpx.distributions.seeding import draw_rows
@@ -45,21 +46,9 @@ def _check_moments(statistics: Moments) -> None:
     if not statistics.count > 0.0:
         raise DataError("no rows, or only rows of weight 0", fix="give at least two different rows")
     variance = (scatter.diagonal() if scatter.dim() == 2 else scatter) / statistics.count
-    lost = ~torch.isfinite(variance) | ~torch.isfinite(statistics.mean)
-    if lost.any():
-        raise DataError(
-            "a value is not finite, or too large to be squared",
-            column=int(lost.nonzero()[0].item()),
-            fix="leave such rows out, or change the column's unit",
-        )
+    refuse_lost(~torch.isfinite(variance) | ~torch.isfinite(statistics.mean))
     # Rounding the mean is enough to give a constant column a spread of a few ulp.
-    constant = variance <= 1e-28 * statistics.mean**2
-    if constant.any():
-        raise DataError(
-            "every row has the same value, so that no density exists on it",
-            column=int(constant.nonzero()[0].item()),
-            fix="leave the column out",
-        )
+    refuse_constant(variance <= 1e-28 * statistics.mean**2)
 
 
 class StandardNormal(Distribution):

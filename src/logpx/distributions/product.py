@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from logpx.arguments import check_instance
-from logpx.distributions.base import Distribution, LowerBound, weakest_kind
-from logpx.distributions.seeding import derived_seed
+from logpx.distributions.base import Distribution, weakest_kind
+from logpx.distributions.lower_bound import LowerBound
+from logpx.distributions.seeding import derived_seed, part_seed
 from logpx.errors import UsageError
 from logpx.transforms.supports import side_by_side
 
@@ -74,7 +75,7 @@ class Product(Distribution):
     ) -> LowerBound:
         """Return the sum of the parts' bounds, and its standard error."""
         found = [
-            part.log_prob_lower(features, draws, seed + 1_000_003 * number, None, first)
+            part.log_prob_lower(features, draws, part_seed(seed, number), None, first)
             for number, (part, features) in enumerate(
                 zip(self.parts, torch.split(x, self.sizes, -1), strict=True)
             )

@@ -20,6 +20,7 @@ __all__ = [
     "derived_seed",
     "draw_rows",
     "generator_of",
+    "part_seed",
     "seeded",
 ]
 
@@ -47,13 +48,13 @@ def checked_count(n: int) -> int:
     return int(n)
 
 
-def checked_seed(seed: int) -> int:
-    """Return a seed, once checked.
+def checked_seed(seed: int, least: int | None = None) -> int:
+    """Return a seed as a number of Python, once checked.
 
     Raises
     ------
     UsageError
-        If it is not a whole number.
+        If it is not a whole number, or below `least`.
 
     Examples
     --------
@@ -62,6 +63,8 @@ def checked_seed(seed: int) -> int:
     """
     if not is_whole(seed):
         raise UsageError(f"the seed is {seed!r}, where a whole number was expected", fix="give, say, seed=0")
+    if least is not None and seed < least:
+        raise UsageError(f"the seed is {seed}", fix=f"give a seed of {least} or more")
     return int(seed)
 
 
@@ -88,6 +91,17 @@ def derived_seed(seed: int, *words: int) -> int:
     seed = checked_seed(seed)
     sequence = np.random.SeedSequence(entropy=abs(seed), spawn_key=(int(seed < 0), *words))
     return int(sequence.generate_state(1, np.uint64)[0]) >> 1
+
+
+def part_seed(seed: int, number: int) -> int:
+    """Return the seed of one part of a model, so that its noise is independent of the other parts'.
+
+    Raises
+    ------
+    UsageError
+        If the seed is not a whole number.
+    """
+    return checked_seed(seed) + 1_000_003 * number
 
 
 def generator_of(seed: int, *words: int) -> torch.Generator:

@@ -14,7 +14,7 @@ from typing import Any
 from logpx.errors import UsageError
 from logpx.files.claims import claimed
 
-__all__ = ["HOLDER", "exclusive"]
+__all__ = ["HOLDER", "exclusive", "process_lives"]
 
 HOLDER = "holder.json"
 
@@ -85,8 +85,13 @@ def _lives(holder: dict[str, Any]) -> bool:
     if holder.get("host") != platform.node():
         return True  # Nobody here can tell.
     process = holder.get("process")
-    if holder.get("boot") != _boot() or not isinstance(process, int):
-        return False
+    return holder.get("boot") == _boot() and isinstance(process, int) and process_lives(process)
+
+
+def process_lives(process: int) -> bool:
+    """Return whether a process of this machine lives, as far as can be told."""
+    if os.name == "nt":  # pragma: no cover - there, asking would end the process
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:

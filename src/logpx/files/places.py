@@ -23,6 +23,7 @@ import pyarrow.fs
 
 from logpx.errors import DataError, ResourceError, UsageError
 from logpx.files.folders import translated_errors
+from logpx.files.lock import process_lives
 
 __all__ = ["FileFacts", "FilePlace", "LocalPlace", "StorePlace", "is_uri", "place_of"]
 
@@ -377,21 +378,9 @@ def _remove_abandoned(path: Path) -> None:
     host = _owner().rpartition("-")[0]
     for draft in path.parent.glob(f".*{glob.escape(path.name)}*"):
         found = re.match(rf"\.+{re.escape(host)}-(\d+)-[0-9a-f]{{8}}\.{re.escape(path.name)}", draft.name)
-        if found and not _lives(int(found.group(1))):
+        if found and not process_lives(int(found.group(1))):
             with suppress(OSError):
                 draft.unlink()
-
-
-def _lives(process: int) -> bool:
-    if os.name == "nt":  # pragma: no cover - there, asking would end the process
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _flush(path: str) -> None:

@@ -20,10 +20,11 @@ from logpx.images.reading.sources import open_images
 from logpx.scoring import BitsPerDimension, Evaluation, Noise, ScoredBatch, Tally, sample_blocks
 from logpx.transforms import Transform
 
-__all__ = ["ImageModel"]
+__all__ = ["SAMPLED_AT_ONCE", "ImageModel"]
 
 _CHUNK = 256
-_SAMPLED_AT_ONCE = 64
+#: The images of a block of samples.
+SAMPLED_AT_ONCE = 64
 _START_ROWS = 512
 
 
@@ -113,6 +114,12 @@ class ImageModel(Distribution):
     def measure(self) -> dict[str, Any]:
         """What log p refers to: models of other images cannot be compared."""
         return {"the shape (C, H, W)": tuple(self.event_shape), "the number of levels": self.levels}
+
+    def weights(self, images: Any) -> None:
+        """Return None: all images count alike."""
+
+    def note_on_weights(self, images: Any) -> None:
+        """Return None: no image is weighted."""
 
     @property
     def remarks_on_measure(self) -> dict[str, Any]:
@@ -274,7 +281,7 @@ class ImageModel(Distribution):
         """
         n = checked_count(n)
         self.check_context(context, (n,))
-        blocks = sample_blocks(self.flow, n, _SAMPLED_AT_ONCE, context, seed=seed)
+        blocks = sample_blocks(self.flow, n, SAMPLED_AT_ONCE, context, seed=seed)
         parts = [self.preprocessing.inverse(z)[0] for z in blocks]
         y = torch.cat(parts) if parts else torch.empty(0, *self.event_shape)
         return y.floor().clamp(0, self.levels - 1).to(torch.uint8)

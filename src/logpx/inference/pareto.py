@@ -9,7 +9,7 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 
-__all__ = ["k_hat", "k_hat_limit", "smoothed"]
+__all__ = ["ends_flat", "k_hat", "k_hat_limit", "smoothed", "unseen_share"]
 
 _FEWEST = 5
 # In nats: weights so alike need no tail to be trusted.
@@ -102,6 +102,71 @@ def smoothed(log_weights: Tensor) -> Tensor:
     result = weights.clone()
     result[order[-tail:]] = highest + (threshold + drawn).log().clamp_max(0.0)
     return result
+
+
+def ends_flat(log_weights: Tensor) -> bool:
+    """Return whether as many draws as make a tail share the largest weight, up to rounding.
+
+    `k_hat` of such weights is plus infinity unless all are equal, since they may have been clipped. Where
+    they were not, and draws are independent, there are no larger ones to come.
+
+    Parameters
+    ----------
+    log_weights
+        Shape ``(K,)``.
+
+    Examples
+    --------
+    >>> ends_flat(torch.arange(1000.0).clamp_max(800.0)), ends_flat(torch.arange(1000.0))
+    (True, False)
+    """
+    weights = log_weights.detach().double()
+    tail = _tail(len(weights))
+    if tail < _FEWEST or not bool(weights.max().isfinite()):
+        return False
+    return bool(weights.topk(tail + 1).values[-1] > weights.max() - _ALIKE)
+
+
+def unseen_share(log_weights: Tensor) -> float:
+    """Return how much of the mean weight lies in weights larger than any that was drawn, as the tail says.
+
+    A mean of few large weights is most often too small, and its standard error, found from the same weights,
+    too: neither knows of weights that were not drawn. The fitted tail does.
+
+    Parameters
+    ----------
+    log_weights
+        Shape ``(K,)``.
+
+    Returns
+    -------
+    float
+        In units of the mean weight; 0 if the largest weights are equal, infinity if their tail has no mean or
+        cannot be fitted.
+
+    References
+    ----------
+    Vehtari, Simpson, Gelman, Yao and Gabry 2024, Pareto smoothed importance sampling.
+
+    Examples
+    --------
+    >>> unseen_share(torch.zeros(100))
+    0.0
+    """
+    weights = log_weights.detach().double()
+    if ends_flat(weights):
+        return 0.0
+    shape = float(_shape(weights))
+    if not shape < 1.0:
+        return math.inf
+    values = weights.sort().values
+    threshold, excess = _exceeding(values - values[-1])
+    scale, count = float(_pareto(excess)[1]), len(excess)
+    # The quantile beyond which one in all the tail's draws lies, and the mean beyond it.
+    steps = math.log(count)
+    quantile = scale * (math.expm1(shape * steps) / shape if shape else steps)
+    beyond = float(threshold) + quantile + (scale + shape * quantile) / (1.0 - shape)
+    return beyond / float((values - values[-1]).exp().sum())
 
 
 def _tail(count: int) -> int:

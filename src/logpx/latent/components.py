@@ -56,7 +56,7 @@ class Components(nn.Module, ABC):
         super().__init__()
         check_count("components", components)
         check_count("features", features)
-        self.components, self.features = components, features
+        self.components, self.features = int(components), int(features)
 
     @property
     @abstractmethod

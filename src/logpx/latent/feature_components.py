@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from logpx.arguments import check_number
+from logpx.distributions.column_checks import refuse_empty
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.statistics import DiscreteStatistics
@@ -144,12 +145,7 @@ class FeatureComponents(Components):
         """
         self.check(x)
         count = (~x.isnan()).sum(0)
-        if bool((count == 0).any()):
-            raise DataError(
-                "every cell is missing",
-                column=int((count == 0).nonzero()[0].item()),
-                fix="leave the column out",
-            )
+        refuse_empty(count == 0)
         self.prior_features.copy_(self.average(self.encode(x).sum(0), count.to(x.dtype)))
 
     def check(self, x: Tensor, before: int = 0) -> None:

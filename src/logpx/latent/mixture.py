@@ -415,7 +415,7 @@ class LatentMixture(Distribution):
         check_places("columns", chosen, features)
         if not chosen or len(set(chosen)) < len(chosen):
             raise UsageError(f"columns is {columns!r}", fix="name at least one column, and each once")
-        return chosen
+        return [int(column) for column in chosen]
 
     def _known_and_others(self, columns: Sequence[int], values: Tensor) -> tuple[list[int], list[int]]:
         known, size = self._columns(columns), self.event_shape[0]

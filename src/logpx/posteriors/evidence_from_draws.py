@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from logpx.distributions.seeding import checked_seed
 from logpx.errors import DivergedError, UsageError
 from logpx.posteriors.approximations.landscape import survey
 from logpx.posteriors.approximations.particle_fit import mixture_of_particles
@@ -105,7 +106,7 @@ def evidence_from_draws(
     >>> abs(found.log_evidence - math.log(2 * math.pi)) < 0.01, found.verdict
     (True, 'trust')
     """
-    named = None if parameters is None else Parameters(parameters)
+    seed, named = checked_seed(seed), None if parameters is None else Parameters(parameters)
     given = _in_one_piece(draws, named)
     size = int(given.shape[1]) if named is None else None
     target = Target(log_density, size, named, vectorised)

@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
+from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.posteriors.approximations.methods import AUTOMATIC, METHODS, PosteriorMethod
 from logpx.posteriors.approximations.pathfinder import multi_path_pathfinder
@@ -88,7 +89,7 @@ def find_mode(
     >>> round(float(mode.point["rate"]), 6)
     0.5
     """
-    target = _target(log_density, dim, parameters, vectorised)
+    seed, target = checked_seed(seed), _target(log_density, dim, parameters, vectorised)
     target.hints = _hints(target, starts, bounds, scale)
     best = multi_path_pathfinder(target, seed, jacobian)[0]
     point = polish(target, best.point, jacobian) if best.converged else best.point
@@ -218,7 +219,8 @@ def posterior(
     Raises
     ------
     UsageError
-        If the function does not return one number per point, with a gradient; the point is named.
+        If the function does not return one number per point, with a gradient; the point is named. If
+        `max_time` does not suffice for a single start.
     DivergedError
         If the log-density rises without end, does not fall in some direction, or is not finite where it must
         be; the point is named.
@@ -240,6 +242,7 @@ def posterior(
             bounds=bounds,
             scale=scale,
         )
+    seed = checked_seed(seed)
     with reporter_for(progress) as reporter:
         target = _target(log_density, dim, parameters, vectorised)
         target.hints = _hints(target, starts, bounds, scale)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from logpx.distributions.seeding import checked_count, checked_seed
+from logpx.distributions.seeding import checked_count, checked_seed, derived_seed
 from logpx.errors import UsageError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.forward_kl import minimise_forward_kl
@@ -238,7 +238,8 @@ class Posterior(PosteriorFigures):
         Hastings 1970 (independence sampler); Albergo, Kanwar and Shanahan 2019, Flow-based generative models
         for Markov chain Monte Carlo in lattice field theory.
         """
-        proposed = weigh(self.distribution, self.target, checked_count(n) + 1, checked_seed(seed))
+        n, seed = checked_count(n), checked_seed(seed)
+        proposed = weigh(self.distribution, self.target, n + 1, seed)
         decisions = np.log(np.random.default_rng(seed).random(n))
         weights = proposed.log_weights.tolist()
         place, places, accepted = int(np.argmax(np.isfinite(weights))), [], 0
@@ -287,7 +288,7 @@ class Posterior(PosteriorFigures):
         True
         """
         began = time.monotonic()
-        u = self.target.of_draws(draws)
+        seed, u = checked_seed(seed), self.target.of_draws(draws)
         found = minimise_forward_kl(self.distribution, u, seed, max_time, max_steps)
         if not found.gain > 0.0:
             return self
@@ -295,7 +296,7 @@ class Posterior(PosteriorFigures):
             f"{self.method.removesuffix(_POLISHED)}{_POLISHED}",
             Approximation(found.distribution, steps=self.steps + found.steps),
             self.target,
-            seed=seed + 1,
+            seed=derived_seed(seed, 1),
             draws=self._count,
             landscape=self.landscape,
             account=self._account,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from logpx.errors import DivergedError
+from logpx.distributions.seeding import derived_seed
+from logpx.errors import DivergedError, UsageError
 from logpx.posteriors.approximations.approximation import Approximation
 from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.approximations.landscape import Landscape, survey
@@ -27,6 +28,7 @@ __all__ = ["PosteriorRun", "Progress"]
 
 # In nats.
 _ALIKE = 0.1
+_DIAGNOSED = 1
 _LEAST_SECONDS = 0.05
 # Parts of the time at which stages have to end.
 _PATHS, _PROPER, _SEARCH, _METHODS = 0.25, 0.35, 0.5, 0.85
@@ -86,7 +88,7 @@ class PosteriorRun:
         self._meter = target.meter
         self._meter.listener = self._report
         self._results: list[Posterior] = []
-        self._error: DivergedError | None = None
+        self._error: DivergedError | UsageError | None = None
 
     def posterior(self, methods: Sequence[PosteriorMethod]) -> Posterior:
         """Return the first result that can be trusted, or else the best."""
@@ -152,9 +154,17 @@ class PosteriorRun:
             return multi_path_pathfinder(self.target, self._seed)
         except TimeIsUpError:
             self._meter.raise_failure()
-            # Not even a start was found: a single path without a limit is the least.
+        # Not even a start was found: a single path is the least, for which all time may be spent.
+        try:
             with self._meter.limited(self._part(1.0)):
                 return multi_path_pathfinder(self.target, self._seed, paths=1)
+        except TimeIsUpError:
+            self._meter.raise_failure()
+        raise UsageError(
+            f"max_time of {self._time:g} s was up before a point to start from was found, in "
+            f"{self._meter.calls:,} calls of the log-density",
+            fix="give more time, or make the log-density faster",
+        )
 
     def _attempt(self, method: PosteriorMethod, landscape: Landscape) -> Posterior | None:
         """Return the result of a method, or None if it has none."""
@@ -170,7 +180,8 @@ class PosteriorRun:
                 with self._meter.limited(self._part(1.0)):
                     # The draws are weighted here.
                     trust = found.diagnosis.trust
-        except DivergedError as failure:
+        except (DivergedError, UsageError) as failure:
+            # Another method's draws may stay where the function is a number.
             self._error = failure
             return None
         except TimeIsUpError:
@@ -187,7 +198,8 @@ class PosteriorRun:
             name,
             approximation,
             self.target,
-            seed=self._seed + 1,
+            # Draws that no fit has seen.
+            seed=derived_seed(self._seed, _DIAGNOSED),
             draws=self._draws,
             landscape=landscape,
             account=self._account,

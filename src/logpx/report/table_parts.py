@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,11 @@ from logpx import plots
 from logpx.errors import UsageError
 from logpx.latent import VAE, LinearGaussian
 from logpx.report.common import baselines_grid, facts_of, number, training_figures, use_section, with_error
-from logpx.report.drawing import Drawing
 from logpx.report.parts import Figure, Report, Section, SortableTable
-from logpx.report.table_checks import TableChecks, chance_distance, distance, integral_transforms
-from logpx.report.table_rows import SourceRows, TableRowsSample, plottable, sample_of, scored, source_rows
+from logpx.report.table_checks import integral_transforms
+from logpx.report.table_material import TableMaterial
+from logpx.report.table_rows import sample_of, source_rows
+from logpx.report.unlikely_rows import unlikely_rows
 from logpx.storage import Details
 from logpx.tables import TableModel, open_table
 from logpx.tables.clusters import mixture_of
@@ -27,89 +26,10 @@ from logpx.tables.density import TableDensity
 
 __all__ = ["table_report"]
 
-_ROWS, _SAMPLES, _IMPUTED = 2000, 2000, 1000
+_ROWS, _IMPUTED = 2000, 1000
 _MARGINALS, _PAIRS, _CORRELATIONS, _LINES = 24, 4, 20, 7
-_UNLIKELY = 20
 # Of a wide table, the columns among which the strongest associations are looked for.
 _COMPARED = 60
-
-
-@dataclass(kw_only=True)
-class _Material:
-    """A model with rows, samples and their scores, each computed once."""
-
-    name: str
-    model: TableModel
-    details: Details
-    seed: int
-    new: TableRowsSample | None
-    source: SourceRows | None
-    drawing: Drawing = field(default_factory=Drawing)
-    scores: dict[str, Tensor] = field(default_factory=dict)
-    checks: TableChecks = field(default_factory=TableChecks)
-
-    def __post_init__(self) -> None:
-        self.samples = self.model.supports.snap(self.model.density.sample(_SAMPLES, seed=self.seed)).double()
-        groups = self.groups
-        for name, x in groups.items():
-            self.scores[name], evaluation = scored(self.model, x, self.seed)
-            if name == self.shown_name:
-                self.checks.evaluation = evaluation
-        if groups:
-            self._check(groups)
-
-    @property
-    def groups(self) -> dict[str, Tensor]:
-        """The rows at hand by what they are, those that matter most first."""
-        found: dict[str, Tensor] = {}
-        if self.new is not None:
-            found["new rows"] = self.new.x
-        if self.source is not None and self.source.aside is not None and len(self.source.aside):
-            found["rows set aside"] = self.source.aside
-        if self.source is not None and self.source.training is not None:
-            found["training rows"] = self.source.training
-        if not found and self.source is not None:
-            found["rows of the fit"] = self.source.rows.x
-        return found
-
-    @property
-    def shown_name(self) -> str:
-        """What the rows are that the model is compared with."""
-        return next(iter(self.groups), "")
-
-    @property
-    def shown(self) -> Tensor | None:
-        """Those rows."""
-        return next(iter(self.groups.values()), None)
-
-    def _check(self, groups: Mapping[str, Tensor]) -> None:
-        x, checks = groups[self.shown_name], self.checks
-        checks.rows, checks.count = f"{len(x):,} {self.shown_name}", len(x)
-        self.scores["samples"], _ = scored(self.model, self.samples, self.seed)
-        tests = len(self.model.schema.modelled) + 1
-        for place, column in enumerate(self.model.schema.modelled):
-            pair = x[:, place].numpy(), self.samples[:, place].numpy()
-            labels = column.levels is not None
-            checks.apart[column.name] = distance(*pair, labels=labels)
-            checks.by_chance[column.name] = chance_distance(*pair, labels=labels, tests=tests)
-        own, drawn = self.scores[self.shown_name], self.scores["samples"]
-        if not bool(x.isnan().any()):
-            # Rows with holes have fewer cells to be likely in.
-            checks.likelihood_apart = distance(own.numpy(), drawn.numpy())
-            checks.likelihood_by_chance = chance_distance(own.numpy(), drawn.numpy(), tests=tests)
-        if "training rows" in groups and "rows set aside" in groups:
-            both = self.scores["training rows"], self.scores["rows set aside"]
-            first, second = (values[values.isfinite()] for values in both)
-            if len(first) > 1 and len(second) > 1:
-                checks.gap = float(first.mean() - second.mean())
-                checks.gap_error = math.hypot(
-                    *(float(values.std()) / math.sqrt(len(values)) for values in (first, second))
-                )
-        checks.notes += [] if self.new is None else self.new.notes
-
-    def plotted(self, x: Tensor) -> dict[str, Any]:
-        """Return rows as columns that can be plotted."""
-        return dict(plottable(self.model.schema, x))
 
 
 def table_report(name: str, model: TableModel, details: Details, data: str | None, seed: int = 0) -> Report:
@@ -134,14 +54,14 @@ def table_report(name: str, model: TableModel, details: Details, data: str | Non
     metrics = details.metrics
     new = None if data is None else sample_of(open_table(data), model, _ROWS, seed)
     source = source_rows(model, metrics, _ROWS)
-    material = _Material(name=name, model=model, details=details, seed=seed, new=new, source=source)
+    material = TableMaterial(name=name, model=model, details=details, seed=seed, new=new, source=source)
     notes = []
     if source is not None:
         notes.append(f"compared with {metrics['source']}, which the model was fitted to")
     elif data is None:
         notes.append("the table that the model was fitted to is not at hand: give rows with --data")
     sections = [_fitted(material)]
-    for part in (_quality, _columns, _samples, _cells, _structure, _unlikely):
+    for part in (_quality, _columns, _samples, _cells, _structure, unlikely_rows):
         section = part(material)
         if section is not None:
             sections.append(section)
@@ -163,11 +83,11 @@ _USE = (
 )
 
 
-def _fitted(material: _Material) -> Section:
+def _fitted(material: TableMaterial) -> Section:
     return Section(key="fitted", title="What was fitted", facts=facts_of(material.details))
 
 
-def _quality(material: _Material) -> Section:
+def _quality(material: TableMaterial) -> Section:
     metrics, drawing = material.details.metrics, material.drawing
     figures: list[Figure] = []
     grids: list[SortableTable] = []
@@ -197,7 +117,7 @@ def _quality(material: _Material) -> Section:
     return Section(key="quality", title="How well it fits", figures=figures, grids=grids)
 
 
-def _calibration(material: _Material) -> Figure:
+def _calibration(material: TableMaterial) -> Figure:
     assert material.shown is not None
     transforms = {
         column.name: integral_transforms(
@@ -238,7 +158,7 @@ def _candidates(candidates: list[Mapping[str, Any]]) -> SortableTable:
     )
 
 
-def _columns(material: _Material) -> Section:
+def _columns(material: TableMaterial) -> Section:
     scales = {one["column"]: one["scale"] for one in material.details.metrics.get("scales") or []}
     rows = [
         [
@@ -263,7 +183,7 @@ def _columns(material: _Material) -> Section:
     )
 
 
-def _samples(material: _Material) -> Section:
+def _samples(material: TableMaterial) -> Section:
     names = ("rows", "samples")
     samples = material.plotted(material.samples)
     rows = samples if material.shown is None else material.plotted(material.shown)
@@ -319,7 +239,7 @@ def _strongest(rows: Mapping[str, Any]) -> list[str]:
     return [names[int(place)] for place in np.argsort(-totals, kind="stable")]
 
 
-def _cells(material: _Material) -> Section | None:
+def _cells(material: TableMaterial) -> Section | None:
     x = material.shown
     if x is None or not bool(x.isnan().any()):
         return None
@@ -357,7 +277,7 @@ def _cells(material: _Material) -> Section | None:
     return Section(key="missing", title="Missing cells", figures=figures)
 
 
-def _structure(material: _Material) -> Section | None:
+def _structure(material: TableMaterial) -> Section | None:
     """Return the clusters of a mixture, or the latent space of a model that has one."""
     density = material.model.density
     x = material.samples if material.shown is None else material.shown
@@ -378,7 +298,7 @@ def _structure(material: _Material) -> Section | None:
 _Drawn = tuple[str, str, Callable[[Any], Any]]
 
 
-def _clusters(material: _Material, x: Tensor, y: Tensor) -> _Drawn | None:
+def _clusters(material: TableMaterial, x: Tensor, y: Tensor) -> _Drawn | None:
     try:
         _, mixture = mixture_of(material.model.density)
     except UsageError:
@@ -391,7 +311,7 @@ def _clusters(material: _Material, x: Tensor, y: Tensor) -> _Drawn | None:
     return "Clusters", caption, lambda ax: plots.plot_clusters(rows, clusters, ax=ax)
 
 
-def _latent(material: _Material, density: TableDensity, x: Tensor, y: Tensor) -> _Drawn | None:
+def _latent(material: TableMaterial, density: TableDensity, x: Tensor, y: Tensor) -> _Drawn | None:
     model = density.model
     if not isinstance(model, (LinearGaussian, VAE)):
         return None
@@ -403,69 +323,7 @@ def _latent(material: _Material, density: TableDensity, x: Tensor, y: Tensor) ->
     return "Latent space", caption, lambda ax: plots.plot_latent(z, colour=rows[tint], name=tint, ax=ax)
 
 
-def _unlikely(material: _Material) -> Section | None:
-    sample = material.new if material.source is None or material.new is not None else material.source.rows
-    if sample is None:
-        return None
-    log_prob = (
-        material.scores["new rows"]
-        if material.new is not None
-        else scored(material.model, sample.x, material.seed)[0]
-    )
-    order = log_prob.argsort()[:_UNLIKELY].tolist()
-    aside = material.scores.get("rows set aside") if material.new is not None else None
-    columns = ["row", "log p"] + (["p-value"] if aside is not None else []) + ["cells that stand out"]
-    rows = []
-    for place in order:
-        file, row = sample.places[place]
-        cells = [f"{row:,}" if file is None else f"{row:,} of {file}", number(float(log_prob[place]))]
-        if aside is not None:
-            as_low = int((aside <= log_prob[place]).sum())
-            cells.append(f"{(1 + as_low) / (1 + len(aside)):.2g}")
-        rows.append([*cells, _standing_out(material, sample.x[place])])
-    looked = f"{len(sample.x):,} of {sample.total:,} rows" if len(sample.x) < sample.total else "all rows"
-    text = [f"The least likely of {looked}."]
-    if aside is not None:
-        text.append(
-            "The p-value is the share of rows set aside that are as unlikely; with many rows, small ones are "
-            "expected."
-        )
-    grid = SortableTable(
-        title="Least likely rows", columns=columns, rows=rows, numbers=frozenset(range(1, len(columns) - 1))
-    )
-    return Section(key="unlikely", title="Least likely rows", text=text, grids=[grid])
-
-
-def _standing_out(material: _Material, row: Tensor) -> str:
-    """Return the cells of a row that are rare among samples, the rarest first, in words."""
-    found = []
-    for place, column in enumerate(material.model.schema.modelled):
-        value, samples = float(row[place]), material.samples[:, place]
-        if math.isnan(value):
-            continue
-        below, above = float((samples <= value).double().mean()), float((samples >= value).double().mean())
-        share = (
-            float((samples == value).double().mean())
-            if column.levels is not None
-            else 2.0 * min(below, above)
-        )
-        found.append((share, column.name, place))
-    cells = material.plotted(row[None])
-    rare = [(share, name) for share, name, _ in sorted(found)[:2] if share < 0.02]
-    shown = []
-    for share, name in rare:
-        few = "no sample is" if share == 0.0 else f"{share:.1%} of samples are"
-        shown.append(f"{name} = {_cell(cells[name][0])} ({few} as far out)")
-    return "; ".join(shown) or "each cell is usual by itself: their combination is not"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, np.datetime64):
-        return str(value.astype("datetime64[s]")).replace("T00:00:00", "")
-    return number(float(value), 6) if isinstance(value, (float, np.floating)) else str(value)
-
-
-def _limits(material: _Material) -> Section:
+def _limits(material: TableMaterial) -> Section:
     notes = [str(note) for note in material.details.metrics.get("notes") or []]
     text = [
         "A density is not a probability: log p may be positive, and it changes with the units of columns. "

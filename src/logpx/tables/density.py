@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound, Mixture
-from logpx.distributions.base import of_rows
-from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
+from logpx.distributions.checked_methods import of_rows
+from logpx.distributions.conditional import Marginals, mixed
+from logpx.distributions.seeding import part_seed
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
@@ -159,14 +160,7 @@ class TableDensity(Distribution):
         """
         units = (self.in_model_units(x)[0] for x in rows)
         found = mixed([self.model.conditional_marginals(y, column) for y in units], weights)  # type: ignore[operator]
-        if found.probabilities is not None:
-            return found
-        scale = self.columns.scales[column]
-        return MappedMarginals(
-            found,
-            lambda own: scale(own.flatten())[0].view(own.shape),
-            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
-        )
+        return self.columns.marginals(found, column)
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
@@ -312,7 +306,7 @@ def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
         members = [bound_on_noise(member, x) for member in density.components]
 
         def bound(noisy: Tensor, draws: int | None, seed: int, first: int | Tensor) -> LowerBound:
-            each = (member(noisy, draws, seed + 1_000_003 * k, first) for k, member in enumerate(members))
+            each = (member(noisy, draws, part_seed(seed, k), first) for k, member in enumerate(members))
             return density.mixed(list(each))
 
         return bound

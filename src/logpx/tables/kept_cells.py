@@ -63,6 +63,7 @@ class KeptCells:
         self.retyped = {
             name: self._retyped(self._columns[name], known.get(name))
             for name in (self.table.names if self.table.in_text_file and not as_text else ())
+            if name in self._columns
         }
         # Cells without any value have no type of their own, and take that of the model.
         self.retyped |= {

@@ -48,6 +48,7 @@ from logpx.tables.reference import TableReference
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
+from logpx.tables.schema.weights import row_weights, weighed_part
 from logpx.tables.sources import open_table
 
 __all__ = ["TableModel"]
@@ -150,9 +151,45 @@ class TableModel(Configured, nn.Module):
     def remarks_on_measure(self) -> dict[str, Any]:
         """What may differ between models that are compared, but changes which cells count."""
         columns = self.schema.modelled
-        return {f"missing words of {column.name!r}": column.missing_words for column in columns} | {
-            f"labels of {column.name!r}": len(column.levels) for column in columns if column.levels
-        }
+        return (
+            {"the column of weights": self.schema.weight}
+            | {f"missing words of {column.name!r}": column.missing_words for column in columns}
+            | {f"labels of {column.name!r}": len(column.levels) for column in columns if column.levels}
+        )
+
+    def weights(self, rows: Any) -> Iterator[Tensor] | None:
+        """Return how much the rows of each batch of `score` count, by the column that weighed the fit.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`.
+
+        Returns
+        -------
+        iterator of Tensor or None
+            Each of shape ``(n,)``, float64; None if the rows were not weighted by a column, or the table does
+            not have it.
+
+        Raises
+        ------
+        DataError
+            If a weight is missing, infinite, negative or no number; while they are read.
+        """
+        table = self._checked(rows)
+        if self.schema.weight is None or self.schema.weight not in table.names:
+            return None
+        batches = weighed_part(table, self.schema).select([self.schema.weight]).batches(_BATCH_ROWS)
+        return (torch.from_numpy(row_weights(batch, self.schema)) for batch in batches)
+
+    def note_on_weights(self, rows: Any) -> str | None:
+        """Say which column of a table weighs its rows, or is missing; None if the fit was not weighted so."""
+        name = self.schema.weight
+        if name is None:
+            return None
+        if name in self._checked(rows).names:
+            return f"rows are weighted by {name!r}, as in the fit"
+        return f"rows count alike, for the table lacks the column {name!r} that weighed the fit"
 
     def opened(self, rows: Any) -> Table:
         """Return a table that can be read as often as needed, after checking that its columns fit."""
@@ -249,7 +286,7 @@ class TableModel(Configured, nn.Module):
         effort, identity = self._effort(draws, exactness), identity or NumberedRows()
         for start, x in self._matrices(rows, unseen):
             own = start if self.kind == "exact" else identity.of(start, x)
-            (found,) = effort.bounds([self.density], self.supports, x, _checked_seed(seed), own)
+            (found,) = effort.bounds([self.density], self.supports, x, checked_seed(seed, least=0), own)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
             yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
 
@@ -257,18 +294,23 @@ class TableModel(Configured, nn.Module):
     def evaluate(self, rows: Any, seed: int = 0, draws: int = 1, exactness: int | None = None) -> Evaluation:
         """Return the mean log p per row and its standard error, beside baselines on the same noise.
 
-        The parameters are those of `score`. Labels that the model does not know are among the notes.
+        The parameters are those of `score`. Labels that the model does not know are among the notes. Rows
+        count by the column that weighed the fit, if the table has it.
         """
+        rows = self._checked(rows)
+        weights, note = self.weights(rows), self.note_on_weights(rows)
         baselines: Any = dict(self.baselines.items())
-        effort = self._effort(draws, exactness)
+        effort, seed = self._effort(draws, exactness), checked_seed(seed, least=0)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
-        ranks = ColumnRanks(self.density, self.supports, self.schema.modelled_names, _checked_seed(seed))
+        ranks = ColumnRanks(self.density, self.supports, self.schema.modelled_names, seed)
         for batch, x in self.batches(rows, unseen):
             densities = [self.density, *baselines.values()]
-            found = effort.bounds(densities, self.supports, x, _checked_seed(seed), batch.start)
+            found = effort.bounds(densities, self.supports, x, seed, batch.start)
             own, *others = (bound.log_prob for bound in found)
-            tally.add(own, dict(zip(baselines, others, strict=True)))
-            ranks.add(x, batch.start)
+            weight = None if weights is None else next(weights)
+            tally.add(own, dict(zip(baselines, others, strict=True)), weight)
+            counted = slice(None) if weight is None else weight > 0.0
+            ranks.add(x[counted], batch.start, None if weight is None else weight[counted])
             places = torch.isneginf(own).nonzero().flatten()[: tally.unnamed]
             cells = impossible_cells(self.density, self._noisy(x, seed, batch.start, 0)[places])
             for place, strange in zip(places.tolist(), cells.tolist(), strict=True):
@@ -277,7 +319,8 @@ class TableModel(Configured, nn.Module):
                 tally.name(ImpossibleRow(file, row, names))
         averaged = effort.noise_draws if self._depends_on_noise and exactness is None else None
         evaluation = tally.evaluation(self.kind, averaged, exactness)
-        return replace(evaluation, notes=tuple(unseen.notes()), calibration=ranks.calibration())
+        notes = [*unseen.notes(), *([] if note is None else [note])]
+        return replace(evaluation, notes=tuple(notes), calibration=ranks.calibration())
 
     def unseen_labels(self, rows: Any) -> list[UnseenLabel]:
         """Return the labels of a table that the model does not know.
@@ -302,7 +345,7 @@ class TableModel(Configured, nn.Module):
     def sample_table(self, n: int, seed: int = 0) -> Iterator[pa.RecordBatch]:
         """Draw synthetic rows in batches: modelled columns on their grids and within their bounds."""
         n = checked_count(n)
-        blocks = sample_blocks(self.density, n, BLOCK_ROWS, seed=_checked_seed(seed))
+        blocks = sample_blocks(self.density, n, BLOCK_ROWS, seed=checked_seed(seed, least=0))
         forms = self.arrow_schema.types
         while several := list(itertools.islice(blocks, _BATCH_ROWS // BLOCK_ROWS)):
             x = self.supports.snap(torch.cat(several)).numpy(force=True)
@@ -372,7 +415,7 @@ class TableModel(Configured, nn.Module):
         """
         if draws is not None and checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
-        table, seed = self._checked(rows), _checked_seed(seed)
+        table, seed = self._checked(rows), checked_seed(seed, least=0)
         yield from self._filling.batches(
             table, draws, seed, as_text=as_text, unseen=unseen, identity=identity
         )
@@ -462,7 +505,7 @@ class TableModel(Configured, nn.Module):
         """
         cells = CellSurprisals(self.density, self.supports)
         for batch, x in self.batches(rows):
-            yield cells.of(x, seed=_checked_seed(seed), first=batch.start, draws=draws).cpu()
+            yield cells.of(x, seed=checked_seed(seed, least=0), first=batch.start, draws=draws).cpu()
 
     @torch.no_grad()
     def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
@@ -558,9 +601,3 @@ class TableModel(Configured, nn.Module):
         table = rows if isinstance(rows, Table) else open_table(with_names(rows, self.schema.modelled_names))
         self.schema.check(table.names, table.file)
         return table
-
-
-def _checked_seed(seed: int) -> int:
-    if checked_seed(seed) < 0:
-        raise UsageError(f"the seed is {seed}", fix="give a seed of 0 or more")
-    return seed

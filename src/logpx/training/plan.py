@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from logpx.arguments import check_count
 from logpx.errors import UsageError
 
-__all__ = ["Plan", "TrainingOptions", "plan_for"]
+__all__ = ["USUAL_LEARNING_RATE", "Plan", "TrainingOptions", "plan_for"]
+
+#: The highest learning rate, unless another is given.
+USUAL_LEARNING_RATE = 5e-3
 
 # The ratio of the budget to the warm-up.
 _WARM_UPS = 20
@@ -154,7 +157,7 @@ def plan_for(rows: int, options: TrainingOptions) -> Plan:
     max_steps = _steps(rows, steps_per_epoch, options)
     return Plan(
         batch_size=batch_size,
-        learning_rate=options.learning_rate or 5e-3,
+        learning_rate=options.learning_rate or USUAL_LEARNING_RATE,
         weight_decay=1e-4 if options.weight_decay is None else options.weight_decay,
         gradient_clip=options.gradient_clip,
         max_steps=max_steps,

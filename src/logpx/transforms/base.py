@@ -44,7 +44,11 @@ def as_event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
     UsageError
         If a size is not a positive whole number.
     """
-    shape = tuple(event_shape) if isinstance(event_shape, Iterable) else (event_shape,)
+    # A tensor without dimensions says that it can be iterated over, and cannot.
+    if isinstance(event_shape, Iterable) and getattr(event_shape, "ndim", 1) > 0:
+        shape: tuple[Any, ...] = tuple(event_shape)
+    else:
+        shape = (event_shape,)
     if any(not is_whole(size) or size < 1 for size in shape):
         raise UsageError(
             f"an event shape of {shape} has a size that is not a positive whole number",

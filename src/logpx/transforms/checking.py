@@ -156,7 +156,8 @@ def check(
     """
     transform = _map_of(transform)
     check_count("rows", rows)
-    generator = torch.Generator().manual_seed(seed)
+    check_count("seed", seed, least=None)
+    generator = torch.Generator().manual_seed(int(seed))
     moved = copy.deepcopy(transform).double().cpu().eval()
     x = _rows(moved, rows, generator) if x is None else x.detach().double().cpu()
     if context is None and moved.context_features:

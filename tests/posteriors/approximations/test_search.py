@@ -68,10 +68,11 @@ def test_wide_draws_have_the_density_of_their_mixture():
     points = wide.sample(50, torch.Generator().manual_seed(0))
     middle, spread = means.mean(0), (means - means.mean(0)).square().mean(0).sqrt().clamp_min(1.0)
     parts = [*zip(means, factors, strict=True), (middle, 0.35 * spread.diag())]
+    widths = [1.5**step for step in range(12)] + [1.5**11 * 3.0**step for step in range(1, 5)]
     each = [
-        multivariate_normal.logpdf(points, mean, (1.5**step * factor) @ (1.5**step * factor).mT)
+        multivariate_normal.logpdf(points, mean, (width * factor) @ (width * factor).mT)
         for mean, factor in parts
-        for step in range(12)
+        for width in widths
     ]
     np.testing.assert_allclose(
         wide.log_prob(points), logsumexp(each, axis=0) - math.log(len(each)), atol=1e-9

@@ -42,7 +42,8 @@ def draws(seed=0):
         (np.clip(draws().normal(60, 50, 30), 0, 100), (0.0, 100.0)),
         (np.clip(draws().normal(60, 50, 40), 0, 100).round(1), (0.0, 100.0)),
         (np.clip(draws(1).normal(0, 1, 40), -1.2, None), (-1.2, None)),
-        (draws(2).integers(1, 11, 30) / 2, (0.0, None)),
+        (draws(2).integers(1, 11, 30) / 2, (0.5, 5.0)),
+        (draws(3).integers(1, 11, 15) / 2, (0.0, None)),
     ],
     ids=[
         "0 and 1",
@@ -66,6 +67,7 @@ def draws(seed=0):
         "few rounded percentages",
         "small detection limit",
         "few half stars",
+        "half stars of few rows",
     ],
 )
 def test_ends(values, expected):
@@ -80,6 +82,23 @@ def test_a_tail_that_goes_on_is_seldom_taken_for_an_end(family):
     wrong = [family.sf(upper) for upper in (ends(values)[1] for values in columns) if upper is not None]
     assert len(wrong) <= 4
     assert all(beyond < 0.02 for beyond in wrong)
+
+
+@pytest.mark.parametrize("rows", [30, 60, 100, 149, 500])
+@pytest.mark.parametrize(("first", "last"), [(1, 5), (1, 6), (1, 7), (-3, 3), (0, 10)])
+def test_grades_about_the_middle_of_a_scale_end_with_it(first, last, rows):
+    middle, random = (first + last) / 2, draws(rows)
+    values = np.clip(random.normal(middle, (last - first) / 6, rows).round(), first, last)
+    lower, upper = ends(values)
+    assert upper == max(values.max(), -values.min())
+    assert first <= lower <= values.min()
+
+
+@pytest.mark.parametrize("rows", [30, 100])
+def test_counts_and_years_are_no_grades(rows):
+    columns = [stats.poisson(1.0), stats.nbinom(1, 0.4), stats.binom(6, 0.5, loc=2001)]
+    known = [ends(family.rvs(rows, random_state=1)) for family in columns]
+    assert known == [(0.0, None)] * 3
 
 
 def test_a_user_may_claim_other_ends_or_none():

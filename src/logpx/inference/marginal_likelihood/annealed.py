@@ -91,10 +91,10 @@ class AnnealedImportanceSampling(EvidenceMethod):
         chains = Chains(model, x, self.leapfrog)
         schedule, steps = self._adapted(chains)
         state = chains.at(z.expand(samples, *z.shape))
-        log_weights = torch.zeros_like(state.log_prior, dtype=torch.float64)
+        log_weights = torch.zeros_like(state.prior.value, dtype=torch.float64)
         for index in range(self.temperatures, 0, -1):
             state, _ = chains.move(state, schedule[index], steps[index - 1])
-            log_weights += (schedule[index] - schedule[index - 1]) * state.log_likelihood
+            log_weights += (schedule[index] - schedule[index - 1]) * state.likelihood.value
         found = from_weights(-log_weights, "upper bound", self.name)
         corrected = None if found.corrected is None else -found.corrected
         return Evidence(
@@ -111,9 +111,9 @@ class AnnealedImportanceSampling(EvidenceMethod):
     def _forwards(self, chains: Chains, samples: int) -> Tensor:
         schedule, steps = self._adapted(chains)
         state = chains.start(samples)
-        log_weights = torch.zeros_like(state.log_prior, dtype=torch.float64)
+        log_weights = torch.zeros_like(state.prior.value, dtype=torch.float64)
         for index in range(1, self.temperatures + 1):
-            log_weights += (schedule[index] - schedule[index - 1]) * state.log_likelihood
+            log_weights += (schedule[index] - schedule[index - 1]) * state.likelihood.value
             if index < self.temperatures:
                 state, _ = chains.move(state, schedule[index], steps[index - 1])
         return log_weights
@@ -126,12 +126,12 @@ class AnnealedImportanceSampling(EvidenceMethod):
         schedule = self._sigmoid(chains.x)
         step = torch.full((len(chains.x),), self.step, dtype=torch.float64, device=chains.x.device)
         state = chains.start(_PILOT_CHAINS)
-        spreads, steps = [_spread(state.log_likelihood)], []
+        spreads, steps = [_spread(state.likelihood.value)], []
         for temperature in schedule[1:]:
             state, acceptance = chains.move(state, temperature, step)
             step = step * torch.exp(0.2 * (acceptance.double().mean(0) - _WANTED_ACCEPTANCE))
             steps.append(step)
-            spreads.append(_spread(state.log_likelihood))
+            spreads.append(_spread(state.likelihood.value))
         spread = torch.stack(spreads)
         length = torch.cumsum(0.5 * (spread[1:] + spread[:-1]) * schedule.diff(), 0)
         length = torch.cat([length.new_zeros(1), length / length[-1].clamp_min(1e-300)])

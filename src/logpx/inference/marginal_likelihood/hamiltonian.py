@@ -16,31 +16,37 @@ __all__ = ["Chains", "State"]
 _SHORTEST, _LONGEST = 0.4, 1.2
 
 
+class LogDensityAt(NamedTuple):
+    """A log-density at z, shape ``(K, n)``, and its gradient, ``(K, n, q)``."""
+
+    value: Tensor
+    gradient: Tensor
+
+
 class State(NamedTuple):
-    """The state of chains: z of shape ``(K, n, q)``, both log-densities ``(K, n)``, and their gradients."""
+    """The state of chains: z of shape ``(K, n, q)``, and log p(z) and log p(x given z) there."""
 
     z: Tensor
-    log_prior: Tensor
-    log_likelihood: Tensor
-    prior_gradient: Tensor
-    likelihood_gradient: Tensor
+    prior: LogDensityAt
+    likelihood: LogDensityAt
 
     def log_density(self, temperature: Tensor) -> Tensor:
         """Return log p(z) + temperature × log p(x given z), up to a constant."""
-        return self.log_prior + temperature * self.log_likelihood
+        return self.prior.value + temperature * self.likelihood.value
 
     def gradient(self, temperature: Tensor) -> Tensor:
         """Return the gradient of `log_density`."""
-        return self.prior_gradient + temperature * self.likelihood_gradient
+        return self.prior.gradient + temperature * self.likelihood.gradient
 
     def where(self, accepted: Tensor, other: State) -> State:
         """Return this state where it was accepted, otherwise the other."""
-        return State(
-            *(
-                torch.where(accepted if new.dim() == accepted.dim() else accepted.unsqueeze(-1), new, old)
-                for new, old in zip(self, other, strict=True)
-            )
-        )
+
+        def chosen(new: LogDensityAt, old: LogDensityAt) -> LogDensityAt:
+            gradient = torch.where(accepted[..., None], new.gradient, old.gradient)
+            return LogDensityAt(torch.where(accepted, new.value, old.value), gradient)
+
+        z = torch.where(accepted[..., None], self.z, other.z)
+        return State(z, chosen(self.prior, other.prior), chosen(self.likelihood, other.likelihood))
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,11 @@ class Chains:
             z = z.detach().requires_grad_()
             log_prior = self.model.prior.log_prob(z)
             log_likelihood = self.model.likelihood(z).log_prob(self.x)
-            (prior_gradient,) = torch.autograd.grad(log_prior.sum(), z)
-            (likelihood_gradient,) = torch.autograd.grad(log_likelihood.sum(), z)
-        parts = (z, log_prior, log_likelihood, prior_gradient, likelihood_gradient)
-        return State(*(part.detach() for part in parts))
+            found = [
+                LogDensityAt(value.detach(), *torch.autograd.grad(value.sum(), z))
+                for value in (log_prior, log_likelihood)
+            ]
+        return State(z.detach(), *found)
 
     def start(self, chains: int) -> State:
         """Return the state of chains started from prior draws."""
@@ -99,8 +106,8 @@ class Chains:
         """
         # Random step sizes: trajectories of a fixed length can return to where they started.
         with redirected_draws():
-            uniform, momentum = torch.rand_like(state.log_prior), torch.randn_like(state.z)
-            decision = torch.rand_like(state.log_prior)
+            uniform, momentum = torch.rand_like(state.prior.value), torch.randn_like(state.z)
+            decision = torch.rand_like(state.prior.value)
         jitter = uniform * (_LONGEST - _SHORTEST) + _SHORTEST
         step = (step.to(state.z) * jitter).unsqueeze(-1)
         energy = state.log_density(temperature) - 0.5 * momentum.square().sum(-1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import DivergedError
+from logpx.posteriors.approximations.axes import peaks_along_axes
 from logpx.posteriors.approximations.expansion import Expansion, expand, expand_all
 from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
 from logpx.posteriors.approximations.symmetries import images_of
@@ -34,8 +35,8 @@ _SECONDS, _LEAST_CANDIDATES, _MOST_CANDIDATES = 0.1, 10, 15
 _TRIAL = 512
 _AWAY = 2.0
 _PROBES = 8192
-_MOST_CENTRES = 16
-_MOST_MODES, _MOST_MAIN_MODES = 512, 64
+_MOST_CENTRES, _MOST_AXES = 16, 4
+_MOST_MODES, _MOST_MAIN_MODES = 512, 256
 _DEGREES = 3.0
 # Shares of the mass.
 _NEGLIGIBLE = 1e-4
@@ -143,13 +144,18 @@ class _Met:
 
     @property
     def unseen(self) -> float:
-        """The share of the mass around modes that were not met, after Chao's estimate of their number."""
+        """The share of the mass around modes that were not met, after Chao's estimate of their number.
+
+        It is that of the modes at which no climb from a random point has ended; images may have led to some.
+        """
         once = [place for place, times in self.times.items() if times == 1]
         twice = sum(times == 2 for times in self.times.values())
         if not once:
             return 0.0
-        number = len(once) * (len(once) - 1) / (2.0 * (twice + 1))
-        mass = number * float(self.shares[once].mean())
+        shares = self.shares
+        known = sum(not self.times[place] for place in range(len(shares)) if shares[place] > _NEGLIGIBLE)
+        number = max(0.0, len(once) * (len(once) - 1) / (2.0 * (twice + 1)) - known)
+        mass = number * float(shares[once].mean())
         return mass / (1.0 + mass)
 
 
@@ -202,7 +208,7 @@ def _search(target: Target, met: _Met, looking: _Survey) -> None:
     fresh = list(met.modes)
     quiet = 0
     for number in range(_MOST_ROUNDS):
-        images = _near_enough(target, met, fresh)
+        images = torch.cat([_near_enough(target, met, fresh), looking.along_axes()])
         starts = looking.starts()
         ends = climb(target, torch.cat([starts, images]))
         counted = torch.arange(len(ends.points)) < len(starts)
@@ -248,6 +254,7 @@ class _Survey:
         power = min(max(math.floor(math.log2(most)), _LEAST_CANDIDATES), _MOST_CANDIDATES)
         self._candidates = 2**power
         self._last: tuple[Tensor, Tensor] | None = None
+        self._axes_done = 0
 
     @property
     def _centres(self) -> tuple[Tensor, Tensor]:
@@ -282,6 +289,18 @@ class _Survey:
         away = (steps.amin(0) > _AWAY**2 * points.shape[1]).nonzero()[:, 0]
         taken = torch.cat([*chosen, away[: self._climbs - 3 * share]])
         return torch.cat([points[taken], self._hinted()])
+
+    def along_axes(self) -> Tensor:
+        """Return points ``(k, d)`` to climb from along the axes through the modes met since the last call."""
+        fresh = self._met.modes[self._axes_done :]
+        self._axes_done = len(self._met.modes)
+        found = [torch.empty(0, self._target.size, dtype=torch.float64)]
+        heaviest = sorted(fresh, key=lambda mode: -mode.log_mass)[:_MOST_AXES]
+        for mode in heaviest:
+            most = self._candidates // len(heaviest)
+            points, values = peaks_along_axes(self._target, mode.mode, mode.factor, most, self._generator)
+            found.append(points[values.argsort(descending=True)[: self._climbs // 2]])
+        return torch.cat(found)
 
     def _hinted(self) -> Tensor:
         """Return points of finite density from the range that a user gave, and at first the user's starts."""

@@ -12,8 +12,13 @@ from logpx.posteriors.target.hints import Hints
 
 __all__ = ["Probes", "WideDraws"]
 
-_RATIO = 1.5
-_WIDTHS = 12
+# In deviations: close together up to 86 of them, and four more up to 7,000.
+_WIDTHS = torch.cat(
+    [
+        1.5 ** torch.arange(12, dtype=torch.float64),
+        1.5**11 * 3.0 ** torch.arange(1, 5, dtype=torch.float64),
+    ]
+)
 _LEAST_COMMON = 0.35
 _TOGETHER = 0.3
 _NARROW = 0.3
@@ -45,7 +50,7 @@ class Probes:
 
 
 class WideDraws:
-    """An equal mixture of normal distributions, one to eighty-six deviations wide, around each centre.
+    """An equal mixture of normal distributions, one to seven thousand deviations wide, around each centre.
 
     Parameters
     ----------
@@ -66,7 +71,6 @@ class WideDraws:
         if hints is not None and hints.given:
             self.means = torch.cat([self.means, hints.centre[None]])
             self.factors = torch.cat([self.factors, (_LEAST_COMMON * hints.width).diag()[None]])
-        self._widths = _RATIO ** torch.arange(_WIDTHS, dtype=torch.float64)
         self._log_scales = self.factors.diagonal(dim1=1, dim2=2).log().sum(1)
         self._size = size
 
@@ -74,7 +78,7 @@ class WideDraws:
         """Return draws, shape ``(count, d)``."""
         noise = torch.randn(count, self._size, generator=generator, dtype=torch.float64)
         which = torch.randint(len(self.means), (count,), generator=generator)
-        width = self._widths[torch.randint(_WIDTHS, (count, 1), generator=generator)]
+        width = _WIDTHS[torch.randint(len(_WIDTHS), (count, 1), generator=generator)]
         return self._around(which, width * noise)
 
     def sample_in_part(self, count: int, generator: torch.Generator) -> Tensor:
@@ -88,7 +92,7 @@ class WideDraws:
         together = torch.rand(count, 1, generator=generator) < _TOGETHER
         noise = torch.randn(*shape, generator=generator, dtype=torch.float64)
         common = torch.randn(count, 1, generator=generator, dtype=torch.float64)
-        width = self._widths[torch.randint(_WIDTHS, (count, 1), generator=generator)]
+        width = _WIDTHS[torch.randint(len(_WIDTHS), (count, 1), generator=generator)]
         away = torch.where(few, width, _NARROW) * noise
         shifted = width * (common + _NARROW * noise)
         which = torch.randint(self._own, (count,), generator=generator)
@@ -108,7 +112,7 @@ class WideDraws:
         total = u.new_full((len(u),), -math.inf)
         for mean, factor, log_scale in zip(self.means, self.factors, self._log_scales, strict=True):
             steps = torch.linalg.solve_triangular(factor, (u - mean).mT, upper=False).square().sum(0)
-            each = -0.5 * steps[:, None] / self._widths.square() - self._size * self._widths.log()
+            each = -0.5 * steps[:, None] / _WIDTHS.square() - self._size * _WIDTHS.log()
             total = torch.logaddexp(total, torch.logsumexp(each, 1) - log_scale)
-        components = len(self.means) * _WIDTHS
+        components = len(self.means) * len(_WIDTHS)
         return total - math.log(components) - 0.5 * self._size * _LOG_TWO_PI

@@ -9,7 +9,7 @@ from enum import Enum
 import torch
 
 from logpx.distributions import Distribution
-from logpx.inference.pareto import k_hat, k_hat_limit
+from logpx.inference.pareto import ends_flat, k_hat, k_hat_limit, unseen_share
 from logpx.latent.log_weights import effective_sample_size, iwae, iwae_error
 from logpx.posteriors.diagnostics.importance import Weighted, weigh
 from logpx.posteriors.target.target import Target
@@ -23,6 +23,8 @@ _CLOSE = 0.01
 _NOISY = 0.05
 # In standard deviations: the worst of thirty means and deviations is then off by less than 0.1.
 _LARGEST_MCSE = 0.035
+# In nats: the log-evidence is then off by less than 0.1.
+_LARGEST_ERROR = 0.03
 
 
 class Trust(Enum):
@@ -42,9 +44,10 @@ class Diagnosis:
     elbo, elbo_error : float
         E_q[log p̃ − log q] ≤ log Z, and its standard error.
     log_evidence, log_evidence_error : float
-        The log of the mean weight, an estimate of log Z, and its standard error by the delta method.
+        The log of the mean weight, an estimate of log Z, and about its standard error: that of the delta
+        method, together with what weights larger than any drawn would add.
     k_hat : float
-        The tail shape of the weights; minus infinity if they are all equal.
+        The tail shape of the weights; minus infinity if the largest are all equal.
     limit : float
         The limit below which k-hat has to be for this number of draws.
     ess : float
@@ -79,8 +82,8 @@ class Diagnosis:
 
     @property
     def precise(self) -> bool:
-        """Whether there are enough draws for every mean and deviation to be precise."""
-        return self.mcse < _LARGEST_MCSE
+        """Whether there are enough draws for the evidence and every mean and deviation to be precise."""
+        return self.mcse < _LARGEST_MCSE and self.log_evidence_error < _LARGEST_ERROR
 
     @property
     def trust(self) -> Trust:
@@ -104,13 +107,23 @@ class Diagnosis:
             return (
                 f"trust after resampling: sample(n, resampled=True) is right, plain draws are not; {numbers}"
             )
-        why = self.missed or "importance weights are too uneven to correct the approximation"
-        if self.missed is None and self.k_hat < self.limit:
-            why = (
+        return f"do not trust: {self._doubt}; {numbers}"
+
+    @property
+    def _doubt(self) -> str:
+        if self.missed is not None:
+            return self.missed
+        if not self.k_hat < self.limit:
+            return "importance weights are too uneven to correct the approximation"
+        if not self.mcse < _LARGEST_MCSE:
+            return (
                 f"means or deviations are only known to within {self.mcse:.1g} deviations: there are too few "
                 "effective draws, or tails without a variance"
             )
-        return f"do not trust: {why}; {numbers}"
+        return (
+            f"the log-evidence is only known to within {self.log_evidence_error:.1g} nats: there are too few "
+            "effective draws"
+        )
 
 
 def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
@@ -124,8 +137,9 @@ def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
         elbo=elbo,
         elbo_error=error,
         log_evidence=float(iwae(w)),
-        log_evidence_error=float(iwae_error(w)),
-        k_hat=float(k_hat(w[:, None])[0]),
+        log_evidence_error=math.hypot(float(iwae_error(w)), unseen_share(w)),
+        # Far modes whose share is a little too small have all the largest weights, and equal ones.
+        k_hat=-math.inf if ends_flat(w) else float(k_hat(w[:, None])[0]),
         limit=k_hat_limit(count),
         ess=float(effective_sample_size(w)),
         mcse=weighted.mcse,

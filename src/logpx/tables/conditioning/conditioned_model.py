@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from logpx.distributions import Distribution
+from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.columns.supports import Supports
@@ -85,7 +85,6 @@ class ConditionedModel:
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=form)
 
-    @torch.no_grad()
     def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p of the other columns of the rows of a table, given the values.
 
@@ -102,6 +101,16 @@ class ConditionedModel:
         Tensor
             Shape ``(n,)``, float64, in nats: what `kind` says.
         """
+        return self.log_prob_lower(rows, draws, seed, exactness).log_prob
+
+    @torch.no_grad()
+    def log_prob_lower(
+        self, rows: Any, draws: int = 8, seed: int = 0, exactness: int | None = None
+    ) -> LowerBound:
+        """Return `log_prob` with its standard error, 0 where it is exact.
+
+        It is a lower bound, unless `kind` is ``estimate``. The parameters are those of `log_prob`.
+        """
         given = ~self._row.isnan()
         names = self.schema.modelled_names
         needed = [name for name, known in zip(names, given.tolist(), strict=True) if not known]
@@ -110,13 +119,14 @@ class ConditionedModel:
         density = self._conditioner.log_prob(~given)
         exact = self._conditioner.density.kind == "exact"
         effort = Effort.of(exact, self._conditioner.is_noisy(everyone), draws, exactness)
-        found, there = [], [name for name in names if name in table.names]
+        log_prob, errors, there = [], [], [name for name in names if name in table.names]
         for batch, x in partial_rows(table, self.schema, there, UnseenLabels()):
             other = (given & ~x.isnan() & (x != self._row)).any(1)
             rows_given = torch.where(given, self._row, x).to(self._device)
             (bound,) = effort.bounds([density], self.supports, rows_given, seed, batch.start)
-            found.append(bound.log_prob.cpu().masked_fill(other, -torch.inf))
-        return torch.cat(found)
+            log_prob.append(bound.log_prob.cpu().masked_fill(other, -torch.inf))
+            errors.append(bound.standard_error.cpu().masked_fill(other, 0.0))
+        return LowerBound(torch.cat(log_prob), torch.cat(errors))
 
     def _block(self, block: int, seed: int) -> Tensor:
         """Return a whole block of rows: fewer would round differently."""

@@ -19,7 +19,7 @@ from logpx.tables.conditioning.columns import modelled_column
 from logpx.tables.schema.label_index import LabelIndex
 from logpx.tables.schema.schema import Column, Schema
 
-__all__ = ["given_row", "is_given_value", "values_of_options"]
+__all__ = ["given_row", "is_given_value", "row_of", "values_of_options"]
 
 
 def given_row(schema: Schema, supports: Supports, values: Mapping[str, Any]) -> Tensor:
@@ -47,13 +47,31 @@ def given_row(schema: Schema, supports: Supports, values: Mapping[str, Any]) -> 
     """
     if not values:
         raise UsageError("no values are given", fix="give one, such as age=40")
+    row = row_of(schema, supports, values)
+    if not bool(row.isnan().any()):
+        raise UsageError("every column is given, and nothing is left", fix="give fewer columns")
+    return row
+
+
+def row_of(schema: Schema, supports: Supports, values: Mapping[str, Any]) -> Tensor:
+    """Return a row of numbers and codes with the given values, and NaN in all other columns.
+
+    Parameters
+    ----------
+    schema, supports, values
+        As in `given_row`, but there may be no values, or one for every column.
+
+    Raises
+    ------
+    UsageError
+        If a column is unknown or not modelled; or a value cannot be read, is missing, or is one that the
+        column cannot have.
+    """
     row = torch.full((len(schema.modelled),), torch.nan, dtype=torch.float64)
     for name, value in values.items():
         column = modelled_column(schema, name)
         place = schema.modelled_names.index(name)
         row[place] = _number(column, supports.supports[place], value)
-    if not bool(row.isnan().any()):
-        raise UsageError("every column is given, and nothing is left", fix="give fewer columns")
     return row
 
 

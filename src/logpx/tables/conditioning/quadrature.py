@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
-from logpx.distributions.conditional import MappedMarginals, Marginals, mixed
+from logpx.distributions.conditional import Marginals, mixed
 from logpx.errors import UsageError
 from logpx.tables.density import CellDensity, TableDensity
+from logpx.tables.families.families import FAMILIES
 
 __all__ = ["QuadratureDensity", "integrable"]
 
@@ -44,7 +45,7 @@ def integrable(density: Distribution) -> tuple[Distribution, bool]:
         if not isinstance(member, TableDensity | CellDensity) or member.kind != "exact":
             raise UsageError(
                 "the model has no distribution of single columns given the others",
-                fix="fit one that has: gaussian, gmm, ppca, fa, mppca, autoregressive or a flow",
+                fix=f"fit a flow, or one that has: {FAMILIES.fix(lambda family: family.allows_missing)}",
             )
     if not isinstance(density, Mixture):
         return adapted[0], True
@@ -106,12 +107,7 @@ class QuadratureDensity(TableDensity):
         """Return the distribution of a column given all others, as `TableDensity` does."""
         units = (self.in_model_units(x)[0] for x in rows)
         found = mixed([_NodeMarginals(*self._nodes(y, column)) for y in units], weights)
-        scale = self.columns.scales[column]
-        return MappedMarginals(
-            found,
-            lambda own: scale(own.flatten())[0].view(own.shape),
-            lambda own: scale.inverse(own.flatten())[0].view(own.shape),  # type: ignore[operator]
-        )
+        return self.columns.marginals(found, column)
 
     @cached_property
     def _ranges(self) -> Tensor:

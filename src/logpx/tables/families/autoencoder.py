@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +18,9 @@ from logpx.distributions.likelihoods import (
 from logpx.distributions.seeding import seeded
 from logpx.latent import VAE, EvidenceLowerBound
 from logpx.nets import MLP
-from logpx.tables.families.family import Budget, TableFamily, hidden_for, train
+from logpx.tables.families.family import Budget, TableFamily, train, width_for
+from logpx.tables.families.settings import LEARNING_RATE, Setting, Value
+from logpx.training.plan import USUAL_LEARNING_RATE
 
 __all__ = ["TableAutoencoderFamily", "likelihood_of"]
 
@@ -65,25 +67,40 @@ class TableAutoencoderFamily(TableFamily):
     options = frozenset({"latent"})
     least_latent = 1
     needs_many_rows = False
+    settings: Mapping[str, Setting] = {
+        "latent": Setting(1, 32, logarithmic=True),
+        "width": Setting(16, 256, logarithmic=True),
+        "learning_rate": LEARNING_RATE,
+    }
+
+    def usual(self, rows: int, features: int) -> dict[str, Value]:
+        """Return a latent dimension for each column, up to eight, and widths by the rows."""
+        return {
+            "latent": min(_MOST_LATENT, features),
+            "width": width_for(rows),
+            "learning_rate": USUAL_LEARNING_RATE,
+        }
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Train until the validation bound stops rising or time is up."""
-        rows, features = budget.rows, training.shape[1]
-        latent = min(_MOST_LATENT, features) if budget.latent is None else budget.latent
+        settings = self.usual(budget.rows, training.shape[1]) | dict(budget.settings)
+        latent = int(settings["latent"]) if budget.latent is None else budget.latent
         with seeded(budget.seed):
             model = VAE(
                 likelihood_of(budget.kinds),
                 latent,
-                hidden_for(rows),
+                (int(settings["width"]),) * 2,
                 objective=EvidenceLowerBound(warm_up=_WARM_UP_STEPS),
                 masked=bool(training.isnan().any()),
             )
-        _begin_at_shares(model, training, budget.kinds)
-        return train(model, training, validation, budget)
+        _begin_at_shares(model, training, budget.kinds, budget.weights)
+        return train(model, training, validation, budget, learning_rate=settings["learning_rate"])
 
 
 @torch.no_grad()
-def _begin_at_shares(model: VAE, training: Tensor, kinds: Sequence[str | int]) -> None:
+def _begin_at_shares(
+    model: VAE, training: Tensor, kinds: Sequence[str | int], weights: Tensor | None
+) -> None:
     """Let the decoder begin at the share of each label, as it begins at the mean of each number."""
     assert isinstance(model.decoder, MLP)
     bias = model.decoder.output.bias
@@ -91,6 +108,8 @@ def _begin_at_shares(model: VAE, training: Tensor, kinds: Sequence[str | int]) -
     start = len(bias) - sum(kind for _, kind in levels)
     for column, kind in levels:
         codes = training[:, column]
-        counts = torch.bincount(codes[~codes.isnan()].long(), minlength=kind) + 0.5
+        there = ~codes.isnan()
+        own = None if weights is None else weights[there]
+        counts = torch.bincount(codes[there].long(), weights=own, minlength=kind) + 0.5
         bias[start : start + kind] = (counts / counts.sum()).log()
         start += kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from logpx.distributions.seeding import seeded
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.families.family import BATCH_ROWS, Budget, TableFamily, descend
+from logpx.tables.families.settings import LEARNING_RATE, Setting, Value
+from logpx.training.plan import USUAL_LEARNING_RATE
 
 __all__ = ["AutoregressiveFamily", "column_distribution"]
 
@@ -112,21 +114,44 @@ class AutoregressiveFamily(TableFamily):
     allows_labels = True
     needs_many_rows = False
     takes_cells = True
+    settings: Mapping[str, Setting] = {
+        "width": Setting(32, 256, logarithmic=True),
+        "blocks": Setting(1, 4),
+        "dropout": Setting(0.0, 0.4),
+        "learning_rate": LEARNING_RATE,
+    }
+
+    def usual(self, rows: int, features: int) -> dict[str, Value]:
+        """Return wider nets for more rows, and less dropout."""
+        return {
+            "width": 48 if rows < 1000 else 64 if rows < 5000 else 128,
+            "blocks": 2,
+            "dropout": 0.2 if rows < 2000 else 0.1 if rows < 10_000 else 0.0,
+            "learning_rate": USUAL_LEARNING_RATE,
+        }
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Train until the validation likelihood stops rising or time is up."""
-        rows, features = len(training), training.shape[1]
+        rows, features = budget.effective_rows, training.shape[1]
         columns = []
         for index, support in enumerate(budget.supports):
             there = training[:, index][~training[:, index].isnan()]
             columns.append(column_distribution(support, there, rows, budget.periods[index]))
-        width = 48 if rows < 1000 else 64 if rows < 5000 else 128
+        settings = self.usual(rows, features) | dict(budget.settings)
         with seeded(budget.seed):
             model = OrderAgnostic(
                 columns,
-                width,
-                2,
+                int(settings["width"]),
+                int(settings["blocks"]),
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
-                dropout=0.2 if rows < 2000 else 0.1 if rows < 10_000 else 0.0,
+                dropout=float(settings["dropout"]),
             )
-        return descend(model, training, validation, budget, long=rows > 40 * BATCH_ROWS, weight_decay=1e-2)
+        return descend(
+            model,
+            training,
+            validation,
+            budget,
+            long=len(training) > 40 * BATCH_ROWS,
+            weight_decay=1e-2,
+            learning_rate=settings["learning_rate"],
+        )

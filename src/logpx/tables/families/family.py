@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +17,8 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.scoring import Ending, Family, Limits
 from logpx.tables.columns.support import Support
-from logpx.tables.families.climb import Climb
+from logpx.tables.families.climb import Climb, climb
+from logpx.tables.families.settings import Setting, Value
 from logpx.training import FitResult, fit
 from logpx.training.journal import Journal
 
@@ -27,9 +29,10 @@ __all__ = [
     "QuickFamily",
     "TableFamily",
     "descend",
-    "hidden_for",
     "score_of_size",
     "train",
+    "weighted_log_prob",
+    "width_for",
 ]
 
 # With fewer rows than this, what maximises the likelihood is too narrow.
@@ -50,6 +53,9 @@ class Budget:
         The maximum number of seconds to take.
     rows
         The number of different training rows; if they are few, there are several noisy copies of each.
+    weights, validation_weights
+        How much each of the training rows and of the validation rows counts, shape ``(n,)``; None if all
+        count alike. Their sum is the effective number of rows, for each noisy copy.
     kinds
         For each column, ``"normal"`` or the number of its labels.
     supports
@@ -58,6 +64,8 @@ class Budget:
         For each column, the periods that its values may follow, in its own units.
     components, latent
         The number of components and of latent dimensions; None leaves it to the family.
+    settings
+        Values of the family's settings that are not the usual ones.
     seed
         Seed for everything random.
     should_stop
@@ -86,10 +94,13 @@ class Budget:
     seconds: float
     rows: int
     kinds: Sequence[str | int]
+    weights: Tensor | None = None
+    validation_weights: Tensor | None = None
     supports: Sequence[Support] = ()
     periods: Sequence[Sequence[float]] = ()
     components: int | None = None
     latent: int | None = None
+    settings: Mapping[str, Value] = field(default_factory=dict)
     seed: int = 0
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
@@ -101,6 +112,18 @@ class Budget:
     remark: Callable[[str], object] = field(default=lambda text: None)
     ended: Callable[[Ending], object] = field(default=lambda ending: None)
     trained: Callable[[FitResult], object] = field(default=lambda result: None)
+
+    @property
+    def effective_rows(self) -> int:
+        """How many rows that count alike tell as much as the training rows."""
+        if self.weights is None:
+            return self.rows
+        share = float(self.weights.sum().square() / self.weights.square().sum()) / len(self.weights)
+        return max(1, round(self.rows * share))
+
+    def first_weights(self, count: int) -> Tensor | None:
+        """Return how much each of the first training rows counts; None if all count alike."""
+        return None if self.weights is None else self.weights[:count]
 
     @property
     def deadline(self) -> float:
@@ -142,6 +165,8 @@ class TableFamily(Family, ABC):
         Whether it is defined only for more rows than columns, and not to be trusted with a few dozen.
     takes_cells : bool
         Whether it models cells as they are, in table units, instead of dequantised rows in model units.
+    settings : dict of str to Setting
+        What a search may choose; empty if the family chooses by itself.
     """
 
     least_features: int = 1
@@ -150,6 +175,11 @@ class TableFamily(Family, ABC):
     least_latent: ClassVar[int] = 0
     needs_many_rows: ClassVar[bool] = True
     takes_cells: ClassVar[bool] = False
+    settings: Mapping[str, Setting] = MappingProxyType({})
+
+    def usual(self, rows: int, features: int) -> dict[str, Value]:
+        """Return the values of the settings that suit a table."""
+        return {}
 
     def check(self, option: str, value: Any) -> None:
         """Refuse invalid numbers of components or of latent dimensions."""
@@ -171,15 +201,41 @@ class QuickFamily(TableFamily):
         """Fit a chosen model in place to all rows, including those set aside, if there is time."""
 
 
-def hidden_for(rows: int) -> tuple[int, int]:
-    """Return the widths of a network's hidden layers that suit the number of rows of a table."""
-    width = 32 if rows < 2_000 else 64 if rows < 10_000 else 128
-    return width, width
+class ClimbingFamily(QuickFamily):
+    """A quick family whose models climb by EM, on as many rows of a long table as it can afford."""
+
+    most_numbers: ClassVar[int] = 400_000
+
+    def affordable(self, rows: Tensor) -> Tensor:
+        """Return the first rows, with at most `most_numbers` cells."""
+        return rows[: self.most_numbers // rows.shape[1]]
+
+    @torch.no_grad()
+    def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
+        """Continue EM on all rows that are affordable, from the model's parameters."""
+        part = self.affordable(rows)
+        climb(
+            model,
+            part,
+            budget.deadline,
+            max_iterations=budget.limits.iterations(20),
+            tolerance=1e-4,
+            weights=budget.first_weights(len(part)),
+            journal=budget.journal,
+        )
 
 
-def train(model: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
+def width_for(rows: int) -> int:
+    """Return the width of a network's hidden layers that suits the number of rows of a table."""
+    return 32 if rows < 2_000 else 64 if rows < 10_000 else 128
+
+
+def train(
+    model: Distribution, training: Tensor, validation: Tensor, budget: Budget, **options: Any
+) -> Distribution:
     """Train a model of rows in model units until validation stops rising or time is up."""
-    return descend(model, training.float(), validation.float(), budget, long=budget.rows > 40 * BATCH_ROWS)
+    long = budget.rows > 40 * BATCH_ROWS
+    return descend(model, training.float(), validation.float(), budget, long=long, **options)
 
 
 def descend(
@@ -198,6 +254,8 @@ def descend(
         model,
         training,
         validation,
+        weights=budget.weights,
+        validation_weights=budget.validation_weights,
         max_time=None if math.isinf(budget.seconds) else budget.seconds,
         batch_size=BATCH_ROWS if long else None,
         seed=budget.seed,
@@ -214,14 +272,23 @@ def descend(
     return model.cpu()
 
 
-def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
+def weighted_log_prob(model: Any, x: Tensor, weights: Tensor | None) -> float:
+    """Return the mean log p of rows, which count by their weights of shape ``(n,)``; by default alike."""
+    log_prob = model.log_prob(x)
+    if weights is None:
+        return float(log_prob.mean())
+    return float((log_prob.double() * weights).sum() / weights.sum())
+
+
+def score_of_size(model: Any, training: Tensor, validation: Tensor, budget: Budget) -> float:
     """Return the validation likelihood per row, or for few rows BIC, which is then the better guide.
 
     With no more rows than columns BIC counts too many parameters: validation rows decide, if there are any.
     """
+    rows = budget.effective_rows
     with torch.no_grad():
         wide = rows <= training.shape[1] and validation is not training
         if wide or rows >= _ROWS_TO_VALIDATE:
-            return float(model.log_prob(validation).mean())
+            return weighted_log_prob(model, validation, budget.validation_weights)
         penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
-        return float(model.log_prob(training).mean()) - penalty
+        return weighted_log_prob(model, training, budget.first_weights(len(training))) - penalty

@@ -16,7 +16,7 @@ from logpx.inference import EMResult
 from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, MixtureOfPPCA, ProbabilisticPCA
 from logpx.scoring import Ending
 from logpx.tables.families.climb import Climb, climb
-from logpx.tables.families.family import Budget, QuickFamily, score_of_size
+from logpx.tables.families.family import Budget, ClimbingFamily, score_of_size
 
 __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
 
@@ -29,15 +29,13 @@ _SHARE_OF_A_SIZE = 0.3
 _MOST_COLUMNS = 500
 
 
-class _SubspaceFamily(QuickFamily):
+class _SubspaceFamily(ClimbingFamily):
     """A linear-Gaussian model, whose latent dimensions are chosen by validation likelihood or BIC."""
 
     least_features = 2
     allows_missing = True
     needs_many_rows = False
     options = frozenset({"latent"})
-    # If cells are missing, EM uses only a part of a long table.
-    most_numbers = 400_000
     kind: type[LinearGaussian]
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
@@ -52,7 +50,7 @@ class _SubspaceFamily(QuickFamily):
                 break
             model = self.kind(features, latent).double()  # type: ignore[call-arg]
             climbed = maximise(model)
-            score = score_of_size(model, training, validation, budget.rows)
+            score = score_of_size(model, training, validation, budget)
             worse += 1
             if best is None or score > best_score + _WORTHWHILE:
                 best, best_score, best_climb, worse = model, score, climbed, 0
@@ -63,22 +61,23 @@ class _SubspaceFamily(QuickFamily):
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Fit again with the same number of latent dimensions; if cells are missing, continue EM."""
         if bool(rows.isnan().any()):
-            _go_on(model, rows[: self.most_numbers // rows.shape[1]], budget)
+            super().refit(model, rows, budget)
         else:
-            model.update_from_rows(rows, deadline=_finite(budget.deadline))
+            model.update_from_rows(rows, budget.weights, deadline=_finite(budget.deadline))
 
     def _maximiser(
         self, rows: Tensor, deadline: float, budget: Budget
     ) -> Callable[[LinearGaussian], Climb | None]:
         """Return a function that fits a model to the rows: from moments, or by EM if cells are missing."""
         if not bool(rows.isnan().any()):
-            moments = Moments.of(rows, full=True) if len(rows) > rows.shape[1] else None
+            weights = budget.weights
+            moments = Moments.of(rows, weights, full=True) if len(rows) > rows.shape[1] else None
 
             def at_once(model: LinearGaussian) -> Climb | None:
                 now = time.monotonic()
                 until = _finite(now + _SHARE_OF_A_SIZE * (deadline - now))
                 if moments is None:
-                    model.update_from_rows(rows, deadline=until)
+                    model.update_from_rows(rows, weights, deadline=until)
                 else:
                     model.update_from_moments(moments, until)
                 if not model.covariance.cut_short:
@@ -86,7 +85,7 @@ class _SubspaceFamily(QuickFamily):
                 return Climb(EMResult(), "stopped by the time limit", Ending.TIME)
 
             return at_once
-        part = rows[: self.most_numbers // rows.shape[1]]
+        part = self.affordable(rows)
 
         def by_climbing(model: LinearGaussian) -> Climb | None:
             # Plain EM takes hundreds of iterations if the noise of a column goes towards zero.
@@ -99,6 +98,7 @@ class _SubspaceFamily(QuickFamily):
                 tolerance=1e-5,
                 accelerate=True,
                 should_stop=budget.should_stop,
+                weights=budget.first_weights(len(part)),
                 journal=budget.journal.part(f"{model.latent}"),
             )
 
@@ -126,18 +126,6 @@ def _most_latent(features: int, budget: Budget) -> int:
     return most
 
 
-def _go_on(model: Any, rows: Tensor, budget: Budget) -> None:
-    """Continue to fit a fitted model, with a few more rows."""
-    climb(
-        model,
-        rows,
-        budget.deadline,
-        max_iterations=budget.limits.iterations(20),
-        tolerance=1e-4,
-        journal=budget.journal,
-    )
-
-
 class PrincipalFamily(_SubspaceFamily):
     """Probabilistic PCA."""
 
@@ -154,7 +142,7 @@ class FactorFamily(_SubspaceFamily):
     kind = FactorAnalysis
 
 
-class MixtureOfPPCAFamily(QuickFamily):
+class MixtureOfPPCAFamily(ClimbingFamily):
     """A mixture of probabilistic PCA; both sizes are chosen by validation likelihood or BIC."""
 
     name = "mppca"
@@ -163,7 +151,6 @@ class MixtureOfPPCAFamily(QuickFamily):
     allows_missing = True
     needs_many_rows = False
     options = frozenset({"components", "latent"})
-    most_numbers = 400_000
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for growing sizes; keep the best."""
@@ -172,7 +159,7 @@ class MixtureOfPPCAFamily(QuickFamily):
         if features > _MOST_COLUMNS and budget.components in (None, 1):
             budget.remark(f"one component, for more than {_MOST_COLUMNS:,} columns")
             return PrincipalFamily().fit(training, validation, budget)
-        rows = training[: self.most_numbers // features]
+        rows = self.affordable(training)
         best: Distribution | None = None
         error: LogpxError | None = None
         best_score, best_climb = -math.inf, None
@@ -190,12 +177,13 @@ class MixtureOfPPCAFamily(QuickFamily):
                     start,
                     max_iterations=budget.limits.iterations(100),
                     tolerance=1e-4,
+                    weights=budget.first_weights(len(rows)),
                     journal=budget.journal.part(f"{components}-{latent}"),
                 )
             except LogpxError as failure:
                 error = failure
                 continue
-            score = score_of_size(model, rows, validation, budget.rows)
+            score = score_of_size(model, rows, validation, budget)
             if score > best_score:
                 best, best_score, best_climb = model, score, climbed
         if best is None and error is not None and budget.components is not None:
@@ -209,9 +197,8 @@ class MixtureOfPPCAFamily(QuickFamily):
         """Continue EM on all rows, from the model's parameters."""
         if isinstance(model, LinearGaussian):
             PrincipalFamily().refit(model, rows, budget)
-            return
-        rows = rows[: self.most_numbers // rows.shape[1]]
-        _go_on(model, rows, budget)
+        else:
+            super().refit(model, rows, budget)
 
     @staticmethod
     def _sizes(most: int, budget: Budget) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,7 @@ __all__ = ["identity_of"]
 
 
 def identity_of(
-    schema: Schema, read: DividedRows, budget: Budget, model: str, conditional: bool
+    schema: Schema, read: DividedRows, budget: Budget, arguments: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what `logpx.training.journal.Journal.identify` compares.
 
@@ -27,13 +27,13 @@ def identity_of(
         The columns, and the rows that were read.
     budget
         Its options, limits and seed.
-    model, conditional
-        As in `fit_table`.
+    arguments
+        Other arguments of `fit_table`.
     """
+    weights = [part for part in (read.weights, read.held_out_weights) if part is not None]
     return {
         "arguments": {
-            "model": model,
-            "conditional": conditional,
+            **arguments,
             "components": budget.components,
             "latent": budget.latent,
             "max_steps": budget.limits.steps,
@@ -44,6 +44,8 @@ def identity_of(
             "rows": read.count,
             "rows to train": len(read.training),
             "rows to choose by": len(read.held_out),
+            # Only where there are any, so that a fit without them goes on whichever version began it.
+            **({"weights": digest(weights)} if weights else {}),
         },
         "columns": {
             column.name: _hash(column.model_dump(mode="json"), read.rows[:, index], read.held_out[:, index])

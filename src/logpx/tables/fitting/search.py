@@ -24,10 +24,13 @@ from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.families.mixtures import normal_of, one_component
+from logpx.tables.families.settings import Value
 from logpx.tables.fitting.maps import column_maps
 from logpx.tables.fitting.redundancy import redundancy, standardised
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
+from logpx.tables.fitting.trials import Trial, in_words, searched_settings
+from logpx.tables.fitting.weighing import scaled
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 from logpx.training import FitResult
@@ -44,6 +47,8 @@ _QUICK_SHARE = 0.2
 _MAPS_SHARE = 0.35
 _GAUSSIAN_SHARE = 0.1
 _LAST_SHARE = 0.15
+# Of what is left for slow families, the share of the search for their settings.
+_TRIALS_SHARE = 0.6
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
 # Rows in model units are kept as long as they are no more numbers than these.
@@ -67,6 +72,9 @@ class Search:
         Whether there are maps chosen by held-out likelihood beside the standard ones.
     maps
         Maps that are known already; by default they are found.
+    weights, weights_aside
+        How much each of the training rows counts, and of the rows that candidates are compared on; by
+        default all count alike.
     report
         Called with a line of text after each step.
 
@@ -88,6 +96,8 @@ class Search:
         Whether there was no time to try all families.
     histories : list of dict
         How each training went, by model and scales, as JSON values.
+    trials : list of Trial
+        The settings that were tried.
 
     Raises
     ------
@@ -105,6 +115,8 @@ class Search:
         held_out: Tensor | None = None,
         chosen: bool = True,
         maps: Mapping[str, ColumnScales] | None = None,
+        weights: Tensor | None = None,
+        weights_aside: Tensor | None = None,
         report: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.names = schema.modelled_names
@@ -113,14 +125,15 @@ class Search:
         self.cut_short = False
         seed = budget.seed
         noise = self.supports = Supports.of(schema.modelled)
-        self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
+        weights, weights_aside = scaled(weights), scaled(weights_aside)
+        self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS, weights)
         # Families recognise by their identity that there are no rows to choose a size by.
         self.validation = self.training
         if validation is not training:
-            self.validation = with_noise(validation, noise, (3 * seed + 2) % _SEEDS)
+            self.validation = with_noise(validation, noise, (3 * seed + 2) % _SEEDS, weights_aside)
         self.held_out = self.validation
         if held_out is not None:
-            self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
+            self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS, weights_aside)
         start = time.monotonic()
         self.remarks: list[str] = []
         if maps is None:
@@ -132,6 +145,7 @@ class Search:
                 deadline=start + _MAPS_SHARE * budget.seconds,
                 journal=budget.journal.part("maps"),
                 chosen=chosen,
+                weights=weights,
             )
         self.maps = dict(maps)
         self.seconds_for_maps = time.monotonic() - start
@@ -139,6 +153,8 @@ class Search:
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
         self.histories: list[dict[str, Any]] = []
+        self.trials: list[Trial] = []
+        self._settings: dict[str, dict[str, Value]] = {}
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._gaussian: LatentMixture | None = None
 
@@ -165,8 +181,16 @@ class Search:
         if error is not None:
             raise error
 
-    def run(self, families: Sequence[TableFamily]) -> None:
-        """Fit the quick families on both sets of maps, then divide the time left among the slow ones."""
+    def run(self, families: Sequence[TableFamily], trials: int = 0) -> None:
+        """Fit the quick families on both sets of maps, then divide the time left among the slow ones.
+
+        Parameters
+        ----------
+        families
+            In the order in which they are tried.
+        trials
+            How many settings of slow families to try before these are fitted, in part of the time.
+        """
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
         many = len(self.training.values) > _ROWS_PER_SECOND * self._left()
@@ -178,21 +202,25 @@ class Search:
             if self._is_over(fast, scales):
                 break
             self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
+        if trials and slow:
+            self._search_settings(slow, trials)
         for index, family in enumerate(slow):
             scales = OWN_SCALES if family.takes_cells else "chosen"
             if not self._is_over(family, scales):
                 self._try(family, scales, self._left() / (len(slow) - index))
 
-    def rescore(self, scores: Mapping[tuple[str, str], Tensor]) -> None:
+    def rescore(self, scores: Mapping[tuple[str, str], Tensor], weights: Tensor | None = None) -> None:
         """Compare candidates by other scores, and drop those without any.
 
         Parameters
         ----------
         scores
             Log p of every row, by model and scales.
+        weights
+            How much each of these rows counts.
         """
         self.candidates = [
-            replace(candidate, log_prob=scores[candidate.model, candidate.scales])
+            replace(candidate, log_prob=scores[candidate.model, candidate.scales], weights=weights)
             for candidate in self.candidates
             if (candidate.model, candidate.scales) in scores
         ]
@@ -245,11 +273,18 @@ class Search:
                 left = (self.deadline - time.monotonic()) / (len(parts) - index)
                 budget = replace(
                     self.budget,
+                    weights=self._joint_weights,
                     seconds=max(left, 0.5),
                     rows=self.budget.rows + len(self.validation.values),
                     journal=self.budget.journal.part(f"refit-{member.model}-{member.scales}"),
                 )
                 family.refit(density.model, rows, budget)
+
+    @property
+    def _joint_weights(self) -> Tensor | None:
+        """How much each of the dequantised training and validation rows counts."""
+        own, other = self.training.noisy_weights, self.validation.noisy_weights
+        return None if own is None or other is None else torch.cat([own, other])
 
     def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
         """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
@@ -282,6 +317,45 @@ class Search:
             found["full-covariance Gaussian"] = TableDensity(self.maps["standard"], self._gaussian)
         return found
 
+    def _search_settings(self, families: Sequence[TableFamily], trials: int) -> None:
+        """Try settings of families in a share of the time, and remember the best of each."""
+        end = time.monotonic() + _TRIALS_SHARE * self._left()
+
+        def tried(family: TableFamily, settings: Mapping[str, Value], number: int, of: int) -> Trial | None:
+            if self.budget.should_stop():
+                return None
+            trial = self._trial(family, settings, number, (end - time.monotonic()) / (of - number))
+            self.report(f"trial {number + 1} of {of}: {trial}")
+            return trial
+
+        shape = len(self.training.values), len(self.names)
+        found = searched_settings(families, trials, shape, self.budget.seed, tried)
+        self._settings, self.trials = found
+        for name, settings in self._settings.items():
+            self.remarks.append(
+                f"{name} has the best settings of {len(self.trials)} trials ({in_words(settings)}); as they "
+                "were chosen on the rows that candidates are compared on, its log p there is a little high"
+            )
+
+    def _trial(
+        self, family: TableFamily, settings: Mapping[str, Value], number: int, seconds: float
+    ) -> Trial:
+        scales = OWN_SCALES if family.takes_cells else "chosen"
+        start = time.monotonic()
+        journal = self.budget.journal.part(f"trial-{number}")
+        seconds, spent = journal.allotted(max(seconds, 0.5))
+        budget = replace(self.budget, seconds=seconds, spent=spent, journal=journal, settings=settings)
+        value, note = None, ""
+        try:
+            with _naming(self.names):
+                score = float(self._fitted(family, scales, budget)[1].mean())
+            value = score if math.isfinite(score) else None
+            note = "" if value is not None else "a row set aside is impossible"
+        except LogpxError as error:
+            note = error.message
+        taken = time.monotonic() - start
+        return Trial(model=family.name, settings=dict(settings), validation=value, seconds=taken, note=note)
+
     def _one_component(self, rows: Tensor, covariance: str, what: str) -> LatentMixture:
         until = time.monotonic() + _GAUSSIAN_SHARE * self.budget.seconds
         model, climbed = one_component(
@@ -289,6 +363,7 @@ class Search:
             self.budget.kinds,
             covariance,
             deadline=until,
+            weights=self.training.noisy_weights,
             journal=self.budget.journal.part(f"one-{covariance}"),
         )
         if climbed is not None and climbed.remark:
@@ -338,6 +413,7 @@ class Search:
             seconds=seconds,
             spent=spent,
             journal=journal,
+            settings=self._settings.get(family.name, self.budget.settings),
             remark=remarks.append,
             ended=endings.append,
             trained=keep,
@@ -359,9 +435,11 @@ class Search:
             scales=scales,
             density=density,
             log_prob=draws.mean(0),
+            weights=self.held_out.weights,
             seconds=time.monotonic() - start,
             ended=Ending.last_of(endings),
             note="; ".join(remarks),
+            settings=budget.settings,
             unfinished=trained[-1].still_rising if trained else None,
         )
         self.candidates.append(candidate)
@@ -374,11 +452,19 @@ class Search:
         """Return a fitted density and log p of the held-out rows, for each draw of their noise."""
         if family.takes_cells:
             # No copy of the rows where they serve as both, which families recognise by their identity.
+            budget = replace(
+                budget, weights=self.training.weights, validation_weights=self.validation.weights
+            )
             model = family.fit(self.training.values, self.validation.values, budget)
             density: Distribution = CellDensity(self.supports.supports, model).eval()
             rows = self.held_out.values
         else:
             y, validation = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))
+            budget = replace(
+                budget,
+                weights=self.training.noisy_weights,
+                validation_weights=self.validation.noisy_weights,
+            )
             density = TableDensity(self.maps[scales], family.fit(y, validation, budget))
             rows = self.held_out.noisy
         with torch.no_grad():

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
 from logpx.tables.reading.cell_text import is_interval, text_of
-from logpx.tables.reading.names import refuse_repeated_names
+from logpx.tables.reading.names import is_frame_index, refuse_repeated_names
 from logpx.tables.reading.part import Part
 
 __all__ = ["FramePart", "frame_columns", "with_names"]
@@ -196,9 +196,10 @@ def _adapted(frame: nw.DataFrame[Any]) -> pa.Table:
     """Return a frame as an Arrow table, with types in which cells can be written and read back.
 
     Decimals that are Python objects get room for others, and categories that are intervals become text, for
-    Arrow cannot turn them into a frame again.
+    Arrow cannot turn them into a frame again. An index without a name is no column.
     """
     table: pa.Table = frame.to_arrow()
+    table = table.select([name for name in table.column_names if not is_frame_index(name)])
     for place, (name, kind) in enumerate(frame.schema.items()):
         column = table.column(place)
         if kind == nw.Object:

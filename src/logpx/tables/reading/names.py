@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from logpx.errors import DataError
 from logpx.tables.reading.csv_layout import is_number
 
-__all__ = ["check_names", "refuse_repeated_names"]
+__all__ = ["check_names", "is_frame_index", "refuse_repeated_names"]
 
 _SHOWN = 20
+_FRAME_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def is_frame_index(name: str) -> bool:
+    """Return whether a column is the index without a name of a pandas frame, as Arrow and Parquet store it.
+
+    Parts of a frame have one (rows that were drawn, or are left after others were dropped). It says nothing
+    of a row.
+
+    Examples
+    --------
+    >>> is_frame_index("__index_level_0__")
+    True
+    """
+    return _FRAME_INDEX.fullmatch(name) is not None
 
 
 def refuse_repeated_names(names: Sequence[str], file: str | None = None) -> None:

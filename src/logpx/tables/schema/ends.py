@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from logpx.tables.schema.grades import scale_of_grades
 from logpx.tables.schema.summaries import NumberSummary
 
 Counts = NDArray[np.int64]
@@ -38,7 +39,7 @@ def claimed_ends(summary: NumberSummary, *, gridded: bool) -> Ends:
 
     A column of 0 and 1 has no other values. Whole numbers without a negative one are counts. Values end at
     the smallest or the largest one if the next one, going by how the numbers of rows fall off towards the
-    end, should have occurred five times and never did.
+    end, should have occurred five times and never did. Few grades that many rows share end with their scale.
 
     Parameters
     ----------
@@ -74,6 +75,10 @@ def claimed_ends(summary: NumberSummary, *, gridded: bool) -> Ends:
         first = first or len(values) <= _FEW_VALUES
     if first and last:
         return Ends(low, high, f"none outside {low:g} to {high:g}")
+    scale = scale_of_grades(values, counts) if gridded else None
+    if scale is not None:
+        lower, upper = low if first else scale[0], scale[1]
+        return Ends(lower, upper, f"few values, a scale from {lower:g} to {upper:g}")
     if last:
         floor = _floor(summary, counts, gridded)
         return Ends(floor.lower, high, "; ".join(filter(None, [floor.reason, f"none above {high:g}"])))

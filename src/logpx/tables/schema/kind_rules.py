@@ -11,6 +11,7 @@ import numpy as np
 
 from logpx.errors import DataError
 from logpx.tables.reading.column_types import ColumnType
+from logpx.tables.reading.names import is_frame_index
 from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.label_index import one_spelling_each
@@ -20,7 +21,7 @@ from logpx.tables.schema.summaries import Array, ColumnSummary, NumberSummary, T
 __all__ = ["KindChoice", "choose_kind", "mixed_kind", "pinned_kind"]
 
 _IDENTIFIER_NAME = re.compile(
-    r"(.*[ _.\-])?(id|uuid|guid)|index|key|unnamed: ?0|__index_level_0__|"
+    r"(.*[ _.\-])?(id|uuid|guid)|index|key|unnamed: ?0|"
     r"row[ _.\-]?(names?|numbers?|nr|no|index)?|",
     re.IGNORECASE,
 )
@@ -62,6 +63,8 @@ def choose_kind(name: str, summary: ColumnSummary) -> KindChoice:
     """
     if summary.present == 0:
         return KindChoice(kind=Kind.EMPTY, reason="every cell is missing")
+    if is_frame_index(name):
+        return KindChoice(kind=Kind.IDENTIFIER, reason="the index of a data frame")
     if isinstance(summary, TextSummary):
         return _labels(name, summary)
     assert isinstance(summary, NumberSummary)

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from logpx.errors import DataError
 from logpx.suggestions import nearest_name
+from logpx.tables.reading.names import is_frame_index
 from logpx.tables.schema.column_schema import Column
+from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.problems import refusal_of
 
 __all__ = ["Column", "Schema"]
@@ -56,6 +58,8 @@ class Schema(BaseModel):
             if column.name in seen:
                 raise ValueError(f"two columns are named {column.name!r}")
             seen.add(column.name)
+        if sum(column.kind is Kind.WEIGHT for column in columns) > 1:
+            raise ValueError("more than one column weighs the rows")
         return columns
 
     @cached_property
@@ -72,6 +76,11 @@ class Schema(BaseModel):
     def modelled_names(self) -> list[str]:
         """The names of the columns that are part of the density, in order."""
         return [column.name for column in self.modelled]
+
+    @cached_property
+    def weight(self) -> str | None:
+        """The name of the column that says how much each row counts; None if all count alike."""
+        return next((column.name for column in self.columns if column.kind is Kind.WEIGHT), None)
 
     def describe(self) -> list[dict[str, str]]:
         """Return one dictionary of strings per column, to print as a table."""
@@ -117,7 +126,8 @@ class Schema(BaseModel):
         """Raise unless a table with these columns fits the schema; their order does not matter.
 
         Columns that are not needed may be absent: by default, those that are not modelled. A column that the
-        schema does not know is an error, because log p(x) would silently leave it out.
+        schema does not know is an error, because log p(x) would silently leave it out; but for the index of a
+        data frame.
 
         Raises
         ------
@@ -140,7 +150,7 @@ class Schema(BaseModel):
                 )
         known = set(self.names)
         for name in names:
-            if name not in known:
+            if name not in known and not is_frame_index(name):
                 raise DataError(
                     "the model does not know this column",
                     file=file,

@@ -108,7 +108,7 @@ class NumberSummary(ColumnSummary):
                 self.counts_from = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TextSummary(ColumnSummary):
     """A column of labels, dates or anything else that is not a number.
 

@@ -11,42 +11,48 @@ from torch import Tensor
 __all__ = ["rational_quadratic"]
 
 
-class _Bin(NamedTuple):
-    """The bin that contains each element: its ends, and the slopes there."""
+class _Ends(NamedTuple):
+    """A number at the lower and at the upper end of a bin."""
 
-    left: Tensor
-    right: Tensor
-    bottom: Tensor
-    top: Tensor
-    start: Tensor
-    end: Tensor
+    lower: Tensor
+    upper: Tensor
+
+
+class _Bin(NamedTuple):
+    """The bin that contains each element: at its ends x, y, and the slope."""
+
+    x: _Ends
+    y: _Ends
+    slope: _Ends
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the value, and the derivative as two factors, the first of which is to be squared."""
-        width, height = self.right - self.left, self.top - self.bottom
+        (left, right), (bottom, top), (start, end) = self
+        width, height = right - left, top - bottom
         slope = height / width
         # Distances to both ends, each from its own difference, so that nothing is lost near an end.
-        position, rest = (x - self.left) / width, (self.right - x) / width
-        rise = position * (slope * position + self.start * rest)
-        fall = rest * (slope * rest + self.end * position)
+        position, rest = (x - left) / width, (right - x) / width
+        rise = position * (slope * position + start * rest)
+        fall = rest * (slope * rest + end * position)
         total = rise + fall
         upper = rise > fall
         share = torch.where(upper, -fall, rise) / total
-        y = torch.addcmul(torch.where(upper, self.top, self.bottom), share, height)
-        steep = self.end * position * position + 2.0 * slope * position * rest + self.start * rest * rest
+        y = torch.addcmul(torch.where(upper, top, bottom), share, height)
+        steep = end * position * position + 2.0 * slope * position * rest + start * rest * rest
         return y, slope / total, steep
 
     def inverse(self, y: Tensor) -> Tensor:
         """Return the root of the bin's quadratic."""
-        width, height = self.right - self.left, self.top - self.bottom
+        (left, right), (bottom, top), (start, end) = self
+        width, height = right - left, top - bottom
         slope = height / width
-        rise, fall = (y - self.bottom) / height, (self.top - y) / height
+        rise, fall = (y - bottom) / height, (top - y) / height
         # The quadratic's discriminant is a sum of squares, and each root below is a ratio of sums of positive
         # terms: nothing cancels. Of the slopes only the ratios matter: as shares of their sum their squares
         # cannot overflow.
-        total = self.start + self.end + slope
+        total = start + end + slope
         share = slope / total
-        tilt = (self.start * fall - self.end * rise) / total
+        tilt = (start * fall - end * rise) / total
         root = torch.sqrt(tilt * tilt + 4.0 * share * share * rise * fall + torch.finfo(y.dtype).tiny)
         rising = tilt >= 0.0
         # Where branches meet, a minimum or an absolute value has a gradient of its own; a choice has none.
@@ -56,7 +62,7 @@ class _Bin(NamedTuple):
         shorter = span < reach
         near = shorter == rising
         part = torch.where(shorter, span, reach) / (reach + span)
-        return torch.where(near, self.left, self.right) + torch.where(near, part, -part) * width
+        return torch.where(near, left, right) + torch.where(near, part, -part) * width
 
 
 def _aligned(table: Tensor, dims: int) -> Tensor:
@@ -66,7 +72,7 @@ def _aligned(table: Tensor, dims: int) -> Tensor:
 def _bins(tables: Sequence[Tensor], index: Tensor) -> _Bin:
     ends = torch.stack([index, index + 1])
     pairs = (table.expand(-1, *index.shape).gather(0, ends) for table in tables)
-    return _Bin(*(end for pair in pairs for end in pair.unbind(0)))
+    return _Bin(*(_Ends(*pair.unbind(0)) for pair in pairs))
 
 
 def _number(x: Tensor, edges: Tensor) -> Tensor:
@@ -127,14 +133,14 @@ def rational_quadratic(
     bins = _bins(tables, _number(inside.detach(), searched.detach()[1:-1]))
     # Beyond the outermost knots, `beyond` is the distance to them, and the position is exactly 0 or 1.
     beyond = x - inside
-    edge = torch.where(beyond > 0.0, bins.end, bins.start)
+    edge = torch.where(beyond > 0.0, bins.slope.upper, bins.slope.lower)
     if inverse:
         root = bins.inverse(inside)
         with torch.no_grad():
             # One Newton step, so that `forward` gives back y as it rounds it. The root carries the gradient.
             value, ratio, steep = bins.forward(root)
             step = (inside - value) / (ratio * ratio * steep)
-            step = torch.maximum(torch.minimum(root + step, bins.right), bins.left) - root
+            step = torch.maximum(torch.minimum(root + step, bins.x.upper), bins.x.lower) - root
         y = root + step
         _, ratio, steep = bins.forward(y)
         return y + beyond / edge, -2.0 * ratio.log() - steep.log()

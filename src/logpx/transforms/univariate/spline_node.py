@@ -7,8 +7,9 @@ the bin of an element first and then computes nothing but that bin, with an anal
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -72,7 +73,8 @@ class CircularEnds(SplineEnds):
         return torch.stack([index - 1, index]).remainder_(bins)
 
 
-class SplineShape(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class SplineShape:
     """What is the same for all splines of a kind.
 
     Attributes
@@ -100,7 +102,21 @@ class SplineShape(NamedTuple):
     log_ratio: float
 
 
-class _Selected(NamedTuple):
+class _Kept:
+    """What an evaluation keeps for the way back."""
+
+    @classmethod
+    def of(cls, values: Iterator[Tensor | None]) -> Self:
+        """Take back as many `values` as there are."""
+        return cls(**dict(zip(cls.__annotations__, values, strict=False)))
+
+    def values(self) -> tuple[Tensor | None, ...]:
+        """Return all values in order."""
+        return tuple(vars(self).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Selected(_Kept):
     """The bin of each element. The first dimension of pairs is x and y, or both ends of the bin."""
 
     number: Tensor
@@ -123,7 +139,8 @@ class _Selected(NamedTuple):
     top: Tensor
 
 
-class _Place(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class _Place(_Kept):
     """Where in its bin an element lies, and what follows from it."""
 
     width: Tensor
@@ -205,7 +222,7 @@ class _Spline(torch.autograd.Function):
             shape, layout.elements(x), layout.numbers(params), inverse
         )
         ctx.shape, ctx.plain, ctx.inverse, ctx.layout = shape, plain, inverse, layout
-        ctx.save_for_backward(x, params, beyond, log_derivative.exp(), *selected, *place)
+        ctx.save_for_backward(x, params, beyond, log_derivative.exp(), *selected.values(), *place.values())
         return layout.back(y), layout.back(log_derivative)
 
     @staticmethod
@@ -218,8 +235,8 @@ class _Spline(torch.autograd.Function):
                 ctx, lambda x, params: plain(x, params, ctx.inverse), (x, params), (of_y, of_log)
             )
             return of_x, of_params, None, None, None
-        count = len(_Selected._fields)
-        layout, selected, place = ctx.layout, _Selected(*parts[:count]), _Place(*parts[count:])
+        saved = iter(parts)
+        layout, selected, place = ctx.layout, _Selected.of(saved), _Place.of(saved)
         of_y, of_log = layout.elements(of_y), layout.elements(of_log)
         by_position = _by_position(selected.slopes, place, beyond) / place.width
         if ctx.inverse:
@@ -298,9 +315,23 @@ def _selected(shape: SplineShape, inside: Tensor, raw: Tensor, inverse: bool) ->
     if fixed is not None:
         slopes.masked_fill_(fixed, 1.0)
     return _Selected(
-        index, passed, weights, factor, neighbours, shares, means, ratio_index, chosen, ratios, slopes, fixed,
-        left, right, bottom, top,
-    )  # fmt: skip
+        number=index,
+        passed=passed,
+        weights=weights,
+        factor=factor,
+        neighbours=neighbours,
+        shares=shares,
+        means=means,
+        ratio_index=ratio_index,
+        raw=chosen,
+        ratios=ratios,
+        slopes=slopes,
+        fixed=fixed,
+        left=left,
+        right=right,
+        bottom=bottom,
+        top=top,
+    )
 
 
 def _place(bin: _Selected, x: Tensor) -> _Place:
@@ -312,7 +343,17 @@ def _place(bin: _Selected, x: Tensor) -> _Place:
     rise = position * torch.addcmul(start * rest, slope, position)
     fall = rest * torch.addcmul(end * position, slope, rest)
     steep = end * position * position + 2.0 * slope * position * rest + start * rest * rest
-    return _Place(width, height, slope, position, rest, rise, fall, rise + fall, steep)
+    return _Place(
+        width=width,
+        height=height,
+        slope=slope,
+        position=position,
+        rest=rest,
+        rise=rise,
+        fall=fall,
+        total=rise + fall,
+        steep=steep,
+    )
 
 
 def _value(bin: _Selected, place: _Place) -> Tensor:

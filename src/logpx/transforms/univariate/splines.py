@@ -48,7 +48,15 @@ def _common(bins: int) -> float:
 
 
 def _shape(bins: int, lower: float, upper: float, ends: SplineEnds) -> SplineShape:
-    return SplineShape(bins, lower, upper, ends, _common(bins), _SHARPNESS, _LARGEST_LOG_RATIO / _SHARPNESS)
+    return SplineShape(
+        bins=bins,
+        lower=lower,
+        upper=upper,
+        ends=ends,
+        common=_common(bins),
+        sharpness=_SHARPNESS,
+        log_ratio=_LARGEST_LOG_RATIO / _SHARPNESS,
+    )
 
 
 def _numbers_first(params: Tensor) -> Tensor:

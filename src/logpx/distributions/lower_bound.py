@@ -1,0 +1,24 @@
+"""A number that is at or below log p(x) in expectation, with its error."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+__all__ = ["LowerBound"]
+
+
+class LowerBound(NamedTuple):
+    """A lower bound of log p(x) for every row, in nats.
+
+    Attributes
+    ----------
+    log_prob : Tensor
+        The estimate, whose expectation is at most log p(x), shape ``(n,)``.
+    standard_error : Tensor
+        The standard error of the estimate, shape ``(n,)``; NaN where it is unknown.
+    """
+
+    log_prob: Tensor
+    standard_error: Tensor

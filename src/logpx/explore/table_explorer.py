@@ -1,0 +1,279 @@
+"""A table's columns given some values, samples given these, and why a row is unlikely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from logpx.detection.reasons import Explainer, shortly
+from logpx.distributions.conditional import DrawnMarginals, Marginals
+from logpx.errors import UsageError
+from logpx.explore.asked import columns_of, count_of, values_of
+from logpx.explore.explorer import Explorer
+from logpx.tables import TableModel
+from logpx.tables.companions import CONDITIONS, answers_conditions
+from logpx.tables.conditioning.conditioner import Conditioner
+from logpx.tables.conditioning.given import row_of
+from logpx.tables.density import needs_noise
+from logpx.tables.effort import Effort
+from logpx.tables.schema.schema import Column
+
+__all__ = ["TableExplorer"]
+
+_ROWS_SEEN = 2000
+_BINS, _MOST_VALUES = 48, 48
+_ENDS = (0.002, 0.998)
+_INTERVAL = (0.05, 0.5, 0.95)
+_MOST_COLUMNS, _MOST_ROWS = 60, 100
+_DRAWS = 4
+_HUGE = 1e300
+
+
+class TableExplorer(Explorer):
+    """Answers for a model of a table.
+
+    Parameters
+    ----------
+    model
+        The model.
+    seed
+        Seed of noise, and of the rows that show where columns lie.
+    """
+
+    def __init__(self, model: TableModel, seed: int = 0) -> None:
+        self.model, self.seed = model, seed
+        self.columns: Sequence[Column] = model.schema.modelled
+        self.supports = model.supports
+        density = model.answering(CONDITIONS)
+        self._conditioner = Conditioner(density, self.supports) if answers_conditions(density) else None
+        self.questions = {"densities": self.densities, "samples": self.samples, "row": self.row}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the columns, and what the model can answer."""
+        notes = [self.model.companion_note(CONDITIONS)]
+        if self._conditioner is None:
+            notes.append(
+                "This model has no conditional distributions, so that no column can be held fixed: fit one "
+                "that has, such as --model auto, gmm or autoregressive."
+            )
+        return {
+            "kind": "table",
+            "what": self.model.kind,
+            "conditions": self._conditioner is not None,
+            "rows": self.model.schema.rows,
+            "columns": [self._column(place, column) for place, column in enumerate(self.columns)],
+            "notes": [note for note in notes if note is not None],
+        }
+
+    @torch.no_grad()
+    def densities(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the distribution of columns, given the values of others and given nothing.
+
+        Parameters
+        ----------
+        given
+            ``given``: an object of values as text, by column; ``columns``: the names of those to describe.
+        """
+        values = values_of(given, "given")
+        row = row_of(self.model.schema, self.supports, values)
+        names = self.model.schema.modelled_names
+        places = [names.index(name) for name in columns_of(given, names, _MOST_COLUMNS)]
+        places = [place for place in places if bool(row[place].isnan())]
+        usual = self._marginals(torch.full_like(row, math.nan), places)
+        found = self._marginals(row, places) if values else usual
+        return {
+            "columns": [
+                self._described(place, one, other)
+                for place, one, other in zip(places, found, usual, strict=True)
+            ]
+        }
+
+    @torch.no_grad()
+    def samples(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return rows drawn with some columns given.
+
+        Parameters
+        ----------
+        given
+            ``given`` as in `densities`; ``n``: how many rows; ``seed``.
+        """
+        values = values_of(given, "given")
+        n, seed = count_of(given, "n", _MOST_ROWS), count_of(given, "seed", 2**31, least=0)
+        if values and self._conditioner is None:
+            raise self._no_conditions()
+        drawn = (self.model.condition(values) if values else self.model).sample(n, seed)
+        return {
+            "columns": drawn.column_names,
+            "rows": [
+                ["" if cell is None else shortly(cell) for cell in row.values()] for row in drawn.to_pylist()
+            ],
+        }
+
+    @torch.no_grad()
+    def row(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return log p of a row, its p-value, and its reasons.
+
+        Parameters
+        ----------
+        given
+            ``values``: an object of values as text, by column; columns left out are missing.
+        """
+        values = values_of(given, "values")
+        if not values:
+            raise UsageError("the row has no values", fix="fill in a cell")
+        x = row_of(self.model.schema, self.supports, values)[None]
+        density = self.model.density
+        if bool(x.isnan().any()) and not density.allows_missing:
+            empty = [self.columns[place].name for place in x[0].isnan().nonzero().flatten().tolist()]
+            raise UsageError(
+                f"the model cannot score rows with missing cells ({', '.join(map(repr, empty[:3]))})",
+                fix="fill in all cells",
+            )
+        noisy = bool(self.supports.noisy) and needs_noise(density)
+        effort = Effort.of(density.kind == "exact", noisy, 8, None)
+        (bound,) = effort.bounds([density], self.supports, x.to(self.model.device), self.seed, 0)
+        calibration = self.model.calibration
+        return {
+            "log_prob": _finite(float(bound.log_prob)),
+            "standard_error": _finite(float(bound.standard_error)) or 0.0,
+            "kind": self.model.kind,
+            "p_value": None if calibration is None else float(calibration.p_values(bound.log_prob)),
+            "aside": None if calibration is None else calibration.source,
+            "reasons": [str(reason) for reason in self._reasons(x)],
+        }
+
+    def _reasons(self, x: Tensor) -> list[Any]:
+        if self._explainer is None or x.shape[1] < 2:
+            return []
+        return self._explainer.reasons(x.to(self.model.device))[0]
+
+    @cached_property
+    def _explainer(self) -> Explainer | None:
+        try:
+            return Explainer(self.model, self.seed)
+        except UsageError:
+            return None
+
+    @cached_property
+    def _seen(self) -> Tensor:
+        """Rows of the model, by which the ranges of columns are chosen."""
+        with torch.no_grad():
+            drawn = self.model.density.sample(_ROWS_SEEN, seed=self.seed)
+        return self.supports.snap(drawn).double().cpu()
+
+    def _no_conditions(self) -> UsageError:
+        return UsageError(
+            "the model has no conditional distributions", fix="fit one that has, with --model auto"
+        )
+
+    def _marginals(self, row: Tensor, places: list[int]) -> list[Marginals]:
+        if self._conditioner is None:
+            if not bool(row.isnan().all()):
+                raise self._no_conditions()
+            return [DrawnMarginals(self._seen[:, place][None]) for place in places]
+        if not places:
+            return []
+        noisy = bool(self.supports.noisy) and needs_noise(self._conditioner.density)
+        rows = self.supports.dequantise_alike(
+            row[None].to(self.model.device), seed=self.seed, draws=_DRAWS if noisy else 1
+        )
+        return self._conditioner.marginals(rows, places, (self.seed, 0))
+
+    def _column(self, place: int, column: Column) -> dict[str, Any]:
+        seen = self._seen[:, place]
+        found: dict[str, Any] = {"name": column.name, "kind": column.kind}
+        if column.levels is not None:
+            codes = seen[(seen >= 0) & (seen < len(column.levels))].long()
+            counts = torch.bincount(codes, minlength=len(column.levels))
+            labels = self._texts(place, np.arange(len(column.levels)))
+            return found | {"labels": labels, "usual": int(counts.argmax())}
+        levels = torch.tensor([0.005, 0.995, 0.5], dtype=torch.float64)
+        ends = seen.quantile(levels)
+        points = torch.linspace(float(ends[0]), float(ends[1]), 101, dtype=torch.float64)
+        points = torch.tensor(np.unique(self.supports.supports[place].snap(points).numpy()))
+        middle = int((points - ends[2]).abs().argmin())
+        return found | {"points": self._texts(place, points.numpy()), "usual": middle}
+
+    def _described(self, place: int, found: Marginals, usual: Marginals) -> dict[str, Any]:
+        column = self.columns[place]
+        if column.levels is not None:
+            parts = [self._shares(one, len(column.levels)) for one in (found, usual)]
+            texts = self._texts(place, np.arange(len(column.levels)))
+            return {"name": column.name, "labels": texts, "share": parts[0], "usual": parts[1]}
+        values = self._values(place)
+        edges = self._edges(place) if values is None else _between(values)
+        masses = []
+        for one in (found, usual):
+            below = one.cdf(edges.clamp(-_HUGE, _HUGE)[None].to(self.model.device)).cpu()[0]
+            masses.append(below.diff().clamp_min(0.0).tolist())
+        quantiles = found.quantiles(torch.tensor(_INTERVAL, dtype=torch.float64, device=self.model.device))
+        quantiles = self.supports.supports[place].snap(quantiles)[0]
+        low, middle, high = self._texts(place, quantiles.double().numpy(force=True))
+        centres = self.supports.supports[place].snap(0.5 * (edges[1:] + edges[:-1]))
+        return {
+            "name": column.name,
+            "edges": [_finite(edge) for edge in edges.tolist()],
+            "texts": self._texts(place, (centres if values is None else values).numpy()),
+            "single": values is not None,
+            "share": masses[0],
+            "usual": masses[1],
+            "low": low,
+            "median": middle,
+            "high": high,
+        }
+
+    def _values(self, place: int) -> Tensor | None:
+        """Return the values of a column, if they are few."""
+        values = torch.tensor(np.unique(self._seen[:, place].numpy()))
+        return values if 1 < len(values) <= _MOST_VALUES else None
+
+    def _edges(self, place: int) -> Tensor:
+        """Return the ends of the bars of a column that has many values."""
+        seen = self._seen[:, place]
+        low, high = seen.quantile(torch.tensor(_ENDS, dtype=torch.float64)).tolist()
+        room = 0.05 * (high - low) if high > low else 1.0
+        lower, upper = self.supports.supports[place].extent
+        return torch.linspace(
+            max(low - room, -math.inf if lower is None else lower),
+            min(high + room, math.inf if upper is None else upper),
+            _BINS + 1,
+            dtype=torch.float64,
+        )
+
+    @staticmethod
+    def _shares(marginals: Marginals, levels: int) -> list[float]:
+        if marginals.probabilities is not None:
+            shares: list[float] = marginals.probabilities[0, :levels].tolist()
+            return shares
+        codes = torch.arange(levels, dtype=torch.float64)
+        return marginals.cdf(codes[None]).cpu()[0].diff(prepend=torch.zeros(1)).tolist()
+
+    def _texts(self, place: int, values: Any) -> list[str]:
+        """Return values of a column as they are written, and read."""
+        column = self.columns[place]
+        if column.levels is not None:
+            return [str(column.levels[int(code)]) for code in values]
+        numbers = np.ascontiguousarray(values, dtype=np.float64)
+        if self.supports.supports[place].step is None:
+            numbers = np.array([float(f"{number:.4g}") for number in numbers])
+        texts: list[str] = column.write(numbers, pa.string()).to_pylist()
+        return texts
+
+
+def _between(values: Tensor) -> Tensor:
+    """Return limits around and between values: all mass below the first and above the last is theirs."""
+    middle = 0.5 * (values[1:] + values[:-1])
+    far = torch.tensor([-math.inf, math.inf], dtype=values.dtype)
+    return torch.cat([far[:1], middle, far[1:]])
+
+
+def _finite(number: float) -> float | None:
+    """Return a number that JSON has; None for minus infinity."""
+    return number if math.isfinite(number) else None
