@@ -128,6 +128,16 @@ def fit(
             help="Rows to choose the model by. By default, some rows of the table are set aside.",
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="COLUMN",
+            show_default=False,
+            help="The column of a table that says how much each row counts: like 2 rows for a 2. It is not "
+            "modelled.",
+        ),
+    ] = None,
     data: Data = None,
     conditional: Annotated[
         bool, typer.Option("--conditional", help="Images: model p(x given class), using the labels.")
@@ -194,6 +204,7 @@ def fit(
       logpx fit table.csv -o model/ --model nsf --columns price=positive,id=drop
       logpx fit holes.csv -o model/ --model gmm --components 3
       logpx fit survey.csv -o model/ --missing -999 --missing 'income:-9,-8'
+      logpx fit survey.csv -o model/ --weights person_weight
       logpx fit images.npz -o model/ --model realnvp --time 20m
       logpx fit mnist -o model/ --data folder/
 
@@ -220,6 +231,7 @@ def fit(
             epochs=epochs,
             trials=trials,
             validation=validation,
+            weights=weights,
             seed=seed,
             device=device,
             quiet=quiet,

@@ -115,6 +115,12 @@ class ImageModel(Distribution):
         """What log p refers to: models of other images cannot be compared."""
         return {"the shape (C, H, W)": tuple(self.event_shape), "the number of levels": self.levels}
 
+    def weights(self, images: Any) -> None:
+        """Return None: all images count alike."""
+
+    def note_on_weights(self, images: Any) -> None:
+        """Return None: no image is weighted."""
+
     @property
     def remarks_on_measure(self) -> dict[str, Any]:
         """What may differ between models that are compared, but has to be said."""

@@ -143,6 +143,12 @@ def update_table(
     100
     """
     check_count("passes", passes)
+    if model.schema.weight is not None:
+        raise UsageError(
+            "a model whose rows were weighted is not updated, for what is kept of them is not",
+            column=model.schema.weight,
+            fix="fit again to all rows: logpx fit … --weights",
+        )
     model, table = copy.deepcopy(model), open_table(rows)
     older = None if old is None else open_table(old)
     members = _members(model)

@@ -34,7 +34,7 @@ from logpx.tables.sources import open_table
 
 __all__ = ["infer_schema", "inspect_columns"]
 
-_UNREAD = Column(name="", kind=Kind.DROP, reason="left out on request")
+_UNREAD = (Kind.DROP, Kind.WEIGHT)
 _WHOLE_DATES = DateNotation(format="%Y%m%d", unit="day")
 _FIRST_DATE, _LAST_DATE = 1800_01_01, 2199_12_31
 _FEWEST_DATES = 3
@@ -138,7 +138,7 @@ def inspect_columns(
 
 def _to_be_read(table: Table, pinned: Mapping[str, Column], errors: dict[str, DataError]) -> Table:
     """Return the columns to read, as the user or their first cells say; doubts are added to the errors."""
-    kept = [name for name in table.names if name not in pinned or pinned[name].kind is not Kind.DROP]
+    kept = [name for name in table.names if name not in pinned or pinned[name].kind not in _UNREAD]
     if not kept:
         raise DataError("every column is left out", file=table.file, fix="keep at least one column")
     readings = {}
@@ -224,7 +224,8 @@ def _column(
     name: str, summary: ColumnSummary | None, pinned: Column | None, table: Table, text: DataError | None
 ) -> Column:
     if summary is None:
-        return _UNREAD.model_copy(update={"name": name})
+        kind = Kind.DROP if pinned is None else pinned.kind
+        return Column(name=name, kind=kind, reason=kind.meaning)
     notes = [note for note in [table.readings[name].note] if note]
     notation, missing = table.readings[name].notation, table.readings[name].missing
     if isinstance(summary, TextSummary):
