@@ -75,8 +75,8 @@ class ConjugatePrior(Configured):
         if is_number(covariance):
             self.covariance = float(cast(float, covariance))
         elif covariance is not None:
-            rows = cast(Sequence[Sequence[float]], covariance)
-            self.covariance = [[float(value) for value in row] for row in rows]
+            matrix = cast(Sequence[Sequence[float]], covariance)
+            self.covariance = [[float(value) for value in row] for row in matrix]
 
     def __repr__(self) -> str:
         """Return the call that builds the prior."""
