@@ -10,7 +10,7 @@ from torch import nn
 
 __all__ = ["hidden_modules"]
 
-_DEEPEST = 4
+_DEEPEST = 5
 
 
 def hidden_modules(model: nn.Module) -> list[nn.Module]:
@@ -23,16 +23,13 @@ def hidden_modules(model: nn.Module) -> list[nn.Module]:
     >>> hidden_modules(model)
     [Linear(in_features=1, out_features=1, bias=True)]
     """
+    # Names with an underscore are torch's own, and the arguments that an object was built with.
+    attributes = [
+        value for owner in model.modules() for name, value in vars(owner).items() if not name.startswith("_")
+    ]
+    found = {id(each): each for each in _modules_in(attributes, _DEEPEST)}
     known = {id(each) for each in model.modules()}
-    found: dict[int, nn.Module] = {}
-    for owner in model.modules():
-        for name, value in vars(owner).items():
-            # What torch keeps of a module, and the arguments that it was built with.
-            if not name.startswith("_"):
-                found.update(
-                    {id(each): each for each in _modules_in(value, _DEEPEST) if id(each) not in known}
-                )
-    return list(found.values())
+    return [each for key, each in found.items() if key not in known]
 
 
 def _modules_in(value: Any, depth: int) -> Iterator[nn.Module]:

@@ -46,8 +46,8 @@ def start_on_data(model: Distribution, x: Tensor, context: Tensor | None) -> Non
     hidden = [each for each in hidden_modules(model) if any(True for _ in each.parameters())]
     if hidden:
         warnings.warn(
-            f"{type(hidden[0]).__name__} is held in a plain list, dictionary or function, where torch does not "
-            "know of it: its parameters are neither trained nor saved; hold it as an attribute, or in a "
+            f"{type(hidden[0]).__name__} is held in a plain list, dictionary or function, where torch does "
+            "not know of it: its parameters are neither trained nor saved; hold it as an attribute, or in a "
             "torch.nn.ModuleList or ModuleDict",
             UserWarning,
             stacklevel=2,

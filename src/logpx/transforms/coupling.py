@@ -37,9 +37,9 @@ class Coupling(Transform):
         Keep the second half and map the first.
     net
         Your own conditioner instead of the partition's: called as ``net(kept, context)``, or as
-        ``net(kept)`` if it takes one argument. For vectors it returns ``mapped features × univariate.parameters`` numbers per row, in one dimension or two, for
-        images an image of ``univariate.parameters × mapped channels`` channels: the first parameter of all
-        channels comes first.
+        ``net(kept)`` if it takes one argument. For vectors it returns ``mapped features ×
+        univariate.parameters`` numbers per row, in one dimension or two, for images an image of
+        ``univariate.parameters × mapped channels`` channels: the first parameter of all channels comes first.
     partition
         How to split, instead of `features` and `flip`: `Channels` or `Checkerboard` for images.
 
