@@ -16,6 +16,7 @@ from logpx.distributions import likelihoods
 from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.errors import UsageError
 from logpx.nets import CircularEmbedding
+from logpx.plots.columns import columns_of
 from logpx.transforms import Affine, AffineFunction
 
 NO_COUNT = (-1, 2.5, "3", True, [], (2.5, 3), math.nan)
@@ -213,6 +214,15 @@ CALLS = {
     "mode": lambda n: logpx.posterior(bell, n(2), "map", seed=n(200)).point,
     "evidence_from_draws": lambda n: torch.tensor(
         logpx.evidence_from_draws(bell, SMALL, seed=n(200)).log_evidence
+    ),
+    "paths": lambda n: (
+        flows.FlowMatching(2, hidden=(4,), trace="hutchinson", solver=flows.FixedStepSolver(n(2)))
+        .log_prob_lower(SMALL[:3].float(), n(2), seed=n(200), first=n(5))
+        .log_prob
+    ),
+    "prior": lambda n: torch.tensor(latent.ConjugatePrior(n(2), covariance=n(3)).covariance),
+    "plotted columns": lambda n: torch.from_numpy(
+        next(iter(columns_of(SMALL.numpy(), [n(1)]).values())).values
     ),
     "check": lambda n: torch.tensor(transforms.check(transforms.Reverse(n(3)), rows=n(5), seed=n(200)).ok),
 }

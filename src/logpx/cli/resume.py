@@ -39,7 +39,7 @@ def resume(
       logpx resume model/
       logpx resume model/ --time 1h
 
-    The arguments are those that the fit was begun with, and the table must be the same. Models that were
+    The arguments are those of that fit, and the table must be the same. Models that were
     ready are not fitted again. A fit that is bounded by --steps or --epochs ends with the same files as if it
     had not been interrupted.
     """  # noqa: D301 - \b keeps the lines of the examples apart

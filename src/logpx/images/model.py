@@ -198,6 +198,8 @@ class ImageModel(Distribution):
         ----------
         Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders; Hoogeboom, Cohen and Tomczak
         2020, Learning discrete distributions by dequantization (importance-weighted dequantisation).
+        https://arxiv.org/abs/1509.00519
+        https://arxiv.org/abs/2001.11235
         """
         for name, count in (("draws", draws), ("exactness", exactness)):
             if count is not None:

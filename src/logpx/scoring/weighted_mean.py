@@ -27,6 +27,7 @@ class WeightedMean:
     References
     ----------
     Owen 2013, Monte Carlo theory, methods and examples, section 9.2 (ratio estimates).
+    https://artowen.su.domains/mc/
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
@@ -219,6 +220,7 @@ class LinearGaussianProcedure(Procedure):
             if bool(rows_alone.x.isnan().any()):
                 return ExpectationMaximisation(self._model).run(task)
             train = self._model.update_from_rows(rows_alone.x, rows_alone.weights)
+            self._say_if_unbounded()
             return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
         total, count = None, 0
         for block in chain(few, blocks):
@@ -237,7 +239,18 @@ class LinearGaussianProcedure(Procedure):
             )
             root = triangle_of(((block.x, block.weights) for block in again), total)
             train = self._model.update_from_root(total.mean, root)
+        self._say_if_unbounded()
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
+
+    def _say_if_unbounded(self) -> None:
+        if self._model.covariance.limited:
+            warnings.warn(
+                f"up to rounding, {self._model.latent} latent dimensions explain columns of these rows "
+                "without noise: the likelihood has no maximum, and log p depends on where the noise ends; "
+                "take fewer latent dimensions, or leave out columns that are functions of others",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _few(self, blocks: Iterator[Batch]) -> tuple[list[Batch], int]:
         """Return the first blocks, until there are more rows than columns, and the number of their rows."""

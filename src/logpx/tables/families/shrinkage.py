@@ -39,6 +39,7 @@ def shrinkage(x: Tensor, rows: int, weights: Tensor | None = None) -> float:
     References
     ----------
     Chen, Wiesel, Eldar and Hero 2010, Shrinkage algorithms for MMSE covariance estimation.
+    https://arxiv.org/abs/0907.4698
 
     Examples
     --------

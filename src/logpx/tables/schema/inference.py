@@ -17,6 +17,7 @@ from logpx.tables.reading.notation import LabelNotation, Notation
 from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.reading import notation_of_most
 from logpx.tables.reading.table import Table
+from logpx.tables.schema.codes import code_note
 from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
 from logpx.tables.schema.ends import never_negative
 from logpx.tables.schema.inspection import Inspection
@@ -248,6 +249,8 @@ def _column(
         if np.isfinite(summary.minimum):
             fields |= {"minimum": summary.minimum, "maximum": summary.maximum}
         fields["distinct"] = len(np.unique(summary.sample))
+        if pinned is None and (hint := code_note(name, notation, summary)):
+            notes.append(hint)
         if choice.kind.modelled:
             fields |= number_fields(summary, choice, pinned=pinned is not None)
             if notation.meaning:
