@@ -17,6 +17,7 @@ from logpx.distributions import DiagonalNormal, Distribution, FullNormal, Moment
 from logpx.distributions.moments import triangle_of
 from logpx.errors import DataError, DivergedError
 from logpx.inference import expectation_maximisation_from
+from logpx.inference.shared_e_step import LastingBatches
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, evaluate
@@ -297,11 +298,15 @@ class ExpectationMaximisation(Procedure):
         task.journal.identify(_identity(task, self._model, rows))
         most = _EM_ITERATIONS if options.max_epochs is None else round(options.max_epochs)
         dtype = next(self._model.parameters()).dtype
+
+        def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
+            return ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS))
+
         self._model.double()
         try:
             outcome = expectation_maximisation_from(
                 self._model,
-                lambda: ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS)),
+                LastingBatches(batches) if rows.training.resident else batches,
                 rows.start.x,
                 seed=task.seed,
                 restarts=_RESTARTS if options.restarts is None else options.restarts,
