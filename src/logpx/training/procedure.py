@@ -218,7 +218,7 @@ class LinearGaussianProcedure(Procedure):
         if count <= self._model.event_shape[0]:
             rows_alone = Batch.concatenate(few)
             if bool(rows_alone.x.isnan().any()):
-                return ExpectationMaximisation(self._model).run(task)
+                return self._by_em(task)
             train = self._model.update_from_rows(rows_alone.x, rows_alone.weights)
             self._say_if_unbounded()
             return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
@@ -229,7 +229,7 @@ class LinearGaussianProcedure(Procedure):
             count += len(block)
         assert total is not None
         if bool(total.mean.isnan().any()):
-            return ExpectationMaximisation(self._model).run(task)
+            return self._by_em(task)
         train = self._model.update_from_moments(total)
         if self._model.needs_root(total):
             again: Iterable[Batch] = (
@@ -241,6 +241,11 @@ class LinearGaussianProcedure(Procedure):
             train = self._model.update_from_root(total.mean, root)
         self._say_if_unbounded()
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
+
+    def _by_em(self, task: Task) -> Outcome:
+        outcome = ExpectationMaximisation(self._model).run(task)
+        self._say_if_unbounded()
+        return outcome
 
     def _say_if_unbounded(self) -> None:
         if self._model.covariance.limited:
