@@ -23,8 +23,8 @@ class MonotoneNetworkFunction(Univariate):
     .. math:: f(x) = x + \frac1k \sum_{j=1}^{k} \frac{e^{w_j} - 1}{a_j} \tanh(a_j (x - t_j)), \qquad
         f'(x) = 1 + \frac1k \sum_j (e^{w_j} - 1) \operatorname{sech}^2(a_j (x - t_j)) > 0,
 
-    steep or flat around the places :math:`t_j`, which start side by side on [-bound, bound]. Layers follow one
-    another, then comes a shift. Far outside the slope is 1. The inverse is found by Newton's method.
+    steep or flat around the places :math:`t_j`, which start side by side on [-bound, bound]. Layers follow
+    one another, then comes a shift. Far outside the slope is 1. The inverse is found by Newton's method.
 
     Parameters
     ----------
