@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 import re
+import sys
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -16,17 +18,20 @@ from sphinx.writers.html5 import HTML5Translator
 
 import logpx
 
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
 project = "logpx"
 author = "The logpx developers"
 project_copyright = "The logpx developers"
 version = release = logpx.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions += ["dark_figures", "llms", "notebooks"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"logpx {release}"
 html_static_path = ["static"]
-html_css_files = ["mathml.css"]
+html_css_files = ["mathml.css", "pages.css"]
 html_math_renderer = "mathml"
 
 # Single backticks in a docstring link to the object where it can be imported, and are italics otherwise.

@@ -19,6 +19,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+from figure_files import write
 from torch import Tensor
 
 from logpx.inference import expectation_maximisation
@@ -56,7 +57,7 @@ def climb(axes: plt.Axes) -> None:
     x = (torch.tensor([0.0, 3.0])[chosen] + 1.2 * torch.randn(ROWS, generator=generator)).double()[:, None]
     grid = np.linspace(-3.6, 2.4, 241)
     axes.plot(grid, [line_mixture(mean).log_prob(x).sum().item() for mean in grid], color="black", lw=2)
-    mean, colours = START, plt.get_cmap("viridis")(np.linspace(0.2, 0.8, ITERATIONS))
+    mean, colours = START, ("tab:blue", "tab:orange", "tab:green")
     for iteration, colour in enumerate(colours):
         shares = line_mixture(mean).responsibilities(x)
         values = [bound(shares, x, other) for other in grid]
@@ -73,7 +74,7 @@ def climb(axes: plt.Axes) -> None:
     axes.set_ylim(best - 75.0, best + 6.0)
     axes.set_xlabel("mean of the first component")
     axes.set_ylabel("nats, all rows")
-    axes.set_title("log-likelihood (black) and its bounds")
+    axes.set_title("log-likelihood (thick) and its bounds")
     axes.legend(frameon=False, fontsize=8, loc="lower center")
 
 
@@ -107,8 +108,7 @@ def main() -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.2), constrained_layout=True)
     climb(left)
     histories(right)
-    figure.savefig(arguments.output, dpi=110)
-    print(arguments.output)
+    write(figure, arguments.output)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+from figure_files import write
 from scipy.special import digamma
 from sklearn.datasets import load_sample_image
 from sklearn.neighbors import NearestNeighbors
@@ -122,7 +123,7 @@ def draw(colours: PixelColours, flow: Flow, path: Path, of_x: float, of_z: float
             (-3.5, 3.5) * 2,
         ),
     ]
-    fig, axes = plt.subplots(1, 4, figsize=(14, 3.9))
+    fig, axes = plt.subplots(1, 4, layout="constrained", figsize=(14, 3.7))
     for axis, (title, density, extent), shown in zip(axes, panels, (40.0, 40.0, 0.25, 0.25), strict=True):
         brightness = PowerNorm(0.5, 0.0, shown)
         axis.imshow(density.T, origin="lower", extent=extent, norm=brightness, cmap="magma")
@@ -130,8 +131,7 @@ def draw(colours: PixelColours, flow: Flow, path: Path, of_x: float, of_z: float
     for axis in axes[:2]:
         axis.set(xlim=(0.0, 0.9), ylim=(0.0, 0.9), xlabel="green")
         axis.set_ylabel("blue")
-    fig.tight_layout()
-    fig.savefig(path, dpi=80)
+    write(fig, path, dpi=90)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib
 import torch
+from figure_files import write
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
@@ -90,8 +91,7 @@ def main() -> None:
     right.set(
         yscale="log", xlabel="latent dimensions", ylabel=f"effective draws from the prior, of {EVALUATIONS}"
     )
-    figure.savefig(arguments.output, dpi=120)
-    print(arguments.output)
+    write(figure, arguments.output)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Left, on rows of two features and one latent dimension: PCA projects every row onto the axis; the posterior
 mean of probabilistic PCA is pulled towards the middle of it, because noise explains part of how far out a row
 lies; and rows have a density, whose contours are drawn. Right, on more features: the held-out log-likelihood
-by number of latent dimensions. PCA's own criterion, the explained variance, keeps rising; the likelihood is
-highest at the true number.
+by number of latent dimensions, which is highest at the true number; and PCA's own criterion, the explained
+variance, which keeps rising.
 
 Run: python examples/pca_and_ppca.py [--output docs/figures/ppca.png]
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+from figure_files import write
 from torch import Tensor
 
 import logpx
@@ -55,11 +56,11 @@ def shrinkage(axes: plt.Axes) -> None:
     for row, onto, drawn in zip(x, projected, mean, strict=True):
         axes.plot([row[0], onto[0]], [row[1], onto[1]], color="0.7", lw=0.6, zorder=1)
         axes.plot([onto[0], drawn[0]], [onto[1], drawn[1]], color="tab:orange", lw=1.5, zorder=1)
-    axes.scatter(*x.T, s=14, color="black", label="rows")
-    axes.scatter(*projected.T, s=14, color="tab:blue", label="PCA: projections")
-    axes.scatter(*mean.T, s=14, color="tab:orange", label="PPCA: W E[z | x] + µ")
+    axes.scatter(*x.T, s=14, color="black", label="rows", zorder=3)
+    axes.scatter(*projected.T, s=14, color="tab:blue", label="PCA: projections", zorder=3)
+    axes.scatter(*mean.T, s=14, color="tab:orange", label="PPCA: W E[z | x] + µ", zorder=3)
     axes.set(xlim=(-5, 5), ylim=(-4, 4), aspect="equal", xlabel="x₁", ylabel="x₂")
-    axes.legend(frameon=False, loc="upper left", fontsize=8)
+    axes.legend(frameon=False, loc="lower right", fontsize=9)
 
 
 def rows(n: int, seed: int) -> Tensor:
@@ -72,8 +73,8 @@ def rows(n: int, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def dimensions(axes: plt.Axes) -> None:
-    """Draw the held-out log-likelihood and the explained variance by number of latent dimensions."""
+def dimensions(likelihood: plt.Axes, explained: plt.Axes) -> None:
+    """Draw held-out log-likelihood and explained variance by the number of latent dimensions."""
     training, test = rows(150, 1), rows(5000, 2)
     sizes = range(FEATURES)
     scores = []
@@ -82,14 +83,15 @@ def dimensions(axes: plt.Axes) -> None:
         logpx.fit(model, training)
         scores.append(model.log_prob(test).mean().item())
     values = torch.linalg.eigvalsh(training.T.cov()).flip(0)
-    axes.plot(sizes, scores, "o-", color="tab:orange")
-    axes.axvline(LATENT, color="0.8", zorder=0)
-    axes.set(xlabel="latent dimensions", ylabel="PPCA: held-out log p(x), nats per row")
-    explained = axes.twinx()
-    explained.plot(sizes, [0.0, *(values.cumsum(0) / values.sum())[: FEATURES - 1]], "s:", color="tab:blue")
-    explained.set(ylabel="PCA: share of the variance", ylim=(0, 1.02))
-    axes.yaxis.label.set_color("tab:orange")
-    explained.yaxis.label.set_color("tab:blue")
+    likelihood.plot(sizes, scores, "o-", color="tab:orange")
+    likelihood.set_title("PPCA: held-out log p(x), nats per row", fontsize=10)
+    shares = [0.0, *(values.cumsum(0) / values.sum())[: FEATURES - 1]]
+    explained.plot(sizes, shares, "s:", color="tab:blue")
+    explained.set_title("PCA: share of the variance", fontsize=10)
+    explained.set(xlabel="latent dimensions", ylim=(0, 1.05))
+    for axes in (likelihood, explained):
+        axes.axvline(LATENT, color="0.8", zorder=0)
+    likelihood.tick_params(labelbottom=False)
 
 
 def main() -> None:
@@ -99,11 +101,15 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("docs/figures/ppca.png"))
     arguments = parser.parse_args()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    shrinkage(left)
-    dimensions(right)
-    figure.savefig(arguments.output, dpi=120)
-    print(arguments.output)
+    figure, axes = plt.subplot_mosaic(
+        [["rows", "likelihood"], ["rows", "explained"]],
+        figsize=(10, 4.2),
+        width_ratios=(1.25, 1),
+        layout="constrained",
+    )
+    shrinkage(axes["rows"])
+    dimensions(axes["likelihood"], axes["explained"])
+    write(figure, arguments.output)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+from figure_files import write
 
 from logpx.errors import DivergedError
 from logpx.posteriors import Posterior, Trust, densities, posterior
@@ -29,7 +30,7 @@ PROBLEMS = {
     "banana": (densities.banana(), ("x₁", "x₂"), ((-3.6, 3.6), (-2.2, 9.5))),
     "two modes": (densities.separated_modes(), ("x₁", "x₂"), ((-8.5, 8.5), (-4.5, 4.5))),
 }
-COLOURS = {Trust.TRUST: "#1b7837", Trust.AFTER_RESAMPLING: "#b8860b", Trust.DO_NOT: "#b2182b"}
+COLOURS = {Trust.TRUST: "#3fa75c", Trust.AFTER_RESAMPLING: "#c79a1f", Trust.DO_NOT: "#e0525f"}
 SHARES = (0.99, 0.9, 0.5)
 SHADES = ("0.93", "0.82", "0.68")
 DRAWS = 500
@@ -85,8 +86,7 @@ def main() -> None:
             if axes is not row[0]:
                 axes.set_ylabel("")
         row[0].annotate(name, (-0.42, 0.5), xycoords="axes fraction", rotation=90, va="center", weight="bold")
-    figure.savefig(arguments.output, dpi=100)
-    print(arguments.output)
+    write(figure, arguments.output, dpi=100)
 
 
 if __name__ == "__main__":

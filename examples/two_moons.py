@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib
 import torch
+from figure_files import write
 from sklearn.datasets import make_moons
 
 import logpx
@@ -24,7 +25,7 @@ def main() -> None:
     """Fit, evaluate, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("two_moons.png"))
-    parser.add_argument("--time", type=float, default=40.0, help="seconds of training")
+    parser.add_argument("--time", type=float, default=150.0, help="seconds of training")
     arguments = parser.parse_args()
     rows, labels = (torch.from_numpy(part) for part in make_moons(12_000, noise=0.1, random_state=0))
     training, test = rows[:10_000].float(), rows[10_000:].float()
@@ -42,16 +43,16 @@ def main() -> None:
     print(f"held-out log p {log_prob.mean():.3f} ± {error:.3f} nats per row; the best possible is {-ENTROPY}")
 
     fig, axes = plt.subplots(1, 3, figsize=(11, 3.6))
-    colours = labels[10_000:].numpy()
-    axes[0].scatter(*test.T, c=colours, s=2, cmap="coolwarm")
+    colours = [("tab:blue", "tab:orange")[label] for label in labels[10_000:].tolist()]
+    axes[0].scatter(*test.T, c=colours, s=2)
     axes[0].set_title("x: test rows")
     axes[1].imshow(density, origin="lower", extent=(-2.0, 3.0, -1.25, 1.75), aspect="auto", cmap="magma")
-    axes[1].set_title(f"p(x): held-out log p {log_prob.mean():.2f} nats")
-    axes[2].scatter(*noise.T, c=colours, s=2, cmap="coolwarm")
+    axes[1].set_title("p(x): held-out log p " + f"{log_prob.mean():.2f} nats".replace("-", "−"))
+    axes[2].scatter(*noise.T, c=colours, s=2)
     axes[2].set_title("z = f(x): standard normal noise")
     axes[2].set_aspect("equal")
     fig.tight_layout()
-    fig.savefig(arguments.output, dpi=90)
+    write(fig, arguments.output, dpi=110)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from logpx.distributions import likelihoods
 from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.errors import UsageError
 from logpx.nets import CircularEmbedding
+from logpx.plots.columns import columns_of
 from logpx.transforms import Affine, AffineFunction
 
 NO_COUNT = (-1, 2.5, "3", True, [], (2.5, 3), math.nan)
@@ -68,6 +69,8 @@ WRONG = [
     (transforms.BoundedRationalQuadraticFunction, {}, "lower", ("3", None, 1.0, math.nan)),
     (transforms.CircularRationalQuadraticFunction, {}, "period", NO_POSITIVE_NUMBER),
     (transforms.SumOfSquaresFunction, {}, "degree", (*NO_POSITIVE_COUNT, 9)),
+    (transforms.MonotoneNetworkFunction, {}, "units", NO_POSITIVE_COUNT),
+    (transforms.MonotoneNetworkFunction, {}, "layers", NO_POSITIVE_COUNT),
     (transforms.PerFeatureFunction, {"choice": [0]}, "functions", (*NO_OBJECT, None, [3])),
     (transforms.PerFeatureFunction, {"functions": [AffineFunction()]}, "choice", (*NO_LIST, None, [], [1])),
     (nets.MLP, {"in_features": 3, "out_features": 2}, "in_features", (*NO_COUNT, None)),
@@ -213,6 +216,15 @@ CALLS = {
     "mode": lambda n: logpx.posterior(bell, n(2), "map", seed=n(200)).point,
     "evidence_from_draws": lambda n: torch.tensor(
         logpx.evidence_from_draws(bell, SMALL, seed=n(200)).log_evidence
+    ),
+    "paths": lambda n: (
+        flows.FlowMatching(2, hidden=(4,), trace="hutchinson", solver=flows.FixedStepSolver(n(2)))
+        .log_prob_lower(SMALL[:3].float(), n(2), seed=n(200), first=n(5))
+        .log_prob
+    ),
+    "prior": lambda n: torch.tensor(latent.ConjugatePrior(n(2), covariance=n(3)).covariance),
+    "plotted columns": lambda n: torch.from_numpy(
+        next(iter(columns_of(SMALL.numpy(), [n(1)]).values())).values
     ),
     "check": lambda n: torch.tensor(transforms.check(transforms.Reverse(n(3)), rows=n(5), seed=n(200)).ok),
 }

@@ -1,5 +1,6 @@
 """The Python examples of the README and of the guides run, and what the documents point at exists."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -12,11 +13,31 @@ import pytest
 import logpx
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+COURSE = sorted((ROOT / "docs/course").glob("*.md"))
+COMING_FROM = sorted((ROOT / "docs/coming-from").glob("*.md"))
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md")),
+    *GUIDES,
+    *COURSE,
+    *COMING_FROM,
+]
+# A second word names a library without which a block cannot run.
+FENCE = re.compile(r"^```python(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"(?<=\bmax_time=)\d+")
 # Pages that take seconds and whose calls the doctests of their classes make too.
-LONG = {"evidence", "images", "linear-flows", "mixtures", "objectives", "splines", "vae"}
+LONG = {
+    "cheat-sheet",
+    "evidence",
+    "images",
+    "likelihood",
+    "linear-flows",
+    "many-rows",
+    "missing-cells",
+    "mixtures",
+}
+LONG |= {"objectives", "splines", "vae"}
+LONG |= {page.stem for page in (*COURSE, *COMING_FROM)}
 
 
 def page_id(page: Path) -> str:
@@ -24,12 +45,13 @@ def page_id(page: Path) -> str:
 
 
 def examples(page: Path) -> str:
-    """Return the page with everything but Python blanked, so that line numbers stay the page's own."""
+    """Return the page with all but the Python that can run blanked, so that line numbers stay its own."""
     text = page.read_text(encoding="utf-8")
     kept, end = [], 0
     for block in FENCE.finditer(text):
-        kept += ["\n" * text.count("\n", end, block.start(1)), block.group(1)]
-        end = block.end(1)
+        if block[1] is None or importlib.util.find_spec(block[1]):
+            kept += ["\n" * text.count("\n", end, block.start(2)), block[2]]
+            end = block.end(2)
     return "".join(kept)
 
 
@@ -56,6 +78,21 @@ def test_readme_has_a_python_example():
 def test_relative_links_lead_somewhere(page: Path):
     links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links_into_pages_lead_to_headings(page: Path):
+    links = re.findall(r"\]\(((?:[^)#\s:]+\.md)?)#([\w-]+)\)", page.read_text(encoding="utf-8"))
+    assert [
+        link for link in links if link[1] not in anchors(page.parent / link[0] if link[0] else page)
+    ] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -167,8 +204,7 @@ def check_offline_and_set(folder: Path, with_formulas: set[str]):
 
 
 def guides_with_formulas() -> set[str]:
-    texts = {page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")}
-    return {f"{name}.html" for name, text in texts.items() if "$$" in text}
+    return {f"{page.stem}.html" for page in GUIDES if "$$" in page.read_text(encoding="utf-8")}
 
 
 def check_formulas(page: str):
@@ -194,7 +230,7 @@ def test_a_formula_that_cannot_be_rendered_fails_the_build(tmp_path: Path):
 
 
 def test_guides_show_their_formulas_and_fetch_nothing(tmp_path: Path):
-    for page in (ROOT / "docs").glob("*.md"):
+    for page in GUIDES:
         (tmp_path / page.name).write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "formulas.md").write_text("---\norphan: true\n---\n" + FORMULAS, encoding="utf-8")
     result = build(tmp_path, tmp_path / "html", "-n")
@@ -210,4 +246,15 @@ def test_guides_show_their_formulas_and_fetch_nothing(tmp_path: Path):
 def test_documentation_builds_without_a_warning_and_fetches_nothing(tmp_path: Path):
     result = build(ROOT / "docs", tmp_path, "-W", "-n", "--keep-going")
     assert result.returncode == 0, result.stderr
-    check_offline_and_set(tmp_path, guides_with_formulas() | {"api/transforms.html", "api/inference.html"})
+    course = {f"course/{page.stem}.html" for page in COURSE if page.stem != "index"}
+    check_offline_and_set(
+        tmp_path, guides_with_formulas() | course | {"api/transforms.html", "api/inference.html"}
+    )
+    for page in course:
+        shown = (tmp_path / page).read_text(encoding="utf-8")
+        assert f'href="{Path(page).stem}.ipynb"' in shown
+        assert (tmp_path / page).with_suffix(".ipynb").is_file()
+        assert "only-dark" in shown
+    listed = re.findall(r"^- \[.*?\]\((.*?)\): \S", (tmp_path / "llms.txt").read_text("utf-8"), re.MULTILINE)
+    assert len(listed) > 40
+    assert [address for address in listed if not (tmp_path / address).is_file()] == []

@@ -25,15 +25,15 @@ def fitted() -> dict:
     table = {HOSTILE: rng.normal(size=200), **{f"column {i}": rng.normal(size=200) for i in range(9)}}
     result = logpx.fit("gaussian", table, max_time=1)
     images = torch.randint(0, 4, (40, 1, 2, 2), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    pictures = logpx.fit("realnvp", images.numpy(), max_steps=1)
+    fit_of_images = logpx.fit("realnvp", images.numpy(), max_steps=1)
     flow = logpx.fit(flows.NICE(2, layers=2, hidden=(8,)), torch.randn(60, 2), max_epochs=1)
     found = posterior(normal, dim=2, method="laplace")
     return {
         "table": result,
         "table model": result.model,
         "evaluation": result.model.evaluate(table),
-        "images": pictures,
-        "image model": pictures.model,
+        "images": fit_of_images,
+        "image model": fit_of_images.model,
         "fit": flow,
         "flow": flow.model,
         "mixture": latent.GaussianMixture(3, 2),

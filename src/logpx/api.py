@@ -49,6 +49,7 @@ class ModelFitOptions(TypedDict, total=False):
     weights: Any
     prior: Any
     validation_context: Any
+    validation_weights: Any
     validation_fraction: float | None
     batch_size: int | None
     learning_rate: float | None
@@ -98,6 +99,7 @@ class TableFitOptions(_NamedFitOptions, total=False):
     components: int | None
     missing: Any
     decimal: str | None
+    weights: Any
 
 
 class ImageFitOptions(_NamedFitOptions, total=False):

@@ -212,14 +212,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_images_stop_before_training(logpx, name: str, tmp_path: Path):
+def test_bad_images_stop_before_training(logpx, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("logpx.images.fitting.fit.fit", lambda *_, **__: pytest.fail("training began"))
     make, mentions = BAD[name]
     source = tmp_path / "source"
     source.mkdir()
-    start = time.monotonic()
     ended = logpx("fit", make(source), "-o", tmp_path / "model", "--time", "1h", "--json")
     assert ended.status == 3, ended.err
-    assert time.monotonic() - start < 20
     assert "Traceback" not in ended.err
     assert "fix: " in ended.err
     assert ended.document["error"]["exit_code"] == 3

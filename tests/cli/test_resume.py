@@ -171,7 +171,9 @@ def test_other_arguments_and_tables_are_named(interrupted: Path, logpx):
     other = logpx(*words, "--steps", "30")
     assert other.status == 2
     assert "--steps is 30, and the fit was begun with 20" in other.err
-    assert "--latent is 2" in logpx(*words, "--steps", "20", "--latent", "2").err or True
+    latent = logpx(*words, "--steps", "20", "--latent", "2")
+    assert latent.status == 2
+    assert "latent is 2, which --model nice does not take" in latent.err
     content = Path("t.csv").read_text()
     Path("t.csv").write_text(content.replace("a,b\n0", "a,b\n9", 1).replace("a,b\n-0", "a,b\n9", 1))
     changed = logpx("resume", "model")

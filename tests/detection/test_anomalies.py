@@ -67,3 +67,15 @@ def test_a_cell_that_another_explains_is_not_blamed_and_later_reasons_say_what_t
     first, second = found[3][:2]
     assert (first.without, second.without) == ((), (first.column,))
     assert str(second).endswith(f"given the rest without {first.column}")
+
+
+def test_reasons_are_drawn() -> None:
+    frame = table(300, 6)
+    model = logpx.fit("gaussian", frame, max_time=2).model
+    new = table(20, 7)
+    new.loc[3, "c"] = 90.0
+    found = logpx.anomalies(model, new, top=2)
+    ax = found.plot_anomalies()
+    longest = max(reason.excess for reasons in found.reasons.values() for reason in reasons)
+    assert max(bar.get_width() for bar in ax.patches) == pytest.approx(longest)
+    assert "c" in [text.get_text() for text in ax.texts]

@@ -31,7 +31,8 @@ def test_a_tenth_of_anomalies_is_found_and_explained() -> None:
     hits = np.isin(rows, strange)
     assert hits.sum() > 45
     assert hits.mean() > 0.7
-    first = [found.reasons[int(row) + 1][0].column for row in rows[hits]]
+    # A model that had little time may leave a row without reasons.
+    first = [next((reason.column for reason in found.reasons[int(row) + 1]), None) for row in rows[hits]]
     assert np.mean([column in {"cost", "size"} for column in first]) > 0.9
 
 

@@ -97,6 +97,7 @@ def test_sections_are_there(report):
     titles = {figure.title for section in report.sections for figure in section.figures}
     assert {"Log p of groups of rows", "Each column", "Pairs of columns", "Correlations"} <= titles
     assert {"Missing cells", "Cells that are filled in", "Clusters", "Models that were tried"} <= titles
+    assert "What makes them unlikely" in titles
 
 
 def test_least_likely_rows_are_the_least_likely(report, folder):

@@ -65,11 +65,13 @@ def logpx(
       logpx sample model/ -n 1000 -o samples.csv
       logpx predict model/ new.csv --target price -o predicted.csv
       logpx anomalies model/ new.csv -o found.csv
+      logpx drift model/ new.csv
       logpx impute model/ holes.csv -o filled.csv
       logpx cluster model/ table.csv -o clusters.csv
       logpx update model/ new.csv -o model2/
       logpx info model/
       logpx report model/ -o report.html
+      logpx explore model/
       logpx explore model/
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.

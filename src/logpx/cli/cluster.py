@@ -17,7 +17,7 @@ from logpx.cli.options import (
     Overwrite,
     Quiet,
     Seed,
-    Source,
+    TableSource,
     WrittenTable,
 )
 from logpx.cli.output import Output
@@ -28,7 +28,7 @@ __all__ = ["cluster"]
 
 def cluster(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     kept: KeptNames = None,
     output: WrittenTable = "-",
     probabilities: Annotated[

@@ -44,9 +44,9 @@ def compare(
       logpx compare flow/ vae/ mnist:test --exactness 100
 
     Means come with standard errors, in nats per row or, for images, in bits per dimension. Differences are
-    paired, row by row, and p-values are adjusted for the number of pairs (Holm). A lower bound beside an
-    exact number is said. Models of other columns, grids or atoms are refused: their log p refers to
-    something else.
+    paired, row by row, and p-values are adjusted for the number of pairs (Holm). Where a lower bound
+    stands beside an exact number, that is said. Models of other columns, grids or atoms are refused: their
+    log p refers to something else.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     *folders, source = [from_home(path) for path in paths]

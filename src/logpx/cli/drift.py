@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from logpx.cli.folder import load_model
-from logpx.cli.options import Device, Json, ModelFolder, Quiet, Seed, Source
+from logpx.cli.options import Device, Json, ModelFolder, Quiet, Seed, TableSource
 from logpx.cli.output import Output
 from logpx.cli.requests import Request
 
@@ -16,7 +16,7 @@ __all__ = ["drift"]
 
 def drift(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     alpha: Annotated[
         float, typer.Option("--alpha", metavar="A", help="How often a false alarm may happen, such as 0.01.")
     ] = 0.05,

@@ -16,7 +16,7 @@ from logpx.cli.options import (
     Resume,
     Seed,
     Shard,
-    Source,
+    TableSource,
     WrittenParts,
 )
 from logpx.cli.output import Output
@@ -28,7 +28,7 @@ __all__ = ["impute"]
 
 def impute(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     output: WrittenParts = "-",
     draws: Annotated[
         int | None,

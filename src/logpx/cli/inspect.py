@@ -15,7 +15,7 @@ from logpx.cli.options import (
     Quiet,
     SchemaFile,
     Seed,
-    Source,
+    TableSource,
     from_home,
 )
 from logpx.cli.output import Output
@@ -26,7 +26,7 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    source: Source,
+    source: TableSource,
     output: Annotated[
         str | None,
         typer.Option(

@@ -32,6 +32,7 @@ __all__ = [
     "Seed",
     "Shard",
     "Source",
+    "TableSource",
     "Target",
     "Written",
     "WrittenParts",
@@ -45,15 +46,19 @@ def from_home(value: str) -> str:
     return os.path.expanduser(value)
 
 
+_TABLE = (
+    f"A table: a {alternatives(READABLE_TABLES)} file, text perhaps compressed "
+    f"({', '.join(COMPRESSED_TEXT)}), a folder of such files, a quoted glob, a sheet (book.xlsx#Name), "
+    "or - for standard input."
+)
+TableSource = Annotated[str, typer.Argument(metavar="SOURCE", show_default=False, help=_TABLE)]
 Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
         show_default=False,
-        help=f"A table: a {alternatives(READABLE_TABLES)} file, text perhaps compressed "
-        f"({', '.join(COMPRESSED_TEXT)}), a folder of such files, a quoted glob, a sheet (book.xlsx#Name), "
-        "or - for standard input. Or images: .npy, .npz, an idx file, a folder of PNG or JPEG files, or the "
-        "name of a data set.",
+        help=f"{_TABLE} Or images: .npy, .npz, an idx file, a folder of PNG or JPEG files, or the name of a "
+        "data set.",
     ),
 ]
 Columns = Annotated[
@@ -63,8 +68,8 @@ Columns = Annotated[
         metavar="NAME=KIND,...",
         show_default=False,
         help="Kinds that override the inferred ones: continuous, positive, bounded (or bounded:0:10), "
-        "integer, categorical, identifier, drop. A name with commas goes in double quotes. May be given "
-        "several times.",
+        "integer, categorical, identifier, weight, drop. A name with commas goes in double quotes. May be "
+        "given several times.",
     ),
 ]
 SchemaFile = Annotated[
@@ -83,7 +88,7 @@ Missing = Annotated[
         metavar="WORDS",
         show_default=False,
         help="Tables: more words that mean a missing cell, such as NA,-,. or, for one column, "
-        "income:-9,-8; none stands for not even the usual ones. May be repeated.",
+        "income:-9,-8; none switches the usual ones off. May be repeated.",
     ),
 ]
 Decimal = Annotated[

@@ -18,7 +18,7 @@ from logpx.cli.options import (
     Overwrite,
     Quiet,
     Seed,
-    Source,
+    TableSource,
     WrittenTable,
 )
 from logpx.cli.output import Output
@@ -30,7 +30,7 @@ __all__ = ["predict"]
 
 def predict(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     kept: KeptNames = None,
     target: Annotated[
         list[str] | None,

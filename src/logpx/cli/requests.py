@@ -118,7 +118,7 @@ class FitRequest:
     Attributes
     ----------
     source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, trials,
-    validation, seed, device, data, conditional, dequantisation, levels, compile
+    validation, seed, device, data, conditional, dequantisation, levels, compile, weights
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -152,6 +152,7 @@ class FitRequest:
     levels: int | None
     compile: str
     should_stop: Callable[[], bool]
+    weights: str | None = None
     checkpoint: str | None = None
     resume: str | None = None
     every: float = 30.0

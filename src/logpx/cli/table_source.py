@@ -55,12 +55,18 @@ def schema_file(request: FitRequest | InspectRequest) -> Schema | None:
 def inspected(source: Table, request: FitRequest) -> Inspection:
     """Return what is known of the columns of a table, with a schema file as it is."""
     from logpx.tables import Inspection, inspect_columns
+    from logpx.tables.schema.weights import pinned_weight, schema_with_weight
 
     schema = schema_file(request)
     if schema is not None:
+        if request.weights is not None:
+            schema = schema_with_weight(schema, request.weights, source)
         schema.check(source.names, source.file)
         return Inspection(schema=schema, file=source.file)
-    return inspect_columns(source, pins(request.columns), seed=request.seed)
+    kinds = pins(request.columns)
+    if request.weights is not None:
+        kinds = pinned_weight(kinds, request.weights, source)
+    return inspect_columns(source, kinds, seed=request.seed)
 
 
 def conditional_of(model: TableModel, request: Request) -> ConditionalModel:

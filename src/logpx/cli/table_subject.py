@@ -98,8 +98,10 @@ class TableSubject(Subject):
             document={"schema": columns},
             notes=[f"note: {note}" for note in result.notes if note not in source.notes],
             summary=_summary(result),
-            # More rows are not worth the time that another pass over them takes.
-            statistics=table_statistics(result.model, source) if result.rows <= _ROWS_KEPT else {},
+            # More rows are not worth the time of another pass over them; weighted ones are not updated.
+            statistics={}
+            if result.rows > _ROWS_KEPT or schema.weight is not None
+            else table_statistics(result.model, source),
         )
 
     def inspect(self, request: InspectRequest, out: Output) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from logpx.cli.folder import load_model
-from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, Source, from_home
+from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, TableSource, from_home
 from logpx.cli.output import Output
 from logpx.cli.requests import UpdateRequest
 from logpx.cli.values import parse_duration
@@ -18,7 +18,7 @@ __all__ = ["update"]
 
 def update(
     model: ModelFolder,
-    source: Source,
+    source: TableSource,
     output: Annotated[
         str,
         typer.Option(

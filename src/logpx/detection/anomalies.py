@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,6 +18,9 @@ from logpx.scoring import Calibration
 from logpx.storage import load
 from logpx.tables import Table, TableModel, open_table
 from logpx.tables.reading.frame_part import with_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Anomalies", "anomalies"]
 
@@ -53,6 +56,23 @@ class Anomalies:
     def to_pandas(self) -> Any:
         """Return the table as a pandas frame."""
         return self.table.to_pandas()
+
+    def plot_anomalies(self, *, ax: Axes | None = None) -> Axes:
+        """Plot the reasons of the most unusual rows; see `logpx.plots.plot_anomalies`.
+
+        Raises
+        ------
+        UsageError
+            If no row was selected, or none has reasons.
+        """
+        from logpx import plots
+
+        named = [
+            (f"row {row:,}", {reason.column: reason.excess for reason in self.reasons[row]})
+            for row in self.table["row"].to_pylist()
+            if row in self.reasons
+        ]
+        return plots.plot_anomalies(dict(named), ax=ax)
 
 
 def anomalies(

@@ -184,6 +184,8 @@ def drift(model: TableModel, rows: Any, *, alpha: float = 0.05, seed: int = 0) -
     ----------
     Nalisnick, Matsukawa, Teh and Lakshminarayanan 2019, Detecting out-of-distribution inputs to deep
     generative models using typicality; Rabanser, Günnemann and Lipton 2019, Failing loudly.
+    https://arxiv.org/abs/1906.02994
+    https://arxiv.org/abs/1810.11953
 
     Examples
     --------

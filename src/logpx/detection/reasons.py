@@ -62,6 +62,11 @@ class Reason:
     probability: float | None = None
     without: tuple[str, ...] = ()
 
+    @property
+    def excess(self) -> float:
+        """The nats by which the cell is more surprising than is usual for its column."""
+        return self.surprisal - self.usual
+
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             expected = f"{self.expected} ({self.probability:.2f})"

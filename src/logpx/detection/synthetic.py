@@ -110,6 +110,8 @@ def check_synthetic(model: TableModel, synthetic: Any, train: Any, *, seed: int 
     ----------
     Zhao, Kunar, Birke and Chen 2021, CTAB-GAN (distance to closest record); Yeom, Giacomelli, Fredrikson and
     Jha 2018, Privacy risk in machine learning (membership advantage).
+    https://arxiv.org/abs/2102.08369
+    https://arxiv.org/abs/1709.01604
 
     Examples
     --------

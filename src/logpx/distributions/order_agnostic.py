@@ -107,6 +107,8 @@ class OrderAgnostic(Distribution):
     ----------
     Uria, Murray and Larochelle 2014, A deep and tractable density estimator; Hoogeboom et al. 2022,
     Autoregressive diffusion models.
+    https://arxiv.org/abs/1310.1757
+    https://arxiv.org/abs/2110.02037
 
     Examples
     --------

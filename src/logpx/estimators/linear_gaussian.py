@@ -147,11 +147,12 @@ class _LinearGaussian(Transformer):
         # So many rows leave no noise around more dimensions than these.
         for size in range(1, max(2, min(features, samples - 1))):
             model = self._blank(features, size)
-            mean = (
-                model.update_from_rows(filled, given)
-                if moments is None
-                else model.update_from_moments(moments)
-            )
+            mean = -math.inf if moments is None else model.update_from_moments(moments)
+            if moments is None or model.needs_root(moments):
+                mean = model.update_from_rows(filled, given)
+            if model.covariance.limited:
+                # So many leave no noise, and the likelihood has no maximum.
+                break
             value = model.free_parameters * math.log(count) - 2.0 * count * mean
             if value < best_value:
                 best, best_value = size, value

@@ -68,6 +68,9 @@ class VariationalAutoencoder(TrainedDensity):
     ----------
     Kingma and Welling 2014, Auto-encoding variational Bayes; Burda, Grosse and Salakhutdinov 2016, Importance
     weighted autoencoders; Mattei and Frellsen 2019, MIWAE (missing cells).
+    https://arxiv.org/abs/1312.6114
+    https://arxiv.org/abs/1509.00519
+    https://arxiv.org/abs/1812.02633
 
     Examples
     --------

@@ -235,7 +235,7 @@ class FlowMatching(Flow):
 
 def _signs(x: Tensor, draws: int, seed: int, first: int | Tensor) -> Tensor:
     """Return random signs, of which a row's share depends on the seed and its number alone."""
-    keys = range(first, first + len(x)) if isinstance(first, int) else (first % 2**62).tolist()
+    keys = (first % 2**62).tolist() if isinstance(first, Tensor) else range(first, first + len(x))
     rows = [torch.randint(2, (draws, x.shape[-1]), generator=generator_of(seed, key)) for key in keys]
     return 2.0 * (torch.stack(rows) if rows else torch.zeros(0, draws, x.shape[-1])).to(x) - 1.0
 

@@ -112,6 +112,7 @@ class UniformDequantisation(Dequantisation):
     References
     ----------
     Theis, van den Oord and Bethge 2016, A note on the evaluation of generative models, section 3.1.
+    https://arxiv.org/abs/1511.01844
 
     Examples
     --------

@@ -115,6 +115,12 @@ class ImageModel(Distribution):
         """What log p refers to: models of other images cannot be compared."""
         return {"the shape (C, H, W)": tuple(self.event_shape), "the number of levels": self.levels}
 
+    def weights(self, images: Any) -> None:
+        """Return None: all images count alike."""
+
+    def note_on_weights(self, images: Any) -> None:
+        """Return None: no image is weighted."""
+
     @property
     def remarks_on_measure(self) -> dict[str, Any]:
         """What may differ between models that are compared, but has to be said."""
@@ -192,6 +198,8 @@ class ImageModel(Distribution):
         ----------
         Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders; Hoogeboom, Cohen and Tomczak
         2020, Learning discrete distributions by dequantization (importance-weighted dequantisation).
+        https://arxiv.org/abs/1509.00519
+        https://arxiv.org/abs/2001.11235
         """
         for name, count in (("draws", draws), ("exactness", exactness)):
             if count is not None:

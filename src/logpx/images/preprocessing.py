@@ -142,6 +142,8 @@ class LogitPixels(Transform):
     ----------
     Dinh, Sohl-Dickstein and Bengio 2017, Density estimation using Real NVP, section 4.1 (alpha = 0.05);
     Papamakarios, Pavlakou and Murray 2017, Masked Autoregressive Flow, section 4.3 (1e-6 for MNIST).
+    https://arxiv.org/abs/1605.08803
+    https://arxiv.org/abs/1705.07057
 
     Examples
     --------

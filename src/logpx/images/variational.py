@@ -82,6 +82,7 @@ class VariationalDequantisation(Dequantisation):
     ----------
     Ho et al. 2019, Flow++: Improving Flow-Based Generative Models with Variational Dequantization and
     Architecture Design, equation 12.
+    https://arxiv.org/abs/1902.00275
 
     Examples
     --------

@@ -166,7 +166,7 @@ def _fitted(kind: type[LinearGaussian], rows: Tensor, latent: int) -> LinearGaus
         model.initialise_components(rows)
         expectation_maximisation(model, lambda: [(rows, None)])
     else:
-        model.update_from_moments(Moments.of(rows, full=True))
+        model.update_from_rows(rows)
     return model
 
 

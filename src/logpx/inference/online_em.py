@@ -62,6 +62,7 @@ def online_expectation_maximisation(
     References
     ----------
     Cappé and Moulines 2009, Online expectation-maximization algorithm for latent data models.
+    https://arxiv.org/abs/0712.4273
 
     Examples
     --------

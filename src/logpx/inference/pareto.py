@@ -45,6 +45,7 @@ def k_hat(log_weights: Tensor) -> Tensor:
     ----------
     Vehtari, Simpson, Gelman, Yao and Gabry 2024, Pareto smoothed importance sampling; Zhang and Stephens
     2009, A new and efficient estimation method for the generalized Pareto distribution.
+    https://arxiv.org/abs/1507.02646
 
     Examples
     --------
@@ -82,6 +83,7 @@ def smoothed(log_weights: Tensor) -> Tensor:
     References
     ----------
     Vehtari, Simpson, Gelman, Yao and Gabry 2024, Pareto smoothed importance sampling.
+    https://arxiv.org/abs/1507.02646
 
     Examples
     --------
@@ -147,6 +149,7 @@ def unseen_share(log_weights: Tensor) -> float:
     References
     ----------
     Vehtari, Simpson, Gelman, Yao and Gabry 2024, Pareto smoothed importance sampling.
+    https://arxiv.org/abs/1507.02646
 
     Examples
     --------

@@ -14,14 +14,14 @@ from logpx.errors import UsageError
 from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance, LowRankCovariance
 from logpx.latent.covariances.base import NO_ROWS
+from logpx.latent.covariances.roots import triangular_root
 from logpx.latent.e_step import Conditionals, NormalEStep, NormalParameters, grouped, normal_e_step
 from logpx.latent.priors import ConjugatePrior
 from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["GaussianComponents"]
 
-# A floor of 0 still leaves this much, for rounding.
-_LEAST_FLOOR = 1e-14
+_ROUNDING_FLOOR = 1e-14
 # In the matrices of rows with missing cells, which may all differ.
 _MOST_NUMBERS = 20_000_000
 # With a smaller share of cells missing, blocks of the precisions are smaller than those of the covariances.
@@ -73,7 +73,12 @@ class GaussianComponents(Components):
     @property
     def floors(self) -> Tensor:
         """The least variance of every feature, shape ``(D,)``, float64."""
-        return max(self.floor, _LEAST_FLOOR) * self.scale.double().square()
+        return self._relative_floor * self.scale.double().square()
+
+    @property
+    def _relative_floor(self) -> float:
+        # A floor of 0 still leaves what rounding needs.
+        return max(self.floor or _ROUNDING_FLOOR, self.covariance.least_floor)
 
     def rows_at_once(self, missing: bool) -> int:
         """Return how many rows' squares or products fit the caches, or share patterns of missing cells."""
@@ -87,6 +92,10 @@ class GaussianComponents(Components):
         """Return the covariance of every component in float64, shape ``(K, D, D)``."""
         return self.covariance.matrices().expand(self.components, -1, -1)
 
+    def roots(self) -> Tensor:
+        """Return a square root of the covariance of every component in float64, shape ``(K, D, m)``."""
+        return self.covariance.roots().expand(self.components, -1, -1)
+
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of rows under each component, shape ``(K, n)``."""
         missing = x.isnan()
@@ -99,11 +108,11 @@ class GaussianComponents(Components):
         if not torch.is_grad_enabled() and most < _SHARE_OF_FEW * self.features:
             passed = self.e_step(x.double(), True)
             return passed.log_prob(x.double()).to(x.dtype)
-        means, matrices = self.means.double(), self.matrices()
+        means, roots = self.means.double(), self.roots()
         values = x.double().masked_fill(missing, 0.0)
         places, found = [], []
         for group in grouped(~missing, self.components * self.features**2):
-            conditionals = Conditionals(means, matrices, group.present)
+            conditionals = Conditionals(means, roots, group.present)
             each = conditionals.log_normal(conditionals.deviations(values[group.rows]))
             valid = (group.rows >= 0).flatten()
             places.append(group.rows.flatten()[valid])
@@ -257,7 +266,7 @@ class GaussianComponents(Components):
         floors
             The least variance of every feature, shape ``(D,)``; 0 leaves what rounding needs in units of 1.
         """
-        unit = max(self.floor, _LEAST_FLOOR)
+        unit = self._relative_floor
         self.set_units(centre, torch.where(floors > 0.0, floors / unit, 1.0).sqrt())
 
     def _given(self, name: str, values: Any, dimensions: int) -> Tensor:
@@ -288,11 +297,7 @@ class GaussianComponents(Components):
         noise, chosen = noise.to(x.device), chosen.to(x.device)
         result = torch.cat([x, x[:1]]).double()
         for places, conditionals, means in self._conditionals(x):
-            # Known cells have no spread; the 1 on the diagonal only serves the factorisation.
-            known = torch.diag_embed(conditionals.present.double())[:, None]
-            factors = torch.linalg.cholesky(conditionals.covariances() + known)
-            own = noise[places].masked_fill(conditionals.present[:, None], 0.0)
-            rows = means + (own[:, None] @ factors.mT).transpose(1, 2)
+            rows = means + (noise[places][:, None] @ conditionals.roots().mT).transpose(1, 2)
             component = chosen[places][..., None, None].expand(*places.shape, 1, self.features)
             result[places] = rows.gather(2, component).squeeze(2)
         return torch.where(x.isnan(), result[:-1].to(x), x) if len(x) else x
@@ -318,16 +323,16 @@ class GaussianComponents(Components):
         -------
         means : Tensor
             Shape ``(n, K, D)``; observed cells keep their value.
-        covariances : Tensor
-            Shape ``(n, K, D, D)``; 0 in rows and columns of observed cells.
+        roots : Tensor
+            Square roots of the covariances, shape ``(n, K, D, D)``; 0 in rows of observed cells.
         """
         rows, features = x.shape
         means = x.new_empty(rows + 1, self.components, features)
-        covariances = x.new_empty(rows + 1, self.components, features, features)
+        roots = x.new_empty(rows + 1, self.components, features, features)
         for places, conditionals, own in self._conditionals(x):
             means[places] = own.to(x)
-            covariances[places] = conditionals.covariances().to(x)[:, None].expand(*places.shape, -1, -1, -1)
-        return means[:-1], covariances[:-1]
+            roots[places] = conditionals.roots().to(x)[:, None].expand(*places.shape, -1, -1, -1)
+        return means[:-1], roots[:-1]
 
     @torch.no_grad()
     def conditional_marginals(
@@ -335,27 +340,26 @@ class GaussianComponents(Components):
     ) -> NormalMixtureMarginals:
         """Return the mixture of the components' normal conditionals of a column, one for every row."""
         means = x.new_empty(len(x) + 1, self.components, dtype=torch.float64)
-        variances = torch.ones_like(means)
+        scales = torch.ones_like(means)
         for places, conditionals, own in self._conditionals(x):
             means[places] = own[..., column]
-            spread = conditionals.covariances()[..., column, column]
-            variances[places] = spread[:, None].expand(*places.shape, -1)
-        return NormalMixtureMarginals(responsibilities, means[:-1], variances[:-1].sqrt())
+            spread = conditionals.roots()[..., column, :].norm(dim=-1)
+            scales[places] = spread[:, None].expand(*places.shape, -1)
+        return NormalMixtureMarginals(responsibilities, means[:-1], scales[:-1])
 
     def _conditionals(self, x: Tensor) -> Iterator[tuple[Tensor, Conditionals, Tensor]]:
         """Yield each group's rows (-1 pads), its conditionals and their means, shape ``(P, R, K, D)``."""
         missing = x.isnan()
         values = x.double().masked_fill(missing, 0.0)
-        means, matrices = self.means.detach().double(), self.matrices().detach()
+        means, roots = self.means.detach().double(), self.roots().detach()
         for group in grouped(~missing, self.components * self.features**2):
-            conditionals = Conditionals(means, matrices, group.present)
+            conditionals = Conditionals(means, roots, group.present)
             filled = conditionals.filled(conditionals.deviations(values[group.rows]))
             yield group.rows, conditionals, filled.transpose(1, 2) + means
 
     def marginal(self, columns: Sequence[int]) -> GaussianComponents:
         """Return the marginals: rows and columns of the covariances."""
-        matrices = self.matrices()[:, columns][:, :, columns]
-        return self._with(self.means[:, columns], matrices)
+        return self._with(self.means[:, columns], self.roots()[:, columns])
 
     def condition(self, columns: Sequence[int], values: Tensor) -> GaussianComponents:
         """Return the conditional distributions of the other columns."""
@@ -365,21 +369,20 @@ class GaussianComponents(Components):
         x = torch.zeros(1, 1, self.features, dtype=torch.float64, device=values.device)
         x[0, 0, columns] = values.double()
         means = self.means.detach().double()
-        conditionals = Conditionals(means, self.matrices().detach(), known)
+        conditionals = Conditionals(means, self.roots().detach(), known)
         filled = conditionals.filled(conditionals.deviations(x))[0, :, 0] + means
-        matrices = conditionals.covariances()[0][:, others][:, :, others]
-        return self._with(filled[:, others], matrices)
+        return self._with(filled[:, others], conditionals.roots()[0][:, others])
 
     @torch.no_grad()
-    def _with(self, means: Tensor, matrices: Tensor) -> GaussianComponents:
+    def _with(self, means: Tensor, roots: Tensor) -> GaussianComponents:
         covariance = FullCovariance(self.components, means.shape[1])
         result = GaussianComponents(covariance, None, self.floor).to(self.means)
-        factors = torch.linalg.cholesky(matrices.double())
+        factors = triangular_root(roots.detach())
         result.means.copy_(means)
         covariance.log_diagonals.copy_(factors.diagonal(dim1=-2, dim2=-1).log())
         covariance.lowers.copy_(factors.tril(-1))
         result.centre.copy_(means.mean(0))
-        result.scale.copy_(matrices.diagonal(dim1=-2, dim2=-1).mean(0).sqrt())
+        result.scale.copy_(roots.square().sum(-1).mean(0).sqrt())
         return result
 
     def feasible(self) -> bool:

@@ -12,6 +12,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from logpx.arguments import check_number
 from logpx.errors import UsageError
 from logpx.latent.covariances import Covariance, covariance_named
+from logpx.latent.covariances.roots import triangular_root
 from logpx.latent.gaussian_components import GaussianComponents
 from logpx.latent.mixture import LatentMixture, known_values
 from logpx.latent.priors import ConjugatePrior
@@ -131,7 +132,7 @@ class GaussianMixture(LatentMixture):
                 f"z is {z}, where numbers of components were expected",
                 fix=f"give whole numbers from 0 to {self.components - 1}",
             )
-        factors = torch.linalg.cholesky(self.parts.matrices()).to(self.means.dtype)
+        factors = triangular_root(self.parts.roots()).to(self.means.dtype)
         return MultivariateNormal(self.means[z], scale_tril=factors[z])
 
     def blank(self, columns: Sequence[int]) -> GaussianMixture:
@@ -166,10 +167,10 @@ class GaussianMixture(LatentMixture):
         known, others = self._known_and_others(columns, values)
         x = values.new_full((len(values), self.event_shape[0]), torch.nan)
         x[:, known] = values
-        means, covariances = self.parts.conditionals(x)
-        factors = torch.linalg.cholesky(covariances[..., others, :][..., others].double())
+        means, roots = self.parts.conditionals(x.double())
+        factors = triangular_root(roots[..., others, :])
         normals = MultivariateNormal(
-            means[..., others], scale_tril=factors.to(x.dtype), validate_args=bool(len(x))
+            means[..., others].to(x), scale_tril=factors.to(x.dtype), validate_args=bool(len(x))
         )
         return MixtureSameFamily(
             Categorical(logits=self._joint(x).mT.detach(), validate_args=bool(len(x))),

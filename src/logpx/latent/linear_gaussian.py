@@ -23,8 +23,11 @@ from logpx.transforms.base import check_event
 
 __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 
-# The least noise variance relative to a column's: smaller ones drown in the rounding errors of the factors.
+# The least noise variance relative to a column's, where it is 0 at the maximum (a Heywood case): the
+# likelihood hardly depends on it then.
 _LEAST_NOISE = 1e-12
+# Less than the rounding errors of any rows.
+_NO_FLOOR = 1e-28
 # A noise variance below this share of the total has not enough digits in a covariance in double precision.
 _LOST_IN_SCATTER = 1e-8
 
@@ -256,7 +259,7 @@ class LinearGaussian(Distribution):
 
     def needs_root(self, moments: Moments) -> bool:
         """Return whether the maximum found from moments is inexact, for rounding in their scatter."""
-        return False
+        return self.covariance.limited and not self.covariance.cut_short
 
     @torch.no_grad()
     def update_from_root(self, mean: Tensor, root: Tensor, deadline: float | None = None) -> float:
@@ -327,7 +330,7 @@ class ProbabilisticPCA(LinearGaussian):
     allows_constants = True
 
     def __init__(self, features: int, latent: int) -> None:
-        super().__init__(features, latent, "principal", floor=0.0)
+        super().__init__(features, latent, "principal", floor=_NO_FLOOR)
 
     def needs_root(self, moments: Moments) -> bool:
         """Return whether the noise is so small beside the variance that the scatter has lost its digits."""

@@ -46,6 +46,7 @@ def iwae(log_weights: Tensor) -> Tensor:
     References
     ----------
     Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders, equation 8.
+    https://arxiv.org/abs/1509.00519
 
     Examples
     --------
@@ -73,6 +74,7 @@ def miwae(log_weights: Tensor, groups: int) -> Tensor:
     References
     ----------
     Rainforth et al. 2018, Tighter variational bounds are not necessarily better.
+    https://arxiv.org/abs/1802.04537
 
     Examples
     --------
@@ -92,6 +94,7 @@ def ciwae(log_weights: Tensor, share: float) -> Tensor:
     References
     ----------
     Rainforth et al. 2018, Tighter variational bounds are not necessarily better.
+    https://arxiv.org/abs/1802.04537
 
     Examples
     --------
@@ -120,6 +123,7 @@ def dreg(log_weights: Tensor, z: Tensor) -> Tensor:
     References
     ----------
     Tucker et al. 2019, Doubly reparameterized gradient estimators for Monte Carlo objectives, equation 8.
+    https://arxiv.org/abs/1810.04152
     """
     normalised = torch.softmax(_checked(log_weights), 0).detach()
     if z.requires_grad:
@@ -140,6 +144,7 @@ def stl(log_weights: Tensor) -> Tensor:
     References
     ----------
     Roeder, Wu and Duvenaud 2017, Sticking the landing.
+    https://arxiv.org/abs/1703.09194
 
     Examples
     --------
@@ -192,6 +197,7 @@ def jackknife(log_weights: Tensor) -> Tensor:
     ----------
     Nowozin 2018, Debiasing evidence approximations: on importance-weighted autoencoders and jackknife
     variational inference.
+    https://openreview.net/forum?id=HyZoi-WRb
 
     Examples
     --------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+from logpx.arguments import is_number
 from logpx.configuration import Configured
 from logpx.errors import UsageError
 
@@ -63,18 +65,18 @@ class ConjugatePrior(Configured):
     ) -> None:
         rows = {"weight_rows": weight_rows, "mean_rows": mean_rows, "covariance_rows": covariance_rows}
         for name, value in rows.items():
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not 0.0 <= value < float("inf"):
+            if not is_number(value) or not 0.0 <= value < float("inf"):
                 raise UsageError(f"{name} is {value!r}", fix="give a number of rows, 0 or more")
         self.weight_rows = float(weight_rows)
         self.mean_rows = float(mean_rows)
         self.covariance_rows = float(covariance_rows)
         self.mean = None if mean is None else [float(value) for value in mean]
         self.covariance: list[list[float]] | float | None = None
-        if isinstance(covariance, (int, float)):
-            self.covariance = float(covariance)
+        if is_number(covariance):
+            self.covariance = float(cast(float, covariance))
         elif covariance is not None:
-            self.covariance = [[float(value) for value in row] for row in covariance]
+            matrix = cast(Sequence[Sequence[float]], covariance)
+            self.covariance = [[float(value) for value in row] for row in matrix]
 
     def __repr__(self) -> str:
         """Return the call that builds the prior."""

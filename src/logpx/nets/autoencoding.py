@@ -57,6 +57,7 @@ class ConvolutionalEncoder(Configured, nn.Module):
     References
     ----------
     He et al. 2016, Identity mappings in deep residual networks (pre-activation blocks).
+    https://arxiv.org/abs/1603.05027
 
     Examples
     --------
@@ -148,6 +149,8 @@ class ConvolutionalDecoder(Configured, nn.Module):
     He et al. 2016, Identity mappings in deep residual networks (pre-activation blocks); Shi et al. 2016,
     Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
     network (doubling).
+    https://arxiv.org/abs/1603.05027
+    https://arxiv.org/abs/1609.05158
 
     Examples
     --------

@@ -156,6 +156,7 @@ class ConvolutionalResNet(Configured, nn.Module):
     References
     ----------
     He et al. 2016, Identity mappings in deep residual networks (pre-activation blocks).
+    https://arxiv.org/abs/1603.05027
 
     Examples
     --------

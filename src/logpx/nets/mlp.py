@@ -102,6 +102,7 @@ class ResidualMLP(Configured, nn.Module):
     References
     ----------
     He et al. 2016, Identity mappings in deep residual networks (pre-activation blocks).
+    https://arxiv.org/abs/1603.05027
 
     Examples
     --------

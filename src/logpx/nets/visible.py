@@ -58,6 +58,7 @@ class VisibleColumns(nn.Module):
     References
     ----------
     Uria, Murray and Larochelle 2014, A deep and tractable density estimator.
+    https://arxiv.org/abs/1310.1757
 
     Examples
     --------

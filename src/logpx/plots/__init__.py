@@ -11,11 +11,13 @@ from logpx.plots.images import plot_images, plot_nearest, plot_pixel_cost
 from logpx.plots.importance import plot_bound, plot_modes, plot_weights
 from logpx.plots.marginals import plot_marginals
 from logpx.plots.pairs import plot_pair
+from logpx.plots.reasons import plot_anomalies
 from logpx.plots.scatter import plot_clusters, plot_latent
 from logpx.plots.training import plot_leaderboard, plot_training
 
 __all__ = [
     "associations",
+    "plot_anomalies",
     "plot_bound",
     "plot_calibration",
     "plot_clusters",

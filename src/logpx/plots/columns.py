@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from logpx.arguments import is_whole
 from logpx.errors import UsageError
 from logpx.suggestions import suggestion
 
@@ -71,9 +72,9 @@ def columns_of(data: Any, chosen: Sequence[str | int] | None = None) -> dict[str
         return found
     names = list(found)
     picked = []
-    listed: Sequence[Any] = [chosen] if isinstance(chosen, (str, int)) else chosen
+    listed: Sequence[Any] = [chosen] if isinstance(chosen, str) or is_whole(chosen) else chosen
     for each in listed:
-        if isinstance(each, int):
+        if is_whole(each):
             if not -len(names) <= each < len(names):
                 raise UsageError(f"there is no column {each}", fix=f"give places from 0 to {len(names) - 1}")
             picked.append(names[each])

@@ -52,6 +52,7 @@ def plot_weights(
     References
     ----------
     Vehtari, Simpson, Gelman, Yao and Gabry 2024, Pareto smoothed importance sampling.
+    https://arxiv.org/abs/1507.02646
 
     Examples
     --------

@@ -67,6 +67,7 @@ def funnel(dim: int = 10, scale: float = 3.0) -> Problem:
     References
     ----------
     Neal 2003, Slice sampling, section 8.
+    https://arxiv.org/abs/physics/0009028
 
     Examples
     --------
@@ -232,6 +233,7 @@ def gaussian_process_regression(x: Tensor, y: Tensor) -> Problem:
     References
     ----------
     Rasmussen and Williams 2006, Gaussian processes for machine learning, section 5.4.
+    https://gaussianprocess.org/gpml/
 
     Examples
     --------
@@ -272,6 +274,7 @@ def lattice_field(side: int = 4, mass: float = -4.0, coupling: float = 8.0) -> P
     ----------
     Albergo, Kanwar and Shanahan 2019, Flow-based generative models for Markov chain Monte Carlo in lattice
     field theory.
+    https://arxiv.org/abs/1904.12072
 
     Examples
     --------

@@ -98,6 +98,7 @@ def evidence_from_draws(
     ----------
     Meng and Wong 1996, Simulating ratios of normalizing constants via a simple identity; Gronau et al. 2017,
     A tutorial on bridge sampling.
+    https://arxiv.org/abs/1703.05984
 
     Examples
     --------

@@ -219,7 +219,8 @@ def posterior(
     Raises
     ------
     UsageError
-        If the function does not return one number per point, with a gradient; the point is named.
+        If the function does not return one number per point, with a gradient; the point is named. If
+        `max_time` does not suffice for a single start.
     DivergedError
         If the log-density rises without end, does not fall in some direction, or is not finite where it must
         be; the point is named.

@@ -237,6 +237,7 @@ class Posterior(PosteriorFigures):
         ----------
         Hastings 1970 (independence sampler); Albergo, Kanwar and Shanahan 2019, Flow-based generative models
         for Markov chain Monte Carlo in lattice field theory.
+        https://arxiv.org/abs/1904.12072
         """
         n, seed = checked_count(n), checked_seed(seed)
         proposed = weigh(self.distribution, self.target, n + 1, seed)
@@ -277,6 +278,7 @@ class Posterior(PosteriorFigures):
         References
         ----------
         Gabrié, Rotskoff and Vanden-Eijnden 2022, Adaptive Monte Carlo augmented with normalizing flows.
+        https://arxiv.org/abs/2105.12603
 
         Examples
         --------

@@ -154,9 +154,17 @@ class PosteriorRun:
             return multi_path_pathfinder(self.target, self._seed)
         except TimeIsUpError:
             self._meter.raise_failure()
-            # Not even a start was found: a single path without a limit is the least.
+        # Not even a start was found: a single path is the least, for which all time may be spent.
+        try:
             with self._meter.limited(self._part(1.0)):
                 return multi_path_pathfinder(self.target, self._seed, paths=1)
+        except TimeIsUpError:
+            self._meter.raise_failure()
+        raise UsageError(
+            f"max_time of {self._time:g} s was up before a point to start from was found, in "
+            f"{self._meter.calls:,} calls of the log-density",
+            fix="give more time, or make the log-density faster",
+        )
 
     def _attempt(self, method: PosteriorMethod, landscape: Landscape) -> Posterior | None:
         """Return the result of a method, or None if it has none."""

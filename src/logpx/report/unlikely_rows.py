@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from logpx import plots
+from logpx.detection.reasons import Explainer, words_of
+from logpx.errors import UsageError
 from logpx.report.common import number
-from logpx.report.parts import Section, SortableTable
+from logpx.report.parts import Figure, Section, SortableTable
 from logpx.report.table_material import TableMaterial
 from logpx.report.table_rows import scored
+from logpx.scoring import Calibration
+from logpx.tables.density import needs_noise
+from logpx.tables.effort import Effort
+from logpx.tables.fitting.calibration import DRAWS
 
 __all__ = ["unlikely_rows"]
 
 _UNLIKELY = 20
+# Of more columns, conditional distributions take too long.
+_MOST_COLUMNS = 60
 
 
 def unlikely_rows(material: TableMaterial) -> Section | None:
@@ -29,27 +40,73 @@ def unlikely_rows(material: TableMaterial) -> Section | None:
         else scored(material.model, sample.x, material.seed)[0]
     )
     order = log_prob.argsort()[:_UNLIKELY].tolist()
-    aside = material.scores.get("rows set aside") if material.new is not None else None
+    aside = material.model.calibration if material.new is not None else None
+    reasons = _Reasons(material)
+    p_values = [] if aside is None else _p_values(material, aside, sample.x[order])
     columns = ["row", "log p"] + (["p-value"] if aside is not None else []) + ["cells that stand out"]
     rows = []
-    for place in order:
+    for at, place in enumerate(order):
         file, row = sample.places[place]
-        cells = [f"{row:,}" if file is None else f"{row:,} of {file}", number(float(log_prob[place]))]
-        if aside is not None:
-            as_low = int((aside <= log_prob[place]).sum())
-            cells.append(f"{(1 + as_low) / (1 + len(aside)):.2g}")
-        rows.append([*cells, _standing_out(material, sample.x[place])])
+        name = f"{row:,}" if file is None else f"{row:,} of {file}"
+        cells = [name, number(float(log_prob[place])), *p_values[at : at + 1]]
+        rows.append([*cells, reasons.of(sample.x[place], name)])
     looked = f"{len(sample.x):,} of {sample.total:,} rows" if len(sample.x) < sample.total else "all rows"
     text = [f"The least likely of {looked}."]
     if aside is not None:
         text.append(
-            "The p-value is the share of rows set aside that are as unlikely; with many rows, small ones are "
-            "expected."
+            f"The p-value is the share of rows as unlikely among {aside.source}; with many rows, small ones "
+            "are expected."
         )
     grid = SortableTable(
         title="Least likely rows", columns=columns, rows=rows, numbers=frozenset(range(1, len(columns) - 1))
     )
-    return Section(key="unlikely", title="Least likely rows", text=text, grids=[grid])
+    return Section(
+        key="unlikely", title="Least likely rows", text=text, grids=[grid], figures=reasons.figures()
+    )
+
+
+class _Reasons:
+    """Why rows are unlikely: by surprisal given the other cells, or else by cells rare among samples."""
+
+    def __init__(self, material: TableMaterial) -> None:
+        self._material = material
+        self._excess: dict[str, dict[str, float]] = {}
+        self._explainer: Explainer | None = None
+        if 1 < len(material.model.schema.modelled) <= _MOST_COLUMNS:
+            with suppress(UsageError):
+                self._explainer = Explainer(material.model, material.seed)
+
+    def of(self, x: Tensor, row: str) -> str:
+        """Return the reasons of a row, shape ``(d,)``, in words, and remember them for the figure."""
+        if self._explainer is None:
+            return _standing_out(self._material, x)
+        found = self._explainer.reasons(x[None])[0]
+        self._excess[f"row {row}"] = {reason.column: reason.excess for reason in found}
+        return words_of(found)
+
+    def figures(self) -> list[Figure]:
+        """Return the figure of the rows so far."""
+        if not self._excess:
+            return []
+        return [
+            self._material.drawing.figure(
+                "What makes them unlikely",
+                lambda ax: plots.plot_anomalies(self._excess, ax=ax),
+                caption="By how many nats cells are more surprising, given the other cells of their row, "
+                "than is usual for their columns.",
+                size=(6.0, 1.0 + 0.34 * len(self._excess)),
+            )
+        ]
+
+
+def _p_values(material: TableMaterial, calibration: Calibration, x: Tensor) -> list[str]:
+    """Return p-values of rows, scored as the rows of the calibration were, in words."""
+    density, supports = material.model.density, material.model.supports
+    noisy = bool(supports.noisy) and needs_noise(density)
+    effort = Effort.of(density.kind == "exact", noisy, DRAWS, None)
+    with torch.no_grad():
+        (bound,) = effort.bounds([density], supports, x, material.seed, 0)
+    return [f"{value:.2g}" for value in calibration.p_values(bound.log_prob).tolist()]
 
 
 def _standing_out(material: TableMaterial, row: Tensor) -> str:

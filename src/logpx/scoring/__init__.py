@@ -25,6 +25,7 @@ from logpx.scoring.score_totals import ScoreTotals
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import BitsPerDimension, NatsPerRow, Unit
 from logpx.scoring.verdict import ModelVerdict
+from logpx.scoring.weighted_mean import WeightedMean
 
 __all__ = [
     "BitsPerDimension",
@@ -63,6 +64,7 @@ __all__ = [
     "Stopwatch",
     "Tally",
     "Unit",
+    "WeightedMean",
     "benjamini_hochberg",
     "check_level",
     "compare_models",

@@ -89,6 +89,7 @@ class LogOfMean(Pool):
     References
     ----------
     Hoogeboom, Cohen and Tomczak 2020, Learning discrete distributions by dequantization.
+    https://arxiv.org/abs/2001.11235
 
     Examples
     --------

@@ -46,6 +46,7 @@ class Calibration(Configured, nn.Module):
     ----------
     Vovk, Gammerman and Shafer 2005, Algorithmic learning in a random world; Bates, Candès, Lei, Romano and
     Sesia 2023, Testing for outliers with conformal p-values.
+    https://arxiv.org/abs/2104.08279
 
     Examples
     --------

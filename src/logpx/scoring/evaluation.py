@@ -14,8 +14,8 @@ from torch import Tensor
 from logpx.distributions import LowerBound
 from logpx.markup import card, html_table
 from logpx.scoring.column_calibration import ColumnCalibration
-from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.units import Unit
+from logpx.scoring.weighted_mean import WeightedMean
 
 __all__ = ["Comparison", "Evaluation", "ImpossibleRow", "MeanScore", "ScoredBatch", "Tally"]
 
@@ -259,12 +259,23 @@ class Tally:
         """Name an impossible row."""
         self._impossible.append(row)
 
-    def add(self, log_prob: Tensor, others: Mapping[str, Tensor]) -> None:
-        """Add log p of the same rows under the model and under each baseline, shape ``(n,)``."""
-        self._all.add(log_prob, others)
+    def add(self, log_prob: Tensor, others: Mapping[str, Tensor], weights: Tensor | None = None) -> None:
+        """Add log p of the same rows under the model and under each baseline, shape ``(n,)``.
+
+        Rows count by their weights, of shape ``(n,)`` and at least 0; by default alike.
+        """
+        if weights is not None:
+            counted = weights > 0.0
+            log_prob, weights = log_prob[counted], weights[counted]
+            others = {name: other[counted] for name, other in others.items()}
+        self._all.add(log_prob, others, weights)
         self._outside += int(torch.isneginf(log_prob).sum())
         possible = torch.isfinite(torch.stack([log_prob, *others.values()])).all(0)
-        self._possible.add(log_prob[possible], {name: other[possible] for name, other in others.items()})
+        self._possible.add(
+            log_prob[possible],
+            {name: other[possible] for name, other in others.items()},
+            None if weights is None else weights[possible],
+        )
 
     def evaluation(self, kind: str, draws: int | None = None, exactness: int | None = None) -> Evaluation:
         """Return the evaluation of all rows so far."""
@@ -281,16 +292,16 @@ class _Means:
     """The means of log p under a model and its baselines, and of the paired differences."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.own = RunningMean()
-        self._others = {name: RunningMean() for name in names}
-        self._gains = {name: RunningMean() for name in self._others}
+        self.own = WeightedMean()
+        self._others = {name: WeightedMean() for name in names}
+        self._gains = {name: WeightedMean() for name in self._others}
 
-    def add(self, log_prob: Tensor, others: Mapping[str, Tensor]) -> None:
-        self.own.add(log_prob)
+    def add(self, log_prob: Tensor, others: Mapping[str, Tensor], weights: Tensor | None) -> None:
+        self.own.add(log_prob, weights)
         for name, other in others.items():
-            self._others[name].add(other)
+            self._others[name].add(other, weights)
             # Minus infinity less minus infinity is no difference that means anything: NaN.
-            self._gains[name].add(log_prob - other)
+            self._gains[name].add(log_prob - other, weights)
 
     def evaluation(self, unit: Unit, **rest: Any) -> Evaluation:
         baselines = {

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from logpx.errors import UsageError
 from logpx.scoring.evaluation import MeanScore, ScoredBatch
-from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.significance import holm, two_sided
 from logpx.scoring.size import ModelSize
 from logpx.scoring.units import Unit
+from logpx.scoring.weighted_mean import WeightedMean
 
 __all__ = ["Difference", "Leaderboard", "LeaderboardEntry", "ScoredModel", "compare_models"]
 
@@ -50,6 +50,12 @@ class ScoredModel(Protocol):
 
     def score(self, rows: Any, seed: int, draws: int, exactness: int | None) -> Iterator[ScoredBatch]:
         """Score rows batch by batch."""
+
+    def weights(self, rows: Any) -> Iterator[Tensor] | None:
+        """Return how much the rows of each batch of `score` count; None if all count alike."""
+
+    def note_on_weights(self, rows: Any) -> str | None:
+        """Say which column weighs the rows, or is missing; None if the model was fitted without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +238,12 @@ def compare_models(
     notes = _checked(models)
     rows = next(iter(models.values())).opened(source)
     scores = {name: model.score(rows, seed, draws, exactness) for name, model in models.items()}
+    weights = None
+    # Rows can only count in one way, so models that disagree count them alike.
+    if len({str(model.note_on_weights(rows)) for model in models.values()}) == 1:
+        first = next(iter(models.values()))
+        weights, note = first.weights(rows), first.note_on_weights(rows)
+        notes += [] if note is None else [note]
     tally, seconds = _Tally(list(models)), dict.fromkeys(models, 0.0)
     while True:
         found: dict[str, Tensor] = {}
@@ -243,7 +255,7 @@ def compare_models(
                 found[name] = batch.bound.log_prob.double()
         if not found:
             break
-        tally.add(found)
+        tally.add(found, None if weights is None else next(weights))
     speed = {name: 1e6 * taken / max(1, tally.all.rows) for name, taken in seconds.items()}
     board = _Board(models, speed, (seed, draws, exactness), tuple(notes))
     possible = None
@@ -286,16 +298,16 @@ class _ModelMeans:
     """Means of log p under several models, and of the differences of every pair."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.own = {name: RunningMean() for name in names}
-        self.pairs = {pair: RunningMean() for pair in itertools.combinations(names, 2)}
+        self.own = {name: WeightedMean() for name in names}
+        self.pairs = {pair: WeightedMean() for pair in itertools.combinations(names, 2)}
         self.rows = 0
 
-    def add(self, log_prob: Mapping[str, Tensor]) -> None:
+    def add(self, log_prob: Mapping[str, Tensor], weights: Tensor | None) -> None:
         self.rows += len(next(iter(log_prob.values())))
         for name, values in log_prob.items():
-            self.own[name].add(values)
+            self.own[name].add(values, weights)
         for pair, mean in self.pairs.items():
-            mean.add(log_prob[pair[0]] - log_prob[pair[1]])
+            mean.add(log_prob[pair[0]] - log_prob[pair[1]], weights)
 
 
 class _Tally:
@@ -305,12 +317,17 @@ class _Tally:
         self.all, self.possible = _ModelMeans(names), _ModelMeans(names)
         self.outside = dict.fromkeys(names, 0)
 
-    def add(self, log_prob: Mapping[str, Tensor]) -> None:
-        self.all.add(log_prob)
+    def add(self, log_prob: Mapping[str, Tensor], weights: Tensor | None) -> None:
+        if weights is not None:
+            counted = weights > 0.0
+            weights = weights[counted]
+            log_prob = {name: values[counted] for name, values in log_prob.items()}
+        self.all.add(log_prob, weights)
         for name, values in log_prob.items():
             self.outside[name] += int(torch.isneginf(values).sum())
         finite = torch.isfinite(torch.stack(list(log_prob.values()))).all(0)
-        self.possible.add({name: values[finite] for name, values in log_prob.items()})
+        possible = {name: values[finite] for name, values in log_prob.items()}
+        self.possible.add(possible, None if weights is None else weights[finite])
 
 
 @dataclass(frozen=True)

@@ -168,27 +168,40 @@ class RankTests:
 
     def __init__(self, references: Sequence[RankReference], seed: int, *, missing: bool = True) -> None:
         self._references, self._seed, self._missing = references, seed, missing
-        self._counts = torch.zeros(len(references), _BINS, dtype=torch.int64)
+        self._counts = torch.zeros(len(references), _BINS, dtype=torch.float64)
+        # Of each column the number of values, and the sum of their squared weights.
+        self._rows = [0] * len(references)
+        self._squares = [0.0] * len(references)
 
-    def add(self, x: Tensor, first: int) -> None:
-        """Add rows of shape ``(m, d)``, before which there were `first`."""
+    def add(self, x: Tensor, first: int, weights: Tensor | None = None) -> None:
+        """Add rows of shape ``(m, d)``, before which there were `first`.
+
+        Rows count by their weights, of shape ``(m,)`` and above 0; by default alike.
+        """
+        every = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.double()
         for column, (reference, values) in enumerate(zip(self._references, x.unbind(-1), strict=True)):
-            own = values if self._missing else values[~values.isnan()]
+            there = slice(None) if self._missing else ~values.isnan()
+            own, weight = values[there], every[there]
             ranks = reference.ranks(own, derived_seed(self._seed, first, column))
             bins = (ranks * _BINS).long().clamp_max(_BINS - 1)
-            self._counts[column] += torch.bincount(bins, minlength=_BINS)
+            self._counts[column] += torch.bincount(bins, weights=weight, minlength=_BINS)
+            self._rows[column] += len(own)
+            self._squares[column] += float(weight.square().sum())
 
     def results(self) -> list[RankTest]:
         """Return the tests of all columns by the values so far; NaN for one that has none."""
         ends = torch.arange(1, _BINS + 1, dtype=torch.float64) / _BINS
         found = []
-        for reference, counts in zip(self._references, self._counts, strict=True):
-            rows = int(counts.sum())
+        for column, (reference, counts) in enumerate(zip(self._references, self._counts, strict=True)):
+            rows = self._rows[column]
             distance = p_value = median = math.nan
             if rows:
-                shares = counts.cumsum(0) / rows
+                total = float(counts.sum())
+                # Kish's number of rows that count alike and tell as much.
+                effective = total * total / self._squares[column]
+                shares = counts.cumsum(0) / total
                 distance = float((shares - ends).abs().amax())
-                p_value = kolmogorov(distance, rows * reference.rows / (rows + reference.rows))
+                p_value = kolmogorov(distance, effective * reference.rows / (effective + reference.rows))
                 median = float(ends[int(torch.searchsorted(shares, 0.5))])
             found.append(RankTest(distance=distance, p_value=p_value, rows=rows, median=median))
         return found

@@ -48,6 +48,7 @@ def bits_per_dimension(log_prob: Number, event_shape: Sequence[int], step: float
     References
     ----------
     Theis, van den Oord and Bethge 2016, A note on the evaluation of generative models, section 3.1.
+    https://arxiv.org/abs/1511.01844
 
     Examples
     --------

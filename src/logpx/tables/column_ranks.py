@@ -47,9 +47,12 @@ class ColumnRanks:
         self._names = names
         self._tests = RankTests([RankReference.of(column) for column in columns], seed, missing=False)
 
-    def add(self, x: Tensor, first: int) -> None:
-        """Add rows as they are in the table, shape ``(n, d)``, before which there were `first`."""
-        self._tests.add(x.cpu(), first)
+    def add(self, x: Tensor, first: int, weights: Tensor | None = None) -> None:
+        """Add rows as they are in the table, shape ``(n, d)``, before which there were `first`.
+
+        Rows count by their weights, of shape ``(n,)`` and above 0; by default alike.
+        """
+        self._tests.add(x.cpu(), first, weights)
 
     def calibration(self) -> ColumnCalibration | None:
         """Return the tests of all columns that have values; None if there is no such column."""

@@ -18,6 +18,7 @@ from logpx.scoring import NumberedRows, RowIdentity
 from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows, within_observed
 from logpx.tables.kept_cells import KeptCells, replaced
+from logpx.tables.reading.cell_text import workable
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.label_cells import label_cells
@@ -182,7 +183,7 @@ def _with_constant(cells: pa.Array, column: Column, batch: TableBatch) -> pa.Arr
         return cells
     if len(present):
         # Another row shows how the value is stored and spelled.
-        return replaced(cells, gone, cells.take(pa.array(np.repeat(present[0], gone.sum()))))
+        return replaced(cells, gone, workable(cells).take(pa.array(np.repeat(present[0], gone.sum()))))
     value = str(column.value) if isinstance(column.value, str | bool) else f"{column.value:.15g}"
     with _located_in(batch, column):
         return replaced(cells, gone, label_cells(pa.array([value] * int(gone.sum())), cells))

@@ -48,6 +48,7 @@ from logpx.tables.reference import TableReference
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
+from logpx.tables.schema.weights import row_weights, weighed_part
 from logpx.tables.sources import open_table
 
 __all__ = ["TableModel"]
@@ -150,9 +151,45 @@ class TableModel(Configured, nn.Module):
     def remarks_on_measure(self) -> dict[str, Any]:
         """What may differ between models that are compared, but changes which cells count."""
         columns = self.schema.modelled
-        return {f"missing words of {column.name!r}": column.missing_words for column in columns} | {
-            f"labels of {column.name!r}": len(column.levels) for column in columns if column.levels
-        }
+        return (
+            {"the column of weights": self.schema.weight}
+            | {f"missing words of {column.name!r}": column.missing_words for column in columns}
+            | {f"labels of {column.name!r}": len(column.levels) for column in columns if column.levels}
+        )
+
+    def weights(self, rows: Any) -> Iterator[Tensor] | None:
+        """Return how much the rows of each batch of `score` count, by the column that weighed the fit.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`.
+
+        Returns
+        -------
+        iterator of Tensor or None
+            Each of shape ``(n,)``, float64; None if the rows were not weighted by a column, or the table does
+            not have it.
+
+        Raises
+        ------
+        DataError
+            If a weight is missing, infinite, negative or no number; while they are read.
+        """
+        table = self._checked(rows)
+        if self.schema.weight is None or self.schema.weight not in table.names:
+            return None
+        batches = weighed_part(table, self.schema).select([self.schema.weight]).batches(_BATCH_ROWS)
+        return (torch.from_numpy(row_weights(batch, self.schema)) for batch in batches)
+
+    def note_on_weights(self, rows: Any) -> str | None:
+        """Say which column of a table weighs its rows, or is missing; None if the fit was not weighted so."""
+        name = self.schema.weight
+        if name is None:
+            return None
+        if name in self._checked(rows).names:
+            return f"rows are weighted by {name!r}, as in the fit"
+        return f"rows count alike, for the table lacks the column {name!r} that weighed the fit"
 
     def opened(self, rows: Any) -> Table:
         """Return a table that can be read as often as needed, after checking that its columns fit."""
@@ -257,8 +294,11 @@ class TableModel(Configured, nn.Module):
     def evaluate(self, rows: Any, seed: int = 0, draws: int = 1, exactness: int | None = None) -> Evaluation:
         """Return the mean log p per row and its standard error, beside baselines on the same noise.
 
-        The parameters are those of `score`. Labels that the model does not know are among the notes.
+        The parameters are those of `score`. Labels that the model does not know are among the notes. Rows
+        count by the column that weighed the fit, if the table has it.
         """
+        rows = self._checked(rows)
+        weights, note = self.weights(rows), self.note_on_weights(rows)
         baselines: Any = dict(self.baselines.items())
         effort, seed = self._effort(draws, exactness), checked_seed(seed, least=0)
         tally, unseen = Tally(baselines, self.unit), UnseenLabels()
@@ -267,8 +307,10 @@ class TableModel(Configured, nn.Module):
             densities = [self.density, *baselines.values()]
             found = effort.bounds(densities, self.supports, x, seed, batch.start)
             own, *others = (bound.log_prob for bound in found)
-            tally.add(own, dict(zip(baselines, others, strict=True)))
-            ranks.add(x, batch.start)
+            weight = None if weights is None else next(weights)
+            tally.add(own, dict(zip(baselines, others, strict=True)), weight)
+            counted = slice(None) if weight is None else weight > 0.0
+            ranks.add(x[counted], batch.start, None if weight is None else weight[counted])
             places = torch.isneginf(own).nonzero().flatten()[: tally.unnamed]
             cells = impossible_cells(self.density, self._noisy(x, seed, batch.start, 0)[places])
             for place, strange in zip(places.tolist(), cells.tolist(), strict=True):
@@ -277,7 +319,8 @@ class TableModel(Configured, nn.Module):
                 tally.name(ImpossibleRow(file, row, names))
         averaged = effort.noise_draws if self._depends_on_noise and exactness is None else None
         evaluation = tally.evaluation(self.kind, averaged, exactness)
-        return replace(evaluation, notes=tuple(unseen.notes()), calibration=ranks.calibration())
+        notes = [*unseen.notes(), *([] if note is None else [note])]
+        return replace(evaluation, notes=tuple(notes), calibration=ranks.calibration())
 
     def unseen_labels(self, rows: Any) -> list[UnseenLabel]:
         """Return the labels of a table that the model does not know.

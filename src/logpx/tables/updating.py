@@ -25,6 +25,7 @@ from logpx.training import fit
 __all__ = ["TableUpdate", "table_statistics", "update_table"]
 
 _BATCH_ROWS = 65536
+_LEAST_SECONDS = 1e-3
 _Member = TableDensity | CellDensity
 
 
@@ -142,6 +143,12 @@ def update_table(
     100
     """
     check_count("passes", passes)
+    if model.schema.weight is not None:
+        raise UsageError(
+            "a model whose rows were weighted is not updated, for what is kept of them is not",
+            column=model.schema.weight,
+            fix="fit again to all rows: logpx fit … --weights",
+        )
     model, table = copy.deepcopy(model), open_table(rows)
     older = None if old is None else open_table(old)
     members = _members(model)
@@ -270,7 +277,8 @@ def _train(
             first += table.count_rows()
         rows = torch.cat(parts)
         rows = rows if isinstance(member, CellDensity) else rows.float()
-        left = max(0.0, until - time.monotonic()) / (len(members) - number)
+        # Reading the rows may have taken all of it: networks then stay about as they are.
+        left = max(_LEAST_SECONDS, until - time.monotonic()) / (len(members) - number)
         fit(member.model, rows, max_time=left, seed=seed, progress=progress)
 
 

@@ -15,8 +15,9 @@ from logpx.distributions.private_randomness import private_randomness, redirecte
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
+from logpx.processes.team import current_team
 from logpx.training.batches import Batch
-from logpx.training.compiled import compile_choice, may_draw
+from logpx.training.compiled import NEVER, compile_choice, may_draw
 from logpx.training.device import usable_device
 from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
@@ -43,6 +44,7 @@ def fit(
     weights: Any = None,
     prior: LogPrior | ConjugatePrior | None = None,
     validation_context: Any = None,
+    validation_weights: Any = None,
     validation_fraction: float | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -97,8 +99,8 @@ def fit(
         `GaussianMixture` also takes a `logpx.latent.ConjugatePrior`, which keeps the fit within EM. Models
         with their own procedure are first fitted by maximum likelihood. Reported likelihoods exclude the
         prior.
-    validation_context
-        The context of `validation`.
+    validation_context, validation_weights
+        The context and the weights of `validation`.
     validation_fraction
         The fraction of rows to set aside, chosen by a hash of the row's index; at most 50,000 rows. By
         default a tenth, more of small data, none of fewer than ten rows or if the procedure needs no early
@@ -222,12 +224,15 @@ def fit(
     whole = not isinstance(checkpoint, Journal)
     repeatable = (max_time is None and counted) or (journal.keeps and (max_time is None or whole))
     compiling = compile_choice(compile).for_run(repeatable=repeatable)
+    if current_team() is not None:
+        # Compiled code serves batches of one size, and here each process has its own share of them.
+        compiling = NEVER
     procedure = _procedure_of(model, options, prior)
     _check_descent(procedure, model, optimiser, schedule, kept=journal.keeps)
     seed = checked_seed(seed)
     intake = Intake.of(model)
     source = open_source(data, intake, context, weights, "data")
-    held_out = _held_out(validation, validation_context, intake)
+    held_out = _held_out(validation, validation_context, validation_weights, intake)
     where = _device_of(model) if device is None else usable_device(device)
     model.to(where)
     if held_out is not None:
@@ -274,13 +279,14 @@ def _result(task: Task, outcome: Outcome) -> FitResult:
     )
 
 
-def _held_out(validation: Any, context: Any, intake: Intake) -> Batch | None:
+def _held_out(validation: Any, context: Any, weights: Any, intake: Intake) -> Batch | None:
     if validation is None:
-        if context is not None:
-            raise UsageError("validation_context without validation", fix="pass validation too, or neither")
+        for name, given in (("validation_context", context), ("validation_weights", weights)):
+            if given is not None:
+                raise UsageError(f"{name} without validation", fix="pass validation too, or neither")
         return None
     return collect(
-        open_source(validation, intake, context, None, "validation data").read(), "validation data"
+        open_source(validation, intake, context, weights, "validation data").read(), "validation data"
     )
 
 

@@ -27,6 +27,7 @@ class TrainingNoise:
     References
     ----------
     Rothfuss et al. 2019, Noise Regularization for Conditional Density Estimation.
+    https://arxiv.org/abs/1907.08982
 
     Examples
     --------

@@ -14,6 +14,7 @@ from torch import Tensor
 from logpx.errors import DataError
 from logpx.training.batches import Batch, MemoryRows, Rows
 from logpx.training.intake import Source
+from logpx.training.resampling import repeated_places
 from logpx.training.split import MOST_VALIDATION_ROWS, row_keys, validation_count
 from logpx.training.stream import StreamRows
 
@@ -192,11 +193,9 @@ def _repeated(batch: Batch) -> Batch:
     """Return rows repeated in proportion to their weights, by systematic resampling without randomness."""
     if batch.weights is None:
         return batch
-    edges = batch.weights.double().cumsum(0)
-    total = float(edges[-1])
+    total = float(batch.weights.sum(dtype=torch.float64))
     count = min(max(len(batch), round(total)), START_ROWS)
-    places = (torch.arange(count, dtype=torch.float64) + 0.5) * (total / count)
-    index = torch.searchsorted(edges, places).clamp_max(len(batch) - 1)
+    index = repeated_places(batch.weights, count)
     return Batch(batch.x, batch.rows, batch.context).take(index)
 
 

@@ -49,6 +49,7 @@ def differentiable_inverse(
     References
     ----------
     Bai, Kolter and Koltun 2019, Deep Equilibrium Models, theorem 1.
+    https://arxiv.org/abs/1909.01377
 
     Examples
     --------

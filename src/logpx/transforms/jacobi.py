@@ -50,6 +50,7 @@ def jacobi_inverse(
     References
     ----------
     Song et al. 2021, Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving.
+    https://arxiv.org/abs/2002.03629
     """
 
     def step(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -111,7 +111,7 @@ def test_conditionals_are_numpys(make_parameters):
     parameters = make_parameters("full")
     x = with_holes(20)[1:]
     matrices = parameters.covariance.matrices()
-    conditionals = Conditionals(parameters.means, matrices, ~x.isnan())
+    conditionals = Conditionals(parameters.means, parameters.covariance.roots(), ~x.isnan())
     deviations = conditionals.deviations(torch.nan_to_num(x)[:, None])
     filled, covariances = (
         conditionals.filled(deviations)[:, :, 0] + parameters.means,

@@ -173,3 +173,13 @@ def test_text_that_holds_numbers_is_pointed_out_and_codes_are_not():
     assert infer_schema(pd.DataFrame(codes)).columns[0].notes == []
     tags = {"a": pd.Series([f"{row % 12}{'ABCDEFG'[row % 7]}" for row in range(80)]), "b": range(80)}
     assert infer_schema(pd.DataFrame(tags)).columns[0].notes == []
+
+
+def test_codes_are_pointed_out_and_new_ones_look_like_them(written):
+    path = written("zip,x\n" + "".join(f"{z},{x}\n" for x in range(15) for z in ("00501", "90210")))
+    result = fit_table(path, "gaussian", max_time=1)
+    assert any(note.endswith("fit with --columns zip=categorical") for note in result.notes)
+    assert all(len(cell) == 5 for cell in result.model.sample(50)["zip"].to_pylist())
+    labelled = fit_table(path, "gaussian", columns={"zip": "categorical"}, max_time=1)
+    assert set(labelled.model.sample(50)["zip"].to_pylist()) == {"00501", "90210"}
+    assert not any("zeros" in note for note in labelled.notes)

@@ -81,6 +81,13 @@ def test_a_model_that_does_not_exist_is_refused_by_name_with_those_that_do(tmp_p
     assert "--model gaussian, ppca, fa, mppca, vae or autoregressive" in caught.value.fix
 
 
+def test_few_rows_of_large_whole_numbers_are_no_linear_combinations():
+    counts = {f"c{place}": np.random.default_rng(place).integers(0, 10**6, 20) for place in range(40)}
+    assert torch.isfinite(fit_table(counts, "gaussian", max_time=2).model.log_prob(counts)).all()
+    with pytest.raises(DataError, match="20 rows for 40 columns"):
+        fit_table(counts, "gmm")
+
+
 @pytest.mark.parametrize("model", ["gaussian", "ppca", "fa", "mppca"])
 def test_missing_cells_and_few_rows(model):
     x = torch.from_numpy(factors(45, 50))

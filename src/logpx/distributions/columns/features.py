@@ -44,6 +44,7 @@ def piecewise_linear(x: Tensor, knots: Tensor) -> Tensor:
     References
     ----------
     Gorishniy, Rubachev and Babenko 2022, On embeddings for numerical features in tabular deep learning.
+    https://arxiv.org/abs/2203.05556
 
     Examples
     --------

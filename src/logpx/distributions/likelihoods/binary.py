@@ -87,6 +87,7 @@ class ContinuousBernoulliLikelihood(Likelihood):
     ----------
     Loaiza-Ganem and Cunningham 2019, The continuous Bernoulli: fixing a pervasive error in variational
     autoencoders.
+    https://arxiv.org/abs/1907.06845
 
     Examples
     --------

@@ -110,6 +110,7 @@ class DiscretisedLogistic(distributions.Distribution):
     References
     ----------
     Salimans et al. 2017, PixelCNN++, equation 2.
+    https://arxiv.org/abs/1701.05517
 
     Examples
     --------
@@ -174,6 +175,8 @@ class DiscretisedLogisticLikelihood(_Levels):
     ----------
     Salimans et al. 2017, PixelCNN++; Kingma et al. 2016, Improved variational inference with inverse
     autoregressive flow.
+    https://arxiv.org/abs/1701.05517
+    https://arxiv.org/abs/1606.04934
 
     Examples
     --------

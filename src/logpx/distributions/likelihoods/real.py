@@ -55,6 +55,7 @@ class NormalLikelihood(_Real):
     References
     ----------
     Rybkin, Daniilidis and Levine 2021, Simple and effective VAE training with calibrated decoders.
+    https://arxiv.org/abs/2006.13202
 
     Examples
     --------

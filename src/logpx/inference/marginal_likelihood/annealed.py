@@ -45,6 +45,9 @@ class AnnealedImportanceSampling(EvidenceMethod):
     Neal 2001, Annealed importance sampling; Grosse, Ghahramani and Adams 2015, Sandwiching the marginal
     likelihood using bidirectional Monte Carlo; Wu et al. 2017, On the quantitative analysis of decoder-based
     generative models.
+    https://arxiv.org/abs/physics/9803008
+    https://arxiv.org/abs/1511.02543
+    https://arxiv.org/abs/1611.04273
     """
 
     name = "ais"

@@ -128,6 +128,8 @@ def simulated_sandwich(
     ----------
     Grosse, Ghahramani and Adams 2015; Grosse, Ancha and Roy 2016, Measuring the reliability of MCMC inference
     with bidirectional Monte Carlo.
+    https://arxiv.org/abs/1511.02543
+    https://arxiv.org/abs/1606.02275
 
     Examples
     --------

@@ -57,6 +57,7 @@ class StickingTheLanding:
     References
     ----------
     Roeder, Wu and Duvenaud 2017, Sticking the Landing.
+    https://arxiv.org/abs/1703.09194
 
     Examples
     --------
@@ -87,6 +88,7 @@ class PathGradient:
     References
     ----------
     Vaitl, Nicoli, Nakajima and Kessel 2022, Gradients should stay on Path.
+    https://arxiv.org/abs/2207.08219
 
     Examples
     --------

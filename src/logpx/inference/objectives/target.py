@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from logpx.arguments import is_number
 from logpx.errors import UsageError
 
 __all__ = ["LogDensity", "checked_normaliser", "evaluate_log_density"]
@@ -85,7 +86,7 @@ def checked_normaliser(log_normaliser: float | Tensor) -> float | Tensor:
     1.5
     """
     value = log_normaliser.detach() if isinstance(log_normaliser, Tensor) else log_normaliser
-    number = value.dim() == 0 if isinstance(value, Tensor) else isinstance(value, (int, float))
+    number = value.dim() == 0 if isinstance(value, Tensor) else is_number(value)
     if not number or not math.isfinite(value):
         raise UsageError(
             f"log_normaliser is {log_normaliser!r}, where one finite number was expected",

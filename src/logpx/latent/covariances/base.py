@@ -44,6 +44,8 @@ class Covariance(nn.Module, ABC):
 
     diagonal: ClassVar[bool] = False
     shares_noise: ClassVar[bool] = False
+    # Whatever the floor, so much is left for rounding.
+    least_floor: ClassVar[float] = 1e-14
 
     def __init__(self, components: int, features: int, tied: bool = False) -> None:
         super().__init__()
@@ -60,6 +62,13 @@ class Covariance(nn.Module, ABC):
     @abstractmethod
     def matrices(self) -> Tensor:
         """Return the covariance matrices, shape ``(blocks, D, D)``, in float64 because of small variances."""
+
+    @abstractmethod
+    def roots(self) -> Tensor:
+        r"""Return square roots F of the covariances :math:`F F^\top` in float64, ``(blocks, D, m)``, m ≥ D.
+
+        They keep deviations far below the largest, which the products lose.
+        """
 
     @abstractmethod
     def precisions(self) -> tuple[Tensor, Tensor]:
@@ -110,10 +119,8 @@ class Covariance(nn.Module, ABC):
 
     def smallest(self, floor: Tensor) -> Tensor:
         """Return the least variance of each block in any direction, in units of the floor: ``(blocks,)``."""
-        scale = floor.sqrt()
-        scaled = self.matrices().detach() / scale / scale[:, None]
-        values: Tensor = torch.linalg.eigvalsh(scaled)
-        return values[:, 0]
+        values: Tensor = torch.linalg.svdvals(self.roots().detach() / floor.sqrt()[:, None])
+        return values[:, -1].square()
 
     def forget(self) -> None:
         """Make the next M-step independent of the current parameters; most M-steps always are."""

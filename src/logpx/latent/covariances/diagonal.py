@@ -47,6 +47,10 @@ class DiagonalCovariance(Covariance):
         """Return the variances, shape ``(blocks, D)``."""
         return torch.exp(2.0 * self._each())
 
+    def roots(self) -> Tensor:
+        """Return the standard deviations on diagonals, in float64."""
+        return torch.diag_embed(self._each().double().exp())
+
     def matrices(self) -> Tensor:
         """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
         return torch.diag_embed(self.variances().double())

@@ -41,6 +41,10 @@ class FullCovariance(Covariance):
         """Return lower triangular factors, ``(blocks, D, D)``; None keeps the dtype of the parameters."""
         return self.lowers.to(dtype).tril(-1) + torch.diag_embed(self.log_diagonals.to(dtype).exp())
 
+    def roots(self) -> Tensor:
+        """Return the triangular factors in float64."""
+        return self.factors(torch.float64)
+
     def matrices(self) -> Tensor:
         """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
         factors = self.factors(torch.float64)

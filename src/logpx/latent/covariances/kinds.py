@@ -9,8 +9,9 @@ from types import MappingProxyType
 from logpx.errors import UsageError
 from logpx.latent.covariances.base import Covariance
 from logpx.latent.covariances.diagonal import DiagonalCovariance, SphericalCovariance
+from logpx.latent.covariances.factors import FactorCovariance
 from logpx.latent.covariances.full import FullCovariance
-from logpx.latent.covariances.low_rank import FactorCovariance, PrincipalCovariance
+from logpx.latent.covariances.principal import PrincipalCovariance
 from logpx.suggestions import suggestion
 
 __all__ = ["COVARIANCES", "covariance_named"]

@@ -1,33 +1,22 @@
-"""Covariances of low rank plus independent noise: factor analysis and probabilistic PCA."""
+"""Covariances of low rank plus independent noise."""
 
 from __future__ import annotations
 
 import math
-import time
 from abc import abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from logpx.arguments import is_whole
 from logpx.errors import UsageError
 from logpx.latent.covariances.base import ALMOST, NO_ROWS, Covariance
+from logpx.latent.covariances.roots import factor_of
 
-__all__ = ["FactorCovariance", "LowRankCovariance", "PrincipalCovariance"]
+__all__ = ["LowRankCovariance", "canonical"]
 
-_STEPS = 5
-_ROUNDING = 1e-13
-_MOST_STEPS = 200
-_RANDOM_STARTS = 6
-# Every start climbs for some steps, the best of them for as many again, and the best of all to the end.
-_EXPLORED = 30
-_PURSUED = (5, 1)
-# Of the variance of a feature, left unexplained at the start.
-_LEAST_SHARE = 1e-3
-# Of few rows, at the units of several starts at once.
-_MOST_NUMBERS = 10_000_000
+# Of squares of A = Ψ^(-1/2) W: of larger ones, the digits of 1 + AᵀA are lost.
+_MOST_SIGNAL = 1e10
 
 
 class LowRankCovariance(Covariance):
@@ -46,6 +35,8 @@ class LowRankCovariance(Covariance):
     ----------
     cut_short : bool
         Whether the last `maximise` ended for lack of time.
+    limited : bool
+        Whether the last `maximise` ended at the least noise though the likelihood rises beyond.
 
     Raises
     ------
@@ -54,6 +45,9 @@ class LowRankCovariance(Covariance):
     """
 
     cut_short = False
+    limited = False
+    # No matrix has to be positive definite in spite of rounding, so that a floor may be lower.
+    least_floor = 1e-28
 
     def __init__(self, components: int, features: int, rank: int, tied: bool = False) -> None:
         super().__init__(components, features, tied)
@@ -85,38 +79,58 @@ class LowRankCovariance(Covariance):
         """Return the noise variances, shape ``(blocks, D)``."""
         return self.log_noise_variances.exp().expand(self.blocks, self.features)
 
+    def roots(self) -> Tensor:
+        """Return the loadings beside the deviations of the noise, ``(blocks, D, q + D)``, in float64."""
+        scales = torch.exp(0.5 * self.log_noise_variances.double()).expand(self.blocks, self.features)
+        return torch.cat([self.loadings.double(), torch.diag_embed(scales)], -1)
+
     def matrices(self) -> Tensor:
         """Return the covariance matrices in float64, shape ``(blocks, D, D)``."""
         loadings, noise_variances = self.loadings.double(), self.log_noise_variances.double().exp()
         return loadings @ loadings.mT + torch.diag_embed(noise_variances.expand(self.blocks, self.features))
 
-    def _woodbury(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """Return A = Ψ^(-1/2) W, the factor L of I + AᵀA, and log|Σ|."""
-        # Of few numbers, and in single precision squares of A soon overflow.
+    def _scaled(self) -> Tensor:
+        """Return A = Ψ^(-1/2) W in float64, because of its size where there is little noise."""
+        logarithms = self.log_noise_variances.double()
+        return self.loadings.double() * torch.exp(-0.5 * logarithms).unsqueeze(-1)
+
+    def _woodbury(self, mode: str = "reduced") -> tuple[Tensor, Tensor, Tensor]:
+        """Return Q and R of A = Q R with RᵀR = I + AᵀA, and log|Σ|, in float64.
+
+        They are part of the QR decomposition of A above I, in which nothing is squared.
+        """
+        scaled = self._scaled()
+        identity = torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
+        stacked = torch.cat([scaled, identity.expand(self.blocks, -1, -1)], 1)
+        q, r = torch.linalg.qr(stacked, mode=mode)
         logarithms = self.log_noise_variances.double().expand(self.blocks, self.features)
-        scaled = self.loadings.double() * torch.exp(-0.5 * logarithms).unsqueeze(-1)
-        inner = scaled.mT @ scaled + torch.eye(self.rank, dtype=scaled.dtype, device=scaled.device)
-        factor = torch.linalg.cholesky(inner)
-        log_determinant = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + logarithms.sum(-1)
-        return scaled.to(dtype), factor.to(dtype), log_determinant.to(dtype)
+        log_determinant = 2.0 * r.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1) + logarithms.sum(-1)
+        return q[:, : self.features], r, log_determinant
 
     def precisions(self) -> tuple[Tensor, Tensor]:
         """Return the inverses and the log-determinants, in float64."""
-        scaled, factor, log_determinant = self._woodbury(torch.float64)
+        differentiable = torch.is_grad_enabled()
+        q, _, log_determinant = self._woodbury("reduced" if differentiable else "complete")
         inverse_roots = torch.exp(-0.5 * self.log_noise_variances.double()).expand(self.blocks, self.features)
-        half = torch.linalg.solve_triangular(factor, scaled.mT, upper=False)
-        identity = torch.eye(self.features, dtype=half.dtype, device=half.device)
-        inner = identity - half.mT @ half
+        if differentiable:
+            inner = torch.eye(self.features, dtype=q.dtype, device=q.device) - q @ q.mT
+        else:
+            # The same without a difference, from the other columns of the orthogonal matrix.
+            inner = q[:, :, self.rank :] @ q[:, :, self.rank :].mT
         return inner * inverse_roots.unsqueeze(-1) * inverse_roots.unsqueeze(-2), log_determinant
 
     def log_normal(self, deviations: Tensor) -> Tensor:
         """Return the log-density of deviations, shape ``(K, n)``."""
         distance, log_determinant = self._distance(deviations)
-        return -0.5 * (distance + (log_determinant + self.features * math.log(2.0 * math.pi))[:, None])
+        constants = log_determinant + self.features * math.log(2.0 * math.pi)
+        return (-0.5 * (distance + constants[:, None])).to(deviations.dtype)
 
     def prefers_latent(self, missing: int) -> bool:
         """Return whether rows that miss so many cells are cheaper by way of the latent vector."""
-        return self.rank**2 * (self.features + self.rank) <= max(missing**3, self.features**2)
+        if self.rank**2 * (self.features + self.rank) > max(missing**3, self.features**2):
+            return False
+        # Squares are summed then, which are exact enough if the noise is not all too small.
+        return bool(self._scaled().detach().square().sum(1).amax() < _MOST_SIGNAL) if self.rank else True
 
     def log_normal_of_present(self, deviations: Tensor, present: Tensor) -> Tensor:
         r"""Return the log-density of the present cells, by way of the latent vector, in O(D q²) a row.
@@ -135,7 +149,7 @@ class LowRankCovariance(Covariance):
         Tensor
             Shape ``(K, n)``, differentiable.
         """
-        scaled, _, _ = self._woodbury(deviations.dtype)
+        scaled = self._scaled().to(deviations.dtype)
         there = present.to(deviations.dtype)
         log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
         e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
@@ -152,12 +166,12 @@ class LowRankCovariance(Covariance):
 
     def _distance(self, deviations: Tensor) -> tuple[Tensor, Tensor]:
         """Return the squared distances of deviations, and the log-determinants."""
-        scaled, factor, log_determinant = self._woodbury(deviations.dtype)
-        log_variances = self.log_noise_variances.to(deviations.dtype).expand(self.blocks, self.features)
-        e = deviations * torch.exp(-0.5 * log_variances).unsqueeze(-2)
+        q, r, log_determinant = self._woodbury()
+        e = deviations.double() * torch.exp(-0.5 * self.log_noise_variances.double()).unsqueeze(-2)
         # With u the latent mean, the squared distance is |e - A u|² + |u|²: sums of squares, nothing cancels.
-        u = torch.cholesky_solve((e @ scaled).mT, factor.expand(len(e), -1, -1)).mT
-        rest = e - u @ scaled.mT
+        along = e @ q
+        u = torch.linalg.solve_triangular(r, along.mT, upper=True).mT
+        rest = e - along @ q.mT
         return (rest * rest).sum(-1) + (u * u).sum(-1), log_determinant
 
     @abstractmethod
@@ -192,12 +206,10 @@ class LowRankCovariance(Covariance):
         With :math:`A = \Psi^{-1/2} W` and its singular values s and left singular vectors V a root is
         :math:`\Psi^{1/2} (I + V (\sqrt{1 + s^2} - 1) V^\top)`: no D × D matrix is built.
         """
-        scaled, _, _ = self._woodbury(torch.float64)
-        squares, vectors = torch.linalg.eigh(scaled.mT @ scaled)
-        squares = squares.clamp_min(0.0)
+        vectors, values, _ = torch.linalg.svd(self._scaled(), full_matrices=False)
         # (sqrt(1 + s²) - 1) / s² by the conjugate, which does not cancel where s is small.
-        gains = 1.0 / ((1.0 + squares).sqrt() + 1.0)
-        left = (scaled @ vectors).to(noise).expand(self.components, -1, -1)
+        gains = 1.0 / ((1.0 + values.square()).sqrt() + 1.0)
+        left = (vectors * values.unsqueeze(-2)).to(noise).expand(self.components, -1, -1)
         scales = (0.5 * self.log_noise_variances.double()).exp().to(noise)
         scales = scales.expand(self.blocks, self.features).expand(self.components, -1)
         gains = gains.to(noise).expand(self.components, -1)
@@ -210,7 +222,7 @@ class LowRankCovariance(Covariance):
 
     def penalty(self, scatter: Tensor) -> Tensor:
         """Return the log-determinants plus the traces."""
-        return self.penalty_of_root(_factor(scatter.double()).mT)
+        return self.penalty_of_root(factor_of(scatter.double()).mT)
 
     def penalty_of_root(self, root: Tensor) -> Tensor:
         """Return the same for scatters RᵀR, given R of shape ``(blocks, n, D)``."""
@@ -227,351 +239,7 @@ class LowRankCovariance(Covariance):
         )
 
 
-class PrincipalCovariance(LowRankCovariance):
-    r"""Probabilistic PCA: :math:`\Sigma = W W^\top + \sigma^2 I`, with a closed-form M-step.
-
-    Parameters
-    ----------
-    components, features, rank, tied
-        As in `LowRankCovariance`.
-
-    References
-    ----------
-    Tipping and Bishop 1999, Probabilistic principal component analysis.
-
-    Examples
-    --------
-    >>> PrincipalCovariance(components=1, features=5, rank=2).free_parameters
-    10
-    """
-
-    shares_noise = True
-
-    def _noise_count(self) -> int:
-        return 1
-
-    @torch.no_grad()
-    def update(self, averages: Tensor, rows: Tensor, floor: Tensor) -> None:
-        """Take the leading eigenvectors; the noise is the mean of the other eigenvalues."""
-        values, vectors = torch.linalg.eigh(torch.nan_to_num(averages, posinf=0.0, neginf=0.0))
-        rest = self.features - self.rank
-        # Below this, eigenvalues are rounding errors.
-        rounding = self.features * torch.finfo(values.dtype).eps * values[:, -1:]
-        least = rounding.maximum(floor.amin())
-        noise_variances = values[:, :rest].mean(-1, keepdim=True).maximum(least)
-        excess = (values[:, rest:] - noise_variances).clamp_min(0.0).sqrt()
-        loadings = _canonical((vectors[:, :, rest:] * excess.unsqueeze(-2)).flip(-1))
-        self._set(rows, loadings, noise_variances)
-
-    def maximise(self, averages: Tensor, floor: Tensor, deadline: float | None = None) -> None:
-        """Take the closed form."""
-        self.update(averages, averages.new_ones(1, 1), floor)
-
-    @torch.no_grad()
-    def maximise_root(self, root: Tensor, floor: Tensor, deadline: float | None = None) -> None:
-        """Take the closed form; directions in which no row leaves the mean have no variance."""
-        values, vectors, rest = _leading(root, self.rank)
-        # Below this, singular values are rounding errors, and so are the rows' last digits.
-        rounding = (self.features * torch.finfo(values.dtype).eps) ** 2 * root.square().sum()
-        noise_variances = (rest / (self.features - self.rank)).maximum(floor.amin()).maximum(rounding)
-        excess = (values - noise_variances).clamp_min(0.0).sqrt()
-        self._set(root.new_ones(1, 1), _canonical(vectors * excess)[None], noise_variances.view(1, 1))
-
-
-class FactorCovariance(LowRankCovariance):
-    r"""Factor analysis: :math:`\Sigma = W W^\top + \mathrm{diag}(\psi)`.
-
-    The M-step has no closed form. It alternates the best loadings for given noise variances, found by an
-    eigenvalue decomposition, with an EM step for the noise variances; both raise the likelihood.
-
-    Parameters
-    ----------
-    components, features, rank, tied
-        As in `LowRankCovariance`.
-    steps
-        The number of such pairs in an M-step.
-
-    References
-    ----------
-    Rubin and Thayer 1982; Barber 2012, Bayesian Reasoning and Machine Learning, section 21.2.
-
-    Examples
-    --------
-    >>> FactorCovariance(components=1, features=5, rank=2).free_parameters
-    14
-    """
-
-    def __init__(
-        self, components: int, features: int, rank: int, tied: bool = False, *, steps: int = _STEPS
-    ) -> None:
-        super().__init__(components, features, rank, tied)
-        self.steps = steps
-        self.register_buffer("started", torch.tensor(False))
-
-    started: Tensor
-
-    def _noise_count(self) -> int:
-        return self.features
-
-    @torch.no_grad()
-    def update(self, averages: Tensor, rows: Tensor, floor: Tensor) -> None:
-        """Alternate loadings and noise variances, starting from the current noise variances."""
-        averages = torch.nan_to_num(averages, posinf=0.0, neginf=0.0)
-        variances = averages.diagonal(dim1=-2, dim2=-1)
-        noise_variances = self.log_noise_variances.double().exp() if bool(self.started) else 0.5 * variances
-        noise_variances = noise_variances.maximum(floor)
-        loadings = self._best_loadings(averages, noise_variances)
-        for _ in range(self.steps):
-            # The EM step of the noise variances: what the factors leave unexplained, at these loadings.
-            noise_variances = (variances - loadings.square().sum(-1)).maximum(floor)
-            loadings = self._best_loadings(averages, noise_variances)
-        self._set(rows, _canonical(loadings), noise_variances)
-        self.started.fill_(True)
-
-    def forget(self) -> None:
-        """Start the next M-step afresh."""
-        self.started.fill_(False)
-
-    @torch.no_grad()
-    def maximise(self, averages: Tensor, floor: Tensor, deadline: float | None = None) -> None:
-        """Maximise the likelihood for one average scatter: the best of several starts.
-
-        The likelihood has local maxima, mostly such as give a factor to a single feature.
-        """
-        factor = _factor(averages)
-        variances = averages.diagonal(dim1=-2, dim2=-1)
-        # The diagonal of the inverse: factors cannot explain more of a feature.
-        ridge = torch.diag_embed((1e-9 * variances).maximum(1e-2 * floor))
-        bounds = 0.5 / torch.linalg.inv(averages + ridge).diagonal(dim1=-2, dim2=-1)
-        starts = torch.cat([*_starts(factor[0].mT, self.rank), bounds])
-        self._take_best(
-            lambda logarithms: _Profile.of_factor(factor, logarithms, self.rank),
-            variances,
-            starts,
-            floor,
-            deadline,
-        )
-
-    @torch.no_grad()
-    def maximise_root(self, root: Tensor, floor: Tensor, deadline: float | None = None) -> None:
-        """Maximise as above, with the diagonal of the second derivatives alone."""
-        variances = root.square().sum(0, keepdim=True)
-        starts = torch.cat([*_starts(root, self.rank), 0.5 * variances])
-        self._take_best(
-            lambda logarithms: _RootProfile(root, logarithms, self.rank), variances, starts, floor, deadline
-        )
-
-    def _take_best(
-        self,
-        profile_at: _ProfileAt,
-        variances: Tensor,
-        starts: Tensor,
-        floor: Tensor,
-        deadline: float | None,
-    ) -> None:
-        """Take the highest end of climbs from several noise variances, shape ``(starts, D)``."""
-        logarithms, left_out = starts.maximum(floor).log(), False
-        if deadline is not None:
-            began = time.monotonic()
-            profile_at(logarithms[:1])
-            now = time.monotonic()
-            steps = (deadline - now) / max(now - began, 1e-9)
-            logarithms = logarithms[: max(1, int(steps / _EXPLORED))]
-            left_out = len(logarithms) < len(starts)
-        for pursued in _PURSUED:
-            explored = _climb(profile_at, variances, logarithms, floor, _EXPLORED, deadline)
-            ahead = explored.value.topk(min(pursued, len(logarithms))).indices
-            logarithms = explored.logarithms[ahead]
-        ends = _climb(profile_at, variances, logarithms, floor, _MOST_STEPS, deadline)
-        best = ends.value.argmax()[None]
-        loadings, noise_variances = ends.loadings()[best], ends.logarithms[best].exp()
-        self._set(torch.ones_like(noise_variances[:, :1]), _canonical(loadings), noise_variances)
-        self.started.fill_(True)
-        late = deadline is not None and time.monotonic() > deadline
-        self.cut_short = late or left_out
-
-    def _best_loadings(self, averages: Tensor, noise_variances: Tensor) -> Tensor:
-        return _Profile.of_scatter(averages, noise_variances.log(), self.rank).loadings()
-
-
-def _factor(averages: Tensor) -> Tensor:
-    """Return a square root F of scatters S = F Fᵀ, shape ``(blocks, D, D)``, even if they are singular."""
-    variances = averages.diagonal(dim1=-2, dim2=-1)
-    units = torch.where(variances > 0.0, variances, 1.0).sqrt()
-    values, vectors = torch.linalg.eigh(averages / units.unsqueeze(-1) / units.unsqueeze(-2))
-    found: Tensor = units.unsqueeze(-1) * vectors * values.clamp_min(0.0).sqrt().unsqueeze(-2)
-    return found
-
-
-def _starts(root: Tensor, rank: int) -> list[Tensor]:
-    """Return noise variances to climb from, each of shape ``(..., D)``, for a scatter RᵀR: safe first."""
-    variances = root.square().sum(0, keepdim=True)
-    # What principal components leave, of features in own units and in common ones.
-    starts = []
-    for units in (torch.where(variances > 0.0, variances, 1.0).sqrt(), torch.ones_like(variances)):
-        values, vectors, _ = _leading(root / units, rank)
-        left = variances - (vectors.square() * values).sum(-1) * units.square()
-        starts.append(left.maximum(_LEAST_SHARE * variances))
-    generator = torch.Generator().manual_seed(0)
-    shares = torch.rand(_RANDOM_STARTS, variances.shape[-1], generator=generator, dtype=variances.dtype)
-    # Or nothing is explained.
-    return [*starts, variances, variances * shares.clamp_min(_LEAST_SHARE).to(variances.device)]
-
-
-def _climb(
-    profile_at: _ProfileAt,
-    variances: Tensor,
-    logarithms: Tensor,
-    floor: Tensor,
-    most: int,
-    deadline: float | None,
-) -> _Profile | _RootProfile:
-    """Climb from each of several noise variances, shape ``(starts, D)``, until all arrive or time is up.
-
-    Takes Newton steps in the logarithms of the noise variances, with Jöreskog's approximation of the second
-    derivatives, and an EM step wherever a Newton step would not raise the likelihood.
-    """
-    least = floor.log()
-    profile = profile_at(logarithms)
-    for _ in range(most):
-        if deadline is not None and time.monotonic() > deadline:
-            break
-        step = profile.newton_step().clamp(-2.0, 2.0)
-        trial = profile_at((profile.logarithms + step).maximum(least))
-        # Close to the maximum, values differ by less than their rounding errors.
-        rounding = _ROUNDING * profile.value.abs().clamp_min(1.0)
-        lower = ~(trial.value >= profile.value - rounding)
-        if bool(lower.any()):
-            left = (variances - profile.loadings().square().sum(-1)).maximum(floor).log()
-            trial = profile_at(torch.where(lower[:, None], left, trial.logarithms))
-        change = float((trial.logarithms - profile.logarithms).abs().max())
-        gain = float((trial.value - profile.value).abs().max())
-        profile = trial
-        if change < profile.no_change or gain < profile.no_gain:
-            break
-    return profile
-
-
-class _Profile:
-    """The likelihood of noise variances with their best loadings, from the scaled scatter's eigenvalues.
-
-    Parameters
-    ----------
-    values, vectors
-        The eigenvalues, increasing, and eigenvectors, of the scatter of features divided by the noise's
-        deviations: shapes ``(blocks, D)`` and ``(blocks, D, D)``.
-    logarithms
-        The logarithms of the noise variances, shape ``(blocks, D)``.
-    rank
-        The number of factors.
-    """
-
-    # In the logarithms, and in nats.
-    no_change, no_gain = 1e-12, 0.0
-
-    def __init__(self, values: Tensor, vectors: Tensor, logarithms: Tensor, rank: int) -> None:
-        self.logarithms = logarithms
-        self._roots = torch.exp(0.5 * logarithms)
-        rest = values.shape[-1] - rank
-        self._values, self._rest = values[:, :rest], vectors[:, :, :rest]
-        self._leading, self._vectors = values[:, rest:].clamp_min(1.0), vectors[:, :, rest:]
-        unexplained = (values[:, rest:] / self._leading).sum(-1) + self._values.sum(-1)
-        self.value = -0.5 * (self._leading.log().sum(-1) + unexplained + logarithms.sum(-1))
-
-    @classmethod
-    def of_scatter(cls, averages: Tensor, logarithms: Tensor, rank: int) -> _Profile:
-        """Return the profile of average scatters of shape ``(blocks, D, D)``."""
-        roots = torch.exp(0.5 * logarithms)
-        scaled = averages / roots.unsqueeze(-1) / roots.unsqueeze(-2)
-        values, vectors = torch.linalg.eigh(scaled)
-        return cls(values, vectors, logarithms, rank)
-
-    @classmethod
-    def of_factor(cls, factor: Tensor, logarithms: Tensor, rank: int) -> _Profile:
-        """Return it from square roots of the scatters: exact for far smaller noise, and twice as slow."""
-        scaled = factor * torch.exp(-0.5 * logarithms).unsqueeze(-1)
-        vectors, values, _ = torch.linalg.svd(scaled)
-        return cls(values.square().flip(-1), vectors.flip(-1), logarithms, rank)
-
-    def loadings(self) -> Tensor:
-        """Return the best loadings, shape ``(blocks, D, q)``."""
-        scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
-        found: Tensor = self._roots.unsqueeze(-1) * (self._vectors * scales).flip(-1)
-        return found
-
-    def newton_step(self) -> Tensor:
-        """Return a Newton step in the logarithms, shape ``(blocks, D)``.
-
-        Jöreskog 1967, Some contributions to maximum likelihood factor analysis, section 5.
-        """
-        squares = self._rest.square()
-        gradient = (squares * (self._values - 1.0).unsqueeze(-2)).sum(-1)
-        curvature = (self._rest @ self._rest.mT).square()
-        ridge = 1e-8 * torch.eye(curvature.shape[-1], dtype=curvature.dtype, device=curvature.device)
-        step: Tensor = torch.linalg.solve(curvature + ridge, gradient)
-        return step
-
-
-class _RootProfile:
-    """The same for the scatter RᵀR of few rows, from the singular values of R in the scaled features.
-
-    Parameters
-    ----------
-    root
-        R, shape ``(n, D)``.
-    logarithms
-        The logarithms of the noise variances, shape ``(blocks, D)``.
-    rank
-        The number of factors.
-    """
-
-    # Without the second derivatives between features the last digits take many steps, and noise at its floor,
-    # on which the likelihood hardly depends, goes up and down.
-    no_change, no_gain = 1e-7, 1e-8
-
-    def __init__(self, root: Tensor, logarithms: Tensor, rank: int) -> None:
-        self.logarithms = logarithms
-        self._roots = torch.exp(0.5 * logarithms)
-        groups = torch.split(self._roots, max(1, _MOST_NUMBERS // root.numel()))
-        parts = [_leading(root / roots.unsqueeze(-2), rank) for roots in groups]
-        values, self._vectors, rest = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-        self._leading = values.clamp_min(1.0)
-        self._variances = root.square().sum(0) / logarithms.exp()
-        unexplained = (values / self._leading).sum(-1) + rest
-        self.value = -0.5 * (self._leading.log().sum(-1) + unexplained + logarithms.sum(-1))
-
-    def loadings(self) -> Tensor:
-        """Return the best loadings, shape ``(blocks, D, q)``."""
-        scales = (self._leading - 1.0).sqrt().unsqueeze(-2)
-        return self._roots.unsqueeze(-1) * self._vectors * scales
-
-    def newton_step(self) -> Tensor:
-        """Return a step in the logarithms, shape ``(blocks, D)``, each feature by itself."""
-        squares = self._vectors.square()
-        explained = (squares * (self._leading - 1.0).unsqueeze(-2)).sum(-1)
-        curvature = (1.0 - squares.sum(-1)).clamp_min(1e-4).square()
-        return (self._variances - explained - 1.0) / curvature
-
-
-_ProfileAt = Callable[[Tensor], _Profile | _RootProfile]
-
-
-def _leading(root: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the largest eigenvalues of RᵀR, ``(..., q)``, vectors ``(..., D, q)``, and the sum of the rest.
-
-    They are the squares of singular values, so that small ones are exact; beyond the number of rows, 0.
-    """
-    triangle = torch.linalg.qr(root.mT, mode="r").R
-    _, values, right = torch.linalg.svd(triangle)
-    count = min(rank, values.shape[-1])
-    vectors = root.mT @ right[..., :count, :].mT
-    vectors = vectors / vectors.norm(dim=-2, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
-    squares, missing = values.square(), rank - count
-    leading = functional.pad(squares[..., :count], (0, missing)), functional.pad(vectors, (0, missing))
-    return *leading, squares[..., count:].sum(-1)
-
-
-def _canonical(loadings: Tensor) -> Tensor:
+def canonical(loadings: Tensor) -> Tensor:
     """Return loadings with signs such that the largest entry of every column is positive."""
     if loadings.shape[-1] == 0:
         return loadings

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from logpx.latent.covariances.roots import triangular_root
 from logpx.latent.e_step.base import NormalParameters, SumOfParts
 
 __all__ = ["Conditionals", "Group", "MissingCells", "grouped", "numbered"]
@@ -111,27 +112,29 @@ def numbered(cells: Tensor) -> tuple[Tensor, Tensor]:
 class Conditionals:
     """For some patterns and all components, the distribution of the missing cells given the others.
 
+    With the observed cells first, a triangular root of the covariance holds the root of the covariance of the
+    missing cells given the others, and nothing has to be subtracted (Kailath, Sayed and Hassibi 2000, Linear
+    Estimation, section 12.1).
+
     Parameters
     ----------
     means
         Shape ``(K, D)``.
-    matrices
-        The covariances, shape ``(K, D, D)``.
+    roots
+        Square roots of the covariances, shape ``(K, D, m)``.
     present
         The observed cells of each pattern, shape ``(P, D)``.
     """
 
-    def __init__(self, means: Tensor, matrices: Tensor, present: Tensor) -> None:
-        features = means.shape[1]
-        self.means, self.matrices = means, matrices
-        self.present = present
-        both = present[:, None, :, None] & present[:, None, None, :]
-        identity = torch.eye(features, dtype=means.dtype, device=means.device)
-        # Rows and columns of missing cells become those of the identity: this changes neither determinant nor
-        # distance, and the matrices of all patterns have one size.
-        self._factors = torch.linalg.cholesky(torch.where(both, matrices, identity))
+    def __init__(self, means: Tensor, roots: Tensor, present: Tensor) -> None:
+        self.means, self.present = means, present
+        self._order = torch.argsort(~present, dim=1, stable=True)
+        self._place = torch.argsort(self._order, dim=1)
+        self._known = present.gather(1, self._order)[:, None, None]
+        self._factors = triangular_root(roots[:, self._order].transpose(0, 1))
         known = present.to(means.dtype).sum(-1, keepdim=True)
-        half_log_determinants = self._factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        logarithms = self._factors.diagonal(dim1=-2, dim2=-1).log()
+        half_log_determinants = logarithms.masked_fill(~self._known.squeeze(2), 0.0).sum(-1)
         self.log_constants = -half_log_determinants - 0.5 * _LOG_TWO_PI * known
 
     def deviations(self, x: Tensor) -> Tensor:
@@ -152,24 +155,32 @@ class Conditionals:
 
     def log_normal(self, deviations: Tensor) -> Tensor:
         """Return the log-density of the observed cells, shape ``(P, K, R)``."""
-        z = torch.linalg.solve_triangular(self._factors, deviations.mT, upper=False)
-        values: Tensor = self.log_constants.unsqueeze(-1) - 0.5 * z.square().sum(-2)
+        distances = self._standardised(deviations).square().sum(-1)
+        values: Tensor = self.log_constants.unsqueeze(-1) - 0.5 * distances
         return values
 
     def filled(self, deviations: Tensor) -> Tensor:
         """Return deviations, with conditional means for missing cells."""
-        solved = torch.cholesky_solve(deviations.mT, self._factors).mT
-        solved = solved.masked_fill(~self.present[:, None, None], 0.0)
-        return torch.where(self.present[:, None, None], deviations, solved @ self.matrices)
+        expected = self._standardised(deviations) @ self._factors.mT
+        place = self._place[:, None, None].expand_as(expected)
+        return torch.where(self.present[:, None, None], deviations, expected.gather(3, place))
+
+    def roots(self) -> Tensor:
+        """Return triangular roots of the conditional covariances, 0 for observed cells: ``(P, K, D, D)``."""
+        absent = self._factors.masked_fill(self._known | self._known.mT, 0.0)
+        rows = absent.gather(2, self._place[:, None, :, None].expand_as(absent))
+        return rows.gather(3, self._place[:, None, None].expand_as(rows))
 
     def covariances(self) -> Tensor:
         """Return the conditional covariances of the missing cells, 0 elsewhere: ``(P, K, D, D)``."""
-        known = self.matrices.masked_fill(~self.present[:, None, :, None], 0.0)
-        half = torch.linalg.solve_triangular(self._factors, known, upper=False)
-        absent = ~self.present
-        both = absent[:, None, :, None] & absent[:, None, None, :]
-        covariances: Tensor = (self.matrices - half.mT @ half).masked_fill(~both, 0.0)
-        return covariances
+        roots = self.roots()
+        return roots @ roots.mT
+
+    def _standardised(self, deviations: Tensor) -> Tensor:
+        """Return deviations in order, divided by the root of the observed cells, and 0 for the others."""
+        ordered = deviations.gather(3, self._order[:, None, None].expand_as(deviations))
+        z: Tensor = torch.linalg.solve_triangular(self._factors, ordered.mT, upper=False).mT
+        return z.masked_fill(~self._known, 0.0)
 
 
 class MissingCells(SumOfParts):
@@ -182,7 +193,7 @@ class MissingCells(SumOfParts):
     def __init__(self, parameters: NormalParameters) -> None:
         super().__init__(parameters)
         components = len(parameters.means)
-        self._matrices = parameters.covariance.matrices().expand(components, -1, -1)
+        self._roots = parameters.covariance.roots().expand(components, -1, -1)
         self._groups: list[tuple[Group, Conditionals, Tensor]] = []
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -193,7 +204,7 @@ class MissingCells(SumOfParts):
         missing = x.isnan()
         x = x.masked_fill(missing, 0.0)
         for group in grouped(~missing, components * features * features):
-            conditionals = Conditionals(self.parameters.means, self._matrices, group.present)
+            conditionals = Conditionals(self.parameters.means, self._roots, group.present)
             deviations = conditionals.deviations(x[group.rows])
             values = conditionals.log_normal(deviations)
             # Rows that only pad a group go to an extra last place that is never read.

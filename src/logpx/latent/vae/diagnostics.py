@@ -93,6 +93,7 @@ def latent_report(model: VAE, x: Tensor, draws: int = 64) -> LatentReport:
     ----------
     Burda, Grosse and Salakhutdinov 2016 (active units); Hoffman and Johnson 2016, ELBO surgery (aggregated
     posterior).
+    https://arxiv.org/abs/1509.00519
     """
     log_weights, z = model.log_weights(x, draws)
     mean, variance = z.mean(0), z.var(0)
@@ -174,6 +175,7 @@ def inference_gap(model: VAE, x: Tensor, steps: int = 300, draws: int = 1000, se
     References
     ----------
     Cremer, Li and Duvenaud 2018, Inference suboptimality in variational autoencoders.
+    https://arxiv.org/abs/1801.03558
 
     Examples
     --------

@@ -38,6 +38,8 @@ class HierarchicalPrior(Prior):
     ----------
     Rezende, Mohamed and Wierstra 2014, Stochastic backpropagation; Sønderby et al. 2016, Ladder variational
     autoencoders.
+    https://arxiv.org/abs/1401.4082
+    https://arxiv.org/abs/1602.02282
 
     Examples
     --------
@@ -77,6 +79,8 @@ class HierarchicalPosterior(VariationalPosterior):
     References
     ----------
     Sønderby et al. 2016, Ladder variational autoencoders; Kingma et al. 2016 (top-down inference).
+    https://arxiv.org/abs/1602.02282
+    https://arxiv.org/abs/1606.04934
 
     Examples
     --------

@@ -80,6 +80,9 @@ class VAE(Distribution):
     ----------
     Kingma and Welling 2014, Auto-encoding variational Bayes; Rezende, Mohamed and Wierstra 2014; Mattei and
     Frellsen 2019, MIWAE (missing cells).
+    https://arxiv.org/abs/1312.6114
+    https://arxiv.org/abs/1401.4082
+    https://arxiv.org/abs/1812.02633
 
     Examples
     --------
@@ -283,6 +286,7 @@ class VAE(Distribution):
         References
         ----------
         Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders.
+        https://arxiv.org/abs/1509.00519
         """
         draws = self.draws if draws is None else draws
         check_count("draws", draws)
@@ -367,6 +371,7 @@ class VAE(Distribution):
         References
         ----------
         Mattei and Frellsen 2019, MIWAE, section 3.3.
+        https://arxiv.org/abs/1812.02633
         """
         check_count("importance_draws", importance_draws)
         if draws is not None:

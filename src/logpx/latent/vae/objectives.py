@@ -90,6 +90,10 @@ class EvidenceLowerBound(Objective):
     ----------
     Kingma and Welling 2014, Auto-encoding variational Bayes; Higgins et al. 2017, beta-VAE; Kingma et al.
     2016 (free bits); Sønderby et al. 2016 (warm-up).
+    https://arxiv.org/abs/1312.6114
+    https://openreview.net/forum?id=Sy2fzU9gl
+    https://arxiv.org/abs/1606.04934
+    https://arxiv.org/abs/1602.02282
     """
 
     def __init__(self, draws: int = 1, beta: float = 1.0, warm_up: int = 0, free_bits: float = 0.0) -> None:
@@ -127,6 +131,7 @@ class StickingTheLandingBound(Objective):
     References
     ----------
     Roeder, Wu and Duvenaud 2017, Sticking the landing.
+    https://arxiv.org/abs/1703.09194
     """
 
     def __init__(self, draws: int = 1) -> None:
@@ -152,6 +157,7 @@ class ImportanceWeightedBound(Objective):
     References
     ----------
     Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders; section 3 on following one draw.
+    https://arxiv.org/abs/1509.00519
     """
 
     def __init__(self, draws: int = 50, followed: int | None = None) -> None:
@@ -190,6 +196,7 @@ class MultipleImportanceWeightedBound(Objective):
     References
     ----------
     Rainforth et al. 2018, Tighter variational bounds are not necessarily better (MIWAE).
+    https://arxiv.org/abs/1802.04537
     """
 
     def __init__(self, groups: int = 8, draws: int = 8) -> None:
@@ -215,6 +222,7 @@ class CombinedImportanceWeightedBound(Objective):
     References
     ----------
     Rainforth et al. 2018, Tighter variational bounds are not necessarily better (CIWAE).
+    https://arxiv.org/abs/1802.04537
     """
 
     def __init__(self, share: float = 0.5, draws: int = 50) -> None:
@@ -240,6 +248,7 @@ class DoublyReparameterised(Objective):
     References
     ----------
     Tucker et al. 2019, Doubly reparameterized gradient estimators for Monte Carlo objectives.
+    https://arxiv.org/abs/1810.04152
     """
 
     def __init__(self, draws: int = 50) -> None:

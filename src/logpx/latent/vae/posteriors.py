@@ -128,6 +128,8 @@ class FlowPosterior(VariationalPosterior):
     ----------
     Rezende and Mohamed 2015, Variational inference with normalizing flows; Kingma et al. 2016, Improved
     variational inference with inverse autoregressive flow.
+    https://arxiv.org/abs/1505.05770
+    https://arxiv.org/abs/1606.04934
 
     Examples
     --------

@@ -114,6 +114,7 @@ class VampPrior(Prior):
     References
     ----------
     Tomczak and Welling 2018, VAE with a VampPrior.
+    https://arxiv.org/abs/1705.07120
     """
 
     def __init__(self, event_shape: int | Sequence[int], components: int = 50) -> None:

@@ -76,6 +76,7 @@ def with_heavier_tails(
     ----------
     Owen 2013, Monte Carlo theory, methods and examples, section 9.11 (proposals with heavier tails); Geweke
     1989, Bayesian inference in econometric models using Monte Carlo integration.
+    https://artowen.su.domains/mc/
     """
     try:
         return _compared(q, noises, target, seed, draws)

@@ -113,6 +113,7 @@ class Laplace(PosteriorMethod):
     References
     ----------
     MacKay 2003, Information theory, inference, and learning algorithms, chapter 27.
+    https://www.inference.org.uk/itila/
     """
 
     name = "laplace"
@@ -309,6 +310,8 @@ class FlowFit(_ByReverseKL):
     References
     ----------
     Rezende and Mohamed 2015, Variational inference with normalizing flows; Agrawal and Domke 2024.
+    https://arxiv.org/abs/1505.05770
+    https://arxiv.org/abs/2412.08824
     """
 
     name: ClassVar[str] = "flow"
@@ -339,6 +342,7 @@ class SequentialMonteCarlo(PosteriorMethod):
     References
     ----------
     Del Moral, Doucet and Jasra 2006, Sequential Monte Carlo samplers.
+    https://arxiv.org/abs/cond-mat/0212648
     """
 
     name: ClassVar[str] = "smc"
@@ -384,6 +388,7 @@ class NestedSampling(PosteriorMethod):
     References
     ----------
     Williams, Veitch and Messenger 2023, Importance nested sampling with normalising flows.
+    https://arxiv.org/abs/2302.08526
     """
 
     name: ClassVar[str] = "nested"

@@ -40,6 +40,7 @@ def mixture_of(
     References
     ----------
     Cappé, Douc, Guillin, Marin and Robert 2008, Adaptive importance sampling in general mixture classes.
+    https://arxiv.org/abs/0710.4242
     """
     if len(components) == 1:
         return components[0]

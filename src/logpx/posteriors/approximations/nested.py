@@ -137,6 +137,7 @@ def nested_levels(
     ----------
     Skilling 2006, Nested sampling for general Bayesian computation; Williams, Veitch and Messenger 2023,
     Importance nested sampling with normalising flows.
+    https://arxiv.org/abs/2302.08526
     """
     began = time.monotonic()
     particles = max(particles, 4 * _fewest(target.size))

@@ -48,6 +48,7 @@ def fit_to_particles(u: Tensor, target: Target, modes: int, seed: int) -> Distri
     References
     ----------
     Cappé, Douc, Guillin, Marin and Robert 2008, Adaptive importance sampling in general mixture classes.
+    https://arxiv.org/abs/0710.4242
     """
     shares, means, factors = _parts_of_particles(u, modes, seed, target.meter.until)
     best, best_size = None, -math.inf

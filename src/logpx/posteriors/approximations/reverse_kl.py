@@ -101,6 +101,8 @@ def minimise_reverse_kl(
     ----------
     Agrawal and Domke 2024, Disentangling impact of capacity, objective, batchsize, estimators, and step-size
     on flow VI; Dhaka et al. 2020, Robust, accurate stochastic optimization for variational inference.
+    https://arxiv.org/abs/2412.08824
+    https://arxiv.org/abs/2009.00666
     """
     began = time.monotonic()
     bound = _Bound(q, units, target, options)

@@ -160,6 +160,8 @@ def temper(
     ----------
     Del Moral, Doucet and Jasra 2006, Sequential Monte Carlo samplers; ter Braak 2006, A Markov chain Monte
     Carlo version of the genetic algorithm differential evolution; Neal 2011, MCMC using Hamiltonian dynamics.
+    https://arxiv.org/abs/cond-mat/0212648
+    https://arxiv.org/abs/1206.1901
     """
     began = time.monotonic()
     generator = torch.Generator().manual_seed(seed)

@@ -118,6 +118,7 @@ def compare_with_draws(q: Distribution, target: Target, proposed: Tensor, u: Ten
     modeling and inference, section 2.3.3 (the two spaces); Jeffreys 1946, An invariant form for the prior
     probability in estimation problems; Flegal and Jones 2010, Batch means and spectral variance estimators
     in Markov chain Monte Carlo.
+    https://arxiv.org/abs/1912.02762
     """
     if len(u) < _FEWEST:
         raise UsageError(f"{len(u)} draws", fix=f"give {_FEWEST} or more")

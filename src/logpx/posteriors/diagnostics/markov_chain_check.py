@@ -40,6 +40,7 @@ def share_that_leaves(weighted: Weighted, q: Distribution, target: Target, seed:
     ----------
     Metropolis et al. 1953, Equation of state calculations by fast computing machines; Gorham and Mackey 2015,
     Measuring sample quality with Stein's method (the idea of judging draws by a chain of the target).
+    https://arxiv.org/abs/1506.03039
     """
     generator = torch.Generator().manual_seed(seed)
     weights = weighted.smoothed

@@ -30,6 +30,7 @@ def accumulated(parts: Iterable[Part], *inputs: Tensor) -> Tensor:
     References
     ----------
     Chen, Xu, Zhang and Guestrin 2016, Training deep nets with sublinear memory cost.
+    https://arxiv.org/abs/1604.06174
 
     Examples
     --------

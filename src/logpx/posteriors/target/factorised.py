@@ -54,6 +54,7 @@ class FactorisedJoint:
     References
     ----------
     Hoffman, Blei, Wang and Paisley 2013, Stochastic variational inference.
+    https://arxiv.org/abs/1206.7051
 
     Examples
     --------
@@ -183,6 +184,7 @@ class FactorisedTarget(Target):
     ----------
     Johnson and Zhang 2013, Accelerating stochastic gradient descent using predictive variance reduction;
     Baker, Fearnhead, Fox and Nemeth 2019, Control variates for stochastic gradient MCMC.
+    https://arxiv.org/abs/1706.05439
     """
 
     _function: FactorisedJoint

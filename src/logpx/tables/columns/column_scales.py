@@ -61,7 +61,13 @@ class ColumnScales(nn.Module, Configured):
 
     @classmethod
     def fit(
-        cls, x: Any, supports: Sequence[Support], *, seed: int = 0, names: Sequence[str] | None = None
+        cls,
+        x: Any,
+        supports: Sequence[Support],
+        *,
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Return columns whose scales are chosen by held-out likelihood.
 
@@ -75,6 +81,8 @@ class ColumnScales(nn.Module, Configured):
             Seed of the folds and of the dequantisation.
         names : sequence of str, optional
             The columns' names, for errors.
+        weights : array of shape (n,), optional
+            How much each row counts, above 0; by default all count alike.
 
         Raises
         ------
@@ -85,14 +93,20 @@ class ColumnScales(nn.Module, Configured):
         scales, held_out = [], []
         for index, support in enumerate(supports):
             with _named(names, index):
-                scale, scores = support.chosen_scale(_present(values[:, index]), seed)
+                scale, scores = support.chosen_scale(*_present(values[:, index], weights), seed)
             scales.append(scale)
             held_out.append(scores)
         return cls(scales, supports, held_out)
 
     @classmethod
     def standard(
-        cls, x: Any, supports: Sequence[Support], *, seed: int = 0, names: Sequence[str] | None = None
+        cls,
+        x: Any,
+        supports: Sequence[Support],
+        *,
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Return columns that are only centred and scaled, so that linear relations stay linear.
 
@@ -105,23 +119,31 @@ class ColumnScales(nn.Module, Configured):
         ----------
         x : array of shape (n, d)
             Training rows as in the table.
-        supports, seed, names
+        supports, seed, names, weights
             As in `fit`.
         """
-        return cls._each(x, supports, names, lambda support, values: support.standard_scale(values, seed))
+        return cls._each(
+            x, supports, names, weights, lambda support, *some: support.standard_scale(*some, seed)
+        )
 
     @classmethod
     def quick(
-        cls, x: Any, supports: Sequence[Support], *, seed: int = 0, names: Sequence[str] | None = None
+        cls,
+        x: Any,
+        supports: Sequence[Support],
+        *,
+        seed: int = 0,
+        names: Sequence[str] | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Return columns that are centred and scaled, some with bounds after a logarithm that fits better.
 
         Parameters
         ----------
-        x, supports, seed, names
+        x, supports, seed, names, weights
             As in `fit`.
         """
-        return cls._each(x, supports, names, lambda support, values: support.quick_scale(values, seed))
+        return cls._each(x, supports, names, weights, lambda support, *some: support.quick_scale(*some, seed))
 
     @classmethod
     def _each(
@@ -129,13 +151,14 @@ class ColumnScales(nn.Module, Configured):
         x: Any,
         supports: Sequence[Support],
         names: Sequence[str] | None,
-        scale_of: Callable[[Support, NDArray[np.float64]], Scale],
+        weights: NDArray[np.float64] | None,
+        scale_of: Callable[[Support, NDArray[np.float64], NDArray[np.float64] | None], Scale],
     ) -> Self:
         values = _matrix(x, supports)
         scales = []
         for index, support in enumerate(supports):
             with _named(names, index):
-                scales.append(scale_of(support, _present(values[:, index])))
+                scales.append(scale_of(support, *_present(values[:, index], weights)))
         return cls(scales, supports)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,9 +259,14 @@ def _matrix(x: Any, supports: Sequence[Support]) -> NDArray[np.float64]:
     return values
 
 
-def _present(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _present(
+    values: NDArray[np.float64], weights: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the values that are there, and their weights."""
     missing = np.isnan(values)
-    return values[~missing] if missing.any() else values
+    if not missing.any():
+        return values, weights
+    return values[~missing], None if weights is None else weights[~missing]
 
 
 @contextmanager

@@ -37,11 +37,11 @@ class Labels(Support):
         super().__init__(0.0, levels - 1.0)
         self.levels = levels
 
-    def chosen_scale(self, values: Array, seed: int) -> tuple[Scale, dict[str, float]]:
+    def chosen_scale(self, values: Array, weights: Array | None, seed: int) -> tuple[Scale, dict[str, float]]:
         """Return the identity, without any comparison."""
         return Codes(), {}
 
-    def standard_scale(self, values: Array, seed: int) -> Scale:
+    def standard_scale(self, values: Array, weights: Array | None, seed: int) -> Scale:
         """Return the identity."""
         return Codes()
 

@@ -134,19 +134,21 @@ class Support(Configured):
         on_grid = self.step is not None and self.uniform
         return on_grid and float(self.step or 0.0).is_integer() and float(self.offset).is_integer()
 
-    def chosen_scale(self, values: Array, seed: int) -> tuple[Scale, dict[str, float]]:
+    def chosen_scale(self, values: Array, weights: Array | None, seed: int) -> tuple[Scale, dict[str, float]]:
         """Return the scale with the highest held-out likelihood, and the nats of all compared scales.
 
-        If only few values occur, each gets its share of the rows, without any comparison.
+        If only few values occur, each gets its share of the rows, without any comparison. Values count by
+        their weights, if there are any.
         """
         if self.atoms:
-            inner, scores = self._others.chosen_scale(self._without_atoms(values), seed)
-            return Atoms.fit(values, inner=inner, atoms=self.atoms), scores
+            inner, scores = self._others.chosen_scale(*self._without_atoms(values, weights), seed)
+            return Atoms.fit(values, weights, inner=inner, atoms=self.atoms), scores
         if self._few(values):
-            return self._histogram(values), {}
+            return self._histogram(values, weights), {}
         lower, upper = self._ends
         return choose_scale(
             values,
+            weights,
             lower=lower,
             upper=upper,
             step=self.step,
@@ -154,25 +156,26 @@ class Support(Configured):
             seed=seed,
         )
 
-    def standard_scale(self, values: Array, seed: int) -> Scale:
+    def standard_scale(self, values: Array, weights: Array | None, seed: int) -> Scale:
         """Return a scale that is linear over the range of dequantised values and a quarter beyond it.
 
         Next to bounds it bends. Where only few values occur, or single ones hold much of the mass, no linear
         map is of use: the scale then gives each value its share of the rows.
         """
         if self.atoms:
-            inner = self._others.standard_scale(self._without_atoms(values), seed)
-            return Atoms.fit(values, inner=inner, atoms=self.atoms)
+            inner = self._others.standard_scale(*self._without_atoms(values, weights), seed)
+            return Atoms.fit(values, weights, inner=inner, atoms=self.atoms)
         if self._few(values) or self._spiked(values):
-            return self._histogram(values)
+            return self._histogram(values, weights)
         noisy = self._noisy(values, seed)
         lower, upper = self.extent
         scale: Scale
         if lower is None and upper is None:
-            scale = Standard.fit(noisy.numpy(), limit=math.inf)
+            scale = Standard.fit(noisy.numpy(), weights, limit=math.inf)
         else:
             scale = SoftClip.fit(
                 noisy.numpy(),
+                weights,
                 inner=Standard.fit,
                 lower=lower,
                 upper=upper,
@@ -182,20 +185,25 @@ class Support(Configured):
         scale.limit.fill_(max(LIMIT, 1.25 * float(scale(noisy)[0].abs().max())))
         return scale
 
-    def quick_scale(self, values: Array, seed: int) -> Scale:
+    def quick_scale(self, values: Array, weights: Array | None, seed: int) -> Scale:
         """Return the standard scale, or for a column with bounds a curved one that fits better."""
         if self.atoms:
-            inner = self._others.quick_scale(self._without_atoms(values), seed)
-            return Atoms.fit(values, inner=inner, atoms=self.atoms)
-        standard = self.standard_scale(values, seed)
+            inner = self._others.quick_scale(*self._without_atoms(values, weights), seed)
+            return Atoms.fit(values, weights, inner=inner, atoms=self.atoms)
+        standard = self.standard_scale(values, weights, seed)
         if isinstance(standard, CellHistogram) or self.extent == (None, None):
             return standard
         noisy = self._noisy(values[:_QUICK_ROWS], seed).numpy()
+        own = None if weights is None else weights[:_QUICK_ROWS]
         try:
-            curved = curved_scale(noisy, *self.extent)
+            curved = curved_scale(noisy, own, *self.extent)
         except DataError:  # These are all alike.
             return standard
-        fits = [float(log_likelihoods(each, noisy).mean()) for each in (standard, curved) if each is not None]
+        fits = [
+            float(np.average(log_likelihoods(each, noisy), weights=own))
+            for each in (standard, curved)
+            if each is not None
+        ]
         return curved if curved is not None and fits[1] > fits[0] else standard
 
     def _noisy(self, values: Array, seed: int) -> Tensor:
@@ -209,17 +217,20 @@ class Support(Configured):
             self.lower, self.upper, self.step, self.offset, uniform=self.uniform, rounding=self.rounding
         )
 
-    def _without_atoms(self, values: Array) -> Array:
-        rest = values[self.cells.index(torch.from_numpy(values)).numpy() < 0]
+    def _without_atoms(self, values: Array, weights: Array | None) -> tuple[Array, Array | None]:
+        others = self.cells.index(torch.from_numpy(values)).numpy() < 0
+        rest = values[others]
         if len(rest) < 2 or rest.min() == rest.max():
             low, high = float(values.min()), float(values.max())
-            return np.linspace(low, high, _STAND_INS + 2)[1:-1]
-        return rest
+            return np.linspace(low, high, _STAND_INS + 2)[1:-1], None
+        return rest, None if weights is None else weights[others]
 
-    def _histogram(self, values: Array) -> Scale:
+    def _histogram(self, values: Array, weights: Array | None) -> Scale:
         assert self.step is not None
         lower, upper = self.extent
-        return CellHistogram.fit(values, step=self.step, offset=self.offset, lower=lower, upper=upper)
+        return CellHistogram.fit(
+            values, weights, step=self.step, offset=self.offset, lower=lower, upper=upper
+        )
 
     def _has_cells(self, values: Array) -> bool:
         """Whether values are on a grid that float64 resolves."""

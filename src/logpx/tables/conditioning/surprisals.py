@@ -116,7 +116,7 @@ class CellSurprisals:
         Tensor
             Shape ``(n,)``, in hundredths for columns of numbers.
         """
-        keys = first + torch.arange(len(x)) if isinstance(first, int) else first
+        keys = first if isinstance(first, Tensor) else int(first) + torch.arange(len(x))
         marginals = self.expected(x, column, seed=seed, first=int(keys[0]) if len(keys) else 0)
         own = surprisals.double().cpu() - _ROUNDING
         if marginals.probabilities is not None:

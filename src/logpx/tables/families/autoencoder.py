@@ -93,12 +93,14 @@ class TableAutoencoderFamily(TableFamily):
                 objective=EvidenceLowerBound(warm_up=_WARM_UP_STEPS),
                 masked=bool(training.isnan().any()),
             )
-        _begin_at_shares(model, training, budget.kinds)
+        _begin_at_shares(model, training, budget.kinds, budget.weights)
         return train(model, training, validation, budget, learning_rate=settings["learning_rate"])
 
 
 @torch.no_grad()
-def _begin_at_shares(model: VAE, training: Tensor, kinds: Sequence[str | int]) -> None:
+def _begin_at_shares(
+    model: VAE, training: Tensor, kinds: Sequence[str | int], weights: Tensor | None
+) -> None:
     """Let the decoder begin at the share of each label, as it begins at the mean of each number."""
     assert isinstance(model.decoder, MLP)
     bias = model.decoder.output.bias
@@ -106,6 +108,8 @@ def _begin_at_shares(model: VAE, training: Tensor, kinds: Sequence[str | int]) -
     start = len(bias) - sum(kind for _, kind in levels)
     for column, kind in levels:
         codes = training[:, column]
-        counts = torch.bincount(codes[~codes.isnan()].long(), minlength=kind) + 0.5
+        there = ~codes.isnan()
+        own = None if weights is None else weights[there]
+        counts = torch.bincount(codes[there].long(), weights=own, minlength=kind) + 0.5
         bias[start : start + kind] = (counts / counts.sum()).log()
         start += kind

@@ -132,7 +132,7 @@ class AutoregressiveFamily(TableFamily):
 
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Train until the validation likelihood stops rising or time is up."""
-        rows, features = len(training), training.shape[1]
+        rows, features = budget.effective_rows, training.shape[1]
         columns = []
         for index, support in enumerate(budget.supports):
             there = training[:, index][~training[:, index].isnan()]
@@ -151,7 +151,7 @@ class AutoregressiveFamily(TableFamily):
             training,
             validation,
             budget,
-            long=rows > 40 * BATCH_ROWS,
+            long=len(training) > 40 * BATCH_ROWS,
             weight_decay=1e-2,
             learning_rate=settings["learning_rate"],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 from logpx.inference import EMResult, expectation_maximisation
+from logpx.inference.shared_e_step import LastingBatches
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.scoring import Ending
 from logpx.training.journal import Journal
+from logpx.training.resampling import repeated_places
 
-__all__ = ["Climb", "climb"]
+__all__ = ["Climb", "climb", "repeated"]
 
 # Up to this many numbers (cells times components) an E-step takes milliseconds.
 _FEW_NUMBERS = 200_000
@@ -26,8 +29,9 @@ _LEAST_ROWS = 2000
 # Fewer iterations than this on all rows are worth less than these on a part of them.
 _ITERATIONS = 6
 _SECONDS_PER_CHUNK = 0.1
-# Of a chunk where time does not matter: its size must not depend on the speed of the machine.
-_NUMBERS_PER_CHUNK = 2_000_000
+# Of a chunk where time does not matter: its size depends neither on the speed of the machine nor on how many
+# processes divide the chunks among them.
+_NUMBERS_PER_CHUNK = 2**18
 # The start, the first E-step, which is never abandoned, and the evaluation.
 _FIRST_PASSES = 3
 _ROWS_PER_COMPONENT = 10
@@ -65,6 +69,7 @@ def climb(
     tolerance: float,
     accelerate: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    weights: Tensor | None = None,
     journal: Journal | None = None,
 ) -> Climb:
     """Run EM until it converges or time is up.
@@ -86,6 +91,9 @@ def climb(
         As in `logpx.inference.expectation_maximisation`.
     should_stop
         Asked after each iteration.
+    weights
+        How much each row counts, shape ``(n,)``; by default all count alike. EM starts from rows repeated in
+        proportion.
     journal
         Where the run is kept.
 
@@ -99,21 +107,23 @@ def climb(
         "taken", lambda: _affordable(model, rows, deadline, fresh=start is not None)
     )
     part = rows[:count]
+    counted = None if weights is None else weights[:count]
     if not count:
         if start is None:
             return Climb(EMResult(), "", Ending.TIME)
-        model.match_moments(rows)
+        model.match_moments(repeated(rows, weights))
         remark = "from the moments of pairs of columns, for lack of time for EM"
         return Climb(EMResult(), remark, Ending.TIME)
     if start is not None:
-        start(part)
+        start(repeated(part, counted))
 
-    def batches() -> Iterator[tuple[Tensor, None]]:
-        return ((chunk, None) for chunk in torch.split(part, size))
+    def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
+        shares = itertools.repeat(None) if counted is None else torch.split(counted, size)
+        return zip(torch.split(part, size), shares, strict=False)
 
     result = expectation_maximisation(
         model,
-        batches,
+        LastingBatches(batches),
         max_iterations=max_iterations,
         tolerance=tolerance,
         accelerate=accelerate,
@@ -132,6 +142,11 @@ def climb(
         ending = Ending.last_of([ending, Ending.TIME])
         remarks.append(f"fitted to a sample of {len(part):,} rows")
     return Climb(result, "; ".join(remarks), ending)
+
+
+def repeated(rows: Tensor, weights: Tensor | None) -> Tensor:
+    """Return as many rows, each repeated in proportion to its weight; themselves if all count alike."""
+    return rows if weights is None else rows[repeated_places(weights, len(rows))]
 
 
 def _affordable(

@@ -31,6 +31,7 @@ __all__ = [
     "descend",
     "score_of_size",
     "train",
+    "weighted_log_prob",
     "width_for",
 ]
 
@@ -52,6 +53,9 @@ class Budget:
         The maximum number of seconds to take.
     rows
         The number of different training rows; if they are few, there are several noisy copies of each.
+    weights, validation_weights
+        How much each of the training rows and of the validation rows counts, shape ``(n,)``; None if all
+        count alike. Their sum is the effective number of rows, for each noisy copy.
     kinds
         For each column, ``"normal"`` or the number of its labels.
     supports
@@ -90,6 +94,8 @@ class Budget:
     seconds: float
     rows: int
     kinds: Sequence[str | int]
+    weights: Tensor | None = None
+    validation_weights: Tensor | None = None
     supports: Sequence[Support] = ()
     periods: Sequence[Sequence[float]] = ()
     components: int | None = None
@@ -106,6 +112,18 @@ class Budget:
     remark: Callable[[str], object] = field(default=lambda text: None)
     ended: Callable[[Ending], object] = field(default=lambda ending: None)
     trained: Callable[[FitResult], object] = field(default=lambda result: None)
+
+    @property
+    def effective_rows(self) -> int:
+        """How many rows that count alike tell as much as the training rows."""
+        if self.weights is None:
+            return self.rows
+        share = float(self.weights.sum().square() / self.weights.square().sum()) / len(self.weights)
+        return max(1, round(self.rows * share))
+
+    def first_weights(self, count: int) -> Tensor | None:
+        """Return how much each of the first training rows counts; None if all count alike."""
+        return None if self.weights is None else self.weights[:count]
 
     @property
     def deadline(self) -> float:
@@ -195,12 +213,14 @@ class ClimbingFamily(QuickFamily):
     @torch.no_grad()
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows that are affordable, from the model's parameters."""
+        part = self.affordable(rows)
         climb(
             model,
-            self.affordable(rows),
+            part,
             budget.deadline,
             max_iterations=budget.limits.iterations(20),
             tolerance=1e-4,
+            weights=budget.first_weights(len(part)),
             journal=budget.journal,
         )
 
@@ -234,6 +254,8 @@ def descend(
         model,
         training,
         validation,
+        weights=budget.weights,
+        validation_weights=budget.validation_weights,
         max_time=None if math.isinf(budget.seconds) else budget.seconds,
         batch_size=BATCH_ROWS if long else None,
         seed=budget.seed,
@@ -250,14 +272,23 @@ def descend(
     return model.cpu()
 
 
-def score_of_size(model: Any, training: Tensor, validation: Tensor, rows: int) -> float:
+def weighted_log_prob(model: Any, x: Tensor, weights: Tensor | None) -> float:
+    """Return the mean log p of rows, which count by their weights of shape ``(n,)``; by default alike."""
+    log_prob = model.log_prob(x)
+    if weights is None:
+        return float(log_prob.mean())
+    return float((log_prob.double() * weights).sum() / weights.sum())
+
+
+def score_of_size(model: Any, training: Tensor, validation: Tensor, budget: Budget) -> float:
     """Return the validation likelihood per row, or for few rows BIC, which is then the better guide.
 
     With no more rows than columns BIC counts too many parameters: validation rows decide, if there are any.
     """
+    rows = budget.effective_rows
     with torch.no_grad():
         wide = rows <= training.shape[1] and validation is not training
         if wide or rows >= _ROWS_TO_VALIDATE:
-            return float(model.log_prob(validation).mean())
+            return weighted_log_prob(model, validation, budget.validation_weights)
         penalty: float = 0.5 * model.free_parameters * math.log(rows) / rows
-        return float(model.log_prob(training).mean()) - penalty
+        return weighted_log_prob(model, training, budget.first_weights(len(training))) - penalty

@@ -13,7 +13,7 @@ from logpx.errors import LogpxError
 from logpx.latent import ConjugatePrior, GaussianMixture, LatentMixture, LinearGaussian, MixedMixture
 from logpx.latent.gaussian_components import GaussianComponents
 from logpx.latent.product_components import ProductComponents
-from logpx.tables.families.climb import Climb, climb
+from logpx.tables.families.climb import Climb, climb, repeated
 from logpx.tables.families.family import FEW_ROWS, Budget, ClimbingFamily, QuickFamily, score_of_size
 from logpx.tables.families.shrinkage import cautious_normal, shrinkage, shrunk_normal
 from logpx.training.journal import Journal
@@ -37,6 +37,7 @@ def one_component(
     deadline: float,
     prior: ConjugatePrior | None = None,
     iterations: int = _ITERATIONS,
+    weights: Tensor | None = None,
     journal: Journal | None = None,
 ) -> tuple[LatentMixture, Climb | None]:
     """Fit one normal distribution of the numbers, with independent labels, to rows in model units.
@@ -55,6 +56,8 @@ def one_component(
         The prior of the numbers' covariance.
     iterations
         The most iterations of EM.
+    weights
+        How much each row counts, shape ``(n,)``; by default all count alike.
     journal
         Where EM is kept.
 
@@ -68,7 +71,7 @@ def one_component(
     model = _mixture(1, kinds, covariance, prior, _FLOOR)
     # Without missing cells the start already is the maximum.
     if not bool(rows.isnan().any()):
-        model.initialise_components(rows)
+        maximise_alone(model, rows, weights)
         return model, None
     climbed = climb(
         model,
@@ -77,9 +80,18 @@ def one_component(
         model.initialise_components,
         max_iterations=iterations,
         tolerance=_TOLERANCE,
+        weights=weights,
         journal=journal,
     )
     return model, climbed
+
+
+@torch.no_grad()
+def maximise_alone(model: LatentMixture, rows: Tensor, weights: Tensor | None) -> None:
+    """Set a model of one component to the maximum of the likelihood of complete rows."""
+    model.initialise_components(repeated(rows, weights))
+    if weights is not None:
+        model.update(model.statistics(rows, weights))
 
 
 def normal_of(model: LatentMixture) -> GaussianComponents:
@@ -105,11 +117,12 @@ class GaussianFamily(QuickFamily):
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Fit in closed form, or by EM where cells are missing."""
         numbers = [column for column, kind in enumerate(budget.kinds) if kind == "normal"]
-        if not numbers or budget.rows >= max(FEW_ROWS, len(numbers) + 1):
+        if not numbers or budget.effective_rows >= max(FEW_ROWS, len(numbers) + 1):
             model, climbed = one_component(
                 training,
                 budget.kinds,
                 deadline=budget.deadline,
+                weights=budget.weights,
                 iterations=budget.limits.iterations(_ITERATIONS),
                 journal=budget.journal.part("em"),
             )
@@ -118,22 +131,24 @@ class GaussianFamily(QuickFamily):
         return self._shrunk(training, numbers, budget)
 
     def _shrunk(self, rows: Tensor, numbers: Sequence[int], budget: Budget) -> Distribution:
-        budget.remark(
-            f"the covariance is shrunk, for there are only {budget.rows:,} rows for {len(numbers):,} columns"
-        )
+        effective, weights = budget.effective_rows, budget.weights
+        few = f"{effective:,} rows" if weights is None else f"an effective number of {effective:,} rows"
+        budget.remark(f"the covariance is shrunk, for there are only {few} for {len(numbers):,} columns")
         if len(numbers) == rows.shape[1] and not bool(rows.isnan().any()):
             if budget.rows < FEW_ROWS and len(numbers) <= _FEW_COLUMNS:
-                return cautious_normal(rows, budget.rows)
-            return shrunk_normal(rows, shrinkage(rows, budget.rows))
-        share = shrinkage(rows[:, numbers], budget.rows)
+                return cautious_normal(rows, budget.rows, weights)
+            return shrunk_normal(rows, shrinkage(rows, effective, weights), weights=weights)
+        share = shrinkage(rows[:, numbers], effective, weights)
         spread = rows[:, numbers].nan_to_num(nan=0.0).var(0).mean().item()
         # Noisy copies of rows count as rows.
-        prior = ConjugatePrior(covariance_rows=len(rows) * share / (1.0 - share), covariance=spread)
+        count = len(rows) if weights is None else float(weights.sum())
+        prior = ConjugatePrior(covariance_rows=count * share / (1.0 - share), covariance=spread)
         model, climbed = one_component(
             rows,
             budget.kinds,
             deadline=budget.deadline,
             prior=prior,
+            weights=weights,
             iterations=budget.limits.iterations(_ITERATIONS),
             journal=budget.journal.part("em"),
         )
@@ -143,7 +158,8 @@ class GaussianFamily(QuickFamily):
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Fit again, or go on with EM where cells are missing."""
         if isinstance(model, LinearGaussian):
-            again = shrunk_normal(rows, shrinkage(rows, budget.rows), model.latent)
+            share = shrinkage(rows, budget.effective_rows, budget.weights)
+            again = shrunk_normal(rows, share, model.latent, budget.weights)
             model.load_state_dict(again.state_dict())
         elif bool(rows.isnan().any()):
             climb(
@@ -152,10 +168,11 @@ class GaussianFamily(QuickFamily):
                 budget.deadline,
                 max_iterations=budget.limits.iterations(_ITERATIONS),
                 tolerance=_TOLERANCE,
+                weights=budget.weights,
                 journal=budget.journal,
             )
         else:
-            model.initialise_components(rows)
+            maximise_alone(model, rows, budget.weights)
 
 
 class MixtureFamily(ClimbingFamily):
@@ -180,7 +197,7 @@ class MixtureFamily(ClimbingFamily):
         best_score, worse = -torch.inf, 0
         best_climb: Climb | None = None
         for components in self.sizes if budget.components is None else (budget.components,):
-            if budget.components is None and (4 * components > budget.rows or worse == 3):
+            if budget.components is None and (4 * components > budget.effective_rows or worse == 3):
                 break
             worse += 1
             for start in range(2):
@@ -192,7 +209,7 @@ class MixtureFamily(ClimbingFamily):
                     if budget.components is not None and start == 1 and best is None:
                         raise
                     continue
-                score = score_of_size(model, rows, validation, budget.rows)
+                score = score_of_size(model, rows, validation, budget)
                 if score > best_score:
                     best, best_score, best_climb, worse = model, score, climbed, 0
         if best is None:
@@ -218,6 +235,7 @@ def _run(
         start,
         max_iterations=iterations,
         tolerance=3e-4,
+        weights=budget.first_weights(len(rows)),
         journal=budget.journal.part(f"{components}-{number}"),
     )
 

@@ -50,7 +50,7 @@ class _SubspaceFamily(ClimbingFamily):
                 break
             model = self.kind(features, latent).double()  # type: ignore[call-arg]
             climbed = maximise(model)
-            score = score_of_size(model, training, validation, budget.rows)
+            score = score_of_size(model, training, validation, budget)
             worse += 1
             if best is None or score > best_score + _WORTHWHILE:
                 best, best_score, best_climb, worse = model, score, climbed, 0
@@ -63,20 +63,21 @@ class _SubspaceFamily(ClimbingFamily):
         if bool(rows.isnan().any()):
             super().refit(model, rows, budget)
         else:
-            model.update_from_rows(rows, deadline=_finite(budget.deadline))
+            model.update_from_rows(rows, budget.weights, deadline=_finite(budget.deadline))
 
     def _maximiser(
         self, rows: Tensor, deadline: float, budget: Budget
     ) -> Callable[[LinearGaussian], Climb | None]:
         """Return a function that fits a model to the rows: from moments, or by EM if cells are missing."""
         if not bool(rows.isnan().any()):
-            moments = Moments.of(rows, full=True) if len(rows) > rows.shape[1] else None
+            weights = budget.weights
+            moments = Moments.of(rows, weights, full=True) if len(rows) > rows.shape[1] else None
 
             def at_once(model: LinearGaussian) -> Climb | None:
                 now = time.monotonic()
                 until = _finite(now + _SHARE_OF_A_SIZE * (deadline - now))
                 if moments is None:
-                    model.update_from_rows(rows, deadline=until)
+                    model.update_from_rows(rows, weights, deadline=until)
                 else:
                     model.update_from_moments(moments, until)
                 if not model.covariance.cut_short:
@@ -97,6 +98,7 @@ class _SubspaceFamily(ClimbingFamily):
                 tolerance=1e-5,
                 accelerate=True,
                 should_stop=budget.should_stop,
+                weights=budget.first_weights(len(part)),
                 journal=budget.journal.part(f"{model.latent}"),
             )
 
@@ -175,12 +177,13 @@ class MixtureOfPPCAFamily(ClimbingFamily):
                     start,
                     max_iterations=budget.limits.iterations(100),
                     tolerance=1e-4,
+                    weights=budget.first_weights(len(rows)),
                     journal=budget.journal.part(f"{components}-{latent}"),
                 )
             except LogpxError as failure:
                 error = failure
                 continue
-            score = score_of_size(model, rows, validation, budget.rows)
+            score = score_of_size(model, rows, validation, budget)
             if score > best_score:
                 best, best_score, best_climb = model, score, climbed
         if best is None and error is not None and budget.components is not None:

@@ -19,7 +19,7 @@ from logpx.tables.density import needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily
-from logpx.tables.fitting.rows import DividedRows, divide
+from logpx.tables.fitting.rows import DividedRows, divided_places
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
 from logpx.tables.schema.schema import Schema
@@ -67,7 +67,7 @@ def calibration(
     if read.undivided:
         return None if unseen is None else Calibration.of(best.log_prob, unseen)
     if read.joined and len(read.held_out) < _ENOUGH_ASIDE:
-        crossed = _crossed(search, best, read.rows, schema)
+        crossed = _crossed(search, best, read, schema)
         if crossed is not None:
             scores, folds = crossed
             return Calibration.of(scores, f"{len(scores):,} rows, by {folds}-fold cross-fitting")
@@ -76,11 +76,12 @@ def calibration(
     return Calibration.of(scores, f"{len(scores):,} rows {where}")
 
 
-def _crossed(search: Search, best: Candidate, rows: Tensor, schema: Schema) -> tuple[Tensor, int] | None:
+def _crossed(search: Search, best: Candidate, read: DividedRows, schema: Schema) -> tuple[Tensor, int] | None:
     """Return the scores of all rows, each without its fold, and how many folds there are.
 
     None if that takes too long, or a fit fails.
     """
+    rows = read.rows
     left = _SHARE * (search.deadline - time.monotonic())
     cost = sum(part.seconds * (_QUICK_COST if _is_quick(part) else 1.0) for part in best.parts)
     maps = search.seconds_for_maps if _on_chosen_maps(best) else 0.0
@@ -103,7 +104,12 @@ def _crossed(search: Search, best: Candidate, rows: Tensor, schema: Schema) -> t
         try:
             budget = replace(search.budget, seconds=left / folds, journal=journal.part(str(number)))
             density = _fitted_without(
-                best, rows[~aside], schema, budget, maps=None if own_maps else search.maps
+                best,
+                rows[~aside],
+                None if read.weights is None else read.weights[~aside],
+                schema,
+                budget,
+                maps=None if own_maps else search.maps,
             )
         except DataError:
             density = None
@@ -124,16 +130,30 @@ def _on_chosen_maps(best: Candidate) -> bool:
 def _fitted_without(
     best: Candidate,
     rows: Tensor,
+    weights: Tensor | None,
     schema: Schema,
     budget: Budget,
     maps: Mapping[str, ColumnScales] | None,
 ) -> Distribution | None:
     """Return a model of the same kind and size, fitted to some of the rows."""
     quick = all(map(_is_quick, best.parts))
-    training, validation = (rows, rows) if quick else divide(rows, _FRACTION)
+    places = None if quick else divided_places(rows, _FRACTION)
+    training, validation = (rows, rows) if places is None else (rows[places[0]], rows[places[1]])
+    counted, aside = weights, weights
+    if places is not None and weights is not None:
+        counted, aside = weights[places[0]], weights[places[1]]
     densities: list[Distribution] = []
     budget = replace(budget, rows=len(training))
-    one = Search(schema, training, validation, budget, chosen=_on_chosen_maps(best), maps=maps)
+    one = Search(
+        schema,
+        training,
+        validation,
+        budget,
+        chosen=_on_chosen_maps(best),
+        maps=maps,
+        weights=counted,
+        weights_aside=aside,
+    )
     for member in best.parts:
         family = FAMILIES[member.model]
         size = _size(family.options, member.density)

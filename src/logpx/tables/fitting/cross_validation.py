@@ -18,8 +18,12 @@ __all__ = ["cross_validation"]
 
 
 def cross_validation(
-    schema: Schema, rows: Tensor, families: Sequence[TableFamily], budget: Budget
-) -> dict[tuple[str, str], Tensor]:
+    schema: Schema,
+    rows: Tensor,
+    families: Sequence[TableFamily],
+    budget: Budget,
+    weights: Tensor | None = None,
+) -> tuple[dict[tuple[str, str], Tensor], Tensor | None]:
     """Return log p of rows under each model and set of scales, fitted without the fold of the row.
 
     Scales are chosen and fitted anew for each fold, as models are. A fold without which a column never varies
@@ -35,27 +39,42 @@ def cross_validation(
         The families.
     budget
         For all folds together.
+    weights
+        How much each row counts; by default all count alike.
 
     Returns
     -------
     dict of (str, str) to Tensor
         By the names of the family and of the scales: only those that every fold could fit. Empty if no fold
         could be used.
+    Tensor or None
+        The weights of these rows, in their order.
     """
     count = folds_of(len(rows))
     fold = torch.arange(len(rows)) % count
     found: list[dict[tuple[str, str], Tensor]] = []
+    counted: list[Tensor] = []
     for number in range(count):
         training = rows[fold != number]
         journal = budget.journal.part(f"fold-{number}")
         own = replace(budget, seconds=budget.seconds / count, rows=len(training), journal=journal)
         try:
-            search = Search(schema, training, training, own, held_out=rows[fold == number])
+            search = Search(
+                schema,
+                training,
+                training,
+                own,
+                held_out=rows[fold == number],
+                weights=None if weights is None else weights[fold != number],
+                weights_aside=None if weights is None else weights[fold == number],
+            )
         except DataError:
             continue
         search.run(families)
+        counted += [] if weights is None else [weights[fold == number]]
         found.append(
             {(candidate.model, candidate.scales): candidate.log_prob for candidate in search.candidates}
         )
     everywhere = set.intersection(*(set(scores) for scores in found)) if found else set()
-    return {key: torch.cat([scores[key] for scores in found]) for key in everywhere}
+    joined = {key: torch.cat([scores[key] for scores in found]) for key in everywhere}
+    return joined, torch.cat(counted) if counted else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
@@ -25,11 +27,13 @@ from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate, CandidateRecord
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.fitting.trials import Trial, require_trials
+from logpx.tables.fitting.weighing import given_weights
 from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.inference import inspect_columns
 from logpx.tables.schema.problems import left_out_notes
 from logpx.tables.schema.schema import Schema
+from logpx.tables.schema.weights import pinned_weight, schema_with_weight
 from logpx.tables.sources import open_table
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
@@ -140,11 +144,12 @@ def fit_table(
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
+    weights: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     every: float = 30.0,
 ) -> TableFitResult:
-    """Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
+    r"""Fit a model to a table: infer the schema, choose column scales, fit, choose by validation likelihood.
 
     Parameters
     ----------
@@ -188,6 +193,9 @@ def fit_table(
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
         Whether only models are tried that answer for some columns given others.
+    weights
+        The name of the column that says how much each row counts, which is then not modelled, or one number
+        for each row; see Notes.
     checkpoint, resume, every
         A folder in which the fit is kept, a folder to go on with, and the seconds between checkpoints: as in
         `logpx.training.fit`. Candidates that are ready are not fitted again.
@@ -196,6 +204,15 @@ def fit_table(
     -------
     TableFitResult
         With the model, whose log p is in the table's own units.
+
+    Notes
+    -----
+    A row of weight w counts in scales, EM, gradients, baselines, choices and held-out means like w rows, and
+    one of weight 0 not at all. Only ratios matter: priors, and the sizes of models, see the effective number
+    of rows, :math:`(\sum w)^2 / \sum w^2`, since rows repeated tell no more. Standard errors allow for
+    weights. The schema of the model remembers the column, so that `evaluate` and `compare` of a table which
+    has it weigh its rows too. P-values of anomalies and comparisons with later tables (`logpx.drift`) refer
+    to rows as they are in tables, and count them alike.
 
     Raises
     ------
@@ -221,19 +238,21 @@ def fit_table(
     where = usable_device(device)
     compile_choice(compile)
     families = _families(model, {"components": components, "latent": latent}, trials)
+    numbers = given_weights(weights)
     table = open_table(source, missing=missing, decimal=decimal)
     other = None if validation is None else open_table(validation)
-    schema = _schema(table, columns, schema, seed)
+    schema = _weighed(_schema(table, columns, schema, seed, weights), numbers)
     require_labels_allowed(schema, families, table.file)
     allowed = any(family.allows_missing for family in families)
     crossed = _quick(families) or model == "auto"
-    read = divided_rows(table, other, schema, seed, missing=allowed, crossed=crossed, seconds=limits.seconds)
+    how = partial(divided_rows, missing=allowed, crossed=crossed, seconds=limits.seconds, weights=numbers)
+    read = how(table, other, schema, seed)
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     few, count = read.undivided, len(read.training)
     nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional)
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
-    notes = [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count), *left_out]
+    notes = [*_notes(schema, read), *left_out]
     budget = Budget(
         seconds=watch.left,
         limits=limits,
@@ -275,6 +294,11 @@ def fit_table(
     )
 
 
+def _notes(schema: Schema, read: DividedRows) -> list[str]:
+    """Return what a user should know of the columns and of the rows."""
+    return [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count, read.weights)]
+
+
 def _families(model: str, options: Mapping[str, Any], trials: int) -> tuple[TableFamily, ...]:
     """Return the families that a name stands for, if they take the options."""
     FAMILIES.check_options(model, options)
@@ -314,13 +338,24 @@ def _searched(
 ) -> tuple[Search, str, bool]:
     """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
     training, held_out = read.training, read.held_out
-    scores = {}
+    scores: dict[tuple[str, str], Tensor] = {}
+    counted = None
     if read.undivided and _quick(families):
         folds = folds_of(len(training))
         share = budget.seconds / (folds + 1)
-        scores = cross_validation(schema, training, families, replace(budget, seconds=share * folds))
+        scores, counted = cross_validation(
+            schema, training, families, replace(budget, seconds=share * folds), read.training_weights
+        )
         budget = replace(budget, seconds=share)
-    search = Search(schema, training, held_out, budget, report=(lambda line: None) if scores else report)
+    search = Search(
+        schema,
+        training,
+        held_out,
+        budget,
+        weights=read.training_weights,
+        weights_aside=read.held_out_weights,
+        report=(lambda line: None) if scores else report,
+    )
     if not wide:
         search.refuse_redundant()
     if trials and read.undivided:
@@ -329,16 +364,21 @@ def _searched(
     if not read.undivided:
         return search, read.division, False
     if not scores:
-        return search, f"the {len(training):,} rows that it was fitted to", True
-    search.rescore(scores)
+        weighted = f", {read.weighted_by}" if read.weighted_by else ""
+        return search, f"the {len(training):,} rows that it was fitted to{weighted}", True
+    search.rescore(scores, counted)
     for candidate in search.candidates:
         report(f"{candidate.model} on {candidate.scales} scales: {candidate.score:.3f} nats per row left out")
     return search, f"{len(search.candidates[0].log_prob):,} rows by {read.division}", False
 
 
-def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int) -> Schema:
+def _schema(
+    table: Table, columns: Mapping[str, Any] | None, schema: Schema | None, seed: int, weights: Any
+) -> Schema:
     """Return the given schema, or else an inferred one, after checking it against the table."""
     if schema is None:
+        if isinstance(weights, str):
+            columns = pinned_weight(columns, weights, table)
         inspection = inspect_columns(table, columns, seed=seed)
         inspection.require_clean()
         return inspection.schema
@@ -350,6 +390,18 @@ def _schema(table: Table, columns: Mapping[str, Any] | None, schema: Schema | No
         raise UsageError(
             "both a schema and columns were given", fix="put the kinds into the schema, or leave it out"
         )
+    if isinstance(weights, str):
+        schema = schema_with_weight(schema, weights, table)
     schema.check(table.names, table.file)
     schema.require_modelled(table.file)
+    return schema
+
+
+def _weighed(schema: Schema, weights: Any) -> Schema:
+    """Return the schema, unless rows are to be weighted by one of its columns and by numbers, too."""
+    if weights is not None and schema.weight is not None:
+        raise UsageError(
+            f"weights were given, and the column {schema.weight!r} is to weigh the rows, too",
+            fix="leave one of the two out",
+        )
     return schema

@@ -30,6 +30,7 @@ def identity_of(
     arguments
         Other arguments of `fit_table`.
     """
+    weights = [part for part in (read.weights, read.held_out_weights) if part is not None]
     return {
         "arguments": {
             **arguments,
@@ -43,6 +44,8 @@ def identity_of(
             "rows": read.count,
             "rows to train": len(read.training),
             "rows to choose by": len(read.held_out),
+            # Only where there are any, so that a fit without them goes on whichever version began it.
+            **({"weights": digest(weights)} if weights else {}),
         },
         "columns": {
             column.name: _hash(column.model_dump(mode="json"), read.rows[:, index], read.held_out[:, index])

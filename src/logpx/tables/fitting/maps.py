@@ -28,6 +28,7 @@ def column_maps(
     deadline: float,
     journal: Journal,
     chosen: bool = True,
+    weights: Tensor | None = None,
 ) -> tuple[dict[str, ColumnScales], list[str]]:
     """Return both sets of maps, and what was cut short for lack of time.
 
@@ -46,6 +47,8 @@ def column_maps(
         What was decided on when the fit was here before.
     chosen
         Whether scales are chosen at all.
+    weights
+        How much each row counts, shape ``(n,)``; by default all count alike.
 
     Returns
     -------
@@ -55,7 +58,8 @@ def column_maps(
         Remarks.
     """
     x, count = rows.numpy(), len(supports)
-    standard = ColumnScales.standard(x, supports, seed=seed, names=names)
+    w = None if weights is None else weights.numpy()
+    standard = ColumnScales.standard(x, supports, seed=seed, names=names, weights=w)
     if not chosen:
         return {"standard": standard}, []
     scales: list[Any] = []
@@ -72,7 +76,8 @@ def column_maps(
                 f"the scales of {count - index:,} of {count:,} columns are not compared, for lack of time"
             )
             rest = slice(index, None)
-            scales.extend(ColumnScales.quick(x[:, rest], supports[rest], seed=seed, names=names[rest]).scales)
+            quick = ColumnScales.quick(x[:, rest], supports[rest], seed=seed, names=names[rest], weights=w)
+            scales.extend(quick.scales)
             break
         if used < len(part):
             part = x[:used]
@@ -81,7 +86,14 @@ def column_maps(
         own = slice(index, index + 1)
         # A column that is all but constant may be constant in a sample.
         varies = part is x or len(np.unique(part[:, index])) > _LEAST_ROWS // 10
-        fitted = ColumnScales.fit((part if varies else x)[:, own], supports[own], seed=seed, names=names[own])
+        used_rows = (part if varies else x)[:, own]
+        fitted = ColumnScales.fit(
+            used_rows,
+            supports[own],
+            seed=seed,
+            names=names[own],
+            weights=None if w is None else w[: len(used_rows)],
+        )
         scales.extend(fitted.scales)
         held_out.extend(fitted.held_out)
         left = deadline - time.monotonic()

@@ -11,12 +11,13 @@ from logpx.tables.density import CellDensity, needs_noise
 from logpx.tables.fitting.dependences import identities
 from logpx.tables.fitting.requirements import leaving_out
 from logpx.tables.fitting.selection import Candidate
+from logpx.tables.fitting.weighing import effective_rows
 from logpx.tables.schema.schema import Schema
 
 __all__ = ["companion_notes", "density_notes", "notes_on"]
 
 
-def notes_on(schema: Schema, rows: Tensor, count: int) -> list[str]:
+def notes_on(schema: Schema, rows: Tensor, count: int, weights: Tensor | None = None) -> list[str]:
     """Return notes on columns that are strange, full of holes, or determined by others, and on rows.
 
     Parameters
@@ -27,6 +28,8 @@ def notes_on(schema: Schema, rows: Tensor, count: int) -> list[str]:
         The rows that were read, in table units, shape ``(n, d)``.
     count
         The number of rows of the table.
+    weights
+        How much each of the rows counts; None if all count alike.
     """
     used = len(rows)
     notes = [f"column {column.name!r}: {note}" for column in schema.columns for note in column.notes]
@@ -34,7 +37,10 @@ def notes_on(schema: Schema, rows: Tensor, count: int) -> list[str]:
     if holes:
         notes.append(f"log p is that of the cells present; some are missing in {', '.join(holes)}")
     notes.extend(_redundant(schema, rows))
-    if used < count:
+    if weights is not None:
+        alike = f"as many as tell {effective_rows(weights):,.0f} that count alike"
+        notes.append(f"rows are weighted: {used:,} with a weight above 0, {alike}")
+    elif used < count:
         notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
     return notes
 

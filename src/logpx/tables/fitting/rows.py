@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,19 +13,26 @@ from logpx.errors import DataError
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.family import FEW_ROWS
 from logpx.tables.fitting.requirements import require_support
+from logpx.tables.fitting.weighing import Weighing
 from logpx.tables.reading.table import Table
-from logpx.tables.schema.matrix import modelled_part, to_matrix
+from logpx.tables.schema.matrix import to_matrix
 from logpx.tables.schema.schema import Schema
+from logpx.tables.schema.weights import Array, no_weight_left, weighed_part
 
 __all__ = [
     "DividedRows",
+    "ReadRows",
     "TableRows",
     "divide",
+    "divided_places",
     "divided_rows",
     "folds_of",
     "read_rows",
+    "read_weighed_rows",
     "with_noise",
 ]
+
+Places = slice | Tensor
 
 # Under `FEW_ROWS` the few set aside would tell hardly anything, but training needs some to stop by.
 _FEWEST_TO_STOP_BY = 10
@@ -53,10 +60,18 @@ class TableRows:
     noisy : Tensor
         The same rows dequantised, with several draws one after another if there are few rows: shape
         ``(draws n, d)``.
+    weights : Tensor or None
+        How much each row counts, shape ``(n,)``, float64, above 0; None if all count alike.
     """
 
     values: Tensor
     noisy: Tensor
+    weights: Tensor | None = None
+
+    @property
+    def noisy_weights(self) -> Tensor | None:
+        """How much each of the dequantised rows counts."""
+        return None if self.weights is None else self.weights.repeat(len(self.noisy) // len(self.values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +88,10 @@ class DividedRows:
         Rows to fit to and to choose by; the same rows if there are too few to set any aside.
     joined : bool
         Whether the two are parts of one table, so that the chosen model may be fitted to both.
+    weights, training_weights, held_out_weights : Tensor or None
+        How much each of the rows counts, shape ``(n,)``, float64, above 0; None if all count alike.
+    weighted_by : str
+        What says so, in words; empty if nothing does.
     """
 
     rows: Tensor
@@ -80,6 +99,10 @@ class DividedRows:
     training: Tensor
     held_out: Tensor
     joined: bool
+    weights: Tensor | None = None
+    training_weights: Tensor | None = None
+    held_out_weights: Tensor | None = None
+    weighted_by: str = ""
 
     @property
     def undivided(self) -> bool:
@@ -89,10 +112,13 @@ class DividedRows:
     @property
     def division(self) -> str:
         """What there is to choose by, in words."""
+        weighted = f", {self.weighted_by}" if self.weighted_by else ""
         if not self.undivided:
-            return f"{len(self.held_out):,} rows {'set aside' if self.joined else 'given'} to choose by"
+            how = f"{'set aside' if self.joined else 'given'} to choose by{weighted}"
+            return f"{len(self.held_out):,} rows {how}"
         folds = folds_of(len(self.training))
-        return "leaving one out" if folds == len(self.training) else f"{folds}-fold cross-validation"
+        how = "leaving one out" if folds == len(self.training) else f"{folds}-fold cross-validation"
+        return how + weighted
 
 
 def divided_rows(
@@ -104,6 +130,7 @@ def divided_rows(
     missing: bool = False,
     crossed: bool = False,
     seconds: float = math.inf,
+    weights: Array | None = None,
 ) -> DividedRows:
     """Read a table, and divide its rows unless there is a second table to choose by.
 
@@ -117,32 +144,46 @@ def divided_rows(
         Whether models of few rows are to be compared by cross-validation, so that no row is set aside.
     seconds
         How long the fit may take: no more rows are set aside than can be scored a few times within it.
+    weights
+        How much each row of the table counts, where no column says so; rows to choose by then count alike.
 
     Raises
     ------
     DataError
         If a cell cannot be read, rows contradict the schema, or there are fewer than two.
     """
-    rows, count = _supported_rows(table, schema, seed, missing)
-    if validation is None:
-        fewest = FEW_ROWS if crossed else _FEWEST_TO_STOP_BY
-        training, held_out = divide(rows, _fraction(len(rows), rows.shape[1], seconds), fewest)
-    else:
+    read = _supported_rows(table, schema, seed, missing, weights)
+    training = held_out = read
+    joined = False
+    if validation is not None:
         schema.check(validation.names, validation.file)
-        training, held_out = rows, _supported_rows(validation, schema, seed, missing)[0]
+        held_out = _supported_rows(validation, schema, seed, missing)
+    else:
+        fewest = FEW_ROWS if crossed else _FEWEST_TO_STOP_BY
+        share = _fraction(len(read.values), read.values.shape[1], seconds)
+        places = divided_places(read.values, share, fewest)
+        if places is not None:
+            training, held_out = (read.part(place) for place in places)
+            joined = True
     return DividedRows(
-        rows=rows,
-        count=count,
-        training=training,
-        held_out=held_out,
-        joined=validation is None and held_out is not training,
+        rows=read.values,
+        count=read.count,
+        training=training.values,
+        held_out=held_out.values,
+        joined=joined,
+        weights=read.weights,
+        training_weights=training.weights,
+        held_out_weights=held_out.weights,
+        weighted_by=read.weighted_by,
     )
 
 
-def _supported_rows(table: Table, schema: Schema, seed: int, missing: bool) -> tuple[Tensor, int]:
-    rows, count = read_rows(table, schema, seed, missing)
-    require_support(rows, schema, table.file)
-    return rows, count
+def _supported_rows(
+    table: Table, schema: Schema, seed: int, missing: bool, weights: Array | None = None
+) -> ReadRows:
+    read = read_weighed_rows(table, schema, seed, missing, weights)
+    require_support(read.values, schema, table.file)
+    return read
 
 
 def _fraction(rows: int, columns: int, seconds: float) -> float:
@@ -167,20 +208,80 @@ def read_rows(table: Table, schema: Schema, seed: int, missing: bool = False) ->
     int
         The number of rows of the table.
     """
+    read = read_weighed_rows(table, schema, seed, missing)
+    return read.values, read.count
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRows:
+    """Rows of a table, and how much each counts.
+
+    Attributes
+    ----------
+    values : Tensor
+        Shape ``(n, d)``, float64, in random order.
+    count : int
+        The number of rows of the table.
+    weights : Tensor or None
+        Shape ``(n,)``, float64, above 0; None if all count alike.
+    weighted_by : str
+        What says so, in words; empty if nothing does.
+    """
+
+    values: Tensor
+    count: int
+    weights: Tensor | None = None
+    weighted_by: str = ""
+
+    def part(self, places: Places) -> ReadRows:
+        """Return some of the rows."""
+        weights = None if self.weights is None else self.weights[places]
+        return replace(self, values=self.values[places], weights=weights)
+
+
+def read_weighed_rows(
+    table: Table, schema: Schema, seed: int, missing: bool = False, given: Array | None = None
+) -> ReadRows:
+    """Read rows as `read_rows` does, with their weights, and without those of weight 0.
+
+    Parameters
+    ----------
+    table, schema, seed, missing
+        As in `read_rows`.
+    given
+        The weight of each row of the table, where no column says so.
+
+    Raises
+    ------
+    DataError
+        If a weight is no number of 0 or more, all are 0, or the column of weights is missing.
+    """
     most = max(1, _MOST_NUMBERS // len(schema.modelled))
     generator = np.random.default_rng([_ROW_ORDER, seed])
-    kept = np.empty((0, len(schema.modelled)))
-    keys = np.empty(0)
+    kept, keys, weights = np.empty((0, len(schema.modelled))), np.empty(0), np.empty(0)
+    weighing = Weighing.of(table, schema, given)
     count = 0
-    for batch in modelled_part(table, schema).batches():
+    for batch in weighed_part(table, schema).batches():
         kept = np.concatenate([kept, to_matrix(batch, schema, missing=missing)])
         keys = np.concatenate([keys, generator.random(batch.rows)])
+        weights = np.concatenate([weights, weighing.weights(batch)])
         count += batch.rows
         if len(keys) > 2 * most:
             smallest = np.argpartition(keys, most)[:most]
-            kept, keys = kept[smallest], keys[smallest]
+            kept, keys, weights = kept[smallest], keys[smallest], weights[smallest]
+    weighing.check_count(count)
     order = np.argsort(keys)[:most]
-    return torch.from_numpy(kept[order]), count
+    if not weighing.by:
+        return ReadRows(values=torch.from_numpy(kept[order]), count=count)
+    order = order[weights[order] > 0.0]
+    if not len(order):
+        raise no_weight_left(schema, table.file)
+    return ReadRows(
+        values=torch.from_numpy(kept[order]),
+        count=count,
+        weights=torch.from_numpy(weights[order]),
+        weighted_by=weighing.by,
+    )
 
 
 def folds_of(rows: int) -> int:
@@ -189,10 +290,21 @@ def folds_of(rows: int) -> int:
 
 
 def divide(rows: Tensor, fraction: float, fewest: int = _FEWEST_TO_STOP_BY) -> tuple[Tensor, Tensor]:
-    """Split rows that are in random order into training and validation rows.
+    """Split rows that are in random order into training and validation rows, as `divided_places` says.
 
-    If there are fewer than `fewest`, all rows serve as both. A column that varies does so among the training
-    rows, for which up to half of the validation rows change sides.
+    If there are fewer than `fewest`, all rows serve as both.
+    """
+    places = divided_places(rows, fraction, fewest)
+    return (rows, rows) if places is None else (rows[places[0]], rows[places[1]])
+
+
+def divided_places(
+    rows: Tensor, fraction: float, fewest: int = _FEWEST_TO_STOP_BY
+) -> tuple[Places, Places] | None:
+    """Return the places of training and of validation rows, among rows that are in random order.
+
+    None if there are fewer than `fewest`, so that all rows serve as both. A column that varies does so
+    among the training rows, for which up to half of the validation rows change sides.
 
     Raises
     ------
@@ -202,14 +314,14 @@ def divide(rows: Tensor, fraction: float, fewest: int = _FEWEST_TO_STOP_BY) -> t
     if len(rows) < 2:
         raise DataError("the table has one row", fix="give at least two rows, better hundreds")
     if len(rows) < fewest:
-        return rows, rows
+        return None
     aside = round(fraction * len(rows))
     training, held_out = rows[aside:], rows[:aside]
     moved = _rows_to_vary(training, held_out)[: aside // 2]
     if not moved:
-        return training, held_out
+        return slice(aside, None), slice(aside)
     kept = [row for row in range(aside) if row not in moved]
-    return torch.cat([training, held_out[moved]]), held_out[kept]
+    return torch.tensor([*range(aside, len(rows)), *moved]), torch.tensor(kept)
 
 
 def _rows_to_vary(training: Tensor, held_out: Tensor) -> list[int]:
@@ -235,10 +347,10 @@ def _constants(rows: Tensor) -> Tensor:
     return (low >= high).nonzero().flatten()
 
 
-def with_noise(values: Tensor, supports: Supports, seed: int) -> TableRows:
+def with_noise(values: Tensor, supports: Supports, seed: int, weights: Tensor | None = None) -> TableRows:
     """Dequantise rows, with more draws the fewer rows there are."""
     draws = 1
     if supports.noisy:
         draws = min(_MOST_DRAWS, max(1, _REPLICATED_NUMBERS // max(1, values.numel())))
     noisy = [supports.dequantise(values, seed=seed, draw=draw) for draw in range(draws)]
-    return TableRows(values, torch.cat(noisy))
+    return TableRows(values, torch.cat(noisy), weights)

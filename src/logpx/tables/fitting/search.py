@@ -30,6 +30,7 @@ from logpx.tables.fitting.redundancy import redundancy, standardised
 from logpx.tables.fitting.rows import TableRows, with_noise
 from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.fitting.trials import Trial, in_words, searched_settings
+from logpx.tables.fitting.weighing import scaled
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 from logpx.training import FitResult
@@ -71,6 +72,9 @@ class Search:
         Whether there are maps chosen by held-out likelihood beside the standard ones.
     maps
         Maps that are known already; by default they are found.
+    weights, weights_aside
+        How much each of the training rows counts, and of the rows that candidates are compared on; by
+        default all count alike.
     report
         Called with a line of text after each step.
 
@@ -111,6 +115,8 @@ class Search:
         held_out: Tensor | None = None,
         chosen: bool = True,
         maps: Mapping[str, ColumnScales] | None = None,
+        weights: Tensor | None = None,
+        weights_aside: Tensor | None = None,
         report: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.names = schema.modelled_names
@@ -119,14 +125,15 @@ class Search:
         self.cut_short = False
         seed = budget.seed
         noise = self.supports = Supports.of(schema.modelled)
-        self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS)
+        weights, weights_aside = scaled(weights), scaled(weights_aside)
+        self.training: TableRows = with_noise(training, noise, (3 * seed + 1) % _SEEDS, weights)
         # Families recognise by their identity that there are no rows to choose a size by.
         self.validation = self.training
         if validation is not training:
-            self.validation = with_noise(validation, noise, (3 * seed + 2) % _SEEDS)
+            self.validation = with_noise(validation, noise, (3 * seed + 2) % _SEEDS, weights_aside)
         self.held_out = self.validation
         if held_out is not None:
-            self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS)
+            self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS, weights_aside)
         start = time.monotonic()
         self.remarks: list[str] = []
         if maps is None:
@@ -138,6 +145,7 @@ class Search:
                 deadline=start + _MAPS_SHARE * budget.seconds,
                 journal=budget.journal.part("maps"),
                 chosen=chosen,
+                weights=weights,
             )
         self.maps = dict(maps)
         self.seconds_for_maps = time.monotonic() - start
@@ -201,16 +209,18 @@ class Search:
             if not self._is_over(family, scales):
                 self._try(family, scales, self._left() / (len(slow) - index))
 
-    def rescore(self, scores: Mapping[tuple[str, str], Tensor]) -> None:
+    def rescore(self, scores: Mapping[tuple[str, str], Tensor], weights: Tensor | None = None) -> None:
         """Compare candidates by other scores, and drop those without any.
 
         Parameters
         ----------
         scores
             Log p of every row, by model and scales.
+        weights
+            How much each of these rows counts.
         """
         self.candidates = [
-            replace(candidate, log_prob=scores[candidate.model, candidate.scales])
+            replace(candidate, log_prob=scores[candidate.model, candidate.scales], weights=weights)
             for candidate in self.candidates
             if (candidate.model, candidate.scales) in scores
         ]
@@ -263,11 +273,18 @@ class Search:
                 left = (self.deadline - time.monotonic()) / (len(parts) - index)
                 budget = replace(
                     self.budget,
+                    weights=self._joint_weights,
                     seconds=max(left, 0.5),
                     rows=self.budget.rows + len(self.validation.values),
                     journal=self.budget.journal.part(f"refit-{member.model}-{member.scales}"),
                 )
                 family.refit(density.model, rows, budget)
+
+    @property
+    def _joint_weights(self) -> Tensor | None:
+        """How much each of the dequantised training and validation rows counts."""
+        own, other = self.training.noisy_weights, self.validation.noisy_weights
+        return None if own is None or other is None else torch.cat([own, other])
 
     def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
         """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
@@ -346,6 +363,7 @@ class Search:
             self.budget.kinds,
             covariance,
             deadline=until,
+            weights=self.training.noisy_weights,
             journal=self.budget.journal.part(f"one-{covariance}"),
         )
         if climbed is not None and climbed.remark:
@@ -417,6 +435,7 @@ class Search:
             scales=scales,
             density=density,
             log_prob=draws.mean(0),
+            weights=self.held_out.weights,
             seconds=time.monotonic() - start,
             ended=Ending.last_of(endings),
             note="; ".join(remarks),
@@ -433,11 +452,19 @@ class Search:
         """Return a fitted density and log p of the held-out rows, for each draw of their noise."""
         if family.takes_cells:
             # No copy of the rows where they serve as both, which families recognise by their identity.
+            budget = replace(
+                budget, weights=self.training.weights, validation_weights=self.validation.weights
+            )
             model = family.fit(self.training.values, self.validation.values, budget)
             density: Distribution = CellDensity(self.supports.supports, model).eval()
             rows = self.held_out.values
         else:
             y, validation = (self._in_model_units(scales, rows) for rows in (self.training, self.validation))
+            budget = replace(
+                budget,
+                weights=self.training.noisy_weights,
+                validation_weights=self.validation.noisy_weights,
+            )
             density = TableDensity(self.maps[scales], family.fit(y, validation, budget))
             rows = self.held_out.noisy
         with torch.no_grad():

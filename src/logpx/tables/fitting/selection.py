@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
-from logpx.scoring import Ending
+from logpx.scoring import Ending, WeightedMean
 from logpx.tables.families.settings import Value
 
 __all__ = ["Candidate", "CandidateRecord", "choose", "stack"]
@@ -75,6 +75,8 @@ class Candidate:
         The settings that it was fitted with, where they are not the usual ones.
     unfinished : bool or None
         Whether its likelihood was still rising when time ended; None where no gradient descent was.
+    weights : Tensor or None
+        How much each of the rows counts, shape ``(n,)``; None if all count alike.
     """
 
     model: str
@@ -87,12 +89,19 @@ class Candidate:
     members: tuple[Candidate, ...] = ()
     settings: Mapping[str, Value] = field(default_factory=dict)
     unfinished: bool | None = None
+    weights: Tensor | None = None
 
     @property
     def score(self) -> float:
         """The mean log p per validation row; minus infinity if any row is impossible."""
-        mean = float(self.log_prob.mean())
+        mean = self._mean.value
         return mean if not math.isnan(mean) else -math.inf
+
+    @property
+    def _mean(self) -> WeightedMean:
+        mean = WeightedMean()
+        mean.add(self.log_prob, self.weights)
+        return mean
 
     @property
     def parts(self) -> tuple[Candidate, ...]:
@@ -101,7 +110,7 @@ class Candidate:
 
     def record(self, chosen: bool = False) -> CandidateRecord:
         """Return the summary of the candidate."""
-        error = float(self.log_prob.std()) / math.sqrt(len(self.log_prob)) if len(self.log_prob) > 1 else None
+        error = self._mean.standard_error if len(self.log_prob) > 1 else None
         return CandidateRecord(
             model=self.model,
             scales=self.scales,
@@ -143,11 +152,15 @@ def stack(candidates: Sequence[Candidate]) -> Candidate | None:
     if len(candidates) < 2 or len(candidates[0].log_prob) < _ROWS_TO_STACK:
         return None
     log_prob = torch.stack([candidate.log_prob for candidate in candidates], 1)
+    rows = candidates[0].weights
+    rows = torch.ones(len(log_prob), dtype=torch.float64) if rows is None else rows
     log_weights = torch.full((len(candidates),), -math.log(len(candidates)), dtype=torch.float64)
     for _ in range(200):
         joint = log_prob + log_weights
-        shares = torch.softmax(joint[torch.isfinite(joint).any(1)], 1)
-        log_weights = shares.mean(0).clamp_min(1e-300).log()
+        possible = torch.isfinite(joint).any(1)
+        shares = torch.softmax(joint[possible], 1)
+        counted = rows[possible, None]
+        log_weights = ((shares * counted).sum(0) / counted.sum()).clamp_min(1e-300).log()
     weights = log_weights.exp()
     kept = [index for index in range(len(candidates)) if weights[index] >= _LEAST_SHARE]
     if len(kept) < 2:
@@ -163,6 +176,7 @@ def stack(candidates: Sequence[Candidate]) -> Candidate | None:
         ended=Ending.last_of(member.ended for member in members),
         note="stacked with weights " + ", ".join(f"{weight:.2f}" for weight in weights.tolist()),
         members=members,
+        weights=candidates[0].weights,
         unfinished=_any_unfinished(members),
     )
 

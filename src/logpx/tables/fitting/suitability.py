@@ -27,9 +27,9 @@ class Nature:
         The number of training rows.
     columns : int
         The number of modelled columns.
-    smooth : int
-        How many of them hold numbers without a grid: whatever their values, no more rows than these lie on a
-        plane. The noise of columns on a grid spans them.
+    numbers : int
+        How many of them hold numbers: whatever their values, no more rows than these lie on a plane, up to
+        the noise of columns on a grid, which may be as narrow as one part in a million.
     labels, holes : bool
         Whether columns hold labels, or cells are missing.
     few : bool
@@ -40,7 +40,7 @@ class Nature:
 
     rows: int
     columns: int
-    smooth: int
+    numbers: int
     labels: bool
     holes: bool
     few: bool
@@ -50,15 +50,14 @@ class Nature:
     def of(cls, schema: Schema, rows: int, *, holes: bool, few: bool) -> Nature:
         """Return the nature of a table with a schema."""
         columns = len(schema.modelled)
-        numbers = [column for column in schema.modelled if column.levels is None]
-        smooth = sum(column.step is None and column.kind.step is None for column in numbers)
-        labels = len(numbers) < columns
-        return cls(rows=rows, columns=columns, smooth=smooth, labels=labels, holes=holes, few=few)
+        numbers = sum(column.levels is None for column in schema.modelled)
+        labels = numbers < columns
+        return cls(rows=rows, columns=columns, numbers=numbers, labels=labels, holes=holes, few=few)
 
     @property
     def wide(self) -> bool:
-        """Whether there are no more rows than columns."""
-        return self.rows <= self.smooth
+        """Whether there are no more rows than columns of numbers."""
+        return self.rows <= self.numbers
 
     def refuses(self, family: TableFamily) -> str | None:
         """Return what a family needs that the table does not have; None if it suits."""
@@ -71,7 +70,7 @@ class Nature:
         if family.least_features > self.columns:
             return f"{family.least_features} columns or more"
         if self.wide and family.needs_many_rows:
-            return f"more rows than columns, and there are {self.rows:,} rows for {self.smooth:,} columns"
+            return f"more rows than columns, and there are {self.rows:,} rows for {self.numbers:,} columns"
         return None
 
 
@@ -101,7 +100,7 @@ def suitable_families(name: str, nature: Nature, file: str | None) -> tuple[list
     if left_out:
         why = f"for which {nature.rows:,} rows are too few"
         if nature.wide:
-            why = f"which need more rows than columns ({nature.rows:,} rows, {nature.smooth:,} columns)"
+            why = f"which need more rows than columns ({nature.rows:,} rows, {nature.numbers:,} columns)"
         notes.append(f"not tried: {', '.join(left_out)}, {why}")
     return kept, notes
 

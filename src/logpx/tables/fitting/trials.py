@@ -107,6 +107,7 @@ def searched_settings(
     ----------
     Bergstra, Bardenet, Bengio and Kégl 2011, Algorithms for hyper-parameter optimization; Akiba, Sano,
     Yanase, Ohta and Koyama 2019, Optuna.
+    https://arxiv.org/abs/1907.10902
     """
     optuna = _optuna()
     able = {family.name: family for family in families if family.settings}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
-from logpx.scoring import Evaluation, ModelVerdict, NatsPerRow, RunningMean, Tally
+from logpx.scoring import Evaluation, ModelVerdict, NatsPerRow, Tally, WeightedMean
 from logpx.tables.column_ranks import ColumnRanks
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
@@ -39,11 +39,13 @@ def table_verdict(
     count = len(rows.values)
     tally = Tally(baselines, NatsPerRow())
     tally.add(
-        best.log_prob.double(), {name: _log_prob(one, rows.noisy, count) for name, one in baselines.items()}
+        best.log_prob.double(),
+        {name: _log_prob(one, rows.noisy, count) for name, one in baselines.items()},
+        rows.weights,
     )
     evaluation: Evaluation = tally.evaluation(best.density.kind)
     ranks = ColumnRanks(best.density, search.supports, search.names, search.budget.seed)
-    ranks.add(rows.values, 0)
+    ranks.add(rows.values, 0, rows.weights)
     return ModelVerdict.of(
         replace(evaluation, calibration=ranks.calibration()),
         measured,
@@ -59,10 +61,16 @@ def _log_prob(density: Distribution, noisy: Tensor, count: int) -> Tensor:
 
 def _overfit(search: Search, best: Candidate) -> tuple[float, float] | None:
     """Return how much more probable training rows are than those set aside, and the standard error."""
-    first = search.training.noisy[: min(_TRAINING_ROWS, len(search.training.values))]
-    own, others = RunningMean(), RunningMean()
-    for mean, values in ((own, best.density.log_prob(first).double()), (others, best.log_prob.double())):
-        mean.add(values[torch.isfinite(values)])
+    count = min(_TRAINING_ROWS, len(search.training.values))
+    first = search.training.noisy[:count]
+    weights = None if search.training.weights is None else search.training.weights[:count]
+    own, others = WeightedMean(), WeightedMean()
+    for mean, values, weight in (
+        (own, best.density.log_prob(first).double(), weights),
+        (others, best.log_prob.double(), best.weights),
+    ):
+        finite = torch.isfinite(values)
+        mean.add(values[finite], None if weight is None else weight[finite])
     if min(own.count, others.count) < 2:
         return None
     return own.value - others.value, float(torch.tensor([own.standard_error, others.standard_error]).norm())

@@ -22,7 +22,7 @@ __all__ = ["XlsxPart", "without_sheet"]
 _ENDINGS = (".xlsx", ".xlsm")
 _SNIFFED = 40
 
-Cells = Sequence[Any]
+_Row = Sequence[Any]
 
 
 def without_sheet(path: str) -> str:
@@ -89,7 +89,7 @@ class XlsxPart(Part):
         """Yield the named columns as stored, at most ``rows`` rows at a time."""
         yield from self._table.select(list(names)).to_batches(max_chunksize=rows)
 
-    def _rows_of(self, book: str, *, values: bool) -> list[Cells]:
+    def _rows_of(self, book: str, *, values: bool) -> list[_Row]:
         """Return all rows of the sheet up to the last one with a cell: values, or else formulas."""
         try:
             import openpyxl
@@ -101,7 +101,7 @@ class XlsxPart(Part):
                 workbook = openpyxl.load_workbook(stream, read_only=True, data_only=values)
                 sheet = self._sheet(workbook, book)
                 sheet.reset_dimensions()
-                rows: list[Cells] = list(sheet.iter_rows(values_only=True))
+                rows: list[_Row] = list(sheet.iter_rows(values_only=True))
         while rows and all(cell is None for cell in rows[-1]):
             rows.pop()
         width = max(map(len, rows), default=0)
@@ -123,7 +123,7 @@ class XlsxPart(Part):
             self.notes = (f"of {len(shown)} sheets the first is read ({shown[0]!r}); the next is {other!r}",)
         return sheets[shown[0]]
 
-    def _layout(self, rows: list[Cells]) -> tuple[int, int]:
+    def _layout(self, rows: list[_Row]) -> tuple[int, int]:
         """Return the indices of the row that names the columns and of the first row below it."""
         used = _used_columns(rows)
         records = []
@@ -144,7 +144,7 @@ class XlsxPart(Part):
             self.notes = (*self.notes, f"the row of units below the header is skipped: {units!r}")
         return layout.header.start, (layout.units or layout.header).end
 
-    def _typed(self, rows: list[Cells], header: int, first: int, used: list[int]) -> pa.Table:
+    def _typed(self, rows: list[_Row], header: int, first: int, used: list[int]) -> pa.Table:
         names = [_text(rows[header][index]) for index in used]
         below = [[_text(row[index]) for index in used] for row in rows[first:_SNIFFED]]
         check_names(names, self.file, below)
@@ -160,7 +160,7 @@ class XlsxPart(Part):
         )
         return table
 
-    def _refuse_unsaved_formulas(self, book: str, rows: list[Cells], first: int, used: list[int]) -> None:
+    def _refuse_unsaved_formulas(self, book: str, rows: list[_Row], first: int, used: list[int]) -> None:
         """Raise if a cell without a value has a formula: only spreadsheet programs compute formulas."""
         if not any(row[index] is None for row in rows[first:] for index in used):
             return
@@ -176,7 +176,7 @@ class XlsxPart(Part):
                     )
 
 
-def _used_columns(rows: list[Cells]) -> list[int]:
+def _used_columns(rows: list[_Row]) -> list[int]:
     width = max(map(len, rows), default=0)
     return [index for index in range(width) if any(row[index] is not None for row in rows)]
 

@@ -72,13 +72,15 @@ class Atoms(Scale):
         self.limit.fill_(math.inf)
 
     @classmethod
-    def fit(cls, x: Any, *, inner: Scale, atoms: Sequence[float]) -> Self:
+    def fit(cls, x: Any, weights: Any = None, *, inner: Scale, atoms: Sequence[float]) -> Self:
         """Return the scale of training values.
 
         Parameters
         ----------
         x : array of shape (n,)
             Training values, as in the table or with the atoms spread over their cells.
+        weights : array of shape (n,), optional
+            The weight of each row.
         inner : Scale
             The scale fitted to all values but the atoms.
         atoms : sequence of float
@@ -95,7 +97,13 @@ class Atoms(Scale):
         scale = cls(inner, atoms)
         # The last place, -1, is that of the other values.
         places = scale.cells.index(values) % len(scale.masses)
-        rows = torch.bincount(places, minlength=len(scale.masses)).double() + _PSEUDO_ROWS
+        counts = torch.bincount(places, minlength=len(scale.masses)).double()
+        if weights is not None:
+            # Of as many rows as tell as much: pseudo-rows must not drown in large weights, nor rows in them.
+            mass = torch.from_numpy(np.asarray(weights, dtype=np.float64).flatten())
+            counts = torch.bincount(places, weights=mass, minlength=len(scale.masses))
+            counts = counts * float(mass.sum() / mass.square().sum())
+        rows = counts + _PSEUDO_ROWS
         shares = rows / rows.sum()
         # What the scale of the other values leaves to the cells of the atoms counts towards the atoms.
         left, right = (normal_mass(inner(end)[0]) for end in (scale.cells.left, scale.cells.right))

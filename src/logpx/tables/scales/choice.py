@@ -39,6 +39,7 @@ _LOG_NORMALISER = 0.5 * math.log(2 * math.pi)
 
 def choose_scale(
     x: Any,
+    weights: Any = None,
     *,
     lower: float | None = None,
     upper: float | None = None,
@@ -56,6 +57,8 @@ def choose_scale(
     ----------
     x : array of shape (n,)
         The column's values as in the table.
+    weights : array of shape (n,), optional
+        The weight of each row, in fits and in the comparison.
     lower, upper : float, optional
         Bounds of the values; every candidate ends there.
     step : float, optional
@@ -93,14 +96,16 @@ def choose_scale(
         noisy = dequantise(exact, step, Noise(seed).uniform(len(values), (), exact))
         values = reflect(noisy, lower, upper).numpy()
     rng = np.random.default_rng(seed)
-    sample = Sample.of(values)
+    sample = Sample.of(values, weights)
+    compared = sample
     if len(values) > _MOST_ROWS:
-        values = rng.choice(values, _MOST_ROWS, replace=False)
+        some = rng.choice(len(values), _MOST_ROWS, replace=False)
+        compared = Sample.of(values[some], None if weights is None else weights[some])
     fits = candidates(sample, lower, upper, step, offset)
     with torch.device("cpu"):
-        scores = _held_out(np.sort(values), fits, rng) if len(values) >= _FEWEST_ROWS else {}
-        scale = fits[_worthwhile(scores) if scores else next(iter(fits))](sample)
-    return scale, {name: float(score.mean()) for name, score in scores.items()}
+        scores = _held_out(compared, fits, rng) if len(compared) >= _FEWEST_ROWS else {}
+        scale = fits[_worthwhile(scores, compared.weights) if scores else next(iter(fits))](sample)
+    return scale, {name: float(np.average(score, weights=compared.weights)) for name, score in scores.items()}
 
 
 def candidates(
@@ -135,21 +140,25 @@ def candidates(
     return simple | splines | cells
 
 
-def curved_scale(values: Array, lower: float | None, upper: float | None) -> Scale | None:
+def curved_scale(
+    values: Array, weights: Array | None, lower: float | None, upper: float | None
+) -> Scale | None:
     """Return the logarithm, or the log-odds, that a column's bounds suggest; None without bounds.
 
     Parameters
     ----------
     values : numpy.ndarray of shape (n,)
         Values strictly between the bounds.
+    weights : numpy.ndarray of shape (n,), optional
+        The weight of each row.
     lower, upper : float, optional
         The bounds.
     """
     if lower is not None and upper is not None:
-        return LogOdds.fit(values, lower=lower, upper=upper)
+        return LogOdds.fit(values, weights, lower=lower, upper=upper)
     if lower is not None:
-        return Log.fit(values, bound=lower)
-    return None if upper is None else Log.fit(values, bound=upper, mirrored=True)
+        return Log.fit(values, weights, bound=lower)
+    return None if upper is None else Log.fit(values, weights, bound=upper, mirrored=True)
 
 
 def log_likelihoods(scale: Scale, values: Array) -> Array:
@@ -163,8 +172,9 @@ def _spline_over(inner: Callable[..., Scale], sample: Sample) -> Scale:
     return QuantileSpline.fit(sample, inner=inner(sample, limit=math.inf))
 
 
-def _held_out(values: Array, fits: Mapping[str, Fit], rng: np.random.Generator) -> dict[str, Array]:
+def _held_out(sample: Sample, fits: Mapping[str, Fit], rng: np.random.Generator) -> dict[str, Array]:
     """Return the held-out log-likelihood of every row under each candidate that every fold could fit."""
+    values = sample.values
     folds = 5 if len(values) < 2000 else 2
     fold = rng.permutation(np.arange(len(values)) % folds)
     scores: dict[str, Array] = {}
@@ -172,7 +182,7 @@ def _held_out(values: Array, fits: Mapping[str, Fit], rng: np.random.Generator) 
         score = np.empty(len(values))
         try:
             for held_out in range(folds):
-                scale = fit(Sample.of(values[fold != held_out]))
+                scale = fit(sample.part(fold != held_out))
                 score[fold == held_out] = log_likelihoods(scale, values[fold == held_out])
         except DataError:
             continue  # too few distinct values in this fold for this scale
@@ -181,11 +191,16 @@ def _held_out(values: Array, fits: Mapping[str, Fit], rng: np.random.Generator) 
     return scores
 
 
-def _worthwhile(scores: Mapping[str, Array]) -> str:
+def _worthwhile(scores: Mapping[str, Array], weights: Array | None) -> str:
     """Return the simplest candidate that no richer one beats by a worthwhile margin."""
     chosen = next(iter(scores))
     for name, score in scores.items():
         gain = score - scores[chosen]
-        if gain.mean() > max(_WORTHWHILE, float(gain.std()) / math.sqrt(len(gain))):
+        mean = float(np.average(gain, weights=weights))
+        if weights is None:
+            error = float(gain.std()) / math.sqrt(len(gain))
+        else:
+            error = float(np.sqrt(np.square(weights * (gain - mean)).sum()) / weights.sum())
+        if mean > max(_WORTHWHILE, error):
             chosen = name
     return chosen

@@ -113,6 +113,17 @@ class Sample:
             return float(len(self.values))
         return float(self.weights.sum() ** 2 / np.square(self.weights).sum())
 
+    def part(self, rows: Any) -> Sample:
+        """Return some of the rows, by a mask.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than two distinct values among them.
+        """
+        weights = None if self.weights is None else self.weights[rows]
+        return Sample(self.values[rows], weights)._checked()
+
     def mapped(self, values: Array) -> Sample:
         """Return the same rows with increasing new values."""
         return Sample(values, self.weights)._checked()

@@ -44,6 +44,7 @@ class SoftClip(Scale):
     References
     ----------
     Dillon et al. 2017, TensorFlow Distributions, whose bijector of this name is the same map.
+    https://arxiv.org/abs/1711.10604
 
     Examples
     --------

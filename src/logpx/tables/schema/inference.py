@@ -17,6 +17,7 @@ from logpx.tables.reading.notation import LabelNotation, Notation
 from logpx.tables.reading.number_notation import NumberNotation
 from logpx.tables.reading.reading import notation_of_most
 from logpx.tables.reading.table import Table
+from logpx.tables.schema.codes import code_note
 from logpx.tables.schema.country_codes import NAMIBIA, are_country_codes
 from logpx.tables.schema.ends import never_negative
 from logpx.tables.schema.inspection import Inspection
@@ -33,7 +34,7 @@ from logpx.tables.sources import open_table
 
 __all__ = ["infer_schema", "inspect_columns"]
 
-_UNREAD = Column(name="", kind=Kind.DROP, reason="left out on request")
+_UNREAD = (Kind.DROP, Kind.WEIGHT)
 _WHOLE_DATES = DateNotation(format="%Y%m%d", unit="day")
 _FIRST_DATE, _LAST_DATE = 1800_01_01, 2199_12_31
 _FEWEST_DATES = 3
@@ -137,7 +138,7 @@ def inspect_columns(
 
 def _to_be_read(table: Table, pinned: Mapping[str, Column], errors: dict[str, DataError]) -> Table:
     """Return the columns to read, as the user or their first cells say; doubts are added to the errors."""
-    kept = [name for name in table.names if name not in pinned or pinned[name].kind is not Kind.DROP]
+    kept = [name for name in table.names if name not in pinned or pinned[name].kind not in _UNREAD]
     if not kept:
         raise DataError("every column is left out", file=table.file, fix="keep at least one column")
     readings = {}
@@ -223,7 +224,8 @@ def _column(
     name: str, summary: ColumnSummary | None, pinned: Column | None, table: Table, text: DataError | None
 ) -> Column:
     if summary is None:
-        return _UNREAD.model_copy(update={"name": name})
+        kind = Kind.DROP if pinned is None else pinned.kind
+        return Column(name=name, kind=kind, reason=kind.meaning)
     notes = [note for note in [table.readings[name].note] if note]
     notation, missing = table.readings[name].notation, table.readings[name].missing
     if isinstance(summary, TextSummary):
@@ -247,6 +249,8 @@ def _column(
         if np.isfinite(summary.minimum):
             fields |= {"minimum": summary.minimum, "maximum": summary.maximum}
         fields["distinct"] = len(np.unique(summary.sample))
+        if pinned is None and (hint := code_note(name, notation, summary)):
+            notes.append(hint)
         if choice.kind.modelled:
             fields |= number_fields(summary, choice, pinned=pinned is not None)
             if notation.meaning:

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     CONSTANT = "constant"
     IDENTIFIER = "identifier"
     DROP = "drop"
+    WEIGHT = "weight"
     CATEGORICAL = "categorical"
     TIMESTAMP = "timestamp"
     MIXED = "mixed"
@@ -97,6 +98,7 @@ _TRAITS = {
     Kind.CONSTANT: _Traits(meaning="a single value"),
     Kind.IDENTIFIER: _Traits(meaning="names the row"),
     Kind.DROP: _Traits(meaning="left out on request"),
+    Kind.WEIGHT: _Traits(meaning="says how much each row counts"),
     Kind.CATEGORICAL: _Traits(meaning="one of several labels", modelled=True),
     Kind.TIMESTAMP: _Traits(meaning="dates, times or durations", modelled=True, step=1.0),
     Kind.MIXED: _Traits(meaning="text among numbers", refusal="numbers and text are mixed", choosable=False),

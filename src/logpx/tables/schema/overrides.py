@@ -82,6 +82,12 @@ def pinned_columns(
                 column=name,
                 fix=_suggested_name(name, names),
             )
+    weighing = [name for name, column in pinned.items() if column.kind is Kind.WEIGHT]
+    if len(weighing) > 1:
+        raise UsageError(
+            f"the columns {weighing[0]!r} and {weighing[1]!r} are both to weigh the rows",
+            fix="give one of them another kind, such as drop",
+        )
     return pinned
 
 

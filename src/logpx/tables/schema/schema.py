@@ -12,6 +12,7 @@ from logpx.errors import DataError
 from logpx.suggestions import nearest_name
 from logpx.tables.reading.names import is_frame_index
 from logpx.tables.schema.column_schema import Column
+from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.problems import refusal_of
 
 __all__ = ["Column", "Schema"]
@@ -57,6 +58,8 @@ class Schema(BaseModel):
             if column.name in seen:
                 raise ValueError(f"two columns are named {column.name!r}")
             seen.add(column.name)
+        if sum(column.kind is Kind.WEIGHT for column in columns) > 1:
+            raise ValueError("more than one column weighs the rows")
         return columns
 
     @cached_property
@@ -73,6 +76,11 @@ class Schema(BaseModel):
     def modelled_names(self) -> list[str]:
         """The names of the columns that are part of the density, in order."""
         return [column.name for column in self.modelled]
+
+    @cached_property
+    def weight(self) -> str | None:
+        """The name of the column that says how much each row counts; None if all count alike."""
+        return next((column.name for column in self.columns if column.kind is Kind.WEIGHT), None)
 
     def describe(self) -> list[dict[str, str]]:
         """Return one dictionary of strings per column, to print as a table."""
