@@ -448,6 +448,7 @@ METHODS: dict[str, PosteriorMethod] = {
     )
 }
 
+
 def automatic_methods(size: int) -> tuple[PosteriorMethod, ...]:
     """Return the methods that are tried one after another until a result can be trusted.
 
