@@ -9,7 +9,7 @@ import typer
 
 from logpx.cli.fitting import Fitting
 from logpx.cli.interruption import stop_on_signal
-from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
+from logpx.cli.names import COMPONENT_MODELS, IMAGE_MODELS, LATENT_MODELS, TABLE_MODELS
 from logpx.cli.options import (
     Columns,
     Compile,
@@ -62,7 +62,8 @@ def fit(
             metavar="K",
             min=1,
             show_default=False,
-            help="Components of gmm or mppca. By default, the number that is best on the rows set aside.",
+            help=f"Components of {alternatives(COMPONENT_MODELS)}. By default, the number that is best on "
+            "the rows set aside.",
         ),
     ] = None,
     latent: Annotated[
@@ -72,8 +73,8 @@ def fit(
             metavar="Q",
             min=0,
             show_default=False,
-            help="Latent dimensions of ppca, fa, mppca or vae (of a table or of images). By default, ppca, "
-            "fa and mppca take the number that is best on the rows set aside.",
+            help=f"Latent dimensions of {alternatives(LATENT_MODELS)} (of a table or of images). By default, "
+            "the number that is best on the rows set aside; networks have one that suits the data.",
         ),
     ] = None,
     time: Annotated[
