@@ -291,7 +291,7 @@ class CellDensity(Distribution):
                 continue
             marginals = self.conditional_marginals([cells[gone]], x.new_ones(int(gone.sum()), 1), column)
             if isinstance(support, Labels):
-                found[gone, column] = marginals.mean.double()
+                found[gone, column] = marginals.mean.double()  # type: ignore[attr-defined]
             else:
                 least, most = (ends[column] for ends in observed)
                 found[gone, column] = marginals.expectation(
