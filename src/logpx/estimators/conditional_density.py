@@ -133,13 +133,16 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         table = _table(given, {n: cells.astype(str) if n in kinds else cells for n, cells in target.items()})
         if kinds and len(target) == 1:
             self.classes_ = np.unique(next(iter(target.values())))
+        schema = _schema(table, kinds, self._target_names)
         result = fit_table(
             table,
             self.model,
-            schema=_schema(table, kinds, self._target_names),
+            schema=schema,
             components=self.components,
             max_time=self.max_time,
             seed=self._new_seed(),
+            # Where nothing of X is left, y is all there is.
+            target=self._target_names if set(schema.modelled_names) - set(target) else (),
             conditional=True,
         )
         assert isinstance(result.model, TableModel)
