@@ -46,8 +46,8 @@ def _has_labels(estimator: ConditionalDensity) -> bool:
 class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
     """p(y | X): a full predictive distribution of one or several targets, numbers or labels.
 
-    A model of the rows of X and y together is fitted as by `logpx.fit`; predictions condition it on X. A
-    missing cell of X (NaN, None) is integrated out.
+    A model of the rows of X and y together is fitted as by `logpx.fit`, but chosen and, if it is a network,
+    trained for y given X; predictions condition it on X. A missing cell of X (NaN, None) is integrated out.
 
     Parameters
     ----------
