@@ -16,7 +16,7 @@ ENTRY = re.compile(r"\]\(([\w/-]+)\.md\): ([^;.\n]+)")
 def descriptions(app: Sphinx) -> dict[str, str]:
     """Return what the pages that list others say of them."""
     found = {}
-    for page in ("index", "course/index"):
+    for page in filter(app.env.found_docs.__contains__, ("index", "course/index")):
         folder = page.rpartition("index")[0]
         for name, words in ENTRY.findall(Path(app.env.doc2path(page)).read_text(encoding="utf-8")):
             found[folder + name] = f"{words.strip()}."

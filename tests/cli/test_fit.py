@@ -167,12 +167,14 @@ def test_model_is_kept_elsewhere_if_its_place_fails(logpx, tables: Path, tmp_pat
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_several_processes_of_one_launcher_are_refused(logpx, tables: Path, tmp_path, monkeypatch, rank):
+def test_several_processes_that_cannot_meet(logpx, tables: Path, tmp_path, monkeypatch, rank):
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
     ended = logpx("fit", tables / "train.csv", "-o", tmp_path / "model")
     assert ended.status == 2
-    assert "fix: start it once, without torchrun" in ended.err
+    assert "fix: start them with torchrun" in ended.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)

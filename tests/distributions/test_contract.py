@@ -119,10 +119,26 @@ def test_gradients_of_draws_are_those_of_torch():
 def test_parts_that_are_no_distributions_are_named():
     normal = distributions.Normal(torch.zeros(2), 1.0)
     for build in (lambda: Flow(normal, Affine(2)), lambda: Mixture([normal]), lambda: Product([normal])):
-        with pytest.raises(UsageError, match="Normal"):
+        with pytest.raises(UsageError, match="batch shape"):
+            build()
+    for build in (lambda: Mixture([Affine(2)]), lambda: Product([3.0])):
+        with pytest.raises(UsageError, match="Distribution was expected"):
             build()
     with pytest.raises(UsageError, match="transform"):
         Flow(StandardNormal(2), torch.nn.Identity())
+
+
+def test_distributions_of_torch_are_components_and_parts(tmp_path):
+    laplace = distributions.Independent(distributions.Laplace(torch.zeros(2), torch.ones(2)), 1)
+    x = torch.randn(5, 2)
+    mixture, product = Mixture([laplace, StandardNormal(2)]), Product([laplace, Uniform(1)])
+    expected = torch.logaddexp(laplace.log_prob(x), StandardNormal(2).log_prob(x)) - math.log(2.0)
+    torch.testing.assert_close(mixture.log_prob(x), expected)
+    assert product.log_prob(torch.full((2, 3), 0.5)).shape == (2,)
+    for number, model in enumerate((mixture, product)):
+        logpx.save(model, tmp_path / str(number))
+        drawn = model.sample(3, seed=0)
+        assert torch.equal(logpx.load(tmp_path / str(number)).log_prob(drawn), model.log_prob(drawn))
 
 
 def test_a_context_of_the_wrong_size_is_named():
@@ -156,6 +172,16 @@ def test_a_net_may_return_features_times_parameters():
     torch.testing.assert_close(flat.forward(x), square.forward(x))
     with pytest.raises(UsageError, match="2 numbers per mapped element"):
         Coupling(3, net=Own((3,))).forward(x)
+
+
+def test_a_net_may_take_one_argument():
+    net = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4))
+    layer, x = Coupling(3, net=net), torch.randn(5, 3)
+    torch.testing.assert_close(layer.inverse(layer.forward(x)[0])[0], x)
+    with pytest.raises(UsageError, match="Sequential takes no context"):
+        Coupling(3, net=net, context=2)
+    with pytest.raises(UsageError, match="Linear takes no context"):
+        Autoregressive(3, net=torch.nn.Linear(3, 6), context=2)
 
 
 def test_the_ladj_of_an_affine_function_has_the_shape_of_x():

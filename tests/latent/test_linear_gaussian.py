@@ -11,9 +11,9 @@ from sklearn.decomposition import PCA
 from sklearn.decomposition import FactorAnalysis as Reference
 
 import logpx
-from logpx.errors import DataError, UsageError
+from logpx.errors import DataError, DivergedError, UsageError
 from logpx.inference import expectation_maximisation
-from logpx.latent import FactorAnalysis, ProbabilisticPCA
+from logpx.latent import FactorAnalysis, MixtureOfFactorAnalysers, MixtureOfPPCA, ProbabilisticPCA
 
 IRIS = torch.from_numpy(load_iris().data).double()
 KINDS = [ProbabilisticPCA, FactorAnalysis]
@@ -396,3 +396,12 @@ def test_a_likelihood_without_a_maximum_is_said(kind, rows):
     with pytest.warns(UserWarning, match="no maximum"):
         logpx.fit(model, x)
     assert model.log_prob(x).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [MixtureOfPPCA, MixtureOfFactorAnalysers])
+def test_mixtures_without_a_floor_say_that_they_collapse(kind):
+    random = np.random.default_rng(0)
+    plane = random.normal(size=(100, 2)) @ random.normal(size=(2, 4))
+    model = kind(2, 4, 2, floor=0.0).double()
+    with pytest.raises(DivergedError, match="every start"):
+        logpx.fit(model, torch.tensor(np.concatenate([plane, plane + 5.0])))

@@ -99,3 +99,31 @@ def test_a_model_fitted_to_other_rows_says_so(tmp_path):
         logpx.fit(loaded, X, max_steps=1, progress=False)
     with pytest.warns(UserWarning, match="column 1 has mean"):
         logpx.fit(loaded, X + torch.tensor([0.0, 1.0]), max_steps=1, progress=False)
+
+
+class Hiding(Distribution):
+    """A model that torch does not see into."""
+
+    def __init__(self, hide, find):
+        super().__init__(2)
+        self.parts, self.find = hide(flows.RealNVP(2, layers=1, hidden=(4,))), find
+
+    def log_prob(self, x, context=None):
+        return self.find(self.parts).log_prob(x)
+
+
+@pytest.mark.parametrize(
+    ("hide", "find"),
+    [
+        (lambda flow: [flow], lambda parts: parts[0]),
+        (lambda flow: {"a": (flow,)}, lambda parts: parts["a"][0]),
+        (lambda flow: lambda: flow, lambda parts: parts()),
+    ],
+    ids=["list", "tuple in a dictionary", "closure"],
+)
+def test_what_torch_does_not_see_is_started_and_said(hide, find):
+    model = Hiding(hide, find)
+    with pytest.warns(UserWarning, match="RealNVP is held in a plain list"):
+        logpx.fit(model, X, max_steps=1, progress=False, seed=0)
+    assert not any(getattr(each, "needs_data", False) for each in find(model.parts).modules())
+    assert model.log_prob(X).mean() > -5.0

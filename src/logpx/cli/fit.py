@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from logpx.cli.fitting import Fitting
 from logpx.cli.interruption import stop_on_signal
-from logpx.cli.names import IMAGE_MODELS, TABLE_MODELS
+from logpx.cli.names import COMPONENT_MODELS, IMAGE_MODELS, LATENT_MODELS, TABLE_MODELS
 from logpx.cli.options import (
     Columns,
     Compile,
@@ -27,8 +27,9 @@ from logpx.cli.options import (
 )
 from logpx.cli.output import Output
 from logpx.cli.requests import FitRequest
+from logpx.cli.several import by_all
 from logpx.cli.values import parse_duration
-from logpx.errors import UsageError
+from logpx.processes.launch import launch
 from logpx.suggestions import alternatives
 
 __all__ = ["fit"]
@@ -62,7 +63,8 @@ def fit(
             metavar="K",
             min=1,
             show_default=False,
-            help="Components of gmm or mppca. By default, the number that is best on the rows set aside.",
+            help=f"Components of {alternatives(COMPONENT_MODELS)}. By default, the number that is best on "
+            "the rows set aside.",
         ),
     ] = None,
     latent: Annotated[
@@ -72,8 +74,8 @@ def fit(
             metavar="Q",
             min=0,
             show_default=False,
-            help="Latent dimensions of ppca, fa, mppca or vae (of a table or of images). By default, ppca, "
-            "fa and mppca take the number that is best on the rows set aside.",
+            help=f"Latent dimensions of {alternatives(LATENT_MODELS)} (of a table or of images). By default, "
+            "the number that is best on the rows set aside; networks have one that suits the data.",
         ),
     ] = None,
     time: Annotated[
@@ -215,43 +217,38 @@ def fit(
     Either way, and after a kill, logpx resume goes on with the fit.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
-    _refuse_several_processes()
-    with stop_on_signal() as stop:
-        request = FitRequest(
-            source=source,
-            model=model,
-            columns=columns or [],
-            schema=schema,
-            missing=missing,
-            decimal=decimal,
-            components=components,
-            latent=latent,
-            time=time,
-            steps=steps,
-            epochs=epochs,
-            trials=trials,
-            validation=validation,
-            weights=weights,
-            seed=seed,
-            device=device,
-            quiet=quiet,
-            data=data,
-            conditional=conditional,
-            dequantisation=dequantisation,
-            levels=levels,
-            compile=compile.value,
-            should_stop=stop.requested,
-            every=30.0 if every is None else every,
-        )
-        fitting = Fitting(output=output, out=out, stop=stop, overwrite=overwrite)
-        return fitting.start(request, resume=resume)
+    request = FitRequest(
+        source=source,
+        model=model,
+        columns=columns or [],
+        schema=schema,
+        missing=missing,
+        decimal=decimal,
+        components=components,
+        latent=latent,
+        time=time,
+        steps=steps,
+        epochs=epochs,
+        trials=trials,
+        validation=validation,
+        weights=weights,
+        seed=seed,
+        device=device,
+        quiet=quiet,
+        data=data,
+        conditional=conditional,
+        dequantisation=dequantisation,
+        levels=levels,
+        compile=compile.value,
+        should_stop=lambda: False,
+        every=30.0 if every is None else every,
+    )
+    place = launch()
 
+    def begin() -> int:
+        with stop_on_signal() as stop:
+            fitting = Fitting(output=output, out=out, stop=stop, overwrite=overwrite)
+            again = place is not None and place.restarts > 0
+            return fitting.start(replace(request, should_stop=stop.requested), resume=resume or again)
 
-def _refuse_several_processes() -> None:
-    """Refuse to be one of several processes that all fit the same model and write the same folder."""
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count.isdigit() and int(count) > 1 and "RANK" in os.environ:
-        raise UsageError(
-            f"this is process {os.environ['RANK']} of {count} of one launcher, and a fit runs in one process",
-            fix="start it once, without torchrun; it uses all cores by itself",
-        )
+    return by_all(place, begin)

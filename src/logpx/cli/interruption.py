@@ -10,11 +10,11 @@ from types import FrameType
 
 from logpx.cli.streams import tell
 
-__all__ = ["Interrupted", "Stop", "raise_on_termination", "stop_on_signal"]
+__all__ = ["SIGNALS", "Interrupted", "Stop", "raise_on_termination", "stop_on_signal"]
 
 # A closed terminal or connection sends SIGHUP. Windows has neither SIGHUP nor SIGQUIT.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 # How long stopping may take, orderly or not, before the signal is sent again.
 _GRACE_SECONDS = 4.0
@@ -104,7 +104,7 @@ def _handled_by(stop: Stop) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    heard = [number for number in _SIGNALS if not _is_ignored(number)]
+    heard = [number for number in SIGNALS if not _is_ignored(number)]
     before = {number: signal.signal(number, stop.handle) for number in heard}
     try:
         yield stop

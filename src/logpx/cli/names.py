@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 __all__ = [
+    "COMPONENT_MODELS",
     "COMPRESSED_TEXT",
     "IMAGE_MODELS",
+    "LATENT_MODELS",
     "READABLE_TABLES",
     "TABLE_MODELS",
     "WRITABLE_TABLES",
@@ -26,6 +28,9 @@ TABLE_MODELS = (
     "vae",
     "autoregressive",
 )
+#: Those that take --components and --latent.
+COMPONENT_MODELS = ("gmm", "mppca")
+LATENT_MODELS = ("ppca", "fa", "mppca", "vae")
 IMAGE_MODELS = ("auto", "realnvp", "glow", "mintnet", "vae")
 
 #: Extensions of the files that tables are read from and written to, and of compressed text.

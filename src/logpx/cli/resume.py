@@ -10,7 +10,9 @@ from logpx.cli.fitting import Fitting
 from logpx.cli.interruption import stop_on_signal
 from logpx.cli.options import Json, ModelFolder, Quiet
 from logpx.cli.output import Output
+from logpx.cli.several import by_all
 from logpx.cli.values import parse_duration
+from logpx.processes.launch import launch
 
 __all__ = ["resume"]
 
@@ -42,5 +44,9 @@ def resume(
     had not been interrupted.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
-    with stop_on_signal() as stop:
-        return Fitting(output=model, out=out, stop=stop).resume(time)
+
+    def go_on() -> int:
+        with stop_on_signal() as stop:
+            return Fitting(output=model, out=out, stop=stop).resume(time)
+
+    return by_all(launch(), go_on)

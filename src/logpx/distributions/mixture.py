@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution, weakest_kind
+from logpx.distributions.from_torch import as_distribution
 from logpx.distributions.lower_bound import LowerBound
 from logpx.distributions.seeding import draw_rows, part_seed
 from logpx.errors import UsageError
@@ -38,6 +39,10 @@ class Mixture(Distribution):
 
     def __init__(self, components: Sequence[Distribution], weights: Sequence[float] | None = None) -> None:
         check_instance("components", components, Iterable, "[StandardNormal(3)]")
+        components = [as_distribution(component) for component in components]
+        if "components" in self._arguments:
+            # A model folder names classes of logpx.
+            self._arguments["components"] = components
         for component in components:
             check_instance("a component", component, Distribution, "StandardNormal(3)")
         if not components or len({component.event_shape for component in components}) > 1:

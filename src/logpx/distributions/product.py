@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_instance
 from logpx.distributions.base import Distribution, weakest_kind
+from logpx.distributions.from_torch import as_distribution
 from logpx.distributions.lower_bound import LowerBound
 from logpx.distributions.seeding import derived_seed, part_seed
 from logpx.errors import UsageError
@@ -41,6 +42,10 @@ class Product(Distribution):
 
     def __init__(self, parts: Sequence[Distribution]) -> None:
         check_instance("parts", parts, Iterable, "[StandardNormal(2), Uniform(1)]")
+        parts = [as_distribution(part) for part in parts]
+        if "parts" in self._arguments:
+            # A model folder names classes of logpx.
+            self._arguments["parts"] = parts
         for part in parts:
             check_instance("a part", part, Distribution, "StandardNormal(2)")
         if not parts or any(len(part.event_shape) != 1 or part.context_features for part in parts):

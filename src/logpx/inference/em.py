@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from logpx.errors import DivergedError
+from logpx.inference.shared_e_step import Batch, LastingBatches, SharedEStep, TimeIsUp
 from logpx.inference.squarem import Extrapolation
+from logpx.processes.team import current_team
 
 __all__ = ["Batches", "EMMemory", "EMModel", "EMResult", "EMState", "expectation_maximisation"]
 
-Batches = Callable[[], Iterable[tuple[Tensor, Tensor | None]]]
+Batches = Callable[[], Iterable[Batch]]
 
 # Rounding of sums over many rows; anything more is a fall.
 _ROUNDING = 1e-9
@@ -111,6 +115,7 @@ class _Course:
     def __init__(self, model: EMModel, batches: Batches, tolerance: float, accelerate: bool) -> None:
         self.model, self.tolerance = model, tolerance
         self._batches = batches
+        self.shared: SharedEStep | None = None
         self.result = EMResult()
         module = model if isinstance(model, nn.Module) else None
         self._module = module
@@ -155,7 +160,17 @@ class _Course:
 
     def e_step(self, deadline: float | None) -> tuple[Any, float]:
         """Return the statistics at the present parameters, and the penalised mean log-likelihood."""
-        return _e_step(self.model, self._batches, deadline)
+        total = self._total(deadline) if self.shared is None else self.shared.total(deadline)
+        return total, _penalised(self.model, total)
+
+    def _total(self, deadline: float | None) -> Any:
+        total = None
+        for rows, weights in self._batches():
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeIsUp
+            part = self.model.statistics(rows, weights)
+            total = part if total is None else total + part
+        return total
 
     def score(self, deadline: float | None) -> bool:
         """Do an E-step, and judge a jump that came before it; return whether there was time for that."""
@@ -165,7 +180,7 @@ class _Course:
         until = deadline if self.result.statistics is not None else None
         try:
             total, penalised = self.e_step(until)
-        except _TimeIsUp:
+        except TimeIsUp:
             if extrapolation is not None and pending:
                 extrapolation.judge(worse=True)
             return False
@@ -181,7 +196,7 @@ class _Course:
             if worse:
                 try:
                     total, penalised = self.e_step(until)
-                except _TimeIsUp:
+                except TimeIsUp:
                     return False
         self._record(total, penalised, jumped)
         return True
@@ -263,6 +278,17 @@ def expectation_maximisation(
         If there are no rows, or the log-likelihood is not finite.
     """
     course = _Course(model, batches, tolerance, accelerate)
+    with _helped(course, model, batches):
+        return _run(course, max_iterations, deadline, callback, memory)
+
+
+def _run(
+    course: _Course,
+    max_iterations: int,
+    deadline: float | None,
+    callback: Callable[[int, float], bool | None] | None,
+    memory: EMMemory | None,
+) -> EMResult:
     result = course.result
     known = None if memory is None else memory.recall()
     if known is not None:
@@ -284,17 +310,22 @@ def expectation_maximisation(
     return result
 
 
-class _TimeIsUp(Exception):
-    """An E-step was abandoned."""
+@contextmanager
+def _helped(course: _Course, model: EMModel, batches: Batches) -> Iterator[None]:
+    """Have other processes do their share of the E-steps, if there are any."""
+    team = current_team()
+    one = isinstance(batches, LastingBatches) and len(list(islice(batches(), 2))) < 2
+    if team is None or one or not isinstance(model, nn.Module):
+        yield
+        return
+    with team.models(model) as number:
+        if number is not None:
+            course.shared = SharedEStep(team, number, model, batches)
+        yield
 
 
-def _e_step(model: EMModel, batches: Batches, deadline: float | None) -> tuple[Any, float]:
-    total = None
-    for rows, weights in batches():
-        if deadline is not None and time.monotonic() > deadline:
-            raise _TimeIsUp
-        part = model.statistics(rows, weights)
-        total = part if total is None else total + part
+def _penalised(model: EMModel, total: Any) -> float:
+    """Return the penalised mean log-likelihood, given the statistics of all rows."""
     if total is None or not float(total.weight) > 0.0:
         raise DivergedError(
             "EM was given no rows", fix="give at least one row that has a value and a weight above 0"
@@ -306,7 +337,7 @@ def _e_step(model: EMModel, batches: Batches, deadline: float | None) -> tuple[A
             "the log-likelihood of EM is not finite",
             fix="scale the columns, use fewer components, or give a prior",
         )
-    return total, penalised
+    return penalised
 
 
 def _to_come(last: float, gain: float) -> float:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from logpx.inference.em import Batches, EMMemory, EMModel, EMResult, expectation_maximisation
+from logpx.inference.shared_e_step import LastingBatches
 
 __all__ = ["MixtureModel", "Restarts", "expectation_maximisation_from"]
 
@@ -134,7 +135,11 @@ def expectation_maximisation_from(
         if small:
             keep(expectation_maximisation(model, batches, memory=memory, **options))
         else:
-            keep(expectation_maximisation(model, lambda: [(subset, None)], memory=memory, **brief))
+            keep(
+                expectation_maximisation(
+                    model, LastingBatches(lambda: [(subset, None)]), memory=memory, **brief
+                )
+            )
     if not small:
         finalists = sorted(runs, key=_quality, reverse=True)[:_FINALISTS]
         runs = []

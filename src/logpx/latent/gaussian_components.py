@@ -21,6 +21,7 @@ from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["GaussianComponents"]
 
+_ROUNDING_FLOOR = 1e-14
 # In the matrices of rows with missing cells, which may all differ.
 _MOST_NUMBERS = 20_000_000
 # With a smaller share of cells missing, blocks of the precisions are smaller than those of the covariances.
@@ -72,7 +73,12 @@ class GaussianComponents(Components):
     @property
     def floors(self) -> Tensor:
         """The least variance of every feature, shape ``(D,)``, float64."""
-        return max(self.floor, self.covariance.least_floor) * self.scale.double().square()
+        return self._relative_floor * self.scale.double().square()
+
+    @property
+    def _relative_floor(self) -> float:
+        # A floor of 0 still leaves what rounding needs.
+        return max(self.floor or _ROUNDING_FLOOR, self.covariance.least_floor)
 
     def rows_at_once(self, missing: bool) -> int:
         """Return how many rows' squares or products fit the caches, or share patterns of missing cells."""
@@ -260,7 +266,7 @@ class GaussianComponents(Components):
         floors
             The least variance of every feature, shape ``(D,)``; 0 leaves what rounding needs in units of 1.
         """
-        unit = max(self.floor, self.covariance.least_floor)
+        unit = self._relative_floor
         self.set_units(centre, torch.where(floors > 0.0, floors / unit, 1.0).sqrt())
 
     def _given(self, name: str, values: Any, dimensions: int) -> Tensor:

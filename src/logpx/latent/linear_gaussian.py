@@ -26,6 +26,8 @@ __all__ = ["FactorAnalysis", "LinearGaussian", "ProbabilisticPCA"]
 # The least noise variance relative to a column's, where it is 0 at the maximum (a Heywood case): the
 # likelihood hardly depends on it then.
 _LEAST_NOISE = 1e-12
+# Less than the rounding errors of any rows.
+_NO_FLOOR = 1e-28
 # A noise variance below this share of the total has not enough digits in a covariance in double precision.
 _LOST_IN_SCATTER = 1e-8
 
@@ -328,7 +330,7 @@ class ProbabilisticPCA(LinearGaussian):
     allows_constants = True
 
     def __init__(self, features: int, latent: int) -> None:
-        super().__init__(features, latent, "principal", floor=0.0)
+        super().__init__(features, latent, "principal", floor=_NO_FLOOR)
 
     def needs_root(self, moments: Moments) -> bool:
         """Return whether the noise is so small beside the variance that the scatter has lost its digits."""

@@ -17,6 +17,7 @@ from logpx.distributions import DiagonalNormal, Distribution, FullNormal, Moment
 from logpx.distributions.moments import triangle_of
 from logpx.errors import DataError, DivergedError
 from logpx.inference import expectation_maximisation_from
+from logpx.inference.shared_e_step import LastingBatches
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.training.batches import Batch, MemoryRows
 from logpx.training.evaluation import EVALUATION_ROWS, evaluate
@@ -217,7 +218,7 @@ class LinearGaussianProcedure(Procedure):
         if count <= self._model.event_shape[0]:
             rows_alone = Batch.concatenate(few)
             if bool(rows_alone.x.isnan().any()):
-                return ExpectationMaximisation(self._model).run(task)
+                return self._by_em(task)
             train = self._model.update_from_rows(rows_alone.x, rows_alone.weights)
             self._say_if_unbounded()
             return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
@@ -228,7 +229,7 @@ class LinearGaussianProcedure(Procedure):
             count += len(block)
         assert total is not None
         if bool(total.mean.isnan().any()):
-            return ExpectationMaximisation(self._model).run(task)
+            return self._by_em(task)
         train = self._model.update_from_moments(total)
         if self._model.needs_root(total):
             again: Iterable[Batch] = (
@@ -240,6 +241,11 @@ class LinearGaussianProcedure(Procedure):
             train = self._model.update_from_root(total.mean, root)
         self._say_if_unbounded()
         return _scored(task, StopReason.CLOSED_FORM, count, validation, train, epochs=1)
+
+    def _by_em(self, task: Task) -> Outcome:
+        outcome = ExpectationMaximisation(self._model).run(task)
+        self._say_if_unbounded()
+        return outcome
 
     def _say_if_unbounded(self) -> None:
         if self._model.covariance.limited:
@@ -292,11 +298,15 @@ class ExpectationMaximisation(Procedure):
         task.journal.identify(_identity(task, self._model, rows))
         most = _EM_ITERATIONS if options.max_epochs is None else round(options.max_epochs)
         dtype = next(self._model.parameters()).dtype
+
+        def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
+            return ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS))
+
         self._model.double()
         try:
             outcome = expectation_maximisation_from(
                 self._model,
-                lambda: ((block.x, block.weights) for block in rows.training.blocks(_BLOCK_ROWS)),
+                LastingBatches(batches) if rows.training.resident else batches,
                 rows.start.x,
                 seed=task.seed,
                 restarts=_RESTARTS if options.restarts is None else options.restarts,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.distributions import Distribution
+from logpx.training.hidden import hidden_modules
 from logpx.transforms import ActNorm, Inverse, Standardize, Transform
 
 __all__ = ["start_on_data"]
@@ -39,13 +40,24 @@ def start_on_data(model: Distribution, x: Tensor, context: Tensor | None) -> Non
     Warns
     -----
     UserWarning
-        If no row reaches a transform that needs data, or a standardization from earlier rows is far off.
+        If no row reaches a transform that needs data, a standardization from earlier rows is far off, or a
+        part is held where torch does not know of it.
     """
+    hidden = [each for each in hidden_modules(model) if any(True for _ in each.parameters())]
+    if hidden:
+        warnings.warn(
+            f"{type(hidden[0]).__name__} is held in a plain list, dictionary or function, where torch does "
+            "not know of it: its parameters are neither trained nor saved; hold it as an attribute, or in a "
+            "torch.nn.ModuleList or ModuleDict",
+            UserWarning,
+            stacklevel=2,
+        )
     earlier = _started(model)
     own = getattr(model, "initialise", None)
     if own is not None:
         own(x, context)
     waiting = [each for each in _within(model) if _waits(each, own is not None)]
+    waiting += [part for each in hidden for part in (each, *_within(each)) if _waits(part, begun=False)]
     if not waiting and not earlier:
         return
     with _before_first_call(waiting, _initialise), _before_first_call(earlier, _check_units):

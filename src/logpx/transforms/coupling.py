@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
+from logpx.nets.signatures import takes_context
 from logpx.transforms.base import Transform, sum_over_event
 from logpx.transforms.partition import Halves, Partition
 from logpx.transforms.univariate import AffineFunction, Univariate
@@ -35,10 +36,10 @@ class Coupling(Transform):
     flip
         Keep the second half and map the first.
     net
-        Your own conditioner instead of the partition's: called as ``net(kept, context)``. For vectors
-        it returns ``mapped features × univariate.parameters`` numbers per row, in one dimension or two, for
-        images an image of ``univariate.parameters × mapped channels`` channels: the first parameter of all
-        channels comes first.
+        Your own conditioner instead of the partition's: called as ``net(kept, context)``, or as
+        ``net(kept)`` if it takes one argument. For vectors it returns ``mapped features ×
+        univariate.parameters`` numbers per row, in one dimension or two, for images an image of
+        ``univariate.parameters × mapped channels`` channels: the first parameter of all channels comes first.
     partition
         How to split, instead of `features` and `flip`: `Channels` or `Checkerboard` for images.
 
@@ -96,6 +97,7 @@ class Coupling(Transform):
             net = partition.conditioner(self.univariate.parameters, hidden, context)
         check_instance("net", net, nn.Module, "MLP(2, 4)")
         self.net = net
+        self._with_context = takes_context(net, context)
 
     def _map(self, x: Tensor, context: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         kept, moved = self.partition.split(x)
@@ -104,7 +106,7 @@ class Coupling(Transform):
         return self.partition.join(kept, moved), sum_over_event(ladj, self.partition.moved_shape)
 
     def _outputs(self, kept: Tensor, moved: Tensor, context: Tensor | None) -> Tensor:
-        outputs: Tensor = self.net(kept, context)
+        outputs: Tensor = self.net(kept, context) if self._with_context else self.net(kept)
         if outputs.dim() == kept.dim() + 1 and len(self.event_shape) == 1:
             outputs = outputs.flatten(-2)
         if outputs.dim() != kept.dim() or outputs.numel() != moved.numel() * self.univariate.parameters:

@@ -44,7 +44,7 @@ class Covariance(nn.Module, ABC):
 
     diagonal: ClassVar[bool] = False
     shares_noise: ClassVar[bool] = False
-    # A floor of 0 still leaves this much, for rounding.
+    # Whatever the floor, so much is left for rounding.
     least_floor: ClassVar[float] = 1e-14
 
     def __init__(self, components: int, features: int, tied: bool = False) -> None:

@@ -75,6 +75,7 @@ class FactorCovariance(LowRankCovariance):
         for _ in range(self.steps):
             profile = Profile.of_scatter(averages, profile.em_step(floor), self.rank)
         self._set(rows, canonical(profile.loadings()), profile.logarithms.exp())
+        self.limited = self._is_limited(profile, floor)
         self.started.fill_(True)
 
     def forget(self) -> None:
@@ -118,6 +119,13 @@ class FactorCovariance(LowRankCovariance):
             starts = torch.cat([ends, *_starts(root, self.rank)])
             self._take_best(in_full, starts, floor * _ROUNDING_OF_FLOORS, deadline)
 
+    def _is_limited(self, profile: Profile | RootProfile, floor: Tensor) -> bool:
+        noise_variances = profile.logarithms.exp()
+        at_floor = noise_variances <= floor * 1.01
+        # A constant feature's noise has nowhere to end but at the floor.
+        varies = noise_variances + profile.loadings().square().sum(-1) > floor * 1.01
+        return bool((at_floor & varies & (profile.slopes() < -_FLAT)).any())
+
     def _take_best(
         self,
         profile_at: ProfileAt,
@@ -140,10 +148,7 @@ class FactorCovariance(LowRankCovariance):
         logarithms, values = climb(profile_at, logarithms, floor, _MOST_STEPS, deadline)
         best = profile_at(logarithms[values.argmax()][None])
         loadings, noise_variances = best.loadings(), best.logarithms.exp()
-        # A constant feature's noise has nowhere to end but at the floor.
-        varies = noise_variances + loadings.square().sum(-1) > floor * 1.01
-        at_floor = varies & (noise_variances <= floor * 1.01)
-        self.limited = bool((at_floor & (best.slopes() < -_FLAT)).any())
+        self.limited = self._is_limited(best, floor)
         self._set(torch.ones_like(noise_variances[:, :1]), canonical(loadings), noise_variances)
         self.started.fill_(True)
         late = deadline is not None and time.monotonic() > deadline

@@ -46,7 +46,7 @@ class LowRankCovariance(Covariance):
 
     cut_short = False
     limited = False
-    # No matrix has to be positive definite in spite of rounding.
+    # No matrix has to be positive definite in spite of rounding, so that a floor may be lower.
     least_floor = 1e-28
 
     def __init__(self, components: int, features: int, rank: int, tied: bool = False) -> None:

@@ -42,7 +42,9 @@ class PrincipalCovariance(LowRankCovariance):
         # Below this, eigenvalues are rounding errors.
         rounding = self.features * torch.finfo(values.dtype).eps * values[:, -1:]
         least = rounding.maximum(floor.amin())
-        noise_variances = values[:, :rest].mean(-1, keepdim=True).maximum(least)
+        average = values[:, :rest].mean(-1, keepdim=True)
+        self.limited = bool((average < least).any())
+        noise_variances = average.maximum(least)
         excess = (values[:, rest:] - noise_variances).clamp_min(0.0).sqrt()
         loadings = canonical((vectors[:, :, rest:] * excess.unsqueeze(-2)).flip(-1))
         self._set(rows, loadings, noise_variances)

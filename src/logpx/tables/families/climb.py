@@ -13,6 +13,7 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 from logpx.inference import EMResult, expectation_maximisation
+from logpx.inference.shared_e_step import LastingBatches
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.scoring import Ending
 from logpx.training.journal import Journal
@@ -28,8 +29,9 @@ _LEAST_ROWS = 2000
 # Fewer iterations than this on all rows are worth less than these on a part of them.
 _ITERATIONS = 6
 _SECONDS_PER_CHUNK = 0.1
-# Of a chunk where time does not matter: its size must not depend on the speed of the machine.
-_NUMBERS_PER_CHUNK = 2_000_000
+# Of a chunk where time does not matter: its size depends neither on the speed of the machine nor on how many
+# processes divide the chunks among them.
+_NUMBERS_PER_CHUNK = 2**18
 # The start, the first E-step, which is never abandoned, and the evaluation.
 _FIRST_PASSES = 3
 _ROWS_PER_COMPONENT = 10
@@ -121,7 +123,7 @@ def climb(
 
     result = expectation_maximisation(
         model,
-        batches,
+        LastingBatches(batches),
         max_iterations=max_iterations,
         tolerance=tolerance,
         accelerate=accelerate,

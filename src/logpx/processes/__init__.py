@@ -1,0 +1,1 @@
+"""Several processes of one launcher: one leads a fit, the others compute for it."""

@@ -1,0 +1,71 @@
+"""A watch over the other processes: one that hangs, or whose machine is gone, ends all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch.distributed as dist
+
+from logpx.errors import ResourceError
+from logpx.processes.launch import Launch
+
+__all__ = ["watched"]
+
+_SECONDS_BETWEEN, _MOST_SILENT = 1.0, 20
+_TO_CONNECT = timedelta(seconds=60)
+
+
+@contextmanager
+def watched(place: Launch) -> Iterator[None]:
+    """Tell the others that this process lives, and end it if one of them has been silent for 20 s.
+
+    The processes write to the store at which they met. Where a group was made without one, there is no watch.
+    """
+    address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT", "")
+    if address is None or not port.isdecimal():
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_watch, args=(place, address, int(port), ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(5.0)
+
+
+def _watch(place: Launch, address: str, port: int, ended: threading.Event) -> None:
+    try:
+        meeting = dist.TCPStore(  # type: ignore[attr-defined]
+            address, port, is_master=False, wait_for_workers=False, timeout=_TO_CONNECT
+        )
+        store = dist.PrefixStore(f"logpx/watch/{place.restarts}", meeting)  # type: ignore[attr-defined]
+        # Counts of looks, not seconds: a machine that slept has not looked.
+        silent, heard, beat = [0] * place.size, [0] * place.size, 0
+        while not ended.wait(_SECONDS_BETWEEN):
+            beat += 1
+            store.add(str(place.rank), 1)
+            for rank in range(place.size):
+                now = store.add(str(rank), 0)
+                silent[rank] = 0 if now != heard[rank] or now < 0 else silent[rank] + 1
+                heard[rank] = now
+                if silent[rank] > _MOST_SILENT:
+                    _end(place, f"{Launch(rank, place.size)} has said nothing for {_MOST_SILENT} s")
+    except RuntimeError as error:
+        # The store closes with the process that keeps it, after the end of a fit or before.
+        if not ended.wait(3.0 * _SECONDS_BETWEEN):
+            reason = str(error).splitlines()[0]
+            _end(place, f"the place where the processes met is gone ({reason})")
+
+
+def _end(place: Launch, why: str) -> None:
+    """End this process, whose main thread may wait for ever."""
+    error = ResourceError(why, fix="go on with the fit from its checkpoint")
+    print(f"error: {place}: {error}", file=sys.stderr, flush=True)
+    os._exit(ResourceError.exit_code)
