@@ -16,6 +16,7 @@ from logpx.processes.team import Team, leading
 from logpx.processes.worker import Worker
 from logpx.storage.description import describe_model
 from logpx.storage.registry import REGISTRY
+from logpx.training.gradients import HANDLERS as OF_GRADIENTS
 
 __all__ = ["lead_or_help"]
 
@@ -45,7 +46,7 @@ def lead_or_help(place: Launch, lead: Callable[[], Answer]) -> Answer | None:
     with linked(place) as link:
         if not place.leads:
             try:
-                Worker(link, {**OF_E_STEPS}, _built).serve()
+                Worker(link, {**OF_E_STEPS, **OF_GRADIENTS}, _built).serve()
             except ProcessLost as lost:
                 raise lost.error() from lost
             return None

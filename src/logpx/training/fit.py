@@ -15,8 +15,9 @@ from logpx.distributions.private_randomness import private_randomness, redirecte
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
+from logpx.processes.team import current_team
 from logpx.training.batches import Batch
-from logpx.training.compiled import compile_choice, may_draw
+from logpx.training.compiled import NEVER, compile_choice, may_draw
 from logpx.training.device import usable_device
 from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
@@ -223,6 +224,9 @@ def fit(
     whole = not isinstance(checkpoint, Journal)
     repeatable = (max_time is None and counted) or (journal.keeps and (max_time is None or whole))
     compiling = compile_choice(compile).for_run(repeatable=repeatable)
+    if current_team() is not None:
+        # Compiled code serves batches of one size, and here each process has its own share of them.
+        compiling = NEVER
     procedure = _procedure_of(model, options, prior)
     _check_descent(procedure, model, optimiser, schedule, kept=journal.keeps)
     seed = checked_seed(seed)

@@ -16,6 +16,7 @@ from logpx.training.batches import Batch, MemoryRows
 from logpx.training.checkpoints import Moment
 from logpx.training.compiled import StepDensity
 from logpx.training.evaluation import EVALUATION_ROWS, Score, evaluate
+from logpx.training.gradients import SharedGradients, differentiate, shared_gradients
 from logpx.training.guard import Guard
 from logpx.training.history import HistoryRecord, StepRecord, StopReason
 from logpx.training.maximum_a_posteriori import LogPrior
@@ -67,9 +68,10 @@ class _Descent:
         parameters: list[nn.Parameter],
         *,
         log_prior: LogPrior | None,
+        shared: SharedGradients | None,
     ) -> None:
         self.task, self.plan, self.rows, self.parameters = task, plan, rows, parameters
-        self.log_prior = log_prior
+        self.log_prior, self.shared = log_prior, shared
         options = task.options
         self.optimizer = optimiser_of(task.optimiser, parameters, plan, options.learning_rate)
         self.rate = rate_of(task.schedule, self.optimizer, plan)
@@ -98,31 +100,24 @@ class _Descent:
         self.evaluated_at = -1
         self.evaluation_seconds = 0.0
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        log_prob = self.density(batch)
-        if batch.weights is None:
-            return log_prob, -log_prob.mean()
-        # Dividing by the mean weight of all rows, not of the batch, keeps the gradient unbiased.
-        return log_prob, -(log_prob * batch.weights).mean() / self.rows.mean_weight
-
     def differentiate(self, batch: Batch, rows: int) -> tuple[Tensor, Tensor]:
         """Set the gradients of a batch, so many rows at once; return log p of its rows and the loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        found, losses = [], []
-        for start in range(0, len(batch), rows):
-            part = batch.slice(start, start + rows) if rows < len(batch) else batch
-            log_prob, loss = self.forward(part)
-            if part is not batch:
-                loss = loss * (len(part) / len(batch))
-            penalised = loss
-            if self.log_prior is not None and start == 0:
-                penalised = loss - self.penalty(self.log_prior)
-            torch.autograd.backward(penalised, inputs=self.task.model.trained_in(self.step))
-            found.append(log_prob.detach())
-            losses.append(loss.detach())
-        if len(losses) == 1:
-            return found[0], losses[0]
-        return torch.cat(found), torch.stack(losses).sum()
+        log_prior = self.log_prior
+
+        def own(part: Batch) -> tuple[Tensor, Tensor]:
+            return differentiate(
+                self.task.model,
+                self.density,
+                part,
+                rows=rows,
+                count=len(batch),
+                step=self.step,
+                mean_weight=self.rows.mean_weight,
+                penalty=None if log_prior is None else lambda: self.penalty(log_prior),
+            )
+
+        return own(batch) if self.shared is None else self.shared.of(batch, self.step, own)
 
     def penalty(self, log_prior: LogPrior) -> Tensor:
         """Return the log-prior's share per row."""
@@ -312,14 +307,17 @@ def descend(task: Task, plan: Plan, rows: Survey, log_prior: LogPrior | None = N
             train_rows=rows.training.count,
             validation_rows=validation_rows,
         )
-    descent = _Descent(task, plan, rows, parameters, log_prior=log_prior)
-    task.model.train()
-    try:
-        reason = descent.run()
-    finally:
-        descent.best.restore()
-        descent.optimizer.zero_grad(set_to_none=True)
-        task.model.eval()
+    with shared_gradients(
+        task.model, plan.batch_size, seed=task.seed, mean_weight=rows.mean_weight
+    ) as shared:
+        descent = _Descent(task, plan, rows, parameters, log_prior=log_prior, shared=shared)
+        task.model.train()
+        try:
+            reason = descent.run()
+        finally:
+            descent.best.restore()
+            descent.optimizer.zero_grad(set_to_none=True)
+            task.model.eval()
     score = descent.best.score
     return Outcome(
         stopped=reason,
