@@ -138,7 +138,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         `logpx.scoring.benjamini_hochberg` selects rows by them so that the share of false alarms is bounded.
         """
         # In the precision of the calibration: a score that is rounded may change places with one of the fit.
-        scores = torch.from_numpy(self.ensemble_.scores(self._rows_like_fitted(X)))
+        rows = self._rows_like_fitted(X)
+        scores = torch.from_numpy(self.ensemble_.scores(rows))
         found = self.calibration_.p_values(scores).numpy()
         return rounded(found) if is_single(X) else found
 
