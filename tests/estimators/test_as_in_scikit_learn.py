@@ -132,6 +132,8 @@ def test_tolerance_and_iterations_are_those_of_em_for_missing_cells():
     holes = np.where(RANDOM.random(X.shape) < 0.1, np.nan, X)
     short, long = FactorAnalysis(2, max_iter=2).fit(holes), FactorAnalysis(2, tol=1e-4).fit(holes)
     assert short.score(holes) < long.score(holes)
+    assert short.n_iter_ <= 2 < long.n_iter_
+    assert FactorAnalysis(2).fit(X).n_iter_ == 1
     for given in ({"tol": 0.0}, {"max_iter": 0}):
         with pytest.raises(UsageError, match=next(iter(given))):
             FactorAnalysis(2, **given).fit(X)

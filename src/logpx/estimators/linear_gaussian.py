@@ -75,7 +75,8 @@ class _LinearGaussian(Transformer):
         check_count("n_components", size, least=least, most=most)
         # As many dimensions as features are one more than can be told from noise: the last one is empty.
         model = self._blank(features, min(size, features - 1))
-        fit(model, rows, weights=weights, progress=False, **self._options(rows))
+        result = fit(model, rows, weights=weights, progress=False, **self._options(rows))
+        self._ended_after(max(1, result.history[-1].epoch))
         self._moments = None
         if not np.isnan(rows).any():
             given = None if weights is None else torch.tensor(weights)
@@ -136,6 +137,9 @@ class _LinearGaussian(Transformer):
             self.components_ = np.zeros((size, features))
             self.components_[: features - 1] = model.loadings.numpy(force=True).T
             self.noise_variance_ = self._noise(model)
+
+    def _ended_after(self, iterations: int) -> None:
+        """Remember how many iterations of EM a fit took; 1 where it took none."""
 
     def _options(self, rows: _Numbers) -> dict[str, Any]:
         """Return options of EM, which rows with missing cells are fitted by."""
@@ -324,6 +328,8 @@ class FactorAnalysis(_LinearGaussian):
         The variances of the noise.
     n_components_ : int
         The number of factors.
+    n_iter_ : int
+        The number of iterations of EM; 1 of complete rows, which need none.
     loglike_ : list of float
         The log-likelihood in nats, at the end of the fit, of the rows that were given last.
     model_ : logpx.latent.FactorAnalysis
@@ -352,6 +358,9 @@ class FactorAnalysis(_LinearGaussian):
         self.rotation = rotation
         self.tol = tol
         self.max_iter = max_iter
+
+    def _ended_after(self, iterations: int) -> None:
+        self.n_iter_ = iterations
 
     def _options(self, rows: _Numbers) -> dict[str, Any]:
         if self.tol is not None:
