@@ -64,6 +64,11 @@ class VariationalAutoencoder(TrainedDensity):
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, if they had any.
 
+    Notes
+    -----
+    A row of weight 2 counts like two rows in every expectation. Training draws a latent vector for each row,
+    once for a row of weight 2 and twice for two equal rows, so that the two fits differ by chance.
+
     References
     ----------
     Kingma and Welling 2014, Auto-encoding variational Bayes; Burda, Grosse and Salakhutdinov 2016, Importance
