@@ -115,4 +115,4 @@ def test_a_process_that_is_gone_ends_the_other_within_half_a_minute(table, tmp_p
     finally:
         for process in both:
             process.kill()
-            process.wait()
+            process.communicate()
