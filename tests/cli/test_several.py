@@ -78,7 +78,8 @@ def test_a_restart_after_a_kill_ends_with_the_same_files(table, tmp_path, rank):
     printed = disturbed.communicate(timeout=500)[1]
     assert disturbed.returncode == 0, printed
     assert "going on with the fit" in printed
-    assert undisturbed.wait(400) == 0
+    undisturbed.communicate(timeout=400)
+    assert undisturbed.returncode == 0
     assert sums(tmp_path / "disturbed") == sums(tmp_path / "undisturbed")
 
 

@@ -40,6 +40,33 @@ except logpx.errors.UsageError as error:
 """
 
 
+OF_FAMILIES = """
+import numpy as np
+generator = np.random.default_rng(0)
+a, b = generator.normal(size=(2, 3000))
+table = {"a": a, "b": b**3, "c": generator.integers(0, 3, 3000)}
+numbers = {name: table[name] for name in "ab"} | {"c": table["a"] + generator.normal(size=3000)}
+holes = numbers | {"b": np.where(generator.random(3000) < 0.1, np.nan, numbers["b"])}
+tables = {"gaussian": numbers, "fa": holes, "nsf": numbers, "autoregressive": table, "vae": numbers}
+for name, data in tables.items():
+    result = logpx.fit(name, data, max_steps=8, **({} if name != "fa" else {"latent": 1}))
+    print(name, result.chosen.validation)
+"""
+
+
+def test_every_kind_of_model_is_that_of_one_process(several, alone):
+    processes = several(FIT + OF_FAMILIES, 2)
+    (one, errors), (other, _) = [process.communicate(timeout=280) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert one == other
+    together = dict(line.split() for line in one.splitlines())
+    single = dict(line.split() for line in alone(FIT + OF_FAMILIES)[0].splitlines())
+    assert list(together) == list(single) == ["gaussian", "fa", "nsf", "autoregressive", "vae"]
+    for name, value in single.items():
+        # What a VAE draws differs.
+        assert float(together[name]) == pytest.approx(float(value), abs=1e-4 if name != "vae" else 0.1), name
+
+
 @pytest.mark.parametrize("script", [OF_MODELS, OF_TABLES, OF_ERRORS])
 def test_every_process_has_the_result(several, script):
     processes = several(FIT + script, 2)

@@ -131,8 +131,9 @@ class _Unpacking:
 
     @torch.no_grad()
     def _model(self, value: Any) -> nn.Module:
-        if value["place"] < len(self._known):
-            return self._known[value["place"]]
+        place: int = value["place"]
+        if place < len(self._known):
+            return self._known[place]
         description = value["model"]
         model = self._own if description is None else self._build(description)
         assert model is not None
