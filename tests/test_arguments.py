@@ -69,6 +69,8 @@ WRONG = [
     (transforms.BoundedRationalQuadraticFunction, {}, "lower", ("3", None, 1.0, math.nan)),
     (transforms.CircularRationalQuadraticFunction, {}, "period", NO_POSITIVE_NUMBER),
     (transforms.SumOfSquaresFunction, {}, "degree", (*NO_POSITIVE_COUNT, 9)),
+    (transforms.MonotoneNetworkFunction, {}, "units", NO_POSITIVE_COUNT),
+    (transforms.MonotoneNetworkFunction, {}, "layers", NO_POSITIVE_COUNT),
     (transforms.PerFeatureFunction, {"choice": [0]}, "functions", (*NO_OBJECT, None, [3])),
     (transforms.PerFeatureFunction, {"functions": [AffineFunction()]}, "choice", (*NO_LIST, None, [], [1])),
     (nets.MLP, {"in_features": 3, "out_features": 2}, "in_features", (*NO_COUNT, None)),

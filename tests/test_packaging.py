@@ -58,11 +58,21 @@ def test_wheel_states_version_licence_python_and_command(wheel: zipfile.ZipFile)
 
 
 def test_version_is_stated_in_one_file():
-    places = [ROOT / "pyproject.toml", ROOT / "CITATION.cff", ROOT / "docs/conf.py"]
-    places += sorted((ROOT / "src").rglob("*.py"))
-    stating = [path for path in places if logpx.__version__ in path.read_text(encoding="utf-8")]
+    places = [ROOT / "pyproject.toml", ROOT / "docs/conf.py", *sorted((ROOT / "src").rglob("*.py"))]
+    quoted = re.compile(rf"[\"']{re.escape(logpx.__version__)}[\"']")
+    stating = [path for path in places if quoted.search(path.read_text(encoding="utf-8"))]
     assert [path.name for path in stating] == ["_version.py"]
     assert importlib.metadata.version("logpx") == logpx.__version__
+
+
+def test_citation_and_changelog_repeat_the_version_and_its_date():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    ours = re.search(r"^version: (\S+)\ndate-released: (\S+)$", citation, re.MULTILINE).groups()
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, re.MULTILINE)
+    assert headings[0] == ("Unreleased", "")
+    assert headings[1] == ours
+    assert ours[0] == logpx.__version__
 
 
 @pytest.mark.parametrize("line", direct_requirements())

@@ -67,6 +67,7 @@ __all__ = [
     "estimators",
     "evidence",
     "evidence_from_draws",
+    "explore",
     "fit",
     "flows",
     "hub",

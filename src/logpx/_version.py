@@ -1,3 +1,3 @@
-"""The version of this release, stated here and nowhere else."""
+"""The version of this release, stated here; CITATION.cff and the changelog repeat it."""
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0"

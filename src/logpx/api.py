@@ -101,6 +101,7 @@ class TableFitOptions(_NamedFitOptions, total=False):
     components: int | None
     missing: Any
     decimal: str | None
+    target: Sequence[str]
     weights: Any
 
 

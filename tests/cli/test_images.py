@@ -203,7 +203,7 @@ BAD = {
     "mixed sizes": (mixed_sizes, ["a.png", "b.png", "8×10"]),
     "corrupt image": (corrupt, ["b.png"]),
     "unit floats": (array(np.random.default_rng(0).random((9, 8, 8))), ["255 * x"]),
-    "16 bits": (array(np.full((9, 8, 8), 999)), ["row 1", "999", "0..255"]),
+    "more than 16 bits": (array(np.full((9, 8, 8), 99_999)), ["row 1", "99999", "0..65,535"]),
     "four channels": (array(np.zeros((9, 8, 8, 4), np.uint8)), ["1 or 3"]),
     "empty": (array(np.zeros((0, 8, 8), np.uint8)), ["no images"]),
     "one image": (array(np.zeros((1, 8, 8), np.uint8)), ["one image"]),

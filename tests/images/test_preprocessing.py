@@ -53,7 +53,7 @@ def test_the_margin_is_what_lies_outside_the_levels():
     assert ends.tolist() == pytest.approx([math.log(0.05 / 0.95), math.log(0.95 / 0.05)], rel=1e-5)
 
 
-@pytest.mark.parametrize(("levels", "alpha"), [(1, 0.1), (257, 0.1), (256, 0.5), (256, -0.1)])
+@pytest.mark.parametrize(("levels", "alpha"), [(1, 0.1), (65_537, 0.1), (256, 0.5), (256, -0.1)])
 def test_what_cannot_be_meant_is_refused(levels: int, alpha: float):
     with pytest.raises(UsageError, match=r"levels|alpha"):
         LogitPixels(SHAPE, levels, alpha)

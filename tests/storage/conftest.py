@@ -140,6 +140,7 @@ from logpx.transforms import (
     Linear,
     Logit,
     MintLayer,
+    MonotoneNetworkFunction,
     MultiScale,
     PerFeatureFunction,
     Permutation,
@@ -223,6 +224,7 @@ MODELS = {
     "Embedded": lambda: flow(
         Coupling(3, AffineFunction(), net=Embedded(CircularEmbedding(1, (0,)), MLP(2, 4, (8,))))
     ),
+    "MonotoneNetworkFunction": lambda: flow(Coupling(3, MonotoneNetworkFunction(3), hidden=(8,))),
     "SumOfSquaresFunction": lambda: flow(Coupling(3, SumOfSquaresFunction(2, 2), hidden=(8,))),
     "GaussianMixture": lambda: GaussianMixture(2, 3, prior=ConjugatePrior(covariance_rows=1.0)),
     "GaussianMixture, tied": lambda: GaussianMixture(2, 3, "tied_low_rank", rank=1),

@@ -35,6 +35,7 @@ from logpx.transforms import (
     Linear,
     Logit,
     MintLayer,
+    MonotoneNetworkFunction,
     MultiScale,
     PerFeatureFunction,
     Permutation,
@@ -165,6 +166,7 @@ UNIVARIATES = {
     "spline": lambda: RationalQuadraticFunction(bins=5, bound=3.0),
     "bounded spline": lambda: BoundedRationalQuadraticFunction(bins=5, lower=-2.0, upper=3.0),
     "Bernstein": lambda: BernsteinFunction(degree=5, bound=3.0),
+    "monotone network": lambda: MonotoneNetworkFunction(units=3, layers=2, bound=3.0),
     "sum of squares": lambda: SumOfSquaresFunction(polynomials=2, degree=2, bound=3.0),
 }
 

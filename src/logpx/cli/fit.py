@@ -212,7 +212,7 @@ def fit(
 
     Columns are inspected first: their kinds, bounds and grids are shown, saved in the model folder, and can
     be overridden. With --model auto several models are fitted, and the best on rows set aside is kept.
-    Images are arrays (.npy, .npz), idx files, folders of PNG or JPEG files, or mnist, fashion-mnist,
+    Images are arrays (.npy, .npz), idx files, folders of PNG, TIFF or JPEG files, or mnist, fashion-mnist,
     cifar10. The first interrupt stops the fit and keeps the best model so far; a second one stops it at once.
     Either way, and after a kill, logpx resume goes on with the fit.
     """  # noqa: D301 - \b keeps the lines of the examples apart

@@ -57,8 +57,9 @@ def impute(
       logpx impute model/ 'parts/*.parquet' -o filled/ --shard 3/16 --resume
 
     Cells that are present stay as they are. Every missing cell is filled in from its conditional distribution
-    given the other cells of its row: with its mean on the column's own scale, kept within the range of the
-    fitted values, or with the most probable label. With --draws, all missing cells of a row are drawn
+    given the other cells of its row: with its mean on the column's own scale (after a logarithm that is a
+    median; of autoregressive, the mean in the column's units), kept within the range of the fitted values, or
+    with the most probable label. With --draws, all missing cells of a row are drawn
     jointly, and the spread between the tables is the uncertainty. The distribution is exact, except for a
     vae, where importance sampling approximates it. Any model of a table with missing cells will do, however
     it was chosen. Where -o is a folder, each file of the table becomes a part of it, as in logpx score.

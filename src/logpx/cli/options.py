@@ -57,8 +57,8 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         show_default=False,
-        help=f"{_TABLE} Or images: .npy, .npz, an idx file, a folder of PNG or JPEG files, or the name of a "
-        "data set.",
+        help=f"{_TABLE} Or images: .npy, .npz, an idx file, a folder of PNG, TIFF or JPEG files, or a data "
+        "set by name.",
     ),
 ]
 Columns = Annotated[

@@ -18,7 +18,7 @@ from logpx.distributions.missing import check_finite_or_missing
 from logpx.distributions.private_randomness import current_generator
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, derived_seed, draw_rows
 from logpx.errors import DataError, UsageError
-from logpx.nets.visible import VisibleColumns
+from logpx.nets.visible import Uniforms, VisibleColumns
 
 __all__ = ["ColumnMarginal", "OrderAgnostic"]
 
@@ -264,12 +264,40 @@ class OrderAgnostic(Distribution):
             asked = torch.randperm(d, generator=generator, device=rows.device)[:_MOST_ASKED]
         earlier = rank[:, asked, None] > rank[:, None, :]
         before = torch.bmm(earlier.to(self.net.bias.dtype), self._visible(rows, there))
-
-        def uniform(like: Tensor) -> Tensor:
-            return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
-
-        hidden = self.net.hidden(before, self.net.asked[asked], uniform)
+        hidden = self.net.hidden(before, self.net.asked[asked], _uniforms(generator))
         return self._sum_of_cells(hidden, asked, rows, there, hidden.dtype) * (d / len(asked))
+
+    def conditional_estimate(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return what training for some columns given all others raises: log p in one order, with a gradient.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, d)``; NaN is neither asked for nor visible.
+        target
+            Which columns are asked for, a boolean of shape ``(d,)``.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``: an unbiased estimate of the mean over orders, with hidden units left out.
+        """
+        generator = current_generator(x.device)
+        chosen = int(torch.randint(len(self.chains), (), generator=generator, device=x.device))
+        there, rows = ~x.isnan(), x.double().nan_to_num(nan=0.0)
+        return self._given_others(rows, there, target, self.chains[chosen], _uniforms(generator))
+
+    def _given_others(
+        self, rows: Tensor, there: Tensor, wanted: Tensor, order: Tensor, uniform: Uniforms | None = None
+    ) -> Tensor:
+        """Return log p of the wanted columns given all others, in the dtype of the network when trained."""
+        visible = self._visible(rows, there)
+        own = order[wanted[order]]
+        ordered = visible[:, own]
+        before = visible[:, ~wanted].sum(1, keepdim=True) + ordered.cumsum(1) - ordered
+        hidden = self.net.hidden(before, self.net.asked[own], uniform)
+        dtype = torch.float64 if uniform is None else hidden.dtype
+        return self._sum_of_cells(hidden, own, rows, there, dtype)
 
     @torch.no_grad()
     def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
@@ -307,14 +335,9 @@ class OrderAgnostic(Distribution):
 
     def _conditional(self, x: Tensor, wanted: Tensor) -> Tensor:
         there, rows = ~x.isnan(), x.double().nan_to_num(nan=0.0)
-        visible = self._visible(rows, there)
-        given = visible[:, ~wanted].sum(1, keepdim=True)
-        each = []
-        for order in self.chains:
-            own = order[wanted[order]]
-            ordered = visible[:, own]
-            hidden = self.net.hidden(given + ordered.cumsum(1) - ordered, self.net.asked[own])
-            each.append(self._sum_of_cells(hidden, own, rows, there, torch.float64))
+        # All orders of one column are alike.
+        orders = self.chains if int(wanted.sum()) > 1 else self.chains[:1]
+        each = [self._given_others(rows, there, wanted, order) for order in orders]
         return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
 
     @torch.no_grad()
@@ -419,3 +442,12 @@ class OrderAgnostic(Distribution):
             x[gone, column] = drawn
             total[gone] += self._embedded(drawn, column)
         return x
+
+
+def _uniforms(generator: torch.Generator | None) -> Uniforms:
+    """Return what draws uniforms like a tensor."""
+
+    def uniform(like: Tensor) -> Tensor:
+        return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+    return uniform

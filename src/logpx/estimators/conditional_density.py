@@ -46,8 +46,8 @@ def _has_labels(estimator: ConditionalDensity) -> bool:
 class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
     """p(y | X): a full predictive distribution of one or several targets, numbers or labels.
 
-    A model of the rows of X and y together is fitted as by `logpx.fit`; predictions condition it on X. A
-    missing cell of X (NaN, None) is integrated out.
+    A model of the rows of X and y together is fitted as by `logpx.fit`, but chosen and, if it is a network,
+    trained for y given X; predictions condition it on X. A missing cell of X (NaN, None) is integrated out.
 
     Parameters
     ----------
@@ -133,13 +133,16 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         table = _table(given, {n: cells.astype(str) if n in kinds else cells for n, cells in target.items()})
         if kinds and len(target) == 1:
             self.classes_ = np.unique(next(iter(target.values())))
+        schema = _schema(table, kinds, self._target_names)
         result = fit_table(
             table,
             self.model,
-            schema=_schema(table, kinds, self._target_names),
+            schema=schema,
             components=self.components,
             max_time=self.max_time,
             seed=self._new_seed(),
+            # Where nothing of X is left, y is all there is.
+            target=self._target_names if set(schema.modelled_names) - set(target) else (),
             conditional=True,
         )
         assert isinstance(result.model, TableModel)

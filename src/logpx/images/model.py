@@ -276,7 +276,7 @@ class ImageModel(Distribution):
 
     @torch.no_grad()
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
-        """Draw images of whole levels, shape ``(n, C, H, W)``, uint8.
+        """Draw images of whole levels, shape ``(n, C, H, W)``, uint8, or int32 of more than 256 levels.
 
         With a seed, image i depends only on the seed and i. A context is ``(n, context_features)`` or
         ``(context_features,)``; see `context_of`.
@@ -286,7 +286,8 @@ class ImageModel(Distribution):
         blocks = sample_blocks(self.flow, n, SAMPLED_AT_ONCE, context, seed=seed)
         parts = [self.preprocessing.inverse(z)[0] for z in blocks]
         y = torch.cat(parts) if parts else torch.empty(0, *self.event_shape)
-        return y.floor().clamp(0, self.levels - 1).to(torch.uint8)
+        levels = torch.uint8 if self.levels <= 256 else torch.int32
+        return y.floor().clamp(0, self.levels - 1).to(levels)
 
     def beside(self, baselines: Mapping[str, Distribution]) -> ImageModel:
         """Return a model of the same parts that `evaluate` puts beside simple distributions of the images."""

@@ -44,20 +44,20 @@ def check_levels(x: Tensor, levels: int, first: int = 0) -> None:
 
 
 def checked_levels(levels: int) -> int:
-    """Return a number of levels as an int, if it is one that pixels of 8 bits can have.
+    """Return a number of levels as an int, if it is one that pixels of 16 bits can have.
 
     Raises
     ------
     UsageError
-        If it is not a whole number from 2 to 256.
+        If it is not a whole number from 2 to 65,536.
 
     Examples
     --------
     >>> checked_levels(16)
     16
     """
-    if not is_whole(levels) or not 2 <= levels <= 256:
-        raise UsageError(f"{levels!r} levels", fix="give a whole number from 2 to 256")
+    if not is_whole(levels) or not 2 <= levels <= 65_536:
+        raise UsageError(f"{levels!r} levels", fix="give a whole number from 2 to 65,536")
     return int(levels)
 
 

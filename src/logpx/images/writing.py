@@ -50,7 +50,7 @@ def grid_of(images: Tensor, levels: int = 256) -> NDArray[np.uint8]:
     Parameters
     ----------
     images
-        Whole levels, shape ``(n, C, H, W)``, uint8.
+        Whole levels, shape ``(n, C, H, W)``.
     levels
         The number of levels, which are spread over 0..255.
 
@@ -89,7 +89,7 @@ def write_images(
     Parameters
     ----------
     images
-        Whole levels, shape ``(n, C, H, W)``, uint8.
+        Whole levels, shape ``(n, C, H, W)``.
     path
         The file.
     levels
@@ -117,7 +117,8 @@ def write_images(
             )
         pillow().fromarray(grid_of(images, levels)).save(stream, format="PNG")
     else:
-        arrays: dict[str, Any] = {"images": images.cpu().numpy()}
+        whole = np.uint8 if levels <= 256 else np.uint16
+        arrays: dict[str, Any] = {"images": images.cpu().numpy().astype(whole)}
         if labels is not None:
             arrays["labels"] = labels.cpu().numpy()
         np.savez_compressed(stream, **arrays)

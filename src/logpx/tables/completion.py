@@ -12,14 +12,19 @@ from logpx.distributions import Distribution, Mixture
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
 from logpx.tables.columns.labels import Labels
-from logpx.tables.density import CellDensity, TableDensity
+from logpx.tables.density import CellDensity, ObservedRange, TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.schema.schema import Column
 
-__all__ = ["check_can_fill", "completed_rows", "within_observed"]
+__all__ = ["check_can_fill", "completed_rows", "observed_range", "within_observed"]
 
 
-def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None = None) -> Tensor:
+def completed_rows(
+    density: Distribution,
+    x: Tensor,
+    words: Sequence[int] | None = None,
+    observed: ObservedRange | None = None,
+) -> Tensor:
     """Return rows in table units with their missing cells filled in.
 
     Parameters
@@ -31,7 +36,9 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
     words
         The seed of a draw from the joint conditional distribution, and numbers that identify the draw. None
         gives the best guess: the mean of the conditional distribution on the column's scale (of a component,
-        that is the median in table units), or the most probable label.
+        that is the median in table units), or of cells as they are, or the most probable label.
+    observed
+        The range of the values of each column that were observed, for means of cells with heavy tails.
 
     Raises
     ------
@@ -40,7 +47,7 @@ def completed_rows(density: Distribution, x: Tensor, words: Sequence[int] | None
     """
     members = list(_members(density))
     seeds = [None if words is None else derived_seed(*words, number) for number in range(len(members) + 1)]
-    each = [member.completed(x, own) for member, own in zip(members, seeds[1:], strict=True)]
+    each = [member.completed(x, own, observed) for member, own in zip(members, seeds[1:], strict=True)]
     if not isinstance(density, Mixture):
         return each[0]
     shares, filled = _shares(density, members, x), torch.stack(each)
@@ -60,6 +67,19 @@ def check_can_fill(density: Distribution) -> None:
         pass
 
 
+def observed_range(columns: Sequence[Column]) -> ObservedRange:
+    """Return the least and the most value of each column that was observed when the schema was inferred.
+
+    Both are infinite for labels, and for a column without a minimum and maximum.
+    """
+    numbers = [column.levels is None for column in columns]
+    least, most = [column.minimum for column in columns], [column.maximum for column in columns]
+    return (
+        [-math.inf if low is None or not own else low for low, own in zip(least, numbers, strict=True)],
+        [math.inf if high is None or not own else high for high, own in zip(most, numbers, strict=True)],
+    )
+
+
 def within_observed(x: Tensor, columns: Sequence[Column]) -> Tensor:
     """Return best guesses no further out than the values observed when the schema was inferred.
 
@@ -72,10 +92,8 @@ def within_observed(x: Tensor, columns: Sequence[Column]) -> Tensor:
     columns
         The modelled columns of the schema; one without a minimum and maximum leaves its guesses as they are.
     """
-    least = [-math.inf if column.minimum is None else column.minimum for column in columns]
-    most = [math.inf if column.maximum is None else column.maximum for column in columns]
-    labels = torch.tensor([column.levels is not None for column in columns], device=x.device)
-    return torch.where(labels, x, torch.minimum(torch.maximum(x, x.new_tensor(least)), x.new_tensor(most)))
+    least, most = (x.new_tensor(ends) for ends in observed_range(columns))
+    return torch.minimum(torch.maximum(x, least), most)
 
 
 def _members(density: Distribution) -> Iterator[TableDensity | CellDensity]:

@@ -18,7 +18,15 @@ from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 
-__all__ = ["CellDensity", "HasBound", "TableDensity", "bound_on_noise", "impossible_cells", "needs_noise"]
+__all__ = [
+    "CellDensity",
+    "HasBound",
+    "ObservedRange",
+    "TableDensity",
+    "bound_on_noise",
+    "impossible_cells",
+    "needs_noise",
+]
 
 
 class _Imputes(Protocol):
@@ -37,6 +45,8 @@ class HasBound(Protocol):
         """Return log p with its standard error; `first` is the number of the first row."""
 
 
+# The least and the most value of each column; infinite where nothing is known.
+ObservedRange = tuple[Sequence[float], Sequence[float]]
 # Returns the bound of dequantised rows, given draws of z, a seed and the number of the first row.
 _Bound = Callable[[Tensor, int | None, int, int | Tensor], LowerBound]
 
@@ -166,8 +176,11 @@ class TableDensity(Distribution):
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
         return self.columns.inverse(self.model.sample(n, seed=seed), snap=False)
 
-    def completed(self, x: Tensor, seed: int | None) -> Tensor:
-        """Return rows with missing cells filled in: drawn with a seed, or the best guesses without one."""
+    def completed(self, x: Tensor, seed: int | None, observed: ObservedRange | None = None) -> Tensor:
+        """Return rows with missing cells filled in: drawn with a seed, or the best guesses without one.
+
+        A best guess is the mean in model units, whatever was observed.
+        """
         y, _ = self.in_model_units(x)
         filled = _filled(self.model, y, seed)
         return torch.where(x.isnan(), self.columns.inverse(filled, snap=False), x)
@@ -262,9 +275,29 @@ class CellDensity(Distribution):
         """Draw rows in table units, shape ``(n, d)``, float64."""
         return self.model.sample(n, seed=seed).double()
 
-    def completed(self, x: Tensor, seed: int | None) -> Tensor:
-        """Return rows with missing cells filled in: drawn with a seed, or the best guesses without one."""
-        return torch.where(x.isnan(), _filled(self.model, self.cells(x), seed).double(), x)
+    def completed(self, x: Tensor, seed: int | None, observed: ObservedRange | None = None) -> Tensor:
+        """Return rows with missing cells filled in: drawn with a seed, or the best guesses without one.
+
+        A best guess is the mean, for which values beyond the observed ones count as the nearest of these:
+        power-law tails may have none.
+        """
+        cells = self.cells(x)
+        if seed is not None or observed is None or not self.has_closed_marginals:
+            return torch.where(x.isnan(), _filled(self.model, cells, seed).double(), x)
+        found = x.double().clone()
+        for column, support in enumerate(self.supports):
+            gone = x[:, column].isnan()
+            if not bool(gone.any()):
+                continue
+            marginals = self.conditional_marginals([cells[gone]], x.new_ones(int(gone.sum()), 1), column)
+            if isinstance(support, Labels):
+                found[gone, column] = marginals.mean.double()  # type: ignore[attr-defined]
+            else:
+                least, most = (ends[column] for ends in observed)
+                found[gone, column] = marginals.expectation(
+                    lambda values, low=least, high=most: values.clamp(low, high)  # type: ignore[misc]
+                ).double()
+        return found
 
 
 def _inside(support: Support, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from logpx.distributions.row_blocks import row_blocks
 from logpx.errors import DataError, UsageError
 from logpx.scoring import NumberedRows, RowIdentity
 from logpx.tables.columns.supports import Supports
-from logpx.tables.completion import completed_rows, within_observed
+from logpx.tables.completion import completed_rows, observed_range, within_observed
 from logpx.tables.kept_cells import KeptCells, replaced
 from logpx.tables.reading.cell_text import workable
 from logpx.tables.reading.table import Table, TableBatch
@@ -51,6 +51,7 @@ class Filling:
 
     def __init__(self, schema: Schema, supports: Supports, density: Distribution) -> None:
         self._schema, self._supports, self._density = schema, supports, density
+        self._observed = observed_range(schema.modelled)
 
     def schema(self, table: Table, draws: int | None, *, as_text: bool = False) -> pa.Schema:
         """Return the names and types of a completed table: those of the table, and the number of the draw.
@@ -147,7 +148,7 @@ class Filling:
             if isinstance(own, Tensor):
                 filled = self._filled_by_key(known[holes], own[holes.cpu()], words)
             else:
-                filled = completed_rows(self._density, known[holes], words and (*words, own))
+                filled = completed_rows(self._density, known[holes], words and (*words, own), self._observed)
             if words is None:
                 filled = within_observed(filled, self._schema.modelled)
             filled = self._supports.snap(filled)
@@ -158,18 +159,20 @@ class Filling:
         """Return rows filled in whose random numbers depend on their keys alone, whatever is beside them."""
         exact = self._density.kind == "exact"
         if words is None and exact:
-            return completed_rows(self._density, x)
+            return completed_rows(self._density, x, observed=self._observed)
         slots = _EXACT_SLOTS if exact else _OTHER_SLOTS
         filled = torch.empty_like(x)
         # Random numbers are drawn for all slots at once, which therefore are always as many. A row without
         # missing cells costs least.
-        other = completed_rows(self._density, x[:1])
+        other = completed_rows(self._density, x[:1], observed=self._observed)
         for number, rows, places in row_blocks(
             len(x), keys, slots, 1 if words is None else _STREAMS // slots
         ):
             whole = other.repeat(slots, 1)
             whole[places] = x[rows]
-            filled[rows] = completed_rows(self._density, whole, words and (*words, number))[places]
+            filled[rows] = completed_rows(self._density, whole, words and (*words, number), self._observed)[
+                places
+            ]
         return filled
 
 

@@ -394,8 +394,8 @@ class TableModel(Configured, nn.Module):
         draws
             How many completed tables to draw from the joint conditional distribution of the missing cells,
             one after another, with a column ``draw`` that counts from 1. None fills in the best guess for
-            each: the conditional mean on the column's scale, no further out than the values that the model
-            was fitted to, or the most probable label.
+            each: the conditional mean on the column's scale (of `autoregressive`, in its units), no further
+            out than the values that the model was fitted to, or the most probable label.
         seed
             Seed of the draws.
         as_text

@@ -30,7 +30,7 @@ def test_value_outside_the_levels_is_named():
     assert caught.value.row == 31
 
 
-@pytest.mark.parametrize("levels", [0, 1, 257, 8.0])
+@pytest.mark.parametrize("levels", [0, 1, 65_537, 8.0])
 def test_levels_that_cannot_be(levels: object):
     with pytest.raises(UsageError, match="levels"):
         open_images(X, levels=levels)

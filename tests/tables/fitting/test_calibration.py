@@ -52,3 +52,12 @@ def test_p_values_of_every_family_are_uniform(family: str) -> None:
     model = fit_table(rows(4000, 3), family, max_time=40).model
     new = model.log_prob(rows(2000, 4))
     assert stats.ks_2samp(model.calibration.scores.numpy(), new.numpy()).pvalue > 0.01
+
+
+def test_a_column_that_varies_in_one_fold_alone_leaves_all_rows_to_calibrate_by() -> None:
+    x = np.random.default_rng(0).normal(size=(300, 3)) @ np.triu(np.ones((3, 3)))
+    x[:, 2] = 7.0
+    x[123, 2] = 8.5
+    model = fit_table(x, "gaussian", max_time=20).model
+    assert model.calibration.source == "300 rows, by 5-fold cross-fitting"
+    assert model.calibration.scores.isfinite().all()

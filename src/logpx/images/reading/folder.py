@@ -1,4 +1,4 @@
-"""Folders and patterns of PNG and JPEG files, decoded in batches."""
+"""Folders and patterns of PNG, TIFF and JPEG files, decoded in batches."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from logpx.errors import DataError, MissingExtraError
-from logpx.images.reading.image_sequence import ImageSequence, Place
+from logpx.images.reading.image_sequence import ImageSequence, Pixels, Place
 
 __all__ = ["EXTENSIONS", "ImageFiles", "images_in", "is_image", "labelled_by_folder", "pillow"]
 
-EXTENSIONS = (".png", ".jpg", ".jpeg")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 # How a stored colour mode is decoded; others would lose something in silence.
 _DECODED = {"1": "L", "L": "L", "RGB": "RGB", "P": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
 _CHANNELS = {"L": 1, "RGB": 3}
+# Grey of 16 bits, in either order of the bytes.
+_DEEP = ("I;16", "I;16B", "I;16L")
 
 
 def pillow() -> Any:
@@ -38,7 +40,7 @@ def pillow() -> Any:
 
 
 def is_image(path: str) -> bool:
-    """Tell whether a name is that of a PNG or JPEG file.
+    """Tell whether a name is that of a PNG, TIFF or JPEG file.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def is_image(path: str) -> bool:
 
 
 def images_in(folder: str) -> list[str]:
-    """Return the PNG and JPEG files of a folder, or else of the folders in it, by name."""
+    """Return the PNG, TIFF and JPEG files of a folder, or else of the folders in it, by name."""
     own = [entry.path for entry in _sorted(folder) if entry.is_file() and is_image(entry.name)]
     if own:
         return own
@@ -80,7 +82,7 @@ def labelled_by_folder(files: Sequence[str], folder: str) -> tuple[NDArray[np.in
 
 
 class ImageFiles(ImageSequence):
-    """PNG and JPEG files of one size, decoded when they are read.
+    """PNG, TIFF and JPEG files of one size and depth, decoded when they are read: grey of 16 bits, or of 8.
 
     The headers of all files are read at once, so that an image of another size is found before training.
 
@@ -94,13 +96,13 @@ class ImageFiles(ImageSequence):
     Raises
     ------
     DataError
-        If two files differ in size or channels; names both. If a file is no image, or of a mode whose
+        If two files differ in size, channels or depth; names both. If a file is no image, or of a mode whose
         conversion would lose something.
     MissingExtraError
         If Pillow is not installed.
     """
 
-    stored_levels = 256
+    stored_levels: int
 
     def __init__(self, files: Sequence[str], source: str) -> None:
         self._image = pillow()
@@ -108,17 +110,18 @@ class ImageFiles(ImageSequence):
         self.file = source
         self.count = len(self._files)
         first = self._files[0]
-        self.event_shape = self._shape(first)
+        self.event_shape, self.stored_levels = self._shape(first)
         for file in self._files[1:]:
-            shape = self._shape(file)
-            if shape != self.event_shape:
+            shape, levels = self._shape(file)
+            if (shape, levels) != (self.event_shape, self.stored_levels):
                 raise DataError(
-                    f"an image of {_shown(shape)}, where {first} has {_shown(self.event_shape)}",
+                    f"an image of {_shown(shape, levels)}, where {first} has "
+                    f"{_shown(self.event_shape, self.stored_levels)}",
                     file=file,
                     fix="bring all images to one size and colour mode, or remove the odd one",
                 )
 
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+    def read(self, start: int, stop: int) -> Pixels:
         """Decode some of the files."""
         return np.stack([self._decoded(file) for file in self._files[start:stop]])
 
@@ -126,15 +129,28 @@ class ImageFiles(ImageSequence):
         """Return the image's own file."""
         return Place(self._files[index], None)
 
-    def _shape(self, file: str) -> tuple[int, int, int]:
+    def _shape(self, file: str) -> tuple[tuple[int, int, int], int]:
+        """Return the shape and the number of levels."""
         with self._opened(file) as image:
-            mode = _DECODED.get(image.mode)
-            if mode is None:
+            if getattr(image, "n_frames", 1) > 1:
                 raise DataError(
-                    f"an image of mode {image.mode!r}, where grey (L) or RGB of 8 bits was expected",
+                    f"a file of {image.n_frames} pages",
                     file=file,
-                    fix="divide 16 bits down to 8: (numpy.asarray(image) // 256).astype('uint8')"
-                    if image.mode.startswith("I")
+                    fix="write every page as a file of its own",
+                )
+            if image.mode in _DEEP:
+                return (1, image.height, image.width), 65_536
+            mode = _DECODED.get(image.mode)
+            # Pillow turns 16 bits of colour into 8 without a word.
+            deep = any(";16" in str(tile[3]) for tile in image.tile)
+            if mode is None or deep:
+                depth = " with 16 bits per channel" if deep else ""
+                raise DataError(
+                    f"an image of mode {image.mode!r}{depth}, where grey of 8 or 16 bits (L, I;16) or RGB of "
+                    "8 bits was expected",
+                    file=file,
+                    fix="give 16 bits of colour as an array, in .npy or .npz"
+                    if deep
                     else "convert it, for instance with Pillow: image.convert('RGB')",
                 )
             if "transparency" in image.info:
@@ -144,12 +160,14 @@ class ImageFiles(ImageSequence):
                     file=file,
                     fix="put it on a background, for instance with Pillow: Image.new('RGB', size).paste(...)",
                 )
-            return _CHANNELS[mode], image.height, image.width
+            return (_CHANNELS[mode], image.height, image.width), 256
 
-    def _decoded(self, file: str) -> NDArray[np.uint8]:
+    def _decoded(self, file: str) -> Pixels:
         with self._opened(file) as image:
             try:
-                pixels = np.asarray(image.convert(_DECODED[image.mode]))
+                if image.mode in _DEEP:
+                    return np.asarray(image).astype(np.uint16)[None]
+                pixels: Pixels = np.asarray(image.convert(_DECODED[image.mode]))
             except (OSError, ValueError, SyntaxError, KeyError) as error:
                 raise _corrupt(file, error) from error
         return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
@@ -177,6 +195,7 @@ def _corrupt(file: str, error: Exception) -> DataError:
     )
 
 
-def _shown(shape: tuple[int, int, int]) -> str:
+def _shown(shape: tuple[int, int, int], levels: int) -> str:
     channels, height, width = shape
-    return f"{height}×{width} pixels with {channels} channel{'s' if channels > 1 else ''}"
+    text = f"{height}×{width} pixels with {channels} channel{'s' if channels > 1 else ''}"
+    return text if levels == 256 else f"{text} of 16 bits"

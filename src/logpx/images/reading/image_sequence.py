@@ -5,16 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from logpx.errors import DataError
 
-__all__ = ["ImageArray", "ImageSequence", "JoinedImages", "Place", "check_whole_levels"]
+__all__ = ["ImageArray", "ImageSequence", "JoinedImages", "Pixels", "Place", "check_whole_levels"]
 
 _BLOCK = 1024
-_LARGEST = 255
+_LARGEST = 65_535
+
+#: Whole levels: of 8 bits where these hold them, else of 16.
+Pixels: TypeAlias = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class ImageSequence(ABC):
     stored_levels: int | None = None
 
     @abstractmethod
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+    def read(self, start: int, stop: int) -> Pixels:
         """Return the images from start up to stop, shape ``(n, C, H, W)``."""
 
     @abstractmethod
@@ -68,7 +72,7 @@ class ImageArray(ImageSequence):
     Parameters
     ----------
     array
-        Shape ``(n, C, H, W)``, integers from 0 to 255.
+        Shape ``(n, C, H, W)``, integers from 0 to 65,535.
     file
         The file that it comes from.
     stored_levels
@@ -77,7 +81,7 @@ class ImageArray(ImageSequence):
     Raises
     ------
     DataError
-        If a value is below 0 or above 255; names the image.
+        If a value is below 0 or above 65,535; names the image.
     """
 
     def __init__(
@@ -89,13 +93,15 @@ class ImageArray(ImageSequence):
         channels, height, width = array.shape[1:]
         self.event_shape = (channels, height, width)
         self.stored_levels = stored_levels
+        highest = 0
         if array.dtype != np.uint8:
             for start in range(0, self.count, _BLOCK):
-                check_whole_levels(array[start : start + _BLOCK], start, file)
+                highest = max(highest, check_whole_levels(array[start : start + _BLOCK], start, file))
+        self._dtype: type[np.integer] = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
 
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+    def read(self, start: int, stop: int) -> Pixels:
         """Return a slice; a copy only where the type has to change."""
-        return np.ascontiguousarray(self._array[start:stop], dtype=np.uint8)
+        return np.ascontiguousarray(self._array[start:stop], dtype=self._dtype)
 
     def place(self, index: int) -> Place:
         """Return the file and the image's number in it."""
@@ -131,11 +137,12 @@ class JoinedImages(ImageSequence):
         self.file = first.file
         self.count = int(self._ends[-1])
         self.event_shape = first.event_shape
-        self.stored_levels = first.stored_levels
+        known = [part.stored_levels for part in parts if part.stored_levels is not None]
+        self.stored_levels = max(known) if len(known) == len(parts) else None
 
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+    def read(self, start: int, stop: int) -> Pixels:
         """Return images across the seams."""
-        blocks = [np.empty((0, *self.event_shape), np.uint8)]
+        blocks: list[Pixels] = [np.empty((0, *self.event_shape), np.uint8)]
         for part, end in zip(self._parts, self._ends, strict=True):
             offset = int(end) - part.count
             low, high = max(start, offset), min(stop, int(end))
@@ -150,8 +157,8 @@ class JoinedImages(ImageSequence):
         return part.place(index - (int(self._ends[which]) - part.count))
 
 
-def check_whole_levels(block: NDArray[np.integer], start: int, file: str | None) -> None:
-    """Raise if a value of some images cannot be a level of 8 bits.
+def check_whole_levels(block: NDArray[np.integer], start: int, file: str | None) -> int:
+    """Return the highest value of some images; raise if one cannot be a level of 16 bits.
 
     Raises
     ------
@@ -163,10 +170,11 @@ def check_whole_levels(block: NDArray[np.integer], start: int, file: str | None)
         index = int(np.flatnonzero(wrong.reshape(len(block), -1).any(1))[0])
         value = int(block[index][wrong[index]].flat[0])
         raise DataError(
-            f"the pixel value {value} lies outside 0..{_LARGEST}",
+            f"the pixel value {value} lies outside 0..{_LARGEST:,}",
             file=file,
             row=start + index + 1,
             fix="give whole levels from 0 on"
             if value < 0
-            else "give images of at most 8 bits per channel: x // 256 turns 16 bits into 8",
+            else "give images of at most 16 bits per channel, divided down to it",
         )
+    return int(block.max()) if block.size else 0

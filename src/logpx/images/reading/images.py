@@ -12,12 +12,12 @@ from torch import Tensor
 
 from logpx.arguments import is_whole
 from logpx.errors import DataError, UsageError
-from logpx.images.reading.image_sequence import ImageSequence, Place
+from logpx.images.reading.image_sequence import ImageSequence, Pixels, Place
 
 __all__ = ["ImageBatch", "Images"]
 
 _BATCH = 1024
-_MOST_LEVELS = 256
+_MOST_LEVELS = 65_536
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class ImageBatch:
     ----------
     start : int
         The number of images before the batch.
-    pixels : Tensor of uint8
-        Shape ``(n, C, H, W)``.
+    pixels : Tensor of uint8 or int32
+        Shape ``(n, C, H, W)``; int32 where there may be more than 256 levels.
     labels : Tensor of int64 or None
         Shape ``(n,)``.
     """
@@ -48,7 +48,7 @@ class Images:
         Where they are read from.
     levels
         The number of levels, so that pixels are 0 to levels - 1. By default that of the format, or the
-        smallest power of two that holds every value of an array (256 for any value above 63).
+        smallest power of two that holds every value of an array (256 for any value from 64 to 255).
     labels
         A whole number from 0 on per image.
     classes
@@ -103,7 +103,7 @@ class Images:
         if levels is None:
             levels = sequence.stored_levels or self._detected_levels()
         elif not (is_whole(levels) and 2 <= levels <= _MOST_LEVELS):
-            raise UsageError(f"{levels!r} levels", fix=f"give a whole number from 2 to {_MOST_LEVELS}")
+            raise UsageError(f"{levels!r} levels", fix=f"give a whole number from 2 to {_MOST_LEVELS:,}")
         self.levels = levels
 
     def batches(self, size: int = _BATCH) -> Iterator[ImageBatch]:
@@ -116,15 +116,18 @@ class Images:
         """
         for start in range(0, self.count, size):
             pixels = self.sequence.read(start, min(start + size, self.count))
-            if self.levels < _MOST_LEVELS:
+            if self.levels <= np.iinfo(pixels.dtype).max:
                 self._check(pixels, start)
+            if pixels.dtype == np.uint16 or self.levels > 256:
+                # torch knows hardly more of uint16 than its name.
+                pixels = pixels.astype(np.int32)
             labels = None if self.labels is None else torch.from_numpy(self.labels[start : start + size])
             yield ImageBatch(
                 start, torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy()), labels
             )
 
     def read(self) -> Tensor:
-        """Return all images, shape ``(n, C, H, W)``, uint8."""
+        """Return all images, shape ``(n, C, H, W)``, uint8, or int32 of more than 256 levels."""
         return torch.cat([batch.pixels for batch in self.batches()])
 
     def place(self, index: int) -> Place:
@@ -186,7 +189,7 @@ class Images:
         text = f"{self.count:,} images of {_shown(*self.event_shape)}, {self.levels} levels"
         return text if self.labels is None else f"{text}, {len(self.classes or ())} classes"
 
-    def _check(self, pixels: NDArray[np.uint8], start: int) -> None:
+    def _check(self, pixels: Pixels, start: int) -> None:
         wrong = pixels >= self.levels
         if wrong.any():
             index = int(np.flatnonzero(wrong.reshape(len(pixels), -1).any(1))[0])
@@ -204,7 +207,7 @@ class Images:
             int(self.sequence.read(start, min(start + _BATCH, self.count)).max())
             for start in range(0, self.count, _BATCH)
         )
-        return _MOST_LEVELS if highest > 63 else max(2, 1 << highest.bit_length())
+        return 256 if 63 < highest < 256 else max(2, 1 << highest.bit_length())
 
     def _class_names(self, classes: Sequence[str] | None) -> list[str] | None:
         if self.labels is None:

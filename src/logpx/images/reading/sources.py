@@ -143,14 +143,14 @@ def open_images(
     source : array, tensor, path or str
         Whole levels of shape ``(n, H, W)``, ``(n, H, W, C)`` or ``(n, C, H, W)`` as an array or in a .npy or
         .npz file (``images`` or ``x``, with ``labels`` or ``y`` if present); an idx file of MNIST (labels are
-        found beside it); a CIFAR-10 batch ``.bin``; either of these two perhaps with .gz; a PNG or JPEG file,
-        a folder or a glob pattern of them (folders in it name classes); or ``mnist``, ``fashion-mnist``,
-        ``cifar10``, each perhaps with ``:test``.
+        found beside it); a CIFAR-10 batch ``.bin``; either of these two perhaps with .gz; a PNG, TIFF or JPEG
+        file, a folder or a glob pattern of them (folders in it name classes); or ``mnist``,
+        ``fashion-mnist``, ``cifar10``, each perhaps with ``:test``.
     labels : array of shape (n,), optional
         A whole number from 0 on per image, in place of those of the source.
     levels : int, optional
-        Pixels are 0 to levels - 1. By default 256, or for an array with no value above 63 the smallest power
-        of two that holds them.
+        Pixels are 0 to levels - 1. By default those of the format, or of an array 256; the smallest power of
+        two that holds its values if none is above 63, or one is above 255.
     layout : str, optional
         ``NCHW`` or ``NHWC``, where an array leaves it open.
     data : path, optional
@@ -159,14 +159,14 @@ def open_images(
     Returns
     -------
     Images
-        With batches of uint8 of shape ``(n, C, H, W)``.
+        With batches of shape ``(n, C, H, W)``.
 
     Raises
     ------
     DataError
         If the images cannot be read or are not of one shape; names the file and what is wrong.
     MissingExtraError
-        If PNG or JPEG files are given and Pillow is not installed.
+        If PNG, TIFF or JPEG files are given and Pillow is not installed.
     UsageError
         If there is no such file or kind of source.
 
@@ -209,14 +209,16 @@ def _unrecognised(source: Any) -> Exception:
             fix="give an array (n, H, W), (n, H, W, C) or (n, C, H, W), a path or the name of a data set",
         )
     if os.path.isdir(source):
-        return DataError("the folder holds no PNG or JPEG image", file=source, fix="give a folder of images")
+        return DataError(
+            "the folder holds no PNG, TIFF or JPEG image", file=source, fix="give a folder of images"
+        )
     if glob.has_magic(source):
         return UsageError("no image matches this pattern", file=source, fix="check the pattern")
     if os.path.exists(source):
         return UsageError(
             "the file's name is that of no known image format",
             file=source,
-            fix="give .npy, .npz, .png, .jpg, an idx3-ubyte file or a CIFAR-10 .bin file",
+            fix="give .npy, .npz, .png, .tif, .jpg, an idx3-ubyte file or a CIFAR-10 .bin file",
         )
     return UsageError(
         "no such file, folder or data set",

@@ -12,6 +12,7 @@ from logpx.distributions.columns import ColumnDistribution, LabelColumn, NumberC
 from logpx.distributions.seeding import seeded
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
+from logpx.tables.families.conditional_training import ConditionalTraining
 from logpx.tables.families.family import BATCH_ROWS, Budget, TableFamily, descend
 from logpx.tables.families.settings import LEARNING_RATE, Setting, Value
 from logpx.training.plan import USUAL_LEARNING_RATE
@@ -137,7 +138,11 @@ class AutoregressiveFamily(TableFamily):
         for index, support in enumerate(budget.supports):
             there = training[:, index][~training[:, index].isnan()]
             columns.append(column_distribution(support, there, rows, budget.periods[index]))
-        settings = self.usual(rows, features) | dict(budget.settings)
+        usual = self.usual(rows, features)
+        if budget.target:
+            # One distribution in place of those of all orders leaves room to fit it well.
+            usual |= {"width": max(usual["width"], 128), "dropout": min(usual["dropout"], 0.1)}
+        settings = usual | dict(budget.settings)
         with seeded(budget.seed):
             model = OrderAgnostic(
                 columns,
@@ -146,8 +151,8 @@ class AutoregressiveFamily(TableFamily):
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
                 dropout=float(settings["dropout"]),
             )
-        return descend(
-            model,
+        descend(
+            ConditionalTraining(model, budget.target) if budget.target else model,
             training,
             validation,
             budget,
@@ -155,3 +160,4 @@ class AutoregressiveFamily(TableFamily):
             weight_decay=1e-2,
             learning_rate=settings["learning_rate"],
         )
+        return model.eval()

@@ -62,6 +62,8 @@ class Budget:
         For each column, its bounds, grid, atoms or labels.
     periods
         For each column, the periods that its values may follow, in its own units.
+    target
+        The places of the columns that will be asked for given all others; empty for none in particular.
     components, latent
         The number of components and of latent dimensions; None leaves it to the family.
     settings
@@ -98,6 +100,7 @@ class Budget:
     validation_weights: Tensor | None = None
     supports: Sequence[Support] = ()
     periods: Sequence[Sequence[float]] = ()
+    target: Sequence[int] = ()
     components: int | None = None
     latent: int | None = None
     settings: Mapping[str, Value] = field(default_factory=dict)

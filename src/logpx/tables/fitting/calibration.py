@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -101,18 +102,14 @@ def _crossed(search: Search, best: Candidate, read: DividedRows, schema: Schema)
     found = torch.empty(len(rows), dtype=torch.float64)
     for number in range(folds):
         aside = fold == number
-        try:
-            budget = replace(search.budget, seconds=left / folds, journal=journal.part(str(number)))
-            density = _fitted_without(
-                best,
-                rows[~aside],
-                None if read.weights is None else read.weights[~aside],
-                schema,
-                budget,
-                maps=None if own_maps else search.maps,
-            )
-        except DataError:
-            density = None
+        weights = None if read.weights is None else read.weights[~aside]
+        budget = replace(search.budget, seconds=left / folds, journal=journal.part(str(number)))
+        density = None
+        # A column may vary in this fold alone: its scale is then that of all rows.
+        for scales in [None, search.maps] if own_maps else [search.maps]:
+            with suppress(DataError):
+                density = _fitted_without(best, rows[~aside], weights, schema, budget, maps=scales)
+                break
         if density is None or search.budget.should_stop():
             return None
         found[aside] = _scores(density, search.supports, rows[aside], search.budget.seed)

@@ -59,6 +59,8 @@ def concluded(
     several
         Whether the result may be a stack, with companions that answer what it cannot.
     """
+    # Weights of a stack suit log p of whole rows.
+    several = several and not search.budget.target
     best = search.best(stacked=several)
     baselines = search.baselines()
     companions = search.companions(best) if several else {}

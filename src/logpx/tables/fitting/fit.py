@@ -14,6 +14,7 @@ from torch import Tensor
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
 from logpx.scoring import Ending, Limits, ModelFitResult, Stopwatch
+from logpx.suggestions import suggestion
 from logpx.tables.columns.supports import Supports
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
@@ -144,6 +145,7 @@ def fit_table(
     missing: Any = None,
     decimal: str | None = None,
     conditional: bool = False,
+    target: Sequence[str] = (),
     weights: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -193,6 +195,9 @@ def fit_table(
         Words that mean a missing cell, and the decimal mark; see `open_table`. The model remembers them.
     conditional
         Whether only models are tried that answer for some columns given others.
+    target
+        Columns that will be asked for given all others. Only models are then tried that answer, they are
+        compared by log p of these given the others, `autoregressive` is trained for it, and none are stacked.
     weights
         The name of the column that says how much each row counts, which is then not modelled, or one number
         for each row; see Notes.
@@ -249,7 +254,7 @@ def fit_table(
     read = how(table, other, schema, seed)
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     few, count = read.undivided, len(read.training)
-    nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional)
+    nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional or bool(target))
     suited, left_out = suitable_families(model, nature, table.file)
     report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     notes = [*_notes(schema, read), *left_out]
@@ -257,7 +262,7 @@ def fit_table(
         seconds=watch.left,
         limits=limits,
         rows=len(read.training),
-        **_described(schema),
+        **_described(schema, target),
         components=components,
         latent=latent,
         seed=seed,
@@ -307,9 +312,22 @@ def _families(model: str, options: Mapping[str, Any], trials: int) -> tuple[Tabl
     return families
 
 
-def _described(schema: Schema) -> dict[str, Any]:
-    """Return what a `Budget` says of the columns."""
+def _described(schema: Schema, target: Sequence[str]) -> dict[str, Any]:
+    """Return what a `Budget` says of the columns.
+
+    Raises
+    ------
+    UsageError
+        If a target is no modelled column, or all columns are targets.
+    """
+    names = schema.modelled_names
+    for name in target:
+        if name not in names:
+            raise UsageError("the target is no modelled column", column=name, fix=suggestion(name, names))
+    if target and len(set(target)) == len(names):
+        raise UsageError("all columns are targets", fix="leave at least one column to be given")
     return {
+        "target": [names.index(name) for name in target],
         "kinds": ["normal" if one.levels is None else len(one.levels) for one in schema.modelled],
         "supports": Supports.of(schema.modelled).supports,
         "periods": [column.periods for column in schema.modelled],

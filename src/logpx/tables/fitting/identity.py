@@ -34,6 +34,8 @@ def identity_of(
     return {
         "arguments": {
             **arguments,
+            # As for weights below.
+            **({"target": list(budget.target)} if budget.target else {}),
             "components": budget.components,
             "latent": budget.latent,
             "max_steps": budget.limits.steps,

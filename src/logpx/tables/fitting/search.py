@@ -467,8 +467,16 @@ class Search:
             )
             density = TableDensity(self.maps[scales], family.fit(y, validation, budget))
             rows = self.held_out.noisy
-        with torch.no_grad():
-            return density, density.log_prob(rows).view(-1, len(self.held_out.values))
+        return density, self.measured(density, rows).view(-1, len(self.held_out.values))
+
+    @torch.no_grad()
+    def measured(self, density: Distribution, rows: Tensor) -> Tensor:
+        """Return what candidates are compared by: log p of rows, or of the target given the other columns."""
+        if not self.budget.target or density.kind != "exact":
+            return density.log_prob(rows)
+        target = torch.zeros(rows.shape[1], dtype=torch.bool)
+        target[list(self.budget.target)] = True
+        return density.conditional_log_prob(rows, target)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from logpx.distributions import Distribution
 from logpx.scoring import Evaluation, ModelVerdict, NatsPerRow, Tally, WeightedMean
@@ -40,7 +39,10 @@ def table_verdict(
     tally = Tally(baselines, NatsPerRow())
     tally.add(
         best.log_prob.double(),
-        {name: _log_prob(one, rows.noisy, count) for name, one in baselines.items()},
+        {
+            name: search.measured(one, rows.noisy).double().view(-1, count).mean(0)
+            for name, one in baselines.items()
+        },
         rows.weights,
     )
     evaluation: Evaluation = tally.evaluation(best.density.kind)
@@ -54,11 +56,6 @@ def table_verdict(
     )
 
 
-def _log_prob(density: Distribution, noisy: Tensor, count: int) -> Tensor:
-    """Return log p of rows, averaged over the draws of their noise."""
-    return density.log_prob(noisy).double().view(-1, count).mean(0)
-
-
 def _overfit(search: Search, best: Candidate) -> tuple[float, float] | None:
     """Return how much more probable training rows are than those set aside, and the standard error."""
     count = min(_TRAINING_ROWS, len(search.training.values))
@@ -66,7 +63,7 @@ def _overfit(search: Search, best: Candidate) -> tuple[float, float] | None:
     weights = None if search.training.weights is None else search.training.weights[:count]
     own, others = WeightedMean(), WeightedMean()
     for mean, values, weight in (
-        (own, best.density.log_prob(first).double(), weights),
+        (own, search.measured(best.density, first).double(), weights),
         (others, best.log_prob.double(), best.weights),
     ):
         finite = torch.isfinite(values)

@@ -107,8 +107,10 @@ class SoftClip(Scale):
         width = max(_OF_SPREAD * sample.spread(), least_width)
         if lower is not None and upper is not None:
             width = min(width, _OF_RANGE * (upper - lower))
-        first, last = (None if end is None else torch.tensor(end).double() for end in (lower, upper))
-        bend = _Bend(first, last, torch.tensor(width).double())
+        first, last = (
+            None if end is None else torch.tensor(end, dtype=torch.float64) for end in (lower, upper)
+        )
+        bend = _Bend(first, last, torch.tensor(width, dtype=torch.float64))
         stretched, log_slope = bend.stretched(torch.from_numpy(sample.values))
         if not torch.isfinite(log_slope).all():
             raise DataError("values outside the support of the scale", fix="widen the declared bounds")

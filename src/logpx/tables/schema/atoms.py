@@ -15,6 +15,8 @@ _LEAST_SHARE = 0.01
 # All digits of a number do not agree three times by chance.
 _LEAST_ROWS = 3
 _MOST_ATOMS = 32
+# How far apart results of the same sum may be, relative to a value.
+_ROUNDING = 2.0**-46
 # With so many cells for each distinct value, a grid is the precision that numbers were written with.
 _CELLS_PER_VALUE = 200
 # Fewer other values than these would lie on some grid by accident.
@@ -66,12 +68,22 @@ def detect_cells(values: Array) -> tuple[Grid | None, list[float]]:
     for value in distinct[np.sort(frequent)].tolist():
         if AtomCells([*atoms[-1:], value]).apart:
             atoms.append(value)
-    if not atoms:
+        elif value - atoms[-1] > _ROUNDING * abs(value):
+            return grid, []
+    if not atoms or _swallow_others(atoms, distinct):
         return grid, []
     others = values[AtomCells(atoms).index(torch.from_numpy(values)).numpy() < 0]
     if len(atoms) == 1 and len(others) == 0:
         return grid, []
     return detect_grid(others) if len(np.unique(others)) >= _FEWEST_OTHERS else None, atoms
+
+
+def _swallow_others(atoms: list[float], distinct: Array) -> bool:
+    """Whether cells of atoms far from 0 hold other values, which differ by more than rounding errors."""
+    cells = AtomCells(atoms)
+    at = cells.index(torch.from_numpy(distinct)).numpy()
+    own = np.array(atoms)[at]
+    return bool(((at >= 0) & (np.abs(distinct - own) > _ROUNDING * np.abs(own))).any())
 
 
 def _explains_nothing(grid: Grid, distinct: Array) -> bool:

@@ -20,7 +20,7 @@ _LEAST_ROWS = 5
 _LEAST_ROWS_WITHOUT_GRID = 3
 _LEAST_ROWS_OF_MANY = 20
 _LEAST_SHARE_OF_MANY = 0.01
-_ROWS_FOR_COUNTS = 10
+_ROWS_FOR_COUNTS = 5
 # No chance puts several values of a few dozen at both ends of such a range, and none beyond.
 _SHARES = ((0.0, 1.0), (0.0, 100.0))
 

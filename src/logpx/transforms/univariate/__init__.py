@@ -5,6 +5,7 @@ from logpx.transforms.univariate.base import Univariate
 from logpx.transforms.univariate.bernstein import BernsteinFunction
 from logpx.transforms.univariate.combined import ComposedFunction, PerFeatureFunction
 from logpx.transforms.univariate.monotone_inverse import monotone_inverse
+from logpx.transforms.univariate.monotone_network import MonotoneNetworkFunction
 from logpx.transforms.univariate.splines import (
     BoundedRationalQuadraticFunction,
     CircularRationalQuadraticFunction,
@@ -18,6 +19,7 @@ __all__ = [
     "BoundedRationalQuadraticFunction",
     "CircularRationalQuadraticFunction",
     "ComposedFunction",
+    "MonotoneNetworkFunction",
     "PerFeatureFunction",
     "RationalQuadraticFunction",
     "ShiftFunction",
