@@ -4,8 +4,8 @@ Every case has a known evidence, in closed form or by quadrature. A result is ri
 by less than 0.1 nats plus three of its errors, and known shares of the mass by less than 0.1. What matters is
 that none is trusted and wrong.
 
-Run: python benchmarks/posteriors_stress.py [--seeds N] [--cases NAME ...] [--max-time SECONDS]
-     [--method NAME] [--record FILE]
+Run: python benchmarks/posteriors_stress.py [--seeds N] [--first-seed N] [--cases NAME ...]
+     [--max-time SECONDS] [--method NAME] [--record FILE]
 """
 
 from __future__ import annotations
@@ -311,6 +311,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     parser.add_argument("--max-time", type=float, default=20.0)
     parser.add_argument("--method", default="auto")
@@ -320,7 +321,7 @@ def main() -> None:
     if chosen.record and chosen.record.exists():
         runs = [Run(**json.loads(line)) for line in chosen.record.read_text().splitlines()]
     done = {(run.case, run.seed) for run in runs}
-    for seed in range(chosen.seeds):
+    for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds):
         for name in chosen.cases:
             if (name, seed) in done:
                 continue

@@ -167,3 +167,8 @@ def test_a_misspelt_parameter_is_named_with_the_nearest():
     with pytest.raises(UsageError, match="asks for the parameter 'scael'") as caught:
         posterior(lambda theta: -theta["scael"], parameters={"scale": Positive()})
     assert "scale" in caught.value.fix
+
+
+@pytest.mark.parametrize("point", [0.0, 1e-16, -1e-9])
+def test_a_mode_almost_at_the_origin_is_no_flat_direction(point: float):
+    check_proper(Target(lambda x: Normal(0.0, 0.1).log_prob(x).sum(-1), 1), torch.tensor([point]).double())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.posteriors.approximations.methods import AUTOMATIC, METHODS, PosteriorMethod
+from logpx.posteriors.approximations.methods import METHODS, PosteriorMethod, automatic_methods
 from logpx.posteriors.approximations.pathfinder import multi_path_pathfinder
 from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.run import PosteriorRun, Progress
@@ -247,7 +247,7 @@ def posterior(
         target = _target(log_density, dim, parameters, vectorised)
         target.hints = _hints(target, starts, bounds, scale)
         run = PosteriorRun(target, seed=seed, draws=draws, max_time=max_time, reporter=reporter)
-        return run.posterior(_methods(method))
+        return run.posterior(_methods(method, target.size))
 
 
 def _hints(target: Target, starts: Any, bounds: Any, scale: Any) -> Hints:
@@ -266,12 +266,12 @@ def _target(
     return kind(log_density, dim, None if parameters is None else Parameters(parameters), vectorised)
 
 
-def _methods(method: str | PosteriorMethod) -> Sequence[PosteriorMethod]:
+def _methods(method: str | PosteriorMethod, size: int) -> Sequence[PosteriorMethod]:
     """Return the methods to try in turn."""
     if isinstance(method, PosteriorMethod):
         return [method]
     if method == _AUTOMATIC:
-        return AUTOMATIC
+        return automatic_methods(size)
     if method not in METHODS:
         names = [_AUTOMATIC, _MODE_ALONE, *METHODS]
         raise UsageError(f"there is no method {method!r}", fix=suggestion(str(method), names))

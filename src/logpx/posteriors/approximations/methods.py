@@ -41,7 +41,6 @@ from logpx.posteriors.target.target import Target
 from logpx.transforms import Affine, TriangularAffine
 
 __all__ = [
-    "AUTOMATIC",
     "METHODS",
     "FlowFit",
     "FullRank",
@@ -51,6 +50,7 @@ __all__ = [
     "NestedSampling",
     "PosteriorMethod",
     "SequentialMonteCarlo",
+    "automatic_methods",
 ]
 
 _Traces = tuple[tuple[float, ...], ...]
@@ -60,6 +60,7 @@ _FOR_PARTICLES = 0.75
 # The most modes that a family is fitted to; the others keep their curvature.
 _MOST_FITS = 6
 _MOST_CENTRES = 64
+_MOST_FOR_PARTICLES = 40
 # Of the noise that particles start from.
 _START_DEGREES, _START_SCALE = 5.0, 3.0
 
@@ -447,8 +448,19 @@ METHODS: dict[str, PosteriorMethod] = {
     )
 }
 
-# From cheap to rich: tried one after another until a result can be trusted.
-AUTOMATIC: tuple[PosteriorMethod, ...] = (Laplace(), SequentialMonteCarlo(), FullRank(), FlowFit())
+
+def automatic_methods(size: int) -> tuple[PosteriorMethod, ...]:
+    """Return the methods that are tried one after another until a result can be trusted.
+
+    Parameters
+    ----------
+    size
+        The number of dimensions: in many, particles are too few for a covariance, and come after the fits of
+        normal distributions.
+    """
+    if size > _MOST_FOR_PARTICLES:
+        return Laplace(), FullRank(), SequentialMonteCarlo(), FlowFit()
+    return Laplace(), SequentialMonteCarlo(), FullRank(), FlowFit()
 
 
 def _starts(target: Target, landscape: Landscape) -> list[LocalNormal]:

@@ -124,7 +124,10 @@ def _check_rays(target: Target, point: Tensor, scales: Tensor) -> None:
     if bool(point.any()):
         # Also near the direction of the climb, in case it has no end.
         aside = torch.tensor(_ASIDE, dtype=point.dtype)[:, None] * noise[: len(_ASIDE)]
-        rays = torch.cat([point + point.norm() * aside, rays])
+        climbed = point + point.norm() * aside
+        # A mode that is almost at 0 gives a direction, but no length.
+        deviations = torch.linalg.solve(scales, climbed.mT).norm(dim=0)
+        rays = torch.cat([climbed / deviations.clamp_max(1.0)[:, None], rays])
     distances = torch.tensor(_DISTANCES, dtype=point.dtype)
     far = point + distances[:, None, None] * rays
     values = _far_out(target, far)
