@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +18,9 @@ from logpx.processes.launch import Launch
 
 __all__ = ["watched"]
 
-_SECONDS_BETWEEN, _MOST_SILENT = 1.0, 20
+_SECONDS_BETWEEN, _MOST_SILENT = 1.0, 20.0
+# A machine that slept for an hour, or this process, has not listened for an hour.
+_LONGEST_LOOK = 4.0
 # Of this process so far; the others have as many.
 _FITS = itertools.count()
 _TO_CONNECT = timedelta(seconds=60)
@@ -49,17 +52,17 @@ def _watch(place: Launch, address: str, port: int, ended: threading.Event) -> No
             address, port, is_master=False, wait_for_workers=False, timeout=_TO_CONNECT
         )
         store = dist.PrefixStore(f"logpx/watch/{place.restarts}/{next(_FITS)}", meeting)  # type: ignore[attr-defined]
-        # Counts of looks, not seconds: a machine that slept has not looked.
-        silent, heard = [0] * place.size, [0] * place.size
+        silent, heard, last = [0.0] * place.size, [0] * place.size, time.monotonic()
         while not ended.wait(_SECONDS_BETWEEN):
             store.add(str(place.rank), 1)
+            spent, last = min(time.monotonic() - last, _LONGEST_LOOK), time.monotonic()
             for rank in range(place.size):
                 now = store.add(str(rank), 0)
                 # One that has not begun yet is not silent.
-                silent[rank] = silent[rank] + 1 if now and now == heard[rank] else 0
+                silent[rank] = silent[rank] + spent if now and now == heard[rank] else 0.0
                 heard[rank] = now
                 if silent[rank] > _MOST_SILENT:
-                    _end(place, f"{Launch(rank, place.size)} has said nothing for {_MOST_SILENT} s")
+                    _end(place, f"{Launch(rank, place.size)} has said nothing for {_MOST_SILENT:.0f} s")
     except RuntimeError as error:
         # The store closes with the process that keeps it, after the end of a fit or before.
         if not ended.wait(3.0 * _SECONDS_BETWEEN):
