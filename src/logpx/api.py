@@ -19,8 +19,10 @@ from logpx.errors import UsageError
 from logpx.images import ImageFitResult, Images, fit_images, holds_images
 from logpx.inference import evidence
 from logpx.posteriors import evidence_from_draws, posterior
+from logpx.processes.launch import launch
 from logpx.scoring import Leaderboard, compare_models
 from logpx.storage import load, save
+from logpx.storage.together import all_fit
 from logpx.tables import Schema, TableFitResult, fit_table
 from logpx.training import FitResult
 from logpx.training import fit as fit_model
@@ -183,6 +185,16 @@ def fit(
     >>> result.model.kind
     'exact'
     """
+    place = launch()
+    if place is not None:
+        own = model if isinstance(model, nn.Module) else None
+        return all_fit(place, lambda: _fit(model, data, validation, options), own)
+    return _fit(model, data, validation, options)
+
+
+def _fit(
+    model: Distribution | str, data: Any, validation: Any, options: dict[str, Any]
+) -> FitResult | TableFitResult | ImageFitResult:
     if not isinstance(model, str):
         return fit_model(model, data, validation, **options)
     if holds_images(data):

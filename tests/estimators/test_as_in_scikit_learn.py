@@ -7,7 +7,14 @@ import torch
 from sklearn.decomposition import PCA
 
 from logpx.errors import UsageError
-from logpx.estimators import FactorAnalysis, GaussianMixture, ProbabilisticPCA
+from logpx.estimators import (
+    AnomalyDetector,
+    FactorAnalysis,
+    FlowDensity,
+    GaussianMixture,
+    ProbabilisticPCA,
+    VariationalAutoencoder,
+)
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(300, 3)) @ RANDOM.normal(size=(3, 6)) + 0.3 * RANDOM.normal(size=(300, 6))
@@ -86,3 +93,82 @@ def test_single_precision_in_single_precision_out(estimator):
     for name in ("transform", "predict_proba"):
         if hasattr(estimator, name):
             assert getattr(estimator, name)(single).dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", [ProbabilisticPCA, FactorAnalysis])
+def test_parts_fit_what_all_rows_do(kind):
+    weights = RANDOM.uniform(0.0, 2.0, 300)
+    parts = kind(2).partial_fit(X[:40], sample_weight=weights[:40])
+    for start in (40, 100, 101):
+        rows = slice(start, {40: 100, 100: 101, 101: 300}[start])
+        parts.partial_fit(X[rows], sample_weight=weights[rows])
+    whole = kind(2).fit(X, sample_weight=weights)
+    np.testing.assert_allclose(parts.get_covariance(), whole.get_covariance(), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(parts.mean_, whole.mean_)
+    holes = X[:20].copy()
+    holes[3, 1] = np.nan
+    with pytest.raises(UsageError, match="missing cells"):
+        parts.partial_fit(holes)
+    with pytest.raises(UsageError, match="missing cells"):
+        kind(2).fit(holes).partial_fit(X)
+    with pytest.raises(ValueError, match="features"):
+        parts.partial_fit(X[:, :4])
+
+
+def test_a_mixture_in_parts_takes_steps_of_em_with_kept_statistics():
+    mixture = GaussianMixture(2, random_state=0).partial_fit(X[:150])
+    model = GaussianMixture(2, random_state=0).fit(X[:150]).model_
+    kept = model.statistics(torch.tensor(X[:150])) + model.statistics(torch.tensor(X[150:]))
+    model.update(kept)
+    before = mixture.score(X[150:])
+    mixture.partial_fit(X[150:])
+    np.testing.assert_allclose(mixture.means_, model.means.detach().numpy(), rtol=1e-9)
+    np.testing.assert_allclose(mixture.covariances_, model.covariances.detach().numpy(), rtol=1e-9)
+    assert mixture.lower_bound_ == pytest.approx(before)
+    assert mixture.score(X) > GaussianMixture(2, random_state=0).fit(X[:150]).score(X)
+
+
+def test_tolerance_and_iterations_are_those_of_em_for_missing_cells():
+    holes = np.where(RANDOM.random(X.shape) < 0.1, np.nan, X)
+    short, long = FactorAnalysis(2, max_iter=2).fit(holes), FactorAnalysis(2, tol=1e-4).fit(holes)
+    assert short.score(holes) < long.score(holes)
+    assert short.n_iter_ <= 2 < long.n_iter_
+    assert FactorAnalysis(2).fit(X).n_iter_ == 1
+    for given in ({"tol": 0.0}, {"max_iter": 0}):
+        with pytest.raises(UsageError, match=next(iter(given))):
+            FactorAnalysis(2, **given).fit(X)
+
+
+TRAINED = [
+    FlowDensity(layers=1, hidden=(4,), max_epochs=1, random_state=0),
+    VariationalAutoencoder(1, hidden=(4,), max_epochs=1, random_state=0),
+]
+
+
+@pytest.mark.parametrize("estimator", TRAINED, ids=lambda estimator: type(estimator).__name__)
+def test_rows_of_weight_zero_do_not_count_and_others_count_as_they_weigh(estimator):
+    far = np.concatenate([X, X + 100.0])
+    weights = np.repeat([1.0, 0.0], 300)
+    found = estimator.fit(far, sample_weight=weights).score_samples(X[:5])
+    np.testing.assert_array_equal(found, estimator.fit(X).score_samples(X[:5]))
+    centres = []
+    for share in (1.0, 9.0):
+        drawn = estimator.fit(far, sample_weight=np.repeat([1.0, share], 300)).sample(400, random_state=0)
+        centres.append(drawn.mean())
+    assert centres[1] > centres[0] + 10.0
+
+
+@pytest.mark.parametrize(
+    "estimator", [*TRAINED, AnomalyDetector(members=3, random_state=0)], ids=lambda each: type(each).__name__
+)
+def test_single_precision_of_what_is_trained(estimator):
+    single = X[:100].astype(np.float32)
+    estimator.fit(single)
+    assert estimator.score_samples(single).dtype == np.float32
+    assert estimator.score_samples(X[:5]).dtype == np.float64
+    for name in ("transform", "decision_function"):
+        if hasattr(estimator, name):
+            assert getattr(estimator, name)(torch.from_numpy(single)).dtype == np.float32
+    if hasattr(estimator, "sample"):
+        assert estimator.sample(3).dtype == np.float32
+        assert estimator.fit(X[:100]).sample(3).dtype == np.float64

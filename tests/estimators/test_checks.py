@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of estimators, without an exception but one that is named."""
+"""scikit-learn's own checks of estimators, without an exception but those that are named."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -25,8 +25,13 @@ BRIEF = {"layers": 2, "hidden": (4,), "max_epochs": 3, "batch_size": 100_000, "n
 EXACT = {"validation_fraction": 0.0, "dtype": "float64"}
 
 
-def needs_y(estimator) -> dict[str, str]:
-    """Return the checks that call `score_samples` without the y that a conditional density needs."""
+def exceptions(estimator) -> dict[str, str]:
+    """Return the checks that an estimator cannot pass, and why."""
+    if isinstance(estimator, VariationalAutoencoder):
+        # In expectation they are the same.
+        reason = "training draws z once for a row of weight 2, and twice for two equal rows"
+        names = ("check_sample_weight_equivalence_on_dense_data",)
+        return dict.fromkeys(names, reason)
     if not isinstance(estimator, ConditionalDensity):
         return {}
     names = ("check_methods_subset_invariance", "check_methods_sample_order_invariance")
@@ -51,12 +56,12 @@ VARIANTS = [
 ]
 
 
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=exceptions)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks(VARIANTS, expected_failed_checks=needs_y)
+@parametrize_with_checks(VARIANTS, expected_failed_checks=exceptions)
 def test_scikit_learn_check_of_variants(estimator, check):
     check(estimator)

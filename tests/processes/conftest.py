@@ -16,14 +16,15 @@ from logpx.processes.link import linked
 from logpx.processes.team import Team, leading
 from logpx.processes.worker import Worker
 
-def by_all(model, handlers, lead):
+def by_all(models, handlers, lead):
     place = launch()
     if place is None:
         return lead()
     with linked(place) as link:
         if not place.leads:
-            return Worker(link, handlers, None, model).serve()
-        with leading(Team(link, None, model)) as team:
+            return Worker(link, handlers, models.__getitem__).serve()
+        number = lambda model: next(n for n, one in enumerate(models) if one is model)
+        with leading(Team(link, number)) as team:
             lead()
             team.end()
 """
@@ -31,7 +32,7 @@ def by_all(model, handlers, lead):
 
 @pytest.fixture
 def several(socket_enabled) -> Iterator[Callable[..., list[subprocess.Popen]]]:
-    """Start a script that may call ``by_all(model, handlers, lead)``, in so many processes."""
+    """Start a script that may call ``by_all(models, handlers, lead)``, in so many processes."""
     started: list[subprocess.Popen] = []
 
     def start(script: str, size: int) -> list[subprocess.Popen]:

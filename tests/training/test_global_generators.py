@@ -9,13 +9,21 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Gamma, Independent
 
 import logpx
 from logpx import flows, latent
-from logpx.distributions import Flow, StandardNormal
+from logpx.distributions import Flow, FromTorch, StandardNormal
 from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.distributions.seeding import seeded
-from logpx.estimators import FactorAnalysis, FlowDensity, GaussianMixture, VariationalAutoencoder
+from logpx.estimators import (
+    AnomalyDetector,
+    ConditionalDensity,
+    FactorAnalysis,
+    FlowDensity,
+    GaussianMixture,
+    VariationalAutoencoder,
+)
 from logpx.transforms import Coupling
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3)) @ np.array(
@@ -72,6 +80,16 @@ WAYS = {
     ),
     "mixture": lambda: GaussianMixture(2, random_state=0).fit(ROWS).score(ROWS),
     "factor analysis": lambda: FactorAnalysis(1).fit(ROWS).score(ROWS),
+    "detector": lambda: float(AnomalyDetector(members=2, random_state=0).fit(ROWS).score_samples(ROWS).sum()),
+    "conditional density": lambda: float(
+        np.sum(
+            ConditionalDensity("gaussian", random_state=0).fit(ROWS[:, :2], ROWS[:, 2]).sample(ROWS[:3, :2])
+        )
+    ),
+    "flow matching": trained(lambda: flows.FlowMatching(3, hidden=(4,), solver=flows.FixedStepSolver(3))),
+    "base of torch's": lambda: float(
+        FromTorch(Independent(Gamma(torch.full((2,), 2.0), torch.ones(2)), 1)).sample(9, seed=0).sum()
+    ),
     "VAE": trained(lambda: latent.VAE(NormalLikelihood(3), 1, hidden=(4,))),
     "flow": trained(lambda: flows.RealNVP(3, layers=2, hidden=(8,))),
     "flow with a noisy net": trained(noisy_flow),
@@ -100,7 +118,7 @@ def numpys_state():
 
 
 # The estimator holds the first already, and the others take long.
-SELDOM = {"VAE", "table", "images", "posterior"}
+SELDOM = {"VAE", "conditional density", "flow matching", "table", "images", "posterior"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from logpx.cli.app import ReaderGoneError, app
+from logpx.cli.clock import CLOCK
 from logpx.cli.interruption import Interrupted, raise_on_termination
 from logpx.cli.streams import optional_stderr, require_streams, silence_stdout, tell
 from logpx.errors import LogpxError, ResourceError, UsageError, is_out_of_memory
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
+    CLOCK.start()
     require_streams()
     try:
         with raise_on_termination(), warnings.catch_warnings():

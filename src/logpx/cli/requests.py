@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from logpx.cli.clock import CLOCK
 from logpx.cli.output import Output
 from logpx.errors import UsageError
 
@@ -176,7 +177,7 @@ class FitRequest:
         return {
             "latent": self.latent,
             "validation": self.validation,
-            "max_time": self.time,
+            "max_time": None if self.time is None else CLOCK.left_of(self.time),
             "max_steps": self.steps,
             "max_epochs": self.epochs,
             "seed": self.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -24,6 +25,8 @@ def by_all(place: Launch | None, work: Callable[[], int]) -> int:
     """
     if place is None:
         return work()
+    # Before torch is loaded: it would print a stack for each connection that another process has closed.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from logpx.storage.together import lead_or_help
 
     if not place.leads and threading.current_thread() is threading.main_thread():

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from logpx.arguments import check_count, is_number
 from logpx.detection.ensemble import MixtureEnsemble
 from logpx.errors import UsageError
+from logpx.estimators.base import is_single, rounded
 from logpx.scoring import Calibration
 
 __all__ = ["AnomalyDetector"]
@@ -119,11 +120,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: ArrayLike) -> _Rows:
         """Return how usual rows are, shape ``(n_samples,)``: a mean of log-densities less what is usual."""
         rows = self._rows_like_fitted(X)
-        return self.ensemble_.scores(rows)
+        found = self.ensemble_.scores(rows)
+        return rounded(found) if is_single(X) else found
 
     def decision_function(self, X: ArrayLike) -> _Rows:
         """Return the scores less `offset_`, shape ``(n_samples,)``: below 0 for anomalies."""
-        return self.score_samples(X) - self.offset_
+        found: _Rows = self.score_samples(X) - self.offset_
+        return found
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Return -1 for anomalies and 1 for other rows, shape ``(n_samples,)``."""
@@ -134,8 +137,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         `logpx.scoring.benjamini_hochberg` selects rows by them so that the share of false alarms is bounded.
         """
-        scores = torch.from_numpy(self.score_samples(X))
-        return self.calibration_.p_values(scores).numpy()
+        # In the precision of the calibration: a score that is rounded may change places with one of the fit.
+        rows = self._rows_like_fitted(X)
+        scores = torch.from_numpy(self.ensemble_.scores(rows))
+        found = self.calibration_.p_values(scores).numpy()
+        return rounded(found) if is_single(X) else found
 
     def predict_proba(self, X: ArrayLike) -> _Rows:
         """Return p-values and 1 less them, shape ``(n_samples, 2)``: usual rows first, as in PyOD.

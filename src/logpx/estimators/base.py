@@ -17,7 +17,7 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
 
-__all__ = ["DensityEstimator", "Draws", "Transformer"]
+__all__ = ["DensityEstimator", "Draws", "Transformer", "is_single", "rounded"]
 
 _BLOCK_ROWS = 65_536
 _MOST_SEED = 2**31 - 1
@@ -28,7 +28,7 @@ Rows = NDArray[np.float64]
 _OF_ROWS = ("impute", "inverse_transform", "predict_proba", "score_samples", "transform")
 
 
-def _is_single(X: Any) -> bool:
+def is_single(X: Any) -> bool:
     """Return whether rows are in single precision, whatever holds them."""
     dtypes = getattr(X, "dtypes", None)
     if dtypes is not None and not isinstance(X, torch.Tensor) and hasattr(dtypes, "__iter__"):
@@ -36,7 +36,8 @@ def _is_single(X: Any) -> bool:
     return str(getattr(X, "dtype", "")).removeprefix("torch.").lower() == "float32"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return an array of double precision in single precision, and anything else as it is."""
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
 
 
@@ -46,7 +47,20 @@ def _in_given_precision(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def given(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         found = method(self, X, *args, **kwargs)
-        return _rounded(found) if _is_single(X) else found
+        return rounded(found) if is_single(X) else found
+
+    return given
+
+
+def _in_fitted_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that takes no rows give single precision after a fit to rows in single precision."""
+
+    @functools.wraps(method)
+    def given(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = method(self, *args, **kwargs)
+        if not getattr(self, "_fitted_to_single", False):
+            return found
+        return tuple(map(rounded, found)) if isinstance(found, tuple) else rounded(found)
 
     return given
 
@@ -56,11 +70,13 @@ def _fitted_in_given_precision(method: Callable[..., Any]) -> Callable[..., Any]
 
     @functools.wraps(method)
     def given(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+        self._fitted_to_single = False
         found = method(self, X, *args, **kwargs)
-        if _is_single(X):
+        self._fitted_to_single = is_single(X)
+        if self._fitted_to_single:
             for name, value in vars(self).items():
                 if name.endswith("_") and not name.startswith("_"):
-                    setattr(self, name, _rounded(value))
+                    setattr(self, name, rounded(value))
         return found
 
     return given
@@ -96,8 +112,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         for name in _OF_ROWS:
             if name in cls.__dict__:
                 setattr(cls, name, _in_given_precision(cls.__dict__[name]))
-        if "fit" in cls.__dict__:
-            cls.fit = _fitted_in_given_precision(cls.__dict__["fit"])
+        for name in ("get_covariance", "get_precision", "sample"):
+            if name in cls.__dict__:
+                setattr(cls, name, _in_fitted_precision(cls.__dict__[name]))
+        for name in ("fit", "partial_fit"):
+            if name in cls.__dict__:
+                setattr(cls, name, _fitted_in_given_precision(cls.__dict__[name]))
 
     def score_samples(self, X: ArrayLike) -> Rows:
         """Return log p(x) for every row.
@@ -113,7 +133,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             In nats; exact.
         """
         found = self._log_prob(self._rows_like_fitted(X))
-        return _rounded(found) if _is_single(X) else found
+        return rounded(found) if is_single(X) else found
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean of log p(x) over the rows, in nats.

@@ -113,6 +113,7 @@ class GaussianMixture(DensityEstimator):
     """
 
     model_: latent.GaussianMixture
+    _statistics: Any
 
     def __init__(
         self,
@@ -221,14 +222,10 @@ class GaussianMixture(DensityEstimator):
             raise failure
         _, result, self.converged_, state = best
         model.load_state_dict(state)
-        self.model_ = self._without_singular_covariances(model.eval())
+        self._statistics = result.statistics
         self.n_iter_, self.lower_bounds_ = len(result.history) - 1, result.history[1:]
         self.lower_bound_ = result.log_likelihood
-        self.weights_ = model.weights.numpy(force=True)
-        self.means_ = model.means.numpy(force=True).copy()
-        self.covariances_ = kind.covariances(model)
-        self.precisions_cholesky_ = kind.precision_factors(model)
-        self.precisions_ = kind.precisions(self.precisions_cholesky_)
+        self._take(kind, model)
         if not self.converged_ and self.max_iter > 0:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase "
@@ -237,6 +234,60 @@ class GaussianMixture(DensityEstimator):
                 stacklevel=2,
             )
         return self
+
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> GaussianMixture:
+        """Take one step of EM with new rows: their statistics are added to those kept of the earlier rows.
+
+        The first call is `fit`. Each later one divides its rows among the components as they are, adds what
+        this gives to the statistics of the earlier rows, divided as the components were then, and updates
+        the components from the sum (incremental EM, Neal and Hinton 1998). Components are neither added nor
+        removed; `lower_bound_` is the mean log-likelihood of the new rows before the step.
+
+        Parameters
+        ----------
+        X
+            Shape ``(n_samples, n_features)``; a missing cell is NaN.
+        y
+            Ignored.
+        sample_weight
+            At least 0, shape ``(n_samples,)``.
+
+        Returns
+        -------
+        GaussianMixture
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid.
+        """
+        if not hasattr(self, "model_"):
+            return self.fit(X, y, sample_weight)
+        kind = self._checked_covariance_type()
+        rows = self._rows_like_fitted(X)
+        weights = self._weights(sample_weight, rows)
+        with torch.no_grad():
+            new = self.model_.statistics(
+                torch.tensor(rows), None if weights is None else torch.tensor(weights)
+            )
+            self._statistics = self._statistics + new
+            self.model_.update(self._statistics)
+        self.n_iter_, self.lower_bound_ = self.n_iter_ + 1, float(new.log_likelihood / new.weight)
+        self.lower_bounds_ = [*self.lower_bounds_, self.lower_bound_]
+        self._take(kind, self.model_)
+        return self
+
+    def _take(self, kind: CovarianceType, model: latent.GaussianMixture) -> None:
+        """Set the attributes of a fit."""
+        self.model_ = self._without_singular_covariances(model.eval())
+        self.weights_ = model.weights.numpy(force=True)
+        self.means_ = model.means.numpy(force=True).copy()
+        self.covariances_ = kind.covariances(model)
+        self.precisions_cholesky_ = kind.precision_factors(model)
+        self.precisions_ = kind.precisions(self.precisions_cholesky_)
 
     def fit_predict(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from logpx import latent
-from logpx.arguments import check_count
+from logpx.arguments import check_count, check_number
 from logpx.distributions import Moments
 from logpx.errors import UsageError
 from logpx.estimators.base import Transformer
@@ -28,6 +28,7 @@ class _LinearGaussian(Transformer):
 
     kind: ClassVar[type[latent.LinearGaussian]]
     model_: latent.LinearGaussian
+    _moments: Moments | None
 
     def __init__(
         self,
@@ -74,16 +75,75 @@ class _LinearGaussian(Transformer):
         check_count("n_components", size, least=least, most=most)
         # As many dimensions as features are one more than can be told from noise: the last one is empty.
         model = self._blank(features, min(size, features - 1))
-        fit(model, rows, weights=weights, progress=False)
+        result = fit(model, rows, weights=weights, progress=False, **self._options(rows))
+        self._ended_after(max(1, result.history[-1].epoch))
+        self._moments = None
+        if not np.isnan(rows).any():
+            given = None if weights is None else torch.tensor(weights)
+            self._moments = Moments.of(torch.tensor(rows), given, full=True)
+        self._take(model, int(size))
+        self._describe(rows, weights)
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Any:
+        """Fit the model to the rows of all earlier calls and to these: the maximum for all of them.
+
+        Mean and covariance are kept, which are all that the likelihood depends on, so that the result is that
+        of one `fit` to all rows, but for rounding. The first call is `fit`, which also settles the size.
+
+        Parameters
+        ----------
+        X
+            Without missing cells, shape ``(n_samples, n_features)``.
+        y
+            Ignored.
+        sample_weight
+            At least 0, shape ``(n_samples,)``.
+
+        Returns
+        -------
+        object
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or a cell is missing, here or in an earlier call.
+        """
+        if not hasattr(self, "model_"):
+            return self.fit(X, y, sample_weight)
+        rows = self._rows_like_fitted(X)
+        if self._moments is None or np.isnan(rows).any():
+            raise UsageError(
+                "rows with missing cells are not summed up by their mean and covariance",
+                fix="give all rows to fit, or take GaussianMixture(1)",
+            )
+        weights = self._weights(sample_weight, rows)
+        given = None if weights is None else torch.tensor(weights)
+        self._moments = self._moments + Moments.of(torch.tensor(rows), given, full=True)
+        model = self._blank(rows.shape[1], min(self.n_components_, rows.shape[1] - 1))
+        model.update_from_moments(self._moments)
+        self._take(model.eval(), self.n_components_)
+        self._describe(rows, weights)
+        return self
+
+    def _take(self, model: latent.LinearGaussian, size: int) -> None:
+        """Set the attributes of a fit."""
+        features = model.event_shape[0]
         self.model_ = model
-        self.n_components_ = int(size)
+        self.n_components_ = size
         with torch.no_grad():
             self.mean_ = model.mean.numpy(force=True).copy()
             self.components_ = np.zeros((size, features))
             self.components_[: features - 1] = model.loadings.numpy(force=True).T
             self.noise_variance_ = self._noise(model)
-        self._describe(rows, weights)
-        return self
+
+    def _ended_after(self, iterations: int) -> None:
+        """Remember how many iterations of EM a fit took; 1 where it took none."""
+
+    def _options(self, rows: _Numbers) -> dict[str, Any]:
+        """Return options of EM, which rows with missing cells are fitted by."""
+        return {}
 
     def _size(self, rows: _Numbers, weights: _Numbers | None) -> Any:
         return self._size_by_bic(rows, weights) if self.n_components is None else self.n_components
@@ -250,6 +310,9 @@ class FactorAnalysis(_LinearGaussian):
     rotation
         None, or ``"varimax"``: factors are turned so that each column loads on few of them, which changes no
         density.
+    tol, max_iter
+        Of EM for rows with missing cells: the gain, relative to the log-likelihood, that is little, and the
+        most iterations; None leaves both to `logpx.fit`. Complete rows are fitted to the maximum in any case.
     allow_nan
         Whether cells may be missing.
     random_state
@@ -265,8 +328,10 @@ class FactorAnalysis(_LinearGaussian):
         The variances of the noise.
     n_components_ : int
         The number of factors.
+    n_iter_ : int
+        The number of iterations of EM; 1 of complete rows, which need none.
     loglike_ : list of float
-        The log-likelihood of the rows in nats, at the end of the fit.
+        The log-likelihood in nats, at the end of the fit, of the rows that were given last.
     model_ : logpx.latent.FactorAnalysis
         The fitted model in float64.
 
@@ -284,11 +349,28 @@ class FactorAnalysis(_LinearGaussian):
         n_components: int | None = None,
         *,
         rotation: str | None = None,
+        tol: float | None = None,
+        max_iter: int | None = None,
         allow_nan: bool = True,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(n_components, allow_nan=allow_nan, random_state=random_state)
         self.rotation = rotation
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def _ended_after(self, iterations: int) -> None:
+        self.n_iter_ = iterations
+
+    def _options(self, rows: _Numbers) -> dict[str, Any]:
+        if self.tol is not None:
+            check_number("tol", self.tol, above=0.0)
+        if self.max_iter is not None:
+            check_count("max_iter", self.max_iter)
+        if not np.isnan(rows).any():
+            return {}
+        given = {"tolerance": self.tol, "max_epochs": self.max_iter}
+        return {name: value for name, value in given.items() if value is not None}
 
     def _describe(self, rows: _Numbers, weights: _Numbers | None) -> None:
         if self.rotation not in (None, "varimax"):

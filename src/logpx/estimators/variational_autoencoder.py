@@ -64,6 +64,11 @@ class VariationalAutoencoder(TrainedDensity):
     feature_names_in_ : ndarray of shape (n_features,)
         Their names, if they had any.
 
+    Notes
+    -----
+    A row of weight 2 counts like two rows in every expectation. Training draws a latent vector for each row,
+    once for a row of weight 2 and twice for two equal rows, so that the two fits differ by chance.
+
     References
     ----------
     Kingma and Welling 2014, Auto-encoding variational Bayes; Burda, Grosse and Salakhutdinov 2016, Importance
@@ -113,7 +118,9 @@ class VariationalAutoencoder(TrainedDensity):
         self.device = device
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> VariationalAutoencoder:
+    def fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> VariationalAutoencoder:
         """Train the encoder and the decoder on the evidence lower bound.
 
         Parameters
@@ -122,6 +129,8 @@ class VariationalAutoencoder(TrainedDensity):
             Shape ``(n_samples, n_features)``; a missing cell is NaN.
         y
             Ignored.
+        sample_weight
+            At least 0, shape ``(n_samples,)``: a row of weight 2 counts like two rows in every expectation.
 
         Returns
         -------
@@ -138,8 +147,8 @@ class VariationalAutoencoder(TrainedDensity):
         dtype = self._torch_dtype()
         check_count("n_components", self.n_components)
         check_count("n_draws", self.n_draws)
-        rows, _ = self._rows_to_fit(X, None)
-        centre, spread = self._units(rows)
+        rows, weights = self._rows_to_fit(X, sample_weight)
+        centre, spread = self._units(rows, weights)
         seed = self._new_seed()
         features = rows.shape[1]
         with seeded(seed):
@@ -148,7 +157,7 @@ class VariationalAutoencoder(TrainedDensity):
             model = VAE(likelihood, self.n_components, tuple(self.hidden), masked=missing)
             model = model.to(dtype)
         # In float64, so that the columns' units and offsets do not matter.
-        self._train(model, (rows - centre) / spread, seed)
+        self._train(model, (rows - centre) / spread, seed, weights=weights)
         self.model_ = _in_units(model.double(), centre, spread).eval()
         return self
 
@@ -201,13 +210,14 @@ class VariationalAutoencoder(TrainedDensity):
         # log p of a row without observed cells is 0 and needs no estimate.
         return iwae(joint - q.log_prob(z)).masked_fill(x.isnan().all(1), 0.0)
 
-    def _units(self, rows: Rows) -> tuple[Rows, Rows]:
+    def _units(self, rows: Rows, weights: Rows | None) -> tuple[Rows, Rows]:
         """Return the means and deviations of the columns' observed cells."""
         there = ~np.isnan(rows)
-        count = np.maximum(there.sum(axis=0), 1)
+        shares = there if weights is None else there * weights[:, None]
+        count = np.maximum(shares.sum(axis=0), np.finfo(np.float64).tiny)
         with np.errstate(over="ignore", invalid="ignore"):
-            centre = np.where(there, rows, 0.0).sum(axis=0) / count
-            spread = np.sqrt(np.square(np.where(there, rows - centre, 0.0)).sum(axis=0) / count)
+            centre = (np.where(there, rows, 0.0) * shares).sum(axis=0) / count
+            spread = np.sqrt((np.square(np.where(there, rows - centre, 0.0)) * shares).sum(axis=0) / count)
         self._refuse_constants(centre, spread)
         return centre, spread
 

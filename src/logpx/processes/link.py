@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,24 +109,33 @@ def linked(place: Launch) -> Iterator[Link]:
     """
     if not dist.is_available():
         raise UsageError("this torch was built without torch.distributed", fix="run one process")
-    own = not dist.is_initialized()
-    if own and ("MASTER_ADDR" not in os.environ or "MASTER_PORT" not in os.environ):
+    if not dist.is_initialized() and ("MASTER_ADDR" not in os.environ or "MASTER_PORT" not in os.environ):
         raise UsageError(
             f"this is {place} of one launcher, which does not say where they meet (MASTER_ADDR, MASTER_PORT)",
             fix="start them with torchrun, or unset RANK and WORLD_SIZE for a fit in one process",
         )
     try:
-        if own:
-            dist.init_process_group("gloo", timeout=_TO_MEET)
-        group = dist.new_group(backend="gloo", timeout=_FOR_EVER)
+        group = _group(place)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ResourceError(
             f"{place} did not meet the others: {reason}", fix="look at what they printed, and start all again"
         ) from error
-    try:
-        with watched(place):
-            yield Link(place, group)
-    finally:
-        if own:
-            dist.destroy_process_group()
+    with watched(place):
+        yield Link(place, group)
+
+
+@functools.cache
+def _group(place: Launch) -> dist.ProcessGroup:
+    """Return the group of all processes, in which they meet once: later fits begin when each comes to it."""
+    if not dist.is_initialized():
+        _meet(place)
+    group: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=_FOR_EVER)
+    return group
+
+
+def _meet(place: Launch) -> None:
+    store, rank, size = next(dist.rendezvous("env://", timeout=_TO_MEET))  # type: ignore[attr-defined]
+    # A launcher may keep the store when it starts all processes again, with what those before wrote to it.
+    own = dist.PrefixStore(f"logpx/{place.restarts}", store)  # type: ignore[attr-defined]
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=_TO_MEET)

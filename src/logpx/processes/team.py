@@ -13,7 +13,17 @@ from logpx.errors import LogpxError, MissingExtraError, ResourceError
 from logpx.processes.link import Link, ProcessLost
 from logpx.processes.messages import Message, pack, unpack
 
-__all__ = ["END", "FORGET", "MODEL", "Team", "current_team", "leading", "state_of"]
+__all__ = [
+    "END",
+    "FORGET",
+    "MODEL",
+    "Team",
+    "current_team",
+    "error_of",
+    "leading",
+    "parameters_of",
+    "state_of",
+]
 
 END, MODEL, FORGET = "end", "model", "forget"
 
@@ -87,7 +97,7 @@ class Team:
         answers = self._answers()
         for rank, (answer, _) in enumerate(answers, start=1):
             if "error" in answer:
-                raise _error_of(rank, self.size, answer["error"])
+                raise error_of(rank, self.size, answer["error"])
         return mine, [(answer["values"], found) for answer, found in answers]
 
     def _answers(self) -> list[Message]:
@@ -110,7 +120,11 @@ class Team:
         """
         self._numbers += 1
         number = self._numbers
-        trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        trained = [
+            name
+            for name, parameter in model.named_parameters(remove_duplicate=False)
+            if parameter.requires_grad
+        ]
         description = None
         try:
             if model is not self._own:
@@ -137,11 +151,22 @@ class Team:
 
 
 def state_of(model: nn.Module) -> list[Tensor]:
-    """Return the parameters and buffers of a model, in an order that depends on its class alone."""
-    return [*model.parameters(), *model.buffers()]
+    """Return the parameters and buffers of a model.
+
+    Those that parts have in common occur once for each: in a model that is built from a description, each
+    part has its own.
+    """
+    buffers = model.named_buffers(remove_duplicate=False)
+    return [*parameters_of(model), *(buffer for _, buffer in buffers)]
 
 
-def _error_of(rank: int, size: int, error: Any) -> Exception:
+def parameters_of(model: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters of a model; those that parts have in common occur once for each."""
+    return [parameter for _, parameter in model.named_parameters(remove_duplicate=False)]
+
+
+def error_of(rank: int, size: int, error: Any) -> Exception:
+    """Return the error of another process as one that names it."""
     name, message, fix = error
     where = f"process {rank} of {size}: {message}"
     kind = getattr(errors, name, None) if name in errors.__all__ else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,7 +18,11 @@ from logpx.processes.launch import Launch
 
 __all__ = ["watched"]
 
-_SECONDS_BETWEEN, _MOST_SILENT = 1.0, 20
+_SECONDS_BETWEEN, _MOST_SILENT = 1.0, 20.0
+# A machine that slept for an hour, or this process, has not listened for an hour.
+_LONGEST_LOOK = 4.0
+# Of this process so far; the others have as many.
+_FITS = itertools.count()
 _TO_CONNECT = timedelta(seconds=60)
 
 
@@ -45,18 +51,18 @@ def _watch(place: Launch, address: str, port: int, ended: threading.Event) -> No
         meeting = dist.TCPStore(  # type: ignore[attr-defined]
             address, port, is_master=False, wait_for_workers=False, timeout=_TO_CONNECT
         )
-        store = dist.PrefixStore(f"logpx/watch/{place.restarts}", meeting)  # type: ignore[attr-defined]
-        # Counts of looks, not seconds: a machine that slept has not looked.
-        silent, heard, beat = [0] * place.size, [0] * place.size, 0
+        store = dist.PrefixStore(f"logpx/watch/{place.restarts}/{next(_FITS)}", meeting)  # type: ignore[attr-defined]
+        silent, heard, last = [0.0] * place.size, [0] * place.size, time.monotonic()
         while not ended.wait(_SECONDS_BETWEEN):
-            beat += 1
             store.add(str(place.rank), 1)
+            spent, last = min(time.monotonic() - last, _LONGEST_LOOK), time.monotonic()
             for rank in range(place.size):
                 now = store.add(str(rank), 0)
-                silent[rank] = 0 if now != heard[rank] or now < 0 else silent[rank] + 1
+                # One that has not begun yet is not silent.
+                silent[rank] = silent[rank] + spent if now and now == heard[rank] else 0.0
                 heard[rank] = now
                 if silent[rank] > _MOST_SILENT:
-                    _end(place, f"{Launch(rank, place.size)} has said nothing for {_MOST_SILENT} s")
+                    _end(place, f"{Launch(rank, place.size)} has said nothing for {_MOST_SILENT:.0f} s")
     except RuntimeError as error:
         # The store closes with the process that keeps it, after the end of a fit or before.
         if not ended.wait(3.0 * _SECONDS_BETWEEN):

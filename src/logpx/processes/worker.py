@@ -14,7 +14,7 @@ from logpx.processes.link import Link
 from logpx.processes.messages import Message, pack, unpack
 from logpx.processes.team import END, FORGET, MODEL, state_of
 
-__all__ = ["Handler", "Order", "Worker"]
+__all__ = ["Handler", "Order", "Worker", "described_error"]
 
 
 class Order:
@@ -87,7 +87,7 @@ class Worker:
                 content = pack({"values": answer}, found)
             # Whatever went wrong, the leader has to hear of it.
             except Exception as error:
-                content = pack({"error": _described(error)})
+                content = pack({"error": described_error(error)})
             self._link.send(0, content)
 
     def model(self, order: Order) -> nn.Module:
@@ -113,7 +113,7 @@ Handler = Callable[[Worker, Order], Message]
 def _take_model(worker: Worker, order: Order) -> Message:
     values = order.values
     model = worker.build(values).to(_own_device(values["device"]))
-    for name, parameter in model.named_parameters():
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(name in values["trained"])
     worker.models[values["number"]] = model
     worker.kept[values["number"]] = {}
@@ -135,7 +135,8 @@ def _forget(worker: Worker, order: Order) -> Message:
     return None, []
 
 
-def _described(error: Exception) -> list[str | None]:
+def described_error(error: Exception) -> list[str | None]:
+    """Return the name of an error's class, if it is one of `logpx.errors`, its message, and how to fix it."""
     if is_out_of_memory(error):
         fix = "use fewer processes on a machine, one with more memory, or fewer rows"
         return [ResourceError.__name__, "out of memory", fix]

@@ -15,7 +15,7 @@ from logpx.storage.argument_types import typed
 from logpx.storage.registry import REGISTRY
 from logpx.storage.work import Work
 
-__all__ = ["build_skeleton", "check_sizes", "describe_model"]
+__all__ = ["build_model", "build_skeleton", "check_sizes", "describe_model"]
 
 _UNSAVED = "build the model from logpx classes and plain values, or keep it in your own code"
 
@@ -56,6 +56,20 @@ def describe_model(model: nn.Module) -> dict[str, Any]:
         message = "the model has other weights than its constructor's arguments give"
         raise UsageError(message, fix="build the model again with the arguments it should have")
     return description
+
+
+def build_model(description: Any) -> nn.Module:
+    """Build a model that `describe_model` described, with parameters as its constructor sets them.
+
+    Raises
+    ------
+    ModelFolderError
+        If the description names a class outside the registry, or cannot be built.
+    """
+    model = build(description, _TYPED)
+    if not isinstance(model, nn.Module):
+        raise ModelFolderError("the configuration does not describe a model")
+    return model
 
 
 def build_skeleton(description: Any, work: Work | None = None) -> nn.Module:

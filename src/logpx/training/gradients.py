@@ -13,7 +13,7 @@ from logpx.distributions import Distribution
 from logpx.distributions.private_randomness import private_randomness, redirected_draws
 from logpx.distributions.seeding import derived_seed
 from logpx.processes.messages import Message
-from logpx.processes.team import Team, current_team, state_of
+from logpx.processes.team import Team, current_team, parameters_of, state_of
 from logpx.processes.worker import Handler, Order, Worker
 from logpx.training.batches import Batch
 from logpx.training.compiled import may_draw
@@ -134,7 +134,7 @@ class SharedGradients:
             lambda: own(mine),
             shares=[_tensors(share) for share in others],
         )
-        parameters = list(self._model.parameters())
+        parameters = parameters_of(self._model)
         found = [log_prob]
         # In the order of the ranks, so that the sum is the same whoever answers first.
         for places, (part, part_loss, *gradients) in answers:
@@ -192,7 +192,7 @@ def _carry_out(worker: Worker, order: Order) -> Message:
     values, kept = order.values, worker.kept[order.values["model"]]
     model = worker.model(order)
     assert isinstance(model, Distribution)
-    parameters = list(model.parameters())
+    parameters = parameters_of(model)
     device = parameters[0].device
     given = iter(tensor.to(device) for tensor in order.share)
     x = next(given)
@@ -226,9 +226,12 @@ def _carry_out(worker: Worker, order: Order) -> Message:
 
 
 def _answer(parameters: Sequence[nn.Parameter], log_prob: Tensor, loss: Tensor) -> Message:
-    places = [place for place, parameter in enumerate(parameters) if parameter.grad is not None]
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    return places, [log_prob, loss, *gradients]
+    places: dict[nn.Parameter, int] = {}
+    for place, parameter in enumerate(parameters):
+        if parameter.grad is not None:
+            places.setdefault(parameter, place)
+    gradients = [parameter.grad for parameter in places if parameter.grad is not None]
+    return list(places.values()), [log_prob, loss, *gradients]
 
 
 #: What carries out the orders of shared gradients.

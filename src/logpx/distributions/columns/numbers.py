@@ -26,6 +26,10 @@ _FARTHEST_LOGIT = 30.0
 # Of the narrowest component relative to the spread of all, and how far a network's numbers reach.
 _NARROWEST = 12.0
 _REACH = 8.0
+# A logistic component is at most so many times as wide as the tails of the values: wider ones, which cost
+# hardly any likelihood, would give a power law without a mean.
+_WIDEST = 1.5
+_LEAST_WIDEST = 0.2
 # How near a value is to an atom that is the atom, relative to it.
 _AT_AN_ATOM = 2.0**-31
 _LEAST_DISTANCE = 2.0**-499
@@ -170,8 +174,18 @@ class NumberColumn(ColumnDistribution):
         centres = self.centres.to(raw.dtype) + self.origin[1].to(raw.dtype) * shifts
         bounded = _REACH * torch.tanh(narrowing / _REACH)
         least = math.log(float(self.origin[1])) - _NARROWEST
-        log_scales = (self.widths.log().to(raw.dtype) + bounded).clamp_min(least)
+        widest = torch.maximum(self.widths, self._widest).log().to(raw.dtype)
+        log_scales = torch.minimum((self.widths.log().to(raw.dtype) + bounded).clamp_min(least), widest)
         return torch.log_softmax(logits, -1), centres, log_scales
+
+    @property
+    def _widest(self) -> Tensor:
+        """The largest scale of a component: about that of the values' tails on the sides without a bound."""
+        below, above = self.pieces[3] - self.pieces[1], self.pieces[-2] - self.pieces[-4]
+        if (self.lower is None) != (self.upper is None):
+            # A bound is far away in the column's units, and says nothing of the other side.
+            below = above = above if self.upper is None else below
+        return _WIDEST * (torch.maximum(below, above) / math.log(3.0)).clamp_min(_LEAST_WIDEST)
 
     def _log_gates(self, raw: Tensor) -> Tensor:
         return torch.log_softmax(raw[:, : self.gated] + self.gates.to(raw.dtype), -1)

@@ -23,6 +23,7 @@ __all__ = ["ValueColumn"]
 _PSEUDO_ROWS = 0.5
 _PIECES = 16
 _LEAST_SCALE = 0.3
+_REACH = 3.0
 
 
 class ValueColumn(ColumnDistribution):
@@ -97,7 +98,9 @@ class ValueColumn(ColumnDistribution):
             self.units.initialise(x)
         u = self.units(x)
         self.place[0] = u.mean()
-        self.place[1] = max(_LEAST_SCALE, float(u.std()) if len(u) > 1 else 1.0)
+        # Of unseen values, few are to lie beyond all seen ones, and none far.
+        reach = float((u - u.mean()).max()) / _REACH
+        self.place[1] = max(_LEAST_SCALE, min(float(u.std()), reach) if len(u) > 1 else 1.0)
         self.base.copy_(torch.log((counts + _PSEUDO_ROWS) / (counts.sum() + _PSEUDO_ROWS * len(counts))))
         self.log_new.fill_(math.log(share_of_new(counts)))
         self.tilts.copy_(_hats(self.base.exp(), self.knots))

@@ -1,0 +1,35 @@
+"""The time since the command was started, which limits of time count from."""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["CLOCK", "Clock"]
+
+# Where the start took longer than the rest of it, a fit still gets this share of its limit.
+_LEAST_SHARE = 0.8
+
+
+class Clock:
+    """Counts seconds from the start of a command.
+
+    Examples
+    --------
+    >>> clock = Clock()
+    >>> 59.0 < clock.left_of(60.0) <= 60.0
+    True
+    """
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Count from now."""
+        self._began = time.monotonic()
+
+    def left_of(self, seconds: float) -> float:
+        """Return what is left of a limit, at least four fifths of it."""
+        return max(seconds - (time.monotonic() - self._began), _LEAST_SHARE * seconds)
+
+
+CLOCK = Clock()
