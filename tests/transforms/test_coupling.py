@@ -5,7 +5,7 @@ import torch
 
 from logpx.errors import UsageError
 from logpx.nets import MLP
-from logpx.transforms import AffineFunction, Coupling, ShiftFunction
+from logpx.transforms import AffineFunction, Autoregressive, Coupling, ShiftFunction
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,10 @@ def test_both_directions_cost_one_evaluation_of_the_net():
     coupling.net.register_forward_hook(lambda *_: calls.append(1))
     coupling.inverse(coupling.forward(torch.zeros(5, 6))[0])
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("layer", [Coupling, Autoregressive])
+def test_a_net_of_another_input_size_is_said(layer) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 8))
+    with pytest.raises(UsageError, match=r"the net fails on a tensor of shape \(5, \d\)"):
+        layer(4, AffineFunction(), net=net).forward(torch.zeros(5, 4))

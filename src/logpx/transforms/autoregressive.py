@@ -12,7 +12,7 @@ from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.made import MADE
-from logpx.nets.signatures import takes_context
+from logpx.nets.signatures import called, takes_context
 from logpx.transforms.base import Transform, as_features, checks_event
 from logpx.transforms.compilation import never_compiled
 from logpx.transforms.fixed_point import Certificate
@@ -156,7 +156,7 @@ class Autoregressive(Transform):
         return self.univariate(x, self._parameters_of(x, context))
 
     def _parameters_of(self, x: Tensor, context: Tensor | None) -> Tensor:
-        params: Tensor = self.net(x, context) if self._with_context else self.net(x)
+        params = called("net", self.net, x, *([context] if self._with_context else []))
         if params.numel() != x.numel() * self.univariate.parameters:
             raise UsageError(
                 f"the net returned shape {tuple(params.shape)} for rows of shape {tuple(x.shape)}",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
-from logpx.nets.signatures import takes_context
+from logpx.nets.signatures import called, takes_context
 from logpx.transforms.base import Transform, sum_over_event
 from logpx.transforms.partition import Halves, Partition
 from logpx.transforms.univariate import AffineFunction, Univariate
@@ -106,7 +106,7 @@ class Coupling(Transform):
         return self.partition.join(kept, moved), sum_over_event(ladj, self.partition.moved_shape)
 
     def _outputs(self, kept: Tensor, moved: Tensor, context: Tensor | None) -> Tensor:
-        outputs: Tensor = self.net(kept, context) if self._with_context else self.net(kept)
+        outputs = called("net", self.net, kept, *([context] if self._with_context else []))
         if outputs.dim() == kept.dim() + 1 and len(self.event_shape) == 1:
             outputs = outputs.flatten(-2)
         if outputs.dim() != kept.dim() or outputs.numel() != moved.numel() * self.univariate.parameters:

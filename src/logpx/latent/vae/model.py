@@ -18,11 +18,12 @@ from logpx.distributions.row_blocks import row_blocks
 from logpx.distributions.seeding import checked_count, seeded
 from logpx.errors import DataError, UsageError
 from logpx.latent.log_weights import iwae, iwae_error
-from logpx.latent.vae.networks import EncoderUnits, called
+from logpx.latent.vae.networks import EncoderUnits
 from logpx.latent.vae.objectives import EvidenceLowerBound, Objective
 from logpx.latent.vae.posteriors import DiagonalPosterior, VariationalPosterior
 from logpx.latent.vae.priors import Prior, StandardPrior, VampPrior
 from logpx.nets import MLP
+from logpx.nets.signatures import called
 from logpx.transforms.base import check_event
 
 __all__ = ["VAE"]
@@ -201,7 +202,7 @@ class VAE(Distribution):
         if self.masked:
             there = (~x.isnan()).to(units.dtype).reshape(units.shape)
             units = torch.cat([units, there], -1 if self.flatten else -len(self.event_shape))
-        return called("encoder", self.encoder, units, context)
+        return called("encoder", self.encoder, units, *([] if context is None else [context]))
 
     def posterior(self, x: Tensor, context: Tensor | None = None) -> Any:
         """Return q(z given x), with the interface of torch, for x of shape ``(*rows, *event_shape)``."""
@@ -212,7 +213,7 @@ class VAE(Distribution):
         check_event(z, (self.latent,))
         z = z[..., : self.visible]
         own = None if context is None else context.expand(*z.shape[:-1], -1)
-        raw = called("decoder", self.decoder, z, own)
+        raw = called("decoder", self.decoder, z, *([] if own is None else [own]))
         flat = raw.flatten(z.dim() - 1) if raw.dim() > z.dim() else raw
         cells: CellDistribution = self.likelihood_family(flat)
         return cells

@@ -1,4 +1,4 @@
-"""Calls encoders and decoders, which may be the user's own modules, and sets the encoder's units."""
+"""The encoder's units."""
 
 from __future__ import annotations
 
@@ -7,35 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from logpx.errors import UsageError
-
-__all__ = ["EncoderUnits", "called"]
+__all__ = ["EncoderUnits"]
 
 _LEAST_SCALE = 1e-6
 _FURTHEST = 15.0
-
-
-def called(name: str, net: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
-    """Return a net's output for x, and for a context if there is one.
-
-    Raises
-    ------
-    UsageError
-        If the net fails on x, or does not return a tensor.
-    """
-    try:
-        raw = net(x) if context is None else net(x, context)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError) as error:
-        beside = "" if context is None else f", and a context of shape {tuple(context.shape)}"
-        raise UsageError(
-            f"the {name} fails on a tensor of shape {tuple(x.shape)}{beside}: {str(error).splitlines()[0]}",
-            fix=f"let its first layer take {x.shape[-1]} numbers per row, and its dtype be that of the data",
-        ) from error
-    if not isinstance(raw, Tensor):
-        raise UsageError(f"the {name} returns a {type(raw).__name__}", fix="return a tensor")
-    return raw
 
 
 class EncoderUnits(nn.Module):
