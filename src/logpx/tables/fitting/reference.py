@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 
 import torch
+from torch import Tensor
 
 from logpx.distributions import Distribution
 from logpx.scoring import Calibration, RankReference
@@ -17,8 +20,16 @@ from logpx.tables.reference import TableReference, conditional_positions, refere
 
 __all__ = ["table_reference"]
 
-# Rows whose cells are placed in their distributions given the rest.
+# Rows whose cells are placed in their distributions given the rest, as many as this share of the time allows.
 _CONDITIONED = 2000
+_FEWEST_CONDITIONED = 100
+_SHARE = 0.5
+_LEAST_SECONDS = 2.0
+# Rows that tell how long one takes, and what may be computed in a second: in rows with holes each cell of
+# each draw of noise takes the root of a matrix of all columns.
+_TRIED = 4
+_DRAWS = 8
+_STEPS_PER_SECOND = 1e9
 
 
 @torch.no_grad()
@@ -42,9 +53,10 @@ def table_reference(
     scores = reference_scores(best.density, supports, rows, seed)
     given: list[RankReference] = []
     if answers_conditions(conditions.density) and rows.shape[1] > 1:
-        part = rows[:_CONDITIONED]
-        found = conditional_positions(conditions.density, supports, part, seed)
-        given = [RankReference.of(column) for column in found.T]
+        count = search.budget.journal.decided("rows placed", lambda: _affordable(search, conditions, rows))
+        if count:
+            found = conditional_positions(conditions.density, supports, rows[:count], seed)
+            given = [RankReference.of(column) for column in found.T]
     return TableReference(
         Calibration.of(scores, "rows set aside"),
         [RankReference.of(column) for column in rows.T],
@@ -52,6 +64,20 @@ def table_reference(
         _frozen(best, refitted),
         conditions=_frozen(conditions, refitted) if given and conditions is not best else None,
     )
+
+
+def _affordable(search: Search, conditions: Candidate, rows: Tensor) -> int:
+    """Return how many rows there is time to place; 0 if too few to tell anything."""
+    if math.isinf(search.deadline):
+        return min(len(rows), _CONDITIONED)
+    start = time.monotonic()
+    seconds = max(_SHARE * (search.deadline - start), _LEAST_SECONDS)
+    if bool(rows.isnan().any()) and _TRIED * _DRAWS * rows.shape[1] ** 4 / 3 > seconds * _STEPS_PER_SECOND:
+        return 0
+    conditional_positions(conditions.density, search.supports, rows[:_TRIED], search.budget.seed)
+    each = (time.monotonic() - start) / _TRIED
+    count = min(len(rows), _CONDITIONED, int(seconds / each))
+    return count if count >= min(len(rows), _FEWEST_CONDITIONED) else 0
 
 
 def _frozen(candidate: Candidate, refitted: bool) -> Distribution | None:
