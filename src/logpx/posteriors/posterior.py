@@ -366,10 +366,11 @@ class Posterior(PosteriorFigures):
             raise UsageError("ArviZ is not installed", fix="pip install 'logpx[arviz]'") from None
         draws = named_columns(self.sample(n, seed, resampled))
         chains = {"posterior": {name: value.numpy()[None] for name, value in draws.items()}}
-        if "posterior" in inspect.signature(arviz.from_dict).parameters:
+        from_dict: Any = arviz.from_dict
+        if "posterior" in inspect.signature(from_dict).parameters:
             # Before version 1, groups are arguments.
-            return arviz.from_dict(**chains)
-        return arviz.from_dict(chains)
+            return from_dict(**chains)
+        return from_dict(chains)
 
     def __repr__(self) -> str:
         """Show what it is and whether to trust it."""
