@@ -227,10 +227,12 @@ def test_time_that_ends_before_the_steps_is_75(table: Path, tmp_path: Path, logp
     package.load(target)
     steps = sorted(tmp_path.glob(".model.run/0001/journal/*descent/step-*"))
     assert steps
+    seconds = metrics(target)["seconds"]
     again = logpx("resume", target, "--time", "0.5s", "--json")
     assert again.status == 75, again.err
     assert sorted(tmp_path.glob(".model.run/0001/journal/*descent/step-*"))[-1] > steps[-1]
-    assert metrics(target)["seconds"] > 1.5
+    # Of a limit, which counts from the start of the command, a fit has four fifths or more.
+    assert metrics(target)["seconds"] > seconds + 0.35
     # Time alone is what was asked for.
     assert logpx(*words, "--time", "0.3s", "--overwrite", "-q").status == 0
     assert metrics(target)["ended"] == "time"
