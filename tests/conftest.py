@@ -1,6 +1,8 @@
 """What every test starts from: a fixed seed, no display, and the same property-based examples each run."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -21,3 +23,11 @@ def fixed_seed() -> None:
     torch.distributions.Distribution.set_default_validate_args(True)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(0)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    """Close what a test has drawn."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -57,4 +57,4 @@ def test_uniform_levels_cost_the_logarithm_of_their_number_and_are_drawn_equally
     assert scipy.stats.chisquare(drawn.flatten().long().bincount(minlength=5)).pvalue > 1e-3
     assert torch.equal(drawn[:7], uniform.sample(7, seed=0))
     with pytest.raises(UsageError):
-        UniformLevels((1, 2, 2), 257)
+        UniformLevels((1, 2, 2), 65_537)
