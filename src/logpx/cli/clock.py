@@ -6,8 +6,8 @@ import time
 
 __all__ = ["CLOCK", "Clock"]
 
-# Where the start took longer than the rest of it, a fit still gets this share of its limit.
-_LEAST_SHARE = 0.8
+# Where the start and the end take longer than the rest of it, a fit still gets this share of its limit.
+_LEAST_SHARE = 0.6
 
 
 class Clock:
@@ -27,9 +27,17 @@ class Clock:
         """Count from now."""
         self._began = time.monotonic()
 
-    def left_of(self, seconds: float) -> float:
-        """Return what is left of a limit, at least four fifths of it."""
-        return max(seconds - (time.monotonic() - self._began), _LEAST_SHARE * seconds)
+    def left_of(self, seconds: float, after: float = 0.0) -> float:
+        """Return what is left of a limit, at least three fifths of it.
+
+        Parameters
+        ----------
+        seconds
+            The limit.
+        after
+            What the rest of the command will take, such as writing a model.
+        """
+        return max(seconds - after - (time.monotonic() - self._began), _LEAST_SHARE * seconds)
 
 
 CLOCK = Clock()

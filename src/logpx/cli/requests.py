@@ -172,12 +172,20 @@ class FitRequest:
         """Whether a number of steps or epochs is asked for."""
         return self.steps is not None or self.epochs is not None
 
-    def arguments(self, out: Output) -> dict[str, Any]:
-        """Return the arguments that every kind of data passes on to its fit."""
+    def arguments(self, out: Output, after: float = 0.0) -> dict[str, Any]:
+        """Return the arguments that every kind of data passes on to its fit.
+
+        Parameters
+        ----------
+        out
+            Where progress is printed.
+        after
+            How many seconds will be taken after the fit, as far as that is known.
+        """
         return {
             "latent": self.latent,
             "validation": self.validation,
-            "max_time": None if self.time is None else CLOCK.left_of(self.time),
+            "max_time": None if self.time is None else CLOCK.left_of(self.time, after),
             "max_steps": self.steps,
             "max_epochs": self.epochs,
             "seed": self.seed,

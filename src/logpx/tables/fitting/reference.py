@@ -12,6 +12,7 @@ from torch import Tensor
 from logpx.distributions import Distribution
 from logpx.scoring import Calibration, RankReference
 from logpx.tables.companions import answers_conditions
+from logpx.tables.conditioning.surprisals import CellSurprisals
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import QuickFamily
 from logpx.tables.fitting.search import Search
@@ -74,6 +75,13 @@ def _affordable(search: Search, conditions: Candidate, rows: Tensor) -> int:
     seconds = max(_SHARE * (search.deadline - start), _LEAST_SECONDS)
     if bool(rows.isnan().any()) and _TRIED * _DRAWS * rows.shape[1] ** 4 / 3 > seconds * _STEPS_PER_SECOND:
         return 0
+    # One column first, for many of them take long however few the rows.
+    start = time.monotonic()
+    cells = CellSurprisals(conditions.density, search.supports)
+    cells.expected(rows[:_TRIED], 0, seed=search.budget.seed)
+    if rows.shape[1] * (time.monotonic() - start) > seconds:
+        return 0
+    start = time.monotonic()
     conditional_positions(conditions.density, search.supports, rows[:_TRIED], search.budget.seed)
     each = (time.monotonic() - start) / _TRIED
     count = min(len(rows), _CONDITIONED, int(seconds / each))
