@@ -29,6 +29,8 @@ from logpx.posteriors import Interval, Real, Trust, posterior
 from logpx.posteriors.target.constraints import Constraint
 
 DRAWS = 4000
+# Draws that are weighted, many enough for few repeats among those that are resampled.
+WEIGHTED = 100_000
 TERMS = 200
 CHAINS = 100
 
@@ -233,7 +235,7 @@ def row_of(name: str, seed: int) -> list[Any]:
     task = TASKS[name]()
     exact = task.draw(2 * DRAWS, generator_of(10 + seed))
     began = time.perf_counter()
-    found = posterior(task.log_density, parameters=task.parameters, seed=seed)
+    found = posterior(task.log_density, parameters=task.parameters, seed=seed, draws=WEIGHTED)
     trust, seconds = found.diagnosis.trust, time.perf_counter() - began
     drawn = found.sample(DRAWS, seed, resampled=trust is not Trust.TRUST)["theta"]
     error = found.log_evidence - task.log_evidence
