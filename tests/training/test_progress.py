@@ -1,4 +1,5 @@
 import io
+import subprocess
 import sys
 
 import pytest
@@ -64,3 +65,15 @@ def test_bar_draws_on_stderr_alone(monkeypatch, capsys):
     assert "50%" in terminal.getvalue()
     assert "-1.500 ± 0.010 nats" in terminal.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def test_the_generator_of_python_is_left_alone():
+    code = (
+        "import random; random.seed(0); before = random.getstate(); import logpx.tables, logpx.storage\n"
+        "from logpx.training.progress import Bar\n"
+        "with Bar() as bar: bar.advance(0.5)\n"
+        "import torch, logpx\n"
+        "logpx.fit(logpx.latent.GaussianMixture(3, 2), torch.arange(40.0).view(20, 2).sin(), max_steps=2)\n"
+        "assert random.getstate() == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,19 +24,24 @@ _Labels = NDArray[np.int64]
 _Assign = Callable[[_Rows, int, np.random.Generator], _Labels]
 
 
-def _k_means(rows: _Rows, components: int, generator: np.random.Generator) -> _Labels:
+def _clustering() -> Any:
+    """Return scikit-learn's clustering, and leave Python's generator, which its import draws from, alone."""
+    state = random.getstate()
     # Imported late: scikit-learn takes as long to import as PyTorch, and every command would pay for it.
-    from sklearn.cluster import KMeans
+    import sklearn.cluster
 
-    means = KMeans(components, n_init=1, random_state=int(generator.integers(2**31)))
+    random.setstate(state)
+    return sklearn.cluster
+
+
+def _k_means(rows: _Rows, components: int, generator: np.random.Generator) -> _Labels:
+    means = _clustering().KMeans(components, n_init=1, random_state=int(generator.integers(2**31)))
     labels: _Labels = means.fit(rows).labels_.astype(np.int64)
     return labels
 
 
 def _k_means_plus_plus(rows: _Rows, components: int, generator: np.random.Generator) -> _Labels:
-    from sklearn.cluster import kmeans_plusplus
-
-    centres, _ = kmeans_plusplus(rows, components, random_state=int(generator.integers(2**31)))
+    centres, _ = _clustering().kmeans_plusplus(rows, components, random_state=int(generator.integers(2**31)))
     return _nearest(rows, centres)
 
 
@@ -44,12 +51,10 @@ def _random(rows: _Rows, components: int, generator: np.random.Generator) -> _La
 
 
 def _hierarchical(rows: _Rows, components: int, generator: np.random.Generator) -> _Labels:
-    from sklearn.cluster import AgglomerativeClustering
-
     subset = rows
     if len(rows) > _MOST_ROWS_OF_A_HIERARCHY:
         subset = rows[generator.choice(len(rows), _MOST_ROWS_OF_A_HIERARCHY, replace=False)]
-    labels = AgglomerativeClustering(components, linkage="ward").fit_predict(subset)
+    labels = _clustering().AgglomerativeClustering(components, linkage="ward").fit_predict(subset)
     centres = np.stack([subset[labels == label].mean(0) for label in range(components)])
     return labels.astype(np.int64) if subset is rows else _nearest(rows, centres)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 __all__ = ["Bar", "Call", "Lines", "Reporter", "reporter_for"]
 
@@ -89,6 +87,11 @@ class Bar(Reporter):
     _PARTS = 1000
 
     def __init__(self) -> None:
+        # Rich draws from Python's generator, also when it is imported.
+        state = random.getstate()
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
         self._progress = Progress(
             TextColumn("fitting"),
             BarColumn(),
@@ -100,6 +103,7 @@ class Bar(Reporter):
         )
         self._task = self._progress.add_task("", total=self._PARTS)
         self._shown = 0
+        random.setstate(state)
 
     def __enter__(self) -> Self:
         """Draw the bar."""
