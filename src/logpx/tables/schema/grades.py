@@ -16,8 +16,7 @@ _LAST_OF_FEW_GRADES = 5
 _LEAST_ROWS = 20
 _LEAST_ROWS_PER_GRADE = 3
 # Counts vary as a Poisson distribution does, or more, and have their long tail above. Of numbers from 1 on
-# most are grades, of numbers from 0 on most are counts: in columns of public tables with 30 to 150 rows
-# known, fewer than 1 % of the other rows lay beyond the ends that follow from these.
+# most are grades, of numbers from 0 on most are counts.
 _VARIANCE_OF_COUNTS = 0.8
 _SKEWNESS_OF_COUNTS = 1.0
 _VARIANCE_OF_GRADES = 0.6
