@@ -1,8 +1,11 @@
 """What every test starts from: a fixed seed, no display, and the same property-based examples each run."""
 
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -31,3 +34,35 @@ def closed_figures() -> Iterator[None]:
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(scope="module")
+def opened_page() -> Iterator[Callable[..., Any]]:
+    """Open addresses in a real browser, and keep what pages say and ask for; without one, skip loudly."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    missing = (
+        "NOTHING WAS TESTED IN A BROWSER: install playwright and chromium "
+        "(pip install 'logpx[browser]', and the system's package chromium)"
+    )
+    found = next(filter(None, map(shutil.which, names)), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        pytest.skip(missing)
+    if found is None:
+        pytest.skip(missing)
+    with warnings.catch_warnings(), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+
+        def opened(address: str, width: int, height: int) -> Any:
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.said, page.asked = [], []
+            page.on("console", lambda message: page.said.append(message.text))
+            page.on("pageerror", lambda error: page.said.append(str(error)))
+            page.on("dialog", lambda dialog: page.said.append(dialog.message))
+            page.on("request", lambda request: page.asked.append(request.url))
+            page.goto(address)
+            return page
+
+        yield opened
+        browser.close()

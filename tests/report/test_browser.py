@@ -1,43 +1,19 @@
 """A report in a real browser: nothing is loaded, nothing fails, figures have a size, sorting works."""
 
-import shutil
-import warnings
 from pathlib import Path
 
 import pytest
 
 from logpx.report import write_report
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-MISSING = (
-    "A REPORT WAS NOT TESTED IN A BROWSER: install playwright and chromium "
-    "(pip install 'logpx[browser]', and the system's package chromium)"
-)
-
 
 @pytest.fixture(scope="module")
-def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.skip(MISSING)
-    if found is None:
-        pytest.skip(MISSING)
+def page(opened_page, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    # Only where there is a browser.
     folder: Path = request.getfixturevalue("folder")
     path = tmp_path_factory.mktemp("browser") / "report.html"
     write_report(folder / "model", path, str(folder / "new.csv"))
-    with warnings.catch_warnings(), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1000, "height": 800})
-        page.said, page.asked = [], []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("dialog", lambda dialog: page.said.append(dialog.message))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(path.as_uri())
-        yield page
-        browser.close()
+    return opened_page(path.as_uri(), 1000, 800)
 
 
 def test_nothing_fails_and_nothing_is_asked_for(page):
