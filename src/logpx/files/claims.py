@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-if os.name != "nt":
+try:
     import fcntl
+except ImportError:  # Windows has no such locks.
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["claimed"]
 
@@ -30,7 +32,7 @@ def claimed(path: Path) -> Iterator[bool]:
     ...         print(first, second)
     True False
     """
-    if os.name == "nt":  # pragma: no cover - Windows has no such locks
+    if fcntl is None:
         yield False
         return
     try:
