@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from logpx.representations import Shown
 from logpx.scoring.column_calibration import SMALL_DISTANCE, ColumnCalibration
 from logpx.scoring.evaluation import Comparison, Evaluation
 from logpx.scoring.units import Unit
@@ -16,8 +17,8 @@ __all__ = ["ModelVerdict"]
 _ERRORS = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelVerdict:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ModelVerdict(Shown):
     """What can be said of a model on rows that it has not seen.
 
     Attributes

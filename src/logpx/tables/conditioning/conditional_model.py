@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring import NatsPerRow, NumberedRows, RowIdentity, ScoredBatch
 from logpx.tables.arrow_columns import arrow_array, written_type
 from logpx.tables.columns.supports import Supports
@@ -35,7 +36,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 PREDICTED_ROWS = 8192
 
 
-class ConditionalModel:
+class ConditionalModel(Shown):
     r"""p(target | given) of the columns of a table, from a model of all of them.
 
     Columns that are neither are integrated out, and so are missing cells of given columns. Where given
@@ -85,6 +86,9 @@ class ConditionalModel:
         self.target, self.given = self._choice.target, self._choice.given
         self._conditioner = Conditioner(density, self.supports)
         self._device = density._like().device
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"target": self.target, "given": self.given, "kind": self.kind}
 
     @property
     def unit(self) -> NatsPerRow:
