@@ -21,6 +21,7 @@ from logpx.tables.conditioning.columns import ColumnChoice
 from logpx.tables.conditioning.conditioner import Conditioner
 from logpx.tables.conditioning.predictions import Prediction, checked_levels
 from logpx.tables.conditioning.rows import opened, partial_rows
+from logpx.tables.conditioning.transforms import integral_transforms, transform_noise
 from logpx.tables.effort import Effort
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.table import Table, TableBatch
@@ -262,6 +263,58 @@ class ConditionalModel(Shown):
                 for array in part.arrays(own, levels)
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    @torch.no_grad()
+    def integral_transforms(self, rows: Any, draws: int = 4, seed: int = 0) -> dict[str, Tensor]:
+        """Return where the target cells of a table lie in the distributions that are predicted for them.
+
+        These are uniform between 0 and 1 if predictions are right: `logpx.plots.plot_calibration` shows
+        whether they are. Where a single value has mass, such as a label, its place within that is random.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes with the target and the given columns, whose transforms fit in
+            memory.
+        draws, seed
+            As in `predict_table`.
+
+        Returns
+        -------
+        dict of str to Tensor
+            By target column those of its cells that are there, float64.
+
+        Raises
+        ------
+        DataError
+            If a column is missing or unknown, or a cell cannot be read.
+
+        Examples
+        --------
+        >>> from logpx.tables import fit_table
+        >>> x = np.random.default_rng(0).normal(size=(500, 2))
+        >>> model = fit_table({"a": x[:, 0], "b": x[:, 1]}, model="gaussian").model
+        >>> found = model.conditional("b").integral_transforms({"a": [0.3], "b": [0.0]})["b"]
+        >>> bool(abs(found - 0.5) < 0.1)
+        True
+        """
+        names, unseen = [*self.target, *self.given], UnseenLabels()
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.target}
+        for batch, read in partial_rows(
+            opened(rows, self.schema, names), self.schema, names, unseen, batch_rows=PREDICTED_ROWS
+        ):
+            x = self._possible(read.to(self._device), batch, unseen)
+            noise = transform_noise(seed, batch.start, x)
+            given = x.masked_fill(self._choice.is_target.to(x.device), torch.nan)
+            several = draws if self._conditioner.is_noisy(self._choice.is_given) else 1
+            noisy = self.supports.dequantise_alike(given, seed=seed, draws=several)
+            places = self._choice.places
+            marginals = self._conditioner.marginals(noisy, places, (seed, batch.start))
+            for place, own in zip(places, marginals, strict=True):
+                support, name = self.supports.supports[place], self.schema.modelled_names[place]
+                found = integral_transforms(own, support, x[:, place], noise[:, place])
+                parts[name].append(found[~found.isnan()].cpu())
+        return {name: torch.cat(several) for name, several in parts.items()}
 
     @torch.no_grad()
     def sample(self, rows: Any, n: int = 1, seed: int = 0) -> pa.Table:
