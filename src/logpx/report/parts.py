@@ -85,6 +85,8 @@ class Section(Shown):
         Its heading.
     text : sequence of str
         Paragraphs.
+    points : sequence of str
+        A list after them.
     facts : sequence of (str, str)
         Names and values.
     figures, grids
@@ -96,6 +98,7 @@ class Section(Shown):
     key: str
     title: str
     text: Sequence[str] = ()
+    points: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     figures: Sequence[Figure] = ()
     grids: Sequence[SortableTable] = ()

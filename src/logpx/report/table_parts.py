@@ -371,6 +371,5 @@ def _limits(material: TableMaterial) -> Section:
     text = [
         "A density is not a probability: log p may be positive, and it changes with the units of columns. "
         "It describes the table that the model was fitted to; rows from elsewhere may get any value.",
-        *notes,
     ]
-    return Section(key="limits", title="Limits and notes", text=text)
+    return Section(key="limits", title="Limits and notes", text=text, points=notes)
