@@ -15,6 +15,8 @@ from logpx.scoring.units import Unit
 __all__ = ["ModelVerdict"]
 
 _ERRORS = 2.0
+# Smaller differences are those of sums in another order.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -76,9 +78,7 @@ class ModelVerdict(Shown):
     @property
     def worse_than(self) -> list[str]:
         """The baselines that are better than the model by more than two standard errors."""
-        return [
-            name for name, other in self.gains.items() if other.gain < -_ERRORS * other.gain_standard_error
-        ]
+        return [name for name, other in self.gains.items() if _sign(other) < 0]
 
     @property
     def advice(self) -> list[str]:
@@ -168,7 +168,7 @@ class ModelVerdict(Shown):
 
 def _sign(other: Comparison) -> int:
     """Return 1 where the model is better than a baseline by more than two errors, -1 where it is worse."""
-    beyond = abs(other.gain) > _ERRORS * other.gain_standard_error
+    beyond = abs(other.gain) > max(_ERRORS * other.gain_standard_error, _ROUNDING)
     return int(math.copysign(1, other.gain)) if beyond else 0
 
 
