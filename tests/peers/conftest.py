@@ -5,8 +5,10 @@ Where the map is the same, ``test_beside_*.py`` runs theirs beside ours with the
 installed. What has no counterpart is skipped by name, with the reason.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -388,3 +390,50 @@ def build(request: pytest.FixtureRequest) -> Callable[[int], Flow]:
 def missing(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Name everything without a counterpart."""
     return request.param, WITHOUT[request.param]
+
+
+def imported(package: str, *modules: str) -> ModuleType:
+    """Import a peer, or skip; what it changes for the whole process when it is imported is undone."""
+    kind = torchs.Distribution
+    before = kind._validate_args, vars(kind)["arg_constraints"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for module in modules:
+                pytest.importorskip(
+                    module, reason=f"not installed: pip install {package}", exc_type=ImportError
+                )
+            return pytest.importorskip(modules[0])
+    finally:
+        kind._validate_args, kind.arg_constraints = before
+
+
+@pytest.fixture(scope="session")
+def zuko() -> ModuleType:
+    """Give zuko."""
+    return imported("zuko", "zuko")
+
+
+@pytest.fixture(scope="session")
+def nflows() -> ModuleType:
+    """Give nflows."""
+    names = ("transforms", "transforms.splines.rational_quadratic", "flows.base", "distributions.normal")
+    return imported("nflows", "nflows", *(f"nflows.{name}" for name in names))
+
+
+@pytest.fixture(scope="session")
+def normflows() -> ModuleType:
+    """Give normflows."""
+    return imported("normflows", "normflows", "normflows.utils.splines")
+
+
+@pytest.fixture(scope="session")
+def flowjax() -> SimpleNamespace:
+    """Give FlowJAX and JAX, in double precision."""
+    names = ("flowjax", "flowjax.bijections", "flowjax.distributions", "jax", "equinox", "paramax")
+    imported("flowjax", *names)
+    _, bijections, densities, jax, equinox, paramax = (pytest.importorskip(name) for name in names)
+    jax.config.update("jax_enable_x64", True)
+    return SimpleNamespace(
+        bijections=bijections, distributions=densities, jax=jax, equinox=equinox, paramax=paramax
+    )
