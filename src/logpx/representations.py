@@ -49,9 +49,9 @@ class Shown:
 
     def _shown_parts(self) -> Mapping[str, object]:
         """Return what is shown by name: the fields of a dataclass, unless a subclass says otherwise."""
-        if not is_dataclass(self):
-            return {}
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.repr}
+        own: Any = self
+        known = [field.name for field in fields(own) if field.repr] if is_dataclass(own) else []
+        return {name: getattr(self, name) for name in known}
 
 
 def brief(value: Any) -> str:

@@ -65,9 +65,6 @@ class TableBatch(Shown):
         """The number of rows."""
         return int(self.stored.num_rows)
 
-    def _shown_parts(self) -> Mapping[str, object]:
-        return {"name": self.name, "columns": self.names, "parts": len(self.parts)}
-
     @property
     def names(self) -> list[str]:
         """The names of the columns."""
@@ -159,6 +156,9 @@ class Table(Shown):
         self.mixed = frozenset(name for part in self.parts for name in part.mixed)
         self.missing = missing_words_of(missing, self.stored.names)
         self.readings = _readings(self, decimal)
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"name": self.name, "columns": self.names, "parts": len(self.parts)}
 
     @property
     def names(self) -> list[str]:
