@@ -15,6 +15,8 @@ __all__ = ["CentredColumn"]
 
 _STEPS = 50
 _LEAST_SHARE = 1e-3
+# Of a component around the prediction, relative to the median of all.
+_LEAST_WIDTH, _MOST_WIDTH = 0.2, 50.0
 
 
 class CentredColumn(NumberColumn):
@@ -100,8 +102,9 @@ class CentredColumn(NumberColumn):
             errors[(places + shift * len(errors) / self.near).round().long().clamp(0, len(errors) - 1)]
             for shift in (-1, 1)
         )
-        least = 0.05 * float(errors.std()) or 1.0
-        self.near_widths.copy_(((high - low) / 4).clamp_min(least))
+        widths = (high - low) / 4
+        middle = float(widths.median()) or 1.0
+        self.near_widths.copy_(widths.clamp(_LEAST_WIDTH * middle, _MOST_WIDTH * middle))
         self._weigh(x, predictions)
 
     def _weigh(self, x: Tensor, predictions: Tensor) -> None:

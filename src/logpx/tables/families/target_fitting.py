@@ -27,6 +27,8 @@ _JOINT_SHARE, _TARGET_SHARE = 0.15, 0.75
 # Few rows are soon learnt: several networks then say more than one.
 _FEW_ROWS, _NETWORKS = 5000, 3
 _HIDDEN_SHARE = 0.1
+# Deviations of a normal distribution in its central 90 %, and how far from its middle values are predicted.
+_NINETY_PERCENT, _FARTHEST = 3.29, 6.0
 # Of features that are kept for all rows.
 _MOST_NUMBERS = 30_000_000
 
@@ -149,9 +151,8 @@ def _forest(
     """Return a forest, what it predicts of rows whose target is there, and what the target is standardised by."""
     there = ~training[:, target].isnan()
     u = own.units(training[there, target].double())  # type: ignore[operator]
-    standard = torch.stack([u.mean(), u.std() if len(u) > 1 else u.new_ones(())])
-    standard[1] = standard[1].clamp_min(1e-12)
-    y = (u - standard[0]) / standard[1]
+    standard = _usual(u)
+    y = ((u - standard[0]) / standard[1]).clamp(-_FARTHEST, _FARTHEST)
     others = [place for place in range(training.shape[1]) if place != target]
     forest, unseen = Forest.grown(
         training[there][:, others],
@@ -161,3 +162,10 @@ def _forest(
         weights=None if budget.weights is None else budget.weights[there],
     )
     return forest, unseen, standard
+
+
+def _usual(u: Tensor) -> Tensor:
+    """Return the median of values and their spread without tails: at a bound, units are far from all others."""
+    low, middle, high = torch.quantile(u, torch.tensor([0.05, 0.5, 0.95], dtype=u.dtype)).tolist()
+    spread = (high - low) / _NINETY_PERCENT or float((u - middle).abs().max()) or 1.0
+    return torch.tensor([middle, spread], dtype=torch.float64)
