@@ -41,7 +41,9 @@ def test_missing_cells_are_values_of_their_own():
     x, _ = rows()
     gone = torch.rand(len(x), generator=torch.Generator().manual_seed(3)) < 0.3
     y = torch.where(gone, 4.0, x[:, 1])[:, None]
-    forest, unseen = Forest.grown(x.masked_fill(gone[:, None] & torch.tensor([True, False, False]), torch.nan), y, trees=40, seed=0)
+    forest, unseen = Forest.grown(
+        x.masked_fill(gone[:, None] & torch.tensor([True, False, False]), torch.nan), y, trees=40, seed=0
+    )
     assert float((unseen - y).abs().mean()) < 0.1
     assert float(forest(torch.tensor([[torch.nan, 0.5, 0.0]]).double())) == pytest.approx(4.0, abs=0.1)
 

@@ -1,4 +1,4 @@
-"""Fits of autoregressive models of tables for one column of numbers that will be asked for given all others."""
+"""Fits of autoregressive models of tables for one column of numbers given all others."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _TargetTraining(Distribution):
 
     @staticmethod
     def rows(model: TargetLast, x: Tensor, predictions: Tensor) -> Tensor:
-        """Return rows to train on; without features, which are then found for each batch, if they are many."""
+        """Return rows to train on; if they are many, features are found for each batch instead."""
         seen = x
         if len(x) * len(model.owners) < _MOST_NUMBERS:
             seen = model.features(x, predictions)
@@ -77,7 +77,9 @@ class _TargetTraining(Distribution):
         raw = model.numbers(
             self.number, seen.float(), predictions, uniforms(generator) if self.training else None
         )
-        found = model.own.log_prob(raw if self.training else raw.double(), target.double().nan_to_num(nan=0.0))
+        found = model.own.log_prob(
+            raw if self.training else raw.double(), target.double().nan_to_num(nan=0.0)
+        )
         return torch.where(target.isnan(), 0.0, found).to(x.dtype)
 
 
@@ -148,7 +150,7 @@ def target_last(
 def _forest(
     own: ColumnDistribution, training: Tensor, target: int, budget: Budget
 ) -> tuple[Forest, Tensor, Tensor]:
-    """Return a forest, what it predicts of rows whose target is there, and what the target is standardised by."""
+    """Return a forest, what it predicts of rows that have a target, and what standardises the target."""
     there = ~training[:, target].isnan()
     u = own.units(training[there, target].double())  # type: ignore[operator]
     standard = _usual(u)
@@ -165,7 +167,7 @@ def _forest(
 
 
 def _usual(u: Tensor) -> Tensor:
-    """Return the median of values and their spread without tails: at a bound, units are far from all others."""
+    """Return the median of values and their spread without tails: a bound itself is far from all others."""
     low, middle, high = torch.quantile(u, torch.tensor([0.05, 0.5, 0.95], dtype=u.dtype)).tolist()
     spread = (high - low) / _NINETY_PERCENT or float((u - middle).abs().max()) or 1.0
     return torch.tensor([middle, spread], dtype=torch.float64)
