@@ -181,6 +181,15 @@ def scattered(number: int, dim: int, scale: float) -> Case:
     return Case(mixture(*parts), dim, 0.0)
 
 
+def unequal(number: int, dim: int, distance: float, ratio: float) -> Case:
+    """Return modes of equal weights at random places, the widest so many times as wide as the narrowest."""
+    generator = torch.Generator().manual_seed(number)
+    centres = distance / math.sqrt(2.0 * dim) * torch.randn(number, dim, generator=generator).double()
+    widths = (ratio ** (torch.arange(number) / (number - 1.0) - 0.5)).tolist()
+    parts = [(1.0 / number, at(centre, width)) for centre, width in zip(centres, widths, strict=True)]
+    return Case(mixture(*parts), dim, 0.0)
+
+
 def of_problem(problem: densities.Problem) -> Case:
     """Return one of the package's own problems of a vector."""
     assert problem.dim is not None
@@ -220,6 +229,11 @@ CASES: dict[str, Callable[[], Case]] = {
     "6 scattered in 3": lambda: scattered(6, 3, 8.0),
     "12 scattered in 5": lambda: scattered(12, 5, 6.0),
     "8 scattered in 10": lambda: scattered(8, 10, 5.0),
+    "6 unequal 60 apart, 2": lambda: unequal(6, 2, 60.0, 10.0),
+    "4 unequal 30 apart, 5": lambda: unequal(4, 5, 30.0, 3.0),
+    "8 unequal 20 apart, 10": lambda: unequal(8, 10, 20.0, 2.0),
+    "5 unequal 126 apart, 20": lambda: unequal(5, 20, 126.0, 3.0),
+    "12 unequal 300 apart, 20": lambda: unequal(12, 20, 300.0, 2.0),
     "16 signs": lambda: signs(4),
     "64 signs": lambda: signs(6),
     "sizes alone": sizes_alone,
