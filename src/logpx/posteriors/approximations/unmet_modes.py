@@ -28,8 +28,9 @@ def share_at_unmet_modes(
 
     Seen from afar, the widest mode hides the others: the narrower a mode, the smaller the basin from which
     climbs lead to it, by a power of the dimension. So modes are imagined that are distributed as those that
-    were met, with their masses, at places as far from each other, and with widths that differ as theirs do.
-    A mode that would be met with probability π stands for (1 − π) / π unmet ones.
+    were met, with their masses and at places as far from each other; if their widths are not all equal, then
+    with others near to them, seldom below the half or above the double. A mode that would be met with
+    probability π stands for (1 − π) / π unmet ones.
 
     Parameters
     ----------
@@ -47,8 +48,7 @@ def share_at_unmet_modes(
     References
     ----------
     Horvitz and Thompson 1952, A generalization of sampling without replacement from a finite universe (what
-    each stands for); Silverman 1986, Density estimation for statistics and data analysis (how far imagined
-    widths differ from those met).
+    each stands for).
     """
     if len(modes) < 2 or not len(points):
         return 0.0
@@ -58,9 +58,8 @@ def share_at_unmet_modes(
     unit = deviations.mean(0).sqrt()
     places = torch.stack([mode.mode for mode in modes]) / unit
     log_widths = factors.diagonal(dim1=1, dim2=2).log().mean(1) - unit.log().mean()
-    spread = float(log_widths.std())
-    # Few widths say little of how much they vary; copies of one mode, that they do not.
-    bandwidth = max(spread * (4.0 / (3.0 * number)) ** 0.2, min(_PLAUSIBLE, _UNEQUAL * spread))
+    # Copies of one mode have equal widths, and hide nothing from each other.
+    bandwidth = min(_PLAUSIBLE, _UNEQUAL * float(log_widths.std()))
     each = max(_LEAST_EACH, _IMAGINED // number)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(number * each, size, generator=generator, dtype=torch.float64)
