@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -153,7 +153,8 @@ class TargetLast(Distribution):
             for place in self.others
         ]
         dtype = relative.dtype
-        seen.append(_features(self.own, self.own.units.inverse(value), dtype) * known[:, :1])  # type: ignore[operator, union-attr]
+        values = cast(Any, self.own).units.inverse(value)
+        seen.append(_features(self.own, values, dtype) * known[:, :1])
         seen.append(torch.stack([relative / 3.0, relative.exp()], 1) * known[:, :1])
         return torch.cat([*seen, torch.cat([there[:, self.others], known], 1).to(dtype)], 1)
 

@@ -1,12 +1,15 @@
 """Models that will be asked for some columns given all others are compared, and trained, for these."""
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 import logpx
-from logpx.distributions import OrderAgnostic
+from logpx.distributions import OrderAgnostic, TargetLast
 from logpx.distributions.columns import LabelColumn, NumberColumn
 from logpx.errors import UsageError
 from logpx.tables.families.conditional_training import ConditionalTraining
@@ -73,3 +76,32 @@ def test_training_for_a_target_leaves_a_joint_density_and_finds_the_conditional_
     # Far better than the normal distribution of y alone.
     assert given > -0.5 * np.log(2 * np.pi * np.e * before**2) + 0.5
     assert bool(model.log_prob(x).isfinite().all())
+
+
+def test_one_target_of_numbers_comes_last_and_knows_what_a_forest_says() -> None:
+    rows = table(200)
+    given = [
+        float(
+            logpx.fit(model, rows, rows, target=["y"], max_steps=steps)
+            .model.conditional("y")
+            .log_prob(rows)
+            .mean()
+        )
+        for model, steps in (("autoregressive", 3), ("gaussian", 3))
+    ]
+    # After three steps that is the forest's doing.
+    assert given[0] > given[1] + 0.3
+
+
+@pytest.mark.slow
+def test_a_fit_for_a_target_that_was_stopped_goes_on_to_the_same_model(tmp_path: Path) -> None:
+    rows, asked = table(60), itertools.count()
+    options = {"target": ["y"], "max_steps": 8}
+    whole = logpx.fit("autoregressive", rows, **options)
+    logpx.fit(
+        "autoregressive", rows, should_stop=lambda: next(asked) > 12, checkpoint=tmp_path / "fit", **options
+    )
+    resumed = logpx.fit("autoregressive", rows, resume=tmp_path / "fit", **options)
+    assert isinstance(resumed.model.density.model, TargetLast)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], value), name

@@ -273,10 +273,11 @@ class NumberColumn(ColumnDistribution):
         def below(x: Tensor) -> Tensor:
             end = self._cell(x)[1] if self._on_grid else x
             z = (self.units(end)[:, None] - centres).mul_(inverse)
-            found = torch.linalg.vecdot(weights, z.sigmoid_())
+            found: Tensor = (weights * z.sigmoid_()).sum(-1)
             if gates is None:
                 return found
-            return gates[:, 0] * found + (gates[:, 1:] * (self.atoms <= end[:, None])).sum(-1)
+            at_atoms: Tensor = (gates[:, 1:] * (self.atoms <= end[:, None])).sum(-1)
+            return gates[:, 0] * found + at_atoms
 
         return below
 
