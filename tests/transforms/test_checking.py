@@ -199,3 +199,22 @@ def test_what_cannot_be_checked_is_refused():
         transforms.check(Chain([Affine(2), Logit(2)]))
     with pytest.raises(UsageError, match="rows is 0"):
         transforms.check(Affine(2), rows=0)
+
+
+class WrongFarOut(Transform):
+    """The identity, whose ladj is wrong where the first feature is above 5."""
+
+    def forward(self, x, context=None):
+        return x, 0.1 * (x[..., 0] > 5.0).to(x)
+
+    def inverse(self, z, context=None):
+        return z, -0.1 * (z[..., 0] > 5.0).to(z)
+
+
+def test_the_ladj_is_checked_at_every_row_that_is_given():
+    x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    assert transforms.check(WrongFarOut(2), x)
+    x[97, 0] = 6.0
+    found = {finding.name: finding.message for finding in transforms.check(WrongFarOut(2), x).failures}
+    assert set(found) == {"ladj of forward", "ladj of inverse"}
+    assert found["ladj of forward"].startswith("off by 0.1 nats at row 97, x = (6, ")

@@ -243,7 +243,7 @@ def _signs(x: Tensor, draws: int, seed: int, first: int | Tensor) -> Tensor:
 def _times(x: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return one time per row, each uniform on [0, 1], and one in each of as many equal intervals as rows.
 
-    The loss of a batch then varies much less than with independent times.
+    The loss of a batch then varies less than with independent times.
     """
     within = torch.rand(len(x), generator=generator, dtype=x.dtype, device=x.device)
     interval = torch.randperm(len(x), generator=generator, device=x.device)
