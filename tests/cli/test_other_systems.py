@@ -89,5 +89,5 @@ def test_pipes_of_other_encodings_show_what_they_lack_as_escapes(process, table:
     assert shown.status == 0
     assert r"\u2265 1" in shown.out
     found = process("inspect", table, "--json", env=there, encoding=encoding)
-    (labels,) = [one["levels"] for one in json.loads(found.out)["schema"]["columns"] if one["levels"]]
+    (labels,) = [one["levels"] for one in json.loads(found.out)["schema"] if one["levels"]]
     assert set(labels) == set(LABELS)
