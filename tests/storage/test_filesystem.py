@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from logpx.errors import ModelFolderError, ResourceError
+from logpx.files import flushing
 from logpx.files import folders as filesystem
 from logpx.files.claims import claimed
 from logpx.flows import RealNVP
@@ -90,7 +91,8 @@ def which(folder: Path) -> str | None:
 
 def attempt(monkeypatch, folder: Path, disk: Disk, overwrite: bool) -> BaseException | None:
     with monkeypatch.context() as patch:
-        patch.setattr(filesystem, "os", disk)
+        for module in (filesystem, flushing):
+            patch.setattr(module, "os", disk)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")

@@ -21,7 +21,7 @@ import logpx
 from logpx.distributions import Distribution, FullNormal
 from logpx.distributions.likelihoods import NormalLikelihood
 from logpx.errors import ModelFolderError, ResourceError, UsageError
-from logpx.files import folders
+from logpx.files import flushing, folders
 from logpx.files.lock import exclusive
 from logpx.flows import NSF, RealNVP
 from logpx.latent import GaussianMixture
@@ -222,7 +222,8 @@ def kept_with_faults(monkeypatch, folder: Path, disk: Unsteady) -> BaseException
     """Train a few steps, a checkpoint after each, on a file layer with faults; return what ended it."""
     with monkeypatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.setattr(folders, "os", disk)
+        for module in (folders, flushing):
+            patch.setattr(module, "os", disk)
         try:
             fit(made(flow), max_steps=4, checkpoint=folder, resume=folder, every=1e-9)
         except (Dead, ResourceError) as error:
