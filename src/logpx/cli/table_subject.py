@@ -323,7 +323,9 @@ class TableSubject(Subject):
         kept = self._kept(conditional, source, request)
         written = beside(kept, form)
         with open_writer(request.output, written, request.overwrite) as writer:
-            found = conditional.predict_table(source, quantiles, request.draws, request.seed, unseen=unseen)
+            found = conditional.predict_table(
+                source, quantiles, draws=request.draws, seed=request.seed, unseen=unseen
+            )
             for batch, cells in zip(found, cells_of(kept, PREDICTED_ROWS), strict=False):
                 writer.write({**cells, **dict(zip(form.names, batch.columns, strict=True))})
             rows = writer.rows
@@ -378,8 +380,8 @@ class TableSubject(Subject):
         form = model.impute_schema(source, draws, as_text=as_text)
         filled = model.impute_table(
             source,
-            draws,
-            request.seed,
+            draws=draws,
+            seed=request.seed,
             as_text=as_text,
             unseen=unseen,
             identity=NumberedRows(request.first_row),
@@ -455,7 +457,7 @@ class TableSubject(Subject):
         written, kept = beside(own, form), cells_of(own)
         text_form = self.text_form(source, request)
         with open_writer(request.output, written, request.overwrite, text_form) as writer:
-            found = model.cluster(source, request.seed, request.draws)
+            found = model.cluster(source, seed=request.seed, draws=request.draws)
             for batch, cells in zip(found, kept, strict=False):
                 columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]
                 writer.write({**cells, **dict(zip(form.names, columns, strict=True))})
