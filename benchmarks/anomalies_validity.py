@@ -48,8 +48,10 @@ def uniformity(options: argparse.Namespace) -> None:
         if options.tables and name not in options.tables:
             continue
         for split in range(options.splits):
-            own = x[np.random.default_rng(split).permutation(len(x))[: options.rows]]
-            for family in options.families:
+            for number, family in enumerate(options.families):
+                # Rows of its own, or else chance would strike all families of a table alike.
+                random = np.random.default_rng([split, number])
+                own = x[random.permutation(len(x))[: options.rows]]
                 measured = _uniformity(own, family, options.seconds)
                 if isinstance(measured, str):
                     print(f"| {name} | {family} | {split} | {measured} | | | | |", flush=True)

@@ -49,7 +49,8 @@ def test_p_values_are_uniform_where_a_third_of_the_rows_repeat() -> None:
         return random.normal(size=(count, 2)) * (random.random((count, 1)) > 0.35)
 
     model = logpx.fit("gaussian", rows(1000, 7), max_steps=50).model
-    assert model.calibration is not None and "cross-fitting" in model.calibration.source
+    assert model.calibration is not None
+    assert "cross-fitting" in model.calibration.source
     found = [logpx.anomalies(model, rows(2000, 6), everything=True, seed=seed).table for seed in (0, 0, 1)]
     p_values, same, other = (one["p_value"].to_numpy() for one in found)
     distance = stats.kstest(p_values, "uniform").statistic

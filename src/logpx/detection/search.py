@@ -22,6 +22,7 @@ from logpx.tables import Table, TableModel, UnseenLabels
 from logpx.tables.fitting.calibration import DRAWS
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.table import TableBatch
+from logpx.wording import counted
 
 __all__ = ["AnomalySearch", "Scored"]
 
@@ -234,7 +235,8 @@ class AnomalySearch:
         if self.calibration is None or self._too_usual <= few:
             return []
         return [
-            f"{self._too_usual:,} of {self.rows:,} rows, first row {self._first_too_usual:,}, are more "
+            f"{self._too_usual:,} of {counted(self.rows, 'row')}, first row "
+            f"{self._first_too_usual:,}, are more "
             "probable than 99 % of the rows set aside: constant, repeated or simple rows have a high log p "
             "without being of the usual kind, and are not found in this way; see docs/anomalies.md, "
             "When high likelihood misleads"

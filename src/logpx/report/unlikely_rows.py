@@ -21,6 +21,7 @@ from logpx.scoring import Calibration
 from logpx.tables.density import needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.fitting.calibration import DRAWS
+from logpx.wording import counted
 
 __all__ = ["unlikely_rows"]
 
@@ -50,7 +51,9 @@ def unlikely_rows(material: TableMaterial) -> Section | None:
         name = f"{row:,}" if file is None else f"{row:,} of {file}"
         cells = [name, number(float(log_prob[place])), *p_values[at : at + 1]]
         rows.append([*cells, reasons.of(sample.x[place], name)])
-    looked = f"{len(sample.x):,} of {sample.total:,} rows" if len(sample.x) < sample.total else "all rows"
+    looked = (
+        f"{len(sample.x):,} of {counted(sample.total, 'row')}" if len(sample.x) < sample.total else "all rows"
+    )
     text = [f"The least likely of {looked}."]
     if aside is not None:
         text.append(

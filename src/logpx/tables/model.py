@@ -50,6 +50,7 @@ from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
 from logpx.tables.schema.weights import row_weights, weighed_part
 from logpx.tables.sources import open_table
+from logpx.wording import counted
 
 __all__ = ["TableModel"]
 
@@ -129,7 +130,7 @@ class TableModel(Configured, nn.Module):
         """Show the columns in a notebook."""
         size = sum(parameter.numel() for parameter in self.density.parameters())
         known = {"log p": f"{self.kind}, in nats per row", "model": self._family, "parameters": f"{size:,}"}
-        first = f"A density of rows with {len(self.schema.modelled)} columns"
+        first = f"A density of rows with {counted(len(self.schema.modelled), 'column')}"
         return card("TableModel", first, facts(known), html_table(self.schema.describe()))
 
     @property
@@ -311,8 +312,8 @@ class TableModel(Configured, nn.Module):
             own, *others = (bound.log_prob for bound in found)
             weight = None if weights is None else next(weights)
             tally.add(own, dict(zip(baselines, others, strict=True)), weight)
-            counted = slice(None) if weight is None else weight > 0.0
-            ranks.add(x[counted], batch.start, None if weight is None else weight[counted])
+            own_rows = slice(None) if weight is None else weight > 0.0
+            ranks.add(x[own_rows], batch.start, None if weight is None else weight[own_rows])
             places = torch.isneginf(own).nonzero().flatten()[: tally.unnamed]
             cells = impossible_cells(self.density, self._noisy(x, seed, batch.start, 0)[places])
             for place, strange in zip(places.tolist(), cells.tolist(), strict=True):
@@ -375,7 +376,7 @@ class TableModel(Configured, nn.Module):
     def check_can_impute(self, draws: int | None = None) -> None:
         """Raise a `UsageError` if the model cannot fill in missing cells, or so many draws make no sense."""
         if draws is not None and checked_count(draws) < 1:
-            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+            raise UsageError(counted(draws, "draw"), fix="draw once or more, or leave draws out")
         check_can_fill(self.density)
 
     @torch.no_grad()
@@ -418,7 +419,7 @@ class TableModel(Configured, nn.Module):
             If the model cannot fill in missing cells, or the table already has a column ``draw``.
         """
         if draws is not None and checked_count(draws) < 1:
-            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+            raise UsageError(counted(draws, "draw"), fix="draw once or more, or leave draws out")
         table, seed = self._checked(rows), checked_seed(seed, least=0)
         yield from self._filling.batches(
             table, draws, seed, as_text=as_text, unseen=unseen, identity=identity

@@ -13,6 +13,7 @@ from logpx.distributions.seeding import seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import elbo, iwae
 from logpx.latent.vae.model import VAE
+from logpx.wording import counted
 
 __all__ = ["InferenceGap", "LatentReport", "inference_gap", "latent_report"]
 
@@ -72,7 +73,9 @@ class LatentReport:
                 "fix: warm the KL divergence up, EvidenceLowerBound(warm_up=...), or give it free bits"
             )
         if self.active < total / 2:
-            return f"{total - self.active} of {total} latent dimensions are unused; fix: take fewer"
+            return (
+                f"{total - self.active} of {counted(total, 'latent dimension')} are unused; fix: take fewer"
+            )
         return None
 
 

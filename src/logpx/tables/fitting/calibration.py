@@ -24,6 +24,7 @@ from logpx.tables.fitting.rows import DividedRows, divided_places
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
 from logpx.tables.schema.schema import Schema
+from logpx.wording import counted
 
 __all__ = ["DRAWS", "UnseenScores", "unseen_scores"]
 
@@ -107,12 +108,12 @@ def unseen_scores(
         crossed = _crossed(search, best, read, schema)
         if crossed is not None:
             scores, folds = crossed
-            source = f"{len(scores):,} rows, by {folds}-fold cross-fitting"
+            source = f"{counted(len(scores), 'row')}, by {folds}-fold cross-fitting"
             return _with_repeated(scores, source, read.rows, read.rows)
     scores = _scores(best.density, search.supports, read.held_out, search.budget.seed)
     if not read.joined:
-        return UnseenScores(log_prob=scores, source=f"{len(scores):,} rows of the validation table")
-    return _with_repeated(scores, f"{len(scores):,} rows set aside", read.held_out, read.rows)
+        return UnseenScores(log_prob=scores, source=f"{counted(len(scores), 'row')} of the validation table")
+    return _with_repeated(scores, f"{counted(len(scores), 'row')} set aside", read.held_out, read.rows)
 
 
 def _with_repeated(log_prob: Tensor, source: str, rows: Tensor, every: Tensor) -> UnseenScores:
@@ -188,9 +189,9 @@ def _fitted_without(
     quick = all(map(_is_quick, best.parts))
     places = None if quick else divided_places(rows, _FRACTION)
     training, validation = (rows, rows) if places is None else (rows[places[0]], rows[places[1]])
-    counted, aside = weights, weights
+    weighing, aside = weights, weights
     if places is not None and weights is not None:
-        counted, aside = weights[places[0]], weights[places[1]]
+        weighing, aside = weights[places[0]], weights[places[1]]
     densities: list[Distribution] = []
     budget = replace(budget, rows=len(training))
     one = Search(
@@ -200,7 +201,7 @@ def _fitted_without(
         budget,
         chosen=_on_chosen_maps(best),
         maps=maps,
-        weights=counted,
+        weights=weighing,
         weights_aside=aside,
     )
     for member in best.parts:

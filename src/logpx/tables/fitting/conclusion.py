@@ -76,7 +76,9 @@ def concluded(
         schema,
         best.density,
         baselines,
-        calibration=scores and scores.calibration(best.density, search.supports, search.budget.seed),
+        calibration=None
+        if scores is None
+        else scores.calibration(best.density, search.supports, search.budget.seed),
         companions={purpose: one.density for purpose, one in companions.items()},
         reference=reference,
     ).eval()
