@@ -228,7 +228,7 @@ class Images:
 
 
 def _shown(channels: int, height: int, width: int) -> str:
-    return f"{height}×{width} pixels with {channels} channel{'s' if channels > 1 else ''}"
+    return f"{height}×{width} pixels with {counted(channels, 'channel')}"
 
 
 def _checked_labels(labels: NDArray[np.integer], count: int, file: str | None) -> NDArray[np.int64]:

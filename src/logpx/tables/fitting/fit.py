@@ -257,9 +257,7 @@ def fit_table(
     few, count = read.undivided, len(read.training)
     nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional or bool(target))
     suited, left_out = suitable_families(model, nature, table.file)
-    report(
-        f"{counted(read.count, 'row')}, {counted(len(schema.modelled), 'modelled column')}; {read.division}"
-    )
+    report(_size(schema, read))
     notes = [*_notes(schema, read), *left_out]
     budget = Budget(
         seconds=watch.left,
@@ -300,6 +298,12 @@ def fit_table(
         training=search.histories,
         trials=search.trials,
     )
+
+
+def _size(schema: Schema, read: DividedRows) -> str:
+    """Return how many rows and columns there are, and what there is to choose by."""
+    columns = counted(len(schema.modelled), "modelled column")
+    return f"{counted(read.count, 'row')}, {columns}; {read.division}"
 
 
 def _notes(schema: Schema, read: DividedRows) -> list[str]:
