@@ -4,9 +4,10 @@ Uniformity: a model is fitted to 80 % of a table's rows in random order, and the
 as `logpx.anomalies` gives them, are compared with a uniform distribution (Kolmogorov and Smirnov). The scores
 set aside are a sample, too: where they are few, p-values of many new rows differ from uniform ones by as much
 as the sample does. The second p-value is that of the same distance for two samples, which allows for it; of
-all tests one in a hundred is below 0.01 by chance. `--splits` repeats it with other rows. False discoveries: to 400 new rows of the kind of the fit 40 rows are added,
-in each of which one column is shifted; the share of the former among selected rows is averaged over
-repetitions.
+all tests one in a hundred is below 0.01 by chance. `--splits` repeats it with other rows.
+
+False discoveries: to 400 new rows of the kind of the fit 40 rows are added, in each of which one column is
+shifted; the share of the former among selected rows is averaged over repetitions.
 
 Run: python benchmarks/anomalies_validity.py --data FOLDER [--families NAME ...] [--splits N] [--rows N]
 
