@@ -10,8 +10,10 @@ from torch import Tensor
 from logpx.distributions import Distribution, OrderAgnostic
 from logpx.distributions.columns import ColumnDistribution, LabelColumn, NumberColumn, ValueColumn
 from logpx.distributions.seeding import seeded
+from logpx.errors import DataError
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
+from logpx.tables.dequantisation import quantise
 from logpx.tables.families.conditional_training import ConditionalTraining
 from logpx.tables.families.family import BATCH_ROWS, Budget, TableFamily, descend
 from logpx.tables.families.settings import LEARNING_RATE, Setting, Value
@@ -31,6 +33,8 @@ _SPIKE_SHARE = 0.002
 _SPIKE_HEIGHT = 4.0
 _MOST_SPIKES = 60
 _NEIGHBOURS = 5
+# In steps of a grid, what lies on it is nearer to a point.
+_ROUNDING = 1e-6
 # More orders gain hundredths of a nat, and each costs a pass for every column.
 _ORDERS = 2
 _MANY_COLUMNS = 60
@@ -51,6 +55,11 @@ def column_distribution(
         The number of training rows, by which smoothing is chosen.
     periods
         Periods that the column's values may follow, in its units.
+
+    Raises
+    ------
+    DataError
+        If the column has few values, and atoms that lie between the points of its grid.
 
     Examples
     --------
@@ -77,6 +86,7 @@ def column_distribution(
     distinct, counts = torch.unique(values, return_counts=True)
     few = len(distinct) <= min(_MOST_VALUES, len(values) / _ROWS_PER_VALUE)
     if few or len(distinct) <= _FEW_VALUES:
+        _require_atoms_on_grid(support)
         knots = max(_LEAST_KNOTS, rows // _ROWS_PER_KNOT)
         return ValueColumn(distinct.tolist(), support.step, lower, upper, knots=knots, periods=periods)
     atoms = sorted({*support.atoms, *_spikes(distinct, counts)})
@@ -89,6 +99,18 @@ def column_distribution(
         components=components,
         periods=periods,
     )
+
+
+def _require_atoms_on_grid(support: Support) -> None:
+    assert support.step is not None
+    atoms = torch.tensor(list(support.atoms), dtype=torch.float64)
+    off = (atoms - quantise(atoms, support.step, support.offset)).abs() > _ROUNDING * support.step
+    if bool(off.any()):
+        raise DataError(
+            f"the value {float(atoms[off][0]):g} repeats between the points of a grid of step "
+            f"{support.step:g}, which autoregressive does not model",
+            fix="fit another model, or say that the column is continuous with --columns NAME=continuous",
+        )
 
 
 def _spikes(distinct: Tensor, counts: Tensor) -> list[float]:
