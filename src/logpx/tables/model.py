@@ -603,6 +603,7 @@ class TableModel(Configured, nn.Module):
             yield batch, torch.from_numpy(x).to(device)
 
     def _checked(self, rows: Any) -> Table:
-        table = rows if isinstance(rows, Table) else open_table(with_names(rows, self.schema.modelled_names))
+        names, every = self.schema.modelled_names, self.schema.names
+        table = rows if isinstance(rows, Table) else open_table(with_names(rows, names, every))
         self.schema.check(table.names, table.file)
         return table

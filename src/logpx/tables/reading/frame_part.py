@@ -78,8 +78,17 @@ class FramePart(Part):
             ) from None
 
 
-def with_names(rows: Any, names: Sequence[str]) -> Any:
+def with_names(rows: Any, names: Sequence[str], every: Sequence[str] = ()) -> Any:
     """Name the columns of an array after those of a model, by position; return other data as they are.
+
+    Parameters
+    ----------
+    rows
+        An array, or anything else.
+    names
+        The columns that the model needs.
+    every
+        These and those that the fit has left out: an array of so many columns has them all.
 
     Raises
     ------
@@ -88,6 +97,8 @@ def with_names(rows: Any, names: Sequence[str]) -> Any:
     """
     if not isinstance(rows, np.ndarray) and not _is_tensor(rows):
         return rows
+    if rows.ndim == 2 and rows.shape[1] == len(every):
+        names = every
     if rows.ndim != 2 or rows.shape[1] != len(names):
         raise DataError(
             f"an array of shape {tuple(rows.shape)}, but the model has {counted(len(names), 'column')}",
