@@ -107,7 +107,7 @@ def test_info(logpx, model: Path):
     ended = logpx("info", model)
     assert ended.status == 0
     assert "bits/dim" in ended.out
-    assert "8×8 pixels, 1 channels, 256 levels" in ended.out
+    assert "8×8 pixels, 1 channel, 256 levels" in ended.out
     assert logpx("info", model, "--json").document["metrics"]["images"]["levels"] == 256
 
 

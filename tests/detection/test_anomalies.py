@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import logpx
 from logpx.tables import TableModel
@@ -40,6 +41,22 @@ def test_p_values_are_those_of_the_rows_set_aside(model: TableModel) -> None:
     aside = model.calibration.scores.numpy()
     expected = [(1 + (aside <= score).sum()) / (1 + len(aside)) for score in scores]
     np.testing.assert_allclose(found["p_value"].to_numpy(), expected)
+
+
+def test_p_values_are_uniform_where_a_third_of_the_rows_repeat() -> None:
+    def rows(count: int, seed: int) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        return random.normal(size=(count, 2)) * (random.random((count, 1)) > 0.35)
+
+    model = logpx.fit("gaussian", rows(1000, 7), max_steps=50).model
+    assert model.calibration is not None
+    assert "cross-fitting" in model.calibration.source
+    found = [logpx.anomalies(model, rows(2000, 6), everything=True, seed=seed).table for seed in (0, 0, 1)]
+    p_values, same, other = (one["p_value"].to_numpy() for one in found)
+    distance = stats.kstest(p_values, "uniform").statistic
+    assert stats.kstwobign.sf(distance * (1000 * 2000 / 3000) ** 0.5) > 1e-3
+    np.testing.assert_array_equal(p_values, same)
+    assert (p_values != other).any()
 
 
 def test_p_values_survive_the_model_folder(model: TableModel, tmp_path) -> None:

@@ -104,3 +104,45 @@ def test_it_is_reproducible_and_survives_pickling() -> None:
 def test_a_contamination_that_is_no_share_is_refused(contamination: object) -> None:
     with pytest.raises(ValueError, match="contamination is"):
         AnomalyDetector(contamination).fit(rows(20, 15))  # type: ignore[arg-type]
+
+
+def test_rows_of_a_large_weight_are_usual_and_rows_of_none_are_not_seen() -> None:
+    many, few = rows(300, 20), rows(60, 21) + 12.0
+    x = np.concatenate([many, few])
+    weights = np.concatenate([np.full(300, 0.1), np.full(60, 20.0)])
+    detector = AnomalyDetector(random_state=0)
+    usual = detector.fit(x, sample_weight=weights).score_samples(few).mean()
+    assert usual > detector.score_samples(many).mean()
+    assert usual > detector.fit(x).score_samples(few).mean()
+    without = detector.fit(x, sample_weight=np.repeat([1.0, 0.0], [300, 60]))
+    assert without.calibration_.rows == 300
+    assert (without.p_values(few) < 0.01).all()
+
+
+def test_only_ratios_of_weights_matter_and_equal_ones_are_like_none() -> None:
+    x, weights = rows(200, 22), np.random.default_rng(0).uniform(0.5, 3.0, 200)
+    detector = AnomalyDetector(members=5, random_state=0)
+    found = detector.fit(x, sample_weight=weights).score_samples(x)
+    np.testing.assert_allclose(detector.fit(x, sample_weight=1e6 * weights).score_samples(x), found)
+    alike, none = (
+        detector.fit(x, sample_weight=np.ones(200)),
+        AnomalyDetector(members=5, random_state=1).fit(x),
+    )
+    # Other rows are drawn, of the same kind.
+    assert np.corrcoef(alike.score_samples(x), none.score_samples(x))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("weights", [[-1.0] + [1.0] * 9, [0.0] * 10, [1.0] * 9, [np.nan] * 10])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="weight"):
+        AnomalyDetector().fit(rows(10, 0), sample_weight=weights)
+
+
+def test_rows_in_single_precision_get_answers_in_it() -> None:
+    x = rows(200, 23)
+    detector = AnomalyDetector(members=5, random_state=0).fit(x.astype(np.float32))
+    found = detector.score_samples(x.astype(np.float32))
+    assert found.dtype == detector.p_values(x.astype(np.float32)).dtype == np.float32
+    np.testing.assert_allclose(
+        found, AnomalyDetector(members=5, random_state=0).fit(x).score_samples(x), rtol=1e-3, atol=1e-3
+    )

@@ -98,3 +98,30 @@ def test_numbers_have_no_probabilities_of_labels(density, rows):
 def test_what_cannot_be_fitted(rows, model, y, message):
     with pytest.raises(ValueError, match=message):
         ConditionalDensity(model).fit(rows[0], rows[1] if y is None else y)
+
+
+def test_weighted_rows_pull_the_mean_and_rows_of_weight_zero_are_left_out() -> None:
+    generator = np.random.default_rng(30)
+    x = generator.normal(size=(400, 1))
+    y = np.where(np.arange(400) < 200, 1.0, 5.0) + x[:, 0] + 0.1 * generator.normal(size=400)
+    weights = np.where(np.arange(400) < 200, 3.0, 1.0)
+    density = ConditionalDensity("gaussian", random_state=0, max_time=2)
+    middle = np.zeros((1, 1))
+    assert abs(density.fit(x, y, sample_weight=weights).predict(middle)[0] - 2.0) < 0.3
+    assert abs(density.fit(x, y, sample_weight=1.0 * (weights > 1.0)).predict(middle)[0] - 1.0) < 0.1
+
+
+@pytest.mark.parametrize("weights", [[-1.0] + [1.0] * 99, [0.0] * 100, [1.0] * 99])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    x = np.random.default_rng(0).normal(size=(100, 1))
+    with pytest.raises(ValueError, match="weight"):
+        ConditionalDensity("gaussian").fit(x, x[:, 0], sample_weight=weights)
+
+
+def test_single_precision_is_accepted() -> None:
+    generator = np.random.default_rng(31)
+    x = generator.normal(size=(300, 2)).astype(np.float32)
+    y = (x[:, 0] - 2.0 * x[:, 1] + 0.1 * generator.normal(size=300)).astype(np.float32)
+    density = ConditionalDensity("gaussian", random_state=0, max_time=2).fit(x, y)
+    assert np.abs(density.predict(x) - (x[:, 0] - 2.0 * x[:, 1])).max() < 0.2
+    assert np.isfinite(density.score_samples(x, y)).all()

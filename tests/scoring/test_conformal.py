@@ -47,6 +47,29 @@ def test_p_values_of_rows_of_the_same_kind_are_uniform() -> None:
     assert stats.kstest(torch.cat(p_values).numpy() - 0.005, "uniform").pvalue > 1e-3
 
 
+def test_ties_that_are_broken_at_random_leave_p_values_uniform() -> None:
+    random = np.random.default_rng(3)
+    ranks = []
+    for _ in range(3000):
+        aside, new = torch.tensor(random.integers(0, 3, 19)).double(), torch.tensor([random.integers(0, 3)])
+        ties = torch.tensor(random.random(1))
+        ranks.append(20 * float(Calibration.of(aside).p_values(new.double(), ties)))
+    counts = np.bincount(np.rint(ranks).astype(int), minlength=21)
+    assert counts[0] == 0
+    assert stats.chisquare(counts[1:]).pvalue > 1e-3
+
+
+@given(SCORES, SCORES, st.floats(0.0, 1.0))
+def test_a_broken_tie_lies_between_those_that_score_less_and_those_that_score_as_low(
+    aside: list[float], new: list[float], tie: float
+) -> None:
+    found = Calibration.of(torch.tensor(aside)).p_values(torch.tensor(new), torch.full((len(new),), tie))
+    low = [(1 + sum(a < b for a in aside)) / (1 + len(aside)) for b in new]
+    high = [(1 + sum(a <= b for a in aside)) / (1 + len(aside)) for b in new]
+    assert (found.numpy() >= np.array(low) - 1e-12).all()
+    assert (found.numpy() <= np.array(high) + 1e-12).all()
+
+
 def test_no_score_has_no_p_value_and_an_impossible_row_has_the_least() -> None:
     calibration = Calibration.of(torch.arange(9.0))
     p_values = calibration.p_values(torch.tensor([math.nan, -math.inf]))

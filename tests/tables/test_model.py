@@ -13,7 +13,15 @@ from logpx.configuration import build, describe
 from logpx.distributions import FullNormal, StandardNormal
 from logpx.errors import DataError, UsageError
 from logpx.storage.registry import REGISTRY
-from logpx.tables import ColumnScales, Support, TableDensity, TableModel, infer_schema, open_table
+from logpx.tables import (
+    ColumnScales,
+    Support,
+    TableDensity,
+    TableModel,
+    fit_table,
+    infer_schema,
+    open_table,
+)
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Standard
 
@@ -182,3 +190,13 @@ def test_draws_that_cannot_be_meant(correlated: pd.DataFrame) -> None:
     for draws in (0, 1.5):
         with pytest.raises(UsageError):
             _normal_model(correlated).log_prob(correlated[:2], draws=draws)
+
+
+def test_an_array_may_have_all_columns_of_the_fit_or_those_that_are_modelled():
+    x = np.random.default_rng(11).normal(size=(60, 3))
+    x[:, 1] = 4.0
+    model = fit_table(x, "gaussian", max_steps=5).model
+    assert model.schema.modelled_names == ["x0", "x2"]
+    torch.testing.assert_close(model.log_prob(x[:5]), model.log_prob(x[:5, [0, 2]]))
+    with pytest.raises(DataError, match="the model has 2 columns"):
+        model.log_prob(x[:5, :1])

@@ -95,7 +95,7 @@ def test_a_sum_that_overflows_is_no_error():
     ("data", "message"),
     [
         (np.zeros((5, 3)), "3 columns, where the model has 2"),
-        (np.zeros(5), "1 dimensions, where 2 were expected"),
+        (np.zeros(5), "1 dimension, where 2 were expected"),
         (np.zeros((5, 2, 1)), "3 dimensions"),
         (np.array([["a", "b"]]), "numbers were expected"),
         (np.zeros((2, 2), complex), "numbers were expected"),

@@ -9,6 +9,7 @@ from logpx.cli.output import Output, nats
 from logpx.cli.requests import FitRequest, Fitted, Request
 from logpx.cli.subject import Subject
 from logpx.errors import UsageError
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,11 +73,11 @@ class ImageSubject(Subject):
             dequantisation=request.dequantisation,
             **request.arguments(out),
         )
-        summary = [f"{result.family}, {result.training.history[-1].step:,} steps"]
+        summary = [f"{result.family}, {counted(result.training.history[-1].step, 'step')}"]
         if result.bits_per_dimension is not None:
             value = nats(result.bits_per_dimension, result.standard_error)
             heading = result.model.unit.heading(result.model.kind)
-            summary.append(f"{result.validation_rows:,} images set aside: {value} {heading}")
+            summary.append(f"{counted(result.validation_rows, 'image')} set aside: {value} {heading}")
         summary += [] if result.verdict is None else result.verdict.sentences
         return Fitted(
             model=result.model,
@@ -122,7 +123,7 @@ class ImageSubject(Subject):
         context = None if chosen is None else model.context_of(chosen)
         images = model.sample(n, context, seed=request.seed)
         write_images(images, request.output, model.levels, chosen, request.overwrite)
-        out.note(f"{n:,} images")
+        out.note(counted(n, "image"))
         out.document(
             {
                 "output": request.output,

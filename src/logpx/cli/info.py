@@ -69,7 +69,8 @@ def _summary(details: Details) -> list[tuple[str, str]]:
     if metrics.get("images"):
         shape = metrics["images"]
         facts["images"] = (
-            f"{shape.get('height')}×{shape.get('width')} pixels, {shape.get('channels')} channels, "
+            f"{shape.get('height')}×{shape.get('width')} pixels, {shape.get('channels')} "
+            f"{'channel' if shape.get('channels') == 1 else 'channels'}, "
             f"{shape.get('levels')} levels"
         )
     if metrics.get("train_rows"):

@@ -16,6 +16,7 @@ from logpx.cli.table_parts import impute_parts, score_parts
 from logpx.cli.table_source import conditional_of, inspected, opened, pins, schema_file
 from logpx.cli.table_update import updated
 from logpx.errors import DataError, UsageError
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,7 +116,7 @@ class TableSubject(Subject):
         target = None if request.output is None else check_file_target(request.output, request.overwrite)
         source = opened(request.source, out, missing=request.missing, decimal=request.decimal)
         found = inspect_table(source, columns=pinned, schema=schema, seed=request.seed)
-        out.text(f"{found.schema.rows:,} rows, {len(found.schema.columns):,} columns")
+        out.text(f"{counted(found.schema.rows, 'row')}, {counted(len(found.schema.columns), 'column')}")
         out.table(found.describe())
         if found.left_out is not None:
             out.text(found.left_out)
@@ -141,14 +142,16 @@ class TableSubject(Subject):
         found = drift(model, self.open(request, out), alpha=alpha, seed=request.seed)
         for note in found.notes:
             out.note(f"note: {note}")
-        out.text(f"{found.rows:,} new rows beside {found.reference_rows:,} that the model has not seen")
+        out.text(
+            f"{counted(found.rows, 'new row')} beside {found.reference_rows:,} that the model has not seen"
+        )
         unit = model.unit.heading(found.kind)
         known = found.reference_mean
         out.text(f"mean {unit}: {found.mean:.3f}, before {known:.3f} (adjusted p = {found.mean_p_value:.2g})")
         by = f"{found.distance:.3f} (adjusted p = {found.distance_p_value:.2g})"
         out.text(f"distance of the distributions of log p: {by}")
         if found.outside:
-            out.text(f"{found.outside:,} new rows have probability 0 under the model")
+            out.text(f"{counted(found.outside, 'new row', 'have')} probability 0 under the model")
         out.text(str(found))
         out.document({**found.to_dict(), "seed": request.seed})
 
@@ -263,7 +266,7 @@ class TableSubject(Subject):
             for batch in batches:
                 writer.write(batch)
             rows = writer.rows
-        out.note(f"{rows:,} rows")
+        out.note(counted(rows, "row"))
         checked = {} if train is None else {"check": self._checked(model, rows, train, request, out)}
         out.document(
             {
@@ -323,13 +326,15 @@ class TableSubject(Subject):
         kept = self._kept(conditional, source, request)
         written = beside(kept, form)
         with open_writer(request.output, written, request.overwrite) as writer:
-            found = conditional.predict_table(source, quantiles, request.draws, request.seed, unseen=unseen)
+            found = conditional.predict_table(
+                source, quantiles, draws=request.draws, seed=request.seed, unseen=unseen
+            )
             for batch, cells in zip(found, cells_of(kept, PREDICTED_ROWS), strict=False):
                 writer.write({**cells, **dict(zip(form.names, batch.columns, strict=True))})
             rows = writer.rows
         for note in unseen.notes():
             out.note(f"note: {note}")
-        out.note(f"{rows:,} rows, {', '.join(conditional.target)} given {conditional.conditions}")
+        out.note(f"{counted(rows, 'row')}, {', '.join(conditional.target)} given {conditional.conditions}")
         out.document(
             {
                 "output": request.output,
@@ -378,8 +383,8 @@ class TableSubject(Subject):
         form = model.impute_schema(source, draws, as_text=as_text)
         filled = model.impute_table(
             source,
-            draws,
-            request.seed,
+            draws=draws,
+            seed=request.seed,
             as_text=as_text,
             unseen=unseen,
             identity=NumberedRows(request.first_row),
@@ -455,12 +460,12 @@ class TableSubject(Subject):
         written, kept = beside(own, form), cells_of(own)
         text_form = self.text_form(source, request)
         with open_writer(request.output, written, request.overwrite, text_form) as writer:
-            found = model.cluster(source, request.seed, request.draws)
+            found = model.cluster(source, seed=request.seed, draws=request.draws)
             for batch, cells in zip(found, kept, strict=False):
                 columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]
                 writer.write({**cells, **dict(zip(form.names, columns, strict=True))})
                 rows += np.bincount(batch.cluster, minlength=count)
-        out.note(f"{rows.sum():,} rows in {np.count_nonzero(rows)} clusters")
+        out.note(f"{counted(rows.sum(), 'row')} in {np.count_nonzero(rows)} clusters")
         out.document(
             {
                 "output": request.output,

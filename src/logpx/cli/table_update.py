@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logpx.cli.requests import Fitted, UpdateRequest
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     from logpx.tables import Table, TableModel
@@ -32,6 +33,6 @@ def updated(model: TableModel, source: Table, older: Table | None, request: Upda
         metrics={},
         document={"new_rows": found.rows},
         notes=found.notes,
-        summary=[f"{found.rows:,} new rows"],
+        summary=[counted(found.rows, "new row")],
         statistics=found.statistics,
     )

@@ -147,7 +147,7 @@ def anomalies(
     else:
         model = _loaded(model)
         names = list(model.schema.modelled_names)
-        table = rows if isinstance(rows, Table) else open_table(with_names(rows, names))
+        table = rows if isinstance(rows, Table) else open_table(with_names(rows, names, model.schema.names))
         kept = model.kept_cells(table, names=keep) if keep else None
         search = AnomalySearch(model, table, selection, explain=explain, kept=kept, seed=seed)
     batches = list(search.batches())

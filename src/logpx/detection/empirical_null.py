@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from logpx.errors import DataError
+from logpx.wording import counted
 
 __all__ = ["EmpiricalNull"]
 
@@ -55,7 +56,7 @@ class EmpiricalNull:
     def __init__(self, scores: _Numbers) -> None:
         if len(scores) < _FEWEST:
             raise DataError(
-                f"{len(scores):,} rows are too few to say which are unusual among them",
+                f"{counted(len(scores), 'row', 'are')} too few to say which are unusual among them",
                 fix=f"give {_FEWEST} or more, better hundreds",
             )
         values = np.asarray(scores, dtype=np.float64)

@@ -119,13 +119,30 @@ class MixtureEnsemble:
     def __init__(self, members: int, seed: int) -> None:
         self.members, self.seed = members, seed
 
-    def fit(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> MixtureEnsemble:
-        """Fit to rows, ``(n, d)``; NaN is missing, and columns that are not `scaled` keep their unit."""
+    def fit(
+        self,
+        x: npt.NDArray[np.float64],
+        scaled: npt.NDArray[np.bool_] | None = None,
+        weights: npt.NDArray[np.float64] | None = None,
+    ) -> MixtureEnsemble:
+        """Fit to rows.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, d)``; NaN is missing.
+        scaled
+            Which columns are scaled, shape ``(d,)``; all by default. The others keep their unit.
+        weights
+            How much each row counts, shape ``(n,)``, 0 or more; by default all count alike. Members and
+            scales then see rows as often as they count, in whole numbers that are right on average.
+        """
         random = np.random.default_rng(self.seed)
-        self.scales = RobustScales(x, scaled)
+        rows, columns = x.shape
+        counted = np.arange(rows) if weights is None else _as_often_as_they_count(weights, random)
+        self.scales = RobustScales(x[counted], scaled)
         y = self._scaled(x)
-        rows, columns = y.shape
-        self._seen = _choices(random, self.members, rows, _sampled(rows))
+        self._seen = torch.from_numpy(counted)[_choices(random, self.members, rows, _sampled(rows))]
         chosen = _choices(random, self.members, columns, min(columns, _MOST_COLUMNS))
         # A cell that is not there lies at the column's median while members are fitted.
         filled = y.nan_to_num(nan=0.0)
@@ -225,6 +242,17 @@ def _sampled(rows: int) -> int:
 def _choices(random: np.random.Generator, times: int, count: int, size: int) -> Tensor:
     """Return several choices of some of a number of things, ascending, shape ``(times, size)``."""
     return torch.from_numpy(np.stack([np.sort(random.permutation(count)[:size]) for _ in range(times)]))
+
+
+def _as_often_as_they_count(
+    weights: npt.NDArray[np.float64], random: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return n numbers of n rows, each as often as its share of the weight says, up to one more or less."""
+    order = random.permutation(len(weights))
+    upto = np.cumsum(weights[order])
+    places = (np.arange(len(weights)) + random.random()) * (upto[-1] / len(weights))
+    found = order[np.searchsorted(upto, places, side="right").clip(max=len(weights) - 1)]
+    return np.sort(found)
 
 
 def _fitted(y: Tensor, columns: Tensor, size: int, random: np.random.Generator) -> _Members:

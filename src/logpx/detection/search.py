@@ -17,11 +17,12 @@ import torch
 from logpx.detection.reasons import Explainer, Reason, words_of
 from logpx.detection.selection import Selection
 from logpx.errors import UsageError
-from logpx.scoring import Calibration, score_schema
+from logpx.scoring import Calibration, keyed_uniforms, score_schema
 from logpx.tables import Table, TableModel, UnseenLabels
 from logpx.tables.fitting.calibration import DRAWS
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.table import TableBatch
+from logpx.wording import counted
 
 __all__ = ["AnomalySearch", "Scored"]
 
@@ -29,6 +30,8 @@ __all__ = ["AnomalySearch", "Scored"]
 # set aside; a few more may be so by chance.
 _TOO_USUAL, _SHARE_TOO_USUAL, _FEWEST_TOO_USUAL = 0.99, 0.05, 10
 _NUMBERS_A_ROW = 4
+# Drawn apart from the noise of rows.
+_TIES = 7_022
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,10 @@ class AnomalySearch:
             log_prob = batch.bound.log_prob
             p_values = torch.full_like(log_prob, math.nan)
             if self.calibration is not None:
-                counts = self.calibration.counts(log_prob)
-                p_values = (1.0 + counts) / (1.0 + self.calibration.rows)
-                self._note_too_usual(counts, batch.start)
+                numbers = batch.start + torch.arange(len(log_prob))
+                ties = keyed_uniforms(numbers, 1, self._seed, _TIES)[:, 0]
+                p_values = self.calibration.p_values(log_prob, ties).to(log_prob)
+                self._note_too_usual(p_values, batch.start)
             self.rows += len(log_prob)
             yield Scored(
                 batch.start,
@@ -216,9 +220,8 @@ class AnomalySearch:
         ]
         return [words_of(reasons) for reasons in found]
 
-    def _note_too_usual(self, counts: torch.Tensor, start: int) -> None:
-        assert self.calibration is not None
-        above = counts > _TOO_USUAL * self.calibration.rows
+    def _note_too_usual(self, p_values: torch.Tensor, start: int) -> None:
+        above = p_values > _TOO_USUAL
         if not self._too_usual and bool(above.any()):
             self._first_too_usual = start + int(above.nonzero()[0]) + 1
         self._too_usual += int(above.sum())
@@ -232,7 +235,8 @@ class AnomalySearch:
         if self.calibration is None or self._too_usual <= few:
             return []
         return [
-            f"{self._too_usual:,} of {self.rows:,} rows, first row {self._first_too_usual:,}, are more "
+            f"{self._too_usual:,} of {counted(self.rows, 'row')}, first row "
+            f"{self._first_too_usual:,}, are more "
             "probable than 99 % of the rows set aside: constant, repeated or simple rows have a high log p "
             "without being of the usual kind, and are not found in this way; see docs/anomalies.md, "
             "When high likelihood misleads"

@@ -16,6 +16,7 @@ from logpx.arguments import check_count
 from logpx.errors import UsageError
 from logpx.representations import Shown
 from logpx.scoring import check_level
+from logpx.wording import counted
 
 __all__ = ["AllRows", "AtLevel", "FalseDiscoveryRate", "MostUnusual", "Selection", "selection_of"]
 
@@ -69,7 +70,7 @@ class AllRows(Selection):
 
     def words(self, rows: int, selected: int) -> str:
         """Say that none is left out."""
-        return f"all {rows:,} rows"
+        return f"all {counted(rows, 'row')}"
 
 
 class AtLevel(Selection):
@@ -85,7 +86,8 @@ class AtLevel(Selection):
     def words(self, rows: int, selected: int) -> str:
         """Say how many rows there would be without any anomaly."""
         return (
-            f"{selected:,} of {rows:,} rows have a p-value of {self.alpha:g} or less; if all were of the "
+            f"{selected:,} of {counted(rows, 'row')} have a p-value of {self.alpha:g} or less; if "
+            "all were of the "
             f"usual kind, about {self.alpha * rows:,.0f} would"
         )
 
@@ -114,7 +116,10 @@ class MostUnusual(Selection):
 
     def words(self, rows: int, selected: int) -> str:
         """Say how many there are."""
-        return f"the {selected:,} most unusual of {rows:,} rows; how many of them are anomalies is not known"
+        return (
+            f"the {selected:,} most unusual of {counted(rows, 'row')}; how many of them are "
+            "anomalies is not known"
+        )
 
 
 class FalseDiscoveryRate(Selection):
@@ -146,7 +151,8 @@ class FalseDiscoveryRate(Selection):
     def words(self, rows: int, selected: int) -> str:
         """State the guarantee."""
         return (
-            f"{selected:,} of {rows:,} rows; of rows selected in this way at most {100 * self.level:g} % are "
+            f"{selected:,} of {counted(rows, 'row')}; of rows selected in this way at most "
+            f"{100 * self.level:g} % are "
             "of the usual kind, on average"
         )
 

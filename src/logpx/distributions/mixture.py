@@ -16,6 +16,7 @@ from logpx.distributions.lower_bound import LowerBound
 from logpx.distributions.seeding import draw_rows, part_seed
 from logpx.errors import UsageError
 from logpx.transforms.supports import Inside, is_real
+from logpx.wording import counted
 
 __all__ = ["Mixture"]
 
@@ -58,7 +59,8 @@ class Mixture(Distribution):
             weights = [1.0] * len(components)
         if len(weights) != len(components) or not all(weight > 0.0 for weight in weights):
             raise UsageError(
-                f"weights {list(weights)} for {len(components)} components", fix="one positive each"
+                f"weights {list(weights)} for {counted(len(components), 'component')}",
+                fix="one positive each",
             )
         shape: tuple[int, ...] = shapes.pop() if shapes else ()
         super().__init__(components[0].event_shape, math.prod(shape) if shape else 0)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from logpx.errors import UsageError
 from logpx.representations import Shown
+from logpx.wording import counted
 
 __all__ = ["Moments", "check_weights", "triangle_of"]
 
@@ -141,5 +142,6 @@ def check_weights(weights: Tensor | None, rows: int) -> None:
         raise UsageError("a weight that is no finite number, or below 0", fix="correct the weights")
     if tuple(weights.shape) != (rows,):
         raise UsageError(
-            f"weights of shape {tuple(weights.shape)} for {rows:,} rows", fix=f"give the shape ({rows},)"
+            f"weights of shape {tuple(weights.shape)} for {counted(rows, 'row')}",
+            fix=f"give the shape ({rows},)",
         )

@@ -50,7 +50,7 @@ class ImputeBatches(BatchFunction):
         model = self.source.model()
         table = self._table(batch).select(model.schema.modelled_names)
         identity = self._identity(batch)
-        found = list(model.impute_table(table, self._draws, self._seed, identity=identity))
+        found = list(model.impute_table(table, draws=self._draws, seed=self._seed, identity=identity))
         filled = pa.Table.from_batches(found).unify_dictionaries().combine_chunks()
         copies = 1 if self._draws is None else self._draws
         kept = pa.Table.from_pydict(self._kept_cells(batch), schema=self._kept)

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from logpx.arguments import check_count, is_number
 from logpx.detection.ensemble import MixtureEnsemble
 from logpx.errors import UsageError
-from logpx.estimators.base import is_single, rounded
+from logpx.estimators.base import counted_rows, is_single, rounded
 from logpx.scoring import Calibration
+from logpx.wording import counted
 
 __all__ = ["AnomalyDetector"]
 
@@ -82,7 +83,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.allow_nan = allow_nan
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: Any = None) -> AnomalyDetector:
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> AnomalyDetector:
         """Fit the mixtures.
 
         Parameters
@@ -91,6 +92,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             Shape ``(n_samples, n_features)``; a missing cell is NaN.
         y
             Ignored.
+        sample_weight
+            How much each row counts, shape ``(n_samples,)``: mixtures see rows in proportion to it. One of
+            weight 0 is left out. P-values and `contamination` refer to rows as they are, and count those
+            that are left alike.
 
         Returns
         -------
@@ -100,7 +105,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If an argument is invalid, or there are fewer than two rows.
+            If an argument is invalid, or there are fewer than two rows of a weight above 0.
         """
         if not is_number(self.contamination) or not 0.0 < self.contamination <= 0.5:
             raise UsageError(
@@ -108,11 +113,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 fix="give the share of anomalies, above 0 and at most 0.5",
             )
         check_count("members", self.members)
-        rows = self._checked(X, reset=True, ensure_min_samples=2)
+        rows, weights = counted_rows(self._checked(X, reset=True, ensure_min_samples=2), sample_weight)
         seed = int(check_random_state(self.random_state).randint(_MOST_SEED))
-        self.ensemble_ = MixtureEnsemble(self.members, seed).fit(rows)
+        self.ensemble_ = MixtureEnsemble(self.members, seed).fit(rows, weights=weights)
         seen, unseen = self.ensemble_.scores_of_fit(rows)
-        source = f"{len(rows):,} rows, each by members that have not seen it"
+        source = f"{counted(len(rows), 'row')}, each by members that have not seen it"
         self.calibration_ = Calibration.of(torch.from_numpy(unseen), source)
         self.offset_ = float(np.percentile(seen, 100.0 * self.contamination))
         return self

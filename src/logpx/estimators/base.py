@@ -17,7 +17,15 @@ from logpx.arguments import check_count
 from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
 
-__all__ = ["DensityEstimator", "Draws", "Transformer", "is_single", "rounded"]
+__all__ = [
+    "DensityEstimator",
+    "Draws",
+    "Transformer",
+    "checked_weights",
+    "counted_rows",
+    "is_single",
+    "rounded",
+]
 
 _BLOCK_ROWS = 65_536
 _MOST_SEED = 2**31 - 1
@@ -39,6 +47,34 @@ def is_single(X: Any) -> bool:
 def rounded(value: Any) -> Any:
     """Return an array of double precision in single precision, and anything else as it is."""
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
+
+
+def checked_weights(sample_weight: ArrayLike | None, rows: Any) -> NDArray[np.float64] | None:
+    """Return how much each row counts, in double precision; None if all count alike.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight for each row, or one is negative or no number.
+    DataError
+        If all are zero.
+    """
+    if sample_weight is None:
+        return None
+    weights: NDArray[np.float64] = _check_sample_weight(
+        sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+    )
+    if not weights.any():
+        raise DataError("every sample weight is zero", fix="give a weight above 0 to two rows or more")
+    return weights
+
+
+def counted_rows(rows: Rows, sample_weight: ArrayLike | None) -> tuple[Rows, NDArray[np.float64] | None]:
+    """Return the rows of a weight above 0, and their weights."""
+    weights = checked_weights(sample_weight, rows)
+    if weights is None or bool((weights > 0.0).all()):
+        return rows, weights
+    return rows[weights > 0.0], weights[weights > 0.0]
 
 
 def _in_given_precision(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,7 +184,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             Weights of the rows in the mean, shape ``(n_samples,)``.
         """
         rows = self._rows_like_fitted(X)
-        return float(np.average(self._log_prob(rows), weights=self._weights(sample_weight, rows)))
+        return float(np.average(self._log_prob(rows), weights=checked_weights(sample_weight, rows)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -159,11 +195,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[Rows, NDArray[np.float64] | None]:
         """Return the rows and weights to fit, without rows of weight 0."""
-        rows = self._checked(X, reset=True, ensure_min_samples=2)
-        weights = self._weights(sample_weight, rows)
-        if weights is None or bool((weights > 0.0).all()):
-            return rows, weights
-        return rows[weights > 0.0], weights[weights > 0.0]
+        return counted_rows(self._checked(X, reset=True, ensure_min_samples=2), sample_weight)
 
     def _rows_like_fitted(self, X: ArrayLike) -> Rows:
         check_is_fitted(self)
@@ -176,16 +208,6 @@ class DensityEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         finite = "allow-nan" if getattr(self, "allow_nan", False) else True
         rows: Rows = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, **options)
         return rows
-
-    def _weights(self, sample_weight: ArrayLike | None, rows: Rows) -> NDArray[np.float64] | None:
-        if sample_weight is None:
-            return None
-        weights: NDArray[np.float64] = _check_sample_weight(
-            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weights.any():
-            raise DataError("every sample weight is zero", fix="give a weight above 0 to two rows or more")
-        return weights
 
     def _log_prob(self, rows: Rows) -> Rows:
         return self._by_blocks(rows, self.model_.log_prob)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -23,10 +23,12 @@ from sklearn.utils.validation import (
 
 from logpx.arguments import check_count
 from logpx.errors import DataError, UsageError
+from logpx.estimators.base import checked_weights
 from logpx.tables import Kind, Schema, TableModel, fit_table, infer_schema
 from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.predictions import quantile_name
 from logpx.tables.reading.frame_part import frame_columns
+from logpx.wording import counted
 
 __all__ = ["ConditionalDensity"]
 
@@ -105,7 +107,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         self.labels = labels
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> ConditionalDensity:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> ConditionalDensity:
         """Fit the model of X and y.
 
         Parameters
@@ -114,6 +116,9 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
             An array of numbers of shape ``(n_samples, n_features)``, or a frame with columns of any kind.
         y
             Shape ``(n_samples,)`` or ``(n_samples, n_targets)``: numbers, or text for labels.
+        sample_weight
+            How much each row counts, shape ``(n_samples,)``, as the `weights` of a table's fit: one of weight
+            0 is left out, and only ratios matter.
 
         Returns
         -------
@@ -144,6 +149,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
             # Where nothing of X is left, y is all there is.
             target=self._target_names if set(schema.modelled_names) - set(target) else (),
             conditional=True,
+            weights=checked_weights(sample_weight, X),
         )
         assert isinstance(result.model, TableModel)
         self.model_: TableModel = result.model
@@ -402,6 +408,7 @@ def _targets(y: Any, rows: int, names: Sequence[str]) -> Columns:
         )
     if len(columns) != len(names):
         raise DataError(
-            f"{len(columns)} columns of y, where {len(names)} were fitted", fix="give the same targets"
+            f"{counted(len(columns), 'column')} of y, where {len(names)} were fitted",
+            fix="give the same targets",
         )
     return dict(zip(names, columns, strict=True))

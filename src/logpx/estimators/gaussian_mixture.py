@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from logpx import latent
 from logpx.arguments import check_count
 from logpx.errors import DataError, DivergedError, UsageError
-from logpx.estimators.base import DensityEstimator
+from logpx.estimators.base import DensityEstimator, checked_weights
 from logpx.estimators.covariance_types import CovarianceType, covariance_type_named
 from logpx.estimators.mixture_start import MixtureStart
 from logpx.inference import expectation_maximisation
@@ -268,7 +268,7 @@ class GaussianMixture(DensityEstimator):
             return self.fit(X, y, sample_weight)
         kind = self._checked_covariance_type()
         rows = self._rows_like_fitted(X)
-        weights = self._weights(sample_weight, rows)
+        weights = checked_weights(sample_weight, rows)
         with torch.no_grad():
             new = self.model_.statistics(
                 torch.tensor(rows), None if weights is None else torch.tensor(weights)

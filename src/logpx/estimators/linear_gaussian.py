@@ -15,7 +15,7 @@ from logpx import latent
 from logpx.arguments import check_count, check_number
 from logpx.distributions import Moments
 from logpx.errors import UsageError
-from logpx.estimators.base import Transformer
+from logpx.estimators.base import Transformer, checked_weights
 from logpx.training import fit
 
 __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
@@ -118,7 +118,7 @@ class _LinearGaussian(Transformer):
                 "rows with missing cells are not summed up by their mean and covariance",
                 fix="give all rows to fit, or take GaussianMixture(1)",
             )
-        weights = self._weights(sample_weight, rows)
+        weights = checked_weights(sample_weight, rows)
         given = None if weights is None else torch.tensor(weights)
         self._moments = self._moments + Moments.of(torch.tensor(rows), given, full=True)
         model = self._blank(rows.shape[1], min(self.n_components_, rows.shape[1] - 1))

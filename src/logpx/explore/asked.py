@@ -7,6 +7,7 @@ from typing import Any
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
+from logpx.wording import counted
 
 __all__ = ["FARTHEST", "MOST_LATENT", "columns_of", "count_of", "number_of", "numbers_of", "values_of"]
 
@@ -45,7 +46,7 @@ def columns_of(given: Mapping[str, Any], known: Sequence[str], most: int) -> lis
     if not isinstance(names, list) or any(name not in known for name in names):
         raise UsageError("columns are no list of columns of the model", fix="load the page again")
     if len(names) > most:
-        raise UsageError(f"{len(names)} columns at once", fix=f"ask for {most} or fewer")
+        raise UsageError(f"{counted(len(names), 'column')} at once", fix=f"ask for {most} or fewer")
     return list(dict.fromkeys(names))
 
 

@@ -229,7 +229,7 @@ class ImageModel(Distribution):
         return LowerBound(torch.cat(values), torch.cat(errors))
 
     def score(
-        self, source: Any, seed: int = 0, draws: int = 8, exactness: int | None = None
+        self, source: Any, *, seed: int = 0, draws: int = 8, exactness: int | None = None
     ) -> Iterator[ScoredBatch]:
         """Score images, anything that `open_images` takes, in memory that does not grow with their number.
 
@@ -256,7 +256,7 @@ class ImageModel(Distribution):
 
     @torch.no_grad()
     def evaluate(
-        self, source: Any, seed: int = 0, draws: int = 1, exactness: int | None = None
+        self, source: Any, *, seed: int = 0, draws: int = 1, exactness: int | None = None
     ) -> Evaluation:
         """Return the mean bits per dimension of images and its standard error, beside the baselines.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from logpx.errors import UsageError
 from logpx.files.single import check_file_target, install_file
 from logpx.images.reading.folder import pillow
+from logpx.wording import counted
 
 __all__ = ["check_images_target", "grid_of", "write_images"]
 
@@ -111,7 +112,7 @@ def write_images(
     if target.lower().endswith(".png"):
         if not 1 <= len(images) <= _MOST_IN_GRID:
             raise UsageError(
-                f"a grid of {len(images):,} images",
+                f"a grid of {counted(len(images), 'image')}",
                 file=target,
                 fix=f"draw 1 to {_MOST_IN_GRID:,}, or write .npz",
             )

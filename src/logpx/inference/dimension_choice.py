@@ -17,6 +17,7 @@ from logpx.errors import DataError, UsageError
 from logpx.inference.em import expectation_maximisation
 from logpx.latent import LinearGaussian, ProbabilisticPCA, principal_log_evidence
 from logpx.representations import Shown
+from logpx.wording import counted
 
 __all__ = ["DIMENSION_CRITERIA", "DimensionChoice", "DimensionRow", "choose_dimension"]
 
@@ -135,7 +136,10 @@ def choose_dimension(
         raise DataError("x is not a table of finite numbers", fix="give a matrix, with NaN for missing cells")
     rows = rows[~rows.isnan().all(1)]
     if len(rows) < folds:
-        raise DataError(f"{len(rows)} rows with a value", fix=f"give at least one for each of {folds} folds")
+        raise DataError(
+            f"{counted(len(rows), 'row')} with a value",
+            fix=f"give at least one for each of {counted(folds, 'fold')}",
+        )
     sizes = range(rows.shape[1]) if latent is None else list(latent)
     if not sizes:
         raise UsageError("nothing to try", fix="name at least one number of latent dimensions")

@@ -22,6 +22,7 @@ from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
 from logpx.latent.initialisation import initial_responsibilities
 from logpx.latent.statistics import MixtureStatistics
+from logpx.wording import counted
 
 __all__ = ["LatentMixture", "known_values"]
 
@@ -224,7 +225,7 @@ class LatentMixture(Distribution):
         if draws is None:
             return self.parts.impute(x, shares)
         if checked_count(draws) < 1:
-            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+            raise UsageError(counted(draws, "draw"), fix="draw once or more, or leave draws out")
         generator = None if seed is None else generator_of(seed)
         device = x.device if generator is None else torch.device("cpu")
         uniform = torch.rand(draws, len(x), 1, generator=generator, device=device, dtype=torch.float64)
@@ -351,7 +352,8 @@ class LatentMixture(Distribution):
         there = ~rows.isnan().all(1)
         if int(there.sum()) < self.components:
             raise DataError(
-                f"only {int(there.sum())} rows with a value, for {self.components} components",
+                f"only {counted(int(there.sum()), 'row')} with a value, for "
+                f"{counted(self.components, 'component')}",
                 fix="give more rows, or fewer components",
             )
         # Rows without a value are kept until here, so that errors number the rows as the user does.
@@ -385,7 +387,10 @@ class LatentMixture(Distribution):
         if shares.shape != (len(x), self.components):
             raise UsageError(
                 f"responsibilities of shape {tuple(shares.shape)}",
-                fix=f"give one for each of {len(x)} rows and {self.components} components",
+                fix=(
+                    f"give one for each of {counted(len(x), 'row')} and "
+                    f"{counted(self.components, 'component')}"
+                ),
             )
         if not bool((shares >= 0.0).all()) or not torch.allclose(
             shares.sum(1), torch.ones_like(shares[:, 0])
@@ -422,7 +427,7 @@ class LatentMixture(Distribution):
         others = [column for column in range(size) if column not in set(known)]
         if values.shape[-1] != len(known) or not others:
             raise UsageError(
-                f"values of shape {tuple(values.shape)} for {len(known)} of {size} columns",
+                f"values of shape {tuple(values.shape)} for {len(known)} of {counted(size, 'column')}",
                 fix="give one value per column named, and leave at least one column out",
             )
         return known, others

@@ -13,6 +13,7 @@ from logpx.errors import UsageError
 from logpx.plots.appearance import COLOURS, GREY, axes_grid, label_axes, legend, of_results, ticks
 from logpx.plots.columns import columns_of, matched
 from logpx.plots.marginals import draw_marginal
+from logpx.wording import counted
 
 __all__ = ["plot_imputed", "plot_missing"]
 
@@ -118,7 +119,7 @@ def plot_imputed(
     rows, filled = len(pairs[0][0].values), len(pairs[0][1].values)
     if filled % rows:
         raise UsageError(
-            f"{filled:,} completed rows for {rows:,}", fix="give completed tables of the same rows"
+            f"{counted(filled, 'completed row')} for {rows:,}", fix="give completed tables of the same rows"
         )
     across = min(_ACROSS, len(pairs))
     grid = axes_grid(ax, -(-len(pairs) // across), across).ravel()

@@ -11,6 +11,7 @@ from logpx.errors import UsageError
 from logpx.plots.appearance import COLOURS, GREY, SEQUENCE, label_axes, legend, new_axes, of_results, ticks
 from logpx.plots.bins import limits_of, spans_decades
 from logpx.plots.columns import Numbers, PlottedColumn, columns_of, matched, with_common_levels
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,13 +60,14 @@ def plot_clusters(
     groups = np.asarray(clusters)
     if groups.shape != found[0].values.shape:
         raise UsageError(
-            f"clusters of shape {groups.shape} for {len(found[0].values):,} rows", fix="give one for each row"
+            f"clusters of shape {groups.shape} for {counted(len(found[0].values), 'row')}",
+            fix="give one for each row",
         )
     if columns is None:
         places = sorted(range(len(found)), key=lambda place: -_separation(found[place], groups))[:2]
         found = [found[place] for place in sorted(places)]
     if not 1 <= len(found) <= 2:
-        raise UsageError(f"{len(found)} columns", fix="name two columns")
+        raise UsageError(counted(len(found), "column"), fix="name two columns")
     ax = new_axes(ax, (5.2, 4.2))
     values, counts = np.unique(groups, return_counts=True)
     order = np.argsort(-counts, kind="stable")
@@ -74,7 +76,9 @@ def plot_clusters(
         ax, x, y, groups, [(values[place], f"{values[place]}: {counts[place]:,}") for place in order]
     )
     number = f"{len(values):,} cluster{'s' * (len(values) != 1)}"
-    label_axes(ax, x=x.name, y=None if y is None else y.name, title=f"{number} of {len(groups):,} rows")
+    label_axes(
+        ax, x=x.name, y=None if y is None else y.name, title=f"{number} of {counted(len(groups), 'row')}"
+    )
     return ax
 
 
@@ -131,7 +135,9 @@ def plot_latent(z: Any, *, colour: Any = None, name: str = "", ax: Axes | None =
     if colour is not None:
         (tint,) = with_common_levels(list(columns_of({name or "colour": colour}).values()))
     if tint is not None and tint.values.shape != x.values.shape:
-        raise UsageError(f"{len(tint.values):,} colours for {len(x.values):,} rows", fix="give one for each")
+        raise UsageError(
+            f"{len(tint.values):,} colours for {counted(len(x.values), 'row')}", fix="give one for each"
+        )
     ax = new_axes(ax, (5.2, 4.2))
     if tint is None or tint.levels is not None:
         groups = np.zeros(len(x.values)) if tint is None else np.nan_to_num(tint.values, nan=-1.0)

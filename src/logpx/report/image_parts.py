@@ -18,6 +18,7 @@ from logpx.report.drawing import Drawing
 from logpx.report.parts import Figure, Report, Section, Verdict
 from logpx.scoring import Evaluation
 from logpx.storage import Details
+from logpx.wording import counted
 
 __all__ = ["image_report"]
 
@@ -66,7 +67,10 @@ def image_report(name: str, model: ImageModel, details: Details, data: str | Non
     channels, height, width = model.event_shape
     return Report(
         title=name,
-        subtitle=f"A density of images of {channels} × {height} × {width} pixels with {model.levels} levels.",
+        subtitle=(
+            f"A density of images of {channels} × {height} × {width} pixels with "
+            f"{counted(model.levels, 'level')}."
+        ),
         verdict=verdict,
         sections=sections,
         notes=notes,

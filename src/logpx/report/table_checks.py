@@ -13,6 +13,7 @@ import numpy.typing as npt
 from logpx.report.common import with_error
 from logpx.report.parts import Verdict
 from logpx.scoring import Comparison, Evaluation
+from logpx.wording import counted
 
 __all__ = ["TableChecks", "chance_distance", "distance", "integral_transforms"]
 
@@ -152,7 +153,7 @@ class TableChecks:
         assert self.evaluation is not None
         if self.evaluation.outside:
             found.append(
-                f"{self.evaluation.outside:,} of {self.count:,} rows are impossible to the model: "
+                f"{self.evaluation.outside:,} of {counted(self.count, 'row')} are impossible to the model: "
                 "their log p is minus infinity"
             )
         if self.likelihood_apart > max(self.likelihood_by_chance, _WORTHWHILE):
@@ -174,7 +175,7 @@ class TableChecks:
                 "nats: the model has partly learnt them by heart"
             )
         if self.count < _FEW_ROWS:
-            found.append(f"only {self.count:,} rows were compared")
+            found.append(f"only {counted(self.count, 'row', 'were')} compared")
         return found
 
 

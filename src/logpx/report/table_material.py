@@ -92,6 +92,12 @@ class TableMaterial:
                     *(float(values.std()) / math.sqrt(len(values)) for values in (first, second))
                 )
         checks.notes += [] if self.new is None else self.new.notes
+        weight = self.model.schema.weight
+        if weight is not None:
+            checks.notes.append(
+                f"rows count alike here, while the fit weighed them by {weight!r}: the model may differ from "
+                "them as weighted rows do; logpx evaluate weighs them"
+            )
 
     def plotted(self, x: Tensor) -> dict[str, Any]:
         """Return rows as columns that can be plotted."""

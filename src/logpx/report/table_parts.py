@@ -26,6 +26,7 @@ from logpx.tables.conditioning.conditioner import Conditioner
 from logpx.tables.conditioning.surprisals import CellSurprisals
 from logpx.tables.conditioning.transforms import conditional_transforms
 from logpx.tables.density import TableDensity
+from logpx.wording import counted
 
 __all__ = ["table_report"]
 
@@ -74,7 +75,9 @@ def table_report(name: str, model: TableModel, details: Details, data: str | Non
     kind = "exact log p" if model.kind == "exact" else f"a {model.kind} of log p"
     return Report(
         title=name,
-        subtitle=f"A density of the rows of a table with {len(model.schema.modelled)} columns; {kind}.",
+        subtitle=(
+            f"A density of the rows of a table with {counted(len(model.schema.modelled), 'column')}; {kind}."
+        ),
         verdict=material.checks.verdict(metrics),
         sections=sections,
         notes=notes,

@@ -22,6 +22,7 @@ from logpx.scoring import Calibration
 from logpx.tables.density import needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.fitting.calibration import DRAWS
+from logpx.wording import counted
 
 __all__ = ["unlikely_rows"]
 
@@ -52,7 +53,9 @@ def unlikely_rows(material: TableMaterial) -> Section | None:
         [names[at], number(float(log_prob[place])), *p_values[at : at + 1], words[at]]
         for at, place in enumerate(order)
     ]
-    looked = f"{len(sample.x):,} of {sample.total:,} rows" if len(sample.x) < sample.total else "all rows"
+    looked = (
+        f"{len(sample.x):,} of {counted(sample.total, 'row')}" if len(sample.x) < sample.total else "all rows"
+    )
     text = [f"The least likely of {looked}."]
     if aside is not None:
         text.append(

@@ -17,7 +17,7 @@ from logpx.scoring.leaderboard import Difference, Leaderboard, LeaderboardEntry,
 from logpx.scoring.limits import Ending, Limits
 from logpx.scoring.noise import Noise
 from logpx.scoring.ranks import RankReference, RankTest, RankTests
-from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent
+from logpx.scoring.row_keys import KeyedRows, NumberedRows, RowIdentity, RowsByContent, keyed_uniforms
 from logpx.scoring.running_mean import RunningMean
 from logpx.scoring.sampling import sample_blocks
 from logpx.scoring.score_columns import score_columns, score_schema
@@ -68,6 +68,7 @@ __all__ = [
     "benjamini_hochberg",
     "check_level",
     "compare_models",
+    "keyed_uniforms",
     "sample_blocks",
     "score_columns",
     "score_schema",

@@ -18,6 +18,8 @@ __all__ = ["Calibration", "benjamini_hochberg", "check_level"]
 
 # Scores that are kept one by one; of more, half are the lowest, which decide, and half are quantiles.
 _MOST_KEPT = 10_000
+# Scores of equal rows differ by rounding, in single precision.
+_ROUNDING = 1e-6
 
 
 class Calibration(Configured, nn.Module):
@@ -26,7 +28,8 @@ class Calibration(Configured, nn.Module):
     With n rows set aside, of which k score as low as a new row or lower, its p-value is
     :math:`(1 + k) / (1 + n)`. If the new row is of the same kind as they are, that is, if the n + 1 rows are
     exchangeable, then :math:`P(p \le \alpha) \le \alpha` for every :math:`\alpha`, whatever the model. Ties
-    count against an anomaly. No p-value is below :math:`1 / (1 + n)`.
+    count against an anomaly, or are broken at random (`p_values` with `ties`): p is then uniform on the
+    multiples of :math:`1 / (1 + n)`, although rows repeat. No p-value is below :math:`1 / (1 + n)`.
 
     Parameters
     ----------
@@ -44,8 +47,9 @@ class Calibration(Configured, nn.Module):
 
     References
     ----------
-    Vovk, Gammerman and Shafer 2005, Algorithmic learning in a random world; Bates, Candès, Lei, Romano and
-    Sesia 2023, Testing for outliers with conformal p-values.
+    Vovk, Gammerman and Shafer 2005, Algorithmic learning in a random world (smoothed conformal predictors
+    break ties at random); Bates, Candès, Lei, Romano and Sesia 2023, Testing for outliers with conformal
+    p-values.
     https://arxiv.org/abs/2104.08279
 
     Examples
@@ -113,15 +117,29 @@ class Calibration(Configured, nn.Module):
         counts = self.below.diff().clamp_min(0).long()
         return torch.repeat_interleave(self.scores, counts)[:: math.ceil(self.rows / most)]
 
-    def counts(self, scores: Tensor) -> Tensor:
-        """Return how many of the rows set aside score as low as each score or lower, float64."""
-        values = _storable(scores).to(self.scores.device).contiguous()
-        return self.below[torch.searchsorted(self.scores, values, right=True)]
+    def p_values(self, scores: Tensor, ties: Tensor | None = None) -> Tensor:
+        """Return the p-value of each score: shape of the scores, float64; NaN for NaN.
 
-    def p_values(self, scores: Tensor) -> Tensor:
-        """Return the p-value of each score: shape of the scores, float64; NaN for NaN."""
-        found = (1.0 + self.counts(scores)) / (1.0 + self.rows)
+        Parameters
+        ----------
+        scores
+            Of any shape.
+        ties
+            Numbers drawn uniformly from 0 to 1, of the same shape, which say where each score stands among
+            equal ones of rows set aside; by default above all of them.
+        """
+        values = _storable(scores).to(self.scores.device).contiguous()
+        upto = self._below(values, right=True)
+        if ties is not None:
+            width = _ROUNDING * values.abs().clamp_min(1.0)
+            less, equal = self._below(values - width), self._below(values + width, right=True)
+            upto = less + (ties.to(upto) * (equal - less + 1.0)).floor().minimum(equal - less)
+        found = (1.0 + upto) / (1.0 + self.rows)
         return found.masked_fill(scores.isnan().to(found.device), math.nan)
+
+    def _below(self, values: Tensor, *, right: bool = False) -> Tensor:
+        """Return how many rows score less than each value, or `right` up to it."""
+        return self.below[torch.searchsorted(self.scores, values, right=right)]
 
 
 def _storable(scores: Tensor) -> Tensor:

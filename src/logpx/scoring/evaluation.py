@@ -17,6 +17,7 @@ from logpx.representations import Shown
 from logpx.scoring.column_calibration import ColumnCalibration
 from logpx.scoring.units import Unit
 from logpx.scoring.weighted_mean import WeightedMean
+from logpx.wording import counted
 
 __all__ = ["Comparison", "Evaluation", "ImpossibleRow", "MeanScore", "ScoredBatch", "Tally"]
 
@@ -184,13 +185,13 @@ class Evaluation(MeanScore):
 
     def __repr__(self) -> str:
         """Return the mean beside those of the baselines, on a few lines."""
-        lines = [f"Evaluation of {self.rows:,} rows: {self._headline}"]
+        lines = [f"Evaluation of {counted(self.rows, 'row')}: {self._headline}"]
         lines += [
             f"  {name}: {other.value:.3f}; better by {other.gain:.3f} ± {other.gain_standard_error:.3f}"
             for name, other in list(self.baselines.items())[:_MOST_SHOWN]
         ]
         if self.outside:
-            lines.append(f"  {self.outside:,} rows lie outside the model's support")
+            lines.append(f"  {counted(self.outside, 'row', 'lie')} outside the model's support")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -205,7 +206,7 @@ class Evaluation(MeanScore):
             for name, other in self.baselines.items()
         ]
         notes = html_table([{"notes": note} for note in self.notes])
-        return card(f"Evaluation of {self.rows:,} rows", self._headline, html_table(rows), notes)
+        return card(f"Evaluation of {counted(self.rows, 'row')}", self._headline, html_table(rows), notes)
 
     @property
     def _headline(self) -> str:
@@ -266,9 +267,9 @@ class Tally:
         Rows count by their weights, of shape ``(n,)`` and at least 0; by default alike.
         """
         if weights is not None:
-            counted = weights > 0.0
-            log_prob, weights = log_prob[counted], weights[counted]
-            others = {name: other[counted] for name, other in others.items()}
+            there = weights > 0.0
+            log_prob, weights = log_prob[there], weights[there]
+            others = {name: other[there] for name, other in others.items()}
         self._all.add(log_prob, others, weights)
         self._outside += int(torch.isneginf(log_prob).sum())
         possible = torch.isfinite(torch.stack([log_prob, *others.values()])).all(0)

@@ -238,7 +238,9 @@ def compare_models(
         raise UsageError("fewer than two models to compare", fix="name two models or more")
     notes = _checked(models)
     rows = next(iter(models.values())).opened(source)
-    scores = {name: model.score(rows, seed, draws, exactness) for name, model in models.items()}
+    scores = {
+        name: model.score(rows, seed=seed, draws=draws, exactness=exactness) for name, model in models.items()
+    }
     weights = None
     # Rows can only count in one way, so models that disagree count them alike.
     if len({str(model.note_on_weights(rows)) for model in models.values()}) == 1:

@@ -11,6 +11,7 @@ from logpx.representations import Shown
 from logpx.scoring.column_calibration import SMALL_DISTANCE, ColumnCalibration
 from logpx.scoring.evaluation import Comparison, Evaluation
 from logpx.scoring.units import Unit
+from logpx.wording import counted
 
 __all__ = ["ModelVerdict"]
 
@@ -67,7 +68,7 @@ class ModelVerdict(Shown):
         gains = {name: other for name, other in base.baselines.items() if math.isfinite(other.gain)}
         return cls(
             rows=evaluation.rows,
-            measured=f"{evaluation.rows:,} rows" if measured is None else measured,
+            measured=f"{counted(evaluation.rows, 'row')}" if measured is None else measured,
             unit=evaluation.unit,
             gains=gains,
             outside=evaluation.outside,
@@ -101,7 +102,9 @@ class ModelVerdict(Shown):
         if self.gains:
             found.append(f"{self._against()} ({self.measured})")
         if self.outside:
-            found.append(f"{self.outside:,} of {self.rows:,} rows have probability 0 under the model")
+            found.append(
+                f"{self.outside:,} of {counted(self.rows, 'row')} have probability 0 under the model"
+            )
         if self.calibration is not None:
             found.append(str(self.calibration))
         if self.unfinished is not None:

@@ -62,7 +62,9 @@ def _images(metrics: Mapping[str, Any]) -> str:
     height, width, channels, levels = (
         _escape(images.get(key)) for key in ("height", "width", "channels", "levels")
     )
-    return f"images of {height}×{width} pixels, {channels} channels and {levels} levels"
+    # A file says so, and need not hold a number.
+    colours = "1 channel" if channels == "1" else f"{channels} channels"
+    return f"images of {height}×{width} pixels, {colours} and {levels} levels"
 
 
 def _held_out(metrics: Mapping[str, Any]) -> str:

@@ -50,6 +50,7 @@ from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
 from logpx.tables.schema.weights import row_weights, weighed_part
 from logpx.tables.sources import open_table
+from logpx.wording import counted
 
 __all__ = ["TableModel"]
 
@@ -129,7 +130,7 @@ class TableModel(Configured, nn.Module):
         """Show the columns in a notebook."""
         size = sum(parameter.numel() for parameter in self.density.parameters())
         known = {"log p": f"{self.kind}, in nats per row", "model": self._family, "parameters": f"{size:,}"}
-        first = f"A density of rows with {len(self.schema.modelled)} columns"
+        first = f"A density of rows with {counted(len(self.schema.modelled), 'column')}"
         return card("TableModel", first, facts(known), html_table(self.schema.describe()))
 
     @property
@@ -208,7 +209,7 @@ class TableModel(Configured, nn.Module):
     def _depends_on_noise(self) -> bool:
         return bool(self.supports.noisy) and needs_noise(self.density)
 
-    def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
+    def log_prob(self, rows: Any, *, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p of the rows of a table, a frame or an array, exact or a lower bound.
 
         This is the first part of `log_prob_lower`. For tables larger than memory there is `score`.
@@ -218,10 +219,10 @@ class TableModel(Configured, nn.Module):
         Tensor
             Shape ``(n,)``, float64, in nats: exact, or a lower bound, as `kind` says.
         """
-        return self.log_prob_lower(rows, draws, seed, exactness).log_prob
+        return self.log_prob_lower(rows, draws=draws, seed=seed, exactness=exactness).log_prob
 
     def log_prob_lower(
-        self, rows: Any, draws: int = 8, seed: int = 0, exactness: int | None = None
+        self, rows: Any, *, draws: int = 8, seed: int = 0, exactness: int | None = None
     ) -> LowerBound:
         """Return a lower bound of log p of the rows, with the standard error of its estimate.
 
@@ -238,7 +239,7 @@ class TableModel(Configured, nn.Module):
             In nats, float64. If `kind` is ``exact``, log p itself and zeros; otherwise the standard error is
             NaN for a bound from a single draw.
         """
-        bounds = [batch.bound for batch in self.score(rows, seed, draws, exactness)]
+        bounds = [batch.bound for batch in self.score(rows, seed=seed, draws=draws, exactness=exactness)]
         return LowerBound(
             torch.cat([bound.log_prob for bound in bounds]),
             torch.cat([bound.standard_error for bound in bounds]),
@@ -248,10 +249,10 @@ class TableModel(Configured, nn.Module):
     def score(
         self,
         rows: Any,
+        *,
         seed: int = 0,
         draws: int = 8,
         exactness: int | None = None,
-        *,
         unseen: UnseenLabels | None = None,
         identity: RowIdentity | None = None,
     ) -> Iterator[ScoredBatch]:
@@ -291,7 +292,9 @@ class TableModel(Configured, nn.Module):
             yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
 
     @torch.no_grad()
-    def evaluate(self, rows: Any, seed: int = 0, draws: int = 1, exactness: int | None = None) -> Evaluation:
+    def evaluate(
+        self, rows: Any, *, seed: int = 0, draws: int = 1, exactness: int | None = None
+    ) -> Evaluation:
         """Return the mean log p per row and its standard error, beside baselines on the same noise.
 
         The parameters are those of `score`. Labels that the model does not know are among the notes. Rows
@@ -309,8 +312,8 @@ class TableModel(Configured, nn.Module):
             own, *others = (bound.log_prob for bound in found)
             weight = None if weights is None else next(weights)
             tally.add(own, dict(zip(baselines, others, strict=True)), weight)
-            counted = slice(None) if weight is None else weight > 0.0
-            ranks.add(x[counted], batch.start, None if weight is None else weight[counted])
+            own_rows = slice(None) if weight is None else weight > 0.0
+            ranks.add(x[own_rows], batch.start, None if weight is None else weight[own_rows])
             places = torch.isneginf(own).nonzero().flatten()[: tally.unnamed]
             cells = impossible_cells(self.density, self._noisy(x, seed, batch.start, 0)[places])
             for place, strange in zip(places.tolist(), cells.tolist(), strict=True):
@@ -360,9 +363,11 @@ class TableModel(Configured, nn.Module):
         """The names and types of sampled columns."""
         return arrow_schema(self.schema, self.supports)
 
-    def impute(self, rows: Any, draws: int | None = None, seed: int = 0) -> pa.Table:
+    def impute(self, rows: Any, *, draws: int | None = None, seed: int = 0) -> pa.Table:
         """Return a table with its missing cells filled in; see `impute_table`."""
-        return pa.Table.from_batches(list(self.impute_table(rows, draws, seed))).unify_dictionaries()
+        return pa.Table.from_batches(
+            list(self.impute_table(rows, draws=draws, seed=seed))
+        ).unify_dictionaries()
 
     def impute_schema(self, rows: Any, draws: int | None = None, *, as_text: bool = False) -> pa.Schema:
         """Return the names and types of the columns of `impute_table`."""
@@ -371,16 +376,16 @@ class TableModel(Configured, nn.Module):
     def check_can_impute(self, draws: int | None = None) -> None:
         """Raise a `UsageError` if the model cannot fill in missing cells, or so many draws make no sense."""
         if draws is not None and checked_count(draws) < 1:
-            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+            raise UsageError(counted(draws, "draw"), fix="draw once or more, or leave draws out")
         check_can_fill(self.density)
 
     @torch.no_grad()
     def impute_table(
         self,
         rows: Any,
+        *,
         draws: int | None = None,
         seed: int = 0,
-        *,
         as_text: bool = False,
         unseen: UnseenLabels | None = None,
         identity: RowIdentity | None = None,
@@ -414,7 +419,7 @@ class TableModel(Configured, nn.Module):
             If the model cannot fill in missing cells, or the table already has a column ``draw``.
         """
         if draws is not None and checked_count(draws) < 1:
-            raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
+            raise UsageError(counted(draws, "draw"), fix="draw once or more, or leave draws out")
         table, seed = self._checked(rows), checked_seed(seed, least=0)
         yield from self._filling.batches(
             table, draws, seed, as_text=as_text, unseen=unseen, identity=identity
@@ -482,7 +487,7 @@ class TableModel(Configured, nn.Module):
         self._checked(table.without(set(names) - set(self.schema.names)))
         return KeptCells(table, self.schema, self.supports, as_text=as_text, names=names)
 
-    def surprisals(self, rows: Any, seed: int = 0, draws: int = 8) -> Tensor:
+    def surprisals(self, rows: Any, *, seed: int = 0, draws: int = 8) -> Tensor:
         r"""Return how surprising each cell is, :math:`-\log p(x_j \mid x_{-j})`; see `surprisal_batches`.
 
         Returns
@@ -490,9 +495,9 @@ class TableModel(Configured, nn.Module):
         Tensor
             Shape ``(n, d)``, float64, in nats; NaN where a cell is missing.
         """
-        return torch.cat(list(self.surprisal_batches(rows, seed, draws)))
+        return torch.cat(list(self.surprisal_batches(rows, seed=seed, draws=draws)))
 
-    def surprisal_batches(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[Tensor]:
+    def surprisal_batches(self, rows: Any, *, seed: int = 0, draws: int = 8) -> Iterator[Tensor]:
         """Yield the surprisal of every cell given the others, in the batches of `score`.
 
         For a flow that is an estimate by quadrature, for a variational autoencoder the difference of two
@@ -508,7 +513,7 @@ class TableModel(Configured, nn.Module):
             yield cells.of(x, seed=checked_seed(seed, least=0), first=batch.start, draws=draws).cpu()
 
     @torch.no_grad()
-    def cluster(self, rows: Any, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
+    def cluster(self, rows: Any, *, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
         """Yield the probability of each component of the mixture for each row; arguments as for `score`.
 
         Raises
@@ -598,6 +603,7 @@ class TableModel(Configured, nn.Module):
             yield batch, torch.from_numpy(x).to(device)
 
     def _checked(self, rows: Any) -> Table:
-        table = rows if isinstance(rows, Table) else open_table(with_names(rows, self.schema.modelled_names))
+        names, every = self.schema.modelled_names, self.schema.names
+        table = rows if isinstance(rows, Table) else open_table(with_names(rows, names, every))
         self.schema.check(table.names, table.file)
         return table

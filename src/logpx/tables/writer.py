@@ -19,6 +19,7 @@ from logpx.errors import ResourceError, UsageError
 from logpx.files.flushing import flush_folder
 from logpx.tables.formats import format_written
 from logpx.tables.reading.text_form import TextForm
+from logpx.wording import counted
 
 __all__ = ["TableWriter", "open_writer"]
 
@@ -108,7 +109,7 @@ class TableWriter:
         if isinstance(columns, np.ndarray):
             if columns.ndim != 2 or columns.shape[1] != len(self.schema):
                 raise UsageError(
-                    f"an array of shape {columns.shape} for {len(self.schema)} columns",
+                    f"an array of shape {columns.shape} for {counted(len(self.schema), 'column')}",
                     fix="give one array column per table column",
                 )
             columns = {name: columns[:, index] for index, name in enumerate(self.schema.names)}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from logpx.errors import DataError
+from logpx.wording import counted
 
 __all__ = ["as_rows", "as_weights", "column_names", "is_table"]
 
@@ -157,7 +158,8 @@ def as_rows(
     elif len(given) != 1 + len(event_shape):
         expected = " × ".join(["rows", *map(str, event_shape)])
         raise DataError(
-            f"{what} has {len(given)} dimensions, where {1 + len(event_shape)} were expected ({expected})",
+            f"{what} has {counted(len(given), 'dimension')}, where {1 + len(event_shape)} were "
+            f"expected ({expected})",
             fix=f"reshape it; its shape is {given}",
         )
     elif given[1:] != event_shape:
@@ -211,7 +213,9 @@ def as_weights(weights: Any, rows: int, dtype: torch.dtype, start: int = 0) -> T
     """
     tensor = as_rows(weights, (1,), dtype, "weights", start)[:, 0]
     if len(tensor) != rows:
-        raise DataError(f"{len(tensor)} weights for {rows} rows", fix="give one weight per row")
+        raise DataError(
+            f"{counted(len(tensor), 'weight')} for {counted(rows, 'row')}", fix="give one weight per row"
+        )
     if bool((tensor < 0.0).any()):
         row = int((tensor < 0.0).nonzero()[0].item())
         message = f"the weight is {tensor[row].item():g}, where 0 or more was expected"

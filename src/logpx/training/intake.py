@@ -13,6 +13,7 @@ from logpx.distributions import Distribution
 from logpx.errors import DataError, UsageError
 from logpx.training.batches import Batch
 from logpx.training.convert import as_rows, as_weights, column_names, is_table
+from logpx.wording import counted
 
 __all__ = ["Intake", "Source", "open_source"]
 
@@ -57,7 +58,10 @@ class Intake:
         if context is not None:
             given = as_rows(context, self.context_shape, self.dtype, f"the context of the {what}", start)
             if len(given) != len(rows):
-                raise DataError(f"{len(given)} rows of context for {len(rows)} rows", fix="give one each")
+                raise DataError(
+                    f"{counted(len(given), 'row')} of context for {counted(len(rows), 'row')}",
+                    fix="give one each",
+                )
         numbers = torch.arange(start, start + len(rows))
         if weights is None:
             return Batch(rows, numbers, given)

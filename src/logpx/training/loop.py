@@ -27,6 +27,7 @@ from logpx.training.plan import Plan
 from logpx.training.run_state import capture, resume
 from logpx.training.survey import Survey
 from logpx.training.task import Outcome, Task
+from logpx.wording import counted
 
 __all__ = ["descend"]
 
@@ -138,7 +139,7 @@ class _Descent:
         self.step += 1
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
             if self.guard.bad(batch, log_prob):
-                self.roll_back(f"{self.guard.blocked} rows are left out from now on")
+                self.roll_back(f"{counted(self.guard.blocked, 'row', 'are')} left out from now on")
             return
         self.guard.good()
         if self.plan.gradient_clip is not None and norm_value > self.plan.gradient_clip:
@@ -244,12 +245,14 @@ class _Descent:
             raise self.guard.diverged_on_validation(self.validate())
         if self.guard.skipped:
             self.note(
-                "skipped", f"{self.guard.skipped} steps whose loss or gradient was not finite were skipped"
+                "skipped",
+                f"{counted(self.guard.skipped, 'step')} whose loss or gradient was not finite were skipped",
             )
         impossible = self.guard.impossible_rows()
         if impossible:
             warnings.warn(
-                f"{len(impossible)} training rows have density 0, the first of them row {impossible[0] + 1}, "
+                f"{counted(len(impossible), 'training row', 'have')} density 0, the first of them "
+                f"row {impossible[0] + 1}, "
                 "and the training score leaves them out: use a model whose density is positive everywhere",
                 UserWarning,
                 stacklevel=2,

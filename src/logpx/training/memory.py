@@ -9,6 +9,7 @@ import torch
 
 from logpx.distributions.private_randomness import current_generator
 from logpx.errors import ResourceError, is_out_of_memory
+from logpx.wording import counted
 
 __all__ = ["RowsAtOnce"]
 
@@ -74,7 +75,9 @@ class RowsAtOnce:
                         fix="use a machine or device with more memory, or a smaller model",
                     ) from error
                 self.count = now // 2
-            self._note(f"out of memory with {now:,} rows at once: from now on {self.count:,} at once")
+            self._note(
+                f"out of memory with {counted(now, 'row')} at once: from now on {self.count:,} at once"
+            )
             for generator, state in states:
                 generator.set_state(state)
             if torch.cuda.is_available():

@@ -29,6 +29,7 @@ from logpx.training.run_state import digest
 from logpx.training.start import start_on_data
 from logpx.training.survey import Survey, collect
 from logpx.training.task import Outcome, Task
+from logpx.wording import counted
 
 __all__ = [
     "ClosedForm",
@@ -250,7 +251,8 @@ class LinearGaussianProcedure(Procedure):
     def _say_if_unbounded(self) -> None:
         if self._model.covariance.limited:
             warnings.warn(
-                f"up to rounding, {self._model.latent} latent dimensions explain columns of these rows "
+                f"up to rounding, {counted(self._model.latent, 'latent dimension', 'explain')} "
+                "columns of these rows "
                 "without noise: the likelihood has no maximum, and log p depends on where the noise ends; "
                 "take fewer latent dimensions, or leave out columns that are functions of others",
                 UserWarning,

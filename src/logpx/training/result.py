@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from logpx.distributions import Distribution
 from logpx.markup import card, html_table
 from logpx.training.history import Event, HistoryRecord, StopReason, format_nats, plain
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,7 +123,7 @@ class FitResult:
         else:
             value = "no likelihood was computed"
         steps = self.history[-1].step if self.history else 0
-        effort = f", {steps} steps, best after epoch {self.best_epoch}" if steps else ""
+        effort = f", {counted(steps, 'step')}, best after epoch {self.best_epoch}" if steps else ""
         lines = [
             f"FitResult of {type(self.model).__name__}: {value}",
             f"  rows: {self.train_rows} training, {self.validation_rows} validation; seed {self.seed}",

@@ -8,6 +8,7 @@ import torch
 
 from logpx.errors import DataError
 from logpx.training.batches import Batch, Rows, epoch_generator
+from logpx.wording import counted
 
 __all__ = ["StreamRows"]
 
@@ -104,6 +105,6 @@ class StreamRows(Rows):
     def _check(self, seen: int) -> None:
         if seen != self.count:
             raise DataError(
-                f"the source gave {self.count} rows at first, and {seen} now",
+                f"the source gave {counted(self.count, 'row')} at first, and {seen} now",
                 fix="pass an object that yields the same rows every time it is iterated over",
             )

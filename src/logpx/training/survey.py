@@ -17,6 +17,7 @@ from logpx.training.intake import Source
 from logpx.training.resampling import repeated_places
 from logpx.training.split import MOST_VALIDATION_ROWS, row_keys, validation_count
 from logpx.training.stream import StreamRows
+from logpx.wording import counted
 
 __all__ = ["START_ROWS", "Survey", "collect", "survey"]
 
@@ -95,7 +96,7 @@ class _Totals:
     def check(self, source: Source, constants: bool) -> None:
         if self.count < 2:
             raise DataError(
-                f"{self.count} rows, where two or more were expected",
+                f"{counted(self.count, 'row')}, where two or more were expected",
                 fix="pass more rows; rows of weight 0 do not count",
             )
         assert self._low is not None

@@ -147,7 +147,7 @@ def test_front_door_takes_images(digits: np.ndarray, tmp_path: Path):
     save(result.model, tmp_path / "model", metrics=result.to_dict())
     write_images(result.model.sample(4, seed=0), tmp_path / "a.png", levels=32)
     card = (tmp_path / "model/README.md").read_text()
-    assert "images of 8×8 pixels, 1 channels and 32 levels" in card
+    assert "images of 8×8 pixels, 1 channel and 32 levels" in card
     assert "bits per dimension" in card
     assert "logpx sample model -n 64 -o samples.png" in card
 

@@ -12,6 +12,7 @@ import torch
 from logpx import load, save
 from logpx.distributions import Mixture, OrderAgnostic
 from logpx.distributions.columns import LabelColumn, NumberColumn, ValueColumn
+from logpx.errors import DataError
 from logpx.latent import MixedMixture
 from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, fit_table
 from logpx.tables.columns.support import Support
@@ -167,6 +168,16 @@ def test_few_rows_and_one_column():
 def test_the_distribution_of_a_column(support: Support, values: np.ndarray, kind: type):
     column = column_distribution(support, torch.from_numpy(np.asarray(values, dtype=float)), len(values))
     assert type(column) is kind
+
+
+def test_a_value_between_the_points_of_a_grid_is_refused_by_name():
+    support = Support(lower=0.0, step=0.001, atoms=[0.11118])
+    values = torch.from_numpy(np.r_[np.arange(1, 100) * 0.001, np.full(20, 0.11118)].repeat(20))
+    with pytest.raises(DataError, match=r"0\.11118 repeats between the points of a grid of step 0\.001"):
+        column_distribution(support, values, len(values))
+    on_grid = torch.from_numpy((np.arange(1, 100) * 0.001).repeat(20))
+    found = column_distribution(Support(lower=0.0, step=0.001, atoms=[0.05]), on_grid, len(on_grid))
+    assert isinstance(found, ValueColumn)
 
 
 def test_spikes_on_a_wide_grid_hold_mass_of_their_own():

@@ -113,7 +113,7 @@ def test_every_stored_type_has_one_form_to_read(values, kind):
     ("source", "message"),
     [
         ({}, "no columns"),
-        ({"a": [1, 2], "b": [1]}, "1 rows, but column 'a' has 2"),
+        ({"a": [1, 2], "b": [1]}, "1 row, but column 'a' has 2"),
         ({"a": [[1, 2]]}, "2 dimensions"),
         ({"a": np.array(["x", 1.5, object()], dtype=object)}, "mixed or unknown type"),
         (np.zeros((2, 2, 2)), "3 dimensions"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from logpx.errors import DataError, MissingExtraError
 from logpx.images.reading.image_sequence import ImageSequence, Pixels, Place
+from logpx.wording import counted
 
 __all__ = ["EXTENSIONS", "ImageFiles", "images_in", "is_image", "labelled_by_folder", "pillow"]
 
@@ -197,5 +198,5 @@ def _corrupt(file: str, error: Exception) -> DataError:
 
 def _shown(shape: tuple[int, int, int], levels: int) -> str:
     channels, height, width = shape
-    text = f"{height}×{width} pixels with {channels} channel{'s' if channels > 1 else ''}"
+    text = f"{height}×{width} pixels with {counted(channels, 'channel')}"
     return text if levels == 256 else f"{text} of 16 bits"

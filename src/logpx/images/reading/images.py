@@ -14,6 +14,7 @@ from logpx.arguments import is_whole
 from logpx.errors import DataError, UsageError
 from logpx.images.reading.image_sequence import ImageSequence, Pixels, Place
 from logpx.representations import Shown
+from logpx.wording import counted
 
 __all__ = ["ImageBatch", "Images"]
 
@@ -190,7 +191,9 @@ class Images(Shown):
 
     def describe(self) -> str:
         """Return one line about the images."""
-        text = f"{self.count:,} images of {_shown(*self.event_shape)}, {self.levels} levels"
+        text = (
+            f"{counted(self.count, 'image')} of {_shown(*self.event_shape)}, {counted(self.levels, 'level')}"
+        )
         return text if self.labels is None else f"{text}, {len(self.classes or ())} classes"
 
     def _check(self, pixels: Pixels, start: int) -> None:
@@ -200,7 +203,8 @@ class Images(Shown):
             value = int(pixels[index][wrong[index]][0])
             place = self.place(start + index)
             raise DataError(
-                f"the pixel value {value} lies outside the {self.levels} levels 0..{self.levels - 1}",
+                f"the pixel value {value} lies outside the {counted(self.levels, 'level')} "
+                f"0..{self.levels - 1}",
                 file=place.file,
                 row=place.row,
                 fix="give the right number of levels, or divide the pixels down to it",
@@ -228,14 +232,14 @@ class Images(Shown):
 
 
 def _shown(channels: int, height: int, width: int) -> str:
-    return f"{height}×{width} pixels with {channels} channel{'s' if channels > 1 else ''}"
+    return f"{height}×{width} pixels with {counted(channels, 'channel')}"
 
 
 def _checked_labels(labels: NDArray[np.integer], count: int, file: str | None) -> NDArray[np.int64]:
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iub" or labels.ndim != 1 or len(labels) != count:
         raise DataError(
-            f"labels of shape {labels.shape} and type {labels.dtype} for {count} images",
+            f"labels of shape {labels.shape} and type {labels.dtype} for {counted(count, 'image')}",
             file=file,
             fix="give one whole number from 0 on per image",
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from logpx.inference.pareto import k_hat_limit
 from logpx.representations import Shown
+from logpx.wording import counted
 
 __all__ = ["Evidence"]
 
@@ -69,8 +70,11 @@ class Evidence(Shown):
         """Return the number with its kind, never one without the other."""
         shown = f"{self.mean:.4f}" if not self.samples else f"{self.mean:.4f} ± {self.mean_error:.4f}"
         words = f"log p(x) {shown} nats per row, {self.kind} ({self.method}"
-        words += f", {self.samples} draws per row)" if self.samples else ")"
+        words += f", {counted(self.samples, 'draw')} per row)" if self.samples else ")"
         suspicious = int((~self.reliable).sum()) if self.samples else 0
         if suspicious and not math.isnan(self.mean):
-            words += f"; the weights of {suspicious} of {len(self.value)} rows are dominated by few draws"
+            words += (
+                f"; the weights of {suspicious} of {counted(len(self.value), 'row')} are "
+                "dominated by few draws"
+            )
         return words

@@ -14,6 +14,7 @@ from logpx.errors import UsageError
 from logpx.latent.log_weights import elbo, iwae
 from logpx.latent.vae.model import VAE
 from logpx.representations import Shown
+from logpx.wording import counted
 
 __all__ = ["InferenceGap", "LatentReport", "inference_gap", "latent_report"]
 
@@ -73,7 +74,9 @@ class LatentReport(Shown):
                 "fix: warm the KL divergence up, EvidenceLowerBound(warm_up=...), or give it free bits"
             )
         if self.active < total / 2:
-            return f"{total - self.active} of {total} latent dimensions are unused; fix: take fewer"
+            return (
+                f"{total - self.active} of {counted(total, 'latent dimension')} are unused; fix: take fewer"
+            )
         return None
 
 

@@ -135,18 +135,18 @@ class ConditionalModel(Shown):
         """
         opened(rows, self.schema, self.given)
 
-    def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
+    def log_prob(self, rows: Any, *, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p(target | given) of the rows of a table, as `kind` says; see `score`."""
-        return self.log_prob_lower(rows, draws, seed, exactness).log_prob
+        return self.log_prob_lower(rows, draws=draws, seed=seed, exactness=exactness).log_prob
 
     def log_prob_lower(
-        self, rows: Any, draws: int = 8, seed: int = 0, exactness: int | None = None
+        self, rows: Any, *, draws: int = 8, seed: int = 0, exactness: int | None = None
     ) -> LowerBound:
         """Return log p(target | given) of the rows with its standard error, 0 where it is exact.
 
         It is a lower bound, unless `kind` is ``estimate``. The parameters are those of `score`.
         """
-        bounds = [batch.bound for batch in self.score(rows, seed, draws, exactness)]
+        bounds = [batch.bound for batch in self.score(rows, seed=seed, draws=draws, exactness=exactness)]
         return LowerBound(
             torch.cat([bound.log_prob for bound in bounds]),
             torch.cat([bound.standard_error for bound in bounds]),
@@ -156,10 +156,10 @@ class ConditionalModel(Shown):
     def score(
         self,
         rows: Any,
+        *,
         seed: int = 0,
         draws: int = 8,
         exactness: int | None = None,
-        *,
         unseen: UnseenLabels | None = None,
         identity: RowIdentity | None = None,
     ) -> Iterator[ScoredBatch]:
@@ -200,10 +200,10 @@ class ConditionalModel(Shown):
             yield ScoredBatch(start=batch.start, bound=bound, kind=self.kind, unit=self.unit)
 
     def predict(
-        self, rows: Any, quantiles: Sequence[float] = QUANTILES, draws: int = 4, seed: int = 0
+        self, rows: Any, quantiles: Sequence[float] = QUANTILES, *, draws: int = 4, seed: int = 0
     ) -> pa.Table:
         """Return what the model predicts of the target of each row; see `predict_table`."""
-        batches = list(self.predict_table(rows, quantiles, draws, seed))
+        batches = list(self.predict_table(rows, quantiles, draws=draws, seed=seed))
         return pa.Table.from_batches(batches, schema=self.predict_schema(quantiles))
 
     def predict_schema(self, quantiles: Sequence[float] = QUANTILES) -> pa.Schema:
@@ -216,9 +216,9 @@ class ConditionalModel(Shown):
         self,
         rows: Any,
         quantiles: Sequence[float] = QUANTILES,
+        *,
         draws: int = 4,
         seed: int = 0,
-        *,
         unseen: UnseenLabels | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Describe the distribution of each target column given the given ones, row by row.

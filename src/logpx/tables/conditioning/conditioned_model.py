@@ -90,7 +90,7 @@ class ConditionedModel(Shown):
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=form)
 
-    def log_prob(self, rows: Any, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
+    def log_prob(self, rows: Any, *, seed: int = 0, draws: int = 8, exactness: int | None = None) -> Tensor:
         """Return log p of the other columns of the rows of a table, given the values.
 
         Parameters
@@ -106,11 +106,11 @@ class ConditionedModel(Shown):
         Tensor
             Shape ``(n,)``, float64, in nats: what `kind` says.
         """
-        return self.log_prob_lower(rows, draws, seed, exactness).log_prob
+        return self.log_prob_lower(rows, draws=draws, seed=seed, exactness=exactness).log_prob
 
     @torch.no_grad()
     def log_prob_lower(
-        self, rows: Any, draws: int = 8, seed: int = 0, exactness: int | None = None
+        self, rows: Any, *, draws: int = 8, seed: int = 0, exactness: int | None = None
     ) -> LowerBound:
         """Return `log_prob` with its standard error, 0 where it is exact.
 

@@ -18,6 +18,7 @@ from logpx.latent import LatentMixture, LinearGaussian
 from logpx.scoring import Ending
 from logpx.training.journal import Journal
 from logpx.training.resampling import repeated_places
+from logpx.wording import counted
 
 __all__ = ["Climb", "climb", "repeated"]
 
@@ -107,7 +108,7 @@ def climb(
         "taken", lambda: _affordable(model, rows, deadline, fresh=start is not None)
     )
     part = rows[:count]
-    counted = None if weights is None else weights[:count]
+    own = None if weights is None else weights[:count]
     if not count:
         if start is None:
             return Climb(EMResult(), "", Ending.TIME)
@@ -115,10 +116,10 @@ def climb(
         remark = "from the moments of pairs of columns, for lack of time for EM"
         return Climb(EMResult(), remark, Ending.TIME)
     if start is not None:
-        start(repeated(part, counted))
+        start(repeated(part, own))
 
     def batches() -> Iterator[tuple[Tensor, Tensor | None]]:
-        shares = itertools.repeat(None) if counted is None else torch.split(counted, size)
+        shares = itertools.repeat(None) if own is None else torch.split(own, size)
         return zip(torch.split(part, size), shares, strict=False)
 
     result = expectation_maximisation(
@@ -140,7 +141,7 @@ def climb(
             remarks.append(f"stopped by the time limit after {iterations} iteration{'s' * (iterations > 1)}")
     if len(part) < len(rows):
         ending = Ending.last_of([ending, Ending.TIME])
-        remarks.append(f"fitted to a sample of {len(part):,} rows")
+        remarks.append(f"fitted to a sample of {counted(len(part), 'row')}")
     return Climb(result, "; ".join(remarks), ending)
 
 
@@ -171,7 +172,7 @@ def _affordable(
             part = rows[: cost.rows_within(left, passes)]
             if len(part) < min(len(rows), _ROWS_PER_COMPONENT * model.components):
                 raise UsageError(
-                    f"the time limit is too short for {model.components} components",
+                    f"the time limit is too short for {counted(model.components, 'component')}",
                     fix="raise --time, or ask for fewer components",
                 )
     return len(part), _chunk_rows(part, cost, deadline)

@@ -17,6 +17,7 @@ from logpx.tables.families.climb import Climb, climb, repeated
 from logpx.tables.families.family import FEW_ROWS, Budget, ClimbingFamily, QuickFamily, score_of_size
 from logpx.tables.families.shrinkage import cautious_normal, shrinkage, shrunk_normal
 from logpx.training.journal import Journal
+from logpx.wording import counted
 
 __all__ = ["GaussianFamily", "MixtureFamily", "normal_of", "one_component"]
 
@@ -132,8 +133,14 @@ class GaussianFamily(QuickFamily):
 
     def _shrunk(self, rows: Tensor, numbers: Sequence[int], budget: Budget) -> Distribution:
         effective, weights = budget.effective_rows, budget.weights
-        few = f"{effective:,} rows" if weights is None else f"an effective number of {effective:,} rows"
-        budget.remark(f"the covariance is shrunk, for there are only {few} for {len(numbers):,} columns")
+        few = (
+            f"{counted(effective, 'row')}"
+            if weights is None
+            else f"an effective number of {counted(effective, 'row')}"
+        )
+        budget.remark(
+            f"the covariance is shrunk, for there are only {few} for {counted(len(numbers), 'column')}"
+        )
         if len(numbers) == rows.shape[1] and not bool(rows.isnan().any()):
             if budget.rows < FEW_ROWS and len(numbers) <= _FEW_COLUMNS:
                 return cautious_normal(rows, budget.rows, weights)

@@ -17,6 +17,7 @@ from logpx.latent import ConjugatePrior, FactorAnalysis, LinearGaussian, Mixture
 from logpx.scoring import Ending
 from logpx.tables.families.climb import Climb, climb
 from logpx.tables.families.family import Budget, ClimbingFamily, score_of_size
+from logpx.wording import counted
 
 __all__ = ["FactorFamily", "MixtureOfPPCAFamily", "PrincipalFamily"]
 
@@ -120,7 +121,8 @@ def _most_latent(features: int, budget: Budget) -> int:
     most = min(features - 1, max(0, budget.rows - 2))
     if budget.latent is not None and budget.latent > most:
         raise UsageError(
-            f"{budget.latent:,} latent dimensions for {budget.rows:,} rows of {features:,} columns",
+            f"{counted(budget.latent, 'latent dimension')} for {counted(budget.rows, 'row')} of "
+            f"{counted(features, 'column')}",
             fix=f"give --latent from 0 to {most}",
         )
     return most
@@ -157,7 +159,7 @@ class MixtureOfPPCAFamily(ClimbingFamily):
         deadline, features = budget.deadline, training.shape[1]
         most = _most_latent(features, budget)
         if features > _MOST_COLUMNS and budget.components in (None, 1):
-            budget.remark(f"one component, for more than {_MOST_COLUMNS:,} columns")
+            budget.remark(f"one component, for more than {counted(_MOST_COLUMNS, 'column')}")
             return PrincipalFamily().fit(training, validation, budget)
         rows = self.affordable(training)
         best: Distribution | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
 from logpx.errors import DataError
-from logpx.scoring import Calibration
+from logpx.scoring import Calibration, RowsByContent
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import needs_noise
@@ -24,8 +24,9 @@ from logpx.tables.fitting.rows import DividedRows, divided_places
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
 from logpx.tables.schema.schema import Schema
+from logpx.wording import counted
 
-__all__ = ["DRAWS", "calibration"]
+__all__ = ["DRAWS", "UnseenScores", "unseen_scores"]
 
 #: The draws of noise that calibrated scores are averaged over: new rows need as many.
 DRAWS = 8
@@ -39,11 +40,47 @@ _SHARE = 0.6
 # More rows set aside than these decide nothing better.
 _ENOUGH_ASIDE = 20_000
 _FRACTION = 0.1
+# From so many equal rows on, a model without one of them is much like that of all.
+_OFTEN = 5
 
 
-def calibration(
+@dataclass(frozen=True, kw_only=True)
+class UnseenScores:
+    """Log p of rows, each under a model that has not seen it.
+
+    Attributes
+    ----------
+    log_prob : Tensor
+        Shape ``(n,)``.
+    source : str
+        What rows they are, in words.
+    rows : Tensor or None
+        Those among them that repeat often, shape ``(m, d)``; None if their model stays as it is.
+    places : Tensor
+        Which these are, shape ``(m,)``.
+    """
+
+    log_prob: Tensor
+    source: str
+    rows: Tensor | None = None
+    places: Tensor | None = None
+
+    def calibration(self, density: Distribution, supports: Supports, seed: int) -> Calibration:
+        """Return the calibration of a density, which has by now been fitted to all rows.
+
+        A new row that equals many is to tie with them, rather than to lie anywhere among what the models
+        without a fold say of them: their scores are those by the density itself. With one of many equal rows
+        left out, and a new one taken in, it would be the same.
+        """
+        scores = self.log_prob.clone()
+        if self.rows is not None and len(self.rows):
+            scores[self.places] = _scores(density, supports, self.rows, seed).to(scores)
+        return Calibration.of(scores, self.source)
+
+
+def unseen_scores(
     search: Search, best: Candidate, read: DividedRows, schema: Schema, *, unseen: str | None
-) -> Calibration | None:
+) -> UnseenScores | None:
     """Return the scores of rows that the best candidate was fitted without, before it is fitted to all rows.
 
     If there is time, models of its kind are fitted without each fold in turn, and all rows count. Otherwise
@@ -62,19 +99,35 @@ def calibration(
 
     Returns
     -------
-    Calibration or None
+    UnseenScores or None
         None if the rows are too few to be scored by a model that has not seen them.
     """
     if read.undivided:
-        return None if unseen is None else Calibration.of(best.log_prob, unseen)
+        return None if unseen is None else UnseenScores(log_prob=best.log_prob, source=unseen)
     if read.joined and len(read.held_out) < _ENOUGH_ASIDE:
         crossed = _crossed(search, best, read, schema)
         if crossed is not None:
             scores, folds = crossed
-            return Calibration.of(scores, f"{len(scores):,} rows, by {folds}-fold cross-fitting")
+            source = f"{counted(len(scores), 'row')}, by {folds}-fold cross-fitting"
+            return _with_repeated(scores, source, read.rows, read.rows)
     scores = _scores(best.density, search.supports, read.held_out, search.budget.seed)
-    where = "set aside" if read.joined else "of the validation table"
-    return Calibration.of(scores, f"{len(scores):,} rows {where}")
+    if not read.joined:
+        return UnseenScores(log_prob=scores, source=f"{counted(len(scores), 'row')} of the validation table")
+    return _with_repeated(scores, f"{counted(len(scores), 'row')} set aside", read.held_out, read.rows)
+
+
+def _with_repeated(log_prob: Tensor, source: str, rows: Tensor, every: Tensor) -> UnseenScores:
+    """Return scores of rows, and which of the rows are often among all."""
+    keys, counts = torch.unique(_keys(every), return_counts=True)
+    own = torch.searchsorted(keys, _keys(rows))
+    places = (counts[own] >= _OFTEN).nonzero().flatten()
+    return UnseenScores(log_prob=log_prob, source=source, rows=rows[places], places=places)
+
+
+def _keys(rows: Tensor) -> Tensor:
+    keys = RowsByContent().of(0, rows)
+    assert isinstance(keys, Tensor)
+    return keys
 
 
 def _crossed(search: Search, best: Candidate, read: DividedRows, schema: Schema) -> tuple[Tensor, int] | None:
@@ -136,9 +189,9 @@ def _fitted_without(
     quick = all(map(_is_quick, best.parts))
     places = None if quick else divided_places(rows, _FRACTION)
     training, validation = (rows, rows) if places is None else (rows[places[0]], rows[places[1]])
-    counted, aside = weights, weights
+    weighing, aside = weights, weights
     if places is not None and weights is not None:
-        counted, aside = weights[places[0]], weights[places[1]]
+        weighing, aside = weights[places[0]], weights[places[1]]
     densities: list[Distribution] = []
     budget = replace(budget, rows=len(training))
     one = Search(
@@ -148,7 +201,7 @@ def _fitted_without(
         budget,
         chosen=_on_chosen_maps(best),
         maps=maps,
-        weights=counted,
+        weights=weighing,
         weights_aside=aside,
     )
     for member in best.parts:

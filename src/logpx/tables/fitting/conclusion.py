@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from logpx.scoring import ModelVerdict
 from logpx.tables.companions import CONDITIONS
-from logpx.tables.fitting.calibration import calibration
+from logpx.tables.fitting.calibration import unseen_scores
 from logpx.tables.fitting.notes import companion_notes, density_notes
 from logpx.tables.fitting.reference import table_reference
 from logpx.tables.fitting.rows import DividedRows
@@ -69,14 +69,16 @@ def concluded(
         verdict = table_verdict(search, best, baselines, measured)
         able = companions.get(CONDITIONS, best)
         reference = table_reference(search, best, able, refitted=read.joined)
-    calibrated = calibration(search, best, read, schema, unseen=None if seen else measured)
+    scores = unseen_scores(search, best, read, schema, unseen=None if seen else measured)
     if read.joined:
         search.refit([best, *companions.values()])
     model = TableModel(
         schema,
         best.density,
         baselines,
-        calibration=calibrated,
+        calibration=None
+        if scores is None
+        else scores.calibration(best.density, search.supports, search.budget.seed),
         companions={purpose: one.density for purpose, one in companions.items()},
         reference=reference,
     ).eval()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from logpx.wording import counted
+
 __all__ = ["Identity", "dependent_columns", "identities"]
 
 # Rounding leaves a dependent column with a variance of about so many ulp, for each column, instead of 0.
@@ -114,7 +116,7 @@ class Identity:
             multiple = "" if abs(factor) == 1.0 else f"{abs(factor):g} × "
             signs += f" {'-' if factor < 0.0 else '+'} {multiple}{names[index]}"
         if len(self.terms) > _MOST_TERMS:
-            signs += f" … ({len(self.terms)} columns)"
+            signs += f" … ({counted(len(self.terms), 'column')})"
         if self.constant:
             signs = f" {self.constant:g}{signs}"
         signs = signs.removeprefix(" + ").removeprefix(" ")

@@ -40,6 +40,7 @@ from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
 from logpx.training.history import format_nats
 from logpx.training.journal import journal_of
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -256,7 +257,7 @@ def fit_table(
     few, count = read.undivided, len(read.training)
     nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional or bool(target))
     suited, left_out = suitable_families(model, nature, table.file)
-    report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
+    report(_size(schema, read))
     notes = [*_notes(schema, read), *left_out]
     budget = Budget(
         seconds=watch.left,
@@ -297,6 +298,12 @@ def fit_table(
         training=search.histories,
         trials=search.trials,
     )
+
+
+def _size(schema: Schema, read: DividedRows) -> str:
+    """Return how many rows and columns there are, and what there is to choose by."""
+    columns = counted(len(schema.modelled), "modelled column")
+    return f"{counted(read.count, 'row')}, {columns}; {read.division}"
 
 
 def _notes(schema: Schema, read: DividedRows) -> list[str]:
@@ -357,11 +364,11 @@ def _searched(
     """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
     training, held_out = read.training, read.held_out
     scores: dict[tuple[str, str], Tensor] = {}
-    counted = None
+    weighing = None
     if read.undivided and _quick(families):
         folds = folds_of(len(training))
         share = budget.seconds / (folds + 1)
-        scores, counted = cross_validation(
+        scores, weighing = cross_validation(
             schema, training, families, replace(budget, seconds=share * folds), read.training_weights
         )
         budget = replace(budget, seconds=share)
@@ -383,11 +390,11 @@ def _searched(
         return search, read.division, False
     if not scores:
         weighted = f", {read.weighted_by}" if read.weighted_by else ""
-        return search, f"the {len(training):,} rows that it was fitted to{weighted}", True
-    search.rescore(scores, counted)
+        return search, f"the {counted(len(training), 'row')} that it was fitted to{weighted}", True
+    search.rescore(scores, weighing)
     for candidate in search.candidates:
         report(f"{candidate.model} on {candidate.scales} scales: {candidate.score:.3f} nats per row left out")
-    return search, f"{len(search.candidates[0].log_prob):,} rows by {read.division}", False
+    return search, f"{counted(len(search.candidates[0].log_prob), 'row')} by {read.division}", False
 
 
 def _schema(

@@ -13,6 +13,7 @@ from torch import Tensor
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
 from logpx.training.journal import Journal
+from logpx.wording import counted
 
 __all__ = ["column_maps"]
 
@@ -73,7 +74,8 @@ def column_maps(
         )
         if not used:
             remarks.append(
-                f"the scales of {count - index:,} of {count:,} columns are not compared, for lack of time"
+                f"the scales of {count - index:,} of {counted(count, 'column')} are not compared, "
+                "for lack of time"
             )
             rest = slice(index, None)
             quick = ColumnScales.quick(x[:, rest], supports[rest], seed=seed, names=names[rest], weights=w)
@@ -82,7 +84,7 @@ def column_maps(
         if used < len(part):
             part = x[:used]
         if used < len(x) and not remarks:
-            remarks.append(f"scales were chosen on a sample of {used:,} rows")
+            remarks.append(f"scales were chosen on a sample of {counted(used, 'row')}")
         own = slice(index, index + 1)
         # A column that is all but constant may be constant in a sample.
         varies = part is x or len(np.unique(part[:, index])) > _LEAST_ROWS // 10

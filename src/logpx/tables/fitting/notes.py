@@ -13,6 +13,7 @@ from logpx.tables.fitting.requirements import leaving_out
 from logpx.tables.fitting.selection import Candidate
 from logpx.tables.fitting.weighing import effective_rows
 from logpx.tables.schema.schema import Schema
+from logpx.wording import counted
 
 __all__ = ["companion_notes", "density_notes", "notes_on"]
 
@@ -41,7 +42,7 @@ def notes_on(schema: Schema, rows: Tensor, count: int, weights: Tensor | None = 
         alike = f"as many as tell {effective_rows(weights):,.0f} that count alike"
         notes.append(f"rows are weighted: {used:,} with a weight above 0, {alike}")
     elif used < count:
-        notes.append(f"fitted to a uniform sample of {used:,} of the {count:,} rows")
+        notes.append(f"fitted to a uniform sample of {used:,} of the {counted(count, 'row')}")
     return notes
 
 

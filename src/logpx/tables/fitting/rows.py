@@ -18,6 +18,7 @@ from logpx.tables.reading.table import Table
 from logpx.tables.schema.matrix import to_matrix
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.weights import Array, no_weight_left, weighed_part
+from logpx.wording import counted
 
 __all__ = [
     "DividedRows",
@@ -115,7 +116,7 @@ class DividedRows:
         weighted = f", {self.weighted_by}" if self.weighted_by else ""
         if not self.undivided:
             how = f"{'set aside' if self.joined else 'given'} to choose by{weighted}"
-            return f"{len(self.held_out):,} rows {how}"
+            return f"{counted(len(self.held_out), 'row')} {how}"
         folds = folds_of(len(self.training))
         how = "leaving one out" if folds == len(self.training) else f"{folds}-fold cross-validation"
         return how + weighted

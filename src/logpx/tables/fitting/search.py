@@ -35,6 +35,7 @@ from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 from logpx.training import FitResult
 from logpx.training.journal import Journal
+from logpx.wording import counted
 
 __all__ = ["OWN_SCALES", "Search"]
 
@@ -333,7 +334,8 @@ class Search:
         self._settings, self.trials = found
         for name, settings in self._settings.items():
             self.remarks.append(
-                f"{name} has the best settings of {len(self.trials)} trials ({in_words(settings)}); as they "
+                f"{name} has the best settings of {counted(len(self.trials), 'trial')} "
+                f"({in_words(settings)}); as they "
                 "were chosen on the rows that candidates are compared on, its log p there is a little high"
             )
 

@@ -10,6 +10,7 @@ from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import QuickFamily, TableFamily
 from logpx.tables.families.mixtures import GaussianFamily
 from logpx.tables.schema.schema import Schema
+from logpx.wording import counted
 
 __all__ = ["Nature", "suitable_families"]
 
@@ -68,9 +69,12 @@ class Nature:
         if self.conditional and not family.allows_missing:
             return "no conditions on columns"
         if family.least_features > self.columns:
-            return f"{family.least_features} columns or more"
+            return f"{counted(family.least_features, 'column')} or more"
         if self.wide and family.needs_many_rows:
-            return f"more rows than columns, and there are {self.rows:,} rows for {self.numbers:,} columns"
+            return (
+                f"more rows than columns, and there are {counted(self.rows, 'row')} for "
+                f"{counted(self.numbers, 'column')}"
+            )
         return None
 
 
@@ -98,9 +102,12 @@ def suitable_families(name: str, nature: Nature, file: str | None) -> tuple[list
     left_out = [family.name for family in named if family not in tried]
     notes = []
     if left_out:
-        why = f"for which {nature.rows:,} rows are too few"
+        why = f"for which {counted(nature.rows, 'row', 'are')} too few"
         if nature.wide:
-            why = f"which need more rows than columns ({nature.rows:,} rows, {nature.numbers:,} columns)"
+            why = (
+                f"which need more rows than columns ({counted(nature.rows, 'row')}, "
+                f"{counted(nature.numbers, 'column')})"
+            )
         notes.append(f"not tried: {', '.join(left_out)}, {why}")
     return kept, notes
 

@@ -14,6 +14,7 @@ from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.weights import Array, row_weights
 from logpx.training.convert import as_weights
+from logpx.wording import counted
 
 __all__ = ["Weighing", "effective_rows", "given_weights", "scaled"]
 
@@ -65,7 +66,10 @@ class Weighing:
     def check_count(self, rows: int) -> None:
         """Raise a `DataError` if there is not one weight for each row of the table."""
         if self.given is not None and len(self.given) != rows:
-            raise DataError(f"{len(self.given):,} weights for {rows:,} rows", fix="give one weight per row")
+            raise DataError(
+                f"{counted(len(self.given), 'weight')} for {counted(rows, 'row')}",
+                fix="give one weight per row",
+            )
 
 
 def given_weights(weights: Any) -> Array | None:

@@ -14,6 +14,7 @@ from logpx.errors import DataError, UsageError
 from logpx.tables.reading.cell_text import is_interval, text_of
 from logpx.tables.reading.names import is_frame_index, refuse_repeated_names
 from logpx.tables.reading.part import Part
+from logpx.wording import counted
 
 __all__ = ["FramePart", "frame_columns", "with_names"]
 
@@ -43,7 +44,7 @@ class FramePart(Part):
             if length != self._rows:
                 first = next(iter(lengths))
                 raise DataError(
-                    f"{length} rows, but column {first!r} has {self._rows}",
+                    f"{counted(length, 'row')}, but column {first!r} has {self._rows}",
                     column=name,
                     fix="give every column the same length",
                 )
@@ -77,8 +78,17 @@ class FramePart(Part):
             ) from None
 
 
-def with_names(rows: Any, names: Sequence[str]) -> Any:
+def with_names(rows: Any, names: Sequence[str], every: Sequence[str] = ()) -> Any:
     """Name the columns of an array after those of a model, by position; return other data as they are.
+
+    Parameters
+    ----------
+    rows
+        An array, or anything else.
+    names
+        The columns that the model needs.
+    every
+        These and those that the fit has left out: an array of so many columns has them all.
 
     Raises
     ------
@@ -87,9 +97,11 @@ def with_names(rows: Any, names: Sequence[str]) -> Any:
     """
     if not isinstance(rows, np.ndarray) and not _is_tensor(rows):
         return rows
+    if rows.ndim == 2 and rows.shape[1] == len(every):
+        names = every
     if rows.ndim != 2 or rows.shape[1] != len(names):
         raise DataError(
-            f"an array of shape {tuple(rows.shape)}, but the model has {len(names)} columns",
+            f"an array of shape {tuple(rows.shape)}, but the model has {counted(len(names), 'column')}",
             fix=f"give one column for each of {', '.join(names)}, in this order",
         )
     return {name: rows[:, index] for index, name in enumerate(names)}
@@ -116,7 +128,7 @@ def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa
             array = _as_array(values)
             if array.ndim != 1:
                 raise DataError(
-                    f"an array of {array.ndim} dimensions, but a column has one",
+                    f"an array of {counted(array.ndim, 'dimension')}, but a column has one",
                     column=str(name),
                     fix="give one array per column",
                 )
@@ -129,7 +141,7 @@ def frame_columns(source: Any) -> tuple[str, dict[str, np.ndarray[Any, Any] | pa
             return _named(label, list(array.dtype.names), [array[name] for name in array.dtype.names])
         if array.ndim not in (1, 2):
             raise DataError(
-                f"{label} has {array.ndim} dimensions, but a table has rows and columns",
+                f"{label} has {counted(array.ndim, 'dimension')}, but a table has rows and columns",
                 fix="reshape it to (rows, columns)",
             )
         array = array[:, None] if array.ndim == 1 else array

@@ -16,6 +16,7 @@ from logpx.tables.reading.csv_layout import Record, is_number, layout_of
 from logpx.tables.reading.missing_words import USUAL_WORDS
 from logpx.tables.reading.names import check_names
 from logpx.tables.reading.part import Part
+from logpx.wording import counted
 
 __all__ = ["XlsxPart", "without_sheet"]
 
@@ -138,7 +139,10 @@ class XlsxPart(Part):
             raise DataError(problem, file=self.file, fix="give a sheet whose first row names the columns")
         if layout.above:
             first = ", ".join(layout.above[0].filled)
-            self.notes = (*self.notes, f"{len(layout.above)} rows above the header are skipped: {first!r}")
+            self.notes = (
+                *self.notes,
+                f"{counted(len(layout.above), 'row')} above the header are skipped: {first!r}",
+            )
         if layout.units is not None:
             units = ", ".join(layout.units.filled)
             self.notes = (*self.notes, f"the row of units below the header is skipped: {units!r}")

@@ -31,6 +31,7 @@ from logpx.tables.schema.schema import Column, Schema
 from logpx.tables.schema.sentinels import date_sentinel_notes, missing_word_notes, sentinel_notes
 from logpx.tables.schema.summaries import ColumnSummary, NumberSummary, TextSummary, summarise
 from logpx.tables.sources import open_table
+from logpx.wording import counted
 
 __all__ = ["infer_schema", "inspect_columns"]
 
@@ -110,7 +111,7 @@ def inspect_columns(
     [('x', 'the smallest value is -1.25, so the column is not positive')]
     """
     if sample_rows < 1:
-        raise UsageError(f"a sample of {sample_rows} rows", fix="sample at least one row")
+        raise UsageError(f"a sample of {counted(sample_rows, 'row')}", fix="sample at least one row")
     table = table if isinstance(table, Table) else open_table(table)
     pinned = pinned_columns(overrides, table.names)
     errors: dict[str, DataError] = {}
@@ -294,7 +295,8 @@ def _with_namibia(name: str, summary: TextSummary, missing: MissingWords, notes:
         summary.missing -= count
         summary.words = {word: found for word, found in summary.words.items() if word != NAMIBIA}
         notes.append(
-            f"all labels are codes of countries, so 'NA' ({count:,} cells) is the label of Namibia, and no "
+            f"all labels are codes of countries, so 'NA' ({counted(count, 'cell')}) is the label "
+            "of Namibia, and no "
             "missing cell"
         )
         missing = missing.without([NAMIBIA])

@@ -12,6 +12,7 @@ from logpx.representations import Shown
 from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.problems import joined_errors, refusal_of, refusal_of_one
 from logpx.tables.schema.schema import Schema
+from logpx.wording import counted
 
 __all__ = ["Inspection"]
 
@@ -110,7 +111,7 @@ class Inspection(Shown):
         if not left_out:
             return None
         named = ", ".join(f"{column.name!r} ({column.kind})" for column in left_out)
-        return f"left out, {len(left_out):,} of {len(self.schema.columns):,} columns: {named}"
+        return f"left out, {len(left_out):,} of {counted(len(self.schema.columns), 'column')}: {named}"
 
     def describe(self) -> list[dict[str, str]]:
         """Return one dictionary of strings per column, to print as a table."""

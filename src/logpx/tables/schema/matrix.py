@@ -16,6 +16,7 @@ from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.label_index import LabelIndex
 from logpx.tables.schema.schema import Column, Schema
 from logpx.tables.schema.unseen_labels import UnseenLabels
+from logpx.wording import counted
 
 __all__ = ["modelled_part", "to_matrix", "whole_table"]
 
@@ -140,7 +141,7 @@ def _codes(batch: TableBatch, column: Column, unseen: UnseenLabels | None) -> np
         file, row_in_file = batch.locate(int(strange[0]))
         label = cells[int(strange[0])].as_py()
         raise DataError(
-            f"the label {label!r} is not among the {len(levels)} labels of the schema",
+            f"the label {label!r} is not among the {counted(len(levels), 'label')} of the schema",
             file=file,
             row=row_in_file,
             column=column.name,

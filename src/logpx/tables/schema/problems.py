@@ -9,6 +9,7 @@ from logpx.suggestions import alternatives
 from logpx.tables.schema.column_schema import Column
 from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.kinds import Kind
+from logpx.wording import counted
 
 __all__ = ["joined_errors", "left_out_notes", "refusal_of", "refusal_of_one"]
 
@@ -42,7 +43,7 @@ def refusal_of(columns: Sequence[Column], file: object = None) -> DataError | No
     if len(refused) > _SHOWN:
         lines.append(f"and {len(refused) - _SHOWN:,} more")
     return DataError(
-        "\n  ".join([f"{len(refused):,} columns cannot be modelled as they are:", *lines]),
+        "\n  ".join([f"{counted(len(refused), 'column')} cannot be modelled as they are:", *lines]),
         file=file,
         fix=f"correct or convert them, or use {option}" if option else _NO_WAY_OUT,
     )
@@ -111,7 +112,7 @@ def joined_errors(errors: Mapping[str, DataError], file: object) -> DataError:
     if len(errors) > _SHOWN:
         lines.append(f"and {len(errors) - _SHOWN:,} more")
     return DataError(
-        "\n  ".join([f"{len(errors):,} columns cannot be read or modelled as they are:", *lines]),
+        "\n  ".join([f"{counted(len(errors), 'column')} cannot be read or modelled as they are:", *lines]),
         file=file,
         fix="correct the kinds of these columns, or the cells",
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from logpx.representations import Shown
 from logpx.suggestions import nearest_name
+from logpx.wording import counted
 
 __all__ = ["UnseenLabel", "UnseenLabels"]
 
@@ -99,12 +100,15 @@ class UnseenLabels:
         lines = [str(label) for label in labels[:_SHOWN]]
         if len(labels) > _SHOWN:
             rest = sum(label.rows for label in labels[_SHOWN:]) + self._beyond
-            more = f"{len(labels) - _SHOWN:,}" + (" or more" if self._beyond else "")
-            lines.append(f"{more} other labels are new to the model ({rest:,} rows)")
+            more = len(labels) - _SHOWN
+            which = (
+                f"{more:,} or more other labels are" if self._beyond else counted(more, "other label", "are")
+            )
+            lines.append(f"{which} new to the model ({counted(rest, 'row')})")
         for column, (rows, where) in self._not_given.items():
             lines.append(
                 f"column {column!r}: values that the model finds impossible count as not given "
-                f"({rows:,} rows, first in {where})"
+                f"({counted(rows, 'row')}, first in {where})"
             )
         return lines
 
