@@ -25,7 +25,7 @@ import logpx
 from logpx.latent import FactorAnalysis, GaussianMixture, ProbabilisticPCA
 
 ITERATIONS = 5
-SIZES = [(100_000, 20, 20), (10_000, 8, 4)]
+SIZES = [(100_000, 20, 20), (60_000, 28, 12), (20_000, 50, 6), (10_000, 8, 4)]
 KINDS = {"full": "full", "tied": "tied", "diagonal": "diag", "spherical": "spherical"}
 
 

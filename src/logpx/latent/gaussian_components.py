@@ -15,13 +15,22 @@ from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance, LowRankCovariance
 from logpx.latent.covariances.base import NO_ROWS
 from logpx.latent.covariances.roots import triangular_root
-from logpx.latent.e_step import Conditionals, NormalEStep, NormalParameters, grouped, normal_e_step
+from logpx.latent.e_step import (
+    Conditionals,
+    NormalEStep,
+    NormalParameters,
+    grouped,
+    normal_e_step,
+    numbers_per_row,
+)
 from logpx.latent.priors import ConjugatePrior
 from logpx.latent.statistics import GaussianStatistics
 
 __all__ = ["GaussianComponents"]
 
 _ROUNDING_FLOOR = 1e-14
+# In what a pass has in hand of complete rows, so that it stays near the second-level cache.
+_NUMBERS_OF_ROWS = 200_000
 # In the matrices of rows with missing cells, which may all differ.
 _MOST_NUMBERS = 20_000_000
 # With a smaller share of cells missing, blocks of the precisions are smaller than those of the covariances.
@@ -82,11 +91,9 @@ class GaussianComponents(Components):
 
     def rows_at_once(self, missing: bool) -> int:
         """Return how many rows' squares or products fit the caches, or share patterns of missing cells."""
-        features = self.features
         if missing and not self.covariance.diagonal:
-            return self._rows_of(self.components * features**2, _MOST_NUMBERS, least=1)
-        pairs = features if self.covariance.diagonal else features * (features + 1) // 2
-        return self._rows_of(max(self.components, features + pairs))
+            return self._rows_of(self.components * self.features**2, _MOST_NUMBERS, least=1)
+        return self._rows_of(numbers_per_row(self.covariance), _NUMBERS_OF_ROWS)
 
     def matrices(self) -> Tensor:
         """Return the covariance of every component in float64, shape ``(K, D, D)``."""

@@ -90,9 +90,9 @@ def suits_node(x: Tensor, weight: Tensor, units: int) -> bool:
     """
     return not (
         torch.compiler.is_compiling()
-        or x.device.type != "cpu"
         or x.dim() != 2
-        or len(x) * units < _LEAST_VALUES
+        or x.shape[0] * units < _LEAST_VALUES
+        or x.device.type != "cpu"
         or x.dtype != weight.dtype
         or x.dtype not in (torch.float32, torch.float64)
         or torch._C._are_functorch_transforms_active()

@@ -112,6 +112,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         self._register_mask("skip_mask", output_degrees, degrees[0])
         # known[l][k]: how many units of layer l see only the first k inputs, or fewer.
         self.known = [[sum(d <= k for d in layer) for k in range(features + 1)] for layer in degrees]
+        self._mask_names = [*(f"mask_{index}" for index in range(len(layers))), "output_mask", "skip_mask"]
         self._units = sum(hidden) + features * parameters
         self._dense = [
             DenseLayer(blocks_of(after, known))
@@ -135,10 +136,11 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
             y = dense_node(self._dense, damped, self._tensors(), self._masks(), self._composed)
             return y.reshape(*x.shape, self.parameters_per_feature)
         h = damped
-        for index, layer in enumerate(self.layers):
-            h = self.activation(layer.masked_forward(h, self.get_buffer(f"mask_{index}"), context))
-        y = self.output.masked_forward(h, self.get_buffer("output_mask"), context)
-        y = y + functional.linear(damped, self.skip * self.get_buffer("skip_mask"))
+        *masks, output_mask, skip_mask = self._masks()
+        for layer, mask in zip(self.layers, masks, strict=True):
+            h = self.activation(layer.masked_forward(h, mask, context))
+        y = self.output.masked_forward(h, output_mask, context)
+        y = y + functional.linear(damped, self.skip * skip_mask)
         return y.reshape(*x.shape, self.parameters_per_feature)
 
     def _tensors(self) -> list[Tensor]:
@@ -146,8 +148,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         return [*(tensor for layer in layers for tensor in (layer.weight, layer.bias)), self.skip]
 
     def _masks(self) -> list[Tensor]:
-        names = [*(f"mask_{index}" for index in range(len(self.layers))), "output_mask", "skip_mask"]
-        return [self.get_buffer(name) for name in names]
+        return [getattr(self, name) for name in self._mask_names]
 
     def _composed(self, damped: Tensor, *tensors: Tensor) -> Tensor:
         *hidden, output, skip = [

@@ -10,6 +10,7 @@ from logpx.latent.e_step.direct import DirectDeviations
 from logpx.latent.e_step.filled import FilledRows
 from logpx.latent.e_step.missing import MissingCells
 from logpx.latent.e_step.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
+from logpx.latent.e_step.whitened import WhitenedRows
 
 
 def far(parameters):
@@ -67,8 +68,32 @@ def test_the_condition_does_not_depend_on_units(make_parameters):
 
 
 def test_many_features_are_not_multiplied_out(make_parameters):
-    assert type(normal_e_step(make_parameters("full", features=65), missing=False)) is DirectDeviations
+    many = make_parameters("full", components=30, features=65)
+    assert type(normal_e_step(many, missing=False)) is WhitenedRows
+    assert type(normal_e_step(far(many), missing=False)) is DirectDeviations
+    assert type(normal_e_step(make_parameters("full", components=30, features=64), False)) is PackedFeatures
     assert type(normal_e_step(make_parameters("tied", features=65), missing=False)) is PooledFeatures
+
+
+@pytest.mark.parametrize(("components", "features"), [(1, 16), (2, 43), (3, 71)])
+def test_few_components_of_many_features_are_whitened_together(
+    components, features, make_parameters, densities, expected_statistics
+):
+    parameters = make_parameters("full", components, features)
+    passed = normal_e_step(parameters, missing=False)
+    assert type(passed) is WhitenedRows
+    x = 2.0 * torch.randn(60, features, dtype=torch.float64)
+    shares = torch.rand(components, 60, dtype=torch.float64)
+    found = []
+    for rows, share in zip(x.split(32), shares.split(32, 1), strict=True):
+        found.append(passed.log_prob(rows))
+        passed.add(share)
+    np.testing.assert_allclose(torch.cat(found, 1), densities(parameters, x), rtol=1e-10)
+    statistics = passed.statistics()
+    count, mean, scatter = expected_statistics(shares, x, diagonal=False, tied=False)
+    np.testing.assert_allclose(statistics.count, count, rtol=1e-12)
+    np.testing.assert_allclose(statistics.mean, mean, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(statistics.scatter, scatter, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", COVARIANCES)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from logpx.latent.e_step.packed import DiagonalFeatures, PackedFeatures, PooledFeatures
+from logpx.latent.e_step.whitened import WhitenedRows
 
 CASES = pytest.mark.parametrize(
     ("moments", "kind"),
@@ -12,6 +13,9 @@ CASES = pytest.mark.parametrize(
         (PackedFeatures, "full"),
         (PackedFeatures, "low_rank"),
         (PackedFeatures, "principal"),
+        (WhitenedRows, "full"),
+        (WhitenedRows, "low_rank"),
+        (WhitenedRows, "principal"),
         (PooledFeatures, "tied"),
         (PooledFeatures, "tied_low_rank"),
         (PooledFeatures, "tied_principal"),

@@ -28,11 +28,11 @@ def suits_node(x: Tensor, params: Tensor) -> bool:
     """Return whether an evaluation may be one step: not in a graph, a transform, or mixed precision."""
     return not (
         torch.compiler.is_compiling()
+        or x.numel() < _FEW
         or x.device.type != "cpu"
         or x.dtype != params.dtype
         or x.dtype not in (torch.float32, torch.float64)
         or x.shape != params.shape[:-1]
-        or x.numel() < _FEW
         or torch._C._are_functorch_transforms_active()
         or torch.autograd.forward_ad._current_level >= 0
         or torch.is_autocast_enabled("cpu")
