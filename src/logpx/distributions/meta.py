@@ -1,7 +1,7 @@
 """Tensors at the start of modules, made by what needs no further imports on the meta device.
 
-There `torch.linspace` and `torch.eye` first import hundreds of modules, for a second or two, and every
-model that is saved or loaded is first built on it.
+There `torch.linspace`, `torch.arange` and `torch.eye` first import hundreds of modules, for a second or two,
+and every model that is saved or loaded is first built on it.
 """
 
 from __future__ import annotations

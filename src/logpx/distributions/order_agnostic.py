@@ -155,8 +155,8 @@ class OrderAgnostic(Distribution):
             dropout=dropout,
         )
         generator = torch.Generator().manual_seed(_ORDERS_SEED)
-        chains = [torch.randperm(len(columns), generator=generator) for _ in range(orders)]
-        self.register_buffer("chains", torch.stack(chains))
+        chains = [torch.randperm(len(columns), generator=generator, device="cpu") for _ in range(orders)]
+        self.register_buffer("chains", torch.tensor([chain.tolist() for chain in chains]))
 
     def _like(self) -> Tensor:
         # Numbers of nine digits need rows in float64, whatever the network's precision.

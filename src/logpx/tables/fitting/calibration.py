@@ -72,7 +72,10 @@ def calibration(
         if crossed is not None:
             scores, folds = crossed
             return Calibration.of(scores, f"{len(scores):,} rows, by {folds}-fold cross-fitting")
-    scores = _scores(best.density, search.supports, read.held_out, search.budget.seed)
+    scores = best.log_prob.double().cpu()
+    # What candidates are compared by may be of a target alone, or of other noise.
+    if search.budget.target or needs_noise(best.density) or best.density.kind != "exact":
+        scores = _scores(best.density, search.supports, read.held_out, search.budget.seed)
     where = "set aside" if read.joined else "of the validation table"
     return Calibration.of(scores, f"{len(scores):,} rows {where}")
 

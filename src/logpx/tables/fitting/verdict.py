@@ -22,6 +22,8 @@ _NO_RANKS = (
     "no columns are looked at for whether they are distributed as the model says (logpx evaluate does)"
 )
 _RANKS_SECONDS = 0.004
+_NO_OVERFIT = "training rows are not compared with those set aside"
+_OVERFIT_SECONDS = 0.002
 
 
 @torch.no_grad()
@@ -60,7 +62,7 @@ def table_verdict(
         replace(evaluation, calibration=calibration),
         measured,
         unfinished=best.unfinished,
-        overfit=_overfit(search, best),
+        overfit=_overfit(search, best) if search.has_time_for(_NO_OVERFIT, _OVERFIT_SECONDS) else None,
     )
 
 
