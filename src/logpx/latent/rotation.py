@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from logpx.errors import UsageError
+from logpx.representations import Shown
 
 __all__ = ["Rotation", "promax", "varimax"]
 
 
-@dataclass(frozen=True)
-class Rotation:
+@dataclass(frozen=True, repr=False)
+class Rotation(Shown):
     """Rotated loadings.
 
     Parameters

@@ -24,6 +24,7 @@ from logpx.posteriors.diagnostics.verdict import diagnose
 from logpx.posteriors.target.climbs import climb, values_at
 from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 
 __all__ = ["Landscape", "survey"]
 
@@ -50,8 +51,8 @@ _BELOW = 30.0
 _SAME = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Landscape:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Landscape(Shown):
     """What is known about a log-density before anything is fitted to it.
 
     Attributes
