@@ -15,7 +15,7 @@ __all__ = ["ColumnRanks"]
 # Rows drawn from the model: with m new rows, distances from about 1.4 / √min(m, 2000) on are found. Of wide
 # tables fewer, and so many cells.
 _DRAWN, _FEWEST_DRAWN = 2000, 200
-_DRAWN_CELLS = 200_000
+_DRAWN_CELLS = 100_000
 # Drawn apart from what anybody draws with the seed alone.
 _WORD = 7_004
 
