@@ -57,6 +57,18 @@ def test_the_mixture_of_orders_is_a_distribution_and_no_worse_than_their_average
     assert bool((mixed >= each.mean(0)).all())
 
 
+def test_a_few_columns_at_a_time_give_the_same_log_p(model: OrderAgnostic, monkeypatch: pytest.MonkeyPatch):
+    target = torch.tensor([True, False, True])
+    x = EVERY.clone()
+    x[::3, 1] = math.nan
+    known = model.log_prob(x), model.conditional_log_prob(x, target)
+    for at_once, kept in ((1, 0), (2, 10**6)):
+        monkeypatch.setattr(order_agnostic, "_COLUMNS_AT_ONCE", at_once)
+        monkeypatch.setattr(order_agnostic, "_NUMBERS_KEPT", kept)
+        torch.testing.assert_close(model.log_prob(x), known[0], rtol=0.0, atol=1e-12)
+        torch.testing.assert_close(model.conditional_log_prob(x, target), known[1], rtol=0.0, atol=1e-12)
+
+
 @pytest.mark.parametrize("gone", [[0], [1], [2], [0, 2], [0, 1, 2]])
 def test_cells_that_are_there_have_a_normalised_density(model: OrderAgnostic, gone: list[int]):
     x = EVERY.clone()

@@ -6,8 +6,10 @@ import time
 
 __all__ = ["CLOCK", "Clock"]
 
-# Where the start and the end take longer than the rest of it, a fit still gets this share of its limit.
+# Where the start and the end take longer than the rest of it, a fit still gets this share of its limit, up
+# to so many seconds.
 _LEAST_SHARE = 0.6
+_LEAST_SECONDS = 3.0
 
 
 class Clock:
@@ -28,7 +30,7 @@ class Clock:
         self._began = time.monotonic()
 
     def left_of(self, seconds: float, after: float = 0.0) -> float:
-        """Return what is left of a limit, at least three fifths of it.
+        """Return what is left of a limit, at least three fifths of it or three seconds, whichever is less.
 
         Parameters
         ----------
@@ -37,7 +39,8 @@ class Clock:
         after
             What the rest of the command will take, such as writing a model.
         """
-        return max(seconds - after - (time.monotonic() - self._began), _LEAST_SHARE * seconds)
+        least = min(_LEAST_SHARE * seconds, _LEAST_SECONDS)
+        return max(seconds - after - (time.monotonic() - self._began), least)
 
 
 CLOCK = Clock()

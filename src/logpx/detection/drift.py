@@ -207,9 +207,9 @@ def drift(model: TableModel, rows: Any, *, alpha: float = 0.05, seed: int = 0) -
         )
     if model.reference is None:
         raise UsageError(
-            "the model has no rows set aside to compare with: its table had fewer than 40 rows, or it was "
-            "fitted by a version of logpx that kept none",
-            fix="fit it again, to 40 rows or more",
+            "the model has no rows set aside to compare with: its table had fewer than 40 rows, or so many "
+            "columns that there was no time, or it was fitted by a version of logpx that kept none",
+            fix="fit it again, to 40 rows or more, and with more time if its fit said that it lacked it",
         )
     return _Comparison(model, seed).of(rows, alpha)
 

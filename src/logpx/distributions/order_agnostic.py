@@ -24,11 +24,15 @@ __all__ = ["ColumnMarginal", "OrderAgnostic"]
 
 # How many columns of a row a training step asks for at most.
 _MOST_ASKED = 24
-# Numbers of hidden units at once.
+# Columns whose hidden units are computed at once, and numbers of these; and numbers that are kept of what
+# cells add to the sum, where several orders need it.
+_COLUMNS_AT_ONCE = 16
 _NUMBERS_AT_ONCE = 2_000_000
+_NUMBERS_KEPT = 8_000_000
 _ORDERS_SEED = 20
-# Rows that are scored in double precision, at no cost: probabilities then add up to 1 to the last digits.
-_FEW_ROWS = 1024
+# Rows and columns that are scored in double precision, at no cost: probabilities then add up to 1 to the
+# last digits.
+_FEW_ROWS, _FEW_COLUMNS = 1024, 100
 
 
 class ColumnMarginal:
@@ -158,8 +162,8 @@ class OrderAgnostic(Distribution):
             dropout=dropout,
         )
         generator = torch.Generator().manual_seed(_ORDERS_SEED)
-        chains = [torch.randperm(len(columns), generator=generator) for _ in range(orders)]
-        self.register_buffer("chains", torch.stack(chains))
+        chains = [torch.randperm(len(columns), generator=generator, device="cpu") for _ in range(orders)]
+        self.register_buffer("chains", torch.tensor([chain.tolist() for chain in chains]))
 
     def _like(self) -> Tensor:
         # Numbers of nine digits need rows in float64, whatever the network's precision.
@@ -206,40 +210,68 @@ class OrderAgnostic(Distribution):
         there = ~x.isnan()
         rows = x.double().nan_to_num(nan=0.0)
         precise = self._precise(len(rows))
-        return precise._chain(precise._visible(rows, there), rows, there, order).to(x.dtype)
+        return precise._chain(precise._seen(rows, there), rows, there, order).to(x.dtype)
 
     def _precise(self, rows: int) -> OrderAgnostic:
-        """Return the model, in double precision if the rows are few and nothing is being trained."""
-        if self.training or rows > _FEW_ROWS or self.net.bias.dtype == torch.float64:
+        """Return the model, in double precision if rows and columns are few and nothing is being trained."""
+        few = rows <= _FEW_ROWS and len(self.columns) <= _FEW_COLUMNS
+        if self.training or not few or self.net.bias.dtype == torch.float64:
             return self
         return copy.deepcopy(self).double()
 
     @property
     def _at_once(self) -> int:
-        return max(1, min(BLOCK_ROWS, _NUMBERS_AT_ONCE // (len(self.columns) * self.net.width)))
+        at_once = min(len(self.columns), _COLUMNS_AT_ONCE) * self.net.width
+        return max(1, min(BLOCK_ROWS, _NUMBERS_AT_ONCE // at_once))
 
     def _embedded(self, x: Tensor, column: int) -> Tensor:
         return self.columns[column].embed(x, self.net.weights()[column]) + self.net.bias[column]
 
-    def _visible(self, rows: Tensor, there: Tensor) -> Tensor:
-        """Return what each cell adds to the sum when it is visible, shape ``(n, d, width)``."""
-        each = [
-            column.embed(own, weight)
-            for column, own, weight in zip(self.columns, rows.T, self.net.weights(), strict=True)
-        ]
-        return (torch.stack(each, 1) + self.net.bias) * there[..., None]
+    def _visible(self, rows: Tensor, there: Tensor, some: Tensor | None = None) -> Tensor:
+        """Return what cells of some columns add to the sum when visible, shape ``(n, columns, width)``."""
+        some = torch.arange(len(self.columns), device=rows.device) if some is None else some
+        weights = self.net.weights()
+        each = [self.columns[place].embed(rows[:, place], weights[place]) for place in some.tolist()]
+        return (torch.stack(each, 1) + self.net.bias[some]) * there[:, some, None]
+
+    def _seen(self, rows: Tensor, there: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return what gives `_visible` of some columns: found once, unless there are too many."""
+        if rows.numel() * self.net.width > _NUMBERS_KEPT:
+            return lambda some: self._visible(rows, there, some)
+        visible = self._visible(rows, there)
+        return lambda some: visible[:, some]
 
     def _mixed(self, rows: Tensor, there: Tensor) -> Tensor:
-        visible = self._visible(rows, there)
-        each = [self._chain(visible, rows, there, order) for order in self.chains]
+        seen = self._seen(rows, there)
+        each = [self._chain(seen, rows, there, order) for order in self.chains]
         return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
 
-    def _chain(self, visible: Tensor, rows: Tensor, there: Tensor, order: Tensor) -> Tensor:
-        """Return log p in a fixed order, float64."""
-        ordered = visible[:, order]
-        before = ordered.cumsum(1).sub_(ordered)
-        hidden = self.net.hidden(before, self.net.asked[order])
-        return self._sum_of_cells(hidden, order, rows, there, torch.float64)
+    def _chain(
+        self,
+        seen: Callable[[Tensor], Tensor],
+        rows: Tensor,
+        there: Tensor,
+        order: Tensor,
+        *,
+        given: Tensor | None = None,
+        uniform: Uniforms | None = None,
+    ) -> Tensor:
+        """Return log p of columns in an order, after what the given ones add to the sum.
+
+        A few columns at once, each of which sees the sum over all before it: one pass over the columns of a
+        row, in memory that does not grow with their number. In float64, or when trained in the dtype of the
+        network.
+        """
+        total = self.net.bias.new_zeros(len(rows), self.net.width) if given is None else given
+        found = []
+        for some in torch.split(order, _COLUMNS_AT_ONCE):
+            visible = seen(some)
+            before = total[:, None] + visible.cumsum(1) - visible
+            hidden = self.net.hidden(before, self.net.asked[some], uniform)
+            dtype = torch.float64 if uniform is None else hidden.dtype
+            found.append(self._sum_of_cells(hidden, some, rows, there, dtype))
+            total = total + visible.sum(1)
+        return torch.stack(found).sum(0)
 
     def _sum_of_cells(
         self, hidden: Tensor, asked: Tensor, rows: Tensor, there: Tensor, dtype: torch.dtype
@@ -298,13 +330,11 @@ class OrderAgnostic(Distribution):
         self, rows: Tensor, there: Tensor, wanted: Tensor, order: Tensor, uniform: Uniforms | None = None
     ) -> Tensor:
         """Return log p of the wanted columns given all others, in the dtype of the network when trained."""
-        visible = self._visible(rows, there)
+        given = self._sum(rows, there & ~wanted, (~wanted).nonzero()[:, 0].tolist())
         own = order[wanted[order]]
-        ordered = visible[:, own]
-        before = visible[:, ~wanted].sum(1, keepdim=True) + ordered.cumsum(1) - ordered
-        hidden = self.net.hidden(before, self.net.asked[own], uniform)
-        dtype = torch.float64 if uniform is None else hidden.dtype
-        return self._sum_of_cells(hidden, own, rows, there, dtype)
+        return self._chain(
+            lambda some: self._visible(rows, there, some), rows, there, own, given=given, uniform=uniform
+        )
 
     @torch.no_grad()
     def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
@@ -367,9 +397,9 @@ class OrderAgnostic(Distribution):
         raw = torch.cat(raws) if raws else x.new_zeros(0, self.columns[column].outputs)
         return ColumnMarginal(self.columns[column], raw)
 
-    def _sum(self, rows: Tensor, there: Tensor) -> Tensor:
+    def _sum(self, rows: Tensor, there: Tensor, some: Sequence[int] | None = None) -> Tensor:
         total = self.net.bias.new_zeros(len(rows), self.net.width)
-        for column in range(len(self.columns)):
+        for column in range(len(self.columns)) if some is None else some:
             total += self._embedded(rows[:, column], column) * there[:, column, None]
         return total
 

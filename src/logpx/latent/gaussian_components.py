@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from logpx.distributions.column_checks import refuse_constant, refuse_empty, refuse_lost
 from logpx.distributions.conditional import NormalMixtureMarginals
+from logpx.distributions.meta import identity_matrix
 from logpx.errors import UsageError
 from logpx.latent.components import Components
 from logpx.latent.covariances import Covariance, FullCovariance, LowRankCovariance
@@ -72,7 +73,7 @@ class GaussianComponents(Components):
         """Use a prior in every later fit, or none; a D × D matrix is kept only if it has a covariance."""
         self.prior = prior
         features = self.features if prior is not None and prior.covariance_rows else 0
-        self.prior_covariance = torch.eye(features).to(self.means)
+        self.prior_covariance = identity_matrix(features).to(self.means)
 
     @property
     def free_parameters(self) -> int:

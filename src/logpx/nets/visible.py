@@ -92,9 +92,10 @@ class VisibleColumns(nn.Module):
         self.width = width
         self.inputs, self.outputs = list(inputs), list(outputs)
         count = len(inputs)
-        self.entry = nn.Parameter(torch.randn(sum(inputs), width) / math.sqrt(4 * max(count, 1)))
-        self.bias = nn.Parameter(torch.randn(count, width) / math.sqrt(4 * max(count, 1)))
-        self.asked = nn.Parameter(torch.randn(count, width) / 2)
+        deviation = 1.0 / math.sqrt(4 * max(count, 1))
+        self.entry = _random(sum(inputs), width, deviation)
+        self.bias = _random(count, width, deviation)
+        self.asked = _random(count, width, 0.5)
         self.blocks = cast(
             Sequence[_VisibleBlock], nn.ModuleList(_VisibleBlock(width, dropout) for _ in range(blocks))
         )
@@ -134,3 +135,9 @@ class VisibleColumns(nn.Module):
         """Return the numbers for a column from hidden units, shape ``(*rows, outputs)``."""
         weight, bias = self.exits()[column]
         return functional.linear(hidden, weight, bias)
+
+
+def _random(rows: int, columns: int, deviation: float) -> nn.Parameter:
+    found = nn.Parameter(torch.empty(rows, columns))
+    # On the meta device, where folders are read, drawing nothing would first import hundreds of modules.
+    return found if found.is_meta else nn.init.normal_(found, std=deviation)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count, is_number
 from logpx.configuration import Configured
+from logpx.distributions.meta import evenly_spaced
 from logpx.errors import UsageError
 
 __all__ = ["Calibration", "benjamini_hochberg", "check_level"]
@@ -67,7 +68,7 @@ class Calibration(Configured, nn.Module):
         check_count("kept", kept)
         self.source = source
         self.register_buffer("scores", torch.zeros(kept, dtype=torch.float64))
-        self.register_buffer("below", torch.arange(kept + 1, dtype=torch.float64))
+        self.register_buffer("below", evenly_spaced(0.0, float(kept), kept + 1))
 
     @classmethod
     def of(cls, scores: Tensor, source: str = "rows set aside") -> Calibration:

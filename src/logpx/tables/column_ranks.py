@@ -12,8 +12,10 @@ from logpx.tables.columns.supports import Supports
 
 __all__ = ["ColumnRanks"]
 
-# Rows drawn from the model: with m new rows, distances from about 1.4 / √min(m, 2000) on are found.
-_DRAWN = 2000
+# Rows drawn from the model: with m new rows, distances from about 1.4 / √min(m, 2000) on are found. Of wide
+# tables fewer, and so many cells.
+_DRAWN, _FEWEST_DRAWN = 2000, 200
+_DRAWN_CELLS = 100_000
 # Drawn apart from what anybody draws with the seed alone.
 _WORD = 7_004
 
@@ -42,7 +44,8 @@ class ColumnRanks:
 
     @torch.no_grad()
     def __init__(self, density: Distribution, supports: Supports, names: list[str], seed: int) -> None:
-        drawn = torch.cat(list(sample_blocks(density, _DRAWN, BLOCK_ROWS, seed=derived_seed(seed, _WORD))))
+        count = max(_FEWEST_DRAWN, min(_DRAWN, _DRAWN_CELLS // max(len(names), 1)))
+        drawn = torch.cat(list(sample_blocks(density, count, BLOCK_ROWS, seed=derived_seed(seed, _WORD))))
         columns = supports.snap(drawn).cpu().unbind(-1)
         self._names = names
         self._tests = RankTests([RankReference.of(column) for column in columns], seed, missing=False)

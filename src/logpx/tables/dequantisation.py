@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["AtomCells", "dequantise", "quantise", "reflect"]
+__all__ = ["NO_ATOMS", "AtomCells", "dequantise", "quantise", "reflect"]
 
 # The cell of an atom is so narrow that no other value lies in it, and holds a million floats or more.
 _RELATIVE_WIDTH = 2.0**-32
@@ -131,3 +131,7 @@ class AtomCells:
         at = self.index(x)
         width = self.width.to(x.device)[at.clamp(min=0)]
         return torch.where(at >= 0, width.log(), 0.0)
+
+
+# One for all columns without atoms, which are most of a wide table.
+NO_ATOMS = AtomCells([])

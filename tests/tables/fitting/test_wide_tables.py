@@ -113,3 +113,19 @@ def test_thousands_of_columns_take_seconds():
     result = fit_table(factors(200, 5000), max_time=60)
     assert result.seconds < 75
     assert np.isfinite(result.model.evaluate(factors(20, 5000, seed=1)).mean)
+
+
+def test_what_there_is_no_time_for_with_many_columns_is_left_out_and_said():
+    x = factors(60, 520)
+    table = {f"c{column}": x[:, column] for column in range(520)}
+    found = fit_table(table, "gaussian", max_time=0.01)
+    assert found.model.reference is None
+    assert found.verdict.calibration is None
+    said = [note for note in found.notes if "for lack of time with 520 columns" in note]
+    assert len(said) == 3
+    assert any("logpx drift" in note for note in said)
+    with pytest.raises(UsageError, match="no time"):
+        logpx.drift(found.model, table)
+    few = fit_table({name: table[name] for name in ("c0", "c1")}, "gaussian", max_time=0.01)
+    assert few.model.reference is not None
+    assert few.verdict.calibration is not None

@@ -13,6 +13,7 @@ from logpx.distributions.columns.base import ColumnDistribution
 from logpx.distributions.columns.features import HARMONICS, harmonics, piecewise_linear, quantiles
 from logpx.distributions.columns.logistic import log_density, log_mass
 from logpx.distributions.columns.units import ColumnUnits
+from logpx.distributions.meta import evenly_spaced
 from logpx.errors import UsageError
 
 __all__ = ["NumberColumn"]
@@ -101,9 +102,9 @@ class NumberColumn(ColumnDistribution):
         self.units = ColumnUnits(lower, upper)
         self.register_buffer("atoms", torch.tensor(list(atoms), dtype=torch.float64))
         self.register_buffer("gates", torch.zeros(self.gated, dtype=torch.float64))
-        self.register_buffer("centres", torch.linspace(-2, 2, components, dtype=torch.float64))
+        self.register_buffer("centres", evenly_spaced(-2.0, 2.0, components))
         self.register_buffer("widths", torch.full((components,), 0.5, dtype=torch.float64))
-        self.register_buffer("pieces", torch.linspace(-3, 3, _PIECES + 1, dtype=torch.float64))
+        self.register_buffer("pieces", evenly_spaced(-3.0, 3.0, _PIECES + 1))
         self.register_buffer("origin", torch.tensor([0.0, 1.0], dtype=torch.float64))
 
     def initialise(self, x: Tensor) -> None:

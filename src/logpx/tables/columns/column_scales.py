@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -135,6 +135,7 @@ class ColumnScales(nn.Module, Configured):
         seed: int = 0,
         names: Sequence[str] | None = None,
         weights: NDArray[np.float64] | None = None,
+        standard: Sequence[Scale] | None = None,
     ) -> Self:
         """Return columns that are centred and scaled, some with bounds after a logarithm that fits better.
 
@@ -142,8 +143,15 @@ class ColumnScales(nn.Module, Configured):
         ----------
         x, supports, seed, names, weights
             As in `fit`.
+        standard : sequence of Scale, optional
+            The scales of `standard`, if they are known.
         """
-        return cls._each(x, supports, names, weights, lambda support, *some: support.quick_scale(*some, seed))
+        if standard is None:
+            standard = list(cls.standard(x, supports, seed=seed, names=names, weights=weights))
+        known = iter(standard)
+        return cls._each(
+            x, supports, names, weights, lambda support, *some: support.quick_scale(*some, seed, next(known))
+        )
 
     @classmethod
     def _each(
@@ -160,6 +168,10 @@ class ColumnScales(nn.Module, Configured):
             with _named(names, index):
                 scales.append(scale_of(support, *_present(values[:, index], weights)))
         return cls(scales, supports)
+
+    def __iter__(self) -> Iterator[Scale]:
+        """Go through the scales of the columns."""
+        return iter(cast(Sequence[Scale], self.scales))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return model-space rows and their log abs(det).

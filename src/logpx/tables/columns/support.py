@@ -12,7 +12,7 @@ from torch import Tensor
 from logpx.configuration import Configured
 from logpx.errors import DataError, UsageError
 from logpx.scoring import Noise
-from logpx.tables.dequantisation import AtomCells, dequantise, quantise, reflect
+from logpx.tables.dequantisation import NO_ATOMS, AtomCells, dequantise, quantise, reflect
 from logpx.tables.scales import Atoms, CellHistogram, Scale, SoftClip, Standard, choose_scale
 from logpx.tables.scales.choice import curved_scale, log_likelihoods
 from logpx.tables.scales.sample import Array
@@ -90,18 +90,22 @@ class Support(Configured):
         self.uniform = uniform
         self.rounding = rounding
         self.atoms = list(atoms)
-        self.cells = AtomCells(self.atoms)
+        self.cells = AtomCells(self.atoms) if self.atoms else NO_ATOMS
         first, last = self._ends
         if first is not None and last is not None and first > last:
             raise UsageError(
                 f"no point of the grid of step {step:g} lies between {lower:g} and {upper:g}",
                 fix="widen the bounds, or correct the step and the offset",
             )
-        each = self.cells.atoms
-        if self.atoms and (not (each.isfinite().all() and self.cells.apart) or self.outside(each).any()):
+        if self.atoms and not self._has_sound_atoms:
             raise UsageError(
                 f"the atoms {self.atoms}", fix="give different values in ascending order, within the bounds"
             )
+
+    @property
+    def _has_sound_atoms(self) -> bool:
+        each = self.cells.atoms
+        return bool(each.isfinite().all()) and self.cells.apart and not bool(self.outside(each).any())
 
     @property
     def noisy(self) -> bool:
@@ -185,12 +189,12 @@ class Support(Configured):
         scale.limit.fill_(max(LIMIT, 1.25 * float(scale(noisy)[0].abs().max())))
         return scale
 
-    def quick_scale(self, values: Array, weights: Array | None, seed: int) -> Scale:
-        """Return the standard scale, or for a column with bounds a curved one that fits better."""
-        if self.atoms:
-            inner = self._others.quick_scale(*self._without_atoms(values, weights), seed)
+    def quick_scale(self, values: Array, weights: Array | None, seed: int, standard: Scale) -> Scale:
+        """Return the known standard scale, or for a column with bounds a curved one that fits better."""
+        if isinstance(standard, Atoms):
+            others, rest = self._others, self._without_atoms(values, weights)
+            inner = others.quick_scale(*rest, seed, standard.inner)
             return Atoms.fit(values, weights, inner=inner, atoms=self.atoms)
-        standard = self.standard_scale(values, weights, seed)
         if isinstance(standard, CellHistogram) or self.extent == (None, None):
             return standard
         noisy = self._noisy(values[:_QUICK_ROWS], seed).numpy()
@@ -208,6 +212,8 @@ class Support(Configured):
 
     def _noisy(self, values: Array, seed: int) -> Tensor:
         exact = torch.from_numpy(values)
+        if not self.noisy:
+            return exact
         return self.dequantise(exact, Noise(seed).uniform(len(exact), (), exact))
 
     @property

@@ -110,7 +110,10 @@ def unseen_scores(
             scores, folds = crossed
             source = f"{counted(len(scores), 'row')}, by {folds}-fold cross-fitting"
             return _with_repeated(scores, source, read.rows, read.rows)
-    scores = _scores(best.density, search.supports, read.held_out, search.budget.seed)
+    scores = best.log_prob.double().cpu()
+    # What candidates are compared by may be of a target alone, or of other noise.
+    if search.budget.target or needs_noise(best.density) or best.density.kind != "exact":
+        scores = _scores(best.density, search.supports, read.held_out, search.budget.seed)
     if not read.joined:
         return UnseenScores(log_prob=scores, source=f"{counted(len(scores), 'row')} of the validation table")
     return _with_repeated(scores, f"{counted(len(scores), 'row')} set aside", read.held_out, read.rows)

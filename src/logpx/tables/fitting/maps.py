@@ -18,6 +18,8 @@ from logpx.wording import counted
 __all__ = ["column_maps"]
 
 _LEAST_ROWS = 2000
+# Scales of so few columns are chosen even if time is up.
+_FEW = 50
 
 
 def column_maps(
@@ -43,7 +45,8 @@ def column_maps(
         Seed of the comparisons.
     deadline
         A value of ``time.monotonic()``. Once the first column shows that all would take longer, scales are
-        chosen on fewer rows; after it, only the linear scale and the logarithm are looked at.
+        chosen on fewer rows; after it, only the linear scale and the logarithm are looked at, or where it has
+        passed before the first, the linear scale alone.
     journal
         What was decided on when the fit was here before.
     chosen
@@ -67,10 +70,12 @@ def column_maps(
     held_out: list[dict[str, float]] = []
     remarks = []
     part = x
+    late = journal.decided("late", lambda: count > _FEW and time.monotonic() > deadline)
     for index in range(count):
         began = time.monotonic()
         used = journal.part(str(index)).decided(
-            "rows", partial(_rows_used, len(part), late=index > 0 and began > deadline)
+            "rows",
+            partial(_rows_used, len(part), late=began > deadline if index else late),
         )
         if not used:
             remarks.append(
@@ -78,8 +83,14 @@ def column_maps(
                 "for lack of time"
             )
             rest = slice(index, None)
-            quick = ColumnScales.quick(x[:, rest], supports[rest], seed=seed, names=names[rest], weights=w)
-            scales.extend(quick.scales)
+            known = list(standard)[rest]
+            if not late:
+                known = list(
+                    ColumnScales.quick(
+                        x[:, rest], supports[rest], seed=seed, names=names[rest], weights=w, standard=known
+                    )
+                )
+            scales.extend(known)
             break
         if used < len(part):
             part = x[:used]

@@ -48,6 +48,10 @@ _QUICK_SHARE = 0.2
 _MAPS_SHARE = 0.35
 _GAUSSIAN_SHARE = 0.1
 _LAST_SHARE = 0.15
+# What comes after the families takes longer where there are many columns, and is left out where it would take
+# up to half of the time.
+_LAST_SECONDS_A_COLUMN, _MOST_LAST_SHARE = 0.006, 0.5
+_NO_TIME = 1.0
 # Of what is left for slow families, the share of the search for their settings.
 _TRIALS_SHARE = 0.6
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
@@ -122,7 +126,7 @@ class Search:
     ) -> None:
         self.names = schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
-        self._last = _LAST_SHARE * budget.seconds if math.isfinite(budget.seconds) else 0.0
+        self._last = _seconds_after(len(self.names), budget.seconds)
         self.cut_short = False
         seed = budget.seed
         noise = self.supports = Supports.of(schema.modelled)
@@ -393,6 +397,23 @@ class Search:
         self.cut_short |= over and late
         return over
 
+    def has_time_for(self, what: str, seconds_a_column: float) -> bool:
+        """Return whether there is time for what follows the families, and remark on what is left out.
+
+        Parameters
+        ----------
+        what
+            What it is, in words.
+        seconds_a_column
+            How long it takes for each column. Up to a second, it is done in any case.
+        """
+        needed = seconds_a_column * len(self.names)
+        left = self.deadline - time.monotonic()
+        if self.budget.journal.decided(what, lambda: needed < _NO_TIME or needed < left):
+            return True
+        self.remarks.append(f"for lack of time with {len(self.names):,} columns, {what}")
+        return False
+
     def _left(self) -> float:
         """Return the seconds left for families."""
         return self.deadline - self._last - time.monotonic()
@@ -479,6 +500,14 @@ class Search:
         target = torch.zeros(rows.shape[1], dtype=torch.bool)
         target[list(self.budget.target)] = True
         return density.conditional_log_prob(rows, target)
+
+
+def _seconds_after(columns: int, seconds: float) -> float:
+    """Return what is kept of the time for what follows the families."""
+    if math.isinf(seconds):
+        return 0.0
+    wanted = max(_LAST_SHARE * seconds, _LAST_SECONDS_A_COLUMN * columns)
+    return min(wanted, _MOST_LAST_SHARE * seconds)
 
 
 @contextmanager

@@ -17,6 +17,13 @@ __all__ = ["table_verdict"]
 
 # Training rows that are scored, to see how much more probable they are than others.
 _TRAINING_ROWS = 1000
+# What is left out of a table of many columns, and how long it takes for each of them.
+_NO_RANKS = (
+    "no columns are looked at for whether they are distributed as the model says (logpx evaluate does)"
+)
+_RANKS_SECONDS = 0.004
+_NO_OVERFIT = "training rows are not compared with those set aside"
+_OVERFIT_SECONDS = 0.002
 
 
 @torch.no_grad()
@@ -46,13 +53,16 @@ def table_verdict(
         rows.weights,
     )
     evaluation: Evaluation = tally.evaluation(best.density.kind)
-    ranks = ColumnRanks(best.density, search.supports, search.names, search.budget.seed)
-    ranks.add(rows.values, 0, rows.weights)
+    calibration = None
+    if search.has_time_for(_NO_RANKS, _RANKS_SECONDS):
+        ranks = ColumnRanks(best.density, search.supports, search.names, search.budget.seed)
+        ranks.add(rows.values, 0, rows.weights)
+        calibration = ranks.calibration()
     return ModelVerdict.of(
-        replace(evaluation, calibration=ranks.calibration()),
+        replace(evaluation, calibration=calibration),
         measured,
         unfinished=best.unfinished,
-        overfit=_overfit(search, best),
+        overfit=_overfit(search, best) if search.has_time_for(_NO_OVERFIT, _OVERFIT_SECONDS) else None,
     )
 
 

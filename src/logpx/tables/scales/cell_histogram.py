@@ -8,6 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from logpx.distributions.meta import evenly_spaced
 from logpx.errors import UsageError
 from logpx.tables.scales.histogram import Histogram
 from logpx.tables.scales.normal import normal_mass
@@ -54,7 +55,7 @@ class CellHistogram(Scale):
         if segments < 1:
             raise UsageError(f"a histogram of {segments} segments", fix="give segments=1 or more")
         for name in ("edges", "below", "above", "heights"):
-            self.register_buffer(name, torch.linspace(0.1, 0.9, segments + 1, dtype=torch.float64))
+            self.register_buffer(name, evenly_spaced(0.1, 0.9, segments + 1))
         self.register_buffer("tail_slopes", torch.ones(2, dtype=torch.float64))
 
     @classmethod

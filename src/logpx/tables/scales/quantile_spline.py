@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from logpx.distributions.meta import evenly_spaced
 from logpx.errors import DataError, UsageError
 from logpx.tables.scales.asinh import Asinh
 from logpx.tables.scales.knots import quantile_knots
@@ -56,8 +57,8 @@ class QuantileSpline(Scale):
         if knots < 2:
             raise UsageError(f"a spline of {knots} knots", fix="give knots=2 or more")
         self.inner = inner
-        self.register_buffer("knots", torch.linspace(-1.0, 1.0, knots, dtype=torch.float64))
-        self.register_buffer("heights", torch.linspace(-1.0, 1.0, knots, dtype=torch.float64))
+        self.register_buffer("knots", evenly_spaced(-1.0, 1.0, knots))
+        self.register_buffer("heights", evenly_spaced(-1.0, 1.0, knots))
         self.register_buffer("slopes", torch.ones(knots, dtype=torch.float64))
 
     @classmethod
