@@ -72,7 +72,6 @@ def logpx(
       logpx info model/
       logpx report model/ -o report.html
       logpx explore model/
-      logpx explore model/
 
     Data go to stdout, progress and notes to stderr. Every command takes --json, --quiet and --help.
     Exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 bad model folder, 5 diverged, 6 out of disk or memory,
