@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from logpx.errors import DivergedError
+from logpx.errors import DivergedError, LogpxError, ModelFolderError
 from logpx.inference.shared_e_step import Batch, EStep, LastingBatches, SharedEStep, TimeIsUp
 from logpx.inference.squarem import Extrapolation
 from logpx.processes.team import current_team
@@ -294,7 +294,7 @@ def _run(
     result = course.result
     known = None if memory is None else memory.recall()
     if known is not None:
-        course.restore(known)
+        _restored(course, known)
         if known.finished:
             return result
     late = True
@@ -310,6 +310,25 @@ def _run(
     if memory is not None:
         memory.finish(partial(course.state, finished=True, late=late and not result.converged))
     return result
+
+
+def _restored(course: _Course, state: EMState) -> None:
+    """Bring a run into a kept state.
+
+    Raises
+    ------
+    ModelFolderError
+        If it is no state of this run.
+    """
+    try:
+        course.restore(state)
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, LogpxError):
+            raise
+        raise ModelFolderError(
+            f"what was kept after {state.iteration} iterations is not the state of this run of EM: {error}",
+            fix="resume with the logpx that wrote it, or start again in another folder",
+        ) from error
 
 
 @contextmanager
