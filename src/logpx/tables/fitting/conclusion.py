@@ -75,7 +75,7 @@ def concluded(
         Fits the chosen density to all rows of a table of which a sample was searched, in place.
     """
     # Weights of a stack suit log p of whole rows.
-    several = several and not search.budget.target
+    several = several and last is None and not search.budget.target
     best = search.best(stacked=several)
     baselines = search.baselines()
     companions = search.companions(best) if several else {}

@@ -258,30 +258,25 @@ def fit_table(
     seed = checked_seed(seed, least=0)
     where = usable_device(device)
     compile_choice(compile)
-    families = _families(model, {"components": components, "latent": latent}, trials)
-    if all_rows:
-        require_all_rows(model)
+    families = _families(model, {"components": components, "latent": latent}, trials, all_rows)
     numbers = given_weights(weights)
     table = open_table(source, missing=missing, decimal=decimal)
     other = None if validation is None else open_table(validation)
     schema = _weighed(_schema(table, columns, schema, seed, weights), numbers)
     require_labels_allowed(schema, families, table.file)
-    allowed = any(family.allows_missing for family in families)
-    crossed = _quick(families) or model == "auto"
-    how = partial(divided_rows, missing=allowed, crossed=crossed, seconds=limits.seconds, weights=numbers)
-    read = how(table, other, schema, seed)
+    missing_allowed = any(family.allows_missing for family in families)
+    how = partial(divided_rows, missing=missing_allowed, crossed=_quick(families) or model == "auto")
+    read = how(table, other, schema, seed, seconds=limits.seconds, weights=numbers)
     reading = watch.seconds
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     few, count = read.undivided, len(read.training)
     nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional or bool(target))
     suited, left_out = suitable_families(model, nature, table.file)
-    report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
     rows = None
     if all_rows and is_long(read):
         rows = StreamedRows(table=table, schema=schema, seed=seed, given=numbers, unit=read.unit)
         suited = [family for family in suited if isinstance(family, QuickFamily)]
-    elif read.sampled:
-        report(in_place_of_sample(read, reading))
+    _announce(schema, read, reading if rows is None and read.sampled else None, report)
     notes = [*_notes(schema, read, streamed=rows is not None), *left_out]
     budget = Budget(
         seconds=watch.left,
@@ -299,31 +294,50 @@ def fit_table(
     )
     with journal.held(flush=limits.unfinished_by_time), located_in(table.file):
         arguments = {"model": model, "conditional": conditional, "trials": trials}
-        arguments |= {"all_rows": True} if all_rows else {}
-        journal.identify(identity_of(schema, read, budget, arguments), table.file)
+        journal.identify(identity_of(schema, read, budget, arguments, all_rows=all_rows), table.file)
         watch.count(journal.before)
         journal.limit(limits.seconds)
         budget = replace(budget, seconds=watch.left * (1.0 if rows is None else SHARE_OF_SAMPLE))
         search, measured, seen = _searched(schema, read, suited, budget, nature.wide, trials, report)
-        # A model requested by name is that model, not a stack of several.
-        several = model == "auto" and rows is None
         last = None if rows is None else partial(_finished, rows, read, budget, watch)
-        found = concluded(search, schema, read, measured=measured, seen=seen, several=several, last=last)
+        # A model requested by name is that model, not a stack of several.
+        conclude = partial(concluded, measured=measured, seen=seen, several=model == "auto")
+        found = conclude(search, schema, read, last=last)
+    return _result(
+        search,
+        found,
+        read,
+        seconds=watch.seconds,
+        measured=measured,
+        notes=[*table.notes, *notes, *found.notes],
+        train_rows=len(read.training) if rows is None else read.count,
+    )
+
+
+def _announce(
+    schema: Schema, read: DividedRows, sampling: float | None, report: Callable[[str], object]
+) -> None:
+    """Say what is fitted to; if a sample, after so many seconds of reading, what all rows would cost."""
+    report(f"{read.count:,} rows, {len(schema.modelled)} modelled columns; {read.division}")
+    if sampling is not None:
+        report(in_place_of_sample(read, sampling))
+
+
+def _result(search: Search, found: Conclusion, read: DividedRows, **known: Any) -> TableFitResult:
+    """Return the result of a fit, of which the seconds, the notes and more are known."""
+    budget = search.budget
     return TableFitResult(
         model=found.model,
         candidates=search.records(found.best),
         rows=read.count,
-        train_rows=len(read.training) if rows is None else read.count,
         validation_rows=0 if read.undivided else len(read.held_out),
-        seconds=watch.seconds,
-        ended=_ending(search, found, should_stop()),
-        seed=seed,
-        notes=[*table.notes, *notes, *found.notes],
-        scales=search.maps["chosen"].report(schema.modelled_names),
-        measured=measured,
+        ended=_ending(search, found, budget.should_stop()),
+        seed=budget.seed,
+        scales=search.maps["chosen"].report(search.names),
         verdict=found.verdict,
         training=search.histories,
         trials=search.trials,
+        **known,
     )
 
 
@@ -337,9 +351,11 @@ def _notes(schema: Schema, read: DividedRows, *, streamed: bool) -> list[str]:
     return [*left_out_notes(schema.columns), *notes]
 
 
-def _families(model: str, options: Mapping[str, Any], trials: int) -> tuple[TableFamily, ...]:
+def _families(model: str, options: Mapping[str, Any], trials: int, all_rows: bool) -> tuple[TableFamily, ...]:
     """Return the families that a name stands for, if they take the options."""
     FAMILIES.check_options(model, options)
+    if all_rows:
+        require_all_rows(model)
     families = FAMILIES.named(model)
     require_trials(model, families, trials)
     return families
