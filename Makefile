@@ -31,8 +31,8 @@ demo: $(INSTALLED) ## fit and compare models on real image patches, about a minu
 test: lint ## lint, then run the tests
 	@$(PYTEST)
 
-test-all: lint ## lint, then run the tests and the slow ones too
-	@$(PYTEST) -m ""
+test-all: lint ## lint, then run the tests and the slow ones too; it says which were skipped, and why
+	@$(PYTEST) -m "" -rs
 
 test-engines: $(INSTALLED_ENGINES) ## test on Spark (needs Java), Ray, DuckDB, Polars, Fugue, S3, MLflow and the hub
 	@PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(VENV_ENGINES)/bin/python -m pytest -rs --force-enable-socket tests/engines

@@ -2,7 +2,8 @@
 
 Every case has a known evidence, in closed form or by quadrature. A result is right if the log-evidence is off
 by less than 0.1 nats plus three of its errors, and known shares of the mass by less than 0.1. What matters is
-that none is trusted and wrong.
+that none is trusted and wrong. A record grows over days: each line also has the commit, and how busy the
+machine was.
 
 Run: python benchmarks/posteriors_stress.py [--seeds N] [--first-seed N] [--cases NAME ...]
      [--max-time SECONDS] [--method NAME] [--record FILE]
@@ -11,8 +12,11 @@ Run: python benchmarks/posteriors_stress.py [--seeds N] [--first-seed N] [--case
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
+import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Laplace, Normal, StudentT
 
+import logpx
 from logpx.errors import LogpxError
 from logpx.posteriors import Trust, densities, posterior
 
@@ -181,6 +186,15 @@ def scattered(number: int, dim: int, scale: float) -> Case:
     return Case(mixture(*parts), dim, 0.0)
 
 
+def unequal(number: int, dim: int, distance: float, ratio: float) -> Case:
+    """Return modes of equal weights at random places, the widest so many times as wide as the narrowest."""
+    generator = torch.Generator().manual_seed(number)
+    centres = distance / math.sqrt(2.0 * dim) * torch.randn(number, dim, generator=generator).double()
+    widths = (ratio ** (torch.arange(number) / (number - 1.0) - 0.5)).tolist()
+    parts = [(1.0 / number, at(centre, width)) for centre, width in zip(centres, widths, strict=True)]
+    return Case(mixture(*parts), dim, 0.0)
+
+
 def of_problem(problem: densities.Problem) -> Case:
     """Return one of the package's own problems of a vector."""
     assert problem.dim is not None
@@ -220,6 +234,11 @@ CASES: dict[str, Callable[[], Case]] = {
     "6 scattered in 3": lambda: scattered(6, 3, 8.0),
     "12 scattered in 5": lambda: scattered(12, 5, 6.0),
     "8 scattered in 10": lambda: scattered(8, 10, 5.0),
+    "6 unequal 60 apart, 2": lambda: unequal(6, 2, 60.0, 10.0),
+    "4 unequal 30 apart, 5": lambda: unequal(4, 5, 30.0, 3.0),
+    "8 unequal 20 apart, 10": lambda: unequal(8, 10, 20.0, 2.0),
+    "5 unequal 126 apart, 20": lambda: unequal(5, 20, 126.0, 3.0),
+    "12 unequal 300 apart, 20": lambda: unequal(12, 20, 300.0, 2.0),
     "16 signs": lambda: signs(4),
     "64 signs": lambda: signs(6),
     "sizes alone": sizes_alone,
@@ -252,6 +271,14 @@ class Run:
         How long it took.
     said : str
         The method, and the error of the log-evidence.
+    asked : str
+        The method that was asked for.
+    max_time : float
+        The most seconds that it was given.
+    code : str
+        The commit, marked if files differed from it.
+    load : float
+        How many processes wanted a processor, by the mean of the last minute.
     """
 
     case: str
@@ -260,6 +287,10 @@ class Run:
     right: bool
     seconds: float
     said: str
+    asked: str = "auto"
+    max_time: float = math.nan
+    code: str = "earlier"
+    load: float = math.nan
 
     @property
     def place(self) -> int:
@@ -269,11 +300,12 @@ class Run:
 
 def judged(name: str, seed: int, method: str, max_time: float) -> Run:
     """Return whether a result is trusted, and whether it is right."""
-    case, began = CASES[name](), time.perf_counter()
+    case, began, load = CASES[name](), time.perf_counter(), round(os.getloadavg()[0], 1)
     try:
         found = posterior(case.log_density, case.dim, method, seed=seed, max_time=max_time)
     except LogpxError as error:
-        return Run(name, seed, False, False, time.perf_counter() - began, type(error).__name__)
+        seconds, said = time.perf_counter() - began, type(error).__name__
+        return Run(name, seed, False, False, seconds, said, method, max_time, code(), load)
     trust, seconds = found.diagnosis.trust, time.perf_counter() - began
     error = 0.1 + 3.0 * found.diagnosis.log_evidence_error
     right = abs(found.log_evidence - case.log_evidence) < error
@@ -281,7 +313,33 @@ def judged(name: str, seed: int, method: str, max_time: float) -> Run:
     for place, share in case.shares.items():
         right &= abs(float((x[:, place] > case.above).double().mean()) - share) < 0.1
     said = f"{found.method}, {found.log_evidence - case.log_evidence:+.2f}"
-    return Run(name, seed, trust is not Trust.DO_NOT, bool(right), seconds, said)
+    trusted = trust is not Trust.DO_NOT
+    return Run(name, seed, trusted, bool(right), seconds, said, method, max_time, code(), load)
+
+
+@functools.cache
+def code() -> str:
+    """Return the commit, or the version where there is no repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return logpx.__version__
+
+
+def counts_by_code(runs: Sequence[Run]) -> str:
+    """Return what was counted for each state of the code, in the order of the record."""
+    lines = [
+        "| code | max_time | load | runs | trusted and right | not trusted | trusted and wrong |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for state in dict.fromkeys((run.code, run.max_time) for run in runs):
+        own = [run for run in runs if (run.code, run.max_time) == state]
+        loads = [run.load for run in own]
+        cells = [state[0], f"{state[1]:g}", f"{min(loads):g} to {max(loads):g}", len(own)]
+        cells += np.bincount([run.place for run in own], minlength=3).tolist()
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
 
 
 def table(runs: Sequence[Run]) -> str:
@@ -320,6 +378,7 @@ def main() -> None:
     runs: list[Run] = []
     if chosen.record and chosen.record.exists():
         runs = [Run(**json.loads(line)) for line in chosen.record.read_text().splitlines()]
+    runs = [run for run in runs if run.asked == chosen.method]
     done = {(run.case, run.seed) for run in runs}
     for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds):
         for name in chosen.cases:
@@ -329,7 +388,7 @@ def main() -> None:
             if chosen.record:
                 with chosen.record.open("a") as file:
                     file.write(json.dumps(asdict(runs[-1])) + "\n")
-    print(table(runs))
+    print(table(runs), counts_by_code(runs), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """What results and models print is short; what they show in notebooks is escaped and tells the same."""
 
+import inspect
 import math
+from dataclasses import is_dataclass
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -100,3 +103,89 @@ def test_many_notes_are_counted(fitted):
     assert len(text.splitlines()) == 6
     assert text.splitlines()[-1].strip() == "and 17 more notes"
     assert math.isfinite(len(text))
+
+
+def public_classes() -> list[type]:
+    """Return the classes in the rooms' lists of names that have instances to look at."""
+    rooms = [getattr(logpx, name) for name in logpx.__all__]
+    named = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", [])]
+    found = dict.fromkeys(one for one in named if inspect.isclass(one))
+    plain = (BaseException, Enum, torch.distributions.Distribution, torch.distributions.Transform, dict)
+    return [
+        one
+        for one in found
+        if not issubclass(one, plain) and not inspect.isabstract(one) and not getattr(one, "_is_protocol", 0)
+    ]
+
+
+# Work that goes on, not an answer: tallies, writers, searches, procedures.
+WORK = {
+    *("AnomalySearch", "EmpiricalNull", "Explainer", "MixtureEnsemble", "OwnRowsSearch"),
+    *("ClosedForm", "Family", "GradientDescent", "LogOfMean", "MeanOfLogs", "Single", "VisibleColumns"),
+    *("RankTests", "RowsByContent", "RunningMean", "ScoreTotals", "Stopwatch", "Tally", "WeightedMean"),
+    *("FactorisedJoint", "Matrices", "Parameters", "Server", "TableWriter", "UnseenLabels"),
+}
+
+
+def test_every_public_class_is_shown_in_notebooks_and_none_prints_arrays_by_dataclass():
+    classes = public_classes()
+    assert len(classes) > 200
+    assert {one.__name__ for one in classes if not hasattr(one, "_repr_html_")} == WORK
+    generated = [
+        one.__name__
+        for one in classes
+        if is_dataclass(one) and hasattr(one.__repr__, "__wrapped__")  # As dataclass makes them.
+    ]
+    assert generated == []
+
+
+@pytest.fixture(scope="module")
+def answers(fitted) -> dict:
+    rng = np.random.default_rng(1)
+    columns = {f"column {i}": rng.normal(size=300) for i in range(120)}
+    table = logpx.tables.open_table(columns)
+    model, mixture = fitted["table model"], fitted["mixture"]
+    rows = {name: rng.normal(size=200) for name in model.schema.modelled_names}
+    draws = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    inspection = logpx.tables.inspect_table(table)
+    other = posterior(lambda x: normal(x / 2), dim=2, method="laplace")
+    return {
+        "bayes factor": logpx.posteriors.compare(fitted["posterior"], other),
+        "bound": fitted["flow"].log_prob_lower(torch.zeros(999, 2)),
+        "column": inspection.schema.columns[0],
+        "conditional": model.conditional("column 1"),
+        "conditioned": model.condition({HOSTILE: 0.5}),
+        "comparison": logpx.compare({"one": model, "other": model}, rows),
+        "diagnosis": fitted["posterior"].diagnosis,
+        "drift": logpx.drift(model, rows),
+        "evidence": logpx.evidence(mixture, torch.randn(999, 2), "exact"),
+        "evidence from draws": logpx.evidence_from_draws(normal, draws),
+        "anomalies": logpx.anomalies(model, rows, top=3),
+        "images": logpx.images.open_images(np.zeros((20, 4, 4), np.uint8), levels=256),
+        "inspection": inspection,
+        "matrix": transforms.PLUMatrix(3),
+        "method": logpx.posteriors.Laplace(),
+        "schema": inspection.schema,
+        "statistics": mixture.statistics(torch.randn(50, 2)),
+        "table": table,
+    }
+
+
+ANSWERS = (
+    *("bayes factor", "bound", "column", "conditional", "conditioned", "comparison", "diagnosis", "drift"),
+    *("evidence", "evidence from draws", "anomalies", "images", "inspection", "matrix", "method", "schema"),
+    *("statistics", "table"),
+)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_are_short_and_escaped(answers, name: str):
+    shown, html = repr(answers[name]), answers[name]._repr_html_()
+    assert len(shown.splitlines()) <= 6
+    assert len(shown) < 900
+    assert shown.startswith(f"{type(answers[name]).__name__}(")
+    assert name == "method" or "=" in shown
+    assert html.startswith("<div")
+    assert html.count("<div") == html.count("</div>")
+    assert "<script" not in html
+    assert "object at 0x" not in shown + html

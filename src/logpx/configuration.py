@@ -11,6 +11,7 @@ import numpy as np
 
 from logpx.arguments import check_names
 from logpx.errors import ModelFolderError, UsageError
+from logpx.markup import card
 
 __all__ = ["Configured", "build", "class_name", "describe", "shortened"]
 
@@ -37,6 +38,10 @@ class Configured:
     def __repr__(self) -> str:
         """Return the constructor's call, without arguments at their defaults, on a few lines at most."""
         return shortened(_call(self))
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        return card(type(self).__name__, repr(self))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

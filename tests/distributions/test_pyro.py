@@ -1,5 +1,8 @@
 """Flows in Pyro: as sites, as guides, as densities of a Markov chain. Skipped where Pyro is not installed."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -30,6 +33,15 @@ def test_a_flow_is_a_distribution_of_pyro():
     context = flows.MAF(2, layers=1, hidden=(4,), context=1).distribution(torch.zeros(3, 1))
     with pyro.plate("contexts", 3):
         assert pyro.sample("z", context).shape == (3, 2)
+
+
+def test_copies_are_distributions_of_pyro_too():
+    given = flows.MAF(2, layers=1, hidden=(4,), context=1).distribution(torch.zeros(3, 1)).expand((2, 3))
+    x = torch.ones(2)
+    for other in (copy.deepcopy(given), pickle.loads(pickle.dumps(given))):
+        assert isinstance(other, dist.torch_distribution.TorchDistributionMixin)
+        assert other.batch_shape == (2, 3)
+        assert torch.equal(other.log_prob(x), given.log_prob(x))
 
 
 def test_a_flow_is_a_guide():

@@ -44,3 +44,29 @@ def test_holding_a_column_moves_the_others_and_a_row_is_explained(page) -> None:
     errors = [text for text in page.said if "400" not in text]
     assert errors == []
     assert all(url.startswith(("http://127.0.0.1:", "data:")) for url in page.asked)
+
+
+@pytest.mark.enable_socket
+def test_moving_z_moves_the_row_that_it_stands_for_and_no_slider_covers_another(opened_page) -> None:
+    from playwright.sync_api import expect
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 3)) @ random.normal(size=(3, 5)) + 0.3 * random.normal(size=(300, 5))
+    model = logpx.fit("ppca", dict(zip("abcde", x.T, strict=True)), latent=3, max_steps=20).model
+    server = Server(explorer_of(model))
+    threading.Thread(target=server.run, daemon=True).start()
+    page = opened_page(server.address, 900, 900)
+    page.wait_for_selector("#decoded td")
+    before = page.locator("#decoded").text_content()
+    page.locator("#sliders input").first.focus()
+    page.keyboard.press("End")
+    expect(page.locator("#decoded")).not_to_have_text(before)
+    for width in (900, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        labels = [one.bounding_box() for one in page.locator("#sliders label").all()]
+        for label, place in zip(labels, range(len(labels)), strict=True):
+            slider = page.locator("#sliders input").nth(place).bounding_box()
+            value = page.locator("#sliders output").nth(place).bounding_box()
+            assert slider["x"] + slider["width"] <= value["x"] + 1
+            assert value["x"] + value["width"] <= label["x"] + label["width"] + 1
+    assert page.said == []

@@ -146,3 +146,38 @@ def test_images_at_temperature_one_are_samples_and_at_zero_all_one() -> None:
     for given in ({"n": 1, "temperature": 9}, {"n": 1, "class": 2}, {"n": 1, "temperature": True}):
         with pytest.raises(UsageError):
             explorer.answer("images", given)
+
+
+@pytest.mark.parametrize("family", ["ppca", "fa"])
+def test_a_place_in_latent_space_stands_for_the_row_of_its_linear_map(family: str) -> None:
+    random = np.random.default_rng(2)
+    z = random.normal(size=(400, 1))
+    x = z @ [[1.0, -2.0, 0.5]] + 0.3 * random.normal(size=(400, 3)) + [10.0, 0.0, -5.0]
+    model = logpx.fit(family, dict(zip("abc", x.T, strict=True)), latent=1, max_steps=200).model
+    explorer = explorer_of(model)
+    assert explorer.describe()["latent"] == 1
+    rows = [
+        np.array(explorer.answer("latent", {"z": [place]})["values"], float) for place in (-2.0, 0.0, 2.0)
+    ]
+    own = model.density.model
+    scaled = own.mean + own.loadings[:, 0] * torch.tensor([[-2.0], [0.0], [2.0]], dtype=own.mean.dtype)
+    np.testing.assert_allclose(rows, model.density.columns.inverse(scaled.detach()).numpy(), rtol=1e-3)
+    # Two deviations of z move the columns by twice what z did, up to its sign.
+    moved = np.abs(rows[2] - rows[1])
+    np.testing.assert_allclose(moved, [2.0, 4.0, 1.0], rtol=0.2)
+    with pytest.raises(UsageError, match="z"):
+        explorer.answer("latent", {"z": [7.0]})
+
+
+def test_an_autoencoder_of_a_table_is_walked_through_values_that_cells_can_have(frame: pd.DataFrame) -> None:
+    explorer = explorer_of(logpx.fit("vae", frame, latent=2, max_steps=20).model)
+    answer = explorer.answer("latent", {"z": [0.5, -1.0]})
+    assert answer["columns"] == ["a", "b", "count", "label"]
+    assert float(answer["values"][2]) in range(12)
+    assert answer["values"][3] in {"up", "down <&>"}
+
+
+def test_models_without_a_latent_space_have_no_walk(table: Explorer) -> None:
+    assert table.describe()["latent"] == 0
+    with pytest.raises(UsageError, match="no question"):
+        table.answer("latent", {"z": []})

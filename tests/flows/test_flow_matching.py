@@ -218,6 +218,45 @@ def test_an_adaptive_solver_keeps_its_tolerance_or_gives_up(normal):
         flow.log_prob(x)
 
 
+class Exploding(nn.Module):
+    """The velocity -x²: from 1 to 0, x becomes x / (1 - x) where x < 1, and infinite where it is not."""
+
+    def forward(self, x, t, context=None):
+        return -x.square()
+
+    def with_products(self, x, t, context, directions):
+        return -x.square(), -2.0 * x.unsqueeze(-2) * directions
+
+
+@pytest.mark.parametrize("trace", ["exact", "hutchinson"])
+def test_a_row_without_an_answer_takes_none_from_the_others(trace):
+    solver = AdaptiveSolver(1e-6, most_steps=60)
+    flow = FlowMatching(1, velocity=Exploding(), solver=solver, trace=trace, draws=1).double().eval()
+    x = torch.tensor([[0.5], [3.0], [-4.0], [math.nan]], dtype=torch.float64)
+    with pytest.warns(RuntimeWarning, match=r"2 of 4 rows, counted from 0: 1, 3; they are NaN"):
+        found = flow.log_prob(x)
+    assert found.isnan().tolist() == [False, True, False, True]
+    known = x[[0, 2], 0]
+    expected = Normal(0.0, 1.0).log_prob(known / (1.0 - known)) - 2.0 * (1.0 - known).log()
+    torch.testing.assert_close(found[[0, 2]], expected, atol=1e-4, rtol=0.0)
+    with pytest.raises(NotConvergedError, match="for 1 of 1 rows"):
+        flow.log_prob(x[1:2])
+    # Nothing of it reaches a gradient.
+    inputs = x.clone().requires_grad_()
+    with pytest.warns(RuntimeWarning):
+        flow.log_prob(inputs)[[0, 2]].sum().backward()
+    slope = -(known / (1.0 - known)) / (1.0 - known).square() + 2.0 / (1.0 - known)
+    torch.testing.assert_close(inputs.grad[[0, 2], 0], slope, atol=1e-3, rtol=0.0)
+
+
+def test_with_an_adaptive_solver_no_row_depends_on_another():
+    flow = randomised(FlowMatching(2, hidden=(8,), solver=AdaptiveSolver(1e-5))).double()
+    near = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)).double()
+    found = flow.log_prob(torch.cat([near, torch.full((1, 2), 1e6).double()]))
+    assert found.isfinite().all()
+    torch.testing.assert_close(found[:5], flow.log_prob(near), atol=1e-12, rtol=0.0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -69,6 +69,32 @@ def test_the_evidence_of_all_modes_is_found(density, dim: int):
     assert found.log_evidence == pytest.approx(0.0, abs=0.02)
 
 
+def scattered(dim: int, widths: list[float]):
+    generator = torch.Generator().manual_seed(1)
+    places = 20.0 * torch.randn(len(widths), dim, generator=generator).double()
+    parts = list(zip(places, widths, strict=True))
+
+    def density(x: Tensor) -> Tensor:
+        each = [log_normal(x, place, width) for place, width in parts]
+        return torch.logsumexp(torch.stack(each), 0) - math.log(len(parts))
+
+    return density
+
+
+def test_modes_of_unequal_widths_are_all_found_in_few_dimensions():
+    found = posterior(scattered(3, [0.5, 0.7, 1.0, 1.5]), 3, method="laplace")
+    assert found.diagnosis.trust is not Trust.DO_NOT
+    assert found.log_evidence == pytest.approx(0.0, abs=0.02)
+
+
+def test_wide_modes_that_may_hide_narrow_ones_in_many_dimensions_are_not_trusted():
+    # The basins of the narrowest three are too small to be met.
+    found = posterior(scattered(20, [0.3, 0.4, 0.5, 1.2, 1.5]), 20, method="laplace")
+    assert found.log_evidence < -0.2
+    assert found.diagnosis.trust is Trust.DO_NOT
+    assert "the search for modes is not over" in found.verdict
+
+
 def test_both_signs_of_what_is_only_seen_in_size_have_half_of_the_mass():
     generator = torch.Generator().manual_seed(1)
     design = torch.randn(6, 4, generator=generator).double()

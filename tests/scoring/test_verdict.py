@@ -41,6 +41,12 @@ def test_better_even_and_worse_are_told_apart_and_worse_is_loud():
     ]
 
 
+def test_rounding_is_no_difference():
+    found = verdict(gains=gains(marginals=(3e-16, 1e-17), normal=(-2e-12, 1e-13)))
+    assert found.worse_than == []
+    assert found.sentences[0].startswith("no better than marginals: 0.000")
+
+
 def test_what_would_help():
     assert verdict().advice == []
     assert verdict(unfinished=True).advice == ["more time"]

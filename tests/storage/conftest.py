@@ -18,10 +18,11 @@ from logpx.distributions import (
     Product,
     StandardNormal,
     StudentT,
+    TargetLast,
     TruncatedNormal,
     Uniform,
 )
-from logpx.distributions.columns import LabelColumn, NumberColumn, ValueColumn
+from logpx.distributions.columns import CentredColumn, LabelColumn, NumberColumn, ValueColumn
 from logpx.distributions.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
@@ -96,6 +97,7 @@ from logpx.nets import (
     ConvolutionalEncoder,
     ConvolutionalResNet,
     Embedded,
+    Forest,
     ResidualMLP,
     SeriesEncoder,
     VelocityMLP,
@@ -326,6 +328,19 @@ def order_agnostic() -> OrderAgnostic:
 
 
 MODELS["OrderAgnostic"] = order_agnostic
+
+
+def target_last() -> TargetLast:
+    x = torch.stack([ROWS.sigmoid(), ROWS.sin()], 1).double()
+    joint = OrderAgnostic([NumberColumn(components=2), NumberColumn(components=2)], width=8, blocks=1)
+    joint.initialise(x)
+    own = CentredColumn(components=2, near=2)
+    own.initialise(x[:, 1])
+    forest, _ = Forest.grown(x[:, :1], x[:, [1, 1]], trees=10, seed=0)
+    return TargetLast(joint, 1, forest, own, networks=2, width=8, blocks=1)
+
+
+MODELS["TargetLast"] = target_last
 
 
 def table_of_cells() -> TableModel:

@@ -203,7 +203,7 @@ def test_folder_whose_renames_cannot_be_flushed_is_saved_and_says_so(
         if folder == tmp_path:
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(filesystem, "_sync_folder", sync)
+    monkeypatch.setattr(filesystem, "flush_folder", sync)
     with pytest.warns(UserWarning, match="is saved and in place"):
         save(NEW, tmp_path / "model", overwrite=overwrite)
     assert which(tmp_path / "model") == "new"

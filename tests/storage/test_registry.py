@@ -14,6 +14,7 @@ from logpx.distributions import (
     DiagonalNormal,
     LowerBound,
     OrderAgnostic,
+    TargetLast,
 )
 from logpx.distributions.likelihoods import (
     FixedScale,
@@ -96,7 +97,7 @@ def numbers(model: torch.nn.Module) -> list[torch.Tensor]:
         dtype = next(iter(model.state_dict().values())).dtype
         output = model(torch.linspace(0.05, 0.95, 12, dtype=dtype).view(4, 3))
         return list(output) if isinstance(model, Scale) else [output]
-    if isinstance(model, (VAE, OrderAgnostic)):
+    if isinstance(model, (VAE, OrderAgnostic, TargetLast)):
         # In training mode it draws anew each time.
         model.eval()
     context = torch.full((4, *model.context_shape), 0.3) if model.context_features else None

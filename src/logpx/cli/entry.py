@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 import traceback
 import warnings
@@ -15,7 +14,7 @@ import typer
 from logpx.cli.app import ReaderGoneError, app
 from logpx.cli.clock import CLOCK
 from logpx.cli.interruption import Interrupted, raise_on_termination
-from logpx.cli.streams import optional_stderr, require_streams, silence_stdout, tell
+from logpx.cli.streams import optional_stderr, print_json, require_streams, silence_stdout, tell
 from logpx.errors import LogpxError, ResourceError, UsageError, is_out_of_memory
 
 __all__ = ["main"]
@@ -101,7 +100,7 @@ def _report(error: LogpxError, as_json: bool) -> int:
                 for name in ("message", "file", "row", "column", "fix", "exit_code")
             }
             kind = "Bug" if isinstance(error, _Bug) else type(error).__name__
-            print(json.dumps({"error": {"type": kind, **fields}}, ensure_ascii=False))
+            print_json({"error": {"type": kind, **fields}})
         sys.stdout.flush()
     except OSError:
         silence_stdout()

@@ -41,9 +41,9 @@ def explore(
       logpx explore model/ --no-browser --port 8000
 
     Of a table: the density of every column given those that are held fixed, rows drawn like this, log p of
-    a row with reasons. Of images: samples at a temperature, and the latent space of a vae. Only this
-    computer can open the page, with the token in its address; it changes nothing. An interrupt ends it.
-    Needs pip install 'logpx[explore]'.
+    a row with reasons. Of images: samples at a temperature. Of both, where the model has one: its latent
+    space. Only this computer can open the page, with the token in its address; it changes nothing. An
+    interrupt ends it. Needs pip install 'logpx[explore]'.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     import sys
     import webbrowser

@@ -82,7 +82,7 @@ class Stop:
 
 def _is_ignored(number: int) -> bool:
     # nohup starts a process that does not hear SIGHUP; what a shell ignores in the background is heard.
-    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import sys
@@ -10,7 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from logpx.cli.streams import optional_stderr, tell
+from logpx.cli.streams import optional_stderr, print_json, tell
 
 __all__ = ["Output", "nats"]
 
@@ -95,7 +94,7 @@ class Output:
         if self.as_json:
             from logpx.files.documents import plain
 
-            print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
+            print_json(plain(document))
 
 
 def _width(rows: Sequence[Mapping[str, str]]) -> int:

@@ -14,6 +14,7 @@ from logpx.detection.reasons import Reason
 from logpx.detection.search import AnomalySearch
 from logpx.detection.selection import selection_of
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring import Calibration
 from logpx.storage import load
 from logpx.tables import Table, TableModel, open_table
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Anomalies", "anomalies"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Anomalies:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Anomalies(Shown):
     """The rows that were selected.
 
     Attributes

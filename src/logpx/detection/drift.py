@@ -13,6 +13,7 @@ from torch import Tensor
 
 from logpx.distributions.seeding import derived_seed
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring import RankReference, RankTest, RankTests, RunningMean
 from logpx.scoring.conformal import check_level
 from logpx.scoring.significance import holm, two_sided
@@ -28,8 +29,8 @@ _ROW_SAMPLE = 7_005
 _MOST_SCORES = 100_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class ColumnDrift:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ColumnDrift(Shown):
     """How much a column has moved.
 
     Attributes
@@ -65,8 +66,8 @@ class ColumnDrift:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drift:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Drift(Shown):
     """A comparison of new rows with rows set aside when a model was fitted.
 
     Attributes

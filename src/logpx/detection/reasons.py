@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from logpx.representations import Shown
 from logpx.tables import TableModel
 from logpx.tables.arrow_columns import arrow_array, written_type
 from logpx.tables.conditioning.surprisals import CellSurprisals
@@ -27,8 +28,8 @@ _ROUNDING = 1e-9
 _ROWS_AT_ONCE = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reason:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Reason(Shown):
     r"""A cell that is not to be expected, given the rest of its row.
 
     Attributes

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring import check_level
 
 __all__ = ["AllRows", "AtLevel", "FalseDiscoveryRate", "MostUnusual", "Selection", "selection_of"]
@@ -25,7 +26,7 @@ _Numbers = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 
 
-class Selection(ABC):
+class Selection(Shown, ABC):
     """A rule that selects rows, having seen all of them once, batch by batch.
 
     Attributes

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring import RankReference, RankTests
 from logpx.tables import TableModel
 from logpx.tables.fitting.rows import read_rows
@@ -26,8 +27,8 @@ _CLOSE = 0.05
 _PLAIN = "these are numbers about rows that are near or alike, not a promise of privacy"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyntheticCheck:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SyntheticCheck(Shown):
     """What synthetic rows and log p tell of single rows that a model was fitted to.
 
     Attributes

@@ -12,6 +12,7 @@ from logpx.distributions.normal import DiagonalNormal, FullNormal, StandardNorma
 from logpx.distributions.order_agnostic import OrderAgnostic
 from logpx.distributions.product import Product
 from logpx.distributions.student_t import StudentT
+from logpx.distributions.target_last import TargetLast
 from logpx.distributions.truncated_normal import TruncatedNormal
 from logpx.distributions.uniform import Uniform
 
@@ -29,6 +30,7 @@ __all__ = [
     "Product",
     "StandardNormal",
     "StudentT",
+    "TargetLast",
     "TorchDistribution",
     "TruncatedNormal",
     "Uniform",

@@ -119,6 +119,10 @@ class TorchDistribution(torch.distributions.Distribution):
             context = context.expand(*shape, *self.model.context_shape)
         return type(self)(self.model, context, shape)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The class that Pyro's part is added to has no name by which to find it.
+        return as_torch, (self.model, self.context, self.batch_shape)
+
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draw events without gradients, shape ``(*sample_shape, *batch_shape, *event_shape)``."""
         with torch.no_grad():
@@ -165,10 +169,12 @@ class TorchDistribution(torch.distributions.Distribution):
         )
 
 
-def as_torch(model: Any, context: Tensor | None = None) -> TorchDistribution:
+def as_torch(
+    model: Any, context: Tensor | None = None, batch_shape: torch.Size | None = None
+) -> TorchDistribution:
     """Return a model as a distribution of torch; of Pyro, too, where Pyro has been imported."""
     kind = TorchDistribution if sys.modules.get("pyro") is None else _of_pyro()
-    return kind(model, context)
+    return kind(model, context, batch_shape)
 
 
 @functools.cache

@@ -64,7 +64,7 @@ def _checked_shape(n: Any) -> tuple[int, ...] | None:
 def _shaped(drawn: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(drawn, tuple):
         return tuple(_shaped(part, shape) for part in drawn)
-    return drawn.view(*shape, *drawn.shape[1:])
+    return drawn.view((*shape, *drawn.shape[1:]))
 
 
 def methods_of_rows(kind: type[Any]) -> list[str]:

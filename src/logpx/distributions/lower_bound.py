@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from logpx.markup import card
+from logpx.representations import brief
+
 __all__ = ["LowerBound"]
 
 
@@ -22,3 +25,11 @@ class LowerBound(NamedTuple):
 
     log_prob: Tensor
     standard_error: Tensor
+
+    def __repr__(self) -> str:
+        """Return both, or their shapes if they are long."""
+        return f"LowerBound(log_prob={brief(self.log_prob)}, standard_error={brief(self.standard_error)})"
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        return card("LowerBound", repr(self))

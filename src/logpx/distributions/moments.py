@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import UsageError
+from logpx.representations import Shown
 
 __all__ = ["Moments", "check_weights", "triangle_of"]
 
@@ -17,8 +18,8 @@ __all__ = ["Moments", "check_weights", "triangle_of"]
 _CHUNK_ROWS = 4096
 
 
-@dataclass(frozen=True)
-class Moments:
+@dataclass(frozen=True, repr=False)
+class Moments(Shown):
     """Weighted count, mean and centred scatter of rows, in float64.
 
     Two of them add up to the moments of all their rows, which is all that chunks, weights and processes

@@ -18,7 +18,7 @@ from logpx.distributions.missing import check_finite_or_missing
 from logpx.distributions.private_randomness import current_generator
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, derived_seed, draw_rows
 from logpx.errors import DataError, UsageError
-from logpx.nets.visible import Uniforms, VisibleColumns
+from logpx.nets.visible import Uniforms, VisibleColumns, uniforms
 
 __all__ = ["ColumnMarginal", "OrderAgnostic"]
 
@@ -50,13 +50,20 @@ class ColumnMarginal:
         """Return log p of a value for each row, shape ``(n,)``."""
         return self._column.log_prob(self._raw, x)
 
+    def sample(self, uniform: Tensor) -> Tensor:
+        """Return a draw for each row from two uniforms, shape ``(n, 2)``: shape ``(n,)``, float64."""
+        return self._column.sample(self._raw, uniform)
+
     def cdf(self, x: Tensor) -> Tensor:
         """Return the probabilities of values up to some, both of shape ``(n, m)``."""
-        return torch.stack([self._column.cdf(self._raw, each) for each in x.T], 1)
+        repeated = self._raw.repeat_interleave(x.shape[1], 0)
+        return _in_parts(self._column.cdf, repeated, x.flatten()).view_as(x)
 
     def quantiles(self, levels: Tensor) -> Tensor:
         """Return the quantiles at levels of shape ``(q,)``: shape ``(n, q)``."""
-        return torch.stack([self._column.quantile(self._raw, level) for level in levels.tolist()], 1)
+        repeated = self._raw.repeat_interleave(len(levels), 0)
+        each = levels.to(self._raw).repeat(len(self._raw))
+        return _in_parts(self._column.quantile, repeated, each).view(-1, len(levels))
 
     def bracket(self, levels: Tensor) -> tuple[Tensor, Tensor]:
         """Return values that the quantiles at levels lie between: the quantiles themselves, twice."""
@@ -264,7 +271,7 @@ class OrderAgnostic(Distribution):
             asked = torch.randperm(d, generator=generator, device=rows.device)[:_MOST_ASKED]
         earlier = rank[:, asked, None] > rank[:, None, :]
         before = torch.bmm(earlier.to(self.net.bias.dtype), self._visible(rows, there))
-        hidden = self.net.hidden(before, self.net.asked[asked], _uniforms(generator))
+        hidden = self.net.hidden(before, self.net.asked[asked], uniforms(generator))
         return self._sum_of_cells(hidden, asked, rows, there, hidden.dtype) * (d / len(asked))
 
     def conditional_estimate(self, x: Tensor, target: Tensor) -> Tensor:
@@ -285,7 +292,7 @@ class OrderAgnostic(Distribution):
         generator = current_generator(x.device)
         chosen = int(torch.randint(len(self.chains), (), generator=generator, device=x.device))
         there, rows = ~x.isnan(), x.double().nan_to_num(nan=0.0)
-        return self._given_others(rows, there, target, self.chains[chosen], _uniforms(generator))
+        return self._given_others(rows, there, target, self.chains[chosen], uniforms(generator))
 
     def _given_others(
         self, rows: Tensor, there: Tensor, wanted: Tensor, order: Tensor, uniform: Uniforms | None = None
@@ -398,7 +405,7 @@ class OrderAgnostic(Distribution):
         if checked_count(draws) < 1:
             raise UsageError(f"{draws} draws", fix="draw once or more, or leave draws out")
         seeds = [None if seed is None else derived_seed(seed, number) for number in range(draws)]
-        return torch.stack([self._completed(x, own) for own in seeds])
+        return torch.stack([self.completed(x, own) for own in seeds])
 
     def _guessed(self, x: Tensor) -> Tensor:
         found = x.clone()
@@ -411,22 +418,34 @@ class OrderAgnostic(Distribution):
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, d)``, float64: each in one of the orders, one column after another."""
         empty = torch.full((checked_count(n), len(self.columns)), torch.nan, dtype=torch.float64)
-        return self._completed(empty.to(self.net.bias.device), seed)
+        return self.completed(empty.to(self.net.bias.device), seed)
 
-    def _completed(self, x: Tensor, seed: int | None) -> Tensor:
-        """Return rows with missing cells drawn from their joint conditional distribution."""
+    @torch.no_grad()
+    def completed(self, x: Tensor, seed: int | None, *, left_out: int | None = None) -> Tensor:
+        """Return rows with missing cells drawn from their joint conditional distribution.
+
+        Parameters
+        ----------
+        x
+            Rows with NaN for missing cells, shape ``(n, d)``.
+        seed
+            As of `impute`.
+        left_out
+            A column whose missing cells stay missing; None for none.
+        """
         d = len(self.columns)
 
-        def uniforms(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        def uniform_pairs(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
             return torch.rand(rows, 2 * d + 1, generator=generator, device=device, dtype=torch.float64)
 
-        uniform = draw_rows(len(x), seed, self._like(), uniforms)
+        uniform = draw_rows(len(x), seed, self._like(), uniform_pairs)
         choice = (uniform[:, -1] * len(self.chains)).long().clamp(max=len(self.chains) - 1)
         found = x.double().clone()
         pairs = uniform[:, :-1].reshape(-1, d, 2)
         for number, order in enumerate(self.chains):
             for rows in torch.split((choice == number).nonzero()[:, 0], 4 * self._at_once):
-                found[rows] = self._drawn(found[rows], pairs[rows], order.tolist())
+                own = [column for column in order.tolist() if column != left_out]
+                found[rows] = self._drawn(found[rows], pairs[rows], own)
         return found.to(x.dtype)
 
     def _drawn(self, x: Tensor, uniform: Tensor, order: Sequence[int]) -> Tensor:
@@ -444,10 +463,8 @@ class OrderAgnostic(Distribution):
         return x
 
 
-def _uniforms(generator: torch.Generator | None) -> Uniforms:
-    """Return what draws uniforms like a tensor."""
-
-    def uniform(like: Tensor) -> Tensor:
-        return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
-
-    return uniform
+def _in_parts(function: Callable[[Tensor, Tensor], Tensor], raw: Tensor, each: Tensor) -> Tensor:
+    """Return a function of rows of numbers and a value for each, of not too many rows at once."""
+    at_once = max(1, _NUMBERS_AT_ONCE // max(1, 8 * raw.shape[1]))
+    pairs = zip(torch.split(raw, at_once), torch.split(each, at_once), strict=True)
+    return torch.cat([each.new_zeros(0, dtype=torch.float64), *(function(*pair) for pair in pairs)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from logpx.engines.model_source import ModelSource
 from logpx.errors import DataError, LogpxError, UsageError
+from logpx.representations import Shown
 from logpx.scoring import KeyedRows, RowIdentity, RowsByContent
 from logpx.scoring.row_keys import keys_of_cells
 from logpx.suggestions import suggestion
@@ -20,7 +21,7 @@ from logpx.tables.columns.supports import Supports
 __all__ = ["BatchFunction", "fields_of"]
 
 
-class BatchFunction(ABC):
+class BatchFunction(Shown, ABC):
     """A pure function of Arrow record batches: the same rows give the same answers, however they are cut.
 
     It can be pickled, and called by several threads at once. Each process loads the model once.
@@ -40,6 +41,9 @@ class BatchFunction(ABC):
         self.source = source
         self._kept = fields_of(keep, source.model().schema)
         self._id = (id,) if isinstance(id, str) else tuple(id)
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"schema": self.schema.names}
 
     def __call__(self, batches: Any) -> Any:
         """Return the answers for some rows.

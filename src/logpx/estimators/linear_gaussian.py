@@ -300,16 +300,20 @@ def _filled(rows: _Numbers) -> _Numbers:
     return np.where(missing, np.nanmean(rows, axis=0), rows) if missing.any() else rows
 
 
+_ROTATIONS = {"quartimax": latent.quartimax, "varimax": latent.varimax}
+
+
 class FactorAnalysis(_LinearGaussian):
     """Factor analysis fitted by maximum likelihood; cells may be missing.
 
     Parameters
     ----------
     n_components
-        The number of factors, at least 1 and below the number of features; None chooses by BIC.
+        The number of factors; None chooses by BIC. With as many as there are features the density is that of
+        one fewer, and the last loading is 0; with 0 all is noise.
     rotation
-        None, or ``"varimax"``: factors are turned so that each column loads on few of them, which changes no
-        density.
+        None, ``"varimax"`` or ``"quartimax"``: factors are turned so that each column loads on few of them,
+        which changes no density.
     tol, max_iter
         Of EM for rows with missing cells: the gain, relative to the log-likelihood, that is little, and the
         most iterations; None leaves both to `logpx.fit`. Complete rows are fitted to the maximum in any case.
@@ -359,6 +363,9 @@ class FactorAnalysis(_LinearGaussian):
         self.tol = tol
         self.max_iter = max_iter
 
+    def _limits(self, features: int) -> tuple[int, int]:
+        return 0, features
+
     def _ended_after(self, iterations: int) -> None:
         self.n_iter_ = iterations
 
@@ -373,12 +380,12 @@ class FactorAnalysis(_LinearGaussian):
         return {name: value for name, value in given.items() if value is not None}
 
     def _describe(self, rows: _Numbers, weights: _Numbers | None) -> None:
-        if self.rotation not in (None, "varimax"):
-            raise UsageError(f"rotation is {self.rotation!r}", fix="give 'varimax' or None")
-        if self.rotation == "varimax":
+        if self.rotation is not None:
+            if self.rotation not in _ROTATIONS:
+                raise UsageError(f"rotation is {self.rotation!r}", fix="give 'varimax', 'quartimax' or None")
             with torch.no_grad():
-                turned = latent.varimax(self.model_.loadings, normalise=False).loadings
+                turned = _ROTATIONS[self.rotation](self.model_.loadings, normalise=False).loadings
                 self.model_.loadings.copy_(turned)
-                self.components_ = self.model_.loadings.numpy(force=True).T.copy()
+                self.components_[: len(turned.mT)] = turned.numpy(force=True).T
         each = self._log_prob(rows)
         self.loglike_ = [float((each if weights is None else each * weights).sum())]

@@ -8,7 +8,10 @@ from typing import Any
 from logpx.arguments import check_count
 from logpx.errors import UsageError
 
-__all__ = ["columns_of", "count_of", "number_of", "numbers_of", "values_of"]
+__all__ = ["FARTHEST", "MOST_LATENT", "columns_of", "count_of", "number_of", "numbers_of", "values_of"]
+
+#: The most dimensions of a latent space that are moved, and how far, in deviations of the prior.
+MOST_LATENT, FARTHEST = 64, 6.0
 
 
 def values_of(given: Mapping[str, Any], name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, Flow, StandardNormal
 from logpx.errors import UsageError
-from logpx.explore.asked import count_of, number_of, numbers_of
+from logpx.explore.asked import FARTHEST, MOST_LATENT, count_of, number_of, numbers_of
 from logpx.explore.explorer import Explorer
 from logpx.images import ImageModel
 from logpx.images.model import SAMPLED_AT_ONCE
@@ -21,8 +21,6 @@ from logpx.scoring import sample_blocks
 __all__ = ["ImageExplorer"]
 
 _MOST_IMAGES = 64
-_MOST_LATENT = 64
-_FARTHEST = 6.0
 
 
 class ImageExplorer(Explorer):
@@ -49,7 +47,7 @@ class ImageExplorer(Explorer):
 
     def describe(self) -> dict[str, Any]:
         """Return the shape of images, and what the model can answer."""
-        latent = 0 if self._autoencoder is None else min(self._autoencoder.latent, _MOST_LATENT)
+        latent = 0 if self._autoencoder is None else min(self._autoencoder.latent, MOST_LATENT)
         return {
             "kind": "images",
             "what": self.model.kind,
@@ -93,7 +91,7 @@ class ImageExplorer(Explorer):
         """
         autoencoder = self._autoencoder
         assert autoencoder is not None
-        own = numbers_of(given, "z", min(autoencoder.latent, _MOST_LATENT), _FARTHEST)
+        own = numbers_of(given, "z", min(autoencoder.latent, MOST_LATENT), FARTHEST)
         like = next(autoencoder.parameters())
         z = torch.zeros(1, autoencoder.latent, dtype=like.dtype, device=like.device)
         z[0, : len(own)] = torch.tensor(own, dtype=like.dtype)

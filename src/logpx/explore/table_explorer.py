@@ -15,8 +15,9 @@ from torch import Tensor
 from logpx.detection.reasons import Explainer, shortly
 from logpx.distributions.conditional import DrawnMarginals, Marginals
 from logpx.errors import UsageError
-from logpx.explore.asked import columns_of, count_of, values_of
+from logpx.explore.asked import FARTHEST, MOST_LATENT, columns_of, count_of, numbers_of, values_of
 from logpx.explore.explorer import Explorer
+from logpx.explore.latent_walk import LatentWalk
 from logpx.tables import TableModel
 from logpx.tables.companions import CONDITIONS, answers_conditions
 from logpx.tables.conditioning.conditioner import Conditioner
@@ -53,7 +54,10 @@ class TableExplorer(Explorer):
         self.supports = model.supports
         density = model.answering(CONDITIONS)
         self._conditioner = Conditioner(density, self.supports) if answers_conditions(density) else None
+        self._walk = LatentWalk.of(model)
         self.questions = {"densities": self.densities, "samples": self.samples, "row": self.row}
+        if self._walk is not None:
+            self.questions = {**self.questions, "latent": self.latent}
 
     def describe(self) -> dict[str, Any]:
         """Return the columns, and what the model can answer."""
@@ -69,6 +73,7 @@ class TableExplorer(Explorer):
             "conditions": self._conditioner is not None,
             "rows": self.model.schema.rows,
             "columns": [self._column(place, column) for place, column in enumerate(self.columns)],
+            "latent": 0 if self._walk is None else min(self._walk.size, MOST_LATENT),
             "notes": [note for note in notes if note is not None],
         }
 
@@ -147,6 +152,22 @@ class TableExplorer(Explorer):
             "p_value": None if calibration is None else float(calibration.p_values(bound.log_prob)),
             "aside": None if calibration is None else calibration.source,
             "reasons": [str(reason) for reason in self._reasons(x)],
+        }
+
+    def latent(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the row that a place in latent space stands for.
+
+        Parameters
+        ----------
+        given
+            ``z``: as many numbers as `describe` says, in units of the prior's deviation.
+        """
+        assert self._walk is not None
+        z = numbers_of(given, "z", min(self._walk.size, MOST_LATENT), FARTHEST)
+        row = self._walk.row(z).numpy()
+        return {
+            "columns": [column.name for column in self.columns],
+            "values": [self._texts(place, row[place : place + 1])[0] for place in range(len(row))],
         }
 
     def _reasons(self, x: Tensor) -> list[Any]:

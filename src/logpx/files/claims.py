@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-if os.name != "nt":
+fcntl: Any = None
+with suppress(ImportError):  # Windows has no such locks.
     import fcntl
 
 __all__ = ["claimed"]
@@ -30,7 +32,7 @@ def claimed(path: Path) -> Iterator[bool]:
     ...         print(first, second)
     True False
     """
-    if os.name == "nt":  # pragma: no cover - Windows has no such locks
+    if fcntl is None:
         yield False
         return
     try:

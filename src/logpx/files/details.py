@@ -10,12 +10,13 @@ from typing import Any
 from logpx.files.handle import FolderHandle, read_folder
 from logpx.files.layout import CONFIG, FILES, METRICS, SCHEMA, WEIGHTS, read_config
 from logpx.files.manifest import MANIFEST, Manifest
+from logpx.representations import Shown
 
 __all__ = ["Details", "model_digest", "model_files", "read_details"]
 
 
-@dataclass(frozen=True)
-class Details:
+@dataclass(frozen=True, repr=False)
+class Details(Shown):
     """The verified documents of a model folder.
 
     Attributes

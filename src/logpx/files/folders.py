@@ -15,6 +15,7 @@ from pathlib import Path
 
 from logpx.errors import ResourceError, UsageError
 from logpx.files.claims import claimed
+from logpx.files.flushing import flush_folder
 
 __all__ = [
     "clean_up",
@@ -99,6 +100,8 @@ def _new_sibling(target: Path) -> Iterator[Path]:
                 if last or (ours and temporary.exists()):
                     yield temporary
                     return
+            with suppress(FileNotFoundError):
+                os.rmdir(temporary)
         except BaseException:
             with suppress(OSError):
                 remove_folder(temporary)
@@ -136,7 +139,7 @@ def _siblings(target: Path, purpose: str) -> list[Path]:
 def _write_folder(files: Mapping[str, bytes], folder: Path) -> None:
     for name, content in files.items():
         _write_file(folder / name, content)
-    _sync_folder(folder)
+    flush_folder(folder)
 
 
 def _write_file(path: Path, content: bytes) -> None:
@@ -190,7 +193,7 @@ def _exchange(temporary: Path, target: Path) -> None:
 def _make_permanent(target: Path) -> None:
     """Flush the renames. The new folder is in place already, so that a failure is not one of saving."""
     try:
-        _sync_folder(target.parent)
+        flush_folder(target.parent)
     except OSError as error:
         warnings.warn(
             f"{target} is saved and in place, but the disk did not confirm its name "
@@ -198,16 +201,6 @@ def _make_permanent(target: Path) -> None:
             UserWarning,
             stacklevel=2,
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # pragma: no cover - Windows cannot open a folder to flush it
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_folder(folder: Path) -> None:

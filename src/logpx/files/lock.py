@@ -40,7 +40,7 @@ def exclusive(folder: Path) -> Iterator[None]:
                 f"process {holder.get('process')} on {holder.get('host')} uses this folder "
                 f"since {holder.get('since')}",
                 file=folder,
-                fix="wait for it, stop it, or choose another folder",
+                fix=f"wait for it, stop it, or choose another folder; if it no longer runs, remove {HOLDER}",
             )
         with suppress(OSError):  # Without it the claim holds, and only lacks a name.
             _write(folder / HOLDER)

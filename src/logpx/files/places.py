@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from logpx.errors import DataError, ResourceError, UsageError
+from logpx.files.flushing import flush_file, flush_folder
 from logpx.files.folders import translated_errors
 from logpx.files.lock import process_lives
 
@@ -182,10 +183,10 @@ class LocalPlace(FilePlace):
         """Flush the draft and rename it."""
         path = Path(self._path(name))
         with translated_errors(path):
-            _flush(draft)
+            flush_file(draft)
             os.replace(draft, path)
             with suppress(OSError):  # Not every file system can flush a folder.
-                _flush(str(path.parent))
+                flush_folder(path.parent)
 
     def fingerprint(self, name: str) -> dict[str, Any] | None:
         """Read the file in constant memory."""
@@ -381,11 +382,3 @@ def _remove_abandoned(path: Path) -> None:
         if found and not process_lives(int(found.group(1))):
             with suppress(OSError):
                 draft.unlink()
-
-
-def _flush(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -32,7 +32,7 @@ class Solver(Configured, ABC):
         Parameters
         ----------
         right
-            The derivative of the state, given the time and the state.
+            The derivative of the state, given the time, a number or one per row, and the state.
         state
             At the begin.
         begin, end
@@ -91,12 +91,15 @@ _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 class AdaptiveSolver(Solver):
     """Dormand and Prince's method of order 5, with steps as long as a tolerance allows.
 
+    Every row takes its own steps, so that its answer depends on no other. A row without an answer is NaN,
+    and a warning says which.
+
     Parameters
     ----------
     tolerance
         The largest error of a step in any number, relative to 1 + its size.
     most_steps
-        After how many steps to give up.
+        After how many steps to give a row up.
 
     References
     ----------
@@ -109,47 +112,98 @@ class AdaptiveSolver(Solver):
         self.tolerance, self.most_steps = tolerance, most_steps
 
     def solve(self, right: Right, state: tuple[Tensor, ...], begin: float, end: float) -> tuple[Tensor, ...]:
-        """Return the state at the end.
+        """Return the state at the end, with NaN and a warning for rows that have no answer.
+
+        A row has none if it takes more than `most_steps`, or steps too short for its precision, or if its
+        numbers are not finite.
 
         Raises
         ------
         NotConvergedError
-            If it takes more than `most_steps`, or numbers are not finite.
+            If no row has an answer.
         """
-        at, length = begin, 0.05 * (end - begin)
         if not state[0].numel():
             return state
+        at = state[0].new_full(state[0].shape[:-1], begin)
+        length = torch.full_like(at, 0.05 * (end - begin))
+        shortest = torch.finfo(at.dtype).eps * abs(end - begin)
+        known = _finite(state, at.dim())
+        state = _chosen(known, state, tuple(torch.zeros_like(each) for each in state))
+        running, lost = known, ~known
         for _ in range(self.most_steps):
-            last = abs(length) >= abs(end - at)
-            length = end - at if last else length
-            following, error = self._step(right, state, at, length)
-            if error <= 1.0:
-                state, at = following, at + length
-                if last:
-                    return state
-            # Not a number is no small error.
-            factor = _SHRINK if error != error else min(_GROW, _SAFETY * max(error, 1e-10) ** -0.2)
-            length *= max(_SHRINK, factor)
-        raise NotConvergedError(
-            f"the differential equation took more than {self.most_steps} steps",
-            fix="raise the tolerance or most_steps, or take a FixedStepSolver",
-        )
+            if not running.any():
+                break
+            remaining = end - at
+            last = length.abs() >= remaining.abs()
+            length = torch.where(last, remaining, length)
+            following, error = self._step(right, state, at, torch.where(running, length, 0.0))
+            if not error.isfinite().all():
+                # Once more without those that overflow: of them nothing may reach a gradient.
+                safe = torch.where(running & error.isfinite(), length, 0.0)
+                following = self._step(right, state, at, safe)[0]
+            accepted = running & (error <= 1.0)
+            if accepted.any():
+                state = _chosen(accepted, following, state)
+            at = torch.where(accepted, at + length, at)
+            running = running & ~(accepted & last)
+            factor = (_SAFETY * error.clamp_min(1e-10) ** -0.2).clamp(_SHRINK, _GROW)
+            length = length * torch.where(error.isfinite(), factor, _SHRINK)
+            stuck = running & (length.abs() <= shortest)
+            running, lost = running & ~stuck, lost | stuck
+        return self._without(lost | running, state)
 
     def _step(
-        self, right: Right, state: tuple[Tensor, ...], at: float, length: float
-    ) -> tuple[tuple[Tensor, ...], float]:
-        """Return the state after a step, and its error in units of the tolerance."""
+        self, right: Right, state: tuple[Tensor, ...], at: Tensor, length: Tensor
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Return the state after a step of every row, and its error in units of the tolerance."""
         slopes: list[tuple[Tensor, ...]] = []
+        lengths = [_wide(length, each) for each in state]
         moved = state
         for time, weights in zip(_TIMES, _STAGES, strict=True):
-            moved = tuple(each + length * _combined(weights, slopes, i, each) for i, each in enumerate(state))
-            slopes.append(right(state[0].new_tensor(at + time * length), moved))
-        errors = [
-            (length * _combined(_ERRORS, slopes, i, each)).abs()
-            / (self.tolerance * (1.0 + torch.maximum(each.abs(), moved[i].abs())))
-            for i, each in enumerate(state)
-        ]
-        return moved, max(float(error.detach().max()) for error in errors)
+            moved = tuple(
+                each + lengths[i] * _combined(weights, slopes, i, each) for i, each in enumerate(state)
+            )
+            slopes.append(right(at + time * length, moved))
+        with torch.no_grad():
+            errors = [
+                (lengths[i] * _combined(_ERRORS, slopes, i, each)).abs()
+                / (self.tolerance * (1.0 + torch.maximum(each.abs(), moved[i].abs())))
+                for i, each in enumerate(state)
+            ]
+            largest = torch.stack([error.reshape(*at.shape, -1).amax(-1) for error in errors]).amax(0)
+        return moved, largest
+
+    def _without(self, lost: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the state with NaN for the rows that have no answer, and say so."""
+        if not lost.any():
+            return state
+        found = lost.flatten().nonzero().flatten().tolist()
+        first = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
+        message = (
+            f"the differential equation takes more than {self.most_steps} steps, or is not finite, for "
+            f"{len(found)} of {lost.numel()} rows, counted from 0: {first}"
+        )
+        fix = "look at those rows, raise the tolerance or most_steps, or take a FixedStepSolver"
+        if lost.all():
+            raise NotConvergedError(message, fix=fix)
+        warnings.warn(f"{message}; they are NaN. fix: {fix}", RuntimeWarning, stacklevel=2)
+        return _chosen(lost, tuple(torch.full_like(each, torch.nan) for each in state), state)
+
+
+def _wide(rows: Tensor, like: Tensor) -> Tensor:
+    """Return one value per row so that it broadcasts with more numbers of each row."""
+    return rows.reshape(*rows.shape, *[1] * (like.dim() - rows.dim()))
+
+
+def _chosen(rows: Tensor, one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return some rows of one state and the rest of the other."""
+    return tuple(torch.where(_wide(rows, a), a, b) for a, b in zip(one, other, strict=True))
+
+
+def _finite(state: tuple[Tensor, ...], dims: int) -> Tensor:
+    """Return which rows have only finite numbers."""
+    parts = [each.isfinite().reshape(*each.shape[:dims], -1).all(-1) for each in state]
+    return torch.stack(parts).all(0)
 
 
 def _combined(

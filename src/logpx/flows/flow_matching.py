@@ -226,7 +226,7 @@ class FlowMatching(Flow):
         z = torch.randn(u.shape, generator=generator, dtype=u.dtype, device=u.device)
         if context is None:
             z = z[_paired(u, z)]
-        t = torch.rand(len(u), generator=generator, dtype=u.dtype, device=u.device)
+        t = _times(u, generator)
         share = t.unsqueeze(-1)
         velocity = self._paths.velocity((1.0 - share) * z + share * u, t, context)
         loss: Tensor = (velocity - (u - z)).square().sum(-1)
@@ -238,6 +238,16 @@ def _signs(x: Tensor, draws: int, seed: int, first: int | Tensor) -> Tensor:
     keys = (first % 2**62).tolist() if isinstance(first, Tensor) else range(first, first + len(x))
     rows = [torch.randint(2, (draws, x.shape[-1]), generator=generator_of(seed, key)) for key in keys]
     return 2.0 * (torch.stack(rows) if rows else torch.zeros(0, draws, x.shape[-1])).to(x) - 1.0
+
+
+def _times(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return one time per row, each uniform on [0, 1], and one in each of as many equal intervals as rows.
+
+    The loss of a batch then varies much less than with independent times.
+    """
+    within = torch.rand(len(x), generator=generator, dtype=x.dtype, device=x.device)
+    interval = torch.randperm(len(x), generator=generator, device=x.device)
+    return (within + interval) / len(x)
 
 
 # Rows that are paired among each other: more take longer than they are worth.

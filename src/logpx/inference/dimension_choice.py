@@ -16,6 +16,7 @@ from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, UsageError
 from logpx.inference.em import expectation_maximisation
 from logpx.latent import LinearGaussian, ProbabilisticPCA, principal_log_evidence
+from logpx.representations import Shown
 
 __all__ = ["DIMENSION_CRITERIA", "DimensionChoice", "DimensionRow", "choose_dimension"]
 
@@ -23,8 +24,8 @@ DIMENSION_CRITERIA = ("bic", "aic", "cross_validation", "log_evidence")
 _SMALLER_IS_BETTER = ("bic", "aic")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DimensionRow:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DimensionRow(Shown):
     """The result for one number of latent dimensions.
 
     Attributes
@@ -55,8 +56,8 @@ class DimensionRow:
     log_evidence: float
 
 
-@dataclass(frozen=True)
-class DimensionChoice:
+@dataclass(frozen=True, repr=False)
+class DimensionChoice(Shown):
     """All sizes tried, and the winner.
 
     Attributes

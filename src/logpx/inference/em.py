@@ -18,6 +18,7 @@ from logpx.errors import DivergedError, LogpxError, ModelFolderError
 from logpx.inference.shared_e_step import Batch, EStep, LastingBatches, SharedEStep, TimeIsUp
 from logpx.inference.squarem import Extrapolation
 from logpx.processes.team import current_team
+from logpx.representations import Shown
 
 __all__ = ["Batches", "EMMemory", "EMModel", "EMResult", "EMState", "expectation_maximisation"]
 
@@ -43,8 +44,8 @@ class EMModel(Protocol):
         """Log-density of the prior at the parameters, up to a constant."""
 
 
-@dataclass(kw_only=True)
-class EMResult:
+@dataclass(kw_only=True, repr=False)
+class EMResult(Shown):
     """The result of a run of EM.
 
     Attributes
@@ -74,8 +75,8 @@ class EMResult:
         return self.history[-1] if self.history else float("-inf")
 
 
-@dataclass(frozen=True, kw_only=True)
-class EMState:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EMState(Shown):
     """Where a run of EM is before an E-step: all that the iterations to come depend on.
 
     Attributes

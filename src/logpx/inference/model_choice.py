@@ -14,6 +14,7 @@ from logpx.distributions.seeding import checked_seed
 from logpx.errors import DataError, LogpxError, UsageError
 from logpx.inference.restarts import expectation_maximisation_from
 from logpx.latent import COVARIANCES, GaussianMixture, LatentMixture
+from logpx.representations import Shown
 
 __all__ = ["CRITERIA", "ChoiceRow", "MixtureChoice", "choose_mixture", "criteria_of"]
 
@@ -21,8 +22,8 @@ CRITERIA = ("bic", "aic", "icl", "held_out")
 _BLOCK_ROWS = 65_536
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChoiceRow:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ChoiceRow(Shown):
     """The result for one model.
 
     Attributes
@@ -54,8 +55,8 @@ class ChoiceRow:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class MixtureChoice:
+@dataclass(frozen=True, repr=False)
+class MixtureChoice(Shown):
     """All models tried, and the winner.
 
     Attributes

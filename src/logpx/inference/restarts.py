@@ -12,6 +12,7 @@ from torch import Tensor
 
 from logpx.inference.em import Batches, EMMemory, EMModel, EMResult, expectation_maximisation
 from logpx.inference.shared_e_step import LastingBatches
+from logpx.representations import Shown
 
 __all__ = ["MixtureModel", "Restarts", "expectation_maximisation_from"]
 
@@ -41,8 +42,8 @@ class MixtureModel(EMModel, Protocol):
         """Set the state."""
 
 
-@dataclass
-class Restarts:
+@dataclass(repr=False)
+class Restarts(Shown):
     """The result of EM from several starts.
 
     Attributes

@@ -12,7 +12,7 @@ from logpx.latent.mixture import LatentMixture
 from logpx.latent.mixtures_of_subspaces import MixtureOfFactorAnalysers, MixtureOfPPCA
 from logpx.latent.poisson import PoissonMixture
 from logpx.latent.priors import ConjugatePrior
-from logpx.latent.rotation import Rotation, promax, varimax
+from logpx.latent.rotation import Rotation, promax, quartimax, varimax
 from logpx.latent.statistics import (
     DiscreteStatistics,
     GaussianStatistics,
@@ -88,5 +88,6 @@ __all__ = [
     "latent_report",
     "principal_log_evidence",
     "promax",
+    "quartimax",
     "varimax",
 ]

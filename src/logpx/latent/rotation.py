@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from logpx.errors import UsageError
+from logpx.representations import Shown
 
-__all__ = ["Rotation", "promax", "varimax"]
+__all__ = ["Rotation", "promax", "quartimax", "varimax"]
 
 
-@dataclass(frozen=True)
-class Rotation:
+@dataclass(frozen=True, repr=False)
+class Rotation(Shown):
     """Rotated loadings.
 
     Parameters
@@ -59,6 +60,39 @@ def varimax(loadings: Tensor, normalise: bool = True, iterations: int = 1000) ->
     >>> (varimax(mixed).loadings.abs() < 0.2).sum(1)
     tensor([1, 1, 1, 1])
     """
+    return _orthogonal(loadings, normalise, iterations, 1.0)
+
+
+def quartimax(loadings: Tensor, normalise: bool = False, iterations: int = 1000) -> Rotation:
+    r"""Rotate loadings so that the sum of their fourth powers is largest: each feature loads on few factors.
+
+    Parameters
+    ----------
+    loadings
+        Shape ``(D, q)``.
+    normalise, iterations
+        As in `varimax`.
+
+    Raises
+    ------
+    UsageError
+        If the loadings are not a matrix.
+
+    References
+    ----------
+    Neuhaus and Wrigley 1954, The quartimax method: an analytic approach to orthogonal simple structure.
+
+    Examples
+    --------
+    >>> mixed = torch.tensor([[0.9, 0.6], [0.8, 0.5], [0.6, -0.9], [0.5, -0.8]])
+    >>> (quartimax(mixed).loadings.abs() < 0.2).sum(1)
+    tensor([1, 1, 1, 1])
+    """
+    return _orthogonal(loadings, normalise, iterations, 0.0)
+
+
+def _orthogonal(loadings: Tensor, normalise: bool, iterations: int, gamma: float) -> Rotation:
+    """Raise the orthomax criterion: fourth powers, less gamma times the squared mean square of a factor."""
     if loadings.dim() != 2:
         raise UsageError(
             f"loadings of shape {tuple(loadings.shape)}", fix="give a matrix, features × factors"
@@ -70,7 +104,7 @@ def varimax(loadings: Tensor, normalise: bool = True, iterations: int = 1000) ->
     criterion = -1.0
     for _ in range(iterations if given.shape[1] > 1 else 0):
         rotated = rows @ rotation
-        gradient = rows.mT @ (rotated**3 - rotated * rotated.square().mean(0))
+        gradient = rows.mT @ (rotated**3 - gamma * rotated * rotated.square().mean(0))
         left, values, right = torch.linalg.svd(gradient)
         rotation = left @ right
         if float(values.sum()) < criterion * (1.0 + 1e-12):

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from logpx.representations import Shown
+
 __all__ = ["DiscreteStatistics", "GaussianStatistics", "MixtureStatistics", "ProductStatistics"]
 
 _TINY = torch.finfo(torch.float64).tiny
 
 
-@dataclass(frozen=True)
-class GaussianStatistics:
+@dataclass(frozen=True, repr=False)
+class GaussianStatistics(Shown):
     """Responsibility-weighted count, mean and centred scatter of K components, in float64.
 
     Parameters
@@ -67,8 +69,8 @@ class GaussianStatistics:
         return each.sum(0, keepdim=True) if len(self.scatter) < len(step) else each
 
 
-@dataclass(frozen=True)
-class DiscreteStatistics:
+@dataclass(frozen=True, repr=False)
+class DiscreteStatistics(Shown):
     """Responsibility-weighted sums of the features of rows, in float64.
 
     Parameters
@@ -96,8 +98,8 @@ class DiscreteStatistics:
         return DiscreteStatistics(self.sums * factor)
 
 
-@dataclass(frozen=True)
-class ProductStatistics:
+@dataclass(frozen=True, repr=False)
+class ProductStatistics(Shown):
     """The statistics of components side by side.
 
     Parameters
@@ -127,8 +129,8 @@ class ProductStatistics:
         return ProductStatistics(tuple(part * factor for part in self.parts))
 
 
-@dataclass(frozen=True)
-class MixtureStatistics:
+@dataclass(frozen=True, repr=False)
+class MixtureStatistics(Shown):
     """What a mixture's E-step passes to the M-step.
 
     Parameters

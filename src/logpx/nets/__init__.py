@@ -4,6 +4,7 @@ from logpx.nets.autoencoding import ConvolutionalDecoder, ConvolutionalEncoder
 from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.convolutional import ConvolutionalResNet
 from logpx.nets.embedding import CircularEmbedding, Embedded
+from logpx.nets.forest import Forest
 from logpx.nets.layers import ACTIVATIONS
 from logpx.nets.made import MADE
 from logpx.nets.mlp import MLP, ResidualMLP
@@ -20,6 +21,7 @@ __all__ = [
     "ConvolutionalEncoder",
     "ConvolutionalResNet",
     "Embedded",
+    "Forest",
     "IncrementalConditioner",
     "ResidualMLP",
     "SeriesEncoder",

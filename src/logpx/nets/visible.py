@@ -12,9 +12,18 @@ from torch.nn import functional
 
 from logpx.arguments import check_count
 
-__all__ = ["Uniforms", "VisibleColumns"]
+__all__ = ["Uniforms", "VisibleColumns", "uniforms"]
 
 Uniforms = Callable[[Tensor], Tensor]
+
+
+def uniforms(generator: torch.Generator | None) -> Uniforms:
+    """Return what draws uniforms like a tensor."""
+
+    def uniform(like: Tensor) -> Tensor:
+        return torch.rand(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+    return uniform
 
 
 class _VisibleBlock(nn.Module):

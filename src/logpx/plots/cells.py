@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from logpx.errors import UsageError
-from logpx.plots.appearance import COLOURS, axes_grid, label_axes, legend, of_results, ticks
+from logpx.plots.appearance import COLOURS, GREY, axes_grid, label_axes, legend, of_results, ticks
 from logpx.plots.columns import columns_of, matched
 from logpx.plots.marginals import draw_marginal
 
@@ -48,6 +48,8 @@ def plot_missing(data: Any, *, columns: Sequence[str | int] | None = None, ax: A
     >>> [label.get_text() for label in left.get_yticklabels()]
     ['b', 'a']
     """
+    from matplotlib.colors import ListedColormap
+
     found = list(columns_of(data, columns).values())
     gone = {column.name: np.isnan(column.values) for column in found}
     names = sorted(gone, key=lambda name: -float(gone[name].mean()))
@@ -63,17 +65,13 @@ def plot_missing(data: Any, *, columns: Sequence[str | int] | None = None, ax: A
     rows = np.stack([gone[name] for name in names], 1)
     patterns = Counter(map(tuple, rows.tolist()))
     frequent = patterns.most_common(_MOST_PATTERNS)
-    right.imshow(
-        np.array([pattern for pattern, _ in frequent], dtype=np.float64).T,
-        cmap="Greys",
-        vmin=0.0,
-        vmax=1.6,
-        aspect="auto",
-    )
+    missing = np.array([pattern for pattern, _ in frequent], dtype=np.float64).T
+    # Cells that are there show the page, which may be dark.
+    right.imshow(np.ma.masked_equal(missing, 0.0), cmap=ListedColormap([GREY]), vmin=0, vmax=1, aspect="auto")
     ticks(right, [f"{count / len(rows):.0%}" for _, count in frequent])
     right.set_yticks([])
     covered = sum(count for _, count in frequent) / len(rows)
-    label_axes(right, x=f"patterns of {covered:.0%} of the rows", title="dark: missing")
+    label_axes(right, x=f"patterns of {covered:.0%} of the rows", title="filled: missing")
     return np.array([left, right])
 
 

@@ -57,7 +57,15 @@ def plot_anomalies(reasons: Mapping[str, Mapping[str, float]], *, ax: Axes | Non
     names = sorted({name for _, columns in rows for name in columns})
     for place, (_, columns) in enumerate(rows):
         if not columns:
-            ax.text(0.0, place, " the combination", va="center", fontsize=8, color=GREY)
+            ax.annotate(
+                "the combination",
+                (0.0, place),
+                (3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+                color=GREY,
+            )
         height = 0.8 / max(len(columns), 1)
         for number, (name, value) in enumerate(columns.items()):
             middle = place - 0.4 + height * (number + 0.5)

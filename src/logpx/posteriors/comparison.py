@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from logpx.posteriors.diagnostics.verdict import Trust
 from logpx.posteriors.posterior import Posterior
+from logpx.representations import Shown
 
 __all__ = ["BayesFactor", "compare"]
 
 
-@dataclass(frozen=True)
-class BayesFactor:
+@dataclass(frozen=True, repr=False)
+class BayesFactor(Shown):
     """How much better one model explains the data than another.
 
     Attributes

@@ -20,6 +20,7 @@ from logpx.posteriors.diagnostics.verdict import Trust
 from logpx.posteriors.target.constraints import Constraint
 from logpx.posteriors.target.parameters import Parameters
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 
 __all__ = ["EvidenceFromDraws", "evidence_from_draws"]
 
@@ -32,8 +33,8 @@ _DEVIATIONS = 3.0
 _MOST_FOR_CUTS = 1000
 
 
-@dataclass(frozen=True)
-class EvidenceFromDraws:
+@dataclass(frozen=True, repr=False)
+class EvidenceFromDraws(Shown):
     """A log-evidence from draws, and whether to trust it.
 
     Attributes

@@ -21,6 +21,7 @@ from logpx.posteriors.target.factorised import FactorisedJoint, FactorisedTarget
 from logpx.posteriors.target.hints import Hints, hints_of
 from logpx.posteriors.target.parameters import Parameters
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 from logpx.suggestions import suggestion
 from logpx.training.progress import reporter_for
 
@@ -29,8 +30,8 @@ __all__ = ["Mode", "find_mode", "posterior"]
 _MODE_ALONE, _AUTOMATIC = "map", "auto"
 
 
-@dataclass(frozen=True)
-class Mode:
+@dataclass(frozen=True, repr=False)
+class Mode(Shown):
     """The highest point of a log-density.
 
     Attributes

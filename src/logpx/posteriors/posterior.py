@@ -36,8 +36,6 @@ __all__ = ["Posterior"]
 _POLISHED = ", polished"
 # Above it, log-evidences were too low by a tenth of a nat or more, for funnels and where splines end.
 _SHARE_THAT_LEAVES = 0.02
-# Of the mass around modes.
-_UNSEEN = 0.05
 _SHARE_BEYOND = 0.02
 # Draws to weight once time is up.
 _FEW = 500
@@ -405,7 +403,7 @@ class Posterior(PosteriorFigures):
                 )
             if mode is not None:
                 return f"it misses a mode at {self.target.describe(mode)}"
-            if self.landscape.unseen > _UNSEEN:
+            if not self.landscape.complete:
                 return (
                     f"the search for modes is not over: about {self.landscape.unseen:.0%} of the mass may "
                     f"lie at modes that none of {self.landscape.climbs:,} climbs has met"

@@ -22,6 +22,7 @@ from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.target.costs import Cost, TimeIsUpError
 from logpx.posteriors.target.propriety import check_proper
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 from logpx.training.progress import Reporter
 
 __all__ = ["PosteriorRun", "Progress"]
@@ -38,8 +39,8 @@ _DIAGNOSIS, _MOST_KEPT = 70, 0.4
 _NEAR_THE_MIDDLE, _WORTHWHILE = 0.3, 0.02
 
 
-@dataclass(frozen=True)
-class Progress:
+@dataclass(frozen=True, repr=False)
+class Progress(Shown):
     """How far a run has got.
 
     Attributes

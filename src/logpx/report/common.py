@@ -125,7 +125,9 @@ def use_section(name: str, details: Details, use: Sequence[str]) -> Section:
         family = str(chosen.get("model", "auto"))
         family = "auto" if "+" in family else family
         blocks.append(
-            f"pip install 'logpx=={config['logpx_version']}' 'torch=={config['torch_version']}'\n"
+            # What follows a plus sign names a build, which the package index does not have.
+            f"pip install 'logpx=={config['logpx_version']}' "
+            f"'torch=={str(config['torch_version']).partition('+')[0]}'\n"
             f"logpx fit {shlex.quote(str(source))} -o {word} --model {family} --seed {metrics.get('seed', 0)}"
         )
     blocks.append(

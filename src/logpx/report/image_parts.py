@@ -59,9 +59,9 @@ def image_report(name: str, model: ImageModel, details: Details, data: str | Non
     notes = [] if data is not None or source is None else [f"compared with {metrics['source']}"]
     if new is None and source is None:
         notes.append("the images that the model was fitted to are not at hand: give images with --data")
-    text = [str(note) for note in metrics.get("notes") or [] if note]
+    points = [str(note) for note in metrics.get("notes") or [] if note]
     limits = "Simple images score high whatever the model: bits per dimension compare models, not images."
-    sections.append(Section(key="limits", title="Limits and notes", text=[limits, *text]))
+    sections.append(Section(key="limits", title="Limits and notes", text=[limits], points=points))
     sections.append(use_section(name, details, _USE))
     channels, height, width = model.event_shape
     return Report(

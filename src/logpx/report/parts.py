@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from logpx.representations import Shown
+
 __all__ = ["Figure", "Report", "Section", "SortableTable", "Verdict"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Verdict(Shown):
     """How far to trust a model, in words.
 
     Attributes
@@ -27,8 +29,8 @@ class Verdict:
     reasons: Sequence[str] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Figure(Shown):
     """A drawing.
 
     Attributes
@@ -49,8 +51,8 @@ class Figure:
     wide: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class SortableTable:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SortableTable(Shown):
     """A table.
 
     Attributes
@@ -71,8 +73,8 @@ class SortableTable:
     numbers: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Section:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Section(Shown):
     """A part of the page.
 
     Attributes
@@ -83,6 +85,8 @@ class Section:
         Its heading.
     text : sequence of str
         Paragraphs.
+    points : sequence of str
+        A list after them.
     facts : sequence of (str, str)
         Names and values.
     figures, grids
@@ -94,14 +98,15 @@ class Section:
     key: str
     title: str
     text: Sequence[str] = ()
+    points: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     figures: Sequence[Figure] = ()
     grids: Sequence[SortableTable] = ()
     code: Sequence[str] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Report(Shown):
     """A report on a model.
 
     Attributes

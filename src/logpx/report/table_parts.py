@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,11 +23,15 @@ from logpx.storage import Details
 from logpx.tables import TableModel, open_table
 from logpx.tables.clusters import mixture_of
 from logpx.tables.conditioning.conditioner import Conditioner
+from logpx.tables.conditioning.surprisals import CellSurprisals
+from logpx.tables.conditioning.transforms import conditional_transforms
 from logpx.tables.density import TableDensity
 
 __all__ = ["table_report"]
 
 _ROWS, _IMPUTED = 2000, 1000
+# Rows and columns whose distributions given the other cells are looked at.
+_CONDITIONED_ROWS, _CONDITIONED = 500, 40
 _MARGINALS, _PAIRS, _CORRELATIONS, _LINES = 24, 4, 20, 7
 # Of a wide table, the columns among which the strongest associations are looked for.
 _COMPARED = 60
@@ -102,6 +107,7 @@ def _quality(material: TableMaterial) -> Section:
             )
         )
         figures.append(_calibration(material))
+        figures += _conditional_calibration(material)
     candidates = metrics.get("candidates")
     if candidates:
         figures.append(
@@ -139,6 +145,43 @@ def _calibration(material: TableMaterial) -> Figure:
         size=(9.2, 3.4),
         wide=True,
     )
+
+
+def _conditional_calibration(material: TableMaterial) -> list[Figure]:
+    """Return the calibration of each column given the others, if the model tells it soon enough."""
+    assert material.shown is not None
+    names = material.model.schema.modelled_names
+    if not 1 < len(names) <= _CONDITIONED:
+        return []
+    try:
+        cells = CellSurprisals(material.model.density, material.model.supports)
+    except UsageError:
+        return []
+    if cells.by_quadrature:
+        return []
+    x = material.shown[:_CONDITIONED_ROWS].to(material.model.device)
+    found = conditional_transforms(cells, x, seed=material.seed).cpu().numpy()
+    pits = {name: one[~np.isnan(one)] for name, one in zip(names, found.T, strict=True)}
+    apart = {name: _from_uniform(pit) * np.sqrt(len(pit)) for name, pit in pits.items() if len(pit)}
+    shown = {name: pits[name] for name in sorted(apart, key=lambda name: -apart[name])[:_LINES]}
+    if not shown:
+        return []
+    return [
+        material.drawing.figure(
+            "Calibration of each column, given the others",
+            lambda ax: plots.plot_calibration(shown, ax=ax),
+            caption="Where values lie in the distributions that the model predicts from the other cells of "
+            "their rows: uniform if it is right. Shown are the columns that are farthest from it.",
+            size=(9.2, 3.4),
+            wide=True,
+        )
+    ]
+
+
+def _from_uniform(pit: npt.NDArray[np.float64]) -> float:
+    """Return the distance of Kolmogorov and Smirnov from the uniform distribution."""
+    ordered, steps = np.sort(pit), np.arange(len(pit) + 1) / len(pit)
+    return float(max((ordered - steps[:-1]).max(), (steps[1:] - ordered).max()))
 
 
 def _candidates(candidates: list[Mapping[str, Any]]) -> SortableTable:
@@ -328,6 +371,5 @@ def _limits(material: TableMaterial) -> Section:
     text = [
         "A density is not a probability: log p may be positive, and it changes with the units of columns. "
         "It describes the table that the model was fitted to; rows from elsewhere may get any value.",
-        *notes,
     ]
-    return Section(key="limits", title="Limits and notes", text=text)
+    return Section(key="limits", title="Limits and notes", text=text, points=notes)

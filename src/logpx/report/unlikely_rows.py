@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,12 +45,13 @@ def unlikely_rows(material: TableMaterial) -> Section | None:
     reasons = _Reasons(material)
     p_values = [] if aside is None else _p_values(material, aside, sample.x[order])
     columns = ["row", "log p"] + (["p-value"] if aside is not None else []) + ["cells that stand out"]
-    rows = []
-    for at, place in enumerate(order):
-        file, row = sample.places[place]
-        name = f"{row:,}" if file is None else f"{row:,} of {file}"
-        cells = [name, number(float(log_prob[place])), *p_values[at : at + 1]]
-        rows.append([*cells, reasons.of(sample.x[place], name)])
+    places = [sample.places[place] for place in order]
+    names = [f"{row:,}" if file is None else f"{row:,} of {file}" for file, row in places]
+    words = reasons.of(sample.x[order], names)
+    rows = [
+        [names[at], number(float(log_prob[place])), *p_values[at : at + 1], words[at]]
+        for at, place in enumerate(order)
+    ]
     looked = f"{len(sample.x):,} of {sample.total:,} rows" if len(sample.x) < sample.total else "all rows"
     text = [f"The least likely of {looked}."]
     if aside is not None:
@@ -76,13 +78,16 @@ class _Reasons:
             with suppress(UsageError):
                 self._explainer = Explainer(material.model, material.seed)
 
-    def of(self, x: Tensor, row: str) -> str:
-        """Return the reasons of a row, shape ``(d,)``, in words, and remember them for the figure."""
+    def of(self, x: Tensor, names: Sequence[str]) -> list[str]:
+        """Return the reasons of rows, shape ``(n, d)``, in words, and remember them for the figure."""
         if self._explainer is None:
-            return _standing_out(self._material, x)
-        found = self._explainer.reasons(x[None])[0]
-        self._excess[f"row {row}"] = {reason.column: reason.excess for reason in found}
-        return words_of(found)
+            return [_standing_out(self._material, row) for row in x]
+        found = self._explainer.reasons(x)
+        self._excess = {
+            f"row {name}": {reason.column: reason.excess for reason in reasons}
+            for name, reasons in zip(names, found, strict=True)
+        }
+        return [words_of(reasons) for reasons in found]
 
     def figures(self) -> list[Figure]:
         """Return the figure of the rows so far."""

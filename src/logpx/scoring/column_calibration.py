@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from logpx.representations import Shown
 from logpx.scoring.ranks import RankTest
 from logpx.scoring.significance import holm
 
@@ -17,8 +18,8 @@ SMALL_DISTANCE = 0.02
 _LEVEL = 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class ColumnCalibration:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ColumnCalibration(Shown):
     """Whether the values of each column are distributed as the model says: their ranks are uniform.
 
     Attributes

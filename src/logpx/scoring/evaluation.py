@@ -13,6 +13,7 @@ from torch import Tensor
 
 from logpx.distributions import LowerBound
 from logpx.markup import card, html_table
+from logpx.representations import Shown
 from logpx.scoring.column_calibration import ColumnCalibration
 from logpx.scoring.units import Unit
 from logpx.scoring.weighted_mean import WeightedMean
@@ -25,8 +26,8 @@ _MOST_NAMED = 5
 _MOST_SHOWN = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoredBatch:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ScoredBatch(Shown):
     """The scores of consecutive rows or images.
 
     Attributes
@@ -62,8 +63,8 @@ class ScoredBatch:
         return self.unit.bits_per_dimension(self.bound.log_prob)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeanScore:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MeanScore(Shown):
     """A mean of log p over rows.
 
     Attributes
@@ -98,7 +99,7 @@ class MeanScore:
         return {self.unit.key: self.value, "standard_error": self.standard_error}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison(MeanScore):
     """How a baseline does on the same rows: a `MeanScore`, with the gain of the model over it.
 
@@ -117,8 +118,8 @@ class Comparison(MeanScore):
         return super().to_dict() | {"gain": self.gain, "gain_standard_error": self.gain_standard_error}
 
 
-@dataclass(frozen=True)
-class ImpossibleRow:
+@dataclass(frozen=True, repr=False)
+class ImpossibleRow(Shown):
     """A row to which the model gives log p minus infinity.
 
     Attributes

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring.evaluation import MeanScore, ScoredBatch
 from logpx.scoring.significance import holm, two_sided
 from logpx.scoring.size import ModelSize
@@ -58,7 +59,7 @@ class ScoredModel(Protocol):
         """Say which column weighs the rows, or is missing; None if the model was fitted without."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LeaderboardEntry(MeanScore):
     """One model of a leaderboard: a `MeanScore`, and what the model costs.
 
@@ -95,8 +96,8 @@ class LeaderboardEntry(MeanScore):
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Difference(Shown):
     """How much better one model is than another, row by row.
 
     Attributes
@@ -164,8 +165,8 @@ class Difference:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Leaderboard:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Leaderboard(Shown):
     """Models on the same rows and noise, the best first.
 
     Attributes

@@ -10,6 +10,7 @@ from typing import Any
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.training import FitResult, StopReason
 
 __all__ = ["Ending", "Limits"]
@@ -45,8 +46,8 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Limits(Shown):
     """The most that a fit may take.
 
     Attributes

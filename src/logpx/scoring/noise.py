@@ -13,6 +13,7 @@ from torch import Tensor
 from logpx.distributions.private_randomness import current_generator
 from logpx.distributions.seeding import BLOCK_ROWS, generator_of
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring.row_keys import keyed_uniforms
 
 __all__ = ["Noise"]
@@ -21,8 +22,8 @@ __all__ = ["Noise"]
 _NUMBERS = 1 << 15
 
 
-@dataclass(frozen=True)
-class Noise:
+@dataclass(frozen=True, repr=False)
+class Noise(Shown):
     """The source of the noise of consecutive rows or images.
 
     Attributes

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from logpx.arguments import check_count
 from logpx.configuration import Configured
 from logpx.distributions.seeding import derived_seed
+from logpx.representations import Shown
 from logpx.scoring.significance import kolmogorov
 
 __all__ = ["RankReference", "RankTest", "RankTests"]
@@ -117,8 +118,8 @@ def _ordered(values: Tensor) -> Tensor:
     return torch.where(x.isnan(), limits.min, x).contiguous()
 
 
-@dataclass(frozen=True, kw_only=True)
-class RankTest:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RankTest(Shown):
     """Whether new values come from the distribution of the reference.
 
     Attributes

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions.seeding import derived_seed
+from logpx.representations import Shown
 
 __all__ = ["KeyedRows", "NumberedRows", "RowIdentity", "RowsByContent", "keyed_uniforms", "keys_of_cells"]
 
@@ -41,8 +42,8 @@ class RowIdentity(ABC):
         """
 
 
-@dataclass(frozen=True)
-class NumberedRows(RowIdentity):
+@dataclass(frozen=True, repr=False)
+class NumberedRows(Shown, RowIdentity):
     """Rows are identified by their number.
 
     Parameters
@@ -80,8 +81,8 @@ class RowsByContent(RowIdentity):
         return torch.from_numpy(_positive(keys))
 
 
-@dataclass(frozen=True)
-class KeyedRows(RowIdentity):
+@dataclass(frozen=True, repr=False)
+class KeyedRows(Shown, RowIdentity):
     """Rows are identified by given keys.
 
     Parameters

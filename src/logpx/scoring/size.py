@@ -8,14 +8,16 @@ from typing import Self
 
 from torch import Tensor, nn
 
+from logpx.representations import Shown
+
 __all__ = ["ModelSize"]
 
 # Modules of a model that its own log p does not need.
 _BESIDE = ("baselines", "companions", "calibration", "reference")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelSize:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ModelSize(Shown):
     """The size of a model.
 
     Attributes

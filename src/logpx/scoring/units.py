@@ -11,6 +11,7 @@ from typing import ClassVar, Never, TypeVar
 from torch import Tensor
 
 from logpx.errors import UsageError
+from logpx.representations import Shown
 
 __all__ = ["BitsPerDimension", "NatsPerRow", "Unit", "bits_per_dimension"]
 
@@ -117,8 +118,8 @@ class Unit(ABC):
         """Return the heading of a report, saying whether the values are exact or a bound."""
 
 
-@dataclass(frozen=True)
-class NatsPerRow(Unit):
+@dataclass(frozen=True, repr=False)
+class NatsPerRow(Shown, Unit):
     """Nats per row: the more, the better.
 
     Parameters
@@ -162,8 +163,8 @@ class NatsPerRow(Unit):
         return ", ".join(parts)
 
 
-@dataclass(frozen=True)
-class BitsPerDimension(Unit):
+@dataclass(frozen=True, repr=False)
+class BitsPerDimension(Shown, Unit):
     """Bits per pixel and channel: the fewer, the better.
 
     Parameters

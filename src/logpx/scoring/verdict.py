@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from logpx.representations import Shown
 from logpx.scoring.column_calibration import SMALL_DISTANCE, ColumnCalibration
 from logpx.scoring.evaluation import Comparison, Evaluation
 from logpx.scoring.units import Unit
@@ -14,10 +15,12 @@ from logpx.scoring.units import Unit
 __all__ = ["ModelVerdict"]
 
 _ERRORS = 2.0
+# Smaller differences are those of sums in another order.
+_ROUNDING = 1e-6
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelVerdict:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ModelVerdict(Shown):
     """What can be said of a model on rows that it has not seen.
 
     Attributes
@@ -75,9 +78,7 @@ class ModelVerdict:
     @property
     def worse_than(self) -> list[str]:
         """The baselines that are better than the model by more than two standard errors."""
-        return [
-            name for name, other in self.gains.items() if other.gain < -_ERRORS * other.gain_standard_error
-        ]
+        return [name for name, other in self.gains.items() if _sign(other) < 0]
 
     @property
     def advice(self) -> list[str]:
@@ -167,7 +168,7 @@ class ModelVerdict:
 
 def _sign(other: Comparison) -> int:
     """Return 1 where the model is better than a baseline by more than two errors, -1 where it is worse."""
-    beyond = abs(other.gain) > _ERRORS * other.gain_standard_error
+    beyond = abs(other.gain) > max(_ERRORS * other.gain_standard_error, _ROUNDING)
     return int(math.copysign(1, other.gain)) if beyond else 0
 
 

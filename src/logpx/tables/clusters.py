@@ -10,6 +10,7 @@ import numpy.typing as npt
 from logpx.distributions import Distribution
 from logpx.errors import UsageError
 from logpx.latent import LatentMixture
+from logpx.representations import Shown
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.density import TableDensity
 from logpx.tables.families.families import FAMILIES
@@ -17,8 +18,8 @@ from logpx.tables.families.families import FAMILIES
 __all__ = ["ClusteredBatch", "mixture_of"]
 
 
-@dataclass(frozen=True)
-class ClusteredBatch:
+@dataclass(frozen=True, repr=False)
+class ClusteredBatch(Shown):
     """The clusters of consecutive rows.
 
     Attributes

@@ -222,11 +222,7 @@ class CellDensity(Distribution):
 
     def cells(self, x: Tensor) -> Tensor:
         """Return the values whose cells numbers lie in, float64; unknown labels stay."""
-        columns = [
-            column if isinstance(support, Labels) else _inside(support, column)
-            for support, column in zip(self.supports, x.double().unbind(-1), strict=True)
-        ]
-        return torch.stack(columns, -1)
+        return Supports(self.supports).cells(x)
 
     def impossible_cells(self, x: Tensor) -> Tensor:
         """Return which cells of rows in table units are outside the support of their column, ``(n, d)``."""
@@ -298,13 +294,6 @@ class CellDensity(Distribution):
                     lambda values, low=least, high=most: values.clamp(low, high)  # type: ignore[misc]
                 ).double()
         return found
-
-
-def _inside(support: Support, x: Tensor) -> Tensor:
-    """Return the values that dequantised ones stand for, but leave those outside where they are."""
-    lower, upper = support.extent
-    outside = (x != x.clamp(lower, upper)) if (lower, upper) != (None, None) else torch.zeros_like(x).bool()
-    return torch.where(outside, x, support.snap(x))
 
 
 def _filled(model: Distribution, x: Tensor, seed: int | None) -> Tensor:

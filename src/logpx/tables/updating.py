@@ -15,6 +15,7 @@ from torch import Tensor
 from logpx.arguments import check_count
 from logpx.distributions import Mixture
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.model import TableModel
 from logpx.tables.model_units import as_modelled
@@ -30,8 +31,8 @@ _LEAST_SECONDS = 1e-3
 _Member = TableDensity | CellDensity
 
 
-@dataclass(frozen=True)
-class TableUpdate:
+@dataclass(frozen=True, repr=False)
+class TableUpdate(Shown):
     """The result of an update.
 
     Attributes

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from logpx.errors import ResourceError, UsageError
+from logpx.files.flushing import flush_folder
 from logpx.tables.formats import format_written
 from logpx.tables.reading.text_form import TextForm
 
@@ -92,7 +93,8 @@ class TableWriter:
                     self._refuse_existing()
                 os.replace(self._temporary, self._path)
                 self._temporary = None
-                _sync_folder(self._path)
+                with suppress(OSError):  # Not every file system can flush a folder; the file itself is safe.
+                    flush_folder(os.path.dirname(self._path) or ".")
         except OSError as failure:
             self._discard()
             raise (
@@ -158,15 +160,6 @@ _FIXES = {
     errno.EFBIG: "raise the limit on file sizes, or write to another disk",
     errno.ENOENT: "create the folder first, or correct the path",
 }
-
-
-def _sync_folder(path: str) -> None:
-    with suppress(OSError):  # Not every file system can open a folder; the file itself is safe already.
-        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def open_writer(

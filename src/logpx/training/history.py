@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from logpx.representations import Shown
+
 __all__ = ["Event", "History", "HistoryRecord", "StepRecord", "StopReason"]
 
 
@@ -23,8 +25,8 @@ class StopReason(StrEnum):
     NOTHING_TO_TRAIN = "nothing to train"
 
 
-@dataclass(frozen=True, kw_only=True)
-class HistoryRecord:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class HistoryRecord(Shown):
     """The state of training at one evaluation; likelihoods are means in nats per row.
 
     Parameters
@@ -75,8 +77,8 @@ def format_nats(mean: float, error: float | None) -> str:
     return f"{mean:.3f} nats" if error is None else f"{mean:.3f} ± {error:.3f} nats"
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepRecord:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StepRecord(Shown):
     """One step of gradient descent.
 
     Parameters
@@ -103,8 +105,8 @@ class StepRecord:
     gradient_norm: float
 
 
-@dataclass(frozen=True)
-class Event:
+@dataclass(frozen=True, repr=False)
+class Event(Shown):
     """Something out of the ordinary.
 
     Parameters

@@ -13,6 +13,7 @@ from torch.distributions import biject_to
 
 from logpx.arguments import check_count
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.transforms.autoregressive import Autoregressive
 from logpx.transforms.base import Transform
 from logpx.transforms.jacobians import (
@@ -36,8 +37,8 @@ _ROUND_TRIP, _SINGLE = 1e-6, 1e-3
 _MOVED = 0.1
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, repr=False)
+class Finding(Shown):
     """The outcome of one check.
 
     Attributes
@@ -59,7 +60,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Shown):
     """What `check` found.
 
     Attributes

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from logpx.errors import NotConvergedError
+from logpx.representations import Shown
 
 __all__ = ["ROUNDINGS", "Certificate", "Step", "solve"]
 
@@ -18,8 +19,8 @@ ROUNDINGS = 64.0
 Step = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Shown):
     """How well an iteration solved its equations.
 
     Attributes

@@ -198,3 +198,12 @@ def test_errors():
         NumberColumn(-1.0)
     with pytest.raises(UsageError, match="atoms"):
         NumberColumn(atoms=[1.0, 0.0])
+
+
+def test_quantiles_at_a_level_for_each_row():
+    levels = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    counts, _ = values()
+    for column in (counts, started(NumberColumn(components=3), numbers(0)), LabelColumn(4)):
+        raw = some_raw(column)
+        each = torch.stack([column.quantile(raw, float(level))[0] for level in levels])
+        assert torch.equal(column.quantile(raw.expand(3, -1), levels), each)

@@ -13,13 +13,16 @@ from torch.distributions import Normal
 
 from logpx.distributions import Flow
 from logpx.posteriors import Positive, Simplex
+from logpx.posteriors.approximations.expansion import Expansion
 from logpx.posteriors.approximations.families import SphericalT, normal, units_of
 from logpx.posteriors.approximations.symmetries import images_of
 from logpx.posteriors.approximations.tempering import temper
+from logpx.posteriors.approximations.unmet_modes import share_at_unmet_modes
 from logpx.posteriors.approximations.wide_draws import WideDraws
 from logpx.posteriors.diagnostics.beyond import share_beyond
 from logpx.posteriors.diagnostics.importance import weigh
 from logpx.posteriors.target.climbs import climb, values_at
+from logpx.posteriors.target.hints import Hints
 from logpx.posteriors.target.parameters import Parameters
 from logpx.posteriors.target.target import Target
 
@@ -94,6 +97,43 @@ def test_particles_find_the_evidence_and_the_shares_of_modes():
 def test_particles_that_run_out_of_time_say_so():
     start = normal(torch.zeros(1), torch.eye(1))
     assert not temper(start, Target(lambda x: Normal(50.0, 0.1).log_prob(x).sum(1), 1), 100, 0, 0.0).finished
+
+
+def test_draws_about_the_middle_meet_narrow_modes_that_wide_draws_do_not():
+    generator = torch.Generator().manual_seed(0)
+    places = 20.0 * torch.randn(2, 20, generator=generator).double()
+    widths = torch.tensor([1.5, 0.9]).double()
+    wide = WideDraws(places[:1], 1.5 * torch.eye(20).double()[None])
+
+    def met(points: Tensor) -> int:
+        densities = Normal(places, widths[:, None]).log_prob(points[:, None]).sum(-1)
+        return int((densities[:, 1] > densities[:, 0]).sum())
+
+    assert met(wide.sample(20_000, generator)) < 5
+    assert met(wide.sample_about_the_middle(20_000, Hints.none(20), generator)) > 20
+
+
+@pytest.mark.parametrize(
+    ("dim", "widths", "least", "most"),
+    [
+        # Copies of one mode hide no other copy.
+        (20, (1.0, 1.0, 1.0), 0.0, 0.01),
+        (20, (1.7, 1.3, 1.0), 0.1, 0.9),
+        (2, (1.7, 1.3, 1.0), 0.0, 0.01),
+        # A single mode says nothing of others.
+        (20, (1.0,), 0.0, 0.0),
+    ],
+)
+def test_modes_that_would_not_have_been_met_are_counted(dim: int, widths, least: float, most: float):
+    generator = torch.Generator().manual_seed(0)
+    places = 20.0 * torch.randn(len(widths), dim, generator=generator).double()
+    modes = [
+        Expansion(place, width * torch.eye(dim).double(), 0.0)
+        for place, width in zip(places, widths, strict=True)
+    ]
+    points = 20.0 * torch.randn(20_000, dim, generator=generator).double()
+    explained = torch.stack([mode.normal.log_prob(points) for mode in modes]).logsumexp(0)
+    assert least <= share_at_unmet_modes(modes, points, explained, 3.0) <= most
 
 
 def test_mass_beyond_the_draws_is_measured():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import kstest, multivariate_normal, norm
 
 from logpx.distributions import Mixture
 from logpx.errors import DataError, UsageError
@@ -70,6 +70,30 @@ def test_the_gaussian_answers_like_scipy(gaussian, smooth):
     np.testing.assert_allclose(found["b_mean"], middle, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(found["b_quantile_0.05"], norm.ppf(0.05, middle, width), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(found["b_quantile_0.9"], norm.ppf(0.9, middle, width), rtol=1e-6, atol=1e-6)
+
+
+def test_transforms_are_the_distribution_functions_of_the_regression(gaussian, smooth):
+    mean, covariance = normal_of(gaussian)
+    rows = smooth[:20]
+    slope = covariance[1, 0] / covariance[0, 0]
+    middle = mean[1] + slope * (rows.a - mean[0])
+    width = (covariance[1, 1] - slope * covariance[1, 0]) ** 0.5
+    found = gaussian.conditional("b", "a").integral_transforms(rows)["b"]
+    np.testing.assert_allclose(found, norm.cdf(rows.b, middle, width), atol=1e-6)
+    gaps = rows.assign(b=rows.b.where(rows.index % 2 == 0))
+    assert torch.equal(gaussian.conditional("b", "a").integral_transforms(gaps)["b"], found[::2])
+
+
+def test_transforms_of_what_the_model_draws_are_uniform_for_columns_of_every_kind(mixture):
+    drawn = mixture.sample(3000, seed=5).to_pandas()
+    for name in mixture.schema.modelled_names:
+        found = mixture.conditional(name).integral_transforms(drawn, draws=8)[name].numpy()
+        assert len(found) > 2000
+        assert kstest(found, "uniform").pvalue > 1e-3, name
+    # Given a wrong value of another column they are not.
+    wrong = drawn.assign(age=drawn.age.sample(frac=1.0, random_state=0).to_numpy())
+    found = mixture.conditional("weight", "age").integral_transforms(wrong)["weight"].numpy()
+    assert kstest(found, "uniform").pvalue < 1e-3
 
 
 def test_the_chain_rule_holds_for_bounds_on_the_same_noise(mixture, mixed):

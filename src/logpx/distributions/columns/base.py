@@ -24,10 +24,13 @@ class ColumnDistribution(Configured, nn.Module, ABC):
         How many features of a cell there are for a network to weigh.
     outputs : int
         How many numbers the distribution takes of a network.
+    predictions : int
+        How many predictions of the value it takes behind those.
     """
 
     inputs: int
     outputs: int
+    predictions: int = 0
 
     @abstractmethod
     def initialise(self, x: Tensor) -> None:
@@ -63,7 +66,7 @@ class ColumnDistribution(Configured, nn.Module, ABC):
         Parameters
         ----------
         raw
-            The network's numbers, shape ``(n, outputs)``; their dtype is that of the result.
+            The network's numbers, shape ``(n, outputs + predictions)``; their dtype is that of the result.
         x
             Shape ``(n,)``, float64 and finite. Impossible values get minus infinity.
         """
@@ -77,8 +80,16 @@ class ColumnDistribution(Configured, nn.Module, ABC):
         """Return P(value ≤ x), shape ``(n,)``; of labels, that of their codes."""
 
     @abstractmethod
-    def quantile(self, raw: Tensor, level: float) -> Tensor:
-        """Return the smallest value whose `cdf` reaches a level, shape ``(n,)``, float64."""
+    def quantile(self, raw: Tensor, level: float | Tensor) -> Tensor:
+        """Return the smallest value whose `cdf` reaches a level, shape ``(n,)``, float64.
+
+        Parameters
+        ----------
+        raw
+            The network's numbers.
+        level
+            The same for all rows, or one for each, shape ``(n,)``.
+        """
 
     @abstractmethod
     def expectation(self, raw: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:

@@ -117,10 +117,10 @@ class LabelColumn(ColumnDistribution):
         codes = torch.arange(self.levels, device=x.device)
         return (self.probabilities(raw) * (codes <= x[:, None])).sum(-1)
 
-    def quantile(self, raw: Tensor, level: float) -> Tensor:
+    def quantile(self, raw: Tensor, level: float | Tensor) -> Tensor:
         """Return the code at which a level is reached."""
         edges = self.probabilities(raw).cumsum(-1)[:, :-1]
-        return (level > edges).sum(-1).double()
+        return (torch.as_tensor(level)[..., None] > edges).sum(-1).double()
 
     def expectation(self, raw: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the mean of a function of the code."""

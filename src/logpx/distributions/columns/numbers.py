@@ -171,12 +171,19 @@ class NumberColumn(ColumnDistribution):
     def _mixture(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return log-weights, centres and log-scales of the components, each ``(n, components)``."""
         logits, shifts, narrowing = raw[:, self.gated :].reshape(-1, 3, self.components).unbind(1)
-        centres = self.centres.to(raw.dtype) + self.origin[1].to(raw.dtype) * shifts
-        bounded = _REACH * torch.tanh(narrowing / _REACH)
+        return torch.log_softmax(logits, -1), *self._marginal(shifts, narrowing)
+
+    def _marginal(self, shifts: Tensor, narrowing: Tensor) -> tuple[Tensor, Tensor]:
+        """Return centres and log-scales of components that start as those of the whole column."""
+        centres = self.centres.to(shifts.dtype) + self.origin[1].to(shifts.dtype) * shifts
+        widest = torch.maximum(self.widths, self._widest).log().to(shifts.dtype)
+        return centres, self._bounded(self.widths.log().to(shifts.dtype), narrowing, widest)
+
+    def _bounded(self, log_widths: Tensor, narrowing: Tensor, log_widest: Tensor) -> Tensor:
+        """Return log-scales that a network changes, within limits."""
         least = math.log(float(self.origin[1])) - _NARROWEST
-        widest = torch.maximum(self.widths, self._widest).log().to(raw.dtype)
-        log_scales = torch.minimum((self.widths.log().to(raw.dtype) + bounded).clamp_min(least), widest)
-        return torch.log_softmax(logits, -1), centres, log_scales
+        changed = log_widths + _REACH * torch.tanh(narrowing / _REACH)
+        return torch.minimum(changed.clamp_min(least), log_widest)
 
     @property
     def _widest(self) -> Tensor:
@@ -255,19 +262,28 @@ class NumberColumn(ColumnDistribution):
 
     def cdf(self, raw: Tensor, x: Tensor) -> Tensor:
         """Return P(value ≤ x)."""
-        raw = raw.double()
-        end = self._cell(x)[1] if self._on_grid else x
-        log_weights, centres, log_scales = self._mixture(raw)
-        z = (self.units(end)[:, None] - centres) * torch.exp(-log_scales)
-        below = (log_weights.exp() * torch.sigmoid(z)).sum(-1)
-        if not self.gated:
-            return below
-        gates = self._log_gates(raw).exp()
-        return gates[:, 0] * below + (gates[:, 1:] * (self.atoms <= end[:, None])).sum(-1)
+        return self._distribution(raw.double())(x)
 
-    def quantile(self, raw: Tensor, level: float) -> Tensor:
+    def _distribution(self, raw: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the distribution function, with all that does not depend on the value found once."""
+        log_weights, centres, log_scales = self._mixture(raw)
+        weights, inverse = log_weights.exp(), torch.exp(-log_scales)
+        gates = self._log_gates(raw).exp() if self.gated else None
+
+        def below(x: Tensor) -> Tensor:
+            end = self._cell(x)[1] if self._on_grid else x
+            z = (self.units(end)[:, None] - centres).mul_(inverse)
+            found = torch.linalg.vecdot(weights, z.sigmoid_())
+            if gates is None:
+                return found
+            return gates[:, 0] * found + (gates[:, 1:] * (self.atoms <= end[:, None])).sum(-1)
+
+        return below
+
+    def quantile(self, raw: Tensor, level: float | Tensor) -> Tensor:
         """Return the smallest value whose cdf reaches a level, by bisection."""
         raw = raw.double()
+        level = torch.as_tensor(level, dtype=torch.float64, device=raw.device).expand(len(raw))
         _, centres, log_scales = self._mixture(raw)
         # Gates move levels: the ends serve every level of the continuum that matters.
         reach = _FARTHEST_LOGIT * log_scales.exp()
@@ -275,14 +291,16 @@ class NumberColumn(ColumnDistribution):
         if self.gated:
             ends = self.units(self.atoms[[0, -1]])
             low, high = torch.minimum(low, ends[0] - 1.0), torch.maximum(high, ends[1])
+        share_below = self._distribution(raw)
         for _ in range(_BISECTIONS):
             middle = low + (high - low) / 2
-            below = self.cdf(raw, self.units.inverse(middle)) < level
+            below = share_below(self.units.inverse(middle)) < level
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         found = self._snapped(self.units.inverse(high)) if self._on_grid else self.units.inverse(high)
         if not self.gated:
             return found
-        reached = torch.stack([self.cdf(raw, atom.expand(len(raw))) for atom in self.atoms], 1)
+        reached = torch.stack([share_below(atom.expand(len(raw))) for atom in self.atoms], 1)
+        level = level[:, None]
         passed = (reached >= level) & (reached - self._log_gates(raw).exp()[:, 1:] < level)
         return torch.where(passed.any(1), self.atoms[passed.int().argmax(1)], found)
 

@@ -166,14 +166,15 @@ class ValueColumn(ColumnDistribution):
         share = self.log_new.exp()
         return (1 - share) * below + share * torch.sigmoid((u - self.place[0]) / self.place[1])
 
-    def quantile(self, raw: Tensor, level: float) -> Tensor:
+    def quantile(self, raw: Tensor, level: float | Tensor) -> Tensor:
         """Return the smallest value whose cdf reaches a level, be it one that was seen or not."""
         share = self.log_new.exp()
         below = (1 - share) * self._log_masses(raw.double()).exp().cumsum(-1)
         others = share * torch.sigmoid(
             (self.units(self._cell(self.points)[1]) - self.place[0]) / self.place[1]
         )
-        index = (below + others < level).sum(-1)
+        level = torch.as_tensor(level, dtype=torch.float64, device=raw.device)
+        index = (below + others < level[..., None]).sum(-1)
         before = torch.cat([torch.zeros_like(below[:, :1]), below], 1).gather(1, index[:, None])[:, 0]
         seen = torch.cat([self.points, self.points.new_tensor([math.inf])])[index]
         return torch.minimum(seen, self._other((level - before) / share))

@@ -63,6 +63,31 @@
     return share >= 0.0995 ? Math.round(100 * share) + " %" : (100 * share).toPrecision(2) + " %";
   }
 
+  // Latent spaces: a slider for every dimension. Returns what asks again for the place that is chosen.
+
+  function latentPart(size, words, ask) {
+    find("main").append(find("latent-page").content.cloneNode(true));
+    find("latent-words").textContent = words;
+    const sliders = [], values = [];
+    const decode = () => ask(sliders.map((slider) => Number(slider.value)));
+    for (let place = 0; place < size; place += 1) {
+      const slider = made("input", { type: "range", min: "-3", max: "3", step: "0.1", value: "0" });
+      const value = made("output", {}, "0.0");
+      slider.addEventListener("input", () => { value.textContent = Number(slider.value).toFixed(1); decode(); });
+      sliders.push(slider);
+      values.push(value);
+      find("sliders").append(made("label", {}, `z${place + 1}`, slider, value));
+    }
+    const move = (make) => {
+      sliders.forEach((slider, place) => { slider.value = String(make()); values[place].textContent = Number(slider.value).toFixed(1); });
+      decode();
+    };
+    find("origin").addEventListener("click", () => move(() => 0));
+    find("wander").addEventListener("click", () => move(() => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random())));
+    decode();
+    return decode;
+  }
+
   // Tables
 
   function tablePage(model) {
@@ -232,6 +257,12 @@
     });
     sift();
     changed();
+    if (!model.latent) return;
+    const latent = asker("latent", (answer) => {
+      const rows = answer.columns.map((name, place) => made("tr", {}, made("th", { scope: "row" }, name), made("td", {}, answer.values[place])));
+      find("decoded").replaceChildren(made("table", {}, made("tbody", {}, ...rows)));
+    });
+    latentPart(model.latent, "The row that z stands for: medians, and the most probable labels. z is in deviations of its prior.", (z) => latent({ z }));
   }
 
   // Images
@@ -274,8 +305,7 @@
       slider.addEventListener("input", () => { temperature = Number(slider.value); value.textContent = temperature.toFixed(2); draw(); });
       bar.append(made("label", {}, "Temperature ", slider, " ", value));
     }
-    const sliders = [];
-    const decode = () => { if (model.latent) latent({ z: sliders.map((slider) => Number(slider.value)), class: chosen }); };
+    let decode = () => {};
     if (model.classes.length) {
       const select = made("select");
       model.classes.forEach((name, place) => select.append(made("option", { value: String(place) }, name)));
@@ -283,24 +313,7 @@
       bar.append(made("label", {}, "Class ", select));
     }
     draw();
-    if (!model.latent) return;
-    find("latent-section").hidden = false;
-    const values = [];
-    for (let place = 0; place < model.latent; place += 1) {
-      const slider = made("input", { type: "range", min: "-3", max: "3", step: "0.1", value: "0" });
-      const value = made("output", {}, "0.0");
-      slider.addEventListener("input", () => { value.textContent = Number(slider.value).toFixed(1); decode(); });
-      sliders.push(slider);
-      values.push(value);
-      find("sliders").append(made("label", {}, `z${place + 1}`, slider, value));
-    }
-    const move = (make) => {
-      sliders.forEach((slider, place) => { slider.value = String(make()); values[place].textContent = Number(slider.value).toFixed(1); });
-      decode();
-    };
-    find("origin").addEventListener("click", () => move(() => 0));
-    find("wander").addEventListener("click", () => move(() => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random())));
-    decode();
+    if (model.latent) decode = latentPart(model.latent, "The mean image of z, in deviations of its prior.", (z) => latent({ z, class: chosen }));
   }
 
   document.addEventListener("DOMContentLoaded", async () => {

@@ -14,6 +14,7 @@ from logpx.images.model import ImageModel
 from logpx.images.preprocessing import LogitPixels
 from logpx.images.reading.images import Images
 from logpx.images.variational import VariationalDequantisation
+from logpx.representations import Shown
 from logpx.scoring import Family
 from logpx.suggestions import alternatives
 
@@ -46,8 +47,8 @@ class ImageOptions:
     latent: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageFamily(Family, ABC):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ImageFamily(Shown, Family, ABC):
     """A kind of model of images, and how it is trained.
 
     Attributes
@@ -90,7 +91,7 @@ class ImageFamily(Family, ABC):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ImageFlowFamily(ImageFamily):
     """A kind of flow, with noise over one level.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from logpx.arguments import is_whole
 from logpx.errors import DataError, UsageError
 from logpx.images.reading.image_sequence import ImageSequence, Pixels, Place
+from logpx.representations import Shown
 
 __all__ = ["ImageBatch", "Images"]
 
@@ -20,8 +21,8 @@ _BATCH = 1024
 _MOST_LEVELS = 65_536
 
 
-@dataclass(frozen=True)
-class ImageBatch:
+@dataclass(frozen=True, repr=False)
+class ImageBatch(Shown):
     """Consecutive images.
 
     Attributes
@@ -39,7 +40,7 @@ class ImageBatch:
     labels: Tensor | None
 
 
-class Images:
+class Images(Shown):
     """Images of one shape whose pixels are whole levels, re-readable in batches.
 
     Parameters
@@ -105,6 +106,9 @@ class Images:
         elif not (is_whole(levels) and 2 <= levels <= _MOST_LEVELS):
             raise UsageError(f"{levels!r} levels", fix=f"give a whole number from 2 to {_MOST_LEVELS:,}")
         self.levels = levels
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {name: getattr(self, name) for name in ("count", "event_shape", "levels", "classes")}
 
     def batches(self, size: int = _BATCH) -> Iterator[ImageBatch]:
         """Yield all images in order.

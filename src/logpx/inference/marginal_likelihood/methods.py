@@ -15,6 +15,7 @@ from logpx.inference.marginal_likelihood.model import log_joint, without_nan
 from logpx.inference.marginal_likelihood.result import Evidence
 from logpx.inference.pareto import k_hat
 from logpx.latent import log_weights as weights
+from logpx.representations import Shown
 
 __all__ = ["Elbo", "EvidenceMethod", "Exact", "ImportanceWeighted", "MonteCarlo", "from_weights"]
 
@@ -22,7 +23,7 @@ __all__ = ["Elbo", "EvidenceMethod", "Exact", "ImportanceWeighted", "MonteCarlo"
 _NUMBERS_AT_ONCE = 2_000_000
 
 
-class EvidenceMethod(ABC):
+class EvidenceMethod(Shown, ABC):
     """A method that computes log p(x).
 
     Attributes

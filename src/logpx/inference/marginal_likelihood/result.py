@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from logpx.inference.pareto import k_hat_limit
+from logpx.representations import Shown
 
 __all__ = ["Evidence"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evidence(Shown):
     """log p(x) of each row, exact, bounded or estimated.
 
     Attributes

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution
+from logpx.representations import Shown
 from logpx.transforms.base import sum_over_event
 
 __all__ = ["GradientEstimator", "PathGradient", "StickingTheLanding", "TotalGradient"]
@@ -27,8 +28,8 @@ class GradientEstimator(Protocol):
         """Return n draws, shape ``(n, *event_shape)``, and their log q in nats, shape ``(n,)``."""
 
 
-@dataclass(frozen=True)
-class TotalGradient:
+@dataclass(frozen=True, repr=False)
+class TotalGradient(Shown):
     """The ordinary gradient, path and score together; one pass.
 
     Examples
@@ -46,8 +47,8 @@ class TotalGradient:
         return model.rsample_with_log_prob(n, context, seed)
 
 
-@dataclass(frozen=True)
-class StickingTheLanding:
+@dataclass(frozen=True, repr=False)
+class StickingTheLanding(Shown):
     r"""The total gradient minus the score: without variance where q is the target.
 
     Subtracts :math:`\log q(\bar x; \theta)` at fixed draws :math:`\bar x`, and adds its value back. Detaching
@@ -78,8 +79,8 @@ class StickingTheLanding:
         return x, log_q - (at_fixed_x - at_fixed_x.detach())
 
 
-@dataclass(frozen=True)
-class PathGradient:
+@dataclass(frozen=True, repr=False)
+class PathGradient(Shown):
     r"""The path alone: :math:`\nabla_x \log q(x)`, computed at fixed parameters, is propagated through x.
 
     In exact arithmetic the gradient is that of `StickingTheLanding` for the same draws, without terms that

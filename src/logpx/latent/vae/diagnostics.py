@@ -13,6 +13,7 @@ from logpx.distributions.seeding import seeded
 from logpx.errors import UsageError
 from logpx.latent.log_weights import elbo, iwae
 from logpx.latent.vae.model import VAE
+from logpx.representations import Shown
 
 __all__ = ["InferenceGap", "LatentReport", "inference_gap", "latent_report"]
 
@@ -22,8 +23,8 @@ _MOST_PAIRED = 1000
 _LEARNING_RATE = 0.03
 
 
-@dataclass(frozen=True, kw_only=True)
-class LatentReport:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LatentReport(Shown):
     """The state of a VAE on some rows.
 
     Attributes
@@ -122,8 +123,8 @@ def _surgery(model: VAE, x: Tensor) -> tuple[float, float]:
     return float(beyond), float((pairs.diagonal() - aggregate).mean())
 
 
-@dataclass(frozen=True)
-class InferenceGap:
+@dataclass(frozen=True, repr=False)
+class InferenceGap(Shown):
     """How far the evidence lower bound of a VAE is from log p(x), in nats per row.
 
     Attributes

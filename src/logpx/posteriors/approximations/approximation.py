@@ -7,12 +7,13 @@ from dataclasses import KW_ONLY, dataclass
 
 from logpx.distributions import Distribution
 from logpx.posteriors.diagnostics.account import EvidenceFound
+from logpx.representations import Shown
 
 __all__ = ["Approximation"]
 
 
-@dataclass(frozen=True)
-class Approximation:
+@dataclass(frozen=True, repr=False)
+class Approximation(Shown):
     """An approximation q of a posterior, before its draws are weighted.
 
     Attributes

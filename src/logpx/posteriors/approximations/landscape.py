@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from logpx.posteriors.approximations.axes import peaks_along_axes
 from logpx.posteriors.approximations.expansion import Expansion, expand, expand_all
 from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
 from logpx.posteriors.approximations.symmetries import images_of
+from logpx.posteriors.approximations.unmet_modes import share_at_unmet_modes
 from logpx.posteriors.approximations.wide_draws import Probes, WideDraws
 from logpx.posteriors.diagnostics.account import EvidenceFound
 from logpx.posteriors.diagnostics.importance import Weighted
@@ -24,6 +25,7 @@ from logpx.posteriors.diagnostics.verdict import diagnose
 from logpx.posteriors.target.climbs import climb, values_at
 from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 
 __all__ = ["Landscape", "survey"]
 
@@ -32,7 +34,7 @@ _CLIMBS = 64
 _NUMBERS = 3_200
 # Points for each round: as many as take about so many seconds, between these powers of 2.
 _SECONDS, _LEAST_CANDIDATES, _MOST_CANDIDATES = 0.1, 10, 15
-_TRIAL = 512
+_TRIAL, _TRIALS = 512, 3
 _AWAY = 2.0
 _PROBES = 8192
 _MOST_CENTRES, _MOST_AXES = 16, 4
@@ -43,15 +45,17 @@ _NEGLIGIBLE = 1e-4
 _LEAST_SHARE = math.log(_NEGLIGIBLE)
 _WORTHWHILE = 0.01
 _HOPELESS = 0.5
+_UNSEEN = 0.05
 # In nats: less is the noise of a few draws.
 _LOWERED = 2.0
 # How much lower than its mode an image may start, in nats.
 _BELOW = 30.0
 _SAME = 0.5
+_LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Landscape:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Landscape(Shown):
     """What is known about a log-density before anything is fitted to it.
 
     Attributes
@@ -84,6 +88,11 @@ class Landscape:
         return tuple(mode for mode in heaviest if mode.log_mass > heaviest[0].log_mass + _LEAST_SHARE)
 
     @property
+    def complete(self) -> bool:
+        """Whether little of the mass may be unseen."""
+        return self.unseen < _UNSEEN
+
+    @property
     def evidence(self) -> EvidenceFound | None:
         """What the wide draws alone say of the evidence; None if it rests on a handful of them."""
         if self.probes is None:
@@ -102,11 +111,13 @@ class _Met:
     """The modes met so far, and how often climbs from random points ended at each."""
 
     target: Target
+    _: KW_ONLY
     modes: list[Expansion] = field(default_factory=list)
     times: Counter[int] = field(default_factory=Counter)
+    by_chance: set[int] = field(default_factory=set)
     climbs: int = 0
 
-    def add(self, points: Tensor, counted: bool) -> list[Expansion]:
+    def add(self, points: Tensor, counted: bool, by_chance: bool = True) -> list[Expansion]:
         """Assign the ends of climbs to modes; return those that are new."""
         self.climbs += counted * len(points)
         places = self._nearest(points)
@@ -116,6 +127,8 @@ class _Met:
             if len(self.modes) < _MOST_MODES and self._nearest(found.mode[None])[0] is None:
                 self.modes.append(found)
                 new.append(found)
+                if by_chance:
+                    self.by_chance.add(len(self.modes) - 1)
         if counted:
             self.times.update(place for place in self._nearest(points) if place is not None)
         return new
@@ -142,6 +155,11 @@ class _Met:
         """The share of each mode in the mass of all that were met."""
         return torch.softmax(torch.tensor([mode.log_mass for mode in self.modes]).double(), 0)
 
+    def share_of(self, modes: Sequence[Expansion]) -> float:
+        """Return the share of some of the modes in the mass of all that were met."""
+        total = torch.logsumexp(torch.tensor([mode.log_mass for mode in self.modes]).double(), 0)
+        return sum(math.exp(mode.log_mass - float(total)) for mode in modes)
+
     @property
     def unseen(self) -> float:
         """The share of the mass around modes that were not met, after Chao's estimate of their number.
@@ -164,7 +182,7 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
 
     Of many draws, climbs start at some as they come, at some of high density, and at some where the density
     is high for what the known modes explain: a narrow mode has a small basin, but stands out there. It ends
-    when a round meets no mode that matters, at the latest after eight.
+    when rounds meet no mode that matters, and modes as unequal as those met would have been met, too.
 
     Parameters
     ----------
@@ -196,7 +214,7 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
     return Landscape(
         paths=tuple(paths),
         modes=tuple(modes),
-        unseen=met.unseen,
+        unseen=max(met.unseen, 0.0 if looking is None else looking.unmet),
         climbs=met.climbs,
         probes=None if looking is None else looking.probes(),
         cut_short=cut_short,
@@ -209,19 +227,29 @@ def _search(target: Target, met: _Met, looking: _Survey) -> None:
     quiet = 0
     for number in range(_MOST_ROUNDS):
         images = torch.cat([_near_enough(target, met, fresh), looking.along_axes()])
-        starts = looking.starts()
+        starts, by_chance = looking.starts()
         ends = climb(target, torch.cat([starts, images]))
         counted = torch.arange(len(ends.points)) < len(starts)
-        new = met.add(ends.points[ends.converged & counted], counted=True)
-        new += met.add(ends.points[ends.converged & ~counted], counted=False)
+        chance = torch.cat([by_chance, torch.zeros(len(images), dtype=torch.bool)])
+        new = met.add(ends.points[ends.converged & chance], counted=True)
+        new += met.add(ends.points[ends.converged & counted & ~chance], counted=True, by_chance=False)
+        new += met.add(ends.points[ends.converged & ~counted], counted=False, by_chance=False)
         if not met.modes:
             break
         heaviest = max(mode.log_mass for mode in met.modes)
         fresh = [mode for mode in new if mode.log_mass > heaviest + _LEAST_SHARE]
         quiet = 0 if fresh else quiet + 1
         enough = number + 1 >= _LEAST_ROUNDS and quiet >= min(len(met.modes), _QUIET_ROUNDS)
-        if (enough and met.unseen < _WORTHWHILE) or (number >= _LEAST_ROUNDS and met.unseen > _HOPELESS):
+        if number >= _LEAST_ROUNDS and met.unseen > _HOPELESS:
             break
+        if enough and met.unseen < _WORTHWHILE:
+            looking.unmet = looking.share_at_unmet_modes(number + 1)
+            # More rounds of the same kind may not do, either.
+            if looking.unmet < _UNSEEN or looking.share_at_unmet_modes(_MOST_ROUNDS) > _UNSEEN:
+                break
+    else:
+        # What the last round has met, others might have added to.
+        looking.unmet = max(looking.share_at_unmet_modes(_MOST_ROUNDS), met.share_of(fresh))
 
 
 def _polished(target: Target, modes: Sequence[Expansion]) -> list[Expansion]:
@@ -248,13 +276,13 @@ class _Survey:
         self._named = target.hints.starts
         self._drawn_from = self._wide
         trial = self._drawn_from.sample(_TRIAL, generator)
-        began = time.perf_counter()
-        values_at(target, trial)
-        most = _SECONDS * _TRIAL / (time.perf_counter() - began)
+        most = _SECONDS * _TRIAL / min(_seconds_of(target, trial) for _ in range(_TRIALS))
         power = min(max(math.floor(math.log2(most)), _LEAST_CANDIDATES), _MOST_CANDIDATES)
         self._candidates = 2**power
         self._last: tuple[Tensor, Tensor] | None = None
+        self._looked_at: deque[tuple[Tensor, Tensor, int]] = deque(maxlen=_QUIET_ROUNDS)
         self._axes_done = 0
+        self.unmet = 0.0
 
     @property
     def _centres(self) -> tuple[Tensor, Tensor]:
@@ -268,27 +296,43 @@ class _Survey:
     def _wide(self) -> WideDraws:
         return WideDraws(*self._centres, self._target.hints)
 
-    def starts(self) -> Tensor:
-        """Return points ``(k, d)`` to climb from."""
+    def starts(self) -> tuple[Tensor, Tensor]:
+        """Return points ``(k, d)`` to climb from, and ``(k,)`` whether their direction was left to chance."""
         wide = self._drawn_from = self._wide
         u = wide.sample(self._candidates, self._generator)
         self._last = u[:_PROBES], values_at(self._target, u)
-        others = wide.sample_in_part(self._candidates // 2, self._generator)
+        middling = wide.sample_about_the_middle(self._candidates, self._target.hints, self._generator)
+        others = torch.cat([middling, wide.sample_in_part(self._candidates // 2, self._generator)])
         points = torch.cat([u, others])
         values = torch.cat([self._last[1], values_at(self._target, others)])
+        of_no_direction = len(u) + len(middling)
         possible = torch.randperm(len(points), generator=self._generator)
         possible = possible[values[possible].isfinite()]
         points, values = points[possible], values[possible]
         if not len(points):
-            return points
+            return points, points.new_zeros(0, dtype=torch.bool)
         share = max(1, self._climbs // 5)
         steps = self._distances(points)
-        merits = [values, values - self._explained(steps, heavy=True), values - self._explained(steps)]
+        explained = self._explained(steps)
+        self._looked_at.append((points, explained, len(self._met.modes)))
+        merits = [values, values - self._explained(steps, heavy=True), values - explained]
         chosen = [_best_of_groups(merit, share) for merit in merits]
         # A start among the draws of a known mode only finds it again.
         away = (steps.amin(0) > _AWAY**2 * points.shape[1]).nonzero()[:, 0]
         taken = torch.cat([*chosen, away[: self._climbs - 3 * share]])
-        return torch.cat([points[taken], self._hinted()])
+        hinted = self._hinted()
+        by_chance = torch.cat([possible[taken] < of_no_direction, torch.zeros(len(hinted), dtype=torch.bool)])
+        return torch.cat([points[taken], hinted]), by_chance
+
+    def share_at_unmet_modes(self, rounds: int) -> float:
+        """Return the share of the mass at modes that so many rounds would not meet."""
+        modes, shares = self._met.modes, self._met.shares
+        chance = [place for place in self._met.by_chance if shares[place] > _WORTHWHILE]
+        met = sorted((modes[place] for place in chance), key=lambda mode: -mode.log_mass)[:_MOST_CENTRES]
+        # Since the last mode was met, all is explained alike.
+        alike = [each[:2] for each in self._looked_at if each[2] == self._looked_at[-1][2]]
+        points, explained = (torch.cat(parts) for parts in zip(*alike, strict=True))
+        return share_at_unmet_modes(met, points, explained, rounds / len(alike))
 
     def along_axes(self) -> Tensor:
         """Return points ``(k, d)`` to climb from along the axes through the modes met since the last call."""
@@ -328,7 +372,7 @@ class _Survey:
         )
 
     def _explained(self, steps: Tensor, heavy: bool = False) -> Tensor:
-        """Return the log-density of a mixture around the centres, normal or of Student's t, up to constants.
+        """Return the log-density of a normal mixture around the centres; up to a constant, of Student's t.
 
         Parameters
         ----------
@@ -342,8 +386,14 @@ class _Survey:
         shapes = -0.5 * (_DEGREES + size) * torch.log1p(steps / _DEGREES) if heavy else -0.5 * steps
         masses = torch.tensor(sorted((mode.log_mass for mode in self._met.modes), reverse=True)).double()
         masses = masses[: len(steps)] if len(masses) else torch.zeros(len(steps)).double()
-        log_scales = factors.diagonal(dim1=1, dim2=2).log().sum(1)
+        log_scales = factors.diagonal(dim1=1, dim2=2).log().sum(1) + 0.5 * size * _LOG_TWO_PI
         return torch.logsumexp(shapes + (masses - log_scales)[:, None], 0)
+
+
+def _seconds_of(target: Target, points: Tensor) -> float:
+    began = time.perf_counter()
+    values_at(target, points)
+    return time.perf_counter() - began
 
 
 def _best_of_groups(merits: Tensor, groups: int) -> Tensor:

@@ -38,6 +38,7 @@ from logpx.posteriors.diagnostics.account import EvidenceFound
 from logpx.posteriors.diagnostics.importance import DRAWS
 from logpx.posteriors.target.hints import Hints
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 from logpx.transforms import Affine, TriangularAffine
 
 __all__ = [
@@ -65,7 +66,7 @@ _MOST_FOR_PARTICLES = 40
 _START_DEGREES, _START_SCALE = 5.0, 3.0
 
 
-class PosteriorMethod(ABC):
+class PosteriorMethod(Shown, ABC):
     """A method that approximates a posterior.
 
     Attributes
@@ -133,7 +134,7 @@ class Laplace(PosteriorMethod):
         return with_heavier_tails(q, heavy_noises(target.size, of_curvature=True), target, seed, draws)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _ByReverseKL(PosteriorMethod):
     """A family fitted by reverse KL, from the best normal distribution along Pathfinder's paths.
 
@@ -270,7 +271,7 @@ class FullRank(_ByReverseKL):
         return normal(units.inverse(family.transform.shift)[0], units.factor @ family.transform.factor)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LowRank(_ByReverseKL):
     """A normal distribution with a low-rank plus diagonal covariance; its tails stay normal.
 
@@ -296,7 +297,7 @@ class LowRank(_ByReverseKL):
         return units_of(mean, factor.square().sum(1).sqrt().diag())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FlowFit(_ByReverseKL):
     """A normalizing flow, RealNVP unless another is given.
 
@@ -325,7 +326,7 @@ class FlowFit(_ByReverseKL):
         return self.build(size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SequentialMonteCarlo(PosteriorMethod):
     """A mixture of normal distributions for particles that follow the density from a wide start.
 
@@ -370,7 +371,7 @@ class SequentialMonteCarlo(PosteriorMethod):
         return replace(self, max_time=min(self.max_time, max_time))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NestedSampling(PosteriorMethod):
     """A mixture of normal distributions for points of importance nested sampling.
 

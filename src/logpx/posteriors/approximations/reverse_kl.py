@@ -15,6 +15,7 @@ from logpx.errors import DivergedError
 from logpx.inference.objectives.estimators import GradientEstimator, PathGradient
 from logpx.posteriors.target.costs import TimeIsUpError
 from logpx.posteriors.target.target import Estimate, Target
+from logpx.representations import Shown
 from logpx.transforms import TriangularAffine
 
 __all__ = ["ReverseKL", "minimise_reverse_kl"]
@@ -28,8 +29,8 @@ _CLIP = 100.0
 _LEAST_WEIGHT = 0.3
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReverseKL:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReverseKL(Shown):
     """Options of a fit by reverse KL.
 
     Attributes

@@ -22,6 +22,8 @@ _WIDTHS = torch.cat(
 _LEAST_COMMON = 0.35
 _TOGETHER = 0.3
 _NARROW = 0.3
+# Of the distance of the known modes from their middle.
+_NEAREST = 0.5
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
@@ -98,6 +100,22 @@ class WideDraws:
         which = torch.randint(self._own, (count,), generator=generator)
         steps = torch.where(together, shifted, away)
         return self._around(which, steps)
+
+    def sample_about_the_middle(self, count: int, hints: Hints, generator: torch.Generator) -> Tensor:
+        """Return draws ``(count, d)`` as far from the middle of all modes as the known ones are.
+
+        A narrow mode among wide ones is hidden by them from most sides, in many dimensions from almost all.
+        It shows soonest from the middle, which is about as far from every mode: where parameters are
+        expected, and every other time the mean of the known modes.
+        """
+        own = self.means[: self._own]
+        middle = own.mean(0)
+        units = ((own - hints.centre) / hints.width, (own - middle) / hints.width)
+        distances = torch.stack([each.square().mean().sqrt().clamp_min(1.0) for each in units])
+        which = torch.arange(count) % (2 if self._own > 1 else 1)
+        noise = torch.randn(count, self._size, generator=generator, dtype=torch.float64)
+        lengths = distances[which] * (_NEAREST + torch.rand(count, generator=generator, dtype=torch.float64))
+        return torch.stack([hints.centre, middle])[which] + lengths[:, None] * hints.width * noise
 
     def _around(self, which: Tensor, steps: Tensor) -> Tensor:
         """Return points at steps ``(n, d)``, in deviations, from the chosen centres ``(n,)``."""

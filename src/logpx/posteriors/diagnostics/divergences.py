@@ -13,6 +13,7 @@ from logpx.errors import UsageError
 from logpx.posteriors.diagnostics.bridge_sampling import batch_means_error, bridge_sampling
 from logpx.posteriors.diagnostics.noise_space import noise_space
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 
 __all__ = ["Divergences", "compare_with_draws"]
 
@@ -21,8 +22,8 @@ _FEWEST = 20
 _NOTABLE = 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class Divergences:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Divergences(Shown):
     """How far q is from the posterior p, estimated from draws of both; all in nats.
 
     Attributes

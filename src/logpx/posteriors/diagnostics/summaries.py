@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from logpx.markup import card, html_table
+from logpx.representations import Shown
 
 __all__ = ["Row", "Summary", "circular_mean", "named_columns", "summarise"]
 
@@ -41,8 +42,8 @@ class Row:
     mcse: float
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, repr=False)
+class Summary(Shown):
     """A table of all parameters, which prints as one.
 
     Attributes

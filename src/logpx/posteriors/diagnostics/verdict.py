@@ -13,6 +13,7 @@ from logpx.inference.pareto import ends_flat, k_hat, k_hat_limit, unseen_share
 from logpx.latent.log_weights import effective_sample_size, iwae, iwae_error
 from logpx.posteriors.diagnostics.importance import Weighted, weigh
 from logpx.posteriors.target.target import Target
+from logpx.representations import Shown
 
 __all__ = ["Diagnosis", "Trust", "diagnose", "weigh_enough"]
 
@@ -35,8 +36,8 @@ class Trust(Enum):
     DO_NOT = "do not trust"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Diagnosis:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Diagnosis(Shown):
     """Numbers about an approximation q of p = p̃ / Z.
 
     Attributes

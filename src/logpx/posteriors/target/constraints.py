@@ -14,6 +14,7 @@ from torch.nn.functional import logsigmoid, pad
 
 from logpx.arguments import check_count, check_number
 from logpx.errors import UsageError
+from logpx.representations import Shown
 
 __all__ = [
     "Constraint",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-class Constraint(ABC):
+class Constraint(Shown, ABC):
     """A set of values of some shape, and a smooth one-to-one map onto it from unconstrained vectors.
 
     Parameters

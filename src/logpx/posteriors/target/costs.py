@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from logpx.representations import Shown
+
 __all__ = ["Cost", "Costs", "Meter", "TimeIsUpError"]
 
 _SECONDS_BETWEEN_REPORTS = 1.0
@@ -21,8 +23,8 @@ class TimeIsUpError(BaseException):
     """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Cost(Shown):
     """What a stage has cost.
 
     Attributes
@@ -53,8 +55,8 @@ class Cost:
         )
 
 
-@dataclass(frozen=True)
-class Costs:
+@dataclass(frozen=True, repr=False)
+class Costs(Shown):
     """The costs of all stages in their order, which print as a table.
 
     Attributes

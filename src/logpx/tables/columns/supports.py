@@ -118,6 +118,21 @@ class Supports:
         columns = [support.snap(column) for support, column in zip(self.supports, x.double().T, strict=True)]
         return torch.stack(columns, 1) if columns else x.double()
 
+    def cells(self, x: Tensor) -> Tensor:
+        """Return the values whose cells numbers lie in, float64; unknown labels stay, and numbers outside."""
+        columns = [
+            column if isinstance(support, Labels) else _inside(support, column)
+            for support, column in zip(self.supports, x.double().unbind(-1), strict=True)
+        ]
+        return torch.stack(columns, -1)
+
+
+def _inside(support: Support, x: Tensor) -> Tensor:
+    """Return the values that dequantised ones stand for, but leave those outside where they are."""
+    lower, upper = support.extent
+    outside = (x != x.clamp(lower, upper)) if (lower, upper) != (None, None) else torch.zeros_like(x).bool()
+    return torch.where(outside, x, support.snap(x))
+
 
 def _support(column: Column) -> Support:
     if column.levels is not None:

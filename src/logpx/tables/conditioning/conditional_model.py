@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count
 from logpx.errors import UsageError
+from logpx.representations import Shown
 from logpx.scoring import NatsPerRow, NumberedRows, RowIdentity, ScoredBatch
 from logpx.tables.arrow_columns import arrow_array, written_type
 from logpx.tables.columns.supports import Supports
@@ -20,6 +21,7 @@ from logpx.tables.conditioning.columns import ColumnChoice
 from logpx.tables.conditioning.conditioner import Conditioner
 from logpx.tables.conditioning.predictions import Prediction, checked_levels
 from logpx.tables.conditioning.rows import opened, partial_rows
+from logpx.tables.conditioning.transforms import integral_transforms, transform_noise
 from logpx.tables.effort import Effort
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.reading.table import Table, TableBatch
@@ -35,7 +37,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 PREDICTED_ROWS = 8192
 
 
-class ConditionalModel:
+class ConditionalModel(Shown):
     r"""p(target | given) of the columns of a table, from a model of all of them.
 
     Columns that are neither are integrated out, and so are missing cells of given columns. Where given
@@ -85,6 +87,9 @@ class ConditionalModel:
         self.target, self.given = self._choice.target, self._choice.given
         self._conditioner = Conditioner(density, self.supports)
         self._device = density._like().device
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"target": self.target, "given": self.given, "kind": self.kind}
 
     @property
     def unit(self) -> NatsPerRow:
@@ -258,6 +263,58 @@ class ConditionalModel:
                 for array in part.arrays(own, levels)
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    @torch.no_grad()
+    def integral_transforms(self, rows: Any, draws: int = 4, seed: int = 0) -> dict[str, Tensor]:
+        """Return where the target cells of a table lie in the distributions that are predicted for them.
+
+        These are uniform between 0 and 1 if predictions are right: `logpx.plots.plot_calibration` shows
+        whether they are. Where a single value has mass, such as a label, its place within that is random.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes with the target and the given columns, whose transforms fit in
+            memory.
+        draws, seed
+            As in `predict_table`.
+
+        Returns
+        -------
+        dict of str to Tensor
+            By target column those of its cells that are there, float64.
+
+        Raises
+        ------
+        DataError
+            If a column is missing or unknown, or a cell cannot be read.
+
+        Examples
+        --------
+        >>> from logpx.tables import fit_table
+        >>> x = np.random.default_rng(0).normal(size=(500, 2))
+        >>> model = fit_table({"a": x[:, 0], "b": x[:, 1]}, model="gaussian").model
+        >>> found = model.conditional("b").integral_transforms({"a": [0.3], "b": [0.0]})["b"]
+        >>> bool(abs(found - 0.5) < 0.1)
+        True
+        """
+        names, unseen = [*self.target, *self.given], UnseenLabels()
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.target}
+        for batch, read in partial_rows(
+            opened(rows, self.schema, names), self.schema, names, unseen, batch_rows=PREDICTED_ROWS
+        ):
+            x = self._possible(read.to(self._device), batch, unseen)
+            noise = transform_noise(seed, batch.start, x)
+            given = x.masked_fill(self._choice.is_target.to(x.device), torch.nan)
+            several = draws if self._conditioner.is_noisy(self._choice.is_given) else 1
+            noisy = self.supports.dequantise_alike(given, seed=seed, draws=several)
+            places = self._choice.places
+            marginals = self._conditioner.marginals(noisy, places, (seed, batch.start))
+            for place, own in zip(places, marginals, strict=True):
+                support, name = self.supports.supports[place], self.schema.modelled_names[place]
+                found = integral_transforms(own, support, x[:, place], noise[:, place])
+                parts[name].append(found[~found.isnan()].cpu())
+        return {name: torch.cat(several) for name, several in parts.items()}
 
     @torch.no_grad()
     def sample(self, rows: Any, n: int = 1, seed: int = 0) -> pa.Table:

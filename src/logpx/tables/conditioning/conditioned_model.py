@@ -12,6 +12,7 @@ from torch import Tensor
 
 from logpx.distributions import Distribution, LowerBound
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count
+from logpx.representations import Shown
 from logpx.tables.arrow_columns import arrow_array, arrow_schema
 from logpx.tables.columns.supports import Supports
 from logpx.tables.conditioning.conditioner import Conditioner
@@ -26,7 +27,7 @@ __all__ = ["ConditionedModel"]
 _BATCH_ROWS = 65536
 
 
-class ConditionedModel:
+class ConditionedModel(Shown):
     """The distribution of rows of a table in which some columns have given values.
 
     Parameters
@@ -59,6 +60,10 @@ class ConditionedModel:
         self._row = given_row(schema, self.supports, dict(values))
         self._conditioner = Conditioner(density, self.supports)
         self._device = density._like().device
+        self._values = dict(values)
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"given": self._values, "columns": self.schema.modelled_names, "kind": self.kind}
 
     @property
     def kind(self) -> str:

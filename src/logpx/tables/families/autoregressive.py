@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, OrderAgnostic
-from logpx.distributions.columns import ColumnDistribution, LabelColumn, NumberColumn, ValueColumn
+from logpx.distributions.columns import (
+    CentredColumn,
+    ColumnDistribution,
+    LabelColumn,
+    NumberColumn,
+    ValueColumn,
+)
 from logpx.distributions.seeding import seeded
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
+from logpx.tables.columns.supports import Supports
 from logpx.tables.families.conditional_training import ConditionalTraining
 from logpx.tables.families.family import BATCH_ROWS, Budget, TableFamily, descend
 from logpx.tables.families.settings import LEARNING_RATE, Setting, Value
+from logpx.tables.families.target_fitting import target_last
 from logpx.training.plan import USUAL_LEARNING_RATE
 
 __all__ = ["AutoregressiveFamily", "column_distribution"]
@@ -61,34 +70,44 @@ def column_distribution(
     """
     if isinstance(support, Labels):
         return LabelColumn(support.levels, new=True)
+    if support.step is not None and support.uniform:
+        values = support.snap(values)
+        distinct = torch.unique(values)
+        few = len(distinct) <= min(_MOST_VALUES, len(values) / _ROWS_PER_VALUE)
+        if few or len(distinct) <= _FEW_VALUES:
+            return _value_column(support, distinct, rows, periods)
+    return NumberColumn(support.step, *support.extent, **_of_numbers(support, values, rows), periods=periods)
+
+
+def target_distribution(
+    support: Support, values: Tensor, rows: int, periods: Sequence[float] = ()
+) -> ColumnDistribution:
+    """Return the distribution that suits a column of numbers which is predicted beforehand.
+
+    The parameters are those of `column_distribution`.
+    """
+    if support.step is not None and support.uniform:
+        distinct = torch.unique(support.snap(values))
+        if len(distinct) <= _FEW_VALUES:
+            return _value_column(support, distinct, rows, periods)
+    return CentredColumn(support.step, *support.extent, **_of_numbers(support, values, rows), periods=periods)
+
+
+def _value_column(
+    support: Support, distinct: Tensor, rows: int, periods: Sequence[float]
+) -> ColumnDistribution:
     lower, upper = support.extent
-    components = 6 if rows < 1000 else 10 if rows < 10_000 else 16
+    knots = max(_LEAST_KNOTS, rows // _ROWS_PER_KNOT)
+    return ValueColumn(distinct.tolist(), support.step or 1.0, lower, upper, knots=knots, periods=periods)
+
+
+def _of_numbers(support: Support, values: Tensor, rows: int) -> dict[str, Any]:
+    """Return the arguments of a `NumberColumn` that suit a column."""
+    found: dict[str, Any] = {"components": 6 if rows < 1000 else 10 if rows < 10_000 else 16}
     if support.step is None or not support.uniform:
-        return NumberColumn(
-            support.step,
-            lower,
-            upper,
-            atoms=support.atoms,
-            components=components,
-            uniform=support.uniform,
-            periods=periods,
-        )
-    values = support.snap(values)
-    distinct, counts = torch.unique(values, return_counts=True)
-    few = len(distinct) <= min(_MOST_VALUES, len(values) / _ROWS_PER_VALUE)
-    if few or len(distinct) <= _FEW_VALUES:
-        knots = max(_LEAST_KNOTS, rows // _ROWS_PER_KNOT)
-        return ValueColumn(distinct.tolist(), support.step, lower, upper, knots=knots, periods=periods)
-    atoms = sorted({*support.atoms, *_spikes(distinct, counts)})
-    return NumberColumn(
-        support.step,
-        lower,
-        upper,
-        offset=support.offset,
-        atoms=atoms,
-        components=components,
-        periods=periods,
-    )
+        return found | {"atoms": support.atoms, "uniform": support.uniform}
+    distinct, counts = torch.unique(support.snap(values), return_counts=True)
+    return found | {"atoms": sorted({*support.atoms, *_spikes(distinct, counts)}), "offset": support.offset}
 
 
 def _spikes(distinct: Tensor, counts: Tensor) -> list[float]:
@@ -134,6 +153,8 @@ class AutoregressiveFamily(TableFamily):
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Train until the validation likelihood stops rising or time is up."""
         rows, features = budget.effective_rows, training.shape[1]
+        # What the model will be given, to the last bit: features jump at values that repeat.
+        training, validation = (Supports(budget.supports).cells(part) for part in (training, validation))
         columns = []
         for index, support in enumerate(budget.supports):
             there = training[:, index][~training[:, index].isnan()]
@@ -151,13 +172,23 @@ class AutoregressiveFamily(TableFamily):
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
                 dropout=float(settings["dropout"]),
             )
-        descend(
-            ConditionalTraining(model, budget.target) if budget.target else model,
-            training,
-            validation,
-            budget,
-            long=len(training) > 40 * BATCH_ROWS,
-            weight_decay=1e-2,
-            learning_rate=settings["learning_rate"],
-        )
+
+        def train(trained: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> None:
+            descend(
+                trained,
+                training,
+                validation,
+                budget,
+                long=len(training) > 40 * BATCH_ROWS,
+                weight_decay=1e-2,
+                learning_rate=settings["learning_rate"],
+            )
+
+        if len(budget.target) == 1 and not isinstance(budget.supports[budget.target[0]], Labels):
+            (place,) = budget.target
+            values = training[:, place][~training[:, place].isnan()]
+            own = target_distribution(budget.supports[place], values, rows, budget.periods[place])
+            return target_last(model, own, (training, validation), budget, settings, train).eval()
+        trained = ConditionalTraining(model, budget.target) if budget.target else model
+        train(trained, training, validation, budget)
         return model.eval()

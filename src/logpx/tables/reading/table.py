@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from logpx.errors import DataError, UsageError
+from logpx.representations import Shown
 from logpx.suggestions import suggestion
 from logpx.tables.reading.cell_text import text_of
 from logpx.tables.reading.column_types import ColumnType
@@ -27,8 +28,8 @@ __all__ = ["Matrices", "Table", "TableBatch"]
 _SHOWN = 40
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableBatch:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TableBatch(Shown):
     """Consecutive rows of a table.
 
     Attributes
@@ -116,7 +117,7 @@ class TableBatch:
         return file, before + row - first + 1
 
 
-class Table:
+class Table(Shown):
     """A table that can be read in batches any number of times, in constant memory.
 
     Parameters
@@ -156,6 +157,9 @@ class Table:
         self.mixed = frozenset(name for part in self.parts for name in part.mixed)
         self.missing = missing_words_of(missing, self.stored.names)
         self.readings = _readings(self, decimal)
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"name": self.name, "columns": self.names, "parts": len(self.parts)}
 
     @property
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from logpx.representations import Shown
 from logpx.tables.reading.date_notation import DateNotation
 from logpx.tables.reading.missing_words import MissingWords
 from logpx.tables.reading.notation import LabelNotation, Notation
@@ -24,7 +26,7 @@ __all__ = ["Column"]
 _LONGEST = 40
 
 
-class Column(BaseModel):
+class Column(Shown, BaseModel):
     """One column of a table: its kind, its support, its grid, and why these were chosen.
 
     Parameters
@@ -98,6 +100,10 @@ class Column(BaseModel):
         None
     )
     missing_words: MissingWords = MissingWords()
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        cells = {name: cell for name, cell in self.describe().items() if cell and name != "column"}
+        return {"name": self.name, **cells}
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Column:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from logpx.errors import DataError
+from logpx.markup import card, html_table
+from logpx.representations import Shown
 from logpx.tables.schema.columns_option import columns_option
 from logpx.tables.schema.problems import joined_errors, refusal_of, refusal_of_one
 from logpx.tables.schema.schema import Schema
@@ -14,8 +16,8 @@ from logpx.tables.schema.schema import Schema
 __all__ = ["Inspection"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Inspection(Shown):
     """The schema of a table, the problems of all columns, and what else a user should know.
 
     Attributes
@@ -46,6 +48,12 @@ class Inspection:
     errors: Mapping[str, DataError] = field(default_factory=dict)
     beyond: tuple[DataError, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Show the columns and what is wrong with them in a notebook."""
+        problems = [{"to settle before a fit": str(problem)} for problem in self.problems]
+        first = f"{self.schema.rows:,} rows, {len(self.schema.columns):,} columns"
+        return card("Inspection", first, html_table(self.schema.describe()), html_table(problems))
 
     @property
     def problems(self) -> list[DataError]:

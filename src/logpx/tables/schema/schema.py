@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from logpx.errors import DataError
+from logpx.markup import card, html_table
+from logpx.representations import Shown
 from logpx.suggestions import nearest_name
 from logpx.tables.reading.names import is_frame_index
 from logpx.tables.schema.column_schema import Column
@@ -18,7 +20,7 @@ from logpx.tables.schema.problems import refusal_of
 __all__ = ["Column", "Schema"]
 
 
-class Schema(BaseModel):
+class Schema(Shown, BaseModel):
     """The columns of a table, in order, as inferred or pinned.
 
     Parameters
@@ -61,6 +63,13 @@ class Schema(BaseModel):
         if sum(column.kind is Kind.WEIGHT for column in columns) > 1:
             raise ValueError("more than one column weighs the rows")
         return columns
+
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"columns": self.names, "rows": self.rows}
+
+    def _repr_html_(self) -> str:
+        """Show the columns in a notebook."""
+        return card("Schema", f"{len(self.columns):,} columns", html_table(self.describe()))
 
     @cached_property
     def names(self) -> list[str]:

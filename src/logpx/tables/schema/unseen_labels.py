@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from logpx.representations import Shown
 from logpx.suggestions import nearest_name
 
 __all__ = ["UnseenLabel", "UnseenLabels"]
@@ -12,8 +13,8 @@ _MOST = 1000
 _SHOWN = 20
 
 
-@dataclass(kw_only=True)
-class UnseenLabel:
+@dataclass(kw_only=True, repr=False)
+class UnseenLabel(Shown):
     """A label that a model does not know.
 
     Attributes
