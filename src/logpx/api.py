@@ -103,6 +103,7 @@ class TableFitOptions(_NamedFitOptions, total=False):
     decimal: str | None
     target: Sequence[str]
     weights: Any
+    all_rows: bool
 
 
 class ImageFitOptions(_NamedFitOptions, total=False):

@@ -288,3 +288,54 @@ def test_drafts_of_living_processes_stay(tmp_path: Path):
             assert Path(one).read_text() == "one"
         place.put(one, "a.parquet")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.parquet"]
+
+
+@pytest.fixture
+def placed(monkeypatch: pytest.MonkeyPatch):
+    """Make this process one of several of a launcher."""
+
+    def place(rank: int, size: int) -> None:
+        for name, value in {"RANK": rank, "WORLD_SIZE": size}.items():
+            monkeypatch.setenv(name, str(value))
+
+    return place
+
+
+@pytest.mark.parametrize("command", ["score", "impute"])
+def test_each_process_of_a_launcher_writes_its_own_parts(
+    logpx, bound: Path, parts: Path, tmp_path: Path, placed, command: str
+):
+    assert logpx(command, bound, parts, "-o", f"{tmp_path}/alone/", "-q").status == 0
+    for rank in range(2):
+        placed(rank, 2)
+        ended = logpx(command, bound, parts, "-o", f"{tmp_path}/several/", "--json")
+        assert ended.status == 0, ended.err
+        assert (ended.document["shard"], ended.document["parts"]) == ([rank + 1, 2], 3 - rank)
+    assert joined(tmp_path / "several").equals(joined(tmp_path / "alone"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("score", "-o", "scores.parquet"), "--shard 1/2"),
+        (("impute", "-o", "filled.csv"), "--shard 1/2"),
+        (("score", "-o", "scores/", "--shard", "1/2"), "leave out --shard"),
+        (("evaluate",), "start it without the launcher"),
+        (("predict", "--target", "a", "-o", "p.csv"), "start it without the launcher"),
+        (("update", "-o", "model2"), "start it without the launcher"),
+        (("sample", "-n", "10", "-o", "s.csv"), "start it without the launcher"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_what_processes_of_a_launcher_would_do_twice_is_refused(
+    logpx, bound: Path, parts: Path, tmp_path: Path, placed, monkeypatch, words, says: str
+):
+    monkeypatch.chdir(tmp_path)
+    placed(1, 2)
+    command, *options = words
+    source = [] if command == "sample" else [parts]
+    ended = logpx(command, bound, *source, *options)
+    assert ended.status == 2
+    assert "this is process 1 of 2 of a launcher" in ended.err
+    assert says in ended.err
+    assert list(tmp_path.iterdir()) == []

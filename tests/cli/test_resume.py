@@ -21,8 +21,8 @@ from logpx.storage.runs import KeptFits
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["logpx.cli", "logpx.api"])
 MODELS = {
-    "flow": ["-m", "maf", "--steps", "60"],
-    "vae": ["-m", "vae", "--steps", "60"],
+    "flow": ["-m", "maf", "--steps", "30"],
+    "vae": ["-m", "vae", "--steps", "30"],
     "mixture": ["-m", "gmm", "--steps", "20"],
     "search": ["--steps", "8"],
 }
@@ -102,7 +102,7 @@ def killed_until_done(table: Path, model: str, kills: int, folder: Path, seed: i
 
 @pytest.mark.parametrize("model", MODELS)
 def test_killed_fits_end_with_the_same_files(table: Path, model: str, tmp_path: Path):
-    killed_until_done(table, model, 3, tmp_path, seed=1)
+    killed_until_done(table, model, 5, tmp_path, seed=1)
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from logpx.cli.report import report
 from logpx.cli.resume import resume
 from logpx.cli.sample import sample
 from logpx.cli.score import score
+from logpx.cli.several import refuse_several
 from logpx.cli.update import update
 
 __all__ = ["ReaderGoneError", "app"]
@@ -79,9 +80,15 @@ def logpx(
     """  # noqa: D301 - \b keeps the lines of the examples apart
 
 
+# What several processes of a launcher do together; every other command is one process's work.
+_DIVIDED = frozenset({fit, resume, score, impute})
+
+
 def _registered(command: Callable[..., int | None]) -> None:
     @functools.wraps(command)
     def run(**arguments: Any) -> int | None:
+        if command not in _DIVIDED:
+            refuse_several(command.__name__)
         try:
             return command(**arguments)
         except BrokenPipeError as error:

@@ -140,6 +140,14 @@ def fit(
             "modelled.",
         ),
     ] = None,
+    all_rows: Annotated[
+        bool,
+        typer.Option(
+            "--all-rows",
+            help="Tables: fit the model to all rows of a table of which a sample would do, by EM that reads "
+            "the table again for each step, in constant memory (gaussian, gmm, ppca, fa, mppca).",
+        ),
+    ] = False,
     data: Data = None,
     conditional: Annotated[
         bool, typer.Option("--conditional", help="Images: model p(x given class), using the labels.")
@@ -207,6 +215,7 @@ def fit(
       logpx fit holes.csv -o model/ --model gmm --components 3
       logpx fit survey.csv -o model/ --missing -999 --missing 'income:-9,-8'
       logpx fit survey.csv -o model/ --weights person_weight
+      logpx fit 'parts/*.parquet' -o model/ --model gmm --all-rows --time 2h
       logpx fit images.npz -o model/ --model realnvp --time 20m
       logpx fit mnist -o model/ --data folder/
 
@@ -232,6 +241,7 @@ def fit(
         trials=trials,
         validation=validation,
         weights=weights,
+        all_rows=all_rows,
         seed=seed,
         device=device,
         quiet=quiet,

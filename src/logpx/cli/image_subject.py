@@ -27,7 +27,7 @@ class ImageSubject(Subject):
     name = "images"
     rows = "images"
     read = "the images being read"
-    foreign = ("columns", "schema", "missing", "decimal", "components", "trials", "weights")
+    foreign = ("columns", "schema", "missing", "decimal", "components", "trials", "weights", "all_rows")
     foreign_to = "tables"
 
     def recognises(self, source: str) -> bool:

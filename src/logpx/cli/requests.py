@@ -119,7 +119,8 @@ class FitRequest:
     Attributes
     ----------
     source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, trials,
-    validation, seed, device, data, conditional, dequantisation, levels, compile, weights
+    validation, seed, device, data, conditional, dequantisation, levels, compile, weights,
+    all_rows
         The arguments and options of the command.
     quiet : bool
         Whether to show no progress.
@@ -154,6 +155,7 @@ class FitRequest:
     compile: str
     should_stop: Callable[[], bool]
     weights: str | None = None
+    all_rows: bool = False
     checkpoint: str | None = None
     resume: str | None = None
     every: float = 30.0

@@ -138,8 +138,9 @@ class Subject(ABC):
         """Raise a `UsageError` for options that do not go together, before anything is read."""
         for name in self.foreign:
             if getattr(request, name):
+                option = f"--{name.replace('_', '-')}"
                 raise UsageError(
-                    f"--{name} is for {self.foreign_to}, not for {self.name}", fix=f"leave --{name} out"
+                    f"{option} is for {self.foreign_to}, not for {self.name}", fix=f"leave {option} out"
                 )
         self.check_model(request)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from logpx.cli.output import Output
 from logpx.cli.requests import Parts, Request
+from logpx.cli.several import own_shard
 from logpx.cli.subject import Subject
 from logpx.errors import UsageError
 
@@ -24,13 +25,16 @@ def parts_asked_for(output: str, shard: str | None, resume: bool) -> Parts | Non
         If the options do not go together.
     """
     folder = output.endswith(("/", os.sep)) or "://" in output
-    if shard is None and not resume and not folder:
-        return None
-    if output == "-":
+    in_parts = folder or shard is not None or resume
+    if in_parts and output == "-":
         raise UsageError("parts cannot go to stdout", fix="name a folder for them: -o scores/")
-    from logpx.engines.parts import parse_shard
+    asked = None
+    if shard is not None:
+        from logpx.engines.parts import parse_shard
 
-    return Parts(shard=(1, 1) if shard is None else parse_shard(shard), resume=resume)
+        asked = parse_shard(shard)
+    own = own_shard(asked, output, in_parts=in_parts)
+    return Parts(shard=own or (1, 1), resume=resume) if in_parts else None
 
 
 def score_parts(subject: Subject, scorer: Any, request: Request, out: Output) -> None:

@@ -70,10 +70,13 @@ class TableSubject(Subject):
     def check_model(self, request: FitRequest) -> None:
         """Refuse unknown models, and sizes that the model does not have."""
         from logpx.tables import FAMILIES
+        from logpx.tables.fitting.all_rows import require_all_rows
         from logpx.tables.fitting.trials import require_trials
 
         FAMILIES.check_options(request.model, {"components": request.components, "latent": request.latent})
         require_trials(request.model, FAMILIES.named(request.model), request.trials)
+        if request.all_rows:
+            require_all_rows(request.model)
 
     def fit(self, request: FitRequest, out: Output) -> Fitted:
         """Inspect the columns, and fit and choose a model."""
@@ -92,6 +95,7 @@ class TableSubject(Subject):
             schema=schema,
             components=request.components,
             trials=request.trials,
+            all_rows=request.all_rows,
             **request.arguments(out, after=_SECONDS_A_COLUMN * len(schema.modelled)),
         )
         columns = [column.model_dump(mode="json") for column in schema.columns]

@@ -14,8 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from logpx.errors import DivergedError
-from logpx.inference.shared_e_step import Batch, LastingBatches, SharedEStep, TimeIsUp
+from logpx.errors import DivergedError, LogpxError, ModelFolderError
+from logpx.inference.shared_e_step import Batch, EStep, LastingBatches, SharedEStep, TimeIsUp
 from logpx.inference.squarem import Extrapolation
 from logpx.processes.team import current_team
 from logpx.representations import Shown
@@ -113,10 +113,10 @@ class EMMemory(Protocol):
 class _Course:
     """One run of EM: the state between iterations."""
 
-    def __init__(self, model: EMModel, batches: Batches, tolerance: float, accelerate: bool) -> None:
+    def __init__(self, model: EMModel, batches: Batches | EStep, tolerance: float, accelerate: bool) -> None:
         self.model, self.tolerance = model, tolerance
         self._batches = batches
-        self.shared: SharedEStep | None = None
+        self.shared = batches if isinstance(batches, EStep) else None
         self.result = EMResult()
         module = model if isinstance(model, nn.Module) else None
         self._module = module
@@ -165,6 +165,7 @@ class _Course:
         return total, _penalised(self.model, total)
 
     def _total(self, deadline: float | None) -> Any:
+        assert not isinstance(self._batches, EStep)
         total = None
         for rows, weights in self._batches():
             if deadline is not None and time.monotonic() > deadline:
@@ -230,7 +231,7 @@ class _Course:
 @torch.no_grad()
 def expectation_maximisation(
     model: EMModel,
-    batches: Batches,
+    batches: Batches | EStep,
     *,
     max_iterations: int = 200,
     tolerance: float = 1e-6,
@@ -252,6 +253,7 @@ def expectation_maximisation(
         Fitted in place, starting from its parameters.
     batches
         Called once per iteration; yields (rows, weights or None). One batch or many give the same result.
+        Or an `EStep`, which adds up the statistics of rows by itself.
     max_iterations
         The most iterations.
     tolerance
@@ -293,7 +295,7 @@ def _run(
     result = course.result
     known = None if memory is None else memory.recall()
     if known is not None:
-        course.restore(known)
+        _restored(course, known)
         if known.finished:
             return result
     late = True
@@ -311,10 +313,32 @@ def _run(
     return result
 
 
+def _restored(course: _Course, state: EMState) -> None:
+    """Bring a run into a kept state.
+
+    Raises
+    ------
+    ModelFolderError
+        If it is no state of this run.
+    """
+    try:
+        course.restore(state)
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, LogpxError):
+            raise
+        raise ModelFolderError(
+            f"what was kept after {state.iteration} iterations is not the state of this run of EM: {error}",
+            fix="resume with the logpx that wrote it, or start again in another folder",
+        ) from error
+
+
 @contextmanager
-def _helped(course: _Course, model: EMModel, batches: Batches) -> Iterator[None]:
+def _helped(course: _Course, model: EMModel, batches: Batches | EStep) -> Iterator[None]:
     """Have other processes do their share of the E-steps, if there are any."""
     team = current_team()
+    if isinstance(batches, EStep):
+        yield
+        return
     one = isinstance(batches, LastingBatches) and len(list(islice(batches(), 2))) < 2
     if team is None or one or not isinstance(model, nn.Module):
         yield

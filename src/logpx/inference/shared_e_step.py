@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import islice, zip_longest
@@ -15,7 +16,16 @@ from logpx.processes.messages import Message
 from logpx.processes.team import Team, state_of
 from logpx.processes.worker import Handler, Order, Worker
 
-__all__ = ["HANDLERS", "Batch", "LastingBatches", "SharedEStep", "TimeIsUp"]
+__all__ = [
+    "HANDLERS",
+    "Batch",
+    "EStep",
+    "LastingBatches",
+    "SharedEStep",
+    "TimeIsUp",
+    "flattened",
+    "restored",
+]
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -43,7 +53,21 @@ class LastingBatches:
         return self._batches()
 
 
-class SharedEStep:
+class EStep(ABC):
+    """Where the statistics of all rows come from, in place of batches that go through one process."""
+
+    @abstractmethod
+    def total(self, deadline: float | None) -> Any:
+        """Return the statistics of all rows at the model's present parameters, or None if there are none.
+
+        Raises
+        ------
+        TimeIsUp
+            If the deadline, a value of ``time.monotonic()``, falls within.
+        """
+
+
+class SharedEStep(EStep):
     """The E-steps of one run of EM by several processes.
 
     Batch i is that of process i modulo their number. The statistics of every batch come back one by one, and
@@ -69,13 +93,7 @@ class SharedEStep:
         self._sent = False
 
     def total(self, deadline: float | None) -> Any:
-        """Return the statistics of all batches, or None if there are none.
-
-        Raises
-        ------
-        TimeIsUp
-            If the deadline, a value of ``time.monotonic()``, falls within.
-        """
+        """Return the statistics of all batches, added in their order."""
         # Batches that do not last may be more than memory holds: one for each process at a time.
         several = None if self._lasting else self._team.size
         batches, total = iter(self._batches()), None
@@ -107,7 +125,7 @@ class SharedEStep:
         others = []
         for specifications, tensors in answers:
             given = iter(tensors)
-            others.append([_restored(own[0], one, given) for one in specifications])
+            others.append([restored(own[0], one, given) for one in specifications])
         for found in zip_longest(own, *others):
             yield from (one for one in found if one is not None)
 
@@ -145,35 +163,35 @@ def _carry_out(worker: Worker, order: Order) -> Message:
     if statistics is None:
         return None, []
     tensors: list[Tensor] = []
-    return [_flattened(one, tensors) for one in statistics], tensors
+    return [flattened(one, tensors) for one in statistics], tensors
 
 
 #: What carries out the orders of a shared E-step.
 HANDLERS: dict[str, Handler] = {_ORDER: _carry_out}
 
 
-def _flattened(value: Any, tensors: list[Tensor]) -> Any:
+def flattened(value: Any, tensors: list[Tensor]) -> Any:
     """Return what of statistics is no tensor as JSON values, and put the tensors into the list."""
     if isinstance(value, Tensor):
         tensors.append(value)
         return "tensor"
     if isinstance(value, tuple):
-        return [_flattened(item, tensors) for item in value]
+        return [flattened(item, tensors) for item in value]
     if is_dataclass(value):
-        return {one.name: _flattened(getattr(value, one.name), tensors) for one in fields(value)}
+        return {one.name: flattened(getattr(value, one.name), tensors) for one in fields(value)}
     if value is None or isinstance(value, (bool, int, float)):
         return value
     raise TypeError(f"statistics with a {type(value).__name__} cannot be sent to another process")
 
 
-def _restored(like: Any, flattened: Any, tensors: Iterator[Tensor]) -> Any:
+def restored(like: Any, flattened: Any, tensors: Iterator[Tensor]) -> Any:
     """Return statistics of the same classes as others."""
     if isinstance(like, Tensor):
         return next(tensors).to(like.device)
     if isinstance(like, tuple):
-        return tuple(_restored(item, one, tensors) for item, one in zip(like, flattened, strict=True))
+        return tuple(restored(item, one, tensors) for item, one in zip(like, flattened, strict=True))
     if is_dataclass(like) and not isinstance(like, type):
         return type(like)(
-            **{name: _restored(getattr(like, name), one, tensors) for name, one in flattened.items()}
+            **{name: restored(getattr(like, name), one, tensors) for name, one in flattened.items()}
         )
     return flattened

@@ -86,7 +86,10 @@ class Extrapolation:
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on from recorded points and the rest of the state."""
         count = sum(name.startswith("extrapolation/") for name in tensors)
-        self._points = [tensors[f"extrapolation/{index}"] for index in range(count)]
+        points, now = [tensors[f"extrapolation/{index}"] for index in range(count)], self._now()
+        if any(point.shape != now.shape or point.dtype != now.dtype for point in points):
+            raise ValueError("a point has another shape or type than the parameters")
+        self._points = points
         self._longest = values["longest"]
         self.pending, self.resting = values["pending"], values["resting"]
 

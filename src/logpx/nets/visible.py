@@ -140,4 +140,6 @@ class VisibleColumns(nn.Module):
 def _random(rows: int, columns: int, deviation: float) -> nn.Parameter:
     found = nn.Parameter(torch.empty(rows, columns))
     # On the meta device, where folders are read, drawing nothing would first import hundreds of modules.
-    return found if found.is_meta else nn.init.normal_(found, std=deviation)
+    if not found.is_meta:
+        nn.init.normal_(found, std=deviation)
+    return found

@@ -16,6 +16,7 @@ from logpx.processes.team import Team, current_team, error_of, leading
 from logpx.processes.worker import Worker, described_error
 from logpx.storage.description import build_model, describe_model
 from logpx.storage.results import packed_result, unpacked_result
+from logpx.tables.fitting.streamed_rows import HANDLERS as OF_TABLES
 from logpx.training.gradients import HANDLERS as OF_GRADIENTS
 
 __all__ = ["all_fit", "lead_or_help"]
@@ -96,7 +97,7 @@ def all_fit(place: Launch, fit: Callable[[], Answer], own: nn.Module | None = No
 def _help(place: Launch, own: nn.Module | None) -> Message:
     with linked(place) as link:
         try:
-            return Worker(link, {**OF_E_STEPS, **OF_GRADIENTS}, _built, own).serve()
+            return Worker(link, {**OF_E_STEPS, **OF_GRADIENTS, **OF_TABLES}, _built, own).serve()
         except ProcessLost as lost:
             raise lost.error() from lost
 

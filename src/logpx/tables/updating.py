@@ -14,10 +14,11 @@ from torch import Tensor
 
 from logpx.arguments import check_count
 from logpx.distributions import Mixture
-from logpx.errors import DataError, UsageError
+from logpx.errors import UsageError
 from logpx.representations import Shown
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.model import TableModel
+from logpx.tables.model_units import as_modelled
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.matrix import modelled_part, to_matrix
 from logpx.tables.sources import open_table
@@ -213,10 +214,11 @@ def _summed(
 ) -> dict[str, Any]:
     """Return the statistics of all rows under each of the members."""
     found: dict[str, Any] = {}
+    names = model.schema.modelled_names
     for batch, x in _matrices(model, rows, list(members.values())):
         noisy = model.supports.dequantise(x, seed=seed, first_row=first_row + batch.start)
         for name, member in members.items():
-            part = member.model.statistics(_units(member, noisy, batch, model))  # type: ignore[operator]
+            part = member.model.statistics(as_modelled(member, noisy, batch, names))  # type: ignore[operator]
             found[name] = part if name not in found else found[name] + part
     return found
 
@@ -231,29 +233,6 @@ def _matrices(
         # Labels that the model does not know are an error: it has no place for them.
         x = to_matrix(batch, model.schema, missing=missing)
         yield batch, torch.from_numpy(x).to(model.device)
-
-
-def _units(member: _Member, noisy: Tensor, batch: TableBatch, model: TableModel) -> Tensor:
-    """Return rows as the model of a member takes them."""
-    if isinstance(member, CellDensity):
-        cells: Tensor = member.cells(noisy)
-        return cells
-    y: Tensor
-    y, ladj = member.in_model_units(noisy)
-    impossible = torch.isneginf(ladj).nonzero().flatten()
-    if len(impossible):
-        row = int(impossible[0])
-        (wrong,) = member.impossible_cells(noisy[row : row + 1])
-        names = [name for name, odd in zip(model.schema.modelled_names, wrong.tolist(), strict=True) if odd]
-        file, number = batch.locate(row)
-        raise DataError(
-            "a value outside the range that the model has learnt for the column",
-            file=file,
-            row=number,
-            column=names[0] if names else None,
-            fix="correct the cell, or fit a model to all rows",
-        )
-    return y
 
 
 def _train(
@@ -274,7 +253,7 @@ def _train(
                 if isinstance(member, TableDensity):
                     noisy = model.supports.dequantise(x, seed=seed, first_row=first + batch.start)
                 with torch.no_grad():
-                    parts.append(_units(member, noisy, batch, model))
+                    parts.append(as_modelled(member, noisy, batch, model.schema.modelled_names))
             first += table.count_rows()
         rows = torch.cat(parts)
         rows = rows if isinstance(member, CellDensity) else rows.float()

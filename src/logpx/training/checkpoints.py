@@ -162,7 +162,7 @@ def _read(folder: FolderHandle) -> TrainingState:
             fix="resume with the logpx that wrote it",
         )
     step, values = content.get("step"), content.get("values")
-    if not isinstance(step, int) or not isinstance(values, dict):
+    if type(step) is not int or step < 0 or not isinstance(values, dict):
         raise ModelFolderError("not the state of a run", file=file, fix=DAMAGED)
     if content.get("torch_version") != str(torch.__version__):
         warnings.warn(

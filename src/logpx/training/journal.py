@@ -16,6 +16,7 @@ from logpx.files.folders import translated_errors
 from logpx.files.lock import exclusive
 from logpx.inference import EMMemory, EMState
 from logpx.training.checkpoints import Moment, Pace, StateFolder, TrainingState
+from logpx.training.kept_values import BegunValues, EMValues, PlanValues, checked_values
 
 __all__ = ["Journal", "journal_of", "seconds_of"]
 
@@ -74,6 +75,7 @@ class _Shared:
         """Go on with the decisions and the time of the process before."""
         state = StateFolder(self.path / _PLAN).last()
         if state is not None:
+            checked_values(PlanValues, state.values, "the plan of a fit")
             self.decisions.update(state.values["decisions"])
             self.before, self.plans = state.values["seconds"], state.step
 
@@ -212,6 +214,7 @@ class Journal:
         if begun is None:
             folder.write(TrainingState(0, {}, dict(identity)))
         else:
+            checked_values(BegunValues, begun.values, "the beginning of a fit")
             _compare(identity, begun.values, file)
 
     def decided(self, name: str, decide: Callable[[], Decision]) -> Decision:
@@ -346,6 +349,8 @@ class _Memory:
 
     def recall(self) -> EMState | None:
         state = self._journal.last()
+        if state is not None:
+            checked_values(EMValues, state.values, "the state of a run of EM")
         if state is None or (state.values["values"]["late"] and self._journal.extended):
             return None
         values = state.values
@@ -376,7 +381,10 @@ class _Memory:
 def seconds_of(path: Path) -> float:
     """Return how long a fit has taken so far, as its journal says."""
     state = StateFolder(path / _PLAN).last()
-    return 0.0 if state is None else float(state.values["seconds"])
+    if state is None:
+        return 0.0
+    checked_values(PlanValues, state.values, "the plan of a fit")
+    return float(state.values["seconds"])
 
 
 def _cloned(state: TrainingState) -> TrainingState:

@@ -19,6 +19,7 @@ from logpx.training.checkpoints import TrainingState
 from logpx.training.evaluation import Score
 from logpx.training.guard import Guard
 from logpx.training.history import Event, HistoryRecord
+from logpx.training.kept_values import DescentValues, checked_values
 from logpx.training.memory import RowsAtOnce
 from logpx.training.noise import TrainingNoise
 from logpx.training.plan import Plan
@@ -105,11 +106,13 @@ def resume(run: Run, state: TrainingState) -> None:
     ModelFolderError
         If it is not a state.
     """
+    checked_values(DescentValues, state.values, "the state of a run of gradient descent")
     try:
         _check_identity(_identity(run), state.values["identity"])
+        _check_shapes(run, state.tensors)
         _restore_tensors(run, state.tensors)
         _restore_values(run, state.values)
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         if isinstance(error, UsageError):
             raise
         raise ModelFolderError(
@@ -159,6 +162,24 @@ def _restore_tensors(run: Run, tensors: Mapping[str, Tensor]) -> None:
             generator.set_state(tensors[f"generator/{device.type}"])
     if run.noise is not None:
         run.noise.generator.set_state(tensors["generator/noise"])
+
+
+def _check_shapes(run: Run, tensors: Mapping[str, Tensor]) -> None:
+    """Raise a `ValueError` if a kept tensor could not take the place of a live one."""
+    live = {f"model/{name}": tensor for name, tensor in _named(run.task.model).items()}
+    live |= _numbered("average", run.average.values)
+    live |= _numbered("best", run.best.snapshot.copies) | _numbered("good", run.good.copies)
+    for name, tensor in live.items():
+        if tensors[name].shape != tensor.shape or tensors[name].dtype != tensor.dtype:
+            raise ValueError(f"{name} has another shape or type")
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind == "optimiser":
+            parameter = run.parameters[int(rest.partition("/")[0])]
+            if tensor.shape not in (parameter.shape, torch.Size()) or not tensor.is_floating_point():
+                raise ValueError(f"{name} is no state of an optimiser")
+        elif name not in live and kind != "generator":
+            raise ValueError(f"{name} belongs to no run")
 
 
 def _restore_values(run: Run, values: Mapping[str, Any]) -> None:

@@ -70,6 +70,29 @@ def test_resumed_fit_gives_the_same_model(table: str, model: str, stops: int, tm
         assert scores[0] == scores[1]
 
 
+def test_resumed_fit_with_weights_gives_the_same_model(tmp_path: Path):
+    never, weights = StopAt(), GENERATOR.uniform(0.0, 3.0, 60)
+    reference = fit(WHOLE, "gmm", should_stop=never, checkpoint=tmp_path / "whole", weights=weights)
+    for stop in (never.asked // 3, 2 * never.asked // 3):
+        folder = tmp_path / str(stop)
+        fit(WHOLE, "gmm", checkpoint=folder, should_stop=StopAt(stop), weights=weights)
+        resumed = fit(WHOLE, "gmm", resume=folder, weights=weights)
+        assert content(resumed) == content(reference), stop
+
+
+def test_resumed_fit_to_all_rows_gives_the_same_model(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("logpx.tables.fitting.rows._MOST_NUMBERS", 60)
+    monkeypatch.setattr("logpx.tables.families.family.ClimbingFamily.most_numbers", 60)
+    never, options = StopAt(), {"components": 2, "all_rows": True}
+    reference = fit(WHOLE, "gmm", should_stop=never, checkpoint=tmp_path / "whole", **options)
+    assert any("of EM on all 60 rows" in note for note in reference.notes)
+    for stop in (never.asked // 2, never.asked - 1):
+        folder = tmp_path / str(stop)
+        ended = fit(WHOLE, "gmm", checkpoint=folder, should_stop=StopAt(stop), **options)
+        assert ended.ended == "interrupted"
+        assert content(fit(WHOLE, "gmm", resume=folder, **options)) == content(reference), stop
+
+
 def test_keeping_changes_nothing(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("logpx.training.checkpoints._SHARE", 1e9)
     kept = fit(TABLES["whole"], "maf", checkpoint=tmp_path / "whole", every=1e-9)

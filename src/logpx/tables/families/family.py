@@ -209,14 +209,17 @@ class ClimbingFamily(QuickFamily):
 
     most_numbers: ClassVar[int] = 400_000
 
-    def affordable(self, rows: Tensor) -> Tensor:
-        """Return the first rows, with at most `most_numbers` cells."""
-        return rows[: self.most_numbers // rows.shape[1]]
+    def affordable(self, rows: Tensor, budget: Budget) -> Tensor:
+        """Return the first rows, with at most `most_numbers` cells, and say so if these are not all."""
+        part = rows[: self.most_numbers // rows.shape[1]]
+        if len(part) < budget.rows:
+            budget.remark(f"fitted to a sample of {len(part):,} of {budget.rows:,} rows")
+        return part
 
     @torch.no_grad()
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows that are affordable, from the model's parameters."""
-        part = self.affordable(rows)
+        part = self.affordable(rows, budget)
         climb(
             model,
             part,

@@ -199,7 +199,7 @@ class MixtureFamily(ClimbingFamily):
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for each size from two starts; keep the best."""
         deadline = budget.deadline
-        rows = self.affordable(training)
+        rows = self.affordable(training, budget)
         best: LatentMixture | None = None
         best_score, worse = -torch.inf, 0
         best_climb: Climb | None = None

@@ -86,7 +86,7 @@ class _SubspaceFamily(ClimbingFamily):
                 return Climb(EMResult(), "stopped by the time limit", Ending.TIME)
 
             return at_once
-        part = self.affordable(rows)
+        part = self.affordable(rows, budget)
 
         def by_climbing(model: LinearGaussian) -> Climb | None:
             # Plain EM takes hundreds of iterations if the noise of a column goes towards zero.
@@ -161,7 +161,7 @@ class MixtureOfPPCAFamily(ClimbingFamily):
         if features > _MOST_COLUMNS and budget.components in (None, 1):
             budget.remark(f"one component, for more than {counted(_MOST_COLUMNS, 'column')}")
             return PrincipalFamily().fit(training, validation, budget)
-        rows = self.affordable(training)
+        rows = self.affordable(training, budget)
         best: Distribution | None = None
         error: LogpxError | None = None
         best_score, best_climb = -math.inf, None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from logpx.scoring import ModelVerdict
+from logpx.scoring import Ending, ModelVerdict
 from logpx.tables.companions import CONDITIONS
+from logpx.tables.density import TableDensity
+from logpx.tables.fitting.all_rows import Finish
 from logpx.tables.fitting.calibration import unseen_scores
 from logpx.tables.fitting.notes import companion_notes, density_notes
 from logpx.tables.fitting.reference import table_reference
@@ -35,6 +38,8 @@ class Conclusion:
         The model, with its baselines, its calibration, its companions and its reference.
     verdict : ModelVerdict or None
         Whether it is any good; None if no rows were set aside.
+    ended : Ending
+        What ended the fit of the model.
     notes : list of str
         What the user should know.
     """
@@ -42,11 +47,19 @@ class Conclusion:
     best: Candidate
     model: TableModel
     verdict: ModelVerdict | None
+    ended: Ending
     notes: list[str]
 
 
 def concluded(
-    search: Search, schema: Schema, read: DividedRows, *, measured: str, seen: bool, several: bool
+    search: Search,
+    schema: Schema,
+    read: DividedRows,
+    *,
+    measured: str,
+    seen: bool,
+    several: bool,
+    last: Callable[[TableDensity], Finish] | None = None,
 ) -> Conclusion:
     """Choose, judge and refit, in this order: rows set aside are unseen until the last of them.
 
@@ -62,9 +75,11 @@ def concluded(
         Whether the candidates were fitted to these rows, too.
     several
         Whether the result may be a stack, with companions that answer what it cannot.
+    last
+        Fits the chosen density to all rows of a table of which a sample was searched, in place.
     """
     # Weights of a stack suit log p of whole rows.
-    several = several and not search.budget.target
+    several = several and last is None and not search.budget.target
     best = search.best(stacked=several)
     baselines = search.baselines()
     companions = search.companions(best) if several else {}
@@ -75,7 +90,12 @@ def concluded(
         if search.has_time_for(_NO_REFERENCE, _REFERENCE_SECONDS):
             reference = table_reference(search, best, able, refitted=read.joined)
     scores = unseen_scores(search, best, read, schema, unseen=None if seen else measured)
-    if read.joined:
+    ended = best.ended
+    said = [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
+    if last is not None and isinstance(best.density, TableDensity):
+        finish = last(best.density)
+        ended, said = finish.ended, [f"{best.model} on {best.scales} scales: {finish.note}"]
+    elif read.joined:
         search.refit([best, *companions.values()])
     model = TableModel(
         schema,
@@ -88,9 +108,13 @@ def concluded(
         reference=reference,
     ).eval()
     notes = [*density_notes(schema, best.density), *search.remarks]
-    notes += [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
+    notes += said
     if best.density.kind != "exact":
         notes.append(f"log p is a lower bound: {best.model} has no exact one")
     return Conclusion(
-        best=best, model=model, verdict=verdict, notes=[*notes, *companion_notes(best, companions)]
+        best=best,
+        model=model,
+        verdict=verdict,
+        ended=ended,
+        notes=[*notes, *companion_notes(best, companions)],
     )

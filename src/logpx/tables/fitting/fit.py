@@ -16,16 +16,26 @@ from logpx.errors import UsageError
 from logpx.scoring import Ending, Limits, ModelFitResult, Stopwatch
 from logpx.suggestions import suggestion
 from logpx.tables.columns.supports import Supports
+from logpx.tables.density import TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
-from logpx.tables.fitting.conclusion import concluded
+from logpx.tables.fitting.all_rows import (
+    SHARE_OF_SAMPLE,
+    AllRows,
+    Finish,
+    in_place_of_sample,
+    is_long,
+    require_all_rows,
+)
+from logpx.tables.fitting.conclusion import Conclusion, concluded
 from logpx.tables.fitting.cross_validation import cross_validation
 from logpx.tables.fitting.identity import identity_of
 from logpx.tables.fitting.notes import notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import Candidate, CandidateRecord
+from logpx.tables.fitting.selection import CandidateRecord
+from logpx.tables.fitting.streamed_rows import StreamedRows
 from logpx.tables.fitting.suitability import Nature, suitable_families
 from logpx.tables.fitting.trials import Trial, require_trials
 from logpx.tables.fitting.weighing import given_weights
@@ -148,6 +158,7 @@ def fit_table(
     conditional: bool = False,
     target: Sequence[str] = (),
     weights: Any = None,
+    all_rows: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     every: float = 30.0,
@@ -202,6 +213,11 @@ def fit_table(
     weights
         The name of the column that says how much each row counts, which is then not modelled, or one number
         for each row; see Notes.
+    all_rows
+        Whether the model is fitted to all rows of a table of which a sample would do: more than 400,000
+        numbers for EM, more than 40 million for all models. Its kind, size and scales are chosen on the
+        sample, in a third of the time; then EM reads the table again for each step, in constant memory and
+        at least once. Models trained by gradient descent are left out.
     checkpoint, resume, every
         A folder in which the fit is kept, a folder to go on with, and the seconds between checkpoints: as in
         `logpx.training.fit`. Candidates that are ready are not fitted again.
@@ -243,22 +259,26 @@ def fit_table(
     seed = checked_seed(seed, least=0)
     where = usable_device(device)
     compile_choice(compile)
-    families = _families(model, {"components": components, "latent": latent}, trials)
+    families = _families(model, {"components": components, "latent": latent}, trials, all_rows)
     numbers = given_weights(weights)
     table = open_table(source, missing=missing, decimal=decimal)
     other = None if validation is None else open_table(validation)
     schema = _weighed(_schema(table, columns, schema, seed, weights), numbers)
     require_labels_allowed(schema, families, table.file)
-    allowed = any(family.allows_missing for family in families)
-    crossed = _quick(families) or model == "auto"
-    how = partial(divided_rows, missing=allowed, crossed=crossed, seconds=limits.seconds, weights=numbers)
-    read = how(table, other, schema, seed)
+    missing_allowed = any(family.allows_missing for family in families)
+    how = partial(divided_rows, missing=missing_allowed, crossed=_quick(families) or model == "auto")
+    read = how(table, other, schema, seed, seconds=limits.seconds, weights=numbers)
+    reading = watch.seconds
     holes = bool(read.rows.isnan().any() | read.held_out.isnan().any())
     few, count = read.undivided, len(read.training)
     nature = replace(Nature.of(schema, count, holes=holes, few=few), conditional=conditional or bool(target))
     suited, left_out = suitable_families(model, nature, table.file)
-    report(_size(schema, read))
-    notes = [*_notes(schema, read), *left_out]
+    rows = None
+    if all_rows and is_long(read):
+        rows = StreamedRows(table=table, schema=schema, seed=seed, given=numbers, unit=read.unit)
+        suited = [family for family in suited if isinstance(family, QuickFamily)]
+    _announce(schema, read, reading if rows is None and read.sampled else None, report)
+    notes = [*_notes(schema, read, streamed=rows is not None), *left_out]
     budget = Budget(
         seconds=watch.left,
         limits=limits,
@@ -275,45 +295,69 @@ def fit_table(
     )
     with journal.held(flush=limits.unfinished_by_time), located_in(table.file):
         arguments = {"model": model, "conditional": conditional, "trials": trials}
-        journal.identify(identity_of(schema, read, budget, arguments), table.file)
+        journal.identify(identity_of(schema, read, budget, arguments, all_rows=all_rows), table.file)
         watch.count(journal.before)
         journal.limit(limits.seconds)
-        budget = replace(budget, seconds=watch.left)
+        budget = replace(budget, seconds=watch.left * (1.0 if rows is None else SHARE_OF_SAMPLE))
         search, measured, seen = _searched(schema, read, suited, budget, nature.wide, trials, report)
+        last = None if rows is None else partial(_finished, rows, read, budget, watch)
         # A model requested by name is that model, not a stack of several.
-        found = concluded(search, schema, read, measured=measured, seen=seen, several=model == "auto")
+        conclude = partial(concluded, measured=measured, seen=seen, several=model == "auto")
+        found = conclude(search, schema, read, last=last)
+    return _result(
+        search,
+        found,
+        read,
+        seconds=watch.seconds,
+        measured=measured,
+        notes=[*table.notes, *notes, *found.notes],
+        train_rows=len(read.training) if rows is None else read.count,
+    )
+
+
+def _announce(
+    schema: Schema, read: DividedRows, sampling: float | None, report: Callable[[str], object]
+) -> None:
+    """Say what is fitted to; if a sample, after so many seconds of reading, what all rows would cost."""
+    columns = counted(len(schema.modelled), "modelled column")
+    report(f"{counted(read.count, 'row')}, {columns}; {read.division}")
+    if sampling is not None:
+        report(in_place_of_sample(read, sampling))
+
+
+def _result(search: Search, found: Conclusion, read: DividedRows, **known: Any) -> TableFitResult:
+    """Return the result of a fit, of which the seconds, the notes and more are known."""
+    budget = search.budget
     return TableFitResult(
         model=found.model,
         candidates=search.records(found.best),
         rows=read.count,
-        train_rows=len(read.training),
         validation_rows=0 if read.undivided else len(read.held_out),
-        seconds=watch.seconds,
-        ended=_ending(search, found.best, should_stop()),
-        seed=seed,
-        notes=[*table.notes, *notes, *found.notes],
-        scales=search.maps["chosen"].report(schema.modelled_names),
-        measured=measured,
+        ended=_ending(search, found, budget.should_stop()),
+        seed=budget.seed,
+        scales=search.maps["chosen"].report(search.names),
         verdict=found.verdict,
         training=search.histories,
         trials=search.trials,
+        **known,
     )
 
 
-def _size(schema: Schema, read: DividedRows) -> str:
-    """Return how many rows and columns there are, and what there is to choose by."""
-    columns = counted(len(schema.modelled), "modelled column")
-    return f"{counted(read.count, 'row')}, {columns}; {read.division}"
-
-
-def _notes(schema: Schema, read: DividedRows) -> list[str]:
+def _notes(schema: Schema, read: DividedRows, *, streamed: bool) -> list[str]:
     """Return what a user should know of the columns and of the rows."""
-    return [*left_out_notes(schema.columns), *notes_on(schema, read.rows, read.count, read.weights)]
+    notes = notes_on(schema, read.rows, read.weights)
+    if streamed:
+        notes.append(f"kind, size and scales were chosen on a sample of {len(read.rows):,} rows")
+    elif read.sampled:
+        notes.append(f"fitted to a uniform sample of {len(read.rows):,} of the {counted(read.count, 'row')}")
+    return [*left_out_notes(schema.columns), *notes]
 
 
-def _families(model: str, options: Mapping[str, Any], trials: int) -> tuple[TableFamily, ...]:
+def _families(model: str, options: Mapping[str, Any], trials: int, all_rows: bool) -> tuple[TableFamily, ...]:
     """Return the families that a name stands for, if they take the options."""
     FAMILIES.check_options(model, options)
+    if all_rows:
+        require_all_rows(model)
     families = FAMILIES.named(model)
     require_trials(model, families, trials)
     return families
@@ -341,11 +385,20 @@ def _described(schema: Schema, target: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _ending(search: Search, best: Candidate, interrupted: bool) -> Ending:
+def _ending(search: Search, found: Conclusion, interrupted: bool) -> Ending:
     """Return what ended the fit: of the chosen model, unless the search itself was cut short."""
     if interrupted:
         return Ending.INTERRUPTED
-    return Ending.last_of([best.ended, *([Ending.TIME] if search.cut_short else [])])
+    return Ending.last_of([found.ended, *([Ending.TIME] if search.cut_short else [])])
+
+
+def _finished(
+    rows: StreamedRows, read: DividedRows, budget: Budget, watch: Stopwatch, density: TableDensity
+) -> Finish:
+    """Fit the chosen density to all rows of the table in the time that is left."""
+    holes = bool(read.rows.isnan().any())
+    left = replace(budget, seconds=watch.left)
+    return AllRows(rows=rows, count=read.count, budget=left, holes=holes).fit(density)
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:

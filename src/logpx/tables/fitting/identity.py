@@ -17,7 +17,7 @@ __all__ = ["identity_of"]
 
 
 def identity_of(
-    schema: Schema, read: DividedRows, budget: Budget, arguments: dict[str, Any]
+    schema: Schema, read: DividedRows, budget: Budget, arguments: dict[str, Any], *, all_rows: bool = False
 ) -> dict[str, Any]:
     """Return what `logpx.training.journal.Journal.identify` compares.
 
@@ -29,6 +29,8 @@ def identity_of(
         Its options, limits and seed.
     arguments
         Other arguments of `fit_table`.
+    all_rows
+        Whether the model is fitted to all rows in the end.
     """
     weights = [part for part in (read.weights, read.held_out_weights) if part is not None]
     return {
@@ -36,6 +38,7 @@ def identity_of(
             **arguments,
             # As for weights below.
             **({"target": list(budget.target)} if budget.target else {}),
+            **({"all_rows": True} if all_rows else {}),
             "components": budget.components,
             "latent": budget.latent,
             "max_steps": budget.limits.steps,

@@ -89,7 +89,9 @@ def _with_rows(found: Inspection, table: Table, seed: int) -> Inspection:
     errors = support_errors(rows, schema)
     holes = bool(rows.isnan().any())
     nature = Nature.of(schema, len(rows), holes=holes, few=False)
-    notes = [*found.notes, *notes_on(schema, rows, count)]
+    notes = [*found.notes, *notes_on(schema, rows)]
+    if len(rows) < count:
+        notes.append(f"looked at a uniform sample of {len(rows):,} of the {count:,} rows")
     beyond: tuple[DataError, ...] = ()
     if not errors:
         _, others = suitable_families("auto", nature, table.file)

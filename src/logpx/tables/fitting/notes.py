@@ -13,12 +13,11 @@ from logpx.tables.fitting.requirements import leaving_out
 from logpx.tables.fitting.selection import Candidate
 from logpx.tables.fitting.weighing import effective_rows
 from logpx.tables.schema.schema import Schema
-from logpx.wording import counted
 
 __all__ = ["companion_notes", "density_notes", "notes_on"]
 
 
-def notes_on(schema: Schema, rows: Tensor, count: int, weights: Tensor | None = None) -> list[str]:
+def notes_on(schema: Schema, rows: Tensor, weights: Tensor | None = None) -> list[str]:
     """Return notes on columns that are strange, full of holes, or determined by others, and on rows.
 
     Parameters
@@ -27,8 +26,6 @@ def notes_on(schema: Schema, rows: Tensor, count: int, weights: Tensor | None = 
         The columns.
     rows
         The rows that were read, in table units, shape ``(n, d)``.
-    count
-        The number of rows of the table.
     weights
         How much each of the rows counts; None if all count alike.
     """
@@ -41,8 +38,6 @@ def notes_on(schema: Schema, rows: Tensor, count: int, weights: Tensor | None = 
     if weights is not None:
         alike = f"as many as tell {effective_rows(weights):,.0f} that count alike"
         notes.append(f"rows are weighted: {used:,} with a weight above 0, {alike}")
-    elif used < count:
-        notes.append(f"fitted to a uniform sample of {used:,} of the {counted(count, 'row')}")
     return notes
 
 

@@ -93,6 +93,8 @@ class DividedRows:
         How much each of the rows counts, shape ``(n,)``, float64, above 0; None if all count alike.
     weighted_by : str
         What says so, in words; empty if nothing does.
+    sampled : bool
+        Whether only some rows of the table were read, for it has too many for memory.
     """
 
     rows: Tensor
@@ -104,6 +106,12 @@ class DividedRows:
     training_weights: Tensor | None = None
     held_out_weights: Tensor | None = None
     weighted_by: str = ""
+    sampled: bool = False
+
+    @property
+    def unit(self) -> float:
+        """What weights are multiplied by, so that their sum is the effective number of rows."""
+        return 1.0 if self.weights is None else float(self.weights.sum() / self.weights.square().sum())
 
     @property
     def undivided(self) -> bool:
@@ -176,6 +184,7 @@ def divided_rows(
         training_weights=training.weights,
         held_out_weights=held_out.weights,
         weighted_by=read.weighted_by,
+        sampled=read.sampled,
     )
 
 
@@ -227,12 +236,15 @@ class ReadRows:
         Shape ``(n,)``, float64, above 0; None if all count alike.
     weighted_by : str
         What says so, in words; empty if nothing does.
+    sampled : bool
+        Whether these are only some rows of the table.
     """
 
     values: Tensor
     count: int
     weights: Tensor | None = None
     weighted_by: str = ""
+    sampled: bool = False
 
     def part(self, places: Places) -> ReadRows:
         """Return some of the rows."""
@@ -273,7 +285,7 @@ def read_weighed_rows(
     weighing.check_count(count)
     order = np.argsort(keys)[:most]
     if not weighing.by:
-        return ReadRows(values=torch.from_numpy(kept[order]), count=count)
+        return ReadRows(values=torch.from_numpy(kept[order]), count=count, sampled=count > most)
     order = order[weights[order] > 0.0]
     if not len(order):
         raise no_weight_left(schema, table.file)
@@ -282,6 +294,7 @@ def read_weighed_rows(
         count=count,
         weights=torch.from_numpy(weights[order]),
         weighted_by=weighing.by,
+        sampled=count > most,
     )
 
 

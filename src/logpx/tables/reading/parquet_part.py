@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -34,6 +35,7 @@ class ParquetPart(Part):
 
     def __init__(self, file: str) -> None:
         self.file: str = file
+        self._groups: list[int] | None = None
         try:
             with self._open() as parquet:
                 schema = parquet.schema_arrow
@@ -50,10 +52,24 @@ class ParquetPart(Part):
         """Return the number of rows according to the file's metadata."""
         return self._rows
 
+    def divided(self) -> list[ParquetPart]:
+        """Return a part for each row group that has rows."""
+        with self._open() as parquet:
+            metadata = parquet.metadata
+            rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        return [self._group(group, rows) for group, count in enumerate(rows) if count]
+
+    def _group(self, group: int, rows: Sequence[int]) -> ParquetPart:
+        part = copy.copy(self)
+        part._groups, part._rows, part.rows_before = [group], rows[group], sum(rows[:group])
+        return part
+
     def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, at most ``rows`` rows at a time."""
         with self._open() as parquet:
-            pieces = parquet.iter_batches(batch_size=rows, columns=list(names), use_threads=False)
+            pieces = parquet.iter_batches(
+                batch_size=rows, row_groups=self._groups, columns=list(names), use_threads=False
+            )
             while True:
                 try:
                     piece = next(pieces, None)

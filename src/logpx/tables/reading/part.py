@@ -31,6 +31,8 @@ class Part(ABC):
         Columns that are stored as text because their cells are of several types.
     notes : sequence of str
         What of the file was skipped.
+    rows_before : int
+        How many rows of the file come before those that are read.
     """
 
     file: str | None = None
@@ -39,6 +41,7 @@ class Part(ABC):
     delimiter: str | None = None
     mixed: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    rows_before: int = 0
 
     @abstractmethod
     def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
@@ -47,6 +50,10 @@ class Part(ABC):
     @abstractmethod
     def count_rows(self) -> int:
         """Return the number of rows, without reading the cells where the format allows."""
+
+    def divided(self) -> Sequence[Part]:
+        """Return in order the parts of this one that can be read alone; none but itself for most formats."""
+        return [self]
 
     def head(self) -> dict[str, pa.Array]:
         """Return the first cells of every column that holds text, and no cells of the others."""

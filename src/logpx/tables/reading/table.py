@@ -151,6 +151,7 @@ class Table(Shown):
             raise UsageError(f"the decimal mark is {decimal!r}", fix="give a point or a comma")
         self.name = name
         self.parts = tuple(parts)
+        self.rows_before = 0
         self.stored = _agreed_schema(self.parts)
         self.in_text_file = all(part.in_text_file for part in self.parts)
         self.mixed = frozenset(name for part in self.parts for name in part.mixed)
@@ -277,6 +278,21 @@ class Table(Shown):
         """Return the number of rows: from metadata for Parquet, by reading one column for CSV."""
         return sum(part.count_rows() for part in self.parts)
 
+    def divided(self) -> list[Self]:
+        """Return tables of some of the rows that can be read alone, in order: files, or row groups of them.
+
+        Their batches know of the rows before. Files without rows are left out.
+        """
+        found, first = [], 0
+        for part in (small for large in self.parts for small in large.divided()):
+            rows = part.count_rows()
+            if rows:
+                other = self._with(self.stored, self.readings)
+                other.parts, other.rows_before = (part,), first
+                found.append(other)
+            first += rows
+        return found
+
     def batches(self, rows: int = 65536) -> Iterator[TableBatch]:
         """Yield all rows in order, exactly ``rows`` at a time; only the last batch may be shorter.
 
@@ -287,7 +303,7 @@ class Table(Shown):
         """
         if rows < 1:
             raise UsageError(f"batches of {rows} rows", fix="ask for at least one row")
-        start = 0
+        start = self.rows_before
         pending: list[pa.RecordBatch] = []
         origins: list[tuple[int, str | None, int]] = []
         waiting = 0
@@ -305,7 +321,7 @@ class Table(Shown):
                     pending, origins, waiting = [], [], 0
         if pending:
             yield self._batch(pending, start, origins)
-        elif start == 0:
+        elif start == self.rows_before:
             raise DataError(
                 "the table has no rows", file=self.file, fix="check that the file was written to its end"
             )
@@ -319,14 +335,14 @@ class Table(Shown):
 
     def _pieces(self, rows: int) -> Iterator[tuple[str | None, int, pa.RecordBatch]]:
         for part in self.parts:
-            before = 0
+            before = part.rows_before
             for piece in part.read(self.names, rows):
                 yield part.file, before, self._promoted(piece, part)
                 before += piece.num_rows
 
     def _promoted(self, piece: pa.RecordBatch, part: Part) -> pa.RecordBatch:
         """Return cells in the type that all parts share."""
-        if len(self.parts) == 1:
+        if piece.schema.types == self.stored.types:
             return piece
         arrays = []
         for field, cells in zip(self.stored, piece.columns, strict=True):
