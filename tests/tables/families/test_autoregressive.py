@@ -1,6 +1,7 @@
 """Tables fitted with the autoregressive family: every kind of column, exact numbers, new labels, stacks."""
 
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import torch
 from logpx import load, save
 from logpx.distributions import Mixture, OrderAgnostic
 from logpx.distributions.columns import LabelColumn, NumberColumn, ValueColumn
-from logpx.errors import DataError
 from logpx.latent import MixedMixture
 from logpx.tables import CellDensity, Column, ColumnScales, Kind, Schema, TableDensity, TableModel, fit_table
 from logpx.tables.columns.support import Support
@@ -170,14 +170,22 @@ def test_the_distribution_of_a_column(support: Support, values: np.ndarray, kind
     assert type(column) is kind
 
 
-def test_a_value_between_the_points_of_a_grid_is_refused_by_name():
-    support = Support(lower=0.0, step=0.001, atoms=[0.11118])
-    values = torch.from_numpy(np.r_[np.arange(1, 100) * 0.001, np.full(20, 0.11118)].repeat(20))
-    with pytest.raises(DataError, match=r"0\.11118 repeats between the points of a grid of step 0\.001"):
-        column_distribution(support, values, len(values))
-    on_grid = torch.from_numpy((np.arange(1, 100) * 0.001).repeat(20))
-    found = column_distribution(Support(lower=0.0, step=0.001, atoms=[0.05]), on_grid, len(on_grid))
-    assert isinstance(found, ValueColumn)
+@pytest.mark.parametrize("atom", [0.11118, 0.05])
+@pytest.mark.parametrize("points", [99, 999])
+def test_atoms_beside_a_grid_hold_mass_as_the_unit_of_every_family_has_it(atom: float, points: int):
+    grid = np.arange(1, points + 1) * 0.001
+    values = torch.from_numpy(np.r_[grid, np.full(points // 4, atom)].repeat(20))
+    support = Support(lower=0.0, step=0.001, atoms=[atom])
+    column = column_distribution(support, values, len(values))
+    column.initialise(support.snap(values))
+    everywhere = torch.from_numpy(np.unique(np.append((np.arange(4000) * 0.001).round(3), atom)))
+    raw = torch.zeros(len(everywhere), column.outputs, dtype=torch.float64)
+    at_atom = everywhere == atom
+    log_mass = column.log_prob(raw, everywhere) + torch.where(at_atom, 0.0, math.log(0.001))
+    beyond = 1.0 - column.cdf(raw[-1:], everywhere[-1:])
+    assert log_mass.exp().sum() + beyond[0] == pytest.approx(1.0, abs=1e-6)
+    assert torch.allclose(log_mass.exp().cumsum(0), column.cdf(raw, everywhere), atol=1e-6)
+    assert log_mass[at_atom].exp().item() == pytest.approx(0.2, abs=0.03)
 
 
 def test_spikes_on_a_wide_grid_hold_mass_of_their_own():

@@ -28,7 +28,7 @@ class CentredColumn(NumberColumn):
 
     Parameters
     ----------
-    step, lower, upper, offset, atoms, components, uniform, periods
+    step, lower, upper, offset, atoms, counted, components, uniform, periods
         As in `NumberColumn`.
     near
         The number of components around the prediction.
@@ -58,6 +58,7 @@ class CentredColumn(NumberColumn):
         *,
         offset: float = 0.0,
         atoms: Sequence[float] = (),
+        counted: Sequence[float] = (),
         components: int = 10,
         uniform: bool = True,
         periods: Sequence[float] = (),
@@ -69,6 +70,7 @@ class CentredColumn(NumberColumn):
             upper,
             offset=offset,
             atoms=atoms,
+            counted=counted,
             components=components,
             uniform=uniform,
             periods=periods,

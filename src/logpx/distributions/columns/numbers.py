@@ -31,6 +31,8 @@ _REACH = 8.0
 # hardly any likelihood, would give a power law without a mean.
 _WIDEST = 1.5
 _LEAST_WIDEST = 0.2
+# In steps of a grid, what lies on it is nearer to a point.
+_ROUNDING = 1e-6
 # How near a value is to an atom that is the atom, relative to it.
 _AT_AN_ATOM = 2.0**-31
 _LEAST_DISTANCE = 2.0**-499
@@ -40,8 +42,8 @@ class NumberColumn(ColumnDistribution):
     r"""Numbers between bounds: :math:`p(x) = \sum_k w_k \, p_k(u(x)) \, u'(x)` with logistic :math:`p_k`.
 
     In the units u of the column (`ColumnUnits`), logistic tails are power laws of x. On a grid log p is that
-    of the mass of a cell divided by the step. Single values may hold mass of their own beside the continuum;
-    on a grid it adds to that of the cell, elsewhere log p refers there to the mass alone.
+    of the mass of a cell divided by the step. Single values may hold mass of their own beside the continuum,
+    which adds to that of the cell they are the point of. Without a grid log p refers there to the mass alone.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ class NumberColumn(ColumnDistribution):
         A point of the grid.
     atoms
         Single values that hold mass, ascending.
+    counted
+        Those of them where log p refers to the mass alone, also where there is a grid.
     components
         The number of logistic distributions.
     uniform
@@ -84,6 +88,7 @@ class NumberColumn(ColumnDistribution):
         *,
         offset: float = 0.0,
         atoms: Sequence[float] = (),
+        counted: Sequence[float] = (),
         components: int = 10,
         uniform: bool = True,
         periods: Sequence[float] = (),
@@ -94,7 +99,12 @@ class NumberColumn(ColumnDistribution):
             raise UsageError(f"a grid of step {step}", fix="give a positive step, or none")
         if any(b <= a for a, b in zip(atoms, list(atoms)[1:], strict=False)):
             raise UsageError(f"atoms {list(atoms)}", fix="give each once, ascending")
+        if set(counted) - set(atoms):
+            raise UsageError(
+                f"counted values {list(counted)} that are no atoms", fix="give them as atoms, too"
+            )
         self.step, self.lower, self.upper, self.offset, self.uniform = step, lower, upper, offset, uniform
+        self.counted = list(counted)
         self.components, self.periods = components, list(periods)
         self.gated = len(atoms) + 1 if len(atoms) else 0
         self.outputs = self.gated + 3 * components
@@ -150,11 +160,26 @@ class NumberColumn(ColumnDistribution):
             return torch.full_like(x, -1, dtype=torch.int64)
         middles = (self.atoms[1:] + self.atoms[:-1]) / 2
         index = torch.searchsorted(middles, x.contiguous())
+        near = (self.atoms.abs() * _AT_AN_ATOM).clamp_min(_LEAST_DISTANCE)
         if self._on_grid:
-            near = torch.full_like(self.atoms, (self.step or 0.0) / 2)
-        else:
-            near = (self.atoms.abs() * _AT_AN_ATOM).clamp_min(_LEAST_DISTANCE)
+            near = torch.where(self._in_cells, (self.step or 0.0) / 2, near)
         return torch.where((x - self.atoms[index]).abs() <= near[index], index, -1)
+
+    @property
+    def _in_cells(self) -> Tensor:
+        """Which atoms are points of the grid, or within a cell around any value."""
+        if self.step is None:
+            return torch.zeros_like(self.atoms, dtype=torch.bool)
+        if not self.uniform:
+            return ~self._counted
+        places = (self.atoms - self.offset) / self.step
+        return (places - places.round()).abs() <= _ROUNDING
+
+    @property
+    def _counted(self) -> Tensor:
+        if self.step is None:
+            return torch.ones_like(self.atoms, dtype=torch.bool)
+        return torch.isin(self.atoms, self.atoms.new_tensor(self.counted))
 
     def embed(self, x: Tensor, weight: Tensor) -> Tensor:
         """Return the features of numbers times their weights."""
@@ -219,6 +244,12 @@ class NumberColumn(ColumnDistribution):
             point = self.offset + torch.round((x - self.offset) / self.step) * self.step
         return point - self.step / 2, point + self.step / 2
 
+    def _last_cell(self, x: Tensor) -> Tensor:
+        """Return the upper end of the cell of the last point that is not above a value."""
+        assert self.step is not None
+        point = self.offset + torch.floor((x - self.offset) / self.step + _ROUNDING) * self.step
+        return point + self.step / 2
+
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
         """Return the log-density, the log-mass of the cell per step, or that of an atom."""
         inside = self._inside(x)
@@ -229,9 +260,12 @@ class NumberColumn(ColumnDistribution):
             return found
         at, gates = self._atom(x), self._log_gates(raw)
         found = found + gates[:, 0]
-        own = gates.gather(1, at.clamp(min=0)[:, None] + 1)[:, 0]
+        at_atom = at.clamp(min=0)
+        own = gates.gather(1, at_atom[:, None] + 1)[:, 0]
         if self.step is not None:
-            own = torch.logaddexp(own - math.log(self.step), found)
+            unit = math.log(self.step)
+            own = torch.where(self._in_cells[at_atom], torch.logaddexp(own, found + unit), own)
+            own = torch.where(self._counted[at_atom], own, own - unit)
         return torch.where(at >= 0, own, found)
 
     def sample(self, raw: Tensor, uniform: Tensor) -> Tensor:
@@ -270,14 +304,15 @@ class NumberColumn(ColumnDistribution):
         log_weights, centres, log_scales = self._mixture(raw)
         weights, inverse = log_weights.exp(), torch.exp(-log_scales)
         gates = self._log_gates(raw).exp() if self.gated else None
+        slack = _ROUNDING * (self.step or 0.0)
 
         def below(x: Tensor) -> Tensor:
-            end = self._cell(x)[1] if self._on_grid else x
+            end = self._last_cell(x) if self._on_grid else x
             z = (self.units(end)[:, None] - centres).mul_(inverse)
             found: Tensor = (weights * z.sigmoid_()).sum(-1)
             if gates is None:
                 return found
-            at_atoms: Tensor = (gates[:, 1:] * (self.atoms <= end[:, None])).sum(-1)
+            at_atoms: Tensor = (gates[:, 1:] * (self.atoms <= (x + slack)[:, None])).sum(-1)
             return gates[:, 0] * found + at_atoms
 
         return below

@@ -17,11 +17,9 @@ from logpx.distributions.columns import (
     ValueColumn,
 )
 from logpx.distributions.seeding import seeded
-from logpx.errors import DataError
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
-from logpx.tables.dequantisation import quantise
 from logpx.tables.families.conditional_training import ConditionalTraining
 from logpx.tables.families.family import BATCH_ROWS, Budget, TableFamily, descend
 from logpx.tables.families.settings import LEARNING_RATE, Setting, Value
@@ -42,8 +40,6 @@ _SPIKE_SHARE = 0.002
 _SPIKE_HEIGHT = 4.0
 _MOST_SPIKES = 60
 _NEIGHBOURS = 5
-# In steps of a grid, what lies on it is nearer to a point.
-_ROUNDING = 1e-6
 # More orders gain hundredths of a nat, and each costs a pass for every column.
 _ORDERS = 2
 _MANY_COLUMNS = 60
@@ -65,11 +61,6 @@ def column_distribution(
     periods
         Periods that the column's values may follow, in its units.
 
-    Raises
-    ------
-    DataError
-        If the column has few values, and atoms that lie between the points of its grid.
-
     Examples
     --------
     >>> ages = torch.arange(18.0, 80.0, dtype=torch.float64).repeat(20)
@@ -79,7 +70,7 @@ def column_distribution(
     """
     if isinstance(support, Labels):
         return LabelColumn(support.levels, new=True)
-    if support.step is not None and support.uniform:
+    if support.step is not None and support.uniform and not support.atoms:
         values = support.snap(values)
         distinct = torch.unique(values)
         few = len(distinct) <= min(_MOST_VALUES, len(values) / _ROWS_PER_VALUE)
@@ -95,7 +86,7 @@ def target_distribution(
 
     The parameters are those of `column_distribution`.
     """
-    if support.step is not None and support.uniform:
+    if support.step is not None and support.uniform and not support.atoms:
         distinct = torch.unique(support.snap(values))
         if len(distinct) <= _FEW_VALUES:
             return _value_column(support, distinct, rows, periods)
@@ -105,7 +96,6 @@ def target_distribution(
 def _value_column(
     support: Support, distinct: Tensor, rows: int, periods: Sequence[float]
 ) -> ColumnDistribution:
-    _require_atoms_on_grid(support)
     lower, upper = support.extent
     knots = max(_LEAST_KNOTS, rows // _ROWS_PER_KNOT)
     return ValueColumn(distinct.tolist(), support.step or 1.0, lower, upper, knots=knots, periods=periods)
@@ -114,22 +104,11 @@ def _value_column(
 def _of_numbers(support: Support, values: Tensor, rows: int) -> dict[str, Any]:
     """Return the arguments of a `NumberColumn` that suit a column."""
     found: dict[str, Any] = {"components": 6 if rows < 1000 else 10 if rows < 10_000 else 16}
+    found |= {"atoms": support.atoms, "counted": support.atoms, "uniform": support.uniform}
     if support.step is None or not support.uniform:
-        return found | {"atoms": support.atoms, "uniform": support.uniform}
+        return found
     distinct, counts = torch.unique(support.snap(values), return_counts=True)
     return found | {"atoms": sorted({*support.atoms, *_spikes(distinct, counts)}), "offset": support.offset}
-
-
-def _require_atoms_on_grid(support: Support) -> None:
-    step = support.step or 1.0
-    atoms = torch.tensor(list(support.atoms), dtype=torch.float64)
-    off = (atoms - quantise(atoms, step, support.offset)).abs() > _ROUNDING * step
-    if bool(off.any()):
-        raise DataError(
-            f"the value {float(atoms[off][0]):g} repeats between the points of a grid of step "
-            f"{step:g}, which autoregressive does not model",
-            fix="fit another model, or say that the column is continuous with --columns NAME=continuous",
-        )
 
 
 def _spikes(distinct: Tensor, counts: Tensor) -> list[float]:
