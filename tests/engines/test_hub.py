@@ -137,6 +137,15 @@ def test_what_was_pushed_is_pulled(hub, folders: Folders, tmp_path: Path):
         logpx.hub.pull("user/density", place, **options)
 
 
+def test_as_on_the_page(hub, recipe, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+    monkeypatch.setenv("HF_TOKEN", "testing")
+    found = recipe("The Hugging Face Hub")
+    assert set(hub.commits) == {found["commit"]}
+    for file in Path("model").iterdir():
+        assert (Path("pulled") / file.name).read_bytes() == file.read_bytes()
+
+
 def test_what_is_damaged_on_the_way_is_refused(hub, folders: Folders, tmp_path: Path):
     options = {"endpoint": hub.address, "token": "testing"}
     commit = logpx.hub.push(folders("smooth"), "user/damaged", **options)

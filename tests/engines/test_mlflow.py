@@ -42,6 +42,12 @@ def test_predict_is_score_batches(mlflow, folders: Folders, table: pa.Table, kin
         assert torch.equal(model.state_dict()[name], value)
 
 
+def test_as_on_the_page(mlflow, recipe):
+    found = recipe("MLflow")
+    recipe.check(pa.Table.from_pandas(found["scored"]))
+    assert found["model"].sample(3, seed=0).num_rows == 3
+
+
 def test_a_saved_model_is_the_folder(mlflow, folders: Folders, tmp_path: Path):
     logpx.mlflow.save_model(folders("smooth"), tmp_path / "saved")
     for file in folders("smooth").iterdir():

@@ -70,6 +70,11 @@ def test_duckdb(score, check, file: str):
     check(connection.sql("SELECT id, log_prob_lower FROM scored ORDER BY id DESC").fetchall())
 
 
+def test_duckdb_as_on_the_page(recipe):
+    recipe("DuckDB", connection=needs("duckdb").connect())
+    recipe.check(pq.read_table("scores.parquet"))
+
+
 @pytest.mark.parametrize("engine", [None, "duckdb"])
 def test_fugue(score, check, table: pa.Table, engine: str | None):
     api = needs("fugue.api")
@@ -83,7 +88,13 @@ def test_fugue(score, check, table: pa.Table, engine: str | None):
     check(zip(found.column("id").to_pylist(), found.column("log_prob_lower").to_pylist(), strict=True))
 
 
-def test_spark(folders: Folders, score, check, file: str, monkeypatch: pytest.MonkeyPatch):
+def test_fugue_as_on_the_page(recipe):
+    api = needs("fugue.api")
+    needs("duckdb")
+    recipe.check(api.as_arrow(recipe("Fugue")["found"]))
+
+
+def test_spark(folders: Folders, score, check, file: str, recipe, monkeypatch: pytest.MonkeyPatch):
     sql = needs("pyspark.sql")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("Spark needs Java: apt install default-jre-headless, or set JAVA_HOME")
@@ -108,11 +119,13 @@ def test_spark(folders: Folders, score, check, file: str, monkeypatch: pytest.Mo
         impute = logpx.impute_batches(folders("gaussian"))
         filled = rows.mapInArrow(impute, from_arrow_schema(impute.schema))
         assert filled.filter("b IS NULL").count() == 0
+        recipe("Spark", spark=spark)
+        recipe.check(pq.read_table("scores"))
     finally:
         spark.stop()
 
 
-def test_ray(score, check, file: str):
+def test_ray(score, check, file: str, recipe):
     ray = needs("ray")
     needs("ray.data")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
@@ -120,5 +133,7 @@ def test_ray(score, check, file: str):
         rows = ray.data.read_parquet(file).repartition(3)
         found = rows.map_batches(score, batch_format="pyarrow", batch_size=47).take_all()
         check((row["id"], row["log_prob_lower"]) for row in found)
+        recipe("Ray", ray=ray)
+        recipe.check(pq.read_table("scores"))
     finally:
         ray.shutdown()

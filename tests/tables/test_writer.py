@@ -119,7 +119,7 @@ def test_a_folder_with_a_table_name_is_no_output(tmp_path):
 
 @pytest.mark.parametrize("columns", [{"b": [1.0]}, {"a": [1.0], "b": [2.0]}, np.zeros((1, 2)), np.zeros(3)])
 def test_columns_must_be_those_of_the_table(tmp_path, columns):
-    with pytest.raises(UsageError, match="columns"), open_writer(tmp_path / "a.csv", ["a"]) as writer:
+    with pytest.raises(UsageError, match="column"), open_writer(tmp_path / "a.csv", ["a"]) as writer:
         writer.write(columns)
     assert list(tmp_path.iterdir()) == []
 

@@ -52,7 +52,7 @@ class MeanOfLogs(Pool):
     >>> pool = MeanOfLogs()
     >>> pool.add(LowerBound(torch.tensor([[-1.0], [-3.0]]), torch.zeros(2, 1)))
     >>> pool.bound()
-    LowerBound(log_prob=tensor([-2.]), standard_error=tensor([1.]))
+    LowerBound(log_prob=[-2], standard_error=[1])
     """
 
     def __init__(self) -> None:

@@ -87,7 +87,7 @@ def solve(
     ...     next_x = torch.stack([torch.ones_like(x[..., 0]), x[..., 0] + 1.0], -1)
     ...     return x - next_x, 1.0 + x.abs(), next_x
     >>> solve(step, torch.zeros(2), event_dims=1, limit=3)
-    (tensor([1., 2.]), Certificate(iterations=3, residual=0.0, roundings=0.0))
+    (tensor([1., 2.]), Certificate(iterations=3, residual=0, roundings=0))
     """
     x = start.detach()
     # Nothing to iterate without rows, or with shapes but no values.
