@@ -21,7 +21,7 @@ from logpx.tables import ColumnScales, Support, infer_schema, open_table
 from logpx.tables.density import TableDensity
 from logpx.tables.families.family import Budget
 from logpx.tables.fitting import streamed_rows
-from logpx.tables.fitting.all_rows import AllRows
+from logpx.tables.fitting.all_rows import FitToAllRows
 
 file, read = {file!r}, []
 take = streamed_rows.as_modelled
@@ -42,7 +42,7 @@ for model in (GaussianMixture(2, 3).double(), FactorAnalysis(3, 1).double(), Gau
 def lead():
     for density, steps in zip(models, (3, None, None)):
         budget = Budget(seconds=float("inf"), rows=200, kinds=["normal"] * 3, limits=Limits(steps=steps))
-        stage = AllRows(rows=rows, count=table.count_rows(), budget=budget, holes=False)
+        stage = FitToAllRows(rows=rows, count=table.count_rows(), budget=budget, holes=False)
         print(stage.fit(density).note)
         content = b"".join(tensor.numpy().tobytes() for tensor in density.state_dict().values())
         print(hashlib.sha256(content).hexdigest())

@@ -148,5 +148,5 @@ def test_training_rows_that_stay_impossible_are_said():
     x = torch.rand(60, 1, generator=torch.Generator().manual_seed(0)) + 0.1
     x[7] = -1.0
     flow = Flow(StandardNormal(1), Chain([Inverse(Exp(1)), Affine(1)]))
-    with pytest.warns(UserWarning, match="1 training rows have density 0, the first of them row 8"):
+    with pytest.warns(UserWarning, match="1 training row has density 0, the first of them row 8"):
         fit(flow, x, progress=False, max_epochs=3, validation_fraction=0.0, noise=0.0)

@@ -70,7 +70,7 @@ def test_weights_repeat_rows_at_the_start():
     "data", [np.empty((0, 2)), np.ones((1, 2)), [], [np.empty((0, 2))], [np.ones((1, 2))]]
 )
 def test_too_few_rows(data):
-    with pytest.raises(DataError, match=r"two or more|dimensions"):
+    with pytest.raises(DataError, match=r"two or more|dimension"):
         divided(data)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.errors import DivergedError, LogpxError, ModelFolderError
-from logpx.inference.shared_e_step import Batch, EStep, LastingBatches, SharedEStep, TimeIsUp
+from logpx.inference.shared_e_step import Batch, LastingBatches, SharedEStep, SummedRows, TimeIsUp
 from logpx.inference.squarem import Extrapolation
 from logpx.processes.team import current_team
 from logpx.representations import Shown
@@ -113,10 +113,12 @@ class EMMemory(Protocol):
 class _Course:
     """One run of EM: the state between iterations."""
 
-    def __init__(self, model: EMModel, batches: Batches | EStep, tolerance: float, accelerate: bool) -> None:
+    def __init__(
+        self, model: EMModel, batches: Batches | SummedRows, tolerance: float, accelerate: bool
+    ) -> None:
         self.model, self.tolerance = model, tolerance
         self._batches = batches
-        self.shared = batches if isinstance(batches, EStep) else None
+        self.shared = batches if isinstance(batches, SummedRows) else None
         self.result = EMResult()
         module = model if isinstance(model, nn.Module) else None
         self._module = module
@@ -165,7 +167,7 @@ class _Course:
         return total, _penalised(self.model, total)
 
     def _total(self, deadline: float | None) -> Any:
-        assert not isinstance(self._batches, EStep)
+        assert not isinstance(self._batches, SummedRows)
         total = None
         for rows, weights in self._batches():
             if deadline is not None and time.monotonic() > deadline:
@@ -231,7 +233,7 @@ class _Course:
 @torch.no_grad()
 def expectation_maximisation(
     model: EMModel,
-    batches: Batches | EStep,
+    batches: Batches | SummedRows,
     *,
     max_iterations: int = 200,
     tolerance: float = 1e-6,
@@ -253,7 +255,7 @@ def expectation_maximisation(
         Fitted in place, starting from its parameters.
     batches
         Called once per iteration; yields (rows, weights or None). One batch or many give the same result.
-        Or an `EStep`, which adds up the statistics of rows by itself.
+        Or an `SummedRows`, which adds up the statistics of rows by itself.
     max_iterations
         The most iterations.
     tolerance
@@ -333,10 +335,10 @@ def _restored(course: _Course, state: EMState) -> None:
 
 
 @contextmanager
-def _helped(course: _Course, model: EMModel, batches: Batches | EStep) -> Iterator[None]:
+def _helped(course: _Course, model: EMModel, batches: Batches | SummedRows) -> Iterator[None]:
     """Have other processes do their share of the E-steps, if there are any."""
     team = current_team()
-    if isinstance(batches, EStep):
+    if isinstance(batches, SummedRows):
         yield
         return
     one = isinstance(batches, LastingBatches) and len(list(islice(batches(), 2))) < 2

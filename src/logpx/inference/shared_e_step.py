@@ -19,9 +19,9 @@ from logpx.processes.worker import Handler, Order, Worker
 __all__ = [
     "HANDLERS",
     "Batch",
-    "EStep",
     "LastingBatches",
     "SharedEStep",
+    "SummedRows",
     "TimeIsUp",
     "flattened",
     "restored",
@@ -53,7 +53,7 @@ class LastingBatches:
         return self._batches()
 
 
-class EStep(ABC):
+class SummedRows(ABC):
     """Where the statistics of all rows come from, in place of batches that go through one process."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class EStep(ABC):
         """
 
 
-class SharedEStep(EStep):
+class SharedEStep(SummedRows):
     """The E-steps of one run of EM by several processes.
 
     Batch i is that of process i modulo their number. The statistics of every batch come back one by one, and

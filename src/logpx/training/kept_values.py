@@ -38,7 +38,7 @@ class _Score(_Values):
     bad_layer: str | None
 
 
-class _Best(_Values):
+class _KeptBest(_Values):
     score: _Score | None
     epoch: _Count
     evaluations_since: _Count
@@ -80,7 +80,7 @@ class DescentValues(_Values):
     average_steps: _Count
     noise_epoch: _CountOrNone | None
     guard: _Guard
-    best: _Best
+    best: _KeptBest
     records: list[_Record]
     events: list[_Event]
 
@@ -91,7 +91,7 @@ class _Extrapolation(_Values):
     resting: bool
 
 
-class _Course(_Values):
+class _KeptCourse(_Values):
     history: list[float]
     log_likelihood: float
     largest_fall: float
@@ -107,7 +107,7 @@ class EMValues(_Values):
 
     iteration: _Count
     finished: bool
-    values: _Course
+    values: _KeptCourse
 
 
 class PlanValues(_Values):

@@ -20,7 +20,7 @@ from logpx.tables import ColumnScales, Support, infer_schema, open_table
 from logpx.tables.density import TableDensity
 from logpx.tables.families.family import Budget, ClimbingFamily
 from logpx.tables.fitting import rows as rows_of_tables
-from logpx.tables.fitting.all_rows import AllRows
+from logpx.tables.fitting.all_rows import FitToAllRows
 from logpx.tables.fitting.streamed_rows import StreamedRows
 
 ROWS, GROUP = 6000, 700
@@ -55,11 +55,11 @@ def density_of(model, x: np.ndarray) -> TableDensity:
     return TableDensity(ColumnScales.standard(x, [Support()] * x.shape[1]), model.double())
 
 
-def all_rows(source, steps: int | None = None, *, holes: bool = False, given=None) -> AllRows:
+def all_rows(source, steps: int | None = None, *, holes: bool = False, given=None) -> FitToAllRows:
     table = open_table(source)
     rows = StreamedRows(table=table, schema=infer_schema(table), seed=0, given=given)
     budget = Budget(seconds=float("inf"), rows=300, kinds=["normal"] * 3, limits=Limits(steps=steps))
-    return AllRows(rows=rows, count=table.count_rows(), budget=budget, holes=holes)
+    return FitToAllRows(rows=rows, count=table.count_rows(), budget=budget, holes=holes)
 
 
 def logpdf(x: np.ndarray, weights=None) -> np.ndarray:
@@ -163,7 +163,9 @@ def test_a_bad_cell_beyond_the_sample_is_named(x: np.ndarray, tmp_path: Path):
     rows = StreamedRows(table=table, schema=infer_schema(sample), seed=0)
     budget = Budget(seconds=float("inf"), rows=300, kinds=["normal"] * 3)
     with pytest.raises(DataError) as caught:
-        AllRows(rows=rows, count=ROWS, budget=budget, holes=False).fit(density_of(GaussianMixture(1, 3), x))
+        FitToAllRows(rows=rows, count=ROWS, budget=budget, holes=False).fit(
+            density_of(GaussianMixture(1, 3), x)
+        )
     assert (caught.value.row, caught.value.column) == (5124, "b")
 
 
@@ -175,7 +177,7 @@ def test_a_stop_leaves_the_model_of_the_sample(x: np.ndarray, file: Path):
     budget = Budget(
         seconds=float("inf"), rows=300, kinds=["normal"] * 3, should_stop=lambda: next(asked, True)
     )
-    finish = AllRows(rows=stage.rows, count=ROWS, budget=budget, holes=False).fit(density)
+    finish = FitToAllRows(rows=stage.rows, count=ROWS, budget=budget, holes=False).fit(density)
     assert finish.ended is Ending.INTERRUPTED
     assert all(torch.equal(value, before[name]) for name, value in density.state_dict().items())
 
@@ -185,7 +187,7 @@ def test_no_time_left_still_takes_one_step(x: np.ndarray, file: Path):
     density.model.initialise_components(density.in_model_units(torch.from_numpy(x[:300]))[0])
     stage = all_rows(file)
     late = Budget(seconds=-1.0, rows=300, kinds=["normal"] * 3)
-    finish = AllRows(rows=stage.rows, count=ROWS, budget=late, holes=False).fit(density)
+    finish = FitToAllRows(rows=stage.rows, count=ROWS, budget=late, holes=False).fit(density)
     assert (finish.note, finish.ended) == ("1 step of EM on all 6,000 rows", Ending.TIME)
 
 

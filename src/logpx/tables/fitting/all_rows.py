@@ -22,8 +22,8 @@ from logpx.tables.fitting.streamed_rows import MOMENTS, STATISTICS, StreamedRows
 
 __all__ = [
     "SHARE_OF_SAMPLE",
-    "AllRows",
     "Finish",
+    "FitToAllRows",
     "in_place_of_sample",
     "is_long",
     "require_all_rows",
@@ -55,7 +55,7 @@ class _Stopped(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AllRows:
+class FitToAllRows:
     """All rows of a table, to which the model is fitted that was chosen on some of them.
 
     Attributes

@@ -21,8 +21,8 @@ from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, QuickFamily, TableFamily
 from logpx.tables.fitting.all_rows import (
     SHARE_OF_SAMPLE,
-    AllRows,
     Finish,
+    FitToAllRows,
     in_place_of_sample,
     is_long,
     require_all_rows,
@@ -398,7 +398,7 @@ def _finished(
     """Fit the chosen density to all rows of the table in the time that is left."""
     holes = bool(read.rows.isnan().any())
     left = replace(budget, seconds=watch.left)
-    return AllRows(rows=rows, count=read.count, budget=left, holes=holes).fit(density)
+    return FitToAllRows(rows=rows, count=read.count, budget=left, holes=holes).fit(density)
 
 
 def _quick(families: Sequence[TableFamily]) -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from logpx.distributions import Moments
 from logpx.errors import DataError
-from logpx.inference.shared_e_step import Batch, EStep, TimeIsUp, flattened, restored
+from logpx.inference.shared_e_step import Batch, SummedRows, TimeIsUp, flattened, restored
 from logpx.processes.messages import Message
 from logpx.processes.team import Team, current_team, state_of
 from logpx.processes.worker import Handler, Order, Worker
@@ -198,7 +198,7 @@ class _Helpers:
     described: dict[str, Any]
 
 
-class TableSums(EStep):
+class TableSums(SummedRows):
     """Sums over all rows of a table under a density, by all processes that there are.
 
     Parameters
