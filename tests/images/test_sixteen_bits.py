@@ -40,7 +40,7 @@ def test_files_of_16_bits_are_read_as_they_are(tmp_path):
 
 
 def test_values_beyond_the_levels_are_named():
-    with pytest.raises(DataError, match=r"65535 lies outside the 4096 levels"):
+    with pytest.raises(DataError, match=r"65535 lies outside the 4,096 levels"):
         open_images(X, levels=4096).read()
 
 

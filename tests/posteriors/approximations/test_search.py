@@ -136,6 +136,14 @@ def test_modes_that_would_not_have_been_met_are_counted(dim: int, widths, least:
     assert least <= share_at_unmet_modes(modes, points, explained, 3.0) <= most
 
 
+def test_no_modes_are_imagined_where_the_known_ones_explain_all():
+    # On a plateau, climbs end where they began, and every point has the curvature of the whole.
+    modes = [Expansion(torch.tensor([x]).double(), 1.8 * torch.eye(1).double(), 1.5) for x in (-1.2, 0, 1.2)]
+    points = 2.0 * torch.randn(4096, 1, generator=torch.Generator().manual_seed(0)).double()
+    explained = torch.stack([1.5 + mode.normal.log_prob(points) for mode in modes]).logsumexp(0)
+    assert share_at_unmet_modes(modes, points, explained, 3.0) < 0.01
+
+
 def test_mass_beyond_the_draws_is_measured():
     def density(x: Tensor) -> Tensor:
         spike = Normal(0.0, 0.05).log_prob(x).sum(1) + math.log(0.7)

@@ -70,10 +70,21 @@ def share_at_unmet_modes(
     masses = torch.tensor([mode.log_mass for mode in modes], dtype=torch.float64)
     heights = masses.repeat_interleave(each) - size * (widths + 0.5 * _LOG_TWO_PI) - unit.log().sum()
     hits = _hits(points / unit, explained, imagined, widths, heights)
-    met = (1.0 - (1.0 - hits / len(points)) ** (times * len(points))).view(number, each).mean(1)
+    met = 1.0 - (1.0 - hits / len(points)) ** (times * len(points))
+    # Where the known modes explain as much, there is no other.
+    met = torch.where(heights > _explained_by(modes, imagined * unit), met, 1.0).view(number, each).mean(1)
     shares = torch.softmax(masses, 0)
     unmet = float((shares * (1.0 - met) / met.clamp_min(1.0 / (each * number))).sum())
     return unmet / (1.0 + unmet)
+
+
+def _explained_by(modes: Sequence[Expansion], points: Tensor) -> Tensor:
+    """Return the log-density of the modes' normal distributions, each with its mass, shape ``(n,)``."""
+    each = []
+    for mode in modes:
+        log_scale = mode.factor.diagonal().log().sum() + 0.5 * points.shape[1] * _LOG_TWO_PI
+        each.append(mode.log_mass - log_scale - 0.5 * mode.distances(points).square())
+    return torch.logsumexp(torch.stack(each), 0)
 
 
 def _hits(points: Tensor, explained: Tensor, imagined: Tensor, widths: Tensor, heights: Tensor) -> Tensor:

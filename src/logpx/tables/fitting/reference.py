@@ -28,7 +28,8 @@ _SHARE = 0.5
 _LEAST_SECONDS = 2.0
 # Rows that tell how long one takes, and what may be computed in a second: in rows with holes each cell of
 # each draw of noise takes the root of a matrix of all columns.
-_TRIED = 4
+_TRIED, _TRIED_AFTER = 4, 32
+_SHORTEST = 1e-6
 _DRAWS = 8
 _STEPS_PER_SECOND = 1e9
 
@@ -81,10 +82,18 @@ def _affordable(search: Search, conditions: Candidate, rows: Tensor) -> int:
     cells.expected(rows[:_TRIED], 0, seed=search.budget.seed)
     if rows.shape[1] * (time.monotonic() - start) > seconds:
         return 0
-    start = time.monotonic()
-    conditional_positions(conditions.density, search.supports, rows[:_TRIED], search.budget.seed)
-    each = (time.monotonic() - start) / _TRIED
-    count = min(len(rows), _CONDITIONED, int(seconds / each))
+
+    def seconds_for(count: int) -> float:
+        start = time.monotonic()
+        conditional_positions(conditions.density, search.supports, rows[:count], search.budget.seed)
+        return time.monotonic() - start
+
+    once = seconds_for(_TRIED)
+    each = once / _TRIED
+    if len(rows) >= _TRIED_AFTER and _TRIED_AFTER * each < seconds:
+        # A few rows take about as long as one.
+        each = max(seconds_for(_TRIED_AFTER) - once, 0.0) / (_TRIED_AFTER - _TRIED)
+    count = min(len(rows), _CONDITIONED, int((seconds - once) / max(each, _SHORTEST)))
     return count if count >= min(len(rows), _FEWEST_CONDITIONED) else 0
 
 
