@@ -114,12 +114,14 @@ class TargetLast(Distribution):
         return torch.arange(len(self.joint.columns), device=self.holed.device) == self.target
 
     def predicted(self, x: Tensor) -> Tensor:
-        """Return what the forest predicts of the target; see `in_units`.
+        """Return what the forest predicts of the target, shape ``(*rows, 2)``; see `in_units`.
 
         Nothing, NaN, where a cell is missing of a column that had none missing in training.
         """
-        unusual = (x.isnan() & ~self.holed & ~self.wanted).any(1)
-        return self.in_units(self.forest(x[:, self.others])).masked_fill(unusual[:, None], math.nan)
+        rows = x.reshape(-1, x.shape[-1])
+        unusual = (rows.isnan() & ~self.holed & ~self.wanted).any(1)
+        found = self.in_units(self.forest(rows[:, self.others])).masked_fill(unusual[:, None], math.nan)
+        return found.reshape(*x.shape[:-1], 2)
 
     def in_units(self, outputs: Tensor) -> Tensor:
         """Return the predicted value and the logarithm of its spread, shape ``(n, 2)``, float64.
