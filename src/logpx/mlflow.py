@@ -101,7 +101,7 @@ def save_model(
     keep, id, draws, exactness, seed
         What predict does, as in `logpx.score_batches`.
     signature
-        The signature; by default the model's columns, and those of the scores.
+        The signature; by default the model's columns and those of keep and id, and the columns of the scores.
     pip_requirements
         What the model needs; this release of logpx by default.
     metadata
@@ -199,6 +199,9 @@ def _signature(mlflow: Any, score: ScoreBatches) -> Any:
         types.ColSpec(_type_name(field.type, missing=not needed), field.name, required=True)
         for field in model.arrow_schema
     ]
+    # MLflow hands on what the signature names, and nothing else.
+    anything = types.schema.AnyType()
+    inputs += [types.ColSpec(anything, name, required=True) for name in score.columns_beside]
     outputs = [types.ColSpec(_type_name(field.type, missing=False), field.name) for field in score.schema]
     return mlflow.models.ModelSignature(inputs=types.Schema(inputs), outputs=types.Schema(outputs))
 

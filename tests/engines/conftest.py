@@ -15,7 +15,7 @@ import pytest
 import logpx
 
 PAGE = (Path(__file__).parents[2] / "docs/engines.md").read_text(encoding="utf-8")
-RECIPES = dict(re.findall(r"^## (.+)\n\n```py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+RECIPES = dict(re.findall(r"^## ([^\n]+)\n\n```py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 
 
 def mixed(rows: int, seed: int) -> pa.Table:

@@ -139,6 +139,8 @@ def test_what_was_pushed_is_pulled(hub, folders: Folders, tmp_path: Path):
 
 def test_as_on_the_page(hub, recipe, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+    files = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
     monkeypatch.setenv("HF_TOKEN", "testing")
     found = recipe("The Hugging Face Hub")
     assert set(hub.commits) == {found["commit"]}

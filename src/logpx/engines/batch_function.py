@@ -45,6 +45,12 @@ class BatchFunction(Shown, ABC):
     def _shown_parts(self) -> Mapping[str, object]:
         return {"schema": self.schema.names}
 
+    @property
+    def columns_beside(self) -> list[str]:
+        """The columns that are passed on, or identify rows, and are not modelled."""
+        modelled = self.source.model().schema.modelled_names
+        return [name for name in dict.fromkeys([*self._kept.names, *self._id]) if name not in modelled]
+
     def __call__(self, batches: Any) -> Any:
         """Return the answers for some rows.
 
