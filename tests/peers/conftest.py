@@ -1,6 +1,6 @@
 """What zuko, nflows, normflows and FlowJAX test, as a table: their name of a thing, and ours.
 
-The assertions that their test suites make of a thing are made of its counterpart in the files of this folder.
+The kinds of assertion that their test suites make are made of each thing's counterpart in the files of this folder.
 Where the map is the same, ``test_beside_*.py`` runs theirs beside ours with the same numbers, if it is
 installed. What has no counterpart is skipped by name, with the reason.
 """
