@@ -1,6 +1,6 @@
 """What zuko, nflows, normflows and FlowJAX test, as a table: their name of a thing, and ours.
 
-The kinds of assertion that their test suites make are made of each thing's counterpart in the files of this folder.
+The kinds of assertion that their test suites make are made of counterparts in the files of this folder.
 Where the map is the same, ``test_beside_*.py`` runs theirs beside ours with the same numbers, if it is
 installed. What has no counterpart is skipped by name, with the reason.
 """
@@ -62,6 +62,16 @@ from logpx.transforms import (
     Univariate,
     Wrap,
 )
+
+
+@pytest.fixture
+def double():
+    """Run a test in double precision, with a generator of its own."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(before)
 
 
 def drawn(seed: int, *shape: int) -> Tensor:

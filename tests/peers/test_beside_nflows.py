@@ -23,16 +23,8 @@ from logpx.transforms import (
 )
 from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double")]
 CLOSE = {"atol": 1e-8, "rtol": 1e-8}
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def same(ours, theirs, x, **close):

@@ -9,18 +9,10 @@ from torch.nn import functional
 from logpx.distributions import DiagonalNormal, Mixture
 from logpx.transforms import Affine, Convolution1x1, DenseMatrix, Planar, Radial
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double")]
 CLOSE = {"atol": 1e-8, "rtol": 1e-8}
 # The least slope of our planar and radial maps keeps them a hundredth away from folding.
 SHARE = 0.99
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def raw_of(ratio):

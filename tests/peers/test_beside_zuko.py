@@ -29,13 +29,9 @@ CLOSE = {"atol": 1e-9, "rtol": 1e-9}
 
 
 @pytest.fixture(autouse=True)
-def _double(monkeypatch):
+def _unchecked(double, monkeypatch):
     # As zuko sets it for the whole process.
     monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", False)
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def same(ours, theirs, x, **close):
