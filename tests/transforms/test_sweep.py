@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from logpx.errors import UsageError
-from logpx.nets import MADE, CircularEmbedding, made
+from logpx.nets import MADE, CircularEmbedding
+from logpx.nets.sweep import needs_no_graph
 from logpx.transforms import Autoregressive, RationalQuadraticFunction, autoregressive
 
 LAYERS = {
@@ -14,9 +15,11 @@ LAYERS = {
     "one feature": lambda: Autoregressive(1, hidden=(4,)),
     "context": lambda: Autoregressive(5, hidden=(12, 12), context=2),
     "narrow, context": lambda: Autoregressive(5, hidden=(1, 2), context=2),
+    "blocks": lambda: Autoregressive(17, hidden=(40, 9)),
+    "blocks, context": lambda: Autoregressive(16, hidden=(5, 40), context=2),
     "spline": lambda: Autoregressive(5, RationalQuadraticFunction(6, 3.0), hidden=(16, 16)),
     "angles": lambda: Autoregressive(
-        4, hidden=(9, 9), net=MADE(4, 2, (9, 9), embedding=CircularEmbedding(4, (0, 2), 6.0))
+        10, hidden=(9, 9), net=MADE(10, 2, (9, 9), embedding=CircularEmbedding(10, (0, 7, 8), 6.0))
     ),
 }
 
@@ -151,4 +154,4 @@ def test_needs_no_graph_says_no_within_transforms_of_functions():
     with torch.no_grad():
         found = torch.func.vmap(lambda part: layer.inverse(part)[0])(z.view(2, 3, 7))
         torch.testing.assert_close(found.view(6, 7), layer.inverse(z)[0])
-    assert made._needs_no_graph(torch.Size([3]), layer.net.skip) is False
+    assert needs_no_graph(torch.Size([3]), layer.net.skip) is False

@@ -24,6 +24,7 @@ from logpx.nets.layers import (
     damp_context,
     overwriting_activation,
 )
+from logpx.nets.sweep import Sweep, needs_no_graph
 
 __all__ = ["MADE"]
 
@@ -168,7 +169,7 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         See `IncrementalConditioner.sequential`.
         """
         context = damp_context(context)
-        if _needs_no_graph(rows, self.skip):
+        if needs_no_graph(rows, self.skip):
             return self._swept(solve, rows, context)
         pending = [_Pending(layer, rows, context) for layer in (*self.layers, self.output)]
         # How many units of a layer become known with each further input.
@@ -197,67 +198,18 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
     def _swept(
         self, solve: Callable[[int, Tensor], Tensor], rows: torch.Size, context: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Do the same without a graph, in memory that is set aside once, with the rows of data last."""
+        """Do the same without a graph, with the rows of data last."""
         layers = (*self.layers, self.output)
-        offsets = [_offset(layer, context) for layer in layers]
-        seen = self.skip.new_empty(self.skip.shape[1], *rows)
-        hidden = [self.skip.new_empty(len(layer.weight), *rows) for layer in self.layers]
+        sweep = Sweep(layers, self.skip, self.known, activation=self.activation, rows=rows, context=context)
         inputs = self.skip.new_empty(self.features, *rows)
-        parameters = self.skip.new_empty(self.features, self.parameters_per_feature, *rows)
         for step in range(self.features):
-            if step:
-                latest = slice(self.known[0][step - 1], self.known[0][step])
-                seen[latest] = self._seen_of(step - 1, inputs[step - 1]).t()
-            before = seen
-            for index, units in enumerate(hidden):
-                first = self.known[index + 1][step - 1] if step else 0
-                own = slice(first, self.known[index + 1][step])
-                if own.stop > first:
-                    known = (before, self.known[index][step])
-                    self._complete(layers[index], own, offsets[index], known, units)
-                    activated = self.activation(units[own])
-                    if activated.data_ptr() != units[own].data_ptr():
-                        units[own] = activated
-                before = units
-            count = self.parameters_per_feature
-            own = slice(step * count, (step + 1) * count)
-            out = parameters.view(self.features * count, *rows)
-            self._complete(self.output, own, offsets[-1], (before, self.known[-1][step]), out)
-            count = self.known[0][step]
-            out[own].addmm_(self.skip[own, :count], seen[:count])
-            x = solve(step, parameters[step].t())
+            x = solve(step, sweep.outputs(step).t())
             if x.dtype != inputs.dtype:
                 raise RuntimeError(f"inputs of {x.dtype} for a net of {inputs.dtype}")
             inputs[step] = x
+            sweep.add(step, self._seen_of(step, x).t())
+        parameters = sweep.all_outputs().view(self.features, self.parameters_per_feature, *rows)
         return inputs.t(), parameters.permute(2, 0, 1)
-
-    @staticmethod
-    def _complete(
-        layer: ContextLinear, own: slice, offset: Tensor, known: tuple[Tensor, int], out: Tensor
-    ) -> None:
-        """Write the outputs of some units, all of whose inputs are known: the first ones of a layer."""
-        values, count = known
-        torch.addmm(offset[own], layer.weight[own, :count], values[:count], out=out[own])
-
-
-def _needs_no_graph(rows: torch.Size, like: Tensor) -> bool:
-    return not (
-        torch.is_grad_enabled()
-        or torch.compiler.is_compiling()
-        or len(rows) != 1
-        or like.device.type != "cpu"
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-        or torch.is_autocast_enabled("cpu")
-    )
-
-
-def _offset(layer: ContextLinear, context: Tensor | None) -> Tensor:
-    """Return what the outputs of a layer are without inputs, units first: for all rows, or for each."""
-    if layer.context_weight is None:
-        return layer.bias.unsqueeze(1)
-    of_context = layer.of_context(context, slice(None))
-    return layer.bias.unsqueeze(1) + of_context.reshape(-1, len(layer.bias)).t()
 
 
 class _Pending:
