@@ -76,6 +76,13 @@ def test_mistakes_are_answered_without_torch(tmp_path, words: list[str], status:
     assert not re.search(r"\| +torch$", ended.stderr, re.MULTILINE)
 
 
+def test_info_needs_no_torch(exact: Path):
+    command = [sys.executable, "-X", "importtime", "-m", "logpx", "info", str(exact)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0
+    assert not re.search(r"\| +torch$", ended.stderr, re.MULTILINE)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_leads_with_the_examples_of_the_documentation(logpx, command: str):
     ended = logpx(command, "--help")
