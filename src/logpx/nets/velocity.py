@@ -20,7 +20,7 @@ __all__ = ["VelocityMLP"]
 _FREQUENCIES = 4
 # How much wider than torch's the first weights are spread: paths that part, as between clusters, are then
 # learnt several times as fast.
-_SPREAD = 3.0
+_SPREAD = 6.0
 
 
 class VelocityMLP(Configured, nn.Module):
