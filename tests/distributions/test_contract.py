@@ -158,6 +158,32 @@ def test_a_context_of_the_wrong_size_is_named():
         conditional.forward(x, context[:3])
 
 
+def test_a_context_of_another_precision_is_named():
+    with pytest.raises(UsageError, match=r"torch.float64 given to a model of torch.float32"):
+        flows.MAF(2, layers=1, hidden=(4,), context=1).log_prob(torch.zeros(3, 2), torch.zeros(3, 1).double())
+
+
+def test_functions_of_torch_are_mapped_over_rows_and_weights():
+    flow = flows.MAF(2, layers=2, hidden=(4,))
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    x = torch.tensor([[0.0, 1.0], [2.0, -1.0], [math.inf, 0.0]])
+    (-flow(x[:2]).sum()).backward()
+    expected = {name: -parameter.grad for name, parameter in flow.named_parameters()}
+    flow.eval()
+    torch.testing.assert_close(torch.func.vmap(flow.log_prob)(x), flow.log_prob(x))
+    weights = {name: parameter.detach() for name, parameter in flow.named_parameters()}
+
+    def of_row(weights, row):
+        return torch.func.functional_call(flow, weights, (row,))
+
+    # In evaluation mode, too, a gradient that is asked for is not 0.
+    each = torch.func.vmap(torch.func.grad(of_row), (None, 0))(weights, x[:2])
+    for name, gradient in each.items():
+        torch.testing.assert_close(gradient.sum(0), expected[name])
+
+
 def test_a_net_may_return_features_times_parameters():
     class Own(torch.nn.Module):
         def __init__(self, shape):

@@ -147,6 +147,7 @@ def test_a_flow_onto_the_range_of_its_noise_is_fitted():
         (Independent(Normal(torch.zeros(3), 1.0), 1), r"event shape \(3,\), the transform \(2,\)"),
         (Independent(Poisson(torch.ones(2)), 1), "discrete"),
         (Dirichlet(torch.ones(2)), "surface"),
+        (Independent(Normal(TWO * torch.nan, 1.0, validate_args=False), 1), "loc of .* is not finite"),
     ],
 )
 def test_noise_that_does_not_fit_is_refused(wrong, message):

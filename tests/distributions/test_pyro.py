@@ -89,3 +89,26 @@ def test_a_chain_follows_the_density_of_a_flow(bounded):
     assert flow.log_prob(x).isfinite().all()
     torch.testing.assert_close(x.mean(0), drawn.mean(0), atol=0.3, rtol=0.0)
     torch.testing.assert_close(x.std(0), drawn.std(0), atol=0.3, rtol=0.0)
+
+
+def test_a_flow_is_scaled_enumerated_over_and_predicted_from():
+    flow = flows.MAF(2, layers=1, hidden=(4,), context=2)
+    x = torch.zeros(4, 2)
+
+    def model():
+        with pyro.plate("rows", 4), pyro.poutine.scale(scale=2.0):
+            part = pyro.sample("part", dist.Categorical(torch.ones(2)), infer={"enumerate": "parallel"})
+            context = torch.nn.functional.one_hot(part, 2).float()
+            pyro.sample("x", flow.distribution(context), obs=x)
+
+    loss = infer.TraceEnum_ELBO(max_plate_nesting=1).loss(model, lambda: None)
+    each = torch.stack([flow.log_prob(x, context) for context in torch.eye(2)])
+    assert loss == pytest.approx(-2.0 * (each.exp().mean(0).log().sum().item()), rel=1e-5)
+
+    def prior():
+        pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+
+    def guide():
+        pyro.sample("z", flow.distribution(torch.zeros(2)))
+
+    assert infer.Predictive(prior, guide=guide, num_samples=7)()["z"].shape[0] == 7

@@ -163,3 +163,17 @@ def test_one_row_is_too_few_and_one_column_is_not():
     with pytest.raises(ValueError, match="1 sample"):
         VariationalAutoencoder(**BRIEF).fit(rows(1))
     assert VariationalAutoencoder(**BRIEF).fit(rows(60)[:, :1]).transform(rows(60)[:, :1]).shape == (60, 2)
+
+
+@pytest.mark.slow
+def test_a_ring_without_correlations_is_more_than_a_normal_distribution():
+    def ring(count: int, seed: int) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        angle = random.uniform(0.0, 2.0 * np.pi, count)
+        return np.sqrt(2.0) * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.1 * random.normal(
+            size=(count, 2)
+        )
+
+    vae = VariationalAutoencoder(random_state=0).fit(ring(300, 0))
+    # The normal distribution has -2.85.
+    assert vae.score(ring(2000, 1)) > -2.3

@@ -357,18 +357,15 @@ WITHOUT: dict[str, str] = {
     "nflows SVDLinear": "QR, PLU and Householder matrices span the same maps",
     "nflows Linear, use_cache": "weights are not cached",
     "nflows MixtureOfGaussiansMADE": "autoregressive models of tables have their own mixtures",
-    "nflows ConditionalIndependentBernoulli": "likelihoods of a VAE: tests/distributions/likelihoods",
     "normflows Residual": "MintNet is the flow whose inverse is an iteration",
     "normflows MetropolisHastings, HMC, PeriodicShift": "they have no density of their own",
     "normflows BatchNorm, CCAffineConst": "ActNorm, and the context of any layer",
-    "normflows NNDiagGaussian, NNBernoulliDecoder": "parts of a VAE: tests/latent/vae",
-    "normflows TwoMoons, CircularGaussianMixture, RingMixture": "targets: tests/posteriors",
     "FlowJAX LeakyTanh, Power, DiscreteCosine, Sandwich": "no counterpart",
     "FlowJAX NumericalInverse": "monotone_inverse is used inside, and tested by itself",
     "FlowJAX Vmap, Reshape, jax transforms": "rows of any shape are part of every contract",
     "FlowJAX Cauchy, Logistic": "StudentT(1) and Flow(Uniform, Sigmoid)",
     "FlowJAX Planar, conditional": "Planar takes no context",
-    "FlowJAX numpyro, wrappers, train utilities": "JAX's own; see test_pyro.py and tests/training",
+    "FlowJAX wrappers, ufunc signatures": "JAX's own",
 }
 
 

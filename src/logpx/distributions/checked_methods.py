@@ -114,7 +114,7 @@ def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
         if self.refuses_values:
             found = score(x)
-        elif torch.compiler.is_compiling():
+        elif torch.compiler.is_compiling() or _transformed():
             # No branch that depends on data.
             infinite = x.isinf()
             found = score(x.masked_fill(infinite, 0.0))
@@ -126,7 +126,7 @@ def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(method)
     def scored(self: Any, x: Tensor, context: Tensor | None = None, **kwargs: Any) -> Tensor:
-        if gradients_wanted() or self.training or x.requires_grad:
+        if gradients_wanted() or self.training or x.requires_grad or _transformed():
             return score_all(self, x, context, **kwargs)
         if context is not None and context.requires_grad:
             return score_all(self, x, context, **kwargs)
@@ -134,6 +134,14 @@ def _scored(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
             return score_all(self, x, context, **kwargs)
 
     return scored
+
+
+def _transformed() -> bool:
+    """Return whether this runs within a function that `torch.func` has transformed.
+
+    Whether tensors of a call outside need gradients cannot be seen there.
+    """
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
 def _with_far_rows(score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -92,6 +92,7 @@ class FromTorch(Distribution):
         else:
             _check_density(distribution)
             description, values = _described(distribution)
+            _check_values(values)
         self._held = None if description else distribution
         super().__init__(_event_shape(description) if description else tuple(distribution.event_shape))  # type: ignore[union-attr]
         # What a model folder names, in place of an object.
@@ -216,6 +217,15 @@ def _check_density(distribution: Any) -> None:
             f"{type(inner).__name__} lives on a surface, where its density is not one of all features",
             fix="take a distribution whose features vary freely",
         )
+
+
+def _check_values(values: Mapping[str, Tensor]) -> None:
+    for name, value in values.items():
+        if not bool(value.isfinite().all()):
+            raise UsageError(
+                f"the parameter {name} of the distribution is not finite: {value.tolist()}",
+                fix=f"give finite values for {name}",
+            )
 
 
 def _described(distribution: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:

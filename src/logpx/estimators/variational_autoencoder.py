@@ -15,14 +15,19 @@ from logpx.distributions.likelihoods import NormalLikelihood, ScalePerValue
 from logpx.distributions.seeding import seeded
 from logpx.estimators.base import Rows
 from logpx.estimators.trained import TrainedDensity
-from logpx.latent import VAE
+from logpx.latent import VAE, EvidenceLowerBound
 from logpx.latent.log_weights import iwae
+from logpx.training.plan import TrainingOptions, plan_for
+from logpx.training.split import validation_count
 
 __all__ = ["VariationalAutoencoder"]
 
 # How many rows times draws are decoded at once.
 _BLOCK = 65_536
 _SEED_OF_DRAWS = 0
+# Where no linear map explains anything, as of a ring, training without a warm-up ends at a normal
+# distribution. It takes so many steps, and at most this share of the planned ones.
+_WARM_UP_STEPS, _WARM_UP_SHARE = 500, 0.2
 
 
 class VariationalAutoencoder(TrainedDensity):
@@ -66,6 +71,9 @@ class VariationalAutoencoder(TrainedDensity):
 
     Notes
     -----
+    The weight of the KL divergence rises from 0 to 1 over the first steps of training, at most a fifth of the
+    planned ones: without that, z stays unused where no linear map of it explains the rows, as on a ring.
+
     A row of weight 2 counts like two rows in every expectation. Training draws a latent vector for each row,
     once for a row of weight 2 and twice for two equal rows, so that the two fits differ by chance.
 
@@ -154,7 +162,10 @@ class VariationalAutoencoder(TrainedDensity):
         with seeded(seed):
             likelihood = NormalLikelihood(features, ScalePerValue(features))
             missing = bool(np.isnan(rows).any())
-            model = VAE(likelihood, self.n_components, tuple(self.hidden), masked=missing)
+            objective = EvidenceLowerBound(warm_up=self._warm_up(len(rows)))
+            model = VAE(
+                likelihood, self.n_components, tuple(self.hidden), objective=objective, masked=missing
+            )
             model = model.to(dtype)
         # In float64, so that the columns' units and offsets do not matter.
         self._train(model, (rows - centre) / spread, seed, weights=weights)
@@ -194,6 +205,12 @@ class VariationalAutoencoder(TrainedDensity):
     @property
     def _n_features_out(self) -> int:
         return self.model_.latent
+
+    def _warm_up(self, rows: int) -> int:
+        """Return over how many steps the weight of the KL divergence rises to 1."""
+        training = rows - validation_count(rows, self.validation_fraction)
+        options = TrainingOptions(batch_size=self.batch_size, max_epochs=self.max_epochs)
+        return min(_WARM_UP_STEPS, round(_WARM_UP_SHARE * plan_for(training, options).max_steps))
 
     def _log_prob(self, rows: Rows) -> Rows:
         generator = torch.Generator().manual_seed(_SEED_OF_DRAWS)

@@ -18,6 +18,9 @@ __all__ = ["VelocityMLP"]
 
 # Periods of the time that the network sees: the longest, divided by 1, 2, ...
 _FREQUENCIES = 4
+# How much wider than torch's the first weights are spread: paths that part, as between clusters, are then
+# learnt several times as fast.
+_SPREAD = 6.0
 
 
 class VelocityMLP(Configured, nn.Module):
@@ -53,6 +56,9 @@ class VelocityMLP(Configured, nn.Module):
             Sequence[nn.Linear], nn.ModuleList(nn.Linear(*two) for two in pairwise([inputs, *hidden]))
         )
         self.output = nn.Linear([inputs, *hidden][-1], features)
+        if len(self.layers):
+            with torch.no_grad():
+                self.layers[0].weight[:, : inputs - context].mul_(_SPREAD)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
         self.register_buffer("frequencies", math.pi * torch.arange(1.0, _FREQUENCIES + 1.0))

@@ -204,7 +204,9 @@ def checks_event(method: Callable[_Arguments, _Value]) -> Callable[_Arguments, _
             kwargs[name] = x
         try:
             return method(*args, **kwargs)
-        except (RuntimeError, TypeError) as error:
+        except (RuntimeError, TypeError, UsageError) as error:
+            if isinstance(error, UsageError) and not isinstance(error.__cause__, RuntimeError):
+                raise
             check_dtype(owner, x, error)
             if place is not None and context is not None:
                 check_dtype(owner, context, error)
