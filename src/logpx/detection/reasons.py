@@ -24,8 +24,9 @@ __all__ = ["Explainer", "Reason", "shortly", "words_of"]
 _LEVELS = (0.05, 0.5, 0.95)
 # Rows drawn from the model, which show what is usual; by quadrature each of them takes long.
 _DRAWN_ROWS, _USUAL_ROWS, _USUAL_BY_QUADRATURE = 2000, 500, 200
-# A cell is a reason if hardly any cell of its column is as surprising in rows drawn from the model.
-_UNUSUAL = 0.99
+# A cell is a reason if hardly any cell of its column is as surprising in rows drawn from the model. In a row
+# that is unusual, the first is looked for less strictly.
+_UNUSUAL_FIRST, _UNUSUAL = 0.95, 0.99
 _MOST_REASONS, _MOST_LOOKS = 3, 6
 _ROUNDING = 1e-9
 _ROWS_AT_ONCE = 4096
@@ -145,14 +146,16 @@ class Explainer:
 
     @cached_property
     def _usual(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The median surprisal of each column, and where unusual surprisals and evidence begin."""
+        """The median surprisal of each column; where unusual surprisals and evidence begin, ``(2, d)``."""
         drawn = self._drawn(_USUAL_BY_QUADRATURE if self.cells.by_quadrature else _USUAL_ROWS, self.seed)
         found = self.cells.of(drawn, seed=self.seed)
         found = found.nan_to_num(nan=math.nan, posinf=math.nan)
         evidence = found + self._elsewhere.log_prob(drawn).to(found)
-        levels = torch.tensor([0.5, _UNUSUAL], dtype=found.dtype, device=found.device)
-        middle, limit = torch.nanquantile(found, levels, dim=0).nan_to_num(nan=0.0)
-        return middle, limit, torch.nanquantile(evidence, levels[1], dim=0).nan_to_num(nan=0.0)
+        levels = torch.tensor([_UNUSUAL_FIRST, _UNUSUAL], dtype=found.dtype, device=found.device)
+        middle = torch.nanquantile(found, 0.5, dim=0).nan_to_num(nan=0.0)
+        return middle, *(
+            torch.nanquantile(one, levels, dim=0).nan_to_num(nan=0.0) for one in (found, evidence)
+        )
 
     @torch.no_grad()
     def _drawn(self, count: int, seed: int) -> Tensor:
@@ -183,7 +186,7 @@ class Explainer:
 
     def _reasons(self, x: Tensor, first: int) -> list[list[Reason]]:
         found: list[list[Reason]] = [[] for _ in range(len(x))]
-        _, limit, evidence_limit = self._usual
+        _, limits, evidence_limits = self._usual
         elsewhere = self._elsewhere.log_prob(x)
         keys = first + torch.arange(len(x), device=x.device)
         named, settled = torch.zeros_like(x, dtype=torch.bool), torch.zeros_like(x, dtype=torch.bool)
@@ -191,7 +194,8 @@ class Explainer:
         surprisals = self.cells.of(left, seed=self.seed, first=first)
         for turn in range(min(_MOST_LOOKS, x.shape[1])):
             evidence = (surprisals + elsewhere).nan_to_num(nan=-math.inf, posinf=math.inf)
-            unusual = (surprisals > limit) | (evidence > evidence_limit)
+            which = min(turn, 1)
+            unusual = (surprisals > limits[which]) | (evidence > evidence_limits[which])
             evidence = evidence.masked_fill(settled | ~unusual, -math.inf)
             best = evidence.argmax(1)
             open_ = ~torch.isneginf(evidence.gather(1, best[:, None])[:, 0])
