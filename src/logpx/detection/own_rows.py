@@ -109,6 +109,10 @@ class OwnRowsSearch(AnomalySearch):
         """Yield batches at once, for the selection has seen all rows."""
         return batches
 
+    def repeated_values(self) -> list[str]:
+        """Nothing: mixtures with a least variance do not reward values that repeat."""
+        return []
+
     def written_scores(self, batch: Scored, places: npt.NDArray[np.int64]) -> dict[str, Any]:
         """Return the scores, and log p."""
         score, *others = self.score_columns
@@ -131,8 +135,9 @@ class _Decided(Selection):
         return self._selection.chosen(p_values, log_prob, start)
 
     def words(self, rows: int, selected: int) -> str:
-        """Say what the selection says."""
-        return self._selection.words(rows, selected)
+        """Say what the selection says, which rests on estimates."""
+        words = self._selection.words(rows, selected)
+        return f"{words}, as far as the estimates hold" if self._selection.needs_p_values else words
 
 
 def _judged(
