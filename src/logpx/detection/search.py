@@ -240,8 +240,9 @@ class AnomalySearch:
             return []
         return [
             f"in {count:,} of {counted(len(supports), 'column')} single values repeat so often that they "
-            "hold mass: log p rewards rows of such values, and anomalies made of them are not found, above all if "
-            "there were some in the fit; logpx anomalies TABLE, without the model, scores rows otherwise"
+            "hold mass: log p rewards rows of such values, and anomalies made of them are not found, above "
+            "all if there were some in the fit; logpx anomalies TABLE, without the model, scores rows "
+            "otherwise"
         ]
 
     def _too_usual_rows(self) -> list[str]:
