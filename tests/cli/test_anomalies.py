@@ -55,6 +55,12 @@ def test_found_rows_have_p_values_and_reasons(logpx, folder: Path, tmp_path: Pat
     assert "of the usual kind, on average" in ended.err
 
 
+def test_the_model_folder_that_is_missing_is_named(logpx, folder: Path, tmp_path: Path):
+    ended = logpx("anomalies", folder / "modle", folder / "new.csv", "-o", tmp_path / "f.csv")
+    assert ended.status == 4
+    assert "modle: no such model folder" in ended.err
+
+
 def test_all_rows_stand_in_the_order_of_the_table(logpx, folder: Path, tmp_path: Path):
     assert (
         logpx("anomalies", folder / "m", folder / "new.csv", "-o", tmp_path / "f.parquet", "--all").status

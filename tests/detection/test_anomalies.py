@@ -86,6 +86,40 @@ def test_a_cell_that_another_explains_is_not_blamed_and_later_reasons_say_what_t
     assert str(second).endswith(f"given the rest without {first.column}")
 
 
+def test_a_value_in_a_gap_is_rare_there_and_a_column_by_itself_is_given_nothing() -> None:
+    random = np.random.default_rng(8)
+    model = logpx.fit("gmm", {"a": np.concatenate([-5.0, 5.0] + 0.5 * random.normal(size=(300, 2)))}).model
+    found = logpx.anomalies(model, {"a": [0.0, 30.0]}, top=2).reasons
+    assert found[1][0].within
+    assert str(found[1][0]).startswith("a 0: rare between -")
+    assert str(found[2][0]).startswith("a 30: expected -")
+    assert "given" not in str(found[1][0]) + str(found[2][0])
+
+
+def test_a_swapped_cell_is_named_first() -> None:
+    random = np.random.default_rng(9)
+    z = random.normal(size=(700, 2)) @ np.array([[1.0, 1.0, 0.0, 1.0], [0.0, 0.3, 1.0, 0.4]])
+    rows = z + 0.2 * random.normal(size=z.shape)
+    model = logpx.fit("gmm", rows[:600], components=2, max_time=4).model
+    usual, columns = rows[600:], np.arange(50) % 4
+    one, other = np.arange(0, 100, 2), np.arange(1, 100, 2)
+    new = usual.copy()
+    new[one, columns], new[other, columns] = usual[other, columns], usual[one, columns]
+    found = logpx.anomalies(model, new, alpha=0.01).reasons
+    named = [model.schema.modelled_names.index(reasons[0].column) for reasons in found.values()]
+    right = np.array(named) == columns[(np.array(list(found)) - 1) // 2]
+    assert len(right) > 20
+    assert right.mean() > 0.8
+
+
+def test_where_values_repeat_log_p_is_said_to_mislead() -> None:
+    random = np.random.default_rng(10)
+    rows = random.normal(size=(300, 2)) * (random.random((300, 2)) > 0.3)
+    model = logpx.fit("gaussian", rows, max_time=2).model
+    (note,) = [each for each in logpx.anomalies(model, rows[:50], top=1).notes if "single values" in each]
+    assert "2 of 2 columns" in note
+
+
 def test_reasons_are_drawn() -> None:
     frame = table(300, 6)
     model = logpx.fit("gaussian", frame, max_time=2).model

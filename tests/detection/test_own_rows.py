@@ -40,6 +40,22 @@ def test_hardly_any_row_is_found_where_there_is_none() -> None:
     assert logpx.anomalies(table(800, 1), explain=False).table.num_rows <= 8
 
 
+def test_usual_rows_beside_a_dense_cluster_are_not_selected() -> None:
+    random = np.random.default_rng(4)
+    a = random.normal(size=1000)
+    rows = np.stack([a, a + 0.3 * random.normal(size=1000), random.normal(size=1000)], 1)
+    rows[:80] = [4.0, -4.0, 4.0] + 0.1 * random.normal(size=(80, 3))
+    found = logpx.anomalies(rows, explain=False, fdr=0.1).table["row"].to_numpy() - 1
+    assert (found < 80).sum() == 80
+    assert (found >= 80).sum() <= 12
+
+
+def test_one_huge_value_does_not_hide() -> None:
+    frame = table(200, 5)
+    frame.loc[17, "level"] = 1e300
+    assert logpx.anomalies(frame, explain=False).table["row"].to_pylist() == [18]
+
+
 def test_all_rows_have_p_values_that_are_nearly_uniform() -> None:
     p_values = logpx.anomalies(table(800, 2), everything=True).table["p_value"].to_numpy()
     assert 0.02 < np.mean(p_values < 0.05) < 0.09

@@ -82,6 +82,14 @@ def test_the_same_model_twice_differs_by_nothing():
     assert "the same number for every row" in str(difference)
 
 
+def test_rounding_is_no_difference():
+    board = logpx.compare(
+        [normal_model(0.0), normal_model(1e-9)], {"a": np.full(50, 0.5), "b": np.full(50, 0.5)}
+    )
+    (difference,) = board.differences
+    assert (difference.value, difference.real) == (0.0, False)
+
+
 def test_a_few_rows_tell_nothing():
     board = logpx.compare([normal_model(0.0), normal_model(9.0)], table(5))
     assert not board.differences[0].real

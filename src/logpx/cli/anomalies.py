@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Annotated
 
@@ -109,7 +110,8 @@ def anomalies(
     selection = selection_of(fdr=fdr, top=top, alpha=alpha, everything=everything)
     names = list(kept or ())
     request = Request(source=source or "", output=output, seed=seed, overwrite=overwrite, keep=keep)
-    if is_model_folder(model):
+    # Before a second table there is a model, and no folder of tables: what is missing then is the model.
+    if is_model_folder(model) or (source is not None and not keep and not os.path.isfile(model)):
         if source is None:
             raise UsageError("no table was given", fix="name the table to look at behind the model")
         subject, fitted = load_model(model, device)

@@ -11,6 +11,7 @@ from logpx.cli.options import Data, Device, Draws, Exactness, Json, Quiet, Seed,
 from logpx.cli.output import Output, nats
 from logpx.cli.requests import Request
 from logpx.errors import UsageError
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     from logpx.scoring import Difference, Leaderboard
@@ -68,12 +69,13 @@ def compare(
     rows = subject.open(Request(source=source, seed=seed, data=data), out)
     models = dict(zip(names, (model for _, model in loaded), strict=True))
     board = compared(models, rows, seed=seed, draws=draws, exactness=exactness)
-    out.text(f"{board.rows:,} {subject.rows} (mean ± standard error)")
+    noun = subject.rows.removesuffix("s")
+    out.text(f"{counted(board.rows, noun)} (mean ± standard error)")
     _print(board, out)
     for note in board.notes:
         out.note(f"note: {note}")
     if board.possible is not None:
-        out.text(f"{board.possible.rows:,} {subject.rows} that every model finds possible:")
+        out.text(f"{counted(board.possible.rows, noun)} that every model finds possible:")
         _print(board.possible, out)
     out.document(board.to_dict())
 

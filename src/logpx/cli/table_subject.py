@@ -262,6 +262,8 @@ class TableSubject(Subject):
         if request.check is not None:
             if request.given:
                 raise UsageError("--check and --given do not go together", fix="leave one of them out")
+            if n < 2:
+                raise UsageError("fewer than two rows to check", fix="draw more with -n")
             train = self.open_other(replace(request, source=request.check), out)
         if request.given:
             self._note_companion(model, "conditions", out)

@@ -20,6 +20,7 @@ from logpx.scoring.significance import holm, two_sided
 from logpx.tables import TableModel, UnseenLabels
 from logpx.tables.companions import CONDITIONS, answers_conditions
 from logpx.tables.reference import conditional_positions, reference_scores
+from logpx.wording import counted
 
 __all__ = ["ColumnDrift", "Drift", "drift"]
 
@@ -228,6 +229,9 @@ class _Comparison:
         self._given: list[RankReference] = list(reference.conditionals)  # type: ignore[arg-type]
         self._mean = RunningMean()
         self._outside = 0
+        # So far below the least probable row known as that is below the most probable one.
+        usual = self._known[self._known > torch.finfo(torch.float64).min / 4]
+        self._far_out, self._limit = 0, float(2.0 * usual[0] - usual[-1]) if len(usual) else -math.inf
         self._sample = _Sample(_CONDITIONED, seed)
 
     @torch.no_grad()
@@ -242,6 +246,7 @@ class _Comparison:
             possible = log_prob[log_prob.isfinite()]
             self._mean.add(possible)
             self._outside += len(log_prob) - len(possible)
+            self._far_out += int((possible < self._limit).sum())
             self._sample.add(x)
         tests = [*self._marginals.results(), *self._conditional()]
         (scores,) = self._scores.results()
@@ -275,8 +280,17 @@ class _Comparison:
             ),
             alpha=alpha,
             kind=self._model.kind,
-            notes=tuple(unseen.notes()),
+            notes=(*unseen.notes(), *self._notes()),
         )
+
+    def _notes(self) -> list[str]:
+        """Say that some rows are strange, which a test of all together need not see."""
+        if not self._far_out:
+            return []
+        return [
+            f"{counted(self._far_out, 'new row', 'are')} far less probable than any row set aside, "
+            "whatever became of the others: logpx anomalies names such rows"
+        ]
 
     def _scored(self, rows: Any, unseen: UnseenLabels) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield the number of rows before each batch, its rows and their log p, on noise as at the fit."""

@@ -24,6 +24,8 @@ __all__ = ["OwnRowsSearch"]
 
 _MEMBERS = 40
 _MOST_NUMBERS = 40_000_000
+# Mixtures are fitted anew without rows of lower p-values, unless these are most of them.
+_SET_ASIDE, _LEAST_KEPT = 0.01, 0.5
 # Of rows that the model which explains is fitted to, none is more unusual than this.
 _USUAL = 0.05
 
@@ -74,9 +76,7 @@ class OwnRowsSearch(AnomalySearch):
         x = _matrix(table, schema)
         codes = np.array([column.levels is not None for column in schema.modelled])
         coded = _coded(x, schema)
-        self._ensemble = MixtureEnsemble(_MEMBERS, seed).fit(coded, ~codes)
-        _, self._scores = self._ensemble.scores_of_fit(coded)
-        self._p_values = EmpiricalNull(self._scores).p_values(self._scores)
+        self._scores, self._p_values = _judged(coded, ~codes, seed)
         selection.look(self._p_values, self._scores, 0)
         chosen = selection.chosen(self._p_values, self._scores, 0)
         usual = self._p_values > _USUAL
@@ -109,6 +109,10 @@ class OwnRowsSearch(AnomalySearch):
         """Yield batches at once, for the selection has seen all rows."""
         return batches
 
+    def repeated_values(self) -> list[str]:
+        """Nothing: mixtures with a least variance do not reward values that repeat."""
+        return []
+
     def written_scores(self, batch: Scored, places: npt.NDArray[np.int64]) -> dict[str, Any]:
         """Return the scores, and log p."""
         score, *others = self.score_columns
@@ -131,8 +135,40 @@ class _Decided(Selection):
         return self._selection.chosen(p_values, log_prob, start)
 
     def words(self, rows: int, selected: int) -> str:
-        """Say what the selection says."""
-        return self._selection.words(rows, selected)
+        """Say what the selection says, which rests on estimates."""
+        words = self._selection.words(rows, selected)
+        return f"{words}, as far as the estimates hold" if self._selection.needs_p_values else words
+
+
+def _judged(
+    x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_], seed: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return scores of rows by mixtures that have not seen them, and p-values.
+
+    Unusual rows that lie together change the mixtures, and with them the scores of usual rows: mixtures are
+    fitted anew without the unusual rows, once, and judge all. Where tails are heavy, every further time would
+    leave out more of them.
+    """
+    scores, p_values = _judged_by(np.ones(len(x), dtype=bool), x, scaled, seed)
+    usual = p_values > _SET_ASIDE
+    if usual.all() or usual.mean() < _LEAST_KEPT:
+        return scores, p_values
+    return _judged_by(usual, x, scaled, seed)
+
+
+def _judged_by(
+    fitted: npt.NDArray[np.bool_],
+    x: npt.NDArray[np.float64],
+    scaled: npt.NDArray[np.bool_],
+    seed: int,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return scores and p-values of all rows by mixtures of some of them."""
+    ensemble = MixtureEnsemble(_MEMBERS, seed).fit(x[fitted], scaled)
+    scores = np.empty(len(x))
+    scores[fitted] = ensemble.scores_of_fit(x[fitted])[1]
+    if not fitted.all():
+        scores[~fitted] = ensemble.scores(x[~fitted])
+    return scores, EmpiricalNull(scores).p_values(scores)
 
 
 def _matrix(table: Table, schema: Schema) -> npt.NDArray[np.float64]:

@@ -12,17 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from logpx.detection.elsewhere import CellsFromElsewhere
 from logpx.representations import Shown
 from logpx.tables import TableModel
 from logpx.tables.arrow_columns import arrow_array, written_type
+from logpx.tables.companions import CONDITIONS
 from logpx.tables.conditioning.surprisals import CellSurprisals
 
 __all__ = ["Explainer", "Reason", "shortly", "words_of"]
 
 _LEVELS = (0.05, 0.5, 0.95)
-_USUAL_ROWS = 500
-# A cell is a reason if hardly any cell of its column is as surprising in rows drawn from the model.
-_UNUSUAL = 0.99
+# Rows drawn from the model, which show what is usual; by quadrature each of them takes long.
+_DRAWN_ROWS, _USUAL_ROWS, _USUAL_BY_QUADRATURE = 2000, 500, 200
+# A cell is a reason if hardly any cell of its column is as surprising in rows drawn from the model. In a row
+# that is unusual, the first is looked for less strictly.
+_UNUSUAL_FIRST, _UNUSUAL = 0.95, 0.99
 _MOST_REASONS, _MOST_LOOKS = 3, 6
 _ROUNDING = 1e-9
 _ROWS_AT_ONCE = 4096
@@ -51,6 +55,10 @@ class Reason(Shown):
         The probability of the most probable label.
     without : tuple of str
         Columns that the rest leaves out: those of the row's reasons before this one.
+    alone : bool
+        Whether no other cell of the row was there to tell anything.
+    within : bool
+        Whether the cell lies within the interval, in a gap or a corner where hardly any value is.
     """
 
     column: str
@@ -62,6 +70,8 @@ class Reason(Shown):
     usual: float
     probability: float | None = None
     without: tuple[str, ...] = ()
+    alone: bool = False
+    within: bool = False
 
     @property
     def excess(self) -> float:
@@ -70,11 +80,16 @@ class Reason(Shown):
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
-            expected = f"{self.expected} ({self.probability:.2f})"
+            expected = f"expected {self.expected} ({self.probability:.2f})"
+        elif self.low == self.high:
+            expected = f"expected {self.low}"
+        elif self.within:
+            expected = f"rare between {self.low} and {self.high}"
         else:
-            expected = self.low if self.low == self.high else f"{self.low} to {self.high}"
-        rest = " ".join(["the rest", *(["without", " and ".join(self.without)] if self.without else [])])
-        return f"{self.column} {self.value}: expected {expected} given {rest}"
+            expected = f"expected {self.low} to {self.high}"
+        rest = "" if self.alone else " given the rest"
+        without = f" without {' and '.join(self.without)}" if self.without else ""
+        return f"{self.column} {self.value}: {expected}{rest}{without}"
 
 
 def words_of(reasons: Sequence[Reason]) -> str:
@@ -83,13 +98,18 @@ def words_of(reasons: Sequence[Reason]) -> str:
 
 
 class Explainer:
-    """Finds the columns that make rows unusual.
+    r"""Finds the columns that make rows unusual.
 
-    The cell with the largest excess of its surprisal given the others over the median for its column is
-    named first: without it, the rest of the row is the most usual. A second one is looked for with the first
-    taken out, so that a cell is not blamed for what another explains; by quadrature no two columns can be
-    taken out, and all are compared with the whole row. Less is known of a cell once others are out, so its
-    surprisal is then compared with what its own distribution, given what is left, allows.
+    The cell is named first without which the row makes most sense: for each column, the row as it is competes
+    with one whose cell came from elsewhere, :math:`p(x_{-j})\, m_j(x_j)`, and the evidence for the latter is
+    the cell's surprisal given the others plus :math:`\log m_j(x_j)` (`CellsFromElsewhere`). A second one is
+    looked for with the first taken out, so that a cell is not blamed for what another explains; by quadrature
+    no two columns can be taken out, and all are compared with the whole row. Less is known of a cell once
+    others are out, so its surprisal is then compared with what its own distribution, given what is left,
+    allows.
+
+    Where the model has no conditional distributions in closed form, the mixture that is kept beside it for
+    conditions explains.
 
     Parameters
     ----------
@@ -108,26 +128,38 @@ class Explainer:
         self.columns = model.schema.modelled
         self.supports = model.supports
         self.seed = seed
-        self._density = model.density
-        self.cells = CellSurprisals(model.density, model.supports)
+        self._density = model.answering(CONDITIONS)
+        self._beside = self._density is not model.density
+        self.cells = CellSurprisals(self._density, model.supports)
 
     @property
     def method(self) -> str:
         """How surprisals are found, in words."""
         if self.cells.by_quadrature:
             return "conditional surprisal, estimated by quadrature over one column at a time"
-        return f"conditional surprisal ({self.cells.kind})"
+        by = ", by the model that is kept for conditions" if self._beside else ""
+        return f"conditional surprisal ({self.cells.kind}){by}"
 
     @cached_property
-    def _usual(self) -> tuple[Tensor, Tensor]:
-        """The median surprisal of each column's cells, and where unusual begins."""
-        with torch.no_grad():
-            drawn = self.supports.snap(self._density.sample(_USUAL_ROWS, seed=self.seed))
+    def _elsewhere(self) -> CellsFromElsewhere:
+        return CellsFromElsewhere(self._drawn(_DRAWN_ROWS, self.seed), self.supports)
+
+    @cached_property
+    def _usual(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The median surprisal of each column; where unusual surprisals and evidence begin, ``(2, d)``."""
+        drawn = self._drawn(_USUAL_BY_QUADRATURE if self.cells.by_quadrature else _USUAL_ROWS, self.seed)
         found = self.cells.of(drawn, seed=self.seed)
         found = found.nan_to_num(nan=math.nan, posinf=math.nan)
-        levels = torch.tensor([0.5, _UNUSUAL], dtype=found.dtype, device=found.device)
-        middle, limit = torch.nanquantile(found, levels, dim=0).nan_to_num(nan=0.0)
-        return middle, limit
+        evidence = found + self._elsewhere.log_prob(drawn).to(found)
+        levels = torch.tensor([_UNUSUAL_FIRST, _UNUSUAL], dtype=found.dtype, device=found.device)
+        middle = torch.nanquantile(found, 0.5, dim=0).nan_to_num(nan=0.0)
+        return middle, *(
+            torch.nanquantile(one, levels, dim=0).nan_to_num(nan=0.0) for one in (found, evidence)
+        )
+
+    @torch.no_grad()
+    def _drawn(self, count: int, seed: int) -> Tensor:
+        return self.supports.snap(self._density.sample(count, seed=seed))
 
     def reasons(
         self, x: Tensor, first: int = 0, shown: Callable[[int, str], str | None] = lambda place, name: None
@@ -154,16 +186,19 @@ class Explainer:
 
     def _reasons(self, x: Tensor, first: int) -> list[list[Reason]]:
         found: list[list[Reason]] = [[] for _ in range(len(x))]
-        middle, limit = self._usual
+        _, limits, evidence_limits = self._usual
+        elsewhere = self._elsewhere.log_prob(x)
         keys = first + torch.arange(len(x), device=x.device)
         named, settled = torch.zeros_like(x, dtype=torch.bool), torch.zeros_like(x, dtype=torch.bool)
         left = x.clone()
         surprisals = self.cells.of(left, seed=self.seed, first=first)
         for turn in range(min(_MOST_LOOKS, x.shape[1])):
-            excess = (surprisals - middle).nan_to_num(nan=-math.inf, posinf=math.inf)
-            excess = excess.masked_fill(settled | ~(surprisals > limit), -math.inf)
-            best = excess.argmax(1)
-            open_ = ~torch.isneginf(excess.gather(1, best[:, None])[:, 0])
+            evidence = (surprisals + elsewhere).nan_to_num(nan=-math.inf, posinf=math.inf)
+            which = min(turn, 1)
+            unusual = (surprisals > limits[which]) | (evidence > evidence_limits[which])
+            evidence = evidence.masked_fill(settled | ~unusual, -math.inf)
+            best = evidence.argmax(1)
+            open_ = ~torch.isneginf(evidence.gather(1, best[:, None])[:, 0])
             open_ &= named.sum(1) < _MOST_REASONS
             if not bool(open_.any()):
                 break
@@ -198,6 +233,9 @@ class Explainer:
         values = self._written(column, x[:, column])
         usual = float(self._usual[0][column])
         name = self.columns[column].name
+        others = given.clone()
+        others[:, column] = math.nan
+        alone = others.isnan().all(1).tolist()
         if marginals.probabilities is not None:
             best = marginals.probabilities.max(1)
             labels = self._written(column, best.indices.double())
@@ -211,19 +249,30 @@ class Explainer:
                     surprisal=surprisal,
                     usual=usual,
                     probability=probability,
+                    alone=by_itself,
                 )
-                for value, label, surprisal, probability in zip(
-                    values, labels, surprisals.tolist(), best.values.tolist(), strict=True
+                for value, label, surprisal, probability, by_itself in zip(
+                    values, labels, surprisals.tolist(), best.values.tolist(), alone, strict=True
                 )
             ]
         levels = torch.tensor(_LEVELS, dtype=torch.float64, device=x.device)
         quantiles = self.supports.supports[column].snap(marginals.quantiles(levels))
         low, middle, high = (self._written(column, each) for each in quantiles.T)
+        own = x[:, column, None]
+        within = ((quantiles[:, :1] <= own) & (own <= quantiles[:, 2:]))[:, 0].tolist()
         return [
-            Reason(column=name, value=value, expected=centre, low=one, high=other, surprisal=own, usual=usual)
-            for value, centre, one, other, own in zip(
-                values, middle, low, high, surprisals.tolist(), strict=True
+            Reason(
+                column=name,
+                value=values[place],
+                expected=middle[place],
+                low=low[place],
+                high=high[place],
+                surprisal=surprisal,
+                usual=usual,
+                alone=alone[place],
+                within=within[place],
             )
+            for place, surprisal in enumerate(surprisals.tolist())
         ]
 
     def _written(self, place: int, values: Tensor) -> list[str]:

@@ -15,11 +15,15 @@ VARIANCE = 0.1
 _INTERQUARTILE = 1.349
 # However far out a few rows are.
 _LEAST_SHARE = 0.1
+# In interquartile ranges: farther values, such as a number written for a missing one, count as being there.
+_OUTERMOST = 1e4
+# Squares of larger numbers overflow.
+_LARGEST = 1e140
 # Beyond so many units the square of a value says no more than that it is far out, and might overflow.
 _FARTHEST = 1e6
 # Values beside the one that repeats which are like labels.
 _FEW = 5
-# Of the largest value, what differs by less is the same.
+# Of a value of the usual size, what differs by less is the same.
 _SAME = 1e-12
 
 
@@ -46,15 +50,16 @@ class RobustScales:
     """
 
     def __init__(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> None:
-        # Squares of large numbers overflow in their own units.
-        size = np.nanmax(np.abs(x), axis=0, initial=0.0)
-        self._size = np.where(size > 0.0, size, 1.0)
-        y = x / self._size
         with warnings.catch_warnings():
             # A column without any value.
             warnings.simplefilter("ignore", RuntimeWarning)
+            # Squares of large numbers overflow in their own units, and single ones say nothing of the unit.
+            size = np.nanmedian(np.where(x == 0.0, np.nan, np.abs(x)), axis=0)
+            self._size = np.where(size > 0.0, size, 1.0)
+            y = self._sized(x)
             low, middle, high = np.nanpercentile(y, (25.0, 50.0, 75.0), axis=0)
-            deviation = np.nanstd(y, axis=0)
+            outermost = np.where(high - low > _SAME, _OUTERMOST * (high - low), _LARGEST)
+            deviation = np.nanstd(np.clip(y, middle - outermost, middle + outermost), axis=0)
         self._centre = np.nan_to_num(middle)
         self._constant = ~(deviation > _SAME)
         middling = (high - low) / _INTERQUARTILE
@@ -67,10 +72,14 @@ class RobustScales:
 
     def __call__(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return rows in the new units, shape ``(n, d)``."""
-        off = x / self._size - self._centre
+        off = self._sized(x) - self._centre
         found = np.clip(off / self._spread, -_FARTHEST, _FARTHEST)
         other = np.where(np.abs(off) <= _SAME, 0.0, np.sign(off))
         return np.where(self._scaled, np.where(self._constant & ~np.isnan(x), other, found), x)
+
+    def _sized(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        with np.errstate(over="ignore"):
+            return np.clip(x / self._size, -_LARGEST, _LARGEST)
 
 
 def _are_few(off: npt.NDArray[np.float64]) -> bool:

@@ -30,6 +30,8 @@ __all__ = ["AnomalySearch", "Scored"]
 # set aside; a few more may be so by chance.
 _TOO_USUAL, _SHARE_TOO_USUAL, _FEWEST_TOO_USUAL = 0.99, 0.05, 10
 _NUMBERS_A_ROW = 4
+# Of the columns, those with repeated values: from then on they may decide log p.
+_SHARE_REPEATED = 0.5
 # Drawn apart from the noise of rows.
 _TIES = 7_022
 
@@ -228,7 +230,20 @@ class AnomalySearch:
 
     def _warnings(self) -> list[str]:
         too_few = self.selection.too_few_aside(self.calibration.least) if self.calibration else None
-        return [*([] if too_few is None else [too_few]), *self._too_usual_rows()]
+        return [*([] if too_few is None else [too_few]), *self._too_usual_rows(), *self.repeated_values()]
+
+    def repeated_values(self) -> list[str]:
+        """Say so where log p rewards values that repeat, in which anomalies can hide."""
+        supports = self.model.supports.supports
+        count = sum(bool(support.atoms) for support in supports)
+        if count < _SHARE_REPEATED * len(supports):
+            return []
+        return [
+            f"in {count:,} of {counted(len(supports), 'column')} single values repeat so often that they "
+            "hold mass: log p rewards rows of such values, and anomalies made of them are not found, above "
+            "all if there were some in the fit; logpx anomalies TABLE, without the model, scores rows "
+            "otherwise"
+        ]
 
     def _too_usual_rows(self) -> list[str]:
         few = max(_FEWEST_TOO_USUAL, _SHARE_TOO_USUAL * self.rows)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from logpx.errors import UsageError
+from logpx.errors import DataError, UsageError
 from logpx.representations import Shown
 from logpx.scoring import RankReference, RankTests
 from logpx.tables import TableModel
@@ -103,7 +103,7 @@ def check_synthetic(model: TableModel, synthetic: Any, train: Any, *, seed: int 
     Raises
     ------
     DataError
-        If a table does not fit the model.
+        If a table does not fit the model, or a column of the training rows has no value.
     UsageError
         If there are fewer than two rows of either.
 
@@ -126,6 +126,14 @@ def check_synthetic(model: TableModel, synthetic: Any, train: Any, *, seed: int 
     drawn, rows = (_matrix(model, table, seed) for table in (synthetic, train))
     if min(len(drawn), len(rows)) < 2:
         raise UsageError("fewer than two rows to compare", fix="draw more with -n, or give all training rows")
+    empty = [
+        name for name, none in zip(model.schema.modelled_names, np.isnan(rows).all(0), strict=True) if none
+    ]
+    if empty:
+        raise DataError(
+            f"no value in any row of column {empty[0]!r}: these are not the rows of the fit",
+            fix="give the table of the fit",
+        )
     known, counts = np.unique(rows, axis=0, return_counts=True)
     equal = {row.tobytes() for row in known}
     units = _Units(model, rows)

@@ -23,6 +23,8 @@ from logpx.scoring.weighted_mean import WeightedMean
 __all__ = ["Difference", "Leaderboard", "LeaderboardEntry", "ScoredModel", "compare_models"]
 
 _LEVEL = 0.05
+# Of log p in single precision.
+_ROUNDING = 1e-6
 # With fewer, the mean of differences is not normal enough for its z to mean anything.
 _FEWEST_ROWS = 20
 
@@ -310,7 +312,14 @@ class _ModelMeans:
         for name, values in log_prob.items():
             self.own[name].add(values, weights)
         for pair, mean in self.pairs.items():
-            mean.add(log_prob[pair[0]] - log_prob[pair[1]], weights)
+            mean.add(_difference(log_prob[pair[0]], log_prob[pair[1]]), weights)
+
+
+def _difference(one: Tensor, other: Tensor) -> Tensor:
+    """Return the differences of log p of rows, 0 where they are no more than rounding."""
+    found = one - other
+    rounding = found.isfinite() & (found.abs() <= _ROUNDING * one.abs().clamp_min(1.0))
+    return found.masked_fill(rounding, 0.0)
 
 
 class _Tally:
