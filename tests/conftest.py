@@ -1,10 +1,12 @@
 """What every test starts from: a fixed seed, no display, and the same property-based examples each run."""
 
+import multiprocessing
 import os
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -34,6 +36,38 @@ def closed_figures() -> Iterator[None]:
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+# What a fit imports, most of it late.
+_IMPORTED = [
+    "logpx.api",
+    "logpx.cli",
+    "logpx.cli.table_subject",
+    "logpx.processes.link",
+    "logpx.storage.together",
+    "logpx.tables",
+    "pandas",
+    "pyarrow.compute",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+    "pytest",
+    "scipy.optimize",
+    "scipy.stats",
+    "sklearn.cluster",
+    "torch._dynamo",
+    "torch.distributed",
+]
+
+
+@pytest.fixture(scope="session")
+def forking() -> ForkServerContext:
+    """Start processes that have imported already what a fit needs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED)
+    first = context.Process(target=int)
+    first.start()
+    first.join()
+    return context
 
 
 @pytest.fixture(scope="module")

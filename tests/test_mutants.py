@@ -6,7 +6,6 @@ of JSON, other values at any place. Those of folders are tried as they are, and 
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -34,9 +33,6 @@ from logpx.tables import inspect_table, open_table
 MOST_SECONDS, MOST_MEMORY = 5.0, 2**30
 # Some in `make test`, and 10,080 with the slow ones.
 FEW, MANY = 12, 840
-
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["logpx.cli", "logpx.api"])
 
 BYTES = [
     b"\0",
@@ -250,9 +246,9 @@ def try_mutants(originals: Path, kind: str, count: int, answers: Any) -> None:
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_mutants_end_in_typed_errors(originals: Path, kind: str, count: int):
-    own, other = SERVER.Pipe(duplex=False)
-    process = SERVER.Process(target=try_mutants, args=(originals, kind, count, other))
+def test_mutants_end_in_typed_errors(forking, originals: Path, kind: str, count: int):
+    own, other = forking.Pipe(duplex=False)
+    process = forking.Process(target=try_mutants, args=(originals, kind, count, other))
     process.start()
     other.close()
     try:

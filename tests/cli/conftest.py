@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,47 @@ def started():
     for running in processes:
         running.kill()
         running.communicate()
+
+
+def _command(words: list[str], environment: Mapping[str, str], said: str) -> None:
+    import torch
+
+    from logpx.tables.families import climb
+    from logpx.training import checkpoints, gradients
+
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    # Small fits would otherwise be over before a checkpoint is due,
+    checkpoints._SHARE = 1e9
+    # and too small to be divided among processes.
+    climb._NUMBERS_PER_CHUNK = climb._PROBE_ROWS = 16
+    gradients._LEAST_ROWS = 4
+    with open(os.devnull, "w") as nowhere, open(said, "w") as file:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os._exit(main(words))
+
+
+Started = Callable[..., multiprocessing.process.BaseProcess]
+
+
+@pytest.fixture
+def forked(forking) -> Iterator[Started]:
+    """Start the command in a process that has imported everything, and keeps what is done so far at once."""
+    processes = []
+
+    def start(
+        *words: object, environment: Mapping[str, str] | None = None, said: Path | str = os.devnull
+    ) -> multiprocessing.process.BaseProcess:
+        arguments = ([str(word) for word in words], dict(environment or {}), str(said))
+        processes.append(forking.Process(target=_command, args=arguments))
+        processes[-1].start()
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.join()
 
 
 def rows(n: int, seed: int) -> dict[str, np.ndarray]:

@@ -1,7 +1,11 @@
 """``logpx update``: old and new rows together, without the old ones, and where a model comes from."""
 
+import itertools
 import json
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 import torch
 
 from logpx import load, save
+from logpx.errors import UsageError
 from logpx.storage import model_digest
 from logpx.tables import table_statistics, update_table
 
@@ -140,6 +145,86 @@ def test_networks_are_trained_on(logpx, place: Path, kind: str):
     assert after > before - 0.1
     old, new = (dict(load(one).named_parameters()) for one in folders)
     assert any(not torch.equal(value, new[name]) for name, value in old.items())
+
+
+def kept_files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def updated_with_stops(model, place: Path, folder: Path, stops: int, **options):
+    """Update a model in bits, each of which is stopped where this many questions were asked."""
+    while True:
+        asked = itertools.count(1)
+        found = update_table(
+            model,
+            place / "new.parquet",
+            old=place / "old.parquet",
+            checkpoint=folder,
+            resume=folder,
+            should_stop=lambda asked=asked: next(asked) >= stops,
+            **options,
+        )
+        if found.ended != "interrupted":
+            return found
+
+
+@pytest.mark.parametrize(("kind", "options"), [("gmm", {"passes": 3}), ("maf", {"max_steps": 8})])
+def test_an_update_that_was_stopped_goes_on_to_the_same_bits(
+    logpx, place: Path, tmp_path: Path, monkeypatch, kind: str, options: dict
+):
+    monkeypatch.setattr("logpx.tables.updating_passes._BATCH_ROWS", 100)
+    model = load(fitted(logpx, place, kind))
+    whole = update_table(model, place / "new.parquet", old=place / "old.parquet", **options)
+    found = updated_with_stops(model, place, tmp_path / "run", 4, **options)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[name], value), name
+    assert found.statistics.keys() == whole.statistics.keys()
+    assert all(torch.equal(value, found.statistics[name]) for name, value in whole.statistics.items())
+    with pytest.raises(UsageError, match="seed is 1, and the fit was begun with 0"):
+        updated_with_stops(model, place, tmp_path / "run", 4, seed=1, **options)
+
+
+def test_a_killed_update_is_resumed_and_ends_with_the_same_files(logpx, forked, place: Path, tmp_path: Path):
+    folder = fitted(logpx, place, "gmm")
+    shutil.copytree(folder, tmp_path / "model")
+    words = ("update", tmp_path / "model", place / "new.parquet", "--with", place / "old.parquet")
+    words += ("--steps", 1, "--passes", 150, "-q", "--checkpoint-every", "0.01s")
+    assert logpx(*words, "-o", tmp_path / "whole/model").status == 0
+    target = tmp_path / "model2"
+    process = forked(*words, "-o", target)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".model2.run/0001/journal/passes/step-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.join()
+    assert not target.exists()
+    other = logpx("fit", place / "old.parquet", "-o", target, "-m", "gmm", "--resume")
+    assert "what was interrupted here is logpx update" in other.err
+    resumed = logpx("resume", target)
+    assert resumed.status == 0, resumed.err
+    assert "going on with the update that was begun" in resumed.err
+    files, whole = kept_files(target), kept_files(tmp_path / "whole/model")
+    # The card has the folder's name.
+    assert {name: files[name] for name in whole if name != "README.md"} == {
+        name: content for name, content in whole.items() if name != "README.md"
+    }
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_update_that_was_interrupted_writes_nothing(logpx, forked, place: Path, tmp_path: Path):
+    folder, target = fitted(logpx, place, "gmm"), tmp_path / "model2"
+    words = ("update", folder, place / "new.parquet", "--with", place / "old.parquet", "-o", target)
+    process = forked(*words, "--passes", 10**6, "--checkpoint-every", "0.02s", said=tmp_path / "said")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".model2.run/0001/journal/passes/step-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 143
+    assert f"go on with: logpx resume {target}" in (tmp_path / "said").read_text()
+    assert not target.exists()
 
 
 def test_what_cannot_be_updated(logpx, place: Path, tmp_path: Path):

@@ -11,6 +11,7 @@ from logpx.cli.fitting import Fitting
 from logpx.cli.interruption import stop_on_signal
 from logpx.cli.names import COMPONENT_MODELS, IMAGE_MODELS, LATENT_MODELS, TABLE_MODELS
 from logpx.cli.options import (
+    CheckpointEvery,
     Columns,
     Compile,
     Data,
@@ -181,16 +182,7 @@ def fit(
             "comes back within the fit.",
         ),
     ] = Compile.AUTO,
-    every: Annotated[
-        float | None,
-        typer.Option(
-            "--checkpoint-every",
-            metavar="DURATION",
-            parser=parse_duration,
-            show_default=False,
-            help="How often to keep what is done so far, 30s by default; never more than 2 % of the time.",
-        ),
-    ] = None,
+    every: CheckpointEvery = None,
     resume: Annotated[
         bool,
         typer.Option(

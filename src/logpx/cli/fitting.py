@@ -1,4 +1,4 @@
-"""A fit on the command line, from the request to the model folder, begun or gone on with."""
+"""A fit or an update on the command line, from the request to the model folder, begun or gone on with."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from logpx.cli.interruption import Stop
 from logpx.cli.output import Output
-from logpx.cli.requests import FitRequest, Fitted
+from logpx.cli.requests import FitRequest, Fitted, UpdateRequest, request_of
 from logpx.cli.subjects import subject_of
+from logpx.cli.updating import updated_model
 from logpx.errors import LogpxError, ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ __all__ = ["STOPPED_EARLY", "Fitting"]
 STOPPED_EARLY = 75
 
 
+KeptWork = FitRequest | UpdateRequest
+
+
 @dataclass(kw_only=True)
 class Fitting:
-    """One fit and the folder that it writes.
+    """One fit or update, and the folder that it writes.
 
     Attributes
     ----------
@@ -50,7 +54,7 @@ class Fitting:
         """What goes on with the fit."""
         return f"logpx resume {shlex.quote(self.output)}"
 
-    def start(self, request: FitRequest, *, resume: bool) -> int:
+    def start(self, request: KeptWork, *, resume: bool) -> int:
         """Fit and write the model; return the exit status.
 
         Parameters
@@ -60,7 +64,8 @@ class Fitting:
         resume
             Whether to go on with an interrupted fit of the same arguments, if there is one.
         """
-        subject_of(request.source).check(request)
+        if isinstance(request, FitRequest):
+            subject_of(request.source).check(request)
         # After what is quickly refused: PyTorch is loaded here.
         from logpx.storage import check_target
         from logpx.storage.runs import KeptFits
@@ -82,8 +87,8 @@ class Fitting:
             check_target(self.output, overwrite=self.overwrite)
             if begun is not None and begun.has_progress:
                 self.out.note(
-                    f"note: a fit of this folder, begun {begun.since}, was interrupted: {self.command} goes "
-                    "on with it, until this one has ended"
+                    f"note: logpx {begun.command} of this folder, begun {begun.since}, was interrupted: "
+                    f"{self.command} goes on with it, until this one has ended"
                 )
             kept = fits.begin(request.to_dict())
             try:
@@ -119,7 +124,7 @@ class Fitting:
             if begun is None:
                 raise self._nothing()
             try:
-                request = FitRequest(**begun.arguments, quiet=self.out.quiet, should_stop=self.stop.requested)
+                request = request_of(begun.arguments, quiet=self.out.quiet, should_stop=self.stop.requested)
             except TypeError as error:
                 raise UsageError(
                     f"the fit was begun by another version of logpx ({error})",
@@ -147,27 +152,39 @@ class Fitting:
             fix="begin one with logpx fit, or correct the path",
         )
 
-    def _go_on(self, request: FitRequest, fits: KeptFits, begun: KeptFit) -> int:
+    def _go_on(self, request: KeptWork, fits: KeptFits, begun: KeptFit) -> int:
         from logpx.storage import check_target
 
         saved = begun.saved is not None
+        if saved and isinstance(request, UpdateRequest) and _is_in_place(request, fits.target):
+            fits.clear()
+            self.out.note(f"{self.output}: the update had ended, and its model is in place")
+            self.out.document({"model": str(fits.target), "interrupted": False, "resume": None})
+            return 0
         check_target(fits.target, overwrite=self.overwrite or saved)
-        self.out.note(f"going on with the fit that was begun {begun.since}")
+        self.out.note(f"going on with the {request.command} that was begun {begun.since}")
         with self._resumable():
             fitted = self._fitted(replace(request, resume=str(begun.journal)), begun)
         return self._save(request, fits, begun, fitted)
 
-    def _fitted(self, request: FitRequest, kept: KeptFit) -> Fitted:
-        subject = subject_of(request.source)
-        return subject.fit(replace(request, checkpoint=str(kept.journal)), self.out)
+    def _fitted(self, request: KeptWork, kept: KeptFit) -> Fitted:
+        request = replace(request, checkpoint=str(kept.journal))
+        if isinstance(request, UpdateRequest):
+            return updated_model(request, self.out)
+        return subject_of(request.source).fit(request, self.out)
 
-    def _save(self, request: FitRequest, fits: KeptFits, kept: KeptFit, fitted: Fitted) -> int:
+    def _save(self, request: KeptWork, fits: KeptFits, kept: KeptFit, fitted: Fitted) -> int:
         from logpx.storage import save_or_keep
 
         self.stop.cancel()
         status, ended = self.stop.exit_code or 0, str(fitted.metrics["ended"])
         if not status and ended == "time" and request.is_counted:
             status = STOPPED_EARLY
+        if fitted.model is None:
+            self.out.note(f"interrupted: {self.output} was not written")
+            self.out.note(f"go on with: {self.command}")
+            self.out.document({"model": None, "interrupted": True, "resume": self.command})
+            return status
         overwrite = self.overwrite or kept.saved is not None
         kept.saves(ended)
         elsewhere = save_or_keep(
@@ -219,7 +236,20 @@ class Fitting:
             raise
 
 
+def _is_in_place(request: UpdateRequest, target: Path) -> bool:
+    """Return whether an update of a folder in place was done: the model to update is then gone."""
+    from logpx.storage import model_digest
+
+    return Path(request.model).resolve() == target and model_digest(request.model) != request.digest
+
+
 def _require_same(now: dict[str, Any], begun: dict[str, Any], command: str) -> None:
+    kinds = [each.get("command", FitRequest.command) for each in (now, begun)]
+    if kinds[0] != kinds[1]:
+        raise UsageError(
+            f"logpx {kinds[0]} was asked for, and what was interrupted here is logpx {kinds[1]}",
+            fix=f"go on with {command}, or begin anew without --resume",
+        )
     for name, value in now.items():
         known = begun.get(name)
         if known != value and name not in _FREE:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from logpx.cli.names import COMPRESSED_TEXT, READABLE_TABLES, WRITABLE_TABLES
+from logpx.cli.values import parse_duration
 from logpx.suggestions import alternatives
 
 __all__ = [
+    "CheckpointEvery",
     "Columns",
     "Compile",
     "Data",
@@ -131,6 +133,16 @@ class Compile(StrEnum):
 
 
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed for everything random.")]
+CheckpointEvery = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="DURATION",
+        parser=parse_duration,
+        show_default=False,
+        help="How often to keep what is done so far, 30s by default; never more than 2 % of the time.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 Keep = Annotated[
     bool,

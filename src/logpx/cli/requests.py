@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from logpx.cli.clock import CLOCK
 from logpx.cli.output import Output
 from logpx.errors import UsageError
 
-__all__ = ["FitRequest", "Fitted", "InspectRequest", "Parts", "Request", "UpdateRequest"]
+__all__ = [
+    "FitRequest",
+    "Fitted",
+    "InspectRequest",
+    "KeptRequest",
+    "Parts",
+    "Request",
+    "UpdateRequest",
+    "request_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,26 +122,65 @@ _OF_ONE_PROCESS = frozenset({"quiet", "should_stop", "checkpoint", "resume"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitRequest:
-    """The arguments of ``logpx fit``.
+class KeptRequest:
+    """The arguments of what is kept while it is under way, and can be gone on with.
 
     Attributes
     ----------
-    source, model, columns, schema, missing, decimal, components, latent, time, steps, epochs, trials,
-    validation, seed, device, data, conditional, dequantisation, levels, compile, weights,
-    all_rows
-        The arguments and options of the command.
-    quiet : bool
-        Whether to show no progress.
+    source : str
+        The data.
+    time, steps, epochs
+        How long to take.
+    seed, device, quiet
+        Options of the command.
     should_stop : callable
-        Called now and then; true ends the fit with the best model so far.
+        Called now and then; true ends the work in an orderly way.
     checkpoint, resume : str or None
-        Where the fit is kept, and where it goes on from.
+        Where the work is kept, and where it goes on from.
     every : float
         Seconds between checkpoints.
     """
 
+    command: ClassVar[str]
     source: str
+    time: float | None
+    steps: int | None
+    epochs: int | None
+    seed: int
+    device: str
+    quiet: bool
+    should_stop: Callable[[], bool]
+    checkpoint: str | None = None
+    resume: str | None = None
+    every: float = 30.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what another process needs to go on with the work, as JSON values."""
+        return {name: value for name, value in vars(self).items() if name not in _OF_ONE_PROCESS}
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same arguments give the same files again: no limit depends on the machine's speed."""
+        return self.time is None and self.is_counted
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a number of steps or epochs is asked for."""
+        return self.steps is not None or self.epochs is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest(KeptRequest):
+    """The arguments of ``logpx fit``.
+
+    Attributes
+    ----------
+    model, columns, schema, missing, decimal, components, latent, trials, validation, data, conditional,
+    dequantisation, levels, compile, weights, all_rows
+        Options of the command.
+    """
+
+    command: ClassVar[str] = "fit"
     model: str
     columns: Sequence[str]
     schema: str | None
@@ -140,39 +188,15 @@ class FitRequest:
     decimal: str | None
     components: int | None
     latent: int | None
-    time: float | None
-    steps: int | None
-    epochs: int | None
     trials: int
     validation: str | None
-    seed: int
-    device: str
-    quiet: bool
     data: str | None
     conditional: bool
     dequantisation: str | None
     levels: int | None
     compile: str
-    should_stop: Callable[[], bool]
     weights: str | None = None
     all_rows: bool = False
-    checkpoint: str | None = None
-    resume: str | None = None
-    every: float = 30.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what another process needs to go on with the fit, as JSON values."""
-        return {name: value for name, value in vars(self).items() if name not in _OF_ONE_PROCESS}
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the same fit gives the same files again: no limit depends on the speed of the machine."""
-        return self.time is None and self.is_counted
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether a number of steps or epochs is asked for."""
-        return self.steps is not None or self.epochs is not None
 
     def arguments(self, out: Output, after: float = 0.0) -> dict[str, Any]:
         """Return the arguments that every kind of data passes on to its fit.
@@ -203,27 +227,41 @@ class FitRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UpdateRequest:
+class UpdateRequest(KeptRequest):
     """The arguments of ``logpx update``.
 
     Attributes
     ----------
-    source, old, passes, time, seed, quiet
-        The argument and options of the command.
-    statistics : dict
-        What the model folder keeps of the rows so far.
-    rows_before : int
-        How many these are.
+    model : str
+        The model folder that is updated.
+    digest : str
+        The SHA-256 of its manifest.
+    source, old, passes, time, steps, epochs, seed, device, quiet
+        Other arguments and options of the command.
     """
 
-    source: str
+    command: ClassVar[str] = "update"
+    model: str
+    digest: str
     old: str | None
     passes: int
-    time: float | None
-    seed: int
-    quiet: bool
-    statistics: dict[str, Any]
-    rows_before: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what another process needs to go on with the update, as JSON values."""
+        return {"command": self.command, **super().to_dict()}
+
+
+def request_of(arguments: Mapping[str, Any], **options: Any) -> FitRequest | UpdateRequest:
+    """Return the request that another process has described by `KeptRequest.to_dict`.
+
+    Raises
+    ------
+    TypeError
+        If it has other arguments than those of this version.
+    """
+    given = dict(arguments)
+    kind = UpdateRequest if given.pop("command", FitRequest.command) == UpdateRequest.command else FitRequest
+    return kind(**given, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +270,8 @@ class Fitted:
 
     Attributes
     ----------
-    model : Module
-        The model.
+    model : Module or None
+        The model; None where an update was interrupted, which is no model yet.
     metrics : dict
         What is known about the fit, for the model folder.
     document : dict

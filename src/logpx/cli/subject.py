@@ -110,7 +110,14 @@ class Subject(ABC):
         """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
 
-    def update(self, model: Any, request: UpdateRequest, out: Output) -> Fitted:
+    def update(
+        self,
+        model: Any,
+        request: UpdateRequest,
+        statistics: Mapping[str, Any],
+        rows_before: int,
+        out: Output,
+    ) -> Fitted:
         """Update a model by new rows, if it can be."""
         raise UsageError("logpx update is for models of tables", fix="fit a model to all images")
 

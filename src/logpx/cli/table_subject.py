@@ -406,10 +406,17 @@ class TableSubject(Subject):
             "notes": unseen.notes(),
         }
 
-    def update(self, model: TableModel, request: UpdateRequest, out: Output) -> Fitted:
+    def update(
+        self,
+        model: TableModel,
+        request: UpdateRequest,
+        statistics: Mapping[str, Any],
+        rows_before: int,
+        out: Output,
+    ) -> Fitted:
         """Update a model by new rows."""
         older = None if request.old is None else opened(request.old, out)
-        return updated(model, opened(request.source, out), older, request)
+        return updated(model, opened(request.source, out), older, request, statistics, rows_before)
 
     def anomalies(
         self, model: TableModel, selection: Selection, explain: bool | None, request: Request, out: Output

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from logpx.cli.requests import Fitted, UpdateRequest
 from logpx.wording import counted
@@ -13,24 +14,37 @@ if TYPE_CHECKING:
 __all__ = ["updated"]
 
 
-def updated(model: TableModel, source: Table, older: Table | None, request: UpdateRequest) -> Fitted:
+def updated(
+    model: TableModel,
+    source: Table,
+    older: Table | None,
+    request: UpdateRequest,
+    statistics: Mapping[str, Any],
+    rows_before: int,
+) -> Fitted:
     """Return a model after new rows, with what is said of it."""
     from logpx.tables import update_table
 
     found = update_table(
         model,
         source,
-        statistics=request.statistics,
+        statistics=statistics,
         old=older,
-        first_row=request.rows_before if older is None else older.count_rows(),
+        first_row=rows_before if older is None else older.count_rows(),
         passes=request.passes,
         max_time=request.time,
+        max_steps=request.steps,
+        max_epochs=request.epochs,
         seed=request.seed,
         progress=False if request.quiet else None,
+        should_stop=request.should_stop,
+        checkpoint=request.checkpoint,
+        resume=request.resume,
+        every=request.every,
     )
     return Fitted(
-        model=found.model,
-        metrics={},
+        model=None if found.ended == "interrupted" else found.model,
+        metrics={"ended": str(found.ended)},
         document={"new_rows": found.rows},
         notes=found.notes,
         summary=[counted(found.rows, "new row")],

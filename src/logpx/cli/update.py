@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
-from logpx.cli.folder import load_model
-from logpx.cli.options import Device, Json, ModelFolder, Overwrite, Quiet, Seed, TableSource, from_home
+from logpx.cli.fitting import Fitting
+from logpx.cli.interruption import stop_on_signal
+from logpx.cli.options import (
+    CheckpointEvery,
+    Device,
+    Json,
+    ModelFolder,
+    Overwrite,
+    Quiet,
+    Seed,
+    TableSource,
+    from_home,
+)
 from logpx.cli.output import Output
 from logpx.cli.requests import UpdateRequest
 from logpx.cli.values import parse_duration
@@ -45,15 +56,45 @@ def update(
             metavar="DURATION",
             parser=parse_duration,
             show_default=False,
-            help="How long to train networks: 30s, 10m, 2h. 60s by default.",
+            help="How long to train networks: 30s, 10m, 2h. 60s by default; no limit with --steps or "
+            "--epochs.",
         ),
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Steps to train networks. Without --time the same update gives the same files again.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Passes over the rows to train networks; otherwise like --steps.",
+        ),
+    ] = None,
+    every: CheckpointEvery = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted update of the same arguments, if there is one; otherwise begin "
+            "one.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: Json = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Update a model by new rows, and write it to another folder.
 
     \b
@@ -68,51 +109,23 @@ def update(
     and the labels stay as they are. The new folder says where it comes from (lineage).
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
-    from logpx.storage import check_target, model_digest, read_details, read_statistics, save_or_keep
+    from logpx.storage import model_digest
 
-    target = check_target(output, overwrite=overwrite)
-    digest, details = model_digest(model), read_details(model)
-    subject, fitted = load_model(model, device)
-    metrics = details.metrics
-    lineage = list(metrics.get("lineage") or [])
-    before = int(metrics.get("rows") or 0) + sum(int(one.get("rows") or 0) for one in lineage)
     request = UpdateRequest(
+        model=model,
+        digest=model_digest(model),
         source=source,
         old=old,
         passes=passes,
         time=time,
+        steps=steps,
+        epochs=epochs,
         seed=seed,
+        device=device,
         quiet=quiet,
-        statistics=read_statistics(model),
-        rows_before=before,
+        should_stop=lambda: False,
+        every=30.0 if every is None else every,
     )
-    found = subject.update(fitted, request, out)
-    step: dict[str, Any] = {
-        "parent": digest,
-        "parent_folder": model,
-        "parent_saved": details.config.get("saved"),
-        "updated": datetime.now(UTC).isoformat(timespec="seconds"),
-        "source": source,
-        "rows": found.document["new_rows"],
-        "with": old,
-        "passes": passes,
-        "seed": seed,
-        "notes": found.notes,
-    }
-    # What was measured on rows set aside is about the parent.
-    known: dict[str, Any] = {
-        name: metrics[name] for name in ("source", "rows", "kind", "scales", "seed") if name in metrics
-    }
-    elsewhere = save_or_keep(
-        found.model,
-        target,
-        overwrite=overwrite,
-        metrics={**known, "lineage": [*lineage, step]},
-        statistics=found.statistics,
-    )
-    if elsewhere is not None:
-        raise elsewhere
-    for note in found.notes:
-        out.note(f"note: {note}")
-    out.note(f"{output}: {step['rows']:,} new rows after {before:,}")
-    out.document({"model": str(target), "lineage": [*lineage, step]})
+    with stop_on_signal() as stop:
+        fitting = Fitting(output=output, out=out, stop=stop, overwrite=overwrite)
+        return fitting.start(replace(request, should_stop=stop.requested), resume=resume)

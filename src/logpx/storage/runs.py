@@ -49,6 +49,11 @@ class KeptFit:
     since: str
 
     @property
+    def command(self) -> str:
+        """Which command it is of."""
+        return str(self.arguments.get("command", "fit"))
+
+    @property
     def journal(self) -> Path:
         """Where its journal is."""
         return self.path / _JOURNAL

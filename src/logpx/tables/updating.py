@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,19 +16,20 @@ from logpx.arguments import check_count
 from logpx.distributions import Mixture
 from logpx.errors import UsageError
 from logpx.representations import Shown
+from logpx.scoring import Ending, Limits
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.model import TableModel
 from logpx.tables.model_units import as_modelled
-from logpx.tables.reading.table import Table, TableBatch
-from logpx.tables.schema.matrix import modelled_part, to_matrix
+from logpx.tables.reading.table import Table
 from logpx.tables.sources import open_table
+from logpx.tables.updating_passes import KeptPasses, Member, RowsOfUpdate, UpdateStopped, flat, matrices
 from logpx.training import fit
+from logpx.training.journal import Journal, journal_of
+from logpx.training.run_state import digest
 
 __all__ = ["TableUpdate", "table_statistics", "update_table"]
 
-_BATCH_ROWS = 65536
-_LEAST_SECONDS = 1e-3
-_Member = TableDensity | CellDensity
+_LEAST_SECONDS, _USUAL_SECONDS = 1e-3, 60.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,12 +46,15 @@ class TableUpdate(Shown):
         The number of new rows.
     notes : list of str
         What was done with each part of the model.
+    ended : Ending
+        What ended it. One that was interrupted has only begun to take the new rows in.
     """
 
     model: TableModel
     statistics: dict[str, Tensor]
     rows: int
     notes: list[str] = field(default_factory=list)
+    ended: Ending = Ending.CONVERGED
 
 
 @torch.no_grad()
@@ -72,8 +76,10 @@ def table_statistics(model: TableModel, rows: Any, seed: int = 0) -> dict[str, T
         In float64, for `update_table`.
     """
     members = {name: one for name, one in _members(model).items() if _has_statistics(one)}
-    found = _summed(model, members, rows, seed) if members else {}
-    return _flat(found)
+    if not members:
+        return {}
+    table = rows if isinstance(rows, Table) else open_table(rows)
+    return flat(KeptPasses(model=model, members=members, parts=[RowsOfUpdate(table)], seed=seed).total())
 
 
 def update_table(
@@ -85,8 +91,14 @@ def update_table(
     first_row: int = 0,
     passes: int = 1,
     max_time: float | None = None,
+    max_steps: int | None = None,
+    max_epochs: int | None = None,
     seed: int = 0,
     progress: Any = False,
+    should_stop: Callable[[], bool] = lambda: False,
+    checkpoint: Any = None,
+    resume: Any = None,
+    every: float = 30.0,
 ) -> TableUpdate:
     """Update a model by new rows, which may be a table of any length where only statistics are needed.
 
@@ -112,11 +124,19 @@ def update_table(
     passes
         How many steps of EM to make.
     max_time
-        How many seconds to train networks, 60 by default.
+        How many seconds to train networks: 60 by default, without a limit where steps or epochs are given.
+    max_steps, max_epochs
+        How many steps or epochs to train each network. Without `max_time` the update can be repeated.
     seed
         Seed of noise and of training.
     progress
         Passed on to `logpx.training.fit`.
+    should_stop
+        Called before each batch and step; returning true ends the update in an orderly way.
+    checkpoint, resume, every
+        A folder in which the update is kept, one to go on with, and the seconds between checkpoints, as in
+        `logpx.training.fit`. Model, options and tables must be those that it was begun with, of which the
+        numbers of rows and the first 65,536 of them are compared.
 
     Returns
     -------
@@ -151,29 +171,44 @@ def update_table(
             column=model.schema.weight,
             fix="fit again to all rows: logpx fit … --weights",
         )
+    limits = Limits.of(max_time, max_steps, max_epochs, usual_seconds=_USUAL_SECONDS)
+    journal = journal_of(checkpoint, resume, every, should_stop, eager=False)
     model, table = copy.deepcopy(model), open_table(rows)
-    older = None if old is None else open_table(old)
+    parts = [RowsOfUpdate(table, first_row)]
+    if old is not None:
+        parts = [RowsOfUpdate(open_table(old)), RowsOfUpdate(table, first_row)]
     members = _members(model)
     summed = {name: one for name, one in members.items() if _has_statistics(one)}
     trained = {name: one for name, one in members.items() if not _has_statistics(one)}
     notes, kept, count = [], dict[str, Any](), table.count_rows()
-    if summed:
-        for _ in range(passes):
-            new = _summed(model, summed, table, seed, first_row)
-            if older is None:
-                before = {name: _filled(new[name], name, statistics or {}) for name in summed}
-            else:
-                before = _summed(model, summed, older, seed)
-            kept = {name: before[name] + new[name] for name in summed}
-            for name, member in summed.items():
-                member.model.update(kept[name])  # type: ignore[operator]
-        steps = "one step" if passes == 1 else f"{passes} steps"
-        notes.append(f"{', '.join(summed)}: {steps} of EM on the statistics of old and new rows together")
-    if trained:
-        _train(model, trained, [one for one in (older, table) if one is not None], max_time, seed, progress)
-        alone = "the new rows alone; give the old ones, too, to keep to them"
-        of = "old and new rows" if older is not None else alone
-        notes.append(f"{', '.join(trained)}: trained on, on {of}")
+    with journal.held(flush=limits.unfinished_by_time):
+        if journal.keeps:
+            journal.identify(_identity(model, parts, passes, limits, seed), table.file)
+        journal.limit(limits.seconds)
+        endings = []
+        try:
+            if summed:
+                kept = KeptPasses(
+                    model=model,
+                    members=summed,
+                    parts=parts,
+                    older=(statistics or {}) if old is None else None,
+                    seed=seed,
+                    journal=journal.part("passes"),
+                    should_stop=should_stop,
+                ).run(passes)
+                steps = "one step" if passes == 1 else f"{passes} steps"
+                notes.append(
+                    f"{', '.join(summed)}: {steps} of EM on the statistics of old and new rows together"
+                )
+            if trained:
+                training = _Training(model, parts, limits, seed, progress, should_stop, journal)
+                endings = training.train(trained)
+                alone = "the new rows alone; give the old ones, too, to keep to them"
+                of = "old and new rows" if old is not None else alone
+                notes.append(f"{', '.join(trained)}: trained on, on {of}")
+        except UpdateStopped:
+            endings = [Ending.INTERRUPTED]
     if isinstance(model.density, Mixture):
         notes.append("the weights of the models that are stacked stay as they were")
     if model.reference is not None or model.calibration is not None:
@@ -182,12 +217,34 @@ def update_table(
         companions: Any = dict(model.companions.items())
         model = TableModel(model.schema, model.density, baselines, companions=companions)
         notes.append("the reference for p-values of anomalies is left out: fit again to have one")
-    return TableUpdate(model.eval(), _flat(kept), count, notes)
+    return TableUpdate(model.eval(), flat(kept), count, notes, Ending.last_of(endings))
 
 
-def _members(model: TableModel) -> dict[str, _Member]:
+def _identity(
+    model: TableModel, parts: Sequence[RowsOfUpdate], passes: int, limits: Limits, seed: int
+) -> dict[str, Any]:
+    """Return what `Journal.identify` compares."""
+    columns: dict[str, list[str]] = {name: [] for name in model.schema.modelled_names}
+    for part in parts:
+        _, x = next(matrices(model, part.table, list(_members(model).values())))
+        for index, found in enumerate(columns.values()):
+            found.append(digest([x[:, index]]))
+    return {
+        "arguments": {
+            "the model": digest(list(model.state_dict().values())),
+            "passes": passes,
+            "max_steps": limits.steps,
+            "max_epochs": limits.epochs,
+            "seed": seed,
+        },
+        "data": {"rows": [[part.table.count_rows(), part.first_row] for part in parts]},
+        "columns": columns,
+    }
+
+
+def _members(model: TableModel) -> dict[str, Member]:
     """Return the densities in table units that a model consists of, by name."""
-    found: dict[str, _Member] = {}
+    found: dict[str, Member] = {}
     companions = [(f"{name} beside", one) for name, one in model.companions.items()]
     every = [("density", model.density), *model.baselines.items(), *companions]
     for name, one in [part for named in every for part in _parts(*named)]:
@@ -204,94 +261,63 @@ def _parts(name: str, density: Any) -> list[tuple[str, Any]]:
     return [(f"{name} {index}", one) for index, one in enumerate(density.components)]
 
 
-def _has_statistics(member: _Member) -> bool:
+def _has_statistics(member: Member) -> bool:
     return hasattr(member.model, "statistics") and hasattr(member.model, "update")
 
 
-@torch.no_grad()
-def _summed(
-    model: TableModel, members: Mapping[str, _Member], rows: Any, seed: int, first_row: int = 0
-) -> dict[str, Any]:
-    """Return the statistics of all rows under each of the members."""
-    found: dict[str, Any] = {}
-    names = model.schema.modelled_names
-    for batch, x in _matrices(model, rows, list(members.values())):
-        noisy = model.supports.dequantise(x, seed=seed, first_row=first_row + batch.start)
-        for name, member in members.items():
-            part = member.model.statistics(as_modelled(member, noisy, batch, names))  # type: ignore[operator]
-            found[name] = part if name not in found else found[name] + part
-    return found
+@dataclass(frozen=True)
+class _Training:
+    """How networks are trained on.
 
+    Attributes
+    ----------
+    model, parts, limits, seed, progress, should_stop, journal
+        As in `update_table`.
+    """
 
-def _matrices(
-    model: TableModel, rows: Any, members: Sequence[_Member]
-) -> Iterator[tuple[TableBatch, Tensor]]:
-    table = rows if isinstance(rows, Table) else open_table(rows)
-    model.schema.check(table.names, table.file)
-    missing = all(member.allows_missing for member in members)
-    for batch in modelled_part(table, model.schema).batches(_BATCH_ROWS):
-        # Labels that the model does not know are an error: it has no place for them.
-        x = to_matrix(batch, model.schema, missing=missing)
-        yield batch, torch.from_numpy(x).to(model.device)
+    model: TableModel
+    parts: Sequence[RowsOfUpdate]
+    limits: Limits
+    seed: int
+    progress: Any
+    should_stop: Callable[[], bool]
+    journal: Journal
 
+    def train(self, members: Mapping[str, Member]) -> list[Ending]:
+        """Train networks on rows that are read into memory; return what ended each of them."""
+        until, endings = time.monotonic() + self.limits.seconds - self.journal.before, []
+        for number, member in enumerate(members.values()):
+            rows = self._rows(member)
+            journal = self.journal.part(f"network-{number}")
+            # Reading the rows may have taken all of it: networks then stay about as they are.
+            left = max(_LEAST_SECONDS, until - time.monotonic()) / (len(members) - number)
+            seconds, _ = journal.allotted(left)
+            trained = fit(
+                member.model,
+                rows,
+                max_time=None if math.isinf(seconds) else seconds,
+                seed=self.seed,
+                progress=self.progress,
+                should_stop=self.should_stop,
+                checkpoint=journal,
+                compile=self.limits.compiling("auto"),
+                max_steps=self.limits.steps,
+                max_epochs=self.limits.epochs,
+            )
+            endings.append(self.limits.ending(trained))
+            if endings[-1] is Ending.INTERRUPTED:
+                raise UpdateStopped
+        return endings
 
-def _train(
-    model: TableModel,
-    members: Mapping[str, _Member],
-    tables: Sequence[Table],
-    max_time: float | None,
-    seed: int,
-    progress: Any,
-) -> None:
-    """Train networks on, on rows that are read into memory."""
-    until = time.monotonic() + (60.0 if max_time is None else max_time)
-    for number, member in enumerate(members.values()):
-        parts, first = [], 0
-        for table in tables:
-            for batch, x in _matrices(model, table, [member]):
+    @torch.no_grad()
+    def _rows(self, member: Member) -> Tensor:
+        found = []
+        for part in self.parts:
+            for batch, x in matrices(self.model, part.table, [member]):
                 noisy = x
                 if isinstance(member, TableDensity):
-                    noisy = model.supports.dequantise(x, seed=seed, first_row=first + batch.start)
-                with torch.no_grad():
-                    parts.append(as_modelled(member, noisy, batch, model.schema.modelled_names))
-            first += table.count_rows()
-        rows = torch.cat(parts)
-        rows = rows if isinstance(member, CellDensity) else rows.float()
-        # Reading the rows may have taken all of it: networks then stay about as they are.
-        left = max(_LEAST_SECONDS, until - time.monotonic()) / (len(members) - number)
-        fit(member.model, rows, max_time=left, seed=seed, progress=progress)
-
-
-def _flat(statistics: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors of statistics by name."""
-    return {f"{name}: {key}": tensor for name, one in statistics.items() for key, tensor in _leaves(one)}
-
-
-def _leaves(statistics: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    if isinstance(statistics, Tensor):
-        yield path, statistics
-    elif isinstance(statistics, tuple | list):
-        for index, part in enumerate(statistics):
-            yield from _leaves(part, f"{path}.{index}")
-    else:
-        for one in dataclasses.fields(statistics):
-            yield from _leaves(getattr(statistics, one.name), f"{path}.{one.name}".lstrip("."))
-
-
-def _filled(like: Any, name: str, tensors: Mapping[str, Tensor], path: str = "") -> Any:
-    """Return statistics of the form of others, with the tensors that are kept under a name."""
-    if isinstance(like, Tensor):
-        found = tensors.get(f"{name}: {path}")
-        if found is None or found.shape != like.shape:
-            raise UsageError(
-                "the model keeps no statistics of the rows that it was fitted to",
-                fix="give these rows, too (--with old.parquet), or fit a model to all rows",
-            )
-        return found.to(like)
-    if isinstance(like, tuple | list):
-        return type(like)(_filled(part, name, tensors, f"{path}.{index}") for index, part in enumerate(like))
-    fields = {
-        one.name: _filled(getattr(like, one.name), name, tensors, f"{path}.{one.name}".lstrip("."))
-        for one in dataclasses.fields(like)
-    }
-    return type(like)(**fields)
+                    first = part.first_row + batch.start
+                    noisy = self.model.supports.dequantise(x, seed=self.seed, first_row=first)
+                found.append(as_modelled(member, noisy, batch, self.model.schema.modelled_names))
+        rows = torch.cat(found)
+        return rows if isinstance(member, CellDensity) else rows.float()

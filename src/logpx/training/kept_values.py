@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from logpx.errors import ModelFolderError
 from logpx.files.documents import DAMAGED
 
-__all__ = ["BegunValues", "DescentValues", "EMValues", "PlanValues", "checked_values"]
+__all__ = ["BegunValues", "DescentValues", "EMValues", "PlanValues", "UpdateValues", "checked_values"]
 
 # Numbers of steps and rows: floating-point numbers are exact up to here.
 _Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -108,6 +108,15 @@ class EMValues(_Values):
     iteration: _Count
     finished: bool
     values: _KeptCourse
+
+
+class UpdateValues(_Values):
+    """Those of passes over old and new rows."""
+
+    passes: _Count
+    part: _Count
+    batches: _Count
+    count: _Count
 
 
 class PlanValues(_Values):

@@ -70,6 +70,22 @@ def test_resumed_fit_gives_the_same_model(table: str, model: str, stops: int, tm
         assert scores[0] == scores[1]
 
 
+def test_resumed_search_for_settings_gives_the_same_trials(tmp_path: Path):
+    pytest.importorskip("optuna")
+    never, options = StopAt(), {"trials": 3}
+    reference = fit(WHOLE, "nice", should_stop=never, checkpoint=tmp_path / "whole", **options)
+    for stop in (never.asked // 8, never.asked // 3):
+        folder = tmp_path / str(stop)
+        fit(WHOLE, "nice", checkpoint=folder, should_stop=StopAt(stop), **options)
+        resumed = fit(WHOLE, "nice", resume=folder, **options)
+        assert content(resumed) == content(reference), stop
+        tried = [
+            [(trial.settings, trial.validation) for trial in each.trials] for each in (resumed, reference)
+        ]
+        assert tried[0] == tried[1]
+        assert len(tried[0]) == 3
+
+
 def test_resumed_fit_with_weights_gives_the_same_model(tmp_path: Path):
     never, weights = StopAt(), GENERATOR.uniform(0.0, 3.0, 60)
     reference = fit(WHOLE, "gmm", should_stop=never, checkpoint=tmp_path / "whole", weights=weights)

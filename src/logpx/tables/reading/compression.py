@@ -83,7 +83,7 @@ def _arrow_writer(codec: str) -> Callable[[IO[bytes]], IO[bytes]]:
 
 
 def _gzip_writer(stream: IO[bytes]) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=stream, mode="wb", mtime=0))
+    return cast("IO[bytes]", gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0))
 
 
 def _bzip2_writer(stream: IO[bytes]) -> IO[bytes]:
