@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -43,6 +43,14 @@ class HasBound(Protocol):
         self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int | Tensor = 0
     ) -> LowerBound:
         """Return log p with its standard error; `first` is the number of the first row."""
+
+
+@runtime_checkable
+class HasBoundOnNoise(Protocol):
+    """What finds by itself what does not depend on the noise of rows."""
+
+    def bound_on_noise(self, x: Tensor) -> _Bound:
+        """Return what gives the bound of rows, shape ``(n, d)``, on some noise, as `bound_on_noise` does."""
 
 
 # The least and the most value of each column; infinite where nothing is known.
@@ -337,6 +345,8 @@ def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
         return lambda noisy, draws, seed, first: LowerBound(
             *(part.repeat(len(noisy) // max(len(x), 1)) for part in exact)
         )
+    if isinstance(density, HasBoundOnNoise):
+        return density.bound_on_noise(x)
     return lambda noisy, draws, seed, first: density.log_prob_lower(noisy, draws, seed, first=first)
 
 
