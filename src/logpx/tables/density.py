@@ -154,10 +154,31 @@ class TableDensity(Distribution):
 
         A target cell outside the support of its column has log-density minus infinity.
         """
-        y, _ = self.in_model_units(x)
-        _, ladj = self.in_model_units(x.masked_fill(~target, math.nan))
+        y, each = self._cells_in_model_units(x)
+        return self._conditional(y, each, target)
+
+    def given_and_conditional_log_prob(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p of the other columns, and `conditional_log_prob` of the target ones, both ``(n,)``."""
+        y, each = self._cells_in_model_units(x)
+        ladj = each.masked_fill(target, 0.0).sum(1)
+        known = y.masked_fill(target, math.nan)
+        given = torch.where(torch.isneginf(ladj), ladj, self.model.log_prob(known).double() + ladj)
+        return given, self._conditional(y, each, target)
+
+    def _conditional(self, y: Tensor, each: Tensor, target: Tensor) -> Tensor:
+        ladj = each.masked_fill(~target, 0.0).sum(1)
         found = self.model.conditional_log_prob(y, target).double()
         return torch.where(torch.isneginf(ladj), ladj, found + ladj)
+
+    def _cells_in_model_units(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `in_model_units` with the log-derivative of each cell, shape ``(n, d)``."""
+        y, each = self.columns.cells_forward(x)
+        for column, levels in enumerate(self.levels):
+            if levels is not None:
+                strange = y[:, column] >= levels
+                y[:, column] = y[:, column].masked_fill(strange, math.nan)
+                each[:, column] = each[:, column].masked_fill(strange, -math.inf)
+        return y.to(self.model._like().dtype), each
 
     @property
     def has_closed_marginals(self) -> bool:

@@ -201,6 +201,8 @@ def _conditional_on_noise(
     member: Distribution, x: Tensor, target: Tensor
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Return what gives a member's log p of the given cells, and of the target ones given these."""
+    if type(member) is TableDensity and not bool(x.isinf().any()):
+        return lambda noisy: member.given_and_conditional_log_prob(noisy, target)
 
     def asked(rows: Tensor) -> tuple[Tensor, Tensor]:
         given = member.log_prob(rows.masked_fill(target, math.nan))
