@@ -110,19 +110,34 @@ class Mixture(Distribution):
 
     def conditional_log_prob(self, x: Tensor, target: Tensor) -> Tensor:
         r"""Return :math:`\log \sum_k p(k \mid c) \, p_k(t \mid c)` of targets t given c, shape ``(n,)``."""
-        given = self.component_log_weights(x.masked_fill(target, math.nan))
-        each = torch.stack([part.conditional_log_prob(x, target) for part in self.components], -1)
-        impossible = torch.isneginf(given)
-        found = torch.logsumexp((given + each.to(given)).masked_fill(impossible, -math.inf), -1)
-        return found.masked_fill(impossible.all(-1), -math.inf)
+        known = x.masked_fill(target, math.nan)
+        return self.mixed_conditionals(
+            [part.log_prob(known) for part in self.components],
+            [part.conditional_log_prob(x, target) for part in self.components],
+        )
+
+    def mixed_conditionals(self, given: Sequence[Tensor], found: Sequence[Tensor]) -> Tensor:
+        """Return log p of targets given cells, from what the components say: ``(n,)``.
+
+        Of each component, log p of the given cells, and of the targets given them, both of shape ``(n,)``.
+        """
+        weights = self.log_weights(given)
+        impossible = torch.isneginf(weights)
+        joint = weights + torch.stack(list(found), -1).to(weights)
+        mixed = torch.logsumexp(joint.masked_fill(impossible, -math.inf), -1)
+        return mixed.masked_fill(impossible.all(-1), -math.inf)
 
     def component_log_weights(self, x: Tensor) -> Tensor:
         """Return log p(component given the cells of a row that are there), shape ``(n, K)``.
 
         Minus infinity in a whole row says that it is impossible under every component.
         """
-        each = torch.stack([part.log_prob(x) for part in self.components], -1)
-        joint = each + torch.log_softmax(self.logits, 0).to(each)
+        return self.log_weights([part.log_prob(x) for part in self.components])
+
+    def log_weights(self, each: Sequence[Tensor]) -> Tensor:
+        """Return `component_log_weights` from each component's log p of the cells, shape ``(n,)``."""
+        stacked = torch.stack(list(each), -1)
+        joint = stacked + torch.log_softmax(self.logits, 0).to(stacked)
         total = torch.logsumexp(joint, -1, keepdim=True)
         return torch.where(torch.isneginf(total), total, joint - total)
 

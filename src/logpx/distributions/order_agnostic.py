@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -13,14 +12,16 @@ from torch.nn import functional
 
 from logpx.arguments import check_count, check_instance
 from logpx.distributions.base import Distribution
+from logpx.distributions.column_marginal import ColumnMarginal
 from logpx.distributions.columns import ColumnDistribution
+from logpx.distributions.in_double import in_double
 from logpx.distributions.missing import check_finite_or_missing
 from logpx.distributions.private_randomness import current_generator
 from logpx.distributions.seeding import BLOCK_ROWS, checked_count, derived_seed, draw_rows
 from logpx.errors import DataError, UsageError
 from logpx.nets.visible import Uniforms, VisibleColumns, uniforms
 
-__all__ = ["ColumnMarginal", "OrderAgnostic"]
+__all__ = ["OrderAgnostic"]
 
 # How many columns of a row a training step asks for at most.
 _MOST_ASKED = 24
@@ -33,60 +34,6 @@ _ORDERS_SEED = 20
 # Rows and columns that are scored in double precision, at no cost: probabilities then add up to 1 to the
 # last digits.
 _FEW_ROWS, _FEW_COLUMNS = 1024, 100
-
-
-class ColumnMarginal:
-    """The distribution of one column of each row, given the cells of others that are there.
-
-    Parameters
-    ----------
-    column
-        The distribution of the column.
-    raw
-        The network's numbers, shape ``(n, outputs)``.
-
-    """
-
-    def __init__(self, column: ColumnDistribution, raw: Tensor) -> None:
-        self._column, self._raw = column, raw
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p of a value for each row, shape ``(n,)``."""
-        return self._column.log_prob(self._raw, x)
-
-    def sample(self, uniform: Tensor) -> Tensor:
-        """Return a draw for each row from two uniforms, shape ``(n, 2)``: shape ``(n,)``, float64."""
-        return self._column.sample(self._raw, uniform)
-
-    def cdf(self, x: Tensor) -> Tensor:
-        """Return the probabilities of values up to some, both of shape ``(n, m)``."""
-        repeated = self._raw.repeat_interleave(x.shape[1], 0)
-        return _in_parts(self._column.cdf, repeated, x.flatten()).view_as(x)
-
-    def quantiles(self, levels: Tensor) -> Tensor:
-        """Return the quantiles at levels of shape ``(q,)``: shape ``(n, q)``."""
-        repeated = self._raw.repeat_interleave(len(levels), 0)
-        each = levels.to(self._raw).repeat(len(self._raw))
-        return _in_parts(self._column.quantile, repeated, each).view(-1, len(levels))
-
-    def bracket(self, levels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return values that the quantiles at levels lie between: the quantiles themselves, twice."""
-        quantiles = self.quantiles(levels)
-        return quantiles, quantiles
-
-    def expectation(self, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the mean of a function of the values, without far tails: shape ``(n,)``."""
-        return self._column.expectation(self._raw, function)
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean of numbers, without far tails; the most probable code of labels: shape ``(n,)``."""
-        return self._column.best_guess(self._raw)
-
-    @property
-    def probabilities(self) -> Tensor | None:
-        """The probability of each label, shape ``(n, levels)``; None for numbers."""
-        return self._column.probabilities(self._raw)
 
 
 class OrderAgnostic(Distribution):
@@ -217,7 +164,7 @@ class OrderAgnostic(Distribution):
         few = rows <= _FEW_ROWS and len(self.columns) <= _FEW_COLUMNS
         if self.training or not few or self.net.bias.dtype == torch.float64:
             return self
-        return copy.deepcopy(self).double()
+        return in_double(self)
 
     @property
     def _at_once(self) -> int:
@@ -491,10 +438,3 @@ class OrderAgnostic(Distribution):
             x[gone, column] = drawn
             total[gone] += self._embedded(drawn, column)
         return x
-
-
-def _in_parts(function: Callable[[Tensor, Tensor], Tensor], raw: Tensor, each: Tensor) -> Tensor:
-    """Return a function of rows of numbers and a value for each, of not too many rows at once."""
-    at_once = max(1, _NUMBERS_AT_ONCE // max(1, 8 * raw.shape[1]))
-    pairs = zip(torch.split(raw, at_once), torch.split(each, at_once), strict=True)
-    return torch.cat([each.new_zeros(0, dtype=torch.float64), *(function(*pair) for pair in pairs)])

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from logpx.arguments import check_count, check_instance, check_places
 from logpx.distributions.base import Distribution
+from logpx.distributions.column_marginal import ColumnMarginal
 from logpx.distributions.columns import ColumnDistribution
 from logpx.distributions.conditional import Marginals, mixed
-from logpx.distributions.order_agnostic import ColumnMarginal, OrderAgnostic
+from logpx.distributions.order_agnostic import OrderAgnostic
 from logpx.distributions.seeding import checked_count, derived_seed, draw_rows, part_seed
 from logpx.errors import UsageError
 from logpx.nets.forest import Forest

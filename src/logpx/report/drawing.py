@@ -101,6 +101,11 @@ class Drawing:
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             canvas = Canvas(figsize=size, layout="constrained")
             draw(canvas.subplots())
+            # Once: saving would draw everything another time to lay it out.
+            layout = canvas.get_layout_engine()
+            if layout is not None:
+                layout.execute(canvas)
+                canvas.set_layout_engine("none")
             canvas.savefig(content, format="svg", metadata=_METADATA)
             panels = _panels(canvas)
         svg = _inline(content.getvalue(), f"f{self._count}", title, panels)

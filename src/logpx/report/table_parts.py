@@ -32,7 +32,7 @@ __all__ = ["table_report"]
 
 _ROWS, _IMPUTED = 2000, 1000
 # Rows and columns whose distributions given the other cells are looked at.
-_CONDITIONED_ROWS, _CONDITIONED = 500, 40
+_CONDITIONED_ROWS, _CONDITIONED = 400, 40
 _MARGINALS, _PAIRS, _CORRELATIONS, _LINES = 24, 4, 20, 7
 # Of a wide table, the columns among which the strongest associations are looked for.
 _COMPARED = 60

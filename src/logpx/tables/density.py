@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -43,6 +43,14 @@ class HasBound(Protocol):
         self, x: Tensor, draws: int | None = None, seed: int = 0, *, first: int | Tensor = 0
     ) -> LowerBound:
         """Return log p with its standard error; `first` is the number of the first row."""
+
+
+@runtime_checkable
+class HasBoundOnNoise(Protocol):
+    """What finds by itself what does not depend on the noise of rows."""
+
+    def bound_on_noise(self, x: Tensor) -> _Bound:
+        """Return what gives the bound of rows, shape ``(n, d)``, on some noise, as `bound_on_noise` does."""
 
 
 # The least and the most value of each column; infinite where nothing is known.
@@ -146,10 +154,31 @@ class TableDensity(Distribution):
 
         A target cell outside the support of its column has log-density minus infinity.
         """
-        y, _ = self.in_model_units(x)
-        _, ladj = self.in_model_units(x.masked_fill(~target, math.nan))
+        y, each = self._cells_in_model_units(x)
+        return self._conditional(y, each, target)
+
+    def given_and_conditional_log_prob(self, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p of the other columns, and `conditional_log_prob` of the target ones, both ``(n,)``."""
+        y, each = self._cells_in_model_units(x)
+        ladj = each.masked_fill(target, 0.0).sum(1)
+        known = y.masked_fill(target, math.nan)
+        given = torch.where(torch.isneginf(ladj), ladj, self.model.log_prob(known).double() + ladj)
+        return given, self._conditional(y, each, target)
+
+    def _conditional(self, y: Tensor, each: Tensor, target: Tensor) -> Tensor:
+        ladj = each.masked_fill(~target, 0.0).sum(1)
         found = self.model.conditional_log_prob(y, target).double()
         return torch.where(torch.isneginf(ladj), ladj, found + ladj)
+
+    def _cells_in_model_units(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `in_model_units` with the log-derivative of each cell, shape ``(n, d)``."""
+        y, each = self.columns.cells_forward(x)
+        for column, levels in enumerate(self.levels):
+            if levels is not None:
+                strange = y[:, column] >= levels
+                y[:, column] = y[:, column].masked_fill(strange, math.nan)
+                each[:, column] = each[:, column].masked_fill(strange, -math.inf)
+        return y.to(self.model._like().dtype), each
 
     @property
     def has_closed_marginals(self) -> bool:
@@ -337,6 +366,8 @@ def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:
         return lambda noisy, draws, seed, first: LowerBound(
             *(part.repeat(len(noisy) // max(len(x), 1)) for part in exact)
         )
+    if isinstance(density, HasBoundOnNoise):
+        return density.bound_on_noise(x)
     return lambda noisy, draws, seed, first: density.log_prob_lower(noisy, draws, seed, first=first)
 
 

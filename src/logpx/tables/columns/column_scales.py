@@ -237,9 +237,22 @@ class ColumnScales(nn.Module, Configured):
             for index, scale in enumerate(self.scales)
         ]
 
+    def cells_forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return model-space rows and the log-derivative of each cell, 0 where it is missing, ``(n, d)``."""
+        parts = [self._cells_forward(part) for part in torch.split(x.to(torch.float64), _ROWS_AT_ONCE)]
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat([y for y, _ in parts]), torch.cat([each for _, each in parts])
+
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        y = torch.empty_like(x)
+        y, each = self._cells_forward(x)
         ladj = x.new_zeros(len(x))
+        for log_derivative in each.unbind(1):
+            ladj = ladj + log_derivative
+        return y, ladj
+
+    def _cells_forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, each = torch.empty_like(x), torch.empty_like(x)
         for index, column in enumerate(x.T.contiguous()):
             missing = column.isnan()
             if bool(missing.any()):
@@ -250,8 +263,8 @@ class ColumnScales(nn.Module, Configured):
             else:
                 value, log_derivative = self.scales[index](column)
             y[:, index] = value
-            ladj = ladj + log_derivative + self.supports[index].log_width(column)
-        return y, ladj
+            each[:, index] = log_derivative + self.supports[index].log_width(column)
+        return y, each
 
     def _inverse(self, y: Tensor, snap: bool) -> Tensor:
         x = torch.empty_like(y)

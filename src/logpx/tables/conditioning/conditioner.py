@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -116,7 +116,7 @@ class Conditioner:
             The seed, and numbers that identify the rows, where there is no closed form.
         """
         if all(member.has_closed_marginals for member in self._members):
-            shares = [self._shares(x) / len(rows) for x in rows]
+            shares = [share / len(rows) for share in self._shares(rows)]
             return [self._closed(rows, shares, place) for place in places]
         draws = max(_DRAWS_PER_NOISE, -(-_LEAST_DRAWS // len(rows)))
         several = [
@@ -136,11 +136,14 @@ class Conditioner:
             weights.append(total)
         return mixed(parts, torch.stack(weights, 1))
 
-    def _shares(self, x: Tensor) -> Tensor:
-        """Return the weights of the members given the cells that are there, shape ``(n, members)``."""
-        if not isinstance(self.density, Mixture):
-            return x.new_ones(len(x), 1)
-        return torch.softmax(self.density.component_log_weights(x).clamp_min(-1e30), 1)
+    def _shares(self, rows: Sequence[Tensor]) -> list[Tensor]:
+        """Return the weights of the members given the cells that are there, for each draw of noise."""
+        density = self.density
+        if not isinstance(density, Mixture):
+            return [x.new_ones(len(x), 1) for x in rows]
+        each = [_on_each_draw(member.log_prob, member, rows) for member in self._members]
+        weights = (density.log_weights(found) for found in zip(*each, strict=True))
+        return [torch.softmax(found.clamp_min(-1e30), 1) for found in weights]
 
     def _by_draws(self, draws: Tensor, place: int) -> Marginals:
         levels = self.supports.levels[place]
@@ -148,6 +151,15 @@ class Conditioner:
             return DrawnMarginals(draws)
         counts = torch.nn.functional.one_hot(draws.long(), levels).double()
         return CategoryMarginals(counts.mean(1))
+
+
+def _on_each_draw(
+    asked: Callable[[Tensor], Tensor], member: Distribution, rows: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return what a member says of rows with several draws of noise; once, if it has no need of noise."""
+    if isinstance(member, CellDensity):
+        return [asked(rows[0])] * len(rows)
+    return [asked(x) for x in rows]
 
 
 class _ConditionalDensity:
@@ -169,3 +181,39 @@ class _ConditionalDensity:
         return LowerBound(
             joint.log_prob - given.log_prob, torch.hypot(joint.standard_error, given.standard_error)
         )
+
+    def bound_on_noise(self, x: Tensor) -> Callable[[Tensor, int | None, int, int | Tensor], LowerBound]:
+        """Return what gives log p of rows on some noise, with what members of cells say found once."""
+        density, target = self._density, self._target.to(x.device)
+        if density.kind != "exact" or not isinstance(density, Mixture):
+            return lambda noisy, draws, seed, first: self.log_prob_lower(noisy, draws, seed, first=first)
+        members = [_conditional_on_noise(member, x, target) for member in density.components]
+
+        def bound(noisy: Tensor, draws: int | None, seed: int, first: int | Tensor) -> LowerBound:
+            given, own = zip(*(member(noisy) for member in members), strict=True)
+            found = density.mixed_conditionals(given, own)
+            return LowerBound(found, torch.zeros_like(found))
+
+        return bound
+
+
+def _conditional_on_noise(
+    member: Distribution, x: Tensor, target: Tensor
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return what gives a member's log p of the given cells, and of the target ones given these."""
+    if type(member) is TableDensity and not bool(x.isinf().any()):
+        return lambda noisy: member.given_and_conditional_log_prob(noisy, target)
+
+    def asked(rows: Tensor) -> tuple[Tensor, Tensor]:
+        given = member.log_prob(rows.masked_fill(target, math.nan))
+        return given, member.conditional_log_prob(rows, target)
+
+    if not isinstance(member, CellDensity):
+        return asked
+    given, own = asked(x)
+
+    def repeated(noisy: Tensor) -> tuple[Tensor, Tensor]:
+        times = len(noisy) // max(len(x), 1)
+        return given.repeat(times), own.repeat(times)
+
+    return repeated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -88,7 +89,9 @@ class CellSurprisals:
 
     def _of_column(self, x: Tensor, column: int, draws: int, seed: int, first: int | Tensor) -> Tensor:
         noisy = bool(self.supports.noisy) and needs_noise(self.density)
-        effort = Effort.of(self.density.kind == "exact", noisy, draws, None)
+        exact = self.density.kind == "exact"
+        # For a few rows, all draws of noise cost little more than one; nodes of a quadrature are many.
+        effort = replace(Effort.of(exact, noisy, draws, None), together=exact and not self.by_quadrature)
         target = torch.zeros(x.shape[1], dtype=torch.bool)
         target[column] = True
         (bound,) = effort.bounds([self._conditioner.log_prob(target)], self.supports, x, seed, first)
