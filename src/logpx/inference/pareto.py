@@ -106,8 +106,8 @@ def smoothed(log_weights: Tensor) -> Tensor:
     return result
 
 
-def ends_flat(log_weights: Tensor) -> bool:
-    """Return whether as many draws as make a tail share the largest weight, up to rounding.
+def ends_flat(log_weights: Tensor, within: float = _ALIKE) -> bool:
+    """Return whether as many draws as make a tail share the largest weight, up to so many nats.
 
     `k_hat` of such weights is plus infinity unless all are equal, since they may have been clipped. Where
     they were not, and draws are independent, there are no larger ones to come.
@@ -116,6 +116,8 @@ def ends_flat(log_weights: Tensor) -> bool:
     ----------
     log_weights
         Shape ``(K,)``.
+    within
+        In nats.
 
     Examples
     --------
@@ -126,7 +128,7 @@ def ends_flat(log_weights: Tensor) -> bool:
     tail = _tail(len(weights))
     if tail < _FEWEST or not bool(weights.max().isfinite()):
         return False
-    return bool(weights.topk(tail + 1).values[-1] > weights.max() - _ALIKE)
+    return bool(weights.topk(tail + 1).values[-1] > weights.max() - within)
 
 
 def unseen_share(log_weights: Tensor) -> float:

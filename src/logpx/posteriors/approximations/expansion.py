@@ -17,7 +17,7 @@ from logpx.posteriors.target.climbs import values_at
 from logpx.posteriors.target.curvature import at_least_uniform, hessians, log_mass, polish, precision_factor
 from logpx.posteriors.target.target import Target
 
-__all__ = ["Expansion", "expand", "expand_all"]
+__all__ = ["Expansion", "expand", "expand_all", "explained_by"]
 
 # In standard deviations.
 _APART = 0.1
@@ -125,3 +125,12 @@ def _checked(target: Target, found: Sequence[Expansion]) -> list[Expansion]:
         shown = float(torch.logsumexp(log_weights, 0)) - math.log(_DRAWS)
         checked.append(replace(each, log_mass=min(each.log_mass, shown)))
     return checked
+
+
+def explained_by(modes: Sequence[Expansion], points: Tensor) -> Tensor:
+    """Return the log-density of the modes' normal distributions, each with its mass, shape ``(n,)``."""
+    each = []
+    for mode in modes:
+        log_scale = mode.factor.diagonal().log().sum() + 0.5 * points.shape[1] * _LOG_TWO_PI
+        each.append(mode.log_mass - log_scale - 0.5 * mode.distances(points).square())
+    return torch.logsumexp(torch.stack(each), 0)

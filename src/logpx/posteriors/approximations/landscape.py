@@ -16,6 +16,7 @@ from logpx.errors import DivergedError
 from logpx.posteriors.approximations.axes import peaks_along_axes
 from logpx.posteriors.approximations.expansion import Expansion, expand, expand_all
 from logpx.posteriors.approximations.pathfinder import LocalNormal, OptimiserPath
+from logpx.posteriors.approximations.rays import peaks_along_rays
 from logpx.posteriors.approximations.symmetries import images_of
 from logpx.posteriors.approximations.unmet_modes import share_at_unmet_modes
 from logpx.posteriors.approximations.wide_draws import Probes, WideDraws
@@ -39,6 +40,8 @@ _AWAY = 2.0
 _PROBES = 8192
 _MOST_CENTRES, _MOST_AXES = 16, 4
 _MOST_MODES, _MOST_MAIN_MODES = 512, 256
+# At the end of a search, from at most so many modes, so many times as many points as in a round.
+_RAYS_FROM, _RAY_CANDIDATES, _RAY_SECONDS = 8, 64, 1.0
 _DEGREES = 3.0
 # Shares of the mass.
 _NEGLIGIBLE = 1e-4
@@ -166,6 +169,9 @@ class _Met:
 
         It is that of the modes at which no climb from a random point has ended; images may have led to some.
         """
+        if len(self.modes) >= _MOST_MODES:
+            # More are not kept, so that nothing is known of the others.
+            return _HOPELESS
         once = [place for place, times in self.times.items() if times == 1]
         twice = sum(times == 2 for times in self.times.values())
         if not once:
@@ -222,7 +228,22 @@ def survey(target: Target, paths: Sequence[OptimiserPath], seed: int) -> Landsca
 
 
 def _search(target: Target, met: _Met, looking: _Survey) -> None:
-    """Make rounds of climbs until no more modes are met."""
+    """Make rounds of climbs until no more modes are met, nor along rays."""
+    _make_rounds(target, met, looking)
+    if not met.modes or max(met.unseen, looking.unmet) > _UNSEEN:
+        return
+    heaviest = max(mode.log_mass for mode in met.modes)
+    main = [mode for mode in met.modes if mode.log_mass > heaviest + _LEAST_SHARE]
+    if len(main) > _RAYS_FROM:
+        return
+    starts = looking.along_rays(main)
+    ends = climb(target, starts)
+    new = met.add(ends.points[ends.converged], counted=False)
+    if any(mode.log_mass > heaviest + _LEAST_SHARE for mode in new):
+        _make_rounds(target, met, looking)
+
+
+def _make_rounds(target: Target, met: _Met, looking: _Survey) -> None:
     fresh = list(met.modes)
     quiet = 0
     for number in range(_MOST_ROUNDS):
@@ -240,7 +261,7 @@ def _search(target: Target, met: _Met, looking: _Survey) -> None:
         fresh = [mode for mode in new if mode.log_mass > heaviest + _LEAST_SHARE]
         quiet = 0 if fresh else quiet + 1
         enough = number + 1 >= _LEAST_ROUNDS and quiet >= min(len(met.modes), _QUIET_ROUNDS)
-        if number >= _LEAST_ROUNDS and met.unseen > _HOPELESS:
+        if number >= _LEAST_ROUNDS and met.unseen >= _HOPELESS:
             break
         if enough and met.unseen < _WORTHWHILE:
             looking.unmet = looking.share_at_unmet_modes(number + 1)
@@ -345,6 +366,11 @@ class _Survey:
             points, values = peaks_along_axes(self._target, mode.mode, mode.factor, most, self._generator)
             found.append(points[values.argsort(descending=True)[: self._climbs // 2]])
         return torch.cat(found)
+
+    def along_rays(self, modes: Sequence[Expansion]) -> Tensor:
+        """Return points ``(k, d)`` to climb from along random rays from modes."""
+        most = _RAY_CANDIDATES * self._candidates
+        return peaks_along_rays(self._target, modes, most, _RAY_SECONDS, self._generator)
 
     def _hinted(self) -> Tensor:
         """Return points of finite density from the range that a user gave, and at first the user's starts."""

@@ -52,10 +52,12 @@ def mixture_of(
         except (DivergedError, UsageError, TimeIsUpError):
             break
         own = torch.stack([part.log_prob(found.u).double() for part in components], 1) + shares.log()
-        weights = torch.softmax(found.log_weights, 0)
+        weights = len(own) * torch.softmax(found.log_weights, 0)
         if not bool(weights.isfinite().all()):
             break
-        shares = (weights @ torch.softmax(own, 1)).clamp_min(_LEAST)
+        parts = torch.softmax(own, 1)
+        # The mean weight around each mode, not the sum: how many draws chance sent there does not matter.
+        shares = (shares * (weights @ parts + 1.0) / (parts.sum(0) + 1.0)).clamp_min(_LEAST)
         shares = shares / shares.sum()
     return _mixture(components, shares)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from logpx.posteriors.approximations.expansion import Expansion
+from logpx.posteriors.approximations.expansion import Expansion, explained_by
 
 __all__ = ["share_at_unmet_modes"]
 
@@ -59,7 +59,8 @@ def share_at_unmet_modes(
     places = torch.stack([mode.mode for mode in modes]) / unit
     log_widths = factors.diagonal(dim1=1, dim2=2).log().mean(1) - unit.log().mean()
     # Copies of one mode have equal widths, and hide nothing from each other.
-    bandwidth = min(_PLAUSIBLE, _UNEQUAL * float(log_widths.std()))
+    spread = float(log_widths.std())
+    bandwidth = max(min(_PLAUSIBLE, _UNEQUAL * spread), spread * math.sqrt(1.0 + 1.0 / number))
     each = max(_LEAST_EACH, _IMAGINED // number)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(number * each, size, generator=generator, dtype=torch.float64)
@@ -72,19 +73,10 @@ def share_at_unmet_modes(
     hits = _hits(points / unit, explained, imagined, widths, heights)
     met = 1.0 - (1.0 - hits / len(points)) ** (times * len(points))
     # Where the known modes explain as much, there is no other.
-    met = torch.where(heights > _explained_by(modes, imagined * unit), met, 1.0).view(number, each).mean(1)
+    met = torch.where(heights > explained_by(modes, imagined * unit), met, 1.0).view(number, each).mean(1)
     shares = torch.softmax(masses, 0)
     unmet = float((shares * (1.0 - met) / met.clamp_min(1.0 / (each * number))).sum())
     return unmet / (1.0 + unmet)
-
-
-def _explained_by(modes: Sequence[Expansion], points: Tensor) -> Tensor:
-    """Return the log-density of the modes' normal distributions, each with its mass, shape ``(n,)``."""
-    each = []
-    for mode in modes:
-        log_scale = mode.factor.diagonal().log().sum() + 0.5 * points.shape[1] * _LOG_TWO_PI
-        each.append(mode.log_mass - log_scale - 0.5 * mode.distances(points).square())
-    return torch.logsumexp(torch.stack(each), 0)
 
 
 def _hits(points: Tensor, explained: Tensor, imagined: Tensor, widths: Tensor, heights: Tensor) -> Tensor:

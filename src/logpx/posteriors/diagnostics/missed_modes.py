@@ -13,7 +13,8 @@ from logpx.posteriors.target.target import Target
 
 __all__ = ["missed_mode"]
 
-_SHARE_THAT_MATTERS = 0.01
+# Of a single mode, and of all that are missed.
+_SHARE_THAT_MATTERS, _SHARE_OF_ALL = 0.01, 0.02
 
 
 @torch.no_grad()
@@ -25,7 +26,7 @@ def missed_mode(
     log_masses: Tensor,
     log_evidence: float,
 ) -> Tensor | None:
-    """Return a mode ``(d,)`` that matters and where a draw would outweigh all draws of q together, or None.
+    """Return the heaviest mode ``(d,)`` where a draw would outweigh all draws of q together, if that matters.
 
     Parameters
     ----------
@@ -41,9 +42,12 @@ def missed_mode(
         The log of the mass around each in nats, shape ``(k,)``.
     log_evidence
         The estimate from the draws, in nats: a mode matters if more than a hundredth of the evidence lies
-        around it.
+        around it, and many small ones if a fiftieth lies around them together.
     """
     most = float(weighted.log_weights.max()) + math.log(len(weighted.u))
     heavier = target.log_prob(modes) - q.log_prob(modes).double() > most
-    missed = heavier & (log_masses > log_evidence + math.log(_SHARE_THAT_MATTERS))
-    return modes[int(missed.nonzero()[0])] if bool(missed.any()) else None
+    if not bool(heavier.any()):
+        return None
+    shares = (log_masses[heavier] - log_evidence).exp()
+    matters = float(shares.max()) > _SHARE_THAT_MATTERS or float(shares.sum()) > _SHARE_OF_ALL
+    return modes[heavier][int(shares.argmax())] if matters else None

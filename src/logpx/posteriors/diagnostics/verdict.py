@@ -26,6 +26,8 @@ _NOISY = 0.05
 _LARGEST_MCSE = 0.035
 # In nats: the log-evidence is then off by less than 0.1.
 _LARGEST_ERROR = 0.03
+# In nats: where all of the largest weights are so alike, their differences are those of the shares of modes.
+_FLAT = 0.05
 
 
 class Trust(Enum):
@@ -133,14 +135,15 @@ def diagnose(weighted: Weighted, missed: str | None = None) -> Diagnosis:
     finite = w[w.isfinite()]
     count = len(w)
     elbo = float(w.mean())
+    flat = ends_flat(w, _FLAT)
     error = float(w.std()) / math.sqrt(count) if len(finite) == count else math.inf
     return Diagnosis(
         elbo=elbo,
         elbo_error=error,
         log_evidence=float(iwae(w)),
-        log_evidence_error=math.hypot(float(iwae_error(w)), unseen_share(w)),
+        log_evidence_error=math.hypot(float(iwae_error(w)), 0.0 if flat else unseen_share(w)),
         # Far modes whose share is a little too small have all the largest weights, and equal ones.
-        k_hat=-math.inf if ends_flat(w) else float(k_hat(w[:, None])[0]),
+        k_hat=-math.inf if flat else float(k_hat(w[:, None])[0]),
         limit=k_hat_limit(count),
         ess=float(effective_sample_size(w)),
         mcse=weighted.mcse,
