@@ -74,7 +74,9 @@ class Sweep:
         sizes = [[after - before for before, after in pairwise(of)] for of in self._complete]
         self._units = [skip.new_empty(of[-1], *rows) for of in self._complete]
         self._of_step = [torch.split(units, each) for units, each in zip(self._units, sizes, strict=True)]
-        self._weights = [torch.split(layer.weight, each) for layer, each in zip(layers, sizes[1:], strict=True)]
+        self._weights = [
+            torch.split(layer.weight, each) for layer, each in zip(layers, sizes[1:], strict=True)
+        ]
         self._skips = torch.split(skip, sizes[-1])
         self._block = 0, 0
 
