@@ -127,7 +127,9 @@ def check_synthetic(model: TableModel, synthetic: Any, train: Any, *, seed: int 
     if min(len(drawn), len(rows)) < 2:
         raise UsageError("fewer than two rows to compare", fix="draw more with -n, or give all training rows")
     empty = [
-        name for name, none in zip(model.schema.modelled_names, np.isnan(rows).all(0), strict=True) if none
+        name
+        for name, none in zip(model.schema.modelled_names, np.isnan(rows).all(0).tolist(), strict=True)
+        if none
     ]
     if empty:
         raise DataError(
