@@ -153,9 +153,10 @@ class Explainer:
         evidence = found + self._elsewhere.log_prob(drawn).to(found)
         levels = torch.tensor([_UNUSUAL_FIRST, _UNUSUAL], dtype=found.dtype, device=found.device)
         middle = torch.nanquantile(found, 0.5, dim=0).nan_to_num(nan=0.0)
-        return middle, *(
+        limit, evidence_limit = (
             torch.nanquantile(one, levels, dim=0).nan_to_num(nan=0.0) for one in (found, evidence)
         )
+        return middle, limit, evidence_limit
 
     @torch.no_grad()
     def _drawn(self, count: int, seed: int) -> Tensor:
