@@ -288,8 +288,8 @@ class _Comparison:
         notes = []
         if not self._given and len(self._model.schema.modelled) > 1:
             notes.append(
-                "columns given the rest are not compared, for the fit had no time to prepare it, or the model "
-                "has no such distributions: a dependence that broke may go unseen"
+                "columns given the rest are not compared, for the fit had no time to prepare it, or the "
+                "model has no such distributions: a dependence that broke may go unseen"
             )
         if self._far_out:
             notes.append(
