@@ -112,6 +112,13 @@ def test_a_swapped_cell_is_named_first() -> None:
     assert right.mean() > 0.8
 
 
+def test_a_label_as_probable_as_others_is_no_reason() -> None:
+    frame = table(400, 11)[["a", "b"]].assign(k=np.random.default_rng(12).choice(["x", "y"], 400))
+    model = logpx.fit("gaussian", frame, max_time=5).model
+    found = logpx.anomalies(model, frame, top=20).reasons.values()
+    assert "k" not in [reason.column for reasons in found for reason in reasons]
+
+
 def test_where_values_repeat_log_p_is_said_to_mislead() -> None:
     random = np.random.default_rng(10)
     rows = random.normal(size=(300, 2)) * (random.random((300, 2)) > 0.3)

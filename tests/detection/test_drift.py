@@ -24,7 +24,7 @@ def rows(count: int, draw: np.random.Generator) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def model():
     table = rows(1200, np.random.default_rng(0))
-    return logpx.fit("gmm", table, components=2, max_time=1).model
+    return logpx.fit("gmm", table, components=2, max_steps=100).model
 
 
 def test_rows_of_the_same_kind_raise_no_alarm(model):

@@ -284,13 +284,19 @@ class _Comparison:
         )
 
     def _notes(self) -> list[str]:
-        """Say that some rows are strange, which a test of all together need not see."""
-        if not self._far_out:
-            return []
-        return [
-            f"{counted(self._far_out, 'new row', 'are')} far less probable than any row set aside, "
-            "whatever became of the others: logpx anomalies names such rows"
-        ]
+        """Say what tests leave out, and that some rows are strange, which tests of all rows need not see."""
+        notes = []
+        if not self._given and len(self._model.schema.modelled) > 1:
+            notes.append(
+                "columns given the rest are not compared, for the fit had no time to prepare it, or the "
+                "model has no such distributions: a dependence that broke may go unseen"
+            )
+        if self._far_out:
+            notes.append(
+                f"{counted(self._far_out, 'new row', 'are')} far less probable than any row set aside, "
+                "whatever became of the others: logpx anomalies names such rows"
+            )
+        return notes
 
     def _scored(self, rows: Any, unseen: UnseenLabels) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield the number of rows before each batch, its rows and their log p, on noise as at the fit."""

@@ -27,6 +27,8 @@ _DRAWN_ROWS, _USUAL_ROWS, _USUAL_BY_QUADRATURE = 2000, 500, 200
 # A cell is a reason if hardly any cell of its column is as surprising in rows drawn from the model. In a row
 # that is unusual, the first is looked for less strictly.
 _UNUSUAL_FIRST, _UNUSUAL = 0.95, 0.99
+# Of labels of equal shares, or cells that are all alike, none is a reason for being above others by rounding.
+_LEAST_EVIDENCE = math.log(2.0)
 _MOST_REASONS, _MOST_LOOKS = 3, 6
 _ROUNDING = 1e-9
 _ROWS_AT_ONCE = 4096
@@ -153,9 +155,10 @@ class Explainer:
         evidence = found + self._elsewhere.log_prob(drawn).to(found)
         levels = torch.tensor([_UNUSUAL_FIRST, _UNUSUAL], dtype=found.dtype, device=found.device)
         middle = torch.nanquantile(found, 0.5, dim=0).nan_to_num(nan=0.0)
-        return middle, *(
+        limit, evidence_limit = (
             torch.nanquantile(one, levels, dim=0).nan_to_num(nan=0.0) for one in (found, evidence)
         )
+        return middle, limit, evidence_limit
 
     @torch.no_grad()
     def _drawn(self, count: int, seed: int) -> Tensor:
@@ -196,7 +199,7 @@ class Explainer:
             evidence = (surprisals + elsewhere).nan_to_num(nan=-math.inf, posinf=math.inf)
             which = min(turn, 1)
             unusual = (surprisals > limits[which]) | (evidence > evidence_limits[which])
-            evidence = evidence.masked_fill(settled | ~unusual, -math.inf)
+            evidence = evidence.masked_fill(settled | ~unusual | (evidence < _LEAST_EVIDENCE), -math.inf)
             best = evidence.argmax(1)
             open_ = ~torch.isneginf(evidence.gather(1, best[:, None])[:, 0])
             open_ &= named.sum(1) < _MOST_REASONS

@@ -126,9 +126,8 @@ def check_synthetic(model: TableModel, synthetic: Any, train: Any, *, seed: int 
     drawn, rows = (_matrix(model, table, seed) for table in (synthetic, train))
     if min(len(drawn), len(rows)) < 2:
         raise UsageError("fewer than two rows to compare", fix="draw more with -n, or give all training rows")
-    empty = [
-        name for name, none in zip(model.schema.modelled_names, np.isnan(rows).all(0), strict=True) if none
-    ]
+    names = model.schema.modelled_names
+    empty = [name for place, name in enumerate(names) if np.isnan(rows[:, place]).all()]
     if empty:
         raise DataError(
             f"no value in any row of column {empty[0]!r}: these are not the rows of the fit",
