@@ -27,7 +27,8 @@ def plot_anomalies(reasons: Mapping[str, Mapping[str, float]], *, ax: Axes | Non
     ----------
     reasons
         By row, and then by column, the nats by which the cell is more surprising, given the others, than is
-        usual for its column; infinite for impossible cells, NaN for those of which it is not known. Rows stand in this order, the first on top; those
+        usual for its column; infinite for impossible cells, NaN for those of which it is not known. Rows
+        stand in this order, the first on top; those
         after the twentieth are left out. A row without columns is unusual as a whole. Or the result of
         `logpx.anomalies`.
     ax
