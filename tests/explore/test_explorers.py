@@ -90,6 +90,19 @@ def test_a_row_has_its_log_p_its_p_value_and_its_reasons(table: Explorer) -> Non
     assert answer["p_value"] == pytest.approx(1.0 / 601.0)
     assert answer["reasons"][0].startswith("b 60: expected ")
     assert table.answer("row", {"values": {"a": "0.1"}})["reasons"] == []
+    assert answer["unexplained"] == ""
+
+
+def test_a_page_does_not_say_that_no_cell_is_unusual_where_none_was_looked_at() -> None:
+    random = np.random.default_rng(0)
+    for columns, words in ((1, "no other cells"), (61, "more than 60 columns")):
+        names = [f"c{number}" for number in range(columns)]
+        data = dict(zip(names, random.normal(size=(columns, 100)), strict=True))
+        answer = explorer_of(logpx.fit("gaussian", data).model).answer(
+            "row", {"values": dict.fromkeys(names, "9")}
+        )
+        assert words in answer["unexplained"]
+        assert answer["reasons"] == []
 
 
 @pytest.mark.parametrize(

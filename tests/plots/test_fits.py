@@ -80,6 +80,15 @@ def test_calibration_shows_coverage():
     assert np.abs(left.lines[1].get_ydata()).max() > left.patches[0].get_height() / 2
     with pytest.raises(UsageError, match="not between 0 and 1"):
         plots.plot_calibration([0.5, 1.5])
+    with pytest.raises(UsageError, match="all values of b are missing"):
+        plots.plot_calibration({"a": pit, "b": [np.nan]})
+    again = plots.plot_calibration(np.append(pit, np.nan))[1].lines[1].get_ydata()
+    assert np.array_equal(again, line.get_ydata())
+
+
+def test_a_cell_of_which_nothing_is_known_is_not_called_impossible():
+    ax = plots.plot_anomalies({"row 1": {"a": np.inf, "b": np.nan}})
+    assert [text.get_text() for text in ax.texts] == ["a, impossible"]
 
 
 def test_missing_cells_and_what_replaces_them():

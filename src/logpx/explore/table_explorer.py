@@ -33,6 +33,7 @@ _BINS, _MOST_VALUES = 48, 48
 _ENDS = (0.002, 0.998)
 _INTERVAL = (0.05, 0.5, 0.95)
 _MOST_COLUMNS, _MOST_ROWS = 60, 100
+_MOST_EXPLAINED = 60
 _DRAWS = 4
 _HUGE = 1e300
 
@@ -145,13 +146,15 @@ class TableExplorer(Explorer):
         effort = Effort.of(density.kind == "exact", noisy, 8, None)
         (bound,) = effort.bounds([density], self.supports, x.to(self.model.device), self.seed, 0)
         calibration = self.model.calibration
+        unexplained = self._unexplained(x)
         return {
             "log_prob": _finite(float(bound.log_prob)),
             "standard_error": _finite(float(bound.standard_error)) or 0.0,
             "kind": self.model.kind,
             "p_value": None if calibration is None else float(calibration.p_values(bound.log_prob)),
             "aside": None if calibration is None else calibration.source,
-            "reasons": [str(reason) for reason in self._reasons(x)],
+            "reasons": [] if unexplained else [str(reason) for reason in self._reasons(x)],
+            "unexplained": unexplained,
         }
 
     def latent(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,9 +173,21 @@ class TableExplorer(Explorer):
             "values": [self._texts(place, row[place : place + 1])[0] for place in range(len(row))],
         }
 
+    def _unexplained(self, x: Tensor) -> str:
+        """Return why no reasons are looked for; nothing if they are."""
+        if x.shape[1] < 2:
+            return "There are no other cells that it could be compared with."
+        if x.shape[1] > _MOST_EXPLAINED:
+            return (
+                f"Of more than {_MOST_EXPLAINED} columns reasons take too long for a page: "
+                "logpx anomalies --explain finds them."
+            )
+        if self._explainer is None:
+            return "This model does not say what single cells should be, given the others."
+        return ""
+
     def _reasons(self, x: Tensor) -> list[Any]:
-        if self._explainer is None or x.shape[1] < 2:
-            return []
+        assert self._explainer is not None
         return self._explainer.reasons(x.to(self.model.device))[0]
 
     @cached_property

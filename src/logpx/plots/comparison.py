@@ -259,7 +259,8 @@ def plot_calibration(pit: Any, *, ax: Any = None) -> Any:
     Parameters
     ----------
     pit
-        Values between 0 and 1, shape ``(n,)``; or by name, such as one for each column.
+        Values between 0 and 1, shape ``(n,)``; or by name, such as one for each column. NaN, as of missing
+        cells, does not count.
     ax
         Single axes, whose place is divided, or two; a new figure by default.
 
@@ -288,7 +289,10 @@ def plot_calibration(pit: Any, *, ax: Any = None) -> Any:
     (2,)
     """
     groups = paired(pit) if isinstance(pit, Mapping) else {"": numbers_of(pit, "pit")}
+    groups = {name: values[~np.isnan(values)] for name, values in groups.items()}
     for name, values in groups.items():
+        if not len(values):
+            raise UsageError(f"all values of {name or 'pit'} are missing", fix="leave them out")
         if not ((values >= 0.0) & (values <= 1.0)).all():
             raise UsageError(f"values of {name or 'pit'} are not between 0 and 1", fix="give probabilities")
     grid = axes_grid(ax, 1, 2, size=(3.6, 3.0)).ravel()

@@ -27,7 +27,8 @@ def plot_anomalies(reasons: Mapping[str, Mapping[str, float]], *, ax: Axes | Non
     ----------
     reasons
         By row, and then by column, the nats by which the cell is more surprising, given the others, than is
-        usual for its column; infinite for impossible cells. Rows stand in this order, the first on top; those
+        usual for its column; infinite for impossible cells, NaN for those of which it is not known. Rows
+        stand in this order, the first on top; those
         after the twentieth are left out. A row without columns is unusual as a whole. Or the result of
         `logpx.anomalies`.
     ax
@@ -49,7 +50,11 @@ def plot_anomalies(reasons: Mapping[str, Mapping[str, float]], *, ax: Axes | Non
     """
     if not reasons:
         raise UsageError("there are no rows", fix="select some, such as with top=20")
-    rows = list(reasons.items())[:_MOST_ROWS]
+    known = {
+        row: {name: value for name, value in columns.items() if not math.isnan(value)}
+        for row, columns in reasons.items()
+    }
+    rows = list(known.items())[:_MOST_ROWS]
     finite = [value for _, columns in rows for value in columns.values() if math.isfinite(value)]
     farthest = max([*finite, 1.0]) * _IMPOSSIBLE
     ax = new_axes(ax, (6.0, 1.0 + 0.34 * len(rows)))

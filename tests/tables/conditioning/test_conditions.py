@@ -11,6 +11,7 @@ from scipy.stats import kstest, multivariate_normal, norm
 from logpx.distributions import Mixture
 from logpx.errors import DataError, UsageError
 from logpx.tables import TableModel, UnseenLabels, fit_table
+from logpx.tables.conditioning.conditioner import Conditioner
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +259,24 @@ def test_a_model_of_bounds_gives_estimates(smooth):
     table = conditional.predict(smooth[:5], [0.1, 0.9]).to_pandas()
     assert (table["b_quantile_0.1"] < table["b_mean"]).all()
     assert (table["b_mean"] < table["b_quantile_0.9"]).all()
+    rows = [torch.empty(0, 3, dtype=torch.float64)]
+    (none,) = Conditioner(model.density, model.supports).marginals(rows, [1], (0,))
+    assert none.quantiles(torch.tensor([0.5])).shape == (0, 1)
+
+
+def test_what_noise_does_not_change_is_found_once(smooth):
+    frame = smooth.assign(count=(2.0 * smooth.a).round()).mask(
+        np.random.default_rng(1).random((300, 4)) < 0.1
+    )
+    members = [fit_table(frame, name, max_steps=3).model for name in ("gaussian", "autoregressive")]
+    density = Mixture([member.density for member in members], [0.5, 0.5]).eval()
+    supports = members[0].supports
+    x = torch.from_numpy(frame[:8].to_numpy())
+    noisy = torch.cat([supports.dequantise(x, seed=3, draw=draw) for draw in range(2)])
+    for column in range(4):
+        asked = Conditioner(density, supports).log_prob(torch.arange(4) == column)
+        shared, alone = asked.bound_on_noise(x)(noisy, None, 0, 0), asked.log_prob_lower(noisy)
+        torch.testing.assert_close(shared.log_prob, alone.log_prob, rtol=1e-9, atol=1e-9)
 
 
 def test_a_stack_weighs_its_members_by_what_is_given(smooth, gaussian):

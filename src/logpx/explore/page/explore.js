@@ -244,7 +244,7 @@
         lines.push(made("p", {}, `p-value ${answer.p_value.toPrecision(2)}: the share of rows as unlikely as this one or more, among ${answer.aside}.`));
       }
       const reasons = made("ul", {}, ...answer.reasons.map((reason) => made("li", {}, reason)));
-      lines.push(answer.reasons.length ? reasons : made("p", { class: "soft" }, "No single cell is unusual given the others."));
+      lines.push(answer.reasons.length ? reasons : made("p", { class: "soft" }, answer.unexplained || "No single cell is unusual given the others."));
       find("answer").replaceChildren(...lines);
     }
 

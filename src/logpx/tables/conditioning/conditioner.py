@@ -120,7 +120,7 @@ class Conditioner:
             return [self._closed(rows, shares, place) for place in places]
         draws = max(_DRAWS_PER_NOISE, -(-_LEAST_DRAWS // len(rows)))
         several = [
-            self.drawn(x.repeat(draws, 1), (*words, number)).view(draws, len(x), -1)
+            self.drawn(x.repeat(draws, 1), (*words, number)).view(draws, *x.shape)
             for number, x in enumerate(rows)
         ]
         found = torch.cat(several)
