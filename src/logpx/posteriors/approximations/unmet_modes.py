@@ -16,7 +16,7 @@ _IMAGINED = 128
 _LEAST_EACH = 8
 _AT_ONCE = 16
 # Of log-widths: two deviations are a factor of two.
-_PLAUSIBLE, _UNEQUAL = 0.35, 20.0
+_PLAUSIBLE, _UNEQUAL, _WIDEST = 0.35, 20.0, 0.5
 _LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
@@ -60,7 +60,8 @@ def share_at_unmet_modes(
     log_widths = factors.diagonal(dim1=1, dim2=2).log().mean(1) - unit.log().mean()
     # Copies of one mode have equal widths, and hide nothing from each other.
     spread = float(log_widths.std())
-    bandwidth = max(min(_PLAUSIBLE, _UNEQUAL * spread), spread * math.sqrt(1.0 + 1.0 / number))
+    predicted = min(spread * math.sqrt(1.0 + 1.0 / number), _WIDEST)
+    bandwidth = max(min(_PLAUSIBLE, _UNEQUAL * spread), predicted)
     each = max(_LEAST_EACH, _IMAGINED // number)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(number * each, size, generator=generator, dtype=torch.float64)

@@ -24,6 +24,8 @@ _CLOSE = 0.01
 _NOISY = 0.05
 # In standard deviations: the worst of thirty means and deviations is then off by less than 0.1.
 _LARGEST_MCSE = 0.035
+# Above this k-hat weights have no variance, and errors that are estimated from them are too small.
+_NO_VARIANCE, _UNDERSTATED = 0.5, 2.0
 # In nats: the log-evidence is then off by less than 0.1.
 _LARGEST_ERROR = 0.03
 # In nats: where all of the largest weights are so alike, their differences are those of the shares of modes.
@@ -86,7 +88,12 @@ class Diagnosis(Shown):
     @property
     def precise(self) -> bool:
         """Whether there are enough draws for the evidence and every mean and deviation to be precise."""
-        return self.mcse < _LARGEST_MCSE and self.log_evidence_error < _LARGEST_ERROR
+        return self._enough_for_moments and self.log_evidence_error < _LARGEST_ERROR
+
+    @property
+    def _enough_for_moments(self) -> bool:
+        understated = _UNDERSTATED if _NO_VARIANCE < self.k_hat < math.inf else 1.0
+        return understated * self.mcse < _LARGEST_MCSE
 
     @property
     def trust(self) -> Trust:
@@ -118,7 +125,7 @@ class Diagnosis(Shown):
             return self.missed
         if not self.k_hat < self.limit:
             return "importance weights are too uneven to correct the approximation"
-        if not self.mcse < _LARGEST_MCSE:
+        if not self._enough_for_moments:
             return (
                 f"means or deviations are only known to within {self.mcse:.1g} deviations: there are too few "
                 "effective draws, or tails without a variance"
