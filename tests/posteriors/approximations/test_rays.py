@@ -23,11 +23,11 @@ def wide_alone():
 
 def test_rays_meet_a_mode_a_tenth_as_wide():
     target = Target(wide_and_narrow, 2)
-    found = peaks_along_rays(target, [wide_alone()], 2**15, 10.0, torch.Generator().manual_seed(0))
+    found = peaks_along_rays(target, [wide_alone()], 2**15, torch.Generator().manual_seed(0))
     assert float((found - FAR).norm(dim=1).min()) < 2.0
 
 
 def test_rays_from_a_single_mode_meet_nothing():
     target = Target(lambda x: Normal(0.0, 1.0).log_prob(x).sum(-1), 2)
-    found = peaks_along_rays(target, [wide_alone()], 2**15, 10.0, torch.Generator().manual_seed(0))
+    found = peaks_along_rays(target, [wide_alone()], 2**15, torch.Generator().manual_seed(0))
     assert not len(found)

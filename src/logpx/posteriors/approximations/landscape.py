@@ -41,7 +41,7 @@ _PROBES = 8192
 _MOST_CENTRES, _MOST_AXES = 16, 4
 _MOST_MODES, _MOST_MAIN_MODES = 512, 256
 # At the end of a search, from at most so many modes, so many times as many points as in a round.
-_RAYS_FROM, _RAY_CANDIDATES, _RAY_SECONDS = 8, 64, 1.0
+_RAYS_FROM, _RAY_CANDIDATES = 8, 16
 _DEGREES = 3.0
 # Shares of the mass.
 _NEGLIGIBLE = 1e-4
@@ -370,7 +370,7 @@ class _Survey:
     def along_rays(self, modes: Sequence[Expansion]) -> Tensor:
         """Return points ``(k, d)`` to climb from along random rays from modes."""
         most = _RAY_CANDIDATES * self._candidates
-        return peaks_along_rays(self._target, modes, most, _RAY_SECONDS, self._generator)
+        return peaks_along_rays(self._target, modes, most, self._generator)
 
     def _hinted(self) -> Tensor:
         """Return points of finite density from the range that a user gave, and at first the user's starts."""

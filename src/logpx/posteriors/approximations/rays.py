@@ -24,7 +24,7 @@ _OF_TIME_LEFT = 0.3
 
 @torch.no_grad()
 def peaks_along_rays(
-    target: Target, modes: Sequence[Expansion], most: int, seconds: float, generator: torch.Generator
+    target: Target, modes: Sequence[Expansion], most: int, generator: torch.Generator
 ) -> Tensor:
     """Return points ``(k, d)`` where the log-density has risen again along a ray, far above what is known.
 
@@ -38,18 +38,16 @@ def peaks_along_rays(
     modes
         Those that rays start from.
     most
-        At how many points the log-density may be computed.
-    seconds
-        Of the processor, after which no more rays are followed; nor after a part of the time that is left.
+        At how many points the log-density may be computed; at fewer if a part of the time that is left is up.
     generator
         Draws them.
     """
-    began, until = time.process_time(), time.monotonic() + _OF_TIME_LEFT * target.meter.left
+    until = time.monotonic() + _OF_TIME_LEFT * target.meter.left
     size = target.size
     steps = _NEAREST * math.sqrt(size) * _STEP ** torch.arange(_STEPS, dtype=torch.float64)
     best, merits = torch.empty(0, size, dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     for number in range(most // (_AT_ONCE * _STEPS)):
-        if time.process_time() - began > seconds or time.monotonic() > until:
+        if time.monotonic() > until:
             break
         mode = modes[number % len(modes)]
         noise = torch.randn(_AT_ONCE, size, generator=generator, dtype=torch.float64)
