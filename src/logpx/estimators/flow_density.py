@@ -136,7 +136,7 @@ class FlowDensity(TrainedDensity):
         Parameters
         ----------
         X
-            Finite, shape ``(n_samples, n_features)``.
+            Shape ``(n_samples, n_features)``. A missing cell is NaN, if the given flow `allows_missing`.
         y
             Ignored.
         sample_weight
@@ -171,6 +171,11 @@ class FlowDensity(TrainedDensity):
                 self.validation_score_ -= float(unit.scale.log().sum())
         self.model_ = flow.double().eval()
         return self
+
+    @property
+    def allow_nan(self) -> bool:
+        """Whether cells may be missing: if the given flow integrates them out, which those by name do not."""
+        return isinstance(self.flow, Flow) and bool(self.flow.allows_missing)
 
     def transform(self, X: ArrayLike) -> Rows:
         """Map data to noise, shape ``(n_samples, n_features)``."""
