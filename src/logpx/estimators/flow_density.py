@@ -41,6 +41,8 @@ _BUILDERS: dict[str, Callable[..., Flow]] = {
     "nice": NICE,
 }
 FLOWS = MappingProxyType(_BUILDERS)
+# Flows that need two features.
+_OF_COUPLINGS = ("realnvp", "nice")
 
 
 class FlowDensity(TrainedDensity):
@@ -202,6 +204,11 @@ class FlowDensity(TrainedDensity):
             return copy.deepcopy(self.flow)
         if self.flow not in FLOWS:
             raise UsageError(f"there is no flow {self.flow!r}", fix=suggestion(str(self.flow), list(FLOWS)))
+        if features == 1 and self.flow in _OF_COUPLINGS:
+            raise UsageError(
+                f"{self.flow!r} for n_features = 1: its couplings map some features given the others",
+                fix="take 'nsf' or 'maf'",
+            )
         options = {"layers": self.layers, "hidden": self.hidden}
         with seeded(seed):
             return FLOWS[self.flow](features, **{k: v for k, v in options.items() if v is not None})
