@@ -1,4 +1,4 @@
-"""Held-out log p of RealNVP, MAF and NSF, beside a Gaussian and MADE, on patches of BSDS300 photographs.
+"""Held-out log p of RealNVP, MAF, NSF and a continuous flow, beside a Gaussian and MADE, on BSDS300 patches.
 
 The patches are drawn from the images with fixed seeds (`_bsds300.py`). They are not those of the file behind
 the published figures, with which they are comparable to perhaps half a nat: a full Gaussian, always fitted
@@ -183,13 +183,14 @@ def measure(
 def row(name: str, candidate: Candidate, outcome: Outcome) -> str:
     """Return a row of the table."""
     published, two_errors = candidate.published
+    known = f"{candidate.published_as}: {published:.2f} (2 s.e. {two_errors:.2f})"
     gain = "" if outcome.gain is None else f"{outcome.gain:+.2f} ± {outcome.gain_error:.2f}"
     cells = [
         name,
         f"{outcome.test:.2f} ± {outcome.test_error:.2f}",
         gain,
         f"{outcome.validation:.2f}",
-        f"{candidate.published_as}: {published:.2f} (2 s.e. {two_errors:.2f})",
+        "" if math.isnan(published) else known,
         f"{outcome.parameters:,}",
         f"{outcome.steps:,}",
         f"{outcome.epochs:.1f}",
