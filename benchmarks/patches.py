@@ -86,6 +86,8 @@ CANDIDATES = {
         whitened=True,
     ),
 }
+# The continuous flow would take hours to score all test patches.
+_USUAL = [name for name, candidate in CANDIDATES.items() if not candidate.whitened]
 
 
 @dataclass
@@ -252,7 +254,7 @@ def main() -> None:
     print(f"| {' | '.join(HEADER)} |\n{'|---' * len(HEADER)}|", flush=True)
     outcomes: dict[str, Outcome] = {}
     baseline = None
-    for name in [name for name in CANDIDATES if name in {"Gaussian", *(arguments.only or CANDIDATES)}]:
+    for name in [name for name in CANDIDATES if name in {"Gaussian", *(arguments.only or _USUAL)}]:
         outcomes[name], log_prob = measure(
             CANDIDATES[name], data, arguments.minutes, arguments.seed, baseline
         )
