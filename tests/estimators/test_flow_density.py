@@ -1,5 +1,6 @@
 """FlowDensity: scores in the units of the data, maps there and back, what it refuses."""
 
+import math
 import pickle
 
 import numpy as np
@@ -13,8 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import logpx
+from logpx.distributions import Flow, StandardNormal
 from logpx.estimators import FlowDensity
 from logpx.estimators.flow_density import FLOWS
+from logpx.transforms import Affine
 
 BRIEF = {"layers": 2, "hidden": (8,), "max_epochs": 2, "random_state": 0}
 
@@ -145,3 +148,28 @@ def test_noise_of_another_width_is_refused():
     fitted = FlowDensity("realnvp", **BRIEF).fit(correlated())
     with pytest.raises(ValueError, match="noise of 3 columns"):
         fitted.inverse_transform(np.zeros((4, 3)))
+
+
+class _Apart(Flow):
+    """Independent features, of which missing ones are left out."""
+
+    allows_missing = True
+
+    def __init__(self) -> None:
+        super().__init__(StandardNormal(2), Affine(2))
+
+    def log_prob(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        z, _ = self.transform.forward(x.nan_to_num())
+        each = -0.5 * (z.square() + math.log(2.0 * math.pi)) - self.transform.log_scale
+        return torch.where(x.isnan(), 0.0, each).sum(-1)
+
+
+def test_missing_cells_are_for_the_flow_to_take():
+    x = np.random.default_rng(0).normal(size=(100, 2)) * [0.5, 2.0]
+    x[::3, 0] = np.nan
+    density = FlowDensity(_Apart(), max_epochs=100, learning_rate=0.05, random_state=0).fit(x)
+    assert density.allow_nan
+    apart = [norm.logpdf(x[0, 1], x[:, 1].mean(), x[:, 1].std())]
+    np.testing.assert_allclose(density.score_samples(x[:1]), apart, atol=0.2)
+    with pytest.raises(ValueError, match="contains NaN"):
+        FlowDensity("maf", layers=1, hidden=(4,), max_epochs=1).fit(x)

@@ -41,6 +41,8 @@ _BUILDERS: dict[str, Callable[..., Flow]] = {
     "nice": NICE,
 }
 FLOWS = MappingProxyType(_BUILDERS)
+# Flows that need two features.
+_OF_COUPLINGS = ("realnvp", "nice")
 
 
 class FlowDensity(TrainedDensity):
@@ -136,7 +138,7 @@ class FlowDensity(TrainedDensity):
         Parameters
         ----------
         X
-            Finite, shape ``(n_samples, n_features)``.
+            Shape ``(n_samples, n_features)``. A missing cell is NaN, if the given flow `allows_missing`.
         y
             Ignored.
         sample_weight
@@ -172,6 +174,11 @@ class FlowDensity(TrainedDensity):
         self.model_ = flow.double().eval()
         return self
 
+    @property
+    def allow_nan(self) -> bool:
+        """Whether cells may be missing: if the given flow integrates them out, which those by name do not."""
+        return isinstance(self.flow, Flow) and bool(self.flow.allows_missing)
+
     def transform(self, X: ArrayLike) -> Rows:
         """Map data to noise, shape ``(n_samples, n_features)``."""
         return self._by_blocks(self._rows_like_fitted(X), lambda x: self.model_.transform.forward(x)[0])
@@ -197,6 +204,11 @@ class FlowDensity(TrainedDensity):
             return copy.deepcopy(self.flow)
         if self.flow not in FLOWS:
             raise UsageError(f"there is no flow {self.flow!r}", fix=suggestion(str(self.flow), list(FLOWS)))
+        if features == 1 and self.flow in _OF_COUPLINGS:
+            raise UsageError(
+                f"{self.flow!r} for n_features = 1: its couplings map some features given the others",
+                fix="take 'nsf' or 'maf'",
+            )
         options = {"layers": self.layers, "hidden": self.hidden}
         with seeded(seed):
             return FLOWS[self.flow](features, **{k: v for k, v in options.items() if v is not None})
