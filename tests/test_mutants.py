@@ -32,7 +32,7 @@ from logpx.tables import inspect_table, open_table
 
 MOST_SECONDS, MOST_MEMORY = 5.0, 2**30
 # Some in `make test`, and 10,080 with the slow ones.
-FEW, MANY = 12, 840
+FEW, MANY = 12, 720
 
 BYTES = [
     b"\0",
@@ -165,6 +165,15 @@ def resume_mixture(file: Path) -> None:
     fit_mixture(resume=file.parent.parent.parent)
 
 
+def fit_in_parts(**options: Any) -> None:
+    numbers = {name: column for name, column in zip("ab", rows().T, strict=True)}
+    logpx.tables.fit_table(numbers, "gmm", components=2, max_steps=3, **options)
+
+
+def resume_in_parts(file: Path) -> None:
+    fit_in_parts(resume=file.parent.parent.parent)
+
+
 # The file, what reads it, and whether it is a JSON document.
 KINDS: dict[str, tuple[str, Callable[[Path], None], bool]] = {
     "csv": ("t.csv", read_table, False),
@@ -178,6 +187,8 @@ KINDS: dict[str, tuple[str, Callable[[Path], None], bool]] = {
     "checkpoint of gradient descent": ("descent/step-*/state.json", resume_flow, True),
     "its tensors": ("descent/step-*/tensors.safetensors", resume_flow, False),
     "checkpoint of EM": ("em/start-0/step-*/state.json", resume_mixture, True),
+    "plan of a fit": ("parts/plan/step-*/state.json", resume_in_parts, True),
+    "beginning of a fit": ("parts/begun/step-*/state.json", resume_in_parts, True),
     "its manifest": ("em/start-0/step-*/manifest.json", resume_mixture, True),
 }
 
@@ -193,6 +204,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     logpx.save(RealNVP(2, layers=2, hidden=(4,)), folder / "flow")
     fit_flow(checkpoint=folder / "descent", should_stop=stop_after(5))
     fit_mixture(checkpoint=folder / "em", should_stop=stop_after(3))
+    fit_in_parts(checkpoint=folder / "parts", every=1e-9)
     return folder
 
 

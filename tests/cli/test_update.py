@@ -151,20 +151,21 @@ def kept_files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def updated_with_stops(model, place: Path, folder: Path, stops: int, **options):
-    """Update a model in bits, each of which is stopped where this many questions were asked."""
-    while True:
-        asked = itertools.count(1)
+def updated_with_stops(model, place: Path, folder: Path, **options):
+    """Update a model in bits, each of which is stopped when it has asked so often whether to stop."""
+    for attempt in itertools.count():
+        asked = itertools.count()
         found = update_table(
             model,
             place / "new.parquet",
             old=place / "old.parquet",
             checkpoint=folder,
             resume=folder,
-            should_stop=lambda asked=asked: next(asked) >= stops,
+            should_stop=lambda asked=asked, most=5 + 4 * attempt: next(asked) >= most,
             **options,
         )
         if found.ended != "interrupted":
+            assert attempt > 1
             return found
 
 
@@ -175,13 +176,13 @@ def test_an_update_that_was_stopped_goes_on_to_the_same_bits(
     monkeypatch.setattr("logpx.tables.updating_passes._BATCH_ROWS", 100)
     model = load(fitted(logpx, place, kind))
     whole = update_table(model, place / "new.parquet", old=place / "old.parquet", **options)
-    found = updated_with_stops(model, place, tmp_path / "run", 4, **options)
+    found = updated_with_stops(model, place, tmp_path / "run", **options)
     for name, value in whole.model.state_dict().items():
         assert torch.equal(found.model.state_dict()[name], value), name
     assert found.statistics.keys() == whole.statistics.keys()
     assert all(torch.equal(value, found.statistics[name]) for name, value in whole.statistics.items())
     with pytest.raises(UsageError, match="seed is 1, and the fit was begun with 0"):
-        updated_with_stops(model, place, tmp_path / "run", 4, seed=1, **options)
+        updated_with_stops(model, place, tmp_path / "run", seed=1, **options)
 
 
 def test_a_killed_update_is_resumed_and_ends_with_the_same_files(logpx, forked, place: Path, tmp_path: Path):

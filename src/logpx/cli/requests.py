@@ -15,6 +15,7 @@ __all__ = [
     "Fitted",
     "InspectRequest",
     "KeptRequest",
+    "Parent",
     "Parts",
     "Request",
     "UpdateRequest",
@@ -249,6 +250,22 @@ class UpdateRequest(KeptRequest):
     def to_dict(self) -> dict[str, Any]:
         """Return what another process needs to go on with the update, as JSON values."""
         return {"command": self.command, **super().to_dict()}
+
+
+@dataclass(frozen=True)
+class Parent:
+    """What is known of the model that is updated.
+
+    Attributes
+    ----------
+    statistics : dict
+        What its folder keeps of the rows so far.
+    rows : int
+        How many these are.
+    """
+
+    statistics: Mapping[str, Any]
+    rows: int
 
 
 def request_of(arguments: Mapping[str, Any], **options: Any) -> FitRequest | UpdateRequest:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from logpx.cli.output import Output, nats
-from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Request, UpdateRequest
+from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Parent, Request, UpdateRequest
 from logpx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,14 +110,7 @@ class Subject(ABC):
         """Fill in missing cells, if the data can have any."""
         raise UsageError("logpx impute is for models of tables", fix="fit a model to a table")
 
-    def update(
-        self,
-        model: Any,
-        request: UpdateRequest,
-        statistics: Mapping[str, Any],
-        rows_before: int,
-        out: Output,
-    ) -> Fitted:
+    def update(self, model: Any, request: UpdateRequest, parent: Parent, out: Output) -> Fitted:
         """Update a model by new rows, if it can be."""
         raise UsageError("logpx update is for models of tables", fix="fit a model to all images")
 

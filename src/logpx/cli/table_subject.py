@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from logpx.cli.found import write_found
 from logpx.cli.output import Output, nats
-from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Request, UpdateRequest
+from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Parent, Request, UpdateRequest
 from logpx.cli.subject import Subject
 from logpx.cli.table_columns import beside, cells_of, is_numbered, kept_names, surprisals
 from logpx.cli.table_parts import impute_parts, score_parts
@@ -406,17 +406,10 @@ class TableSubject(Subject):
             "notes": unseen.notes(),
         }
 
-    def update(
-        self,
-        model: TableModel,
-        request: UpdateRequest,
-        statistics: Mapping[str, Any],
-        rows_before: int,
-        out: Output,
-    ) -> Fitted:
+    def update(self, model: TableModel, request: UpdateRequest, parent: Parent, out: Output) -> Fitted:
         """Update a model by new rows."""
         older = None if request.old is None else opened(request.old, out)
-        return updated(model, opened(request.source, out), older, request, statistics, rows_before)
+        return updated(model, opened(request.source, out), older, request, parent)
 
     def anomalies(
         self, model: TableModel, selection: Selection, explain: bool | None, request: Request, out: Output

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from logpx.cli.requests import Fitted, UpdateRequest
+from logpx.cli.requests import Fitted, Parent, UpdateRequest
 from logpx.wording import counted
 
 if TYPE_CHECKING:
@@ -15,12 +14,7 @@ __all__ = ["updated"]
 
 
 def updated(
-    model: TableModel,
-    source: Table,
-    older: Table | None,
-    request: UpdateRequest,
-    statistics: Mapping[str, Any],
-    rows_before: int,
+    model: TableModel, source: Table, older: Table | None, request: UpdateRequest, parent: Parent
 ) -> Fitted:
     """Return a model after new rows, with what is said of it."""
     from logpx.tables import update_table
@@ -28,9 +22,9 @@ def updated(
     found = update_table(
         model,
         source,
-        statistics=statistics,
+        statistics=parent.statistics,
         old=older,
-        first_row=rows_before if older is None else older.count_rows(),
+        first_row=parent.rows if older is None else older.count_rows(),
         passes=request.passes,
         max_time=request.time,
         max_steps=request.steps,

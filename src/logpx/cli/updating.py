@@ -7,7 +7,7 @@ from typing import Any
 
 from logpx.cli.folder import load_model
 from logpx.cli.output import Output
-from logpx.cli.requests import Fitted, UpdateRequest
+from logpx.cli.requests import Fitted, Parent, UpdateRequest
 from logpx.errors import UsageError
 
 __all__ = ["updated_model"]
@@ -34,7 +34,7 @@ def updated_model(request: UpdateRequest, out: Output) -> Fitted:
     metrics = details.metrics
     lineage = list(metrics.get("lineage") or [])
     before = int(metrics.get("rows") or 0) + sum(int(one.get("rows") or 0) for one in lineage)
-    found = subject.update(model, request, read_statistics(request.model), before, out)
+    found = subject.update(model, request, Parent(read_statistics(request.model), before), out)
     step: dict[str, Any] = {
         "parent": request.digest,
         "parent_folder": request.model,

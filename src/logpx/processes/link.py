@@ -114,14 +114,16 @@ def linked(place: Launch) -> Iterator[Link]:
             f"this is {place} of one launcher, which does not say where they meet (MASTER_ADDR, MASTER_PORT)",
             fix="start them with torchrun, or unset RANK and WORLD_SIZE for a fit in one process",
         )
-    try:
-        group = _group(place)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ResourceError(
-            f"{place} did not meet the others: {reason}", fix="look at what they printed, and start all again"
-        ) from error
-    with watched(place):
+    # Watched from the start: one that dies while they meet would otherwise be waited for.
+    with watched(place, _TO_MEET):
+        try:
+            group = _group(place)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ResourceError(
+                f"{place} did not meet the others: {reason}",
+                fix="look at what they printed, and start all again",
+            ) from error
         yield Link(place, group)
 
 

@@ -23,21 +23,27 @@ _SECONDS_BETWEEN, _MOST_SILENT = 1.0, 20.0
 _LONGEST_LOOK = 4.0
 # Of this process so far; the others have as many.
 _FITS = itertools.count()
-_TO_CONNECT = timedelta(seconds=60)
 
 
 @contextmanager
-def watched(place: Launch) -> Iterator[None]:
+def watched(place: Launch, to_meet: timedelta) -> Iterator[None]:
     """Tell the others that this process lives, and end it if one of them has been silent for 20 s.
 
-    The processes write to the store at which they met. Where a group was made without one, there is no watch.
+    The processes write to the store at which they meet; where a group was made without one, nobody watches.
+
+    Parameters
+    ----------
+    place
+        The place of this process.
+    to_meet
+        How long the store may take to be there.
     """
     address, port = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT", "")
     if address is None or not port.isdecimal():
         yield
         return
     ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(place, address, int(port), ended), daemon=True)
+    thread = threading.Thread(target=_watch, args=(place, address, int(port), to_meet, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -46,10 +52,10 @@ def watched(place: Launch) -> Iterator[None]:
         thread.join(5.0)
 
 
-def _watch(place: Launch, address: str, port: int, ended: threading.Event) -> None:
+def _watch(place: Launch, address: str, port: int, to_meet: timedelta, ended: threading.Event) -> None:
     try:
         meeting = dist.TCPStore(  # type: ignore[attr-defined]
-            address, port, is_master=False, wait_for_workers=False, timeout=_TO_CONNECT
+            address, port, is_master=False, wait_for_workers=False, timeout=to_meet
         )
         store = dist.PrefixStore(f"logpx/watch/{place.restarts}/{next(_FITS)}", meeting)  # type: ignore[attr-defined]
         silent, heard, last = [0.0] * place.size, [0] * place.size, time.monotonic()

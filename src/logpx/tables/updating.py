@@ -32,7 +32,7 @@ __all__ = ["TableUpdate", "table_statistics", "update_table"]
 _LEAST_SECONDS, _USUAL_SECONDS = 1e-3, 60.0
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class TableUpdate(Shown):
     """The result of an update.
 
@@ -202,13 +202,29 @@ def update_table(
                     f"{', '.join(summed)}: {steps} of EM on the statistics of old and new rows together"
                 )
             if trained:
-                training = _Training(model, parts, limits, seed, progress, should_stop, journal)
+                training = _Training(
+                    model=model,
+                    parts=parts,
+                    limits=limits,
+                    seed=seed,
+                    progress=progress,
+                    should_stop=should_stop,
+                    journal=journal,
+                )
                 endings = training.train(trained)
                 alone = "the new rows alone; give the old ones, too, to keep to them"
                 of = "old and new rows" if old is not None else alone
                 notes.append(f"{', '.join(trained)}: trained on, on {of}")
         except UpdateStopped:
             endings = [Ending.INTERRUPTED]
+    model = _without_reference(model, notes)
+    return TableUpdate(
+        model=model.eval(), statistics=flat(kept), rows=count, notes=notes, ended=Ending.last_of(endings)
+    )
+
+
+def _without_reference(model: TableModel, notes: list[str]) -> TableModel:
+    """Return the model without what refers to the scores of the one before; note what stays as it was."""
     if isinstance(model.density, Mixture):
         notes.append("the weights of the models that are stacked stay as they were")
     if model.reference is not None or model.calibration is not None:
@@ -217,7 +233,7 @@ def update_table(
         companions: Any = dict(model.companions.items())
         model = TableModel(model.schema, model.density, baselines, companions=companions)
         notes.append("the reference for p-values of anomalies is left out: fit again to have one")
-    return TableUpdate(model.eval(), flat(kept), count, notes, Ending.last_of(endings))
+    return model
 
 
 def _identity(
@@ -265,7 +281,7 @@ def _has_statistics(member: Member) -> bool:
     return hasattr(member.model, "statistics") and hasattr(member.model, "update")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Training:
     """How networks are trained on.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from logpx.errors import ModelFolderError
 from logpx.files.documents import DAMAGED
@@ -119,11 +119,33 @@ class UpdateValues(_Values):
     count: _Count
 
 
+# What depends on time, by the last part of its name: seconds, rows, rows and a size, or else yes or no.
+_SECONDS = TypeAdapter(Annotated[float, Field(ge=0.0)], config=ConfigDict(strict=True))
+_ROWS = TypeAdapter(_Count | None, config=ConfigDict(strict=True))
+_PAIR = TypeAdapter(tuple[Annotated[int, Field(ge=1, le=2**53)], Annotated[int, Field(ge=1, le=2**53)]])
+_YES_OR_NO = TypeAdapter(bool, config=ConfigDict(strict=True))
+_DECISIONS: dict[str, TypeAdapter[Any]] = {
+    "begun": _SECONDS,
+    "seconds": _SECONDS,
+    "limit": _SECONDS,
+    "rows": _ROWS,
+    "rows placed": _ROWS,
+    "plan": _ROWS,
+    "taken": _PAIR,
+}
+
+
 class PlanValues(_Values):
     """Those of a journal's decisions."""
 
     decisions: dict[str, Any]
     seconds: _Seconds
+
+    @model_validator(mode="after")
+    def _of_their_kinds(self) -> PlanValues:
+        for name, value in self.decisions.items():
+            _DECISIONS.get(name.rpartition("/")[2], _YES_OR_NO).validate_python(value)
+        return self
 
 
 class BegunValues(_Values):

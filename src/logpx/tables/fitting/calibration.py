@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from logpx.distributions import Distribution, Mixture
-from logpx.errors import DataError
+from logpx.errors import DataError, ModelFolderError
 from logpx.scoring import Calibration, RowsByContent
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.supports import Supports
@@ -153,6 +153,8 @@ def _crossed(search: Search, best: Candidate, read: DividedRows, schema: Schema)
     )
     if chosen is None:
         return None
+    if chosen >= len(plans):
+        raise ModelFolderError(f"the plan of a fit has no number {chosen}", fix="begin the fit again")
     folds, own_maps = plans[chosen]
     fold = torch.arange(len(rows)) % folds
     found = torch.empty(len(rows), dtype=torch.float64)
