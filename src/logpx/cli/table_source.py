@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from logpx.tables import Inspection, Schema, Table, TableModel
     from logpx.tables.conditioning.conditional_model import ConditionalModel
 
-__all__ = ["conditional_of", "inspected", "opened", "pins", "schema_file"]
+__all__ = ["conditional_of", "inspected", "note_companion", "opened", "pins", "schema_file"]
 
 
 def opened(
@@ -77,3 +77,10 @@ def conditional_of(model: TableModel, request: Request) -> ConditionalModel:
         raise UsageError("no target is named", fix="name the columns to predict, such as --target price")
     given = parse_names(request.given, model.schema) if request.given else None
     return model.conditional(parse_names(request.target, model.schema), given)
+
+
+def note_companion(model: TableModel, purpose: str, out: Output) -> None:
+    """Say if not the model itself answers, but another one that is kept beside it."""
+    note = model.companion_note(purpose)
+    if note is not None:
+        out.note(f"note: {note}")

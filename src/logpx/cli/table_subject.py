@@ -13,7 +13,8 @@ from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Parent, Reque
 from logpx.cli.subject import Subject
 from logpx.cli.table_columns import beside, cells_of, is_numbered, kept_names, surprisals
 from logpx.cli.table_parts import impute_parts, score_parts
-from logpx.cli.table_source import conditional_of, inspected, opened, pins, schema_file
+from logpx.cli.table_sample import write_sample
+from logpx.cli.table_source import conditional_of, inspected, note_companion, opened, pins, schema_file
 from logpx.cli.table_update import updated
 from logpx.errors import DataError, UsageError
 from logpx.wording import counted
@@ -34,10 +35,6 @@ __all__ = ["TableSubject"]
 _SECONDS_A_COLUMN = 0.004
 # Statistics for later updates are kept of tables with no more rows.
 _ROWS_KEPT = 1_000_000
-
-
-# Rows that are compared with the training rows.
-_CHECKED = 100_000
 
 
 class TableSubject(Subject):
@@ -169,7 +166,7 @@ class TableSubject(Subject):
             )
         if request.target:
             scorer = conditional_of(model, request)
-            self._note_companion(model, "conditions", out)
+            note_companion(model, "conditions", out)
         elif request.given:
             raise UsageError("--given without --target", fix="name the columns asked for with --target")
         if request.parts is None:
@@ -232,12 +229,6 @@ class TableSubject(Subject):
         """Return how the table is written, if its cells are kept."""
         return source.text_form if request.keep else None
 
-    def _note_companion(self, model: TableModel, purpose: str, out: Output) -> None:
-        """Say if not the model itself answers, but another one that is kept beside it."""
-        note = model.companion_note(purpose)
-        if note is not None:
-            out.note(f"note: {note}")
-
     def _kept(
         self, model: TableModel | ConditionalModel, source: Table, request: Request
     ) -> KeptCells | None:
@@ -253,70 +244,11 @@ class TableSubject(Subject):
 
     def sample(self, model: TableModel, n: int, labels: str | None, request: Request, out: Output) -> None:
         """Write new rows."""
-        from logpx.tables import open_writer
-
         if labels is not None:
             raise UsageError("--label is for images, not for a table", fix="leave --label out")
-        form, batches = model.arrow_schema, model.sample_table(n, seed=request.seed)
-        train = None
-        if request.check is not None:
-            if request.given:
-                raise UsageError("--check and --given do not go together", fix="leave one of them out")
-            if n < 2:
-                raise UsageError("fewer than two rows to check", fix="draw more with -n")
-            train = self.open_other(replace(request, source=request.check), out)
-        if request.given:
-            self._note_companion(model, "conditions", out)
-            form, batches = self._given(model, n, request, out)
-        with open_writer(request.output, form, request.overwrite) as writer:
-            for batch in batches:
-                writer.write(batch)
-            rows = writer.rows
-        out.note(counted(rows, "row"))
-        checked = {} if train is None else {"check": self._checked(model, rows, train, request, out)}
-        out.document(
-            {
-                "output": request.output,
-                "rows": rows,
-                "columns": form.names,
-                "given": list(request.given),
-                "seed": request.seed,
-                **checked,
-            }
+        write_sample(
+            model, n, request, out, lambda source: self.open_other(replace(request, source=source), out)
         )
-
-    def _checked(
-        self, model: TableModel, rows: int, train: Table, request: Request, out: Output
-    ) -> dict[str, Any]:
-        """Say how near to the training rows the sampled ones are, which are drawn once more."""
-        from logpx.detection import check_synthetic
-
-        drawn = model.sample(min(rows, _CHECKED), seed=request.seed)
-        found = check_synthetic(model, drawn, train, seed=request.seed)
-        for line in str(found).splitlines():
-            out.note(line)
-        return found.to_dict()
-
-    def _given(
-        self, model: TableModel, n: int, request: Request, out: Output
-    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        """Return columns and batches of rows drawn given values, or given the rows of a table."""
-        from logpx.tables.conditioning.given import is_given_value, values_of_options
-        from logpx.tables.formats import is_delimited_text
-
-        sources = [text for text in request.given if not is_given_value(text, model.schema)]
-        if not sources:
-            conditioned = model.condition(values_of_options(request.given, model.schema))
-            return model.arrow_schema, conditioned.sample_table(n, request.seed)
-        if len(request.given) > 1:
-            raise UsageError(
-                "--given names a table and something else",
-                file=sources[0],
-                fix="give either one table, or values such as age=40",
-            )
-        table = self.open_other(replace(request, source=sources[0]), out)
-        extension = model.extension(table, as_text=is_delimited_text(request.output))
-        return extension.form, extension.batches(n, request.seed)
 
     def predict(self, model: TableModel, quantiles: Sequence[float], request: Request, out: Output) -> None:
         """Write the distribution of the target columns of every row."""
@@ -324,7 +256,7 @@ class TableSubject(Subject):
         from logpx.tables.conditioning.conditional_model import PREDICTED_ROWS
 
         conditional = conditional_of(model, request)
-        self._note_companion(model, "conditions", out)
+        note_companion(model, "conditions", out)
         form = conditional.predict_schema(quantiles)
         source, unseen = self.open_other(request, out), UnseenLabels()
         # Before anything is written.
@@ -383,7 +315,7 @@ class TableSubject(Subject):
         from logpx.tables import UnseenLabels, open_writer
         from logpx.tables.formats import is_delimited_text
 
-        self._note_companion(model, "conditions", out)
+        note_companion(model, "conditions", out)
         source, unseen = self.open_other(request, out), UnseenLabels()
         as_text = is_delimited_text(request.output)
         form = model.impute_schema(source, draws, as_text=as_text)
@@ -454,7 +386,7 @@ class TableSubject(Subject):
 
         from logpx.tables import open_writer
 
-        self._note_companion(model, "clusters", out)
+        note_companion(model, "clusters", out)
         source = self.open_other(request, out)
         count = model.clusters
         each = [f"probability_{index}" for index in range(count)] if probabilities else []
