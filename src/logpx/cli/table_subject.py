@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -148,8 +149,8 @@ class TableSubject(Subject):
         )
         unit = model.unit.heading(found.kind)
         known = found.reference_mean
-        out.text(f"mean {unit}: {found.mean:.3f}, before {known:.3f} (adjusted p = {found.mean_p_value:.2g})")
-        by = f"{found.distance:.3f} (adjusted p = {found.distance_p_value:.2g})"
+        out.text(f"mean {unit}: {found.mean:.3f}, before {known:.3f} ({_adjusted(found.mean_p_value)})")
+        by = f"{found.distance:.3f} ({_adjusted(found.distance_p_value)})"
         out.text(f"distance of the distributions of log p: {by}")
         if found.outside:
             out.text(f"{counted(found.outside, 'new row', 'have')} probability 0 under the model")
@@ -403,7 +404,7 @@ class TableSubject(Subject):
                 columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]
                 writer.write({**cells, **dict(zip(form.names, columns, strict=True))})
                 rows += np.bincount(batch.cluster, minlength=count)
-        out.note(f"{counted(rows.sum(), 'row')} in {np.count_nonzero(rows)} clusters")
+        out.note(f"{counted(rows.sum(), 'row')} in {counted(np.count_nonzero(rows), 'cluster')}")
         out.document(
             {
                 "output": request.output,
@@ -413,6 +414,10 @@ class TableSubject(Subject):
                 "seed": request.seed,
             }
         )
+
+
+def _adjusted(p: float) -> str:
+    return "not tested: too few rows" if math.isnan(p) else f"adjusted p = {p:.2g}"
 
 
 def _summary(result: TableFitResult) -> list[str]:

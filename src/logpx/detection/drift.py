@@ -132,6 +132,8 @@ class Drift(Shown):
 
     def __str__(self) -> str:
         """Say whether the distribution has moved, and how."""
+        if math.isnan(self.p_value):
+            return "nothing was tested: too few rows"
         p = "< 0.0001" if self.p_value < 1e-4 else f"= {self.p_value:.2g}"
         if not self.moved:
             return f"no sign that the distribution has moved (least adjusted p {p})"

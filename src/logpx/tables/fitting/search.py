@@ -259,7 +259,9 @@ class Search:
         """Return by purpose the best candidate that answers what the chosen one cannot."""
         able = {
             CONDITIONS: [one for one in self.candidates if answers_conditions(one.density)],
-            CLUSTERS: [one for one in self.candidates if has_clusters(one.density, least=2)],
+            # A single component is an answer, too: the rows form one cluster.
+            CLUSTERS: [one for one in self.candidates if has_clusters(one.density, least=2)]
+            or [one for one in self.candidates if has_clusters(one.density)],
         }
         if answers_conditions(best.density):
             del able[CONDITIONS]
