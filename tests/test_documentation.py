@@ -29,6 +29,7 @@ SECONDS = re.compile(r"(?<=\bmax_time=)\d+")
 # Pages that take seconds and whose calls the doctests of their classes make too.
 LONG = {
     "cheat-sheet",
+    "conditions",
     "evidence",
     "images",
     "likelihood",
@@ -36,6 +37,8 @@ LONG = {
     "many-rows",
     "missing-cells",
     "mixtures",
+    "posteriors",
+    "tables",
 }
 LONG |= {"objectives", "splines", "vae"}
 LONG |= {page.stem for page in (*COURSE, *COMING_FROM)}

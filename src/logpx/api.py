@@ -264,10 +264,10 @@ def compare(
     Examples
     --------
     >>> import logpx, numpy as np
-    >>> x = np.random.default_rng(0).normal(size=(600, 2))
+    >>> x = np.random.default_rng(0).normal(size=(300, 2))
     >>> x[::3] += 8.0
-    >>> models = {name: logpx.fit(name, x[:400]).model for name in ("gaussian", "gmm")}
-    >>> board = logpx.compare(models, x[400:])
+    >>> models = {name: logpx.fit(name, x[:200]).model for name in ("gaussian", "gmm")}
+    >>> board = logpx.compare(models, x[200:])
     >>> [entry.name for entry in board.entries], board.differences[0].real
     (['gmm', 'gaussian'], True)
     """

@@ -50,6 +50,7 @@ def scores(logpx, model: Path, table: Path, output: Path, *words: str) -> tuple[
     return pd.read_csv(output), ended.document
 
 
+@pytest.mark.slow
 def test_scores_are_a_bound_that_more_samples_raise(logpx, model: Path, mixed: Path, tmp_path: Path):
     usual, document = scores(logpx, model, mixed, tmp_path / "s.csv")
     assert list(usual) == ["row", "log_prob_lower", "log_prob_se"]

@@ -82,7 +82,7 @@ def test_a_file_is_flushed_through_a_descriptor_that_can_write(
     assert [mode & os.O_ACCMODE for mode in modes] == [os.O_RDWR]
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", ["cp1252", pytest.param("ascii", marks=pytest.mark.slow)])
 def test_pipes_of_other_encodings_show_what_they_lack_as_escapes(process, table: Path, encoding: str):
     there = {**os.environ, "PYTHONIOENCODING": encoding}
     shown = process("inspect", table, env=there, encoding=encoding)

@@ -133,7 +133,9 @@ def test_more_steps_with_the_old_rows_raise_the_likelihood(logpx, place: Path):
     assert scores[0] < scores[1] <= scores[2] + 1e-9
 
 
-@pytest.mark.parametrize("kind", ["maf", "vae", "autoregressive"])
+@pytest.mark.parametrize(
+    "kind", ["maf", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("vae", "autoregressive"))]
+)
 def test_networks_are_trained_on(logpx, place: Path, kind: str):
     folder = fitted(logpx, place, kind)
     words = ("--with", place / "old.parquet", "--time", "2s", "-o", place / f"{kind}2", "--overwrite", "-q")

@@ -37,6 +37,7 @@ def test_rows_of_the_same_kind_raise_no_alarm(model):
     assert {one.column for one in found.columns} == {"a", "b", "n", "label"}
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_over_repetitions():
     # The model is wrong on purpose, and one for all: what counts is that both samples are of one kind.
     raw, alarms = [], 0

@@ -30,7 +30,7 @@ def test_best_guesses_are_those_of_the_model(folders: Folders, table: pa.Table):
     assert found.column("b").null_count == 0 < table.column("b").null_count
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "vae"])
+@pytest.mark.parametrize("kind", ["gaussian", pytest.param("vae", marks=pytest.mark.slow)])
 def test_draws_depend_on_the_id_alone(folders: Folders, table: pa.Table, kind: str):
     table = table.slice(0, 60)
     impute = pickle.loads(pickle.dumps(logpx.impute_batches(folders(kind), draws=2, id="id", keep=["id"])))

@@ -32,6 +32,7 @@ def trained() -> VariationalAutoencoder:
     return VariationalAutoencoder(n_components=1, hidden=(32,), max_epochs=80, random_state=0).fit(rows())
 
 
+@pytest.mark.slow
 def test_score_is_a_bound_near_that_of_factor_analysis(trained: VariationalAutoencoder):
     # With one linear factor the truth is a factor analysis, at whose maximum no bound is higher in sample.
     x = rows()

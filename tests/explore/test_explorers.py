@@ -182,6 +182,7 @@ def test_a_place_in_latent_space_stands_for_the_row_of_its_linear_map(family: st
         explorer.answer("latent", {"z": [7.0]})
 
 
+@pytest.mark.slow
 def test_an_autoencoder_of_a_table_is_walked_through_values_that_cells_can_have(frame: pd.DataFrame) -> None:
     explorer = explorer_of(logpx.fit("vae", frame, latent=2, max_steps=20).model)
     answer = explorer.answer("latent", {"z": [0.5, -1.0]})

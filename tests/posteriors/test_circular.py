@@ -71,6 +71,7 @@ def test_an_angle_beside_a_number():
     assert found.diagnosis.trust is not Trust.DO_NOT
 
 
+@pytest.mark.slow
 def test_several_angles_have_a_cut_each():
     centres = torch.tensor([[0.0, 3.1], [-3.1, 1.5]]).double()
     found = posterior(

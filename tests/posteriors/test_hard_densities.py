@@ -96,6 +96,7 @@ def test_a_short_fit_of_what_bends_a_little_is_trusted_and_right(problem: densit
     is_trusted_and_right(posterior(**problem.arguments, method=SHORT), 0.0, known)
 
 
+@pytest.mark.slow
 def test_a_short_fit_of_the_funnel_has_its_evidence():
     # Deviations of its second coordinate are made by few far draws, so that the verdict is that of the seed.
     found = posterior(**densities.funnel(2).arguments, method=SHORT)

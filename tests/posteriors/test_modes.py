@@ -109,6 +109,7 @@ def test_both_signs_of_what_is_only_seen_in_size_have_half_of_the_mass():
     assert positive.tolist() == pytest.approx([0.5] * 4, abs=0.08)
 
 
+@pytest.mark.slow
 def test_exchanged_labels_of_named_parameters_are_found():
     generator = torch.Generator().manual_seed(3)
     centres = torch.tensor([-3.0, 0.5, 3.0]).double().repeat_interleave(20)

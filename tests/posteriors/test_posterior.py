@@ -59,6 +59,7 @@ class TestNormalTargets:
         assert found.elbo == pytest.approx(-float(divergence), abs=0.02)
         assert found.diagnosis.trust is not Trust.TRUST
 
+    @pytest.mark.slow
     def test_low_rank_holds_what_is_of_low_rank(self):
         loading = torch.linspace(0.5, 2.0, 8).double()[:, None]
         target = torch.distributions.LowRankMultivariateNormal(

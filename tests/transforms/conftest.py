@@ -450,6 +450,28 @@ def traced_case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
+# Inverses that iterate, or have a step for every feature: their graphs take longest.
+LONG_INVERSES = ("monotone network", "Bernstein", "multi-scale", "planar")
+
+
+def traced_inverse(name: str) -> list[pytest.MarkDecorator]:
+    long = any(part in name for part in LONG_INVERSES)
+    return seldom(name) or ([pytest.mark.slow] if long else [])
+
+
+@pytest.fixture(
+    params=[
+        pytest.param((name, direction), id=f"{name}-{direction}", marks=marks(name))
+        for name in CASES
+        for direction, marks in (("forward", seldom), ("inverse", traced_inverse))
+    ]
+)
+def traced_direction(request: pytest.FixtureRequest) -> tuple[Case, str]:
+    """Run a test on transforms as `traced_case` does, in both directions."""
+    name, direction = request.param
+    return CASES[name], direction
+
+
 @pytest.fixture(params=[name for name in CASES if name.endswith("context")])
 def conditional_case(request: pytest.FixtureRequest) -> Case:
     """Run a test on every transform that takes a context."""

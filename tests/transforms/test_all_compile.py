@@ -22,8 +22,9 @@ def check(transform, direction, inputs, context, fullgraph=True, **options):
             torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_one_graph(traced_case, direction):
-    case, transform = traced_case, traced_case.make()
+def test_one_graph(traced_direction):
+    case, direction = traced_direction
+    transform = case.make()
     inputs = case.inputs(transform, direction, 4)
     # An iteration leaves the graph to look at its residual.
     fullgraph = direction != case.iterated

@@ -26,7 +26,7 @@ def mixture(*parts):
     ("log_density", "dim", "share"),
     [
         (mixture((0.3, at(0.0, 1.0)), (0.7, at(12.0, 0.5))), 1, 0.7),
-        (mixture((0.5, at(0.0, 1.0)), (0.5, at(8.0, 0.1))), 3, 0.5),
+        pytest.param(mixture((0.5, at(0.0, 1.0)), (0.5, at(8.0, 0.1))), 3, 0.5, marks=pytest.mark.slow),
         # Nine tenths of the mass in a few millionths of the volume.
         (mixture((0.9, at(5.0, 0.05)), (0.1, at(4.0, 3.0))), 3, 0.9 + 0.1 * 0.5),
     ],
@@ -52,6 +52,7 @@ def test_evidence_of_a_curved_density_is_that_of_quadrature():
     assert found.log_evidence == pytest.approx(np.log(inner), abs=0.05)
 
 
+@pytest.mark.slow
 def test_what_it_does_not_reach_is_not_trusted():
     found = posterior(mixture((0.5, at(0.0, 1.0)), (0.5, at(2.5, 1.0))), 20, method="nested", seed=0)
     assert found.diagnosis.trust is Trust.DO_NOT

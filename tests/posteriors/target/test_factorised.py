@@ -214,6 +214,7 @@ class TestPosteriors:
         assert float(draws.std()) * math.sqrt(precision) == pytest.approx(1.0, abs=0.03)
         assert found.diagnosis.trust is Trust.TRUST
 
+    @pytest.mark.slow
     def test_seeds_repeat_the_batches(self):
         joint = FactorisedJoint(log_prior, log_likelihood, regression(200), batch_size=20)
         method = FullRank(ReverseKL(draws=32, rates=(1e-2,), window=20, max_steps=40))

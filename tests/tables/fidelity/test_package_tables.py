@@ -34,6 +34,9 @@ TABLES: dict[str, Any] = {
     "diabetes": lambda: load_diabetes(as_frame=True, scaled=False).frame,
 }
 
+# Text with holes, and a frame of labels and numbers.
+OFTEN = ("raw penguins", "cars")
+
 
 def stored(source: Any) -> pa.Table:
     """Return the cells of a table as they are stored; those of a text file as text."""
@@ -41,7 +44,9 @@ def stored(source: Any) -> pa.Table:
 
 
 @pytest.mark.parametrize("model", ["gaussian", pytest.param("auto", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.slow]) for name in TABLES]
+)
 def test_a_real_table_needs_no_schema_and_comes_back_as_it_is(name: str, model: str):
     source = TABLES[name]()
     result = fit_table(source, model, max_time=4)
