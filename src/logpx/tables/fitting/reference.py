@@ -70,10 +70,13 @@ def table_reference(
 
 def _affordable(search: Search, conditions: Candidate, rows: Tensor) -> int:
     """Return how many rows there is time to place; 0 if too few to tell anything."""
-    if math.isinf(search.deadline):
+    if search.budget.should_stop():
+        # Whoever has interrupted a fit waits for its model.
+        seconds = _LEAST_SECONDS
+    elif math.isinf(search.deadline):
         return min(len(rows), _CONDITIONED)
-    start = time.monotonic()
-    seconds = max(_SHARE * (search.deadline - start), _LEAST_SECONDS)
+    else:
+        seconds = max(_SHARE * (search.deadline - time.monotonic()), _LEAST_SECONDS)
     if bool(rows.isnan().any()) and _TRIED * _DRAWS * rows.shape[1] ** 4 / 3 > seconds * _STEPS_PER_SECOND:
         return 0
     # One column first, for many of them take long however few the rows.
