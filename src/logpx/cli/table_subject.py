@@ -404,7 +404,7 @@ class TableSubject(Subject):
                 columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]
                 writer.write({**cells, **dict(zip(form.names, columns, strict=True))})
                 rows += np.bincount(batch.cluster, minlength=count)
-        out.note(f"{counted(rows.sum(), 'row')} in {counted(np.count_nonzero(rows), 'cluster')}")
+        out.note(f"{counted(rows.sum(), 'row')} in {counted(int(np.count_nonzero(rows)), 'cluster')}")
         out.document(
             {
                 "output": request.output,
