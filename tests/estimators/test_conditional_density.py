@@ -87,6 +87,13 @@ def test_frames_with_labels_and_holes_and_several_targets(rows):
 
 def test_numbers_have_no_probabilities_of_labels(density, rows):
     assert not hasattr(density, "predict_proba")
+    assert not hasattr(ConditionalDensity(), "predict_proba")
+    assert hasattr(ConditionalDensity(labels=True), "predict_proba")
+    X, y = rows
+    sides = np.where(y > 0, "right", "left")
+    again = ConditionalDensity("gaussian", random_state=0).fit(X[:60], sides[:60])
+    assert hasattr(again, "predict_proba")
+    assert not hasattr(again.fit(X[:60], y[:60]), "predict_proba")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         density.score(rows[0], rows[1][:-1])
 

@@ -40,7 +40,8 @@ Columns = dict[str, Any]
 
 
 def _has_labels(estimator: ConditionalDensity) -> bool:
-    if hasattr(estimator, "model_") and not hasattr(estimator, "classes_"):
+    # Before a fit nobody knows what y holds, unless it was said.
+    if not hasattr(estimator, "classes_") and (hasattr(estimator, "model_") or not estimator.labels):
         raise AttributeError("y is not one column of labels: take predict_quantiles, or labels=True")
     return True
 
@@ -136,6 +137,8 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         self._target_names = names
         kinds = {name: "categorical" for name, cells in target.items() if self._holds_labels(cells)}
         table = _table(given, {n: cells.astype(str) if n in kinds else cells for n, cells in target.items()})
+        if hasattr(self, "classes_"):
+            del self.classes_
         if kinds and len(target) == 1:
             self.classes_ = np.unique(next(iter(target.values())))
         schema = _schema(table, kinds, self._target_names)
@@ -149,7 +152,7 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
             # Where nothing of X is left, y is all there is.
             target=self._target_names if set(schema.modelled_names) - set(target) else (),
             conditional=True,
-            weights=checked_weights(sample_weight, X),
+            weights=checked_weights(sample_weight, np.empty((_num_samples(X), 1))),
         )
         assert isinstance(result.model, TableModel)
         self.model_: TableModel = result.model
@@ -375,7 +378,7 @@ def _schema(table: pa.Table, kinds: dict[str, str], target: Sequence[str]) -> Sc
 
 def _target_names(y: Any, taken: Sequence[str]) -> tuple[list[str], bool]:
     """Return names of the columns of y apart from those of X, and whether y is a vector."""
-    shape = np.shape(y)
+    shape = y.shape if hasattr(y, "columns") else np.asarray(y).shape
     vector = len(shape) < 2 or (shape[1] == 1 and not hasattr(y, "columns"))
     names = [str(name) for name in y.columns] if hasattr(y, "columns") else []
     if not names:
