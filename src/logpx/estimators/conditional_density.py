@@ -137,8 +137,8 @@ class ConditionalDensity(BaseEstimator):  # type: ignore[misc]
         self._target_names = names
         kinds = {name: "categorical" for name, cells in target.items() if self._holds_labels(cells)}
         table = _table(given, {n: cells.astype(str) if n in kinds else cells for n, cells in target.items()})
-        # Of an earlier fit.
-        vars(self).pop("classes_", None)
+        if hasattr(self, "classes_"):
+            delattr(self, "classes_")
         if kinds and len(target) == 1:
             self.classes_ = np.unique(next(iter(target.values())))
         schema = _schema(table, kinds, self._target_names)
