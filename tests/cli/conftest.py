@@ -178,3 +178,14 @@ def bound(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         main(["fit", str(tables / "train-counts.csv"), "-o", str(folder), "--model", "gaussian", "-q"]) == 0
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty rows of two numbers, for fits that are interrupted."""
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(60, 2)) @ np.array([[1.0, 0.5], [0.0, 1.0]])
+    path = tmp_path_factory.mktemp("small") / "t.csv"
+    lines = [f"{a:.6f},{b:.6f}" for a, b in rows]
+    path.write_text("a,b\n" + "\n".join(lines) + "\n")
+    return path

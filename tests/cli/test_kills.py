@@ -27,16 +27,6 @@ SOON = ("--checkpoint-every", "0.1s", "-q")
 SECONDS_TO_END = 30.0
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    generator = np.random.default_rng(0)
-    rows = generator.normal(size=(60, 2)) @ np.array([[1.0, 0.5], [0.0, 1.0]])
-    path = tmp_path_factory.mktemp("small") / "t.csv"
-    lines = [f"{a:.6f},{b:.6f}" for a, b in rows]
-    path.write_text("a,b\n" + "\n".join(lines) + "\n")
-    return path
-
-
 def hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 

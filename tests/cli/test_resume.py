@@ -7,22 +7,11 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import logpx as package
 from logpx.cli import main
 from logpx.files.lock import exclusive
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    generator = np.random.default_rng(0)
-    rows = generator.normal(size=(60, 2)) @ np.array([[1.0, 0.5], [0.0, 1.0]])
-    path = tmp_path_factory.mktemp("small") / "t.csv"
-    lines = [f"{a:.6f},{b:.6f}" for a, b in rows]
-    path.write_text("a,b\n" + "\n".join(lines) + "\n")
-    return path
 
 
 def metrics(folder: Path) -> dict:
