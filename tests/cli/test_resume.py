@@ -40,6 +40,25 @@ def test_signalled_fit_saves_what_it_has_and_is_resumed(forked, logpx, table: Pa
     assert f"logpx resume {target}" in again.err
 
 
+def test_signalled_fit_ends_with_the_files_of_a_whole_one(forked, logpx, table: Path, tmp_path: Path):
+    words = ["fit", table, "-m", "nice", "--steps", "600", "-q"]
+    target, whole = tmp_path / "model", tmp_path / "whole/model"
+    process = forked(*words, "--checkpoint-every", "0.02s", "-o", target)
+    wait_for_steps(target)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    resumed = logpx("resume", target, "--json")
+    assert resumed.status == 0, resumed.err
+    assert resumed.document["ended"] in ("steps", "early stopping")
+    assert resumed.document["resume"] is None
+    assert logpx(*words, "-o", whole).status == 0
+    names = sorted(path.name for path in whole.iterdir())
+    assert sorted(path.name for path in target.iterdir()) == names
+    assert all((target / name).read_bytes() == (whole / name).read_bytes() for name in names)
+    assert leftovers(tmp_path) == []
+
+
 @pytest.fixture
 def interrupted(table: Path, tmp_path: Path, monkeypatch):
     """A fit that was killed in the working folder, by a relative path."""
