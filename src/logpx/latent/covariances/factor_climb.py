@@ -17,6 +17,7 @@ __all__ = ["Profile", "ProfileAt", "RootProfile", "climb"]
 
 _ROUNDING = 1e-13
 _LONGEST_STEP = 4.0
+_SHRINKS = 0.9
 # In the logarithms: starts so near each other have met.
 _NEAR = 0.1
 # Of few rows, at the units of several starts at once.
@@ -41,6 +42,7 @@ def climb(
     climbing = torch.arange(len(reached), device=reached.device)
     profile = profile_at(logarithms)
     values = profile.value.clone()
+    before = torch.full_like(values, torch.inf)
     for _ in range(most):
         if deadline is not None and time.monotonic() > deadline:
             break
@@ -56,11 +58,15 @@ def climb(
         change = (trial.logarithms - profile.logarithms).abs().amax(1)
         gain = (trial.value - profile.value).abs()
         reached[climbing], values[climbing] = trial.logarithms, trial.value
-        on = (change >= profile.no_change) & (gain >= (profile.no_gain if no_gain is None else no_gain))
-        on &= ~_met(trial)
+        # The likelihood is flat at its maximum, where steps that shrink still add digits.
+        if no_gain is None:
+            on = (gain >= profile.no_gain) | (change <= _SHRINKS * before)
+        else:
+            on = gain >= no_gain
+        on &= (change >= profile.no_change) & ~_met(trial)
         if not bool(on.any()):
             break
-        climbing, profile = climbing[on], trial.only(on)
+        climbing, profile, before = climbing[on], trial.only(on), change[on]
     return reached, values
 
 
