@@ -11,21 +11,21 @@ import logpx as package
 @pytest.fixture(scope="module")
 def folders(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("compared")
-    for name in ("gaussian", "ppca"):
+    for name in ("gaussian", "gmm"):
         model = package.fit(name, tables / "train.csv", max_time=5).model
         package.save(model, place / name)
-    return {name: place / name for name in ("gaussian", "ppca")}
+    return {name: place / name for name in ("gaussian", "gmm")}
 
 
 def test_a_leaderboard(logpx, tables: Path, folders):
-    ended = logpx("compare", folders["ppca"], folders["gaussian"], tables / "test.csv")
+    ended = logpx("compare", folders["gmm"], folders["gaussian"], tables / "test.csv")
     assert ended.status == 0, ended.err
     lines = ended.out.splitlines()
     assert lines[0] == "400 rows (mean ± standard error)"
     assert lines[1].split()[0] == "model"
     assert "behind the best" in lines[1]
     assert "s per 10⁶ rows" in lines[1]
-    document = logpx("compare", folders["ppca"], folders["gaussian"], tables / "test.csv", "--json").document
+    document = logpx("compare", folders["gmm"], folders["gaussian"], tables / "test.csv", "--json").document
     first, second = document["models"]
     assert lines[2].startswith(first["name"])
     assert first["mean"] > second["mean"]
@@ -41,7 +41,7 @@ def test_a_leaderboard(logpx, tables: Path, folders):
 
 
 def test_models_of_other_columns_are_refused(logpx, tables: Path, folders, bound: Path):
-    ended = logpx("compare", folders["ppca"], bound, tables / "test.csv")
+    ended = logpx("compare", folders["gmm"], bound, tables / "test.csv")
     assert ended.status == 2
     assert "do not give log p of the same thing" in ended.err
     assert "fix: " in ended.err
@@ -52,7 +52,7 @@ def test_models_of_other_columns_are_refused(logpx, tables: Path, folders, bound
     [
         (["{gaussian}", "{test}"], "fewer than two models"),
         (["{gaussian}", "{gaussian}/", "{test}"], "named twice"),
-        (["{gaussian}", "{ppca}", "nothing.csv"], "no such file"),
+        (["{gaussian}", "{gmm}", "nothing.csv"], "no such file"),
     ],
 )
 def test_mistakes(logpx, tables: Path, folders, words: list[str], message: str):
@@ -66,6 +66,6 @@ def test_images_and_tables_are_not_compared(logpx, tables: Path, folders, tmp_pa
     np.save(tmp_path / "i.npy", np.random.default_rng(0).integers(0, 4, (60, 1, 4, 4)).astype(np.uint8))
     result = package.images.fit_images(tmp_path / "i.npy", "realnvp", max_steps=1)
     package.save(result.model, tmp_path / "images")
-    ended = logpx("compare", folders["ppca"], tmp_path / "images", tables / "test.csv")
+    ended = logpx("compare", folders["gmm"], tmp_path / "images", tables / "test.csv")
     assert ended.status == 2
     assert "tables and of images" in ended.err
