@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 from logpx.errors import DataError, ResourceError, UsageError
 from logpx.files.folders import translated_errors
 from logpx.files.lock import exclusive
-from logpx.inference import EMMemory, EMState
 from logpx.training.checkpoints import Moment, Pace, StateFolder, TrainingState
-from logpx.training.kept_values import BegunValues, EMValues, PlanValues, checked_values
+from logpx.training.kept_values import BegunValues, PlanValues, checked_values
 
 __all__ = ["Journal", "journal_of", "seconds_of"]
 
@@ -307,10 +306,6 @@ class Journal:
             self._look()
         return failed
 
-    def memory(self) -> EMMemory | None:
-        """Return what keeps a run of EM; None if nothing is kept."""
-        return _Memory(self) if self.keeps else None
-
     def stops(self) -> bool:
         """Return whether the fit is to stop."""
         return self._shared is not None and self._shared.should_stop()
@@ -339,43 +334,6 @@ class Journal:
 
     def _folder(self, shared: _Shared) -> StateFolder:
         return StateFolder(shared.path / self._name if self._name else shared.path)
-
-
-class _Memory:
-    """A run of EM as a part of a journal."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def recall(self) -> EMState | None:
-        state = self._journal.last()
-        if state is not None:
-            checked_values(EMValues, state.values, "the state of a run of EM")
-        if state is None or (state.values["values"]["late"] and self._journal.extended):
-            return None
-        values = state.values
-        return EMState(
-            iteration=values["iteration"],
-            finished=values["finished"],
-            tensors=state.tensors,
-            values=values["values"],
-        )
-
-    def pause(self, capture: Callable[[], EMState]) -> bool:
-        stops = self._journal.stops()
-        self._offer(capture, Moment.STOPPED if stops else Moment.STEP)
-        return stops
-
-    def finish(self, capture: Callable[[], EMState]) -> None:
-        self._offer(capture, Moment.END)
-
-    def _offer(self, capture: Callable[[], EMState], moment: Moment) -> None:
-        def captured() -> TrainingState:
-            state = capture()
-            values = {"iteration": state.iteration, "finished": state.finished, "values": state.values}
-            return TrainingState(2 * state.iteration + state.finished, state.tensors, values)
-
-        self._journal.offer(None, captured, moment)
 
 
 def seconds_of(path: Path) -> float:

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from logpx.errors import ModelFolderError
 from logpx.files.documents import DAMAGED
 
-__all__ = ["BegunValues", "DescentValues", "EMValues", "PlanValues", "UpdateValues", "checked_values"]
+__all__ = [
+    "BegunValues",
+    "DescentValues",
+    "EMValues",
+    "PlanValues",
+    "SumValues",
+    "UpdateValues",
+    "checked_values",
+]
 
 # Numbers of steps and rows: floating-point numbers are exact up to here.
 _Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -91,6 +99,21 @@ class _Extrapolation(_Values):
     resting: bool
 
 
+class _KeptPart(_Values):
+    number: _Count
+    batches: _Count
+    finished: bool
+    sum: Any
+
+
+class SumValues(_Values):
+    """Those of a sum over rows."""
+
+    done: _Count
+    total: Any
+    others: list[_KeptPart]
+
+
 class _KeptCourse(_Values):
     history: list[float]
     log_likelihood: float
@@ -100,6 +123,7 @@ class _KeptCourse(_Values):
     plain: _Count
     late: bool
     extrapolation: _Extrapolation | None = None
+    sum: SumValues | None = None
 
 
 class EMValues(_Values):
