@@ -187,17 +187,17 @@ class StreamedRows:
                     yield now
                 yield replace(now, finished=True)
 
-    @torch.no_grad()
-    def like(self, density: TableDensity, what: str) -> RowSum:
-        """Return a sum over a single row."""
-        y, weights = next(block for block in self.blocks(density) if len(block[0]))
-        return _sum_of(density, what, y[:1], None if weights is None else weights[:1])
-
 
 _SUMS: dict[str, Callable[[Any, Tensor, Tensor | None], Any]] = {
     STATISTICS: lambda model, y, weights: model.statistics(y, weights),
     MOMENTS: lambda model, y, weights: Moments.of(y, weights, full=True),
 }
+
+
+@torch.no_grad()
+def _like(density: TableDensity, what: str) -> RowSum:
+    """Return a sum of the same kind, over a row of zeros."""
+    return _sum_of(density, what, torch.zeros(1, *density.event_shape, dtype=torch.float64), None)
 
 
 def _sum_of(density: TableDensity, what: str, y: Tensor, weights: Tensor | None) -> RowSum:
@@ -286,7 +286,7 @@ class TableSums(SummedRows):
         begun, self._begun = self._begun, None
         self._found = PartialSum()
         if begun is not None:
-            self._found = PartialSum.of(*begun, self._rows.like(self._density, what))
+            self._found = PartialSum.of(*begun, _like(self._density, what))
         for parts in self._advance(what, deadline):
             for part in parts:
                 self._found.take(part)
@@ -313,7 +313,7 @@ class TableSums(SummedRows):
         if helpers is None:
             yield from ([part] for part in course)
             return
-        like = Part(number=0, sum=self._rows.like(self._density, what))
+        like = Part(number=0, sum=_like(self._density, what))
         begin = [self._parts(rank, size) for rank in range(1, size)]
         while True:
             left = _SECONDS_APART if deadline is None else min(_SECONDS_APART, deadline - time.monotonic())
@@ -379,7 +379,7 @@ def _carry_out(worker: Worker, order: Order) -> Message:
         kept[_TABLE] = StreamedRows.of(values["table"])
     rows, what = kept[_TABLE], values["what"]
     if values["begin"]:
-        given, pattern = iter(order.share), Part(number=0, sum=rows.like(density, what))
+        given, pattern = iter(order.share), Part(number=0, sum=_like(density, what))
         begun = [restored(pattern, one, given) for one in values["begin"][worker.rank - 1]]
         kept[_COURSE] = rows.summed(density, what, begun)
     tensors: list[Tensor] = []
