@@ -97,9 +97,12 @@ class _Shared:
             warnings.warn(f"{error.file}: finished parts were not kept ({error.message})", stacklevel=2)
         self.closed = True
 
-    def write(self, folder: StateFolder, state: TrainingState, *, planned: bool) -> str | None:
+    def write(
+        self, folder: StateFolder, capture: Callable[[], TrainingState], *, planned: bool
+    ) -> str | None:
         """Write a state, after all that it depends on; if that fails, warn and say why."""
         began = time.monotonic()
+        state = capture()
         try:
             if planned:
                 self.flush()
@@ -298,7 +301,7 @@ class Journal:
         elif moment is Moment.END and not shared.eager and not shared.pace.is_due():
             shared.unwritten.append((folder, _cloned(capture())))
         elif moment is not Moment.STEP or shared.pace.is_due():
-            failed = shared.write(folder, capture(), planned=bool(self._name))
+            failed = shared.write(folder, capture, planned=bool(self._name))
             self._saved = self._saved if failed else step
         if moment is Moment.STOPPED:
             shared.closed = True
