@@ -25,7 +25,7 @@ from logpx.files import flushing, folders
 from logpx.files.lock import exclusive
 from logpx.flows import NSF, RealNVP
 from logpx.latent import GaussianMixture
-from logpx.training import StopReason
+from logpx.training import StopReason, checkpoints
 
 ROWS = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor(
     [[2.0, 1.0], [0.0, 0.5]]
@@ -125,6 +125,30 @@ def test_checkpoints_do_not_change_the_fit_and_two_are_kept(tmp_path: Path):
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert len(names) == 2
     assert names[-1] == f"step-{STEPS:09d}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "guess", "times"),
+    [
+        # Every 30 s where one takes 0.1 s, from the start or after the first.
+        (0.1, 0, [30, 60, 90, 120, 150, 180, 210, 240]),
+        # The first is guessed from 400 MB, and those that follow from what it took.
+        (1.0, 400_000_000, [100, 130, 160, 200]),
+        # Never within these minutes.
+        (1.0, 2_000_000_000, []),
+    ],
+)
+def test_checkpoints_take_a_fiftieth_of_the_time(monkeypatch, seconds: float, guess: int, times: list[int]):
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    pace, written = checkpoints.Pace(30.0, at_once=False), []
+    for second in range(1, 241):
+        now[0] = second
+        if pace.is_due(lambda: guess):
+            written.append(second)
+            pace.took(seconds)
+        assert seconds * len(written) <= 0.02 * second + 1e-9
+    assert written == times
 
 
 def test_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path):

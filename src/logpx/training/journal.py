@@ -295,19 +295,32 @@ class Journal:
             pass
         elif moment is Moment.START:
             if shared.eager:
+                began = time.monotonic()
                 folder.write(capture())
-                shared.pace.took(0.0)
+                shared.pace.took(time.monotonic() - began)
                 self._saved = step
-        elif moment is Moment.END and not shared.eager and not shared.pace.is_due():
-            shared.unwritten.append((folder, _cloned(capture())))
-        elif moment is not Moment.STEP or shared.pace.is_due():
+        elif self._is_to_be_written(shared, moment, capture):
             failed = shared.write(folder, capture, planned=bool(self._name))
             self._saved = self._saved if failed else step
+        elif moment is Moment.END and not shared.eager:
+            shared.unwritten.append((folder, _cloned(capture())))
         if moment is Moment.STOPPED:
             shared.closed = True
         elif moment is Moment.END:
             self._look()
         return failed
+
+    @staticmethod
+    def _is_to_be_written(shared: _Shared, moment: Moment, capture: Callable[[], TrainingState]) -> bool:
+        def size() -> int:
+            return capture().bytes
+
+        if moment is Moment.STOPPED:
+            return True
+        if moment is Moment.END and shared.eager:
+            # Without it a run that has ended would go on from an earlier state, and end with the same bits.
+            return shared.pace.is_short or shared.pace.affords(size)
+        return shared.pace.is_due(size)
 
     def stops(self) -> bool:
         """Return whether the fit is to stop."""
