@@ -417,6 +417,19 @@ def test_em_goes_on_to_the_same_bits(build, steps, tmp_path: Path):
         logpx.fit(build(), holes, restarts=2, resume=folder, seed=5)
 
 
+def test_em_on_a_stream_goes_on_within_a_pass(tmp_path: Path):
+    parts, whole = list(ROWS.split(60)), GaussianMixture(2, 2)
+    logpx.fit(whole, parts, restarts=1, max_epochs=3)
+    # Each pass has four batches, and the fit may be stopped before each.
+    for step in (2, 5):
+        folder = tmp_path / str(step)
+        options = {"restarts": 1, "max_epochs": 3}
+        logpx.fit(GaussianMixture(2, 2), parts, checkpoint=folder, should_stop=stop_after(step), **options)
+        model = GaussianMixture(2, 2)
+        logpx.fit(model, parts, resume=folder, **options)
+        assert bits(model) == bits(whole), step
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("build", [flow, vae], ids=lambda build: build.__name__)
 def test_files_after_every_one_of_fifty_steps_are_the_same(build, tmp_path: Path):

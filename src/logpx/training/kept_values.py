@@ -146,7 +146,8 @@ class UpdateValues(_Values):
 # What depends on time, by the last part of its name: seconds, rows, rows and a size, or else yes or no.
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0.0)], config=ConfigDict(strict=True))
 _ROWS = TypeAdapter(_Count | None, config=ConfigDict(strict=True))
-_PAIR = TypeAdapter(tuple[Annotated[int, Field(ge=1, le=2**53)], Annotated[int, Field(ge=1, le=2**53)]])
+_AtLeastOne = Annotated[int, Field(ge=1, le=2**53, strict=True)]
+_PAIR = TypeAdapter(tuple[_AtLeastOne, _AtLeastOne])
 _YES_OR_NO = TypeAdapter(bool, config=ConfigDict(strict=True))
 _DECISIONS: dict[str, TypeAdapter[Any]] = {
     "begun": _SECONDS,

@@ -165,8 +165,9 @@ def in_place_of_sample(read: DividedRows, seconds: float) -> str:
         How long it took to read the table.
     """
     return (
-        f"a uniform sample of {len(read.rows):,} of the {read.count:,} rows is fitted, as many as are kept "
-        f"in memory; --all-rows fits {alternatives(_able())} to all of them, for {seconds:.0f} s or more for "
+        f"a uniform sample of {len(read.rows):,} of the {read.count:,} rows is fitted, as many as there are "
+        f"memory and time for; --all-rows fits {alternatives(_able())} to all of them, for {seconds:.0f} s "
+        "or more for "
         "each step of EM, which reads the table again"
     )
 
