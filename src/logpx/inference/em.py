@@ -127,9 +127,10 @@ class _Course:
         self,
         model: EMModel,
         sums: SummedRows,
+        memory: EMMemory | None,
+        *,
         tolerance: float,
         accelerate: bool,
-        memory: EMMemory | None,
     ) -> None:
         self.model, self.tolerance = model, tolerance
         self._sums, self._memory = sums, memory
@@ -297,7 +298,7 @@ def expectation_maximisation(
         If there are no rows, or the log-likelihood is not finite.
     """
     with _sums_of(model, batches) as sums:
-        course = _Course(model, sums, tolerance, accelerate, memory)
+        course = _Course(model, sums, memory, tolerance=tolerance, accelerate=accelerate)
         return _run(course, max_iterations, deadline, callback, memory)
 
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from logpx.errors import ModelFolderError
 
-__all__ = ["Part", "PartialSum", "flattened", "restored"]
+__all__ = ["PartialSum", "ShardSum", "flattened", "restored"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ShardSum:
     """What is added up of one part of the rows.
 
     Attributes
@@ -34,7 +34,7 @@ class Part:
     finished: bool = False
     sum: Any = None
 
-    def plus(self, statistics: Any) -> Part:
+    def plus(self, statistics: Any) -> ShardSum:
         """Return the part with the statistics of its next batch."""
         total = statistics if self.sum is None else self.sum + statistics
         return replace(self, batches=self.batches + 1, sum=total)
@@ -46,11 +46,11 @@ class PartialSum:
     Examples
     --------
     >>> found = PartialSum()
-    >>> found.take(Part(number=1, finished=True, sum=2.0))
-    >>> found.take(Part(number=0, batches=7, sum=1.0))
+    >>> found.take(ShardSum(number=1, finished=True, sum=2.0))
+    >>> found.take(ShardSum(number=0, batches=7, sum=1.0))
     >>> found.done, found.total, found.part(0).batches
     (0, None, 7)
-    >>> found.take(Part(number=0, batches=9, finished=True, sum=1.5))
+    >>> found.take(ShardSum(number=0, batches=9, finished=True, sum=1.5))
     >>> found.done, found.total
     (2, 3.5)
     """
@@ -59,13 +59,13 @@ class PartialSum:
         #: How many parts are in the total, and the total.
         self.done = 0
         self.total: Any = None
-        self._others: dict[int, Part] = {}
+        self._others: dict[int, ShardSum] = {}
 
-    def part(self, number: int) -> Part:
+    def part(self, number: int) -> ShardSum:
         """Return what is known of a part that is not in the total."""
-        return self._others.get(number, Part(number=number))
+        return self._others.get(number, ShardSum(number=number))
 
-    def take(self, part: Part) -> None:
+    def take(self, part: ShardSum) -> None:
         """Take what is now known of a part in place of what was."""
         self._others[part.number] = part
         while self.part(self.done).finished:
@@ -113,7 +113,7 @@ class PartialSum:
         found = cls()
         found.done = values["done"]
         found.total = restored(like, values["total"], given)
-        pattern = Part(number=0, sum=like)
+        pattern = ShardSum(number=0, sum=like)
         found._others = {one["number"]: restored(pattern, one, given) for one in values["others"]}
         for one in (found.total, *(part.sum for part in found._others.values())):
             if one is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from logpx.inference.partial_sums import Part, PartialSum, flattened, restored
+from logpx.inference.partial_sums import PartialSum, ShardSum, flattened, restored
 from logpx.processes.messages import Message
 from logpx.processes.team import Team, state_of
 from logpx.processes.worker import Handler, Order, Worker
@@ -94,13 +94,13 @@ class SumOfBatches(SummedRows):
 
     def __init__(self, model: Any, batches: Callable[[], Iterable[Batch]]) -> None:
         self._model, self._batches = model, batches
-        self._part = Part(number=0)
+        self._part = ShardSum(number=0)
         self._begun: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None
 
     def total(self, deadline: float | None, pause: Callable[[], object]) -> Any:
         """Return the statistics of all batches, added in their order."""
         begun, self._begun = self._begun, None
-        self._part = Part(number=0)
+        self._part = ShardSum(number=0)
         for index, (rows, weights) in enumerate(self._batches()):
             if begun is not None:
                 like = self._model.statistics(rows[:1], None if weights is None else weights[:1])

@@ -281,7 +281,7 @@ def read_weighed_rows(
     """
     most = max(1, int(min(_MOST_NUMBERS, most_numbers)) // len(schema.modelled))
     generator = np.random.default_rng([_ROW_ORDER, seed])
-    sample = _Sample(most, len(schema.modelled))
+    sample = _SampledRows(most, len(schema.modelled))
     weighing = Weighing.of(table, schema, given)
     count = 0
     for batch in weighed_part(table, schema).batches():
@@ -305,7 +305,7 @@ def read_weighed_rows(
     )
 
 
-class _Sample:
+class _SampledRows:
     """The rows with the smallest keys among those seen, with their weights."""
 
     def __init__(self, most: int, columns: int) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from logpx.distributions import Moments
 from logpx.errors import DataError
-from logpx.inference.partial_sums import Part, PartialSum, flattened, restored
+from logpx.inference.partial_sums import PartialSum, ShardSum, flattened, restored
 from logpx.inference.shared_e_step import Batch, SummedRows, TimeIsUp
 from logpx.processes.messages import Message
 from logpx.processes.team import Team, current_team, state_of
@@ -167,7 +167,7 @@ class StreamedRows:
                 yield y, weights
 
     @torch.no_grad()
-    def summed(self, density: TableDensity, what: str, begun: Iterable[Part]) -> Iterator[Part]:
+    def summed(self, density: TableDensity, what: str, begun: Iterable[ShardSum]) -> Iterator[ShardSum]:
         """Add up shards, one after the other; yield how far it has come after each batch.
 
         Parameters
@@ -300,12 +300,12 @@ class TableSums(SummedRows):
         assert isinstance(self._found.total, RowSum)
         return self._found.total
 
-    def _parts(self, rank: int, size: int) -> list[Part]:
+    def _parts(self, rank: int, size: int) -> list[ShardSum]:
         """Return what is known of the shards of a process that are not in the total."""
         own = range(rank, self._rows.shards, size)
         return [self._found.part(shard) for shard in own if shard >= self._found.done]
 
-    def _advance(self, what: str, deadline: float | None) -> Iterator[Iterable[Part]]:
+    def _advance(self, what: str, deadline: float | None) -> Iterator[Iterable[ShardSum]]:
         """Yield, again and again, how far the shards have come on which the processes work."""
         helpers = self._helpers
         size = 1 if helpers is None else helpers.team.size
@@ -313,7 +313,7 @@ class TableSums(SummedRows):
         if helpers is None:
             yield from ([part] for part in course)
             return
-        like = Part(number=0, sum=_like(self._density, what))
+        like = ShardSum(number=0, sum=_like(self._density, what))
         begin = [self._parts(rank, size) for rank in range(1, size)]
         while True:
             left = _SECONDS_APART if deadline is None else min(_SECONDS_APART, deadline - time.monotonic())
@@ -339,7 +339,9 @@ class TableSums(SummedRows):
             yield parts
 
 
-def _worked(course: Iterator[Part], seconds: float, stops: Callable[[], bool] = lambda: False) -> list[Part]:
+def _worked(
+    course: Iterator[ShardSum], seconds: float, stops: Callable[[], bool] = lambda: False
+) -> list[ShardSum]:
     """Go on with a sum for some seconds, or to its end; return how far each shard has come."""
     until, found = time.monotonic() + seconds, {}
     for part in course:
@@ -379,7 +381,7 @@ def _carry_out(worker: Worker, order: Order) -> Message:
         kept[_TABLE] = StreamedRows.of(values["table"])
     rows, what = kept[_TABLE], values["what"]
     if values["begin"]:
-        given, pattern = iter(order.share), Part(number=0, sum=_like(density, what))
+        given, pattern = iter(order.share), ShardSum(number=0, sum=_like(density, what))
         begun = [restored(pattern, one, given) for one in values["begin"][worker.rank - 1]]
         kept[_COURSE] = rows.summed(density, what, begun)
     tensors: list[Tensor] = []
