@@ -51,12 +51,13 @@ print(json.dumps({
 """
 
 
-def write(path: Path, rows: int) -> None:
-    """Draw a file of rows from four normal distributions."""
+def write(path: Path, rows: int, seed: int = 0) -> None:
+    """Draw a file of rows from four normal distributions; another seed gives other rows of the same."""
     generator = np.random.default_rng(0)
     means = generator.normal(0.0, 4.0, (COMPONENTS, FEATURES))
     factors = generator.normal(size=(COMPONENTS, FEATURES, FEATURES)) / np.sqrt(FEATURES)
     weights = np.arange(1, COMPONENTS + 1) / (COMPONENTS * (COMPONENTS + 1) / 2)
+    generator = np.random.default_rng(seed) if seed else generator
     schema = pa.schema([(f"x{index}", pa.float64()) for index in range(FEATURES)])
     with pq.ParquetWriter(path, schema) as writer:
         for first in range(0, rows, _CHUNK):

@@ -31,7 +31,7 @@ from logpx.latent import GaussianMixture
 from logpx.tables import inspect_table, open_table
 
 MOST_SECONDS, MOST_MEMORY = 5.0, 2**30
-# Some in `make test`, and 10,080 with the slow ones.
+# Some in `make test`, and 11,520 with the slow ones.
 FEW, MANY = 12, 720
 
 BYTES = [
@@ -157,6 +157,15 @@ def fit_mixture(**options: Any) -> None:
     logpx.fit(GaussianMixture(2, 2), rows(), restarts=1, max_epochs=9, progress=False, **options)
 
 
+def fit_stream(**options: Any) -> None:
+    parts = list(np.split(rows(), 4))
+    logpx.fit(GaussianMixture(2, 2), parts, restarts=1, max_epochs=9, progress=False, **options)
+
+
+def resume_stream(file: Path) -> None:
+    fit_stream(resume=file.parent.parent.parent)
+
+
 def resume_flow(file: Path) -> None:
     fit_flow(resume=file.parent.parent)
 
@@ -187,6 +196,8 @@ KINDS: dict[str, tuple[str, Callable[[Path], None], bool]] = {
     "checkpoint of gradient descent": ("descent/step-*/state.json", resume_flow, True),
     "its tensors": ("descent/step-*/tensors.safetensors", resume_flow, False),
     "checkpoint of EM": ("em/start-0/step-*/state.json", resume_mixture, True),
+    "checkpoint within a pass": ("stream/start-0/step-*/state.json", resume_stream, True),
+    "its sums": ("stream/start-0/step-*/tensors.safetensors", resume_stream, False),
     "plan of a fit": ("parts/plan/step-*/state.json", resume_in_parts, True),
     "beginning of a fit": ("parts/begun/step-*/state.json", resume_in_parts, True),
     "its manifest": ("em/start-0/step-*/manifest.json", resume_mixture, True),
@@ -204,6 +215,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     logpx.save(RealNVP(2, layers=2, hidden=(4,)), folder / "flow")
     fit_flow(checkpoint=folder / "descent", should_stop=stop_after(5))
     fit_mixture(checkpoint=folder / "em", should_stop=stop_after(3))
+    fit_stream(checkpoint=folder / "stream", should_stop=stop_after(6))
     fit_in_parts(checkpoint=folder / "parts", every=1e-9)
     return folder
 

@@ -24,6 +24,9 @@ __all__ = [
     "names_checked",
 ]
 
+# The largest number of single precision, in which models compute.
+_LARGEST = float(np.finfo(np.float32).max)
+
 _Arguments = ParamSpec("_Arguments")
 _Value = TypeVar("_Value")
 
@@ -91,6 +94,11 @@ def check_number(name: str, value: Any, above: float = -math.inf) -> None:
     logpx.errors.UsageError: bound is '3', where a finite number above 0 was expected
     fix: give a finite number above 0
     """
+    if is_number(value) and _LARGEST < abs(value) < math.inf:
+        raise UsageError(
+            f"{name} is {value!r}, which single precision does not hold",
+            fix=f"give a number up to {_LARGEST:.2g}",
+        )
     if not is_number(value) or not above < value < math.inf:
         expected = "a finite number" if above == -math.inf else f"a finite number above {above:g}"
         raise UsageError(f"{name} is {value!r}, where {expected} was expected", fix=f"give {expected}")

@@ -145,7 +145,10 @@ def test_full_disk_is_said_before_the_fit(logpx, tables: Path, tmp_path: Path, m
     assert "validation" not in ended.err
 
 
-def test_model_is_kept_elsewhere_if_its_place_fails(logpx, tables: Path, tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("full_for", [(".model.tmp-",), (".model.tmp-", ".saved.json.tmp-")])
+def test_model_is_kept_elsewhere_if_its_place_fails(
+    logpx, tables: Path, tmp_path: Path, monkeypatch, full_for: tuple[str, ...]
+):
     place, elsewhere = tmp_path / "place", tmp_path / "elsewhere"
     place.mkdir()
     elsewhere.mkdir()
@@ -153,7 +156,7 @@ def test_model_is_kept_elsewhere_if_its_place_fails(logpx, tables: Path, tmp_pat
     write = folders._write_file
 
     def full(path: Path, content: bytes) -> None:
-        if place in path.parents and path.parent.name.startswith(".model.tmp-"):
+        if place in path.parents and path.parent.name.startswith(full_for):
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, content)
 

@@ -22,6 +22,7 @@ from logpx.tables.density import TableDensity
 from logpx.tables.families.family import Budget
 from logpx.tables.fitting import streamed_rows
 from logpx.tables.fitting.all_rows import FitToAllRows
+from logpx.training.journal import journal_of
 
 file, read = {file!r}, []
 take = streamed_rows.as_modelled
@@ -39,11 +40,21 @@ for model in (GaussianMixture(2, 3).double(), FactorAnalysis(3, 1).double(), Gau
     model.initialise_components(density.in_model_units(head)[0], 1)
     models.append(density)
 
+streamed_rows._SECONDS_APART = 0.0
+stops = lambda: sum(read) >= float({stop!r})
+
 def lead():
-    for density, steps in zip(models, (3, None, None)):
-        budget = Budget(seconds=float("inf"), rows=200, kinds=["normal"] * 3, limits=Limits(steps=steps))
+    for number, (density, steps) in enumerate(zip(models, (3, None, None))):
+        run = {run!r} and {run!r} + str(number)
+        journal = journal_of(run, run, 30.0, stops)
+        budget = Budget(
+            seconds=float("inf"), rows=200, kinds=["normal"] * 3, limits=Limits(steps=steps),
+            should_stop=stops, journal=journal,
+        )
         stage = FitToAllRows(rows=rows, count=table.count_rows(), budget=budget, holes=False)
         print(stage.fit(density).note)
+        if stops():
+            break
         content = b"".join(tensor.numpy().tobytes() for tensor in density.state_dict().values())
         print(hashlib.sha256(content).hexdigest())
 
@@ -62,18 +73,42 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def script_of(file: Path, stop: str = "inf", run: Path | None = None) -> str:
+    script = SCRIPT
+    for name, value in {"file": str(file), "stop": stop, "run": None if run is None else str(run)}.items():
+        script = script.replace(f"{{{name}!r}}", repr(value))
+    return script
+
+
+def rows_read(errors: str) -> int:
+    return sum(json.loads(errors.splitlines()[-1]))
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_row_groups_are_divided_and_sums_are_the_same(several, alone, file: Path, size: int):
-    script = SCRIPT.replace("{file!r}", repr(str(file)))
+    script = script_of(file)
     ended = [process.communicate(timeout=200) for process in several(script, size)]
     printed, counted = alone(script)
     assert ended[0][0] == printed
     assert "4 steps" not in printed
     assert "in closed form on all 5,000 rows" in printed
-    each = [sum(json.loads(errors.splitlines()[-1])) for _, errors in ended]
-    passes, rest = divmod(sum(json.loads(counted.splitlines()[-1])), ROWS)
+    each = [rows_read(errors) for _, errors in ended]
+    passes, rest = divmod(rows_read(counted), ROWS)
     assert rest == 0
     assert sum(each) == passes * ROWS
     # No process reads more than its row groups.
     own = [len(range(rank, GROUPS, size)) for rank in range(size)]
     assert each == [passes * count * ROWS // GROUPS for count in own]
+
+
+def test_a_pass_that_was_stopped_goes_on_with_other_processes(several, alone, file: Path, tmp_path: Path):
+    whole, counted = alone(script_of(file))
+    read = 0
+    for size, stop in ((2, "900"), (3, "2400")):
+        ended = [p.communicate(timeout=200) for p in several(script_of(file, stop, tmp_path / "run"), size)]
+        assert "the fit to all rows was interrupted" in ended[0][0]
+        read += sum(rows_read(errors) for _, errors in ended)
+    again, errors = alone(script_of(file, "inf", tmp_path / "run"))
+    assert again == whole
+    # No row is added up twice.
+    assert read + rows_read(errors) == rows_read(counted)

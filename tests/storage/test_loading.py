@@ -17,15 +17,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.distributions import Independent, Laplace
 
 import logpx
-from logpx.distributions import OrderAgnostic
+from logpx.distributions import FromTorch, OrderAgnostic
 from logpx.distributions.columns import LabelColumn
 from logpx.errors import ModelFolderError, UsageError
 from logpx.flows import MAF, RealNVP
 from logpx.latent import GaussianMixture
 from logpx.storage import FORMAT_VERSION, load, read_details, save
 from logpx.transforms import Permutation
+
+LAPLACE = {"family": "Laplace", "shapes": {"loc": [3], "scale": [3]}, "trained": [], "event_dims": 1}
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +262,12 @@ def test_wrong_type_of_version(folder: Path, version):
         ({"class": "RealNVP", "features": 3, "layers": 2, "hidden": [9]}, "shape"),
         ({"class": "RealNVP", "features": 3, "layers": 3, "hidden": [8]}, "is missing"),
         ({"class": "RealNVP", "features": 3, "layers": 1, "hidden": [8]}, "does not belong to the model"),
+        ({"class": "NSF", "features": 3, "bound": 1e300}, "single precision does not hold"),
+        ({"class": "TruncatedNormal", "event_shape": 3, "upper": 1e300}, "single precision does not hold"),
+        (
+            {"class": "FromTorch", "distribution": {**LAPLACE, "event_dims": "one"}},
+            "'one' event dimensions",
+        ),
     ],
 )
 def test_forged_description(folder: Path, model, message: str):
@@ -324,6 +333,13 @@ def test_each_row_of_a_matrix_is_an_order(tmp_path: Path):
     assert torch.equal(load(folder).chains, model.chains)
     edit_weights(folder, lambda weights: weights.update({"chains": torch.tensor([[0, 1], [1, 0], [1, 1]])}))
     assert "out of range" in refusal(folder).message
+
+
+def test_parameters_that_a_distribution_of_torch_refuses(tmp_path: Path):
+    folder = tmp_path / "model"
+    save(FromTorch(Independent(Laplace(torch.zeros(3), torch.ones(3)), 1)), folder)
+    edit_weights(folder, lambda weights: weights.update(scale=torch.tensor([1.0, -1.0, 1.0])))
+    assert "'scale' is out of range" in refusal(folder).message
 
 
 def test_truth_values_that_are_neither(folder: Path):

@@ -25,7 +25,7 @@ from logpx.files import flushing, folders
 from logpx.files.lock import exclusive
 from logpx.flows import NSF, RealNVP
 from logpx.latent import GaussianMixture
-from logpx.training import StopReason
+from logpx.training import StopReason, checkpoints
 
 ROWS = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) @ torch.tensor(
     [[2.0, 1.0], [0.0, 0.5]]
@@ -125,6 +125,30 @@ def test_checkpoints_do_not_change_the_fit_and_two_are_kept(tmp_path: Path):
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert len(names) == 2
     assert names[-1] == f"step-{STEPS:09d}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "guess", "times"),
+    [
+        # Every 30 s where one takes 0.1 s, from the start or after the first.
+        (0.1, 0, [30, 60, 90, 120, 150, 180, 210, 240]),
+        # The first is guessed from 400 MB, and those that follow from what it took.
+        (1.0, 400_000_000, [100, 130, 160, 200]),
+        # Never within these minutes.
+        (1.0, 2_000_000_000, []),
+    ],
+)
+def test_checkpoints_take_a_fiftieth_of_the_time(monkeypatch, seconds: float, guess: int, times: list[int]):
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    pace, written = checkpoints.Pace(30.0, at_once=False), []
+    for second in range(1, 241):
+        now[0] = second
+        if pace.is_due(lambda: guess):
+            written.append(second)
+            pace.took(seconds)
+        assert seconds * len(written) <= 0.02 * second + 1e-9
+    assert written == times
 
 
 def test_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path):
@@ -391,6 +415,19 @@ def test_em_goes_on_to_the_same_bits(build, steps, tmp_path: Path):
         assert result.history[-1].train == reference.history[-1].train
     with pytest.raises(UsageError, match="seed is 5, and the fit was begun with 0"):
         logpx.fit(build(), holes, restarts=2, resume=folder, seed=5)
+
+
+def test_em_on_a_stream_goes_on_within_a_pass(tmp_path: Path):
+    parts, whole = list(ROWS.split(60)), GaussianMixture(2, 2)
+    logpx.fit(whole, parts, restarts=1, max_epochs=3)
+    # Each pass has four batches, and the fit may be stopped before each.
+    for step in (2, 5):
+        folder = tmp_path / str(step)
+        options = {"restarts": 1, "max_epochs": 3}
+        logpx.fit(GaussianMixture(2, 2), parts, checkpoint=folder, should_stop=stop_after(step), **options)
+        model = GaussianMixture(2, 2)
+        logpx.fit(model, parts, resume=folder, **options)
+        assert bits(model) == bits(whole), step
 
 
 @pytest.mark.slow

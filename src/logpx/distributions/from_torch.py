@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributions, nn
-from torch.distributions import Independent
+from torch.distributions import Independent, constraints
 
+from logpx.arguments import is_whole
 from logpx.distributions.as_torch import TorchDistribution
 from logpx.distributions.base import Distribution
 from logpx.distributions.gradients import gradients_wanted
@@ -116,6 +117,17 @@ class FromTorch(Distribution):
         names = self._description[_SHAPES]
         values = {name: getattr(self, name) for name in names}
         return _built(self._description, {name: value.to(device) for name, value in values.items()})
+
+    def out_of_range(self) -> str | None:
+        """Return the name of a parameter that is outside of what the distribution allows, or None."""
+        if self._held is not None:
+            return None
+        allowed = getattr(distributions, self._description[_FAMILY]).arg_constraints
+        for name in self._description[_SHAPES]:
+            constraint = allowed[name]
+            if not constraints.is_dependent(constraint) and not constraint.check(getattr(self, name)).all():
+                return str(name)
+        return None
 
     def support(self, context: Tensor | None = None) -> Any:
         """Return the support that torch names."""
@@ -264,6 +276,9 @@ def _empty(description: Mapping[str, Any]) -> dict[str, Tensor]:
         )
     if not isinstance(trained, list) or not set(trained) <= set(shapes):
         raise UsageError(f"trained parameters {trained!r}", fix="name parameters of the distribution")
+    dims: Any = description.get(_EVENT_DIMS)
+    if not is_whole(dims) or not 0 <= dims <= max(len(shape) for shape in shapes.values()):
+        raise UsageError(f"{dims!r} event dimensions", fix="give as many as the parameters have, or fewer")
     return {name: torch.ones(tuple(shapes[name])) for name in known}
 
 

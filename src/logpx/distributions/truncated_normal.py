@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from logpx.arguments import check_number
 from logpx.distributions.base import Distribution
 from logpx.distributions.seeding import draw_rows
 from logpx.errors import UsageError
@@ -48,6 +49,9 @@ class TruncatedNormal(Distribution):
 
     def __init__(self, event_shape: int | Sequence[int], lower: float = -2.0, upper: float = 2.0) -> None:
         super().__init__(event_shape)
+        for name, end in (("lower", lower), ("upper", upper)):
+            if end not in (-math.inf, math.inf):
+                check_number(name, end)
         if not lower < upper or lower > _FARTHEST or upper < -_FARTHEST:
             raise UsageError(
                 f"a normal distribution on [{lower}, {upper}]",

@@ -230,7 +230,7 @@ def require_space(target: Path, size: int) -> None:
     needed = size + size // 10 + 65_536
     if free < needed:
         raise ResourceError(
-            f"the model needs {needed / 1e6:.1f} MB of disk, but only {free / 1e6:.1f} MB are free",
+            f"{needed / 1e6:.1f} MB of disk are needed, but only {free / 1e6:.1f} MB are free",
             file=target,
             fix="free some space, or choose another place",
         )

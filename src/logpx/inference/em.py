@@ -15,7 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from logpx.errors import DivergedError, LogpxError, ModelFolderError
-from logpx.inference.shared_e_step import Batch, LastingBatches, SharedEStep, SummedRows, TimeIsUp
+from logpx.inference.shared_e_step import (
+    Batch,
+    LastingBatches,
+    SharedEStep,
+    SummedRows,
+    SumOfBatches,
+    TimeIsUp,
+)
 from logpx.inference.squarem import Extrapolation
 from logpx.processes.team import current_team
 from logpx.representations import Shown
@@ -77,7 +84,7 @@ class EMResult(Shown):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class EMState(Shown):
-    """Where a run of EM is before an E-step: all that the iterations to come depend on.
+    """Where a run of EM is before an E-step or within one: all that the iterations to come depend on.
 
     Attributes
     ----------
@@ -86,7 +93,7 @@ class EMState(Shown):
     finished : bool
         Whether no more are to come.
     tensors : dict of str to Tensor
-        The model's state, and the points of an extrapolation.
+        The model's state, the points of an extrapolation, and what of the E-step's sum is done.
     values : dict of str to object
         The rest, as JSON values.
     """
@@ -104,7 +111,10 @@ class EMMemory(Protocol):
         """Return the state to go on from; None at the start of a run."""
 
     def pause(self, capture: Callable[[], EMState]) -> bool:
-        """Keep the state if it is time to, between two iterations; return whether EM is to end here."""
+        """Keep the state if it is time to, and return whether EM is to end here.
+
+        Between two iterations, and within an E-step, which goes on whatever is returned.
+        """
 
     def finish(self, capture: Callable[[], EMState]) -> None:
         """Keep the last state of a run that has ended by itself."""
@@ -114,19 +124,24 @@ class _Course:
     """One run of EM: the state between iterations."""
 
     def __init__(
-        self, model: EMModel, batches: Batches | SummedRows, tolerance: float, accelerate: bool
+        self,
+        model: EMModel,
+        sums: SummedRows,
+        memory: EMMemory | None,
+        *,
+        tolerance: float,
+        accelerate: bool,
     ) -> None:
         self.model, self.tolerance = model, tolerance
-        self._batches = batches
-        self.shared = batches if isinstance(batches, SummedRows) else None
+        self._sums, self._memory = sums, memory
         self.result = EMResult()
         module = model if isinstance(model, nn.Module) else None
         self._module = module
         self._extrapolation = Extrapolation(module) if accelerate and module is not None else None
         self._gain, self._plain = math.inf, 0
 
-    def state(self, *, finished: bool = False, late: bool = False) -> EMState:
-        """Return a copy of the state before an E-step."""
+    def state(self, *, summing: bool = False, finished: bool = False, late: bool = False) -> EMState:
+        """Return a copy of the state before an E-step, within one, or after the last."""
         assert self._module is not None
         tensors = {f"model/{name}": value.clone() for name, value in self._module.state_dict().items()}
         values = {
@@ -141,6 +156,10 @@ class _Course:
         if self._extrapolation is not None:
             tensors |= self._extrapolation.tensors()
             values["extrapolation"] = self._extrapolation.values()
+        kept = self._sums.kept() if summing or finished else None
+        if kept is not None:
+            tensors |= kept[0]
+            values["sum"] = kept[1]
         iteration = len(self.result.history)
         return EMState(iteration=iteration, finished=finished, tensors=tensors, values=values)
 
@@ -158,23 +177,19 @@ class _Course:
         self._gain, self._plain = values["gain"], values["plain"]
         if self._extrapolation is not None:
             self._extrapolation.restore(state.tensors, values["extrapolation"])
+        if values.get("sum") is not None:
+            self._sums.go_on(state.tensors, values["sum"])
         if state.finished:
             self.result.statistics = self.e_step(None)[0]
 
     def e_step(self, deadline: float | None) -> tuple[Any, float]:
         """Return the statistics at the present parameters, and the penalised mean log-likelihood."""
-        total = self._total(deadline) if self.shared is None else self.shared.total(deadline)
+        total = self._sums.total(deadline, self._pause)
         return total, _penalised(self.model, total)
 
-    def _total(self, deadline: float | None) -> Any:
-        assert not isinstance(self._batches, SummedRows)
-        total = None
-        for rows, weights in self._batches():
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeIsUp
-            part = self.model.statistics(rows, weights)
-            total = part if total is None else total + part
-        return total
+    def _pause(self) -> None:
+        if self._memory is not None:
+            self._memory.pause(partial(self.state, summing=True))
 
     def score(self, deadline: float | None) -> bool:
         """Do an E-step, and judge a jump that came before it; return whether there was time for that."""
@@ -282,8 +297,8 @@ def expectation_maximisation(
     DivergedError
         If there are no rows, or the log-likelihood is not finite.
     """
-    course = _Course(model, batches, tolerance, accelerate)
-    with _helped(course, model, batches):
+    with _sums_of(model, batches) as sums:
+        course = _Course(model, sums, memory, tolerance=tolerance, accelerate=accelerate)
         return _run(course, max_iterations, deadline, callback, memory)
 
 
@@ -335,20 +350,19 @@ def _restored(course: _Course, state: EMState) -> None:
 
 
 @contextmanager
-def _helped(course: _Course, model: EMModel, batches: Batches | SummedRows) -> Iterator[None]:
+def _sums_of(model: EMModel, batches: Batches | SummedRows) -> Iterator[SummedRows]:
     """Have other processes do their share of the E-steps, if there are any."""
     team = current_team()
     if isinstance(batches, SummedRows):
-        yield
+        yield batches
         return
+    alone = SumOfBatches(model, batches)
     one = isinstance(batches, LastingBatches) and len(list(islice(batches(), 2))) < 2
     if team is None or one or not isinstance(model, nn.Module):
-        yield
+        yield alone
         return
     with team.models(model) as number:
-        if number is not None:
-            course.shared = SharedEStep(team, number, model, batches)
-        yield
+        yield alone if number is None else SharedEStep(team, number, model, batches)
 
 
 def _penalised(model: EMModel, total: Any) -> float:

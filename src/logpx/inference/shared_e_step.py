@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from logpx.inference.partial_sums import PartialSum, ShardSum, flattened, restored
 from logpx.processes.messages import Message
 from logpx.processes.team import Team, state_of
 from logpx.processes.worker import Handler, Order, Worker
@@ -21,10 +21,9 @@ __all__ = [
     "Batch",
     "LastingBatches",
     "SharedEStep",
+    "SumOfBatches",
     "SummedRows",
     "TimeIsUp",
-    "flattened",
-    "restored",
 ]
 
 Batch = tuple[Tensor, Tensor | None]
@@ -54,17 +53,76 @@ class LastingBatches:
 
 
 class SummedRows(ABC):
-    """Where the statistics of all rows come from, in place of batches that go through one process."""
+    """Where the statistics of all rows come from."""
 
     @abstractmethod
-    def total(self, deadline: float | None) -> Any:
+    def total(self, deadline: float | None, pause: Callable[[], object]) -> Any:
         """Return the statistics of all rows at the model's present parameters, or None if there are none.
+
+        Parameters
+        ----------
+        deadline
+            A value of ``time.monotonic()`` at which to give up; None for none.
+        pause
+            Called now and then where `kept` has something.
 
         Raises
         ------
         TimeIsUp
-            If the deadline, a value of ``time.monotonic()``, falls within.
+            At the deadline.
         """
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return what is added up since `total` was called last, as tensors and JSON values."""
+        return None
+
+    def go_on(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Begin the next sum with what was kept of it; one that keeps nothing begins anew."""
+        return
+
+
+class SumOfBatches(SummedRows):
+    """The statistics of batches, one after the other.
+
+    Parameters
+    ----------
+    model
+        The model.
+    batches
+        Yields the batches: the same in each E-step.
+    """
+
+    def __init__(self, model: Any, batches: Callable[[], Iterable[Batch]]) -> None:
+        self._model, self._batches = model, batches
+        self._part = ShardSum(number=0)
+        self._begun: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None
+
+    def total(self, deadline: float | None, pause: Callable[[], object]) -> Any:
+        """Return the statistics of all batches, added in their order."""
+        begun, self._begun = self._begun, None
+        self._part = ShardSum(number=0)
+        for index, (rows, weights) in enumerate(self._batches()):
+            if begun is not None:
+                like = self._model.statistics(rows[:1], None if weights is None else weights[:1])
+                self._part, begun = PartialSum.of(*begun, like).part(0), None
+            if index < self._part.batches:
+                continue
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeIsUp
+            if index:
+                pause()
+            self._part = self._part.plus(self._model.statistics(rows, weights))
+        return self._part.sum
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the sum of the batches so far."""
+        found = PartialSum()
+        found.take(self._part)
+        return found.kept()
+
+    def go_on(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Begin the next sum with the batches that were added already."""
+        self._begun = tensors, values
 
 
 class SharedEStep(SummedRows):
@@ -92,7 +150,7 @@ class SharedEStep(SummedRows):
         self._batches, self._lasting = batches, isinstance(batches, LastingBatches)
         self._sent = False
 
-    def total(self, deadline: float | None) -> Any:
+    def total(self, deadline: float | None, pause: Callable[[], object]) -> Any:
         """Return the statistics of all batches, added in their order."""
         # Batches that do not last may be more than memory holds: one for each process at a time.
         several = None if self._lasting else self._team.size
@@ -168,30 +226,3 @@ def _carry_out(worker: Worker, order: Order) -> Message:
 
 #: What carries out the orders of a shared E-step.
 HANDLERS: dict[str, Handler] = {_ORDER: _carry_out}
-
-
-def flattened(value: Any, tensors: list[Tensor]) -> Any:
-    """Return what of statistics is no tensor as JSON values, and put the tensors into the list."""
-    if isinstance(value, Tensor):
-        tensors.append(value)
-        return "tensor"
-    if isinstance(value, tuple):
-        return [flattened(item, tensors) for item in value]
-    if is_dataclass(value):
-        return {one.name: flattened(getattr(value, one.name), tensors) for one in fields(value)}
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    raise TypeError(f"statistics with a {type(value).__name__} cannot be sent to another process")
-
-
-def restored(like: Any, flattened: Any, tensors: Iterator[Tensor]) -> Any:
-    """Return statistics of the same classes as others."""
-    if isinstance(like, Tensor):
-        return next(tensors).to(like.device)
-    if isinstance(like, tuple):
-        return tuple(restored(item, one, tensors) for item, one in zip(like, flattened, strict=True))
-    if is_dataclass(like) and not isinstance(like, type):
-        return type(like)(
-            **{name: restored(getattr(like, name), one, tensors) for name, one in flattened.items()}
-        )
-    return flattened

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save as _serialise
 from torch import Tensor, nn
 
+from logpx.distributions import FromTorch
 from logpx.errors import DivergedError, ModelFolderError
 from logpx.files.documents import DAMAGED, parse_object
 
@@ -211,6 +212,11 @@ class WeightsFile:
         if name is not None:
             message = f"the weight {name!r} holds whole numbers that are out of range"
             raise ModelFolderError(message, file=self._path, fix=DAMAGED)
+        for place, part in model.named_modules():
+            own = part.out_of_range() if isinstance(part, FromTorch) else None
+            if own is not None:
+                name = f"{place}.{own}" if place else own
+                raise ModelFolderError(f"the weight {name!r} is out of range", file=self._path, fix=DAMAGED)
 
 
 def _are_sizes(value: Any) -> bool:

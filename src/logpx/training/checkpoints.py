@@ -6,6 +6,7 @@ import hashlib
 import platform
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
@@ -29,8 +30,12 @@ __all__ = ["Moment", "Pace", "StateFolder", "TrainingState"]
 _FORMAT, _FORMAT_VERSION = "logpx checkpoint", 1
 _STATE, _TENSORS = "state.json", "tensors.safetensors"
 _GENERATIONS = 2
-# A checkpoint may take this share of the time.
+# Checkpoints may take this share of the time.
 _SHARE = 0.02
+# What is written in a second, before it is known: hashes, copies and a slow disk.
+_BYTES_A_SECOND = 200e6
+# Seconds that nobody minds.
+_SHORT = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class TrainingState:
     tensors: dict[str, Tensor] = field(repr=False)
     values: dict[str, Any] = field(repr=False)
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes the tensors have."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
 
 class Moment(Enum):
     """When a state may be kept."""
@@ -67,7 +77,7 @@ class Pace:
     Parameters
     ----------
     every
-        Seconds between checkpoints; more where writing one takes longer than 2 % of that.
+        Seconds between checkpoints; more where all of them would take more than 2 % of the time so far.
     at_once
         Whether it is time for the first one now.
 
@@ -78,16 +88,36 @@ class Pace:
     """
 
     def __init__(self, every: float, *, at_once: bool) -> None:
-        self._every = every
-        self._due = time.monotonic() + (0.0 if at_once else every)
+        self._every, self._began = every, time.monotonic()
+        self._due = self._began + (0.0 if at_once else every)
+        self._spent = 0.0
+        self._last: float | None = None
 
-    def is_due(self) -> bool:
-        """Return whether it is time."""
-        return time.monotonic() >= self._due
+    def is_due(self, size: Callable[[], int] = lambda: 0) -> bool:
+        """Return whether it is time.
+
+        Parameters
+        ----------
+        size
+            Returns how many bytes there are to write: until one was written, the cost is guessed from them.
+        """
+        return time.monotonic() >= self._due and self.affords(size)
+
+    def affords(self, size: Callable[[], int] = lambda: 0) -> bool:
+        """Return whether one more, if it takes as long as the last, is within the share of the time."""
+        if self._last is None:
+            self._last = size() / _BYTES_A_SECOND
+        return self._spent + self._last <= _SHARE * (time.monotonic() - self._began)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether one takes a tenth of a second at most."""
+        return self._last is not None and self._last <= _SHORT
 
     def took(self, seconds: float) -> None:
         """Note how long writing took."""
-        self._due = time.monotonic() + max(self._every, seconds / _SHARE)
+        self._spent, self._last = self._spent + seconds, seconds
+        self._due = time.monotonic() + self._every
 
 
 class StateFolder:

@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 from logpx.errors import DataError, ResourceError, UsageError
 from logpx.files.folders import translated_errors
 from logpx.files.lock import exclusive
-from logpx.inference import EMMemory, EMState
 from logpx.training.checkpoints import Moment, Pace, StateFolder, TrainingState
-from logpx.training.kept_values import BegunValues, EMValues, PlanValues, checked_values
+from logpx.training.kept_values import BegunValues, PlanValues, checked_values
 
 __all__ = ["Journal", "journal_of", "seconds_of"]
 
@@ -98,9 +97,12 @@ class _Shared:
             warnings.warn(f"{error.file}: finished parts were not kept ({error.message})", stacklevel=2)
         self.closed = True
 
-    def write(self, folder: StateFolder, state: TrainingState, *, planned: bool) -> str | None:
+    def write(
+        self, folder: StateFolder, capture: Callable[[], TrainingState], *, planned: bool
+    ) -> str | None:
         """Write a state, after all that it depends on; if that fails, warn and say why."""
         began = time.monotonic()
+        state = capture()
         try:
             if planned:
                 self.flush()
@@ -293,23 +295,32 @@ class Journal:
             pass
         elif moment is Moment.START:
             if shared.eager:
+                began = time.monotonic()
                 folder.write(capture())
-                shared.pace.took(0.0)
+                shared.pace.took(time.monotonic() - began)
                 self._saved = step
-        elif moment is Moment.END and not shared.eager and not shared.pace.is_due():
-            shared.unwritten.append((folder, _cloned(capture())))
-        elif moment is not Moment.STEP or shared.pace.is_due():
-            failed = shared.write(folder, capture(), planned=bool(self._name))
+        elif self._is_to_be_written(shared, moment, capture):
+            failed = shared.write(folder, capture, planned=bool(self._name))
             self._saved = self._saved if failed else step
+        elif moment is Moment.END and not shared.eager:
+            shared.unwritten.append((folder, _cloned(capture())))
         if moment is Moment.STOPPED:
             shared.closed = True
         elif moment is Moment.END:
             self._look()
         return failed
 
-    def memory(self) -> EMMemory | None:
-        """Return what keeps a run of EM; None if nothing is kept."""
-        return _Memory(self) if self.keeps else None
+    @staticmethod
+    def _is_to_be_written(shared: _Shared, moment: Moment, capture: Callable[[], TrainingState]) -> bool:
+        def size() -> int:
+            return capture().bytes
+
+        if moment is Moment.STOPPED:
+            return True
+        if moment is Moment.END and shared.eager:
+            # Without it a run that has ended would go on from an earlier state, and end with the same bits.
+            return shared.pace.is_short or shared.pace.affords(size)
+        return shared.pace.is_due(size)
 
     def stops(self) -> bool:
         """Return whether the fit is to stop."""
@@ -339,43 +350,6 @@ class Journal:
 
     def _folder(self, shared: _Shared) -> StateFolder:
         return StateFolder(shared.path / self._name if self._name else shared.path)
-
-
-class _Memory:
-    """A run of EM as a part of a journal."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def recall(self) -> EMState | None:
-        state = self._journal.last()
-        if state is not None:
-            checked_values(EMValues, state.values, "the state of a run of EM")
-        if state is None or (state.values["values"]["late"] and self._journal.extended):
-            return None
-        values = state.values
-        return EMState(
-            iteration=values["iteration"],
-            finished=values["finished"],
-            tensors=state.tensors,
-            values=values["values"],
-        )
-
-    def pause(self, capture: Callable[[], EMState]) -> bool:
-        stops = self._journal.stops()
-        self._offer(capture, Moment.STOPPED if stops else Moment.STEP)
-        return stops
-
-    def finish(self, capture: Callable[[], EMState]) -> None:
-        self._offer(capture, Moment.END)
-
-    def _offer(self, capture: Callable[[], EMState], moment: Moment) -> None:
-        def captured() -> TrainingState:
-            state = capture()
-            values = {"iteration": state.iteration, "finished": state.finished, "values": state.values}
-            return TrainingState(2 * state.iteration + state.finished, state.tensors, values)
-
-        self._journal.offer(None, captured, moment)
 
 
 def seconds_of(path: Path) -> float:

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from logpx.errors import ModelFolderError
 from logpx.files.documents import DAMAGED
 
-__all__ = ["BegunValues", "DescentValues", "EMValues", "PlanValues", "UpdateValues", "checked_values"]
+__all__ = [
+    "BegunValues",
+    "DescentValues",
+    "EMValues",
+    "PlanValues",
+    "SumValues",
+    "UpdateValues",
+    "checked_values",
+]
 
 # Numbers of steps and rows: floating-point numbers are exact up to here.
 _Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -91,6 +99,21 @@ class _Extrapolation(_Values):
     resting: bool
 
 
+class _KeptPart(_Values):
+    number: _Count
+    batches: _Count
+    finished: bool
+    sum: Any
+
+
+class SumValues(_Values):
+    """Those of a sum over rows."""
+
+    done: _Count
+    total: Any
+    others: list[_KeptPart]
+
+
 class _KeptCourse(_Values):
     history: list[float]
     log_likelihood: float
@@ -100,6 +123,7 @@ class _KeptCourse(_Values):
     plain: _Count
     late: bool
     extrapolation: _Extrapolation | None = None
+    sum: SumValues | None = None
 
 
 class EMValues(_Values):
@@ -122,7 +146,8 @@ class UpdateValues(_Values):
 # What depends on time, by the last part of its name: seconds, rows, rows and a size, or else yes or no.
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0.0)], config=ConfigDict(strict=True))
 _ROWS = TypeAdapter(_Count | None, config=ConfigDict(strict=True))
-_PAIR = TypeAdapter(tuple[Annotated[int, Field(ge=1, le=2**53)], Annotated[int, Field(ge=1, le=2**53)]])
+_AtLeastOne = Annotated[int, Field(ge=1, le=2**53, strict=True)]
+_PAIR = TypeAdapter(tuple[_AtLeastOne, _AtLeastOne])
 _YES_OR_NO = TypeAdapter(bool, config=ConfigDict(strict=True))
 _DECISIONS: dict[str, TypeAdapter[Any]] = {
     "begun": _SECONDS,

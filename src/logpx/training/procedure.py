@@ -20,6 +20,7 @@ from logpx.inference import expectation_maximisation_from
 from logpx.inference.shared_e_step import LastingBatches
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.training.batches import Batch, MemoryRows
+from logpx.training.em_memory import em_memory
 from logpx.training.evaluation import EVALUATION_ROWS, evaluate
 from logpx.training.history import HistoryRecord, StopReason
 from logpx.training.loop import descend
@@ -318,7 +319,7 @@ class ExpectationMaximisation(Procedure):
                 tolerance=_TOLERANCE if options.tolerance is None else options.tolerance,
                 accelerate=self._accelerate,
                 deadline=None if options.max_time is None else task.began + options.max_time,
-                memories=lambda name: task.journal.part(name).memory(),
+                memories=lambda name: em_memory(task.journal.part(name)),
             )
         finally:
             self._model.to(dtype)

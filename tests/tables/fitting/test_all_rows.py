@@ -1,7 +1,9 @@
 """A table longer than memory: what is chosen on a sample is fitted to all rows, in one process or several."""
 
 import hashlib
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,11 @@ from logpx.tables import ColumnScales, Support, infer_schema, open_table
 from logpx.tables.density import TableDensity
 from logpx.tables.families.family import Budget, ClimbingFamily
 from logpx.tables.fitting import rows as rows_of_tables
+from logpx.tables.fitting import streamed_rows
 from logpx.tables.fitting.all_rows import FitToAllRows
 from logpx.tables.fitting.streamed_rows import StreamedRows
+from logpx.tables.model_units import as_modelled
+from logpx.training.journal import journal_of
 
 ROWS, GROUP = 6000, 700
 
@@ -180,6 +185,48 @@ def test_a_stop_leaves_the_model_of_the_sample(x: np.ndarray, file: Path):
     finish = FitToAllRows(rows=stage.rows, count=ROWS, budget=budget, holes=False).fit(density)
     assert finish.ended is Ending.INTERRUPTED
     assert all(torch.equal(value, before[name]) for name, value in density.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("model", "passes"),
+    [
+        (lambda: GaussianMixture(2, 3), 4),
+        (lambda: GaussianMixture(1, 3), 1),
+        (lambda: FactorAnalysis(3, 1), 1),
+    ],
+    ids=["EM", "one step", "closed form"],
+)
+def test_a_stop_within_a_pass_loses_no_row(
+    model, passes: int, x: np.ndarray, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[int] = []
+
+    def counted(density, noisy, *rest):
+        read.append(len(noisy))
+        return as_modelled(density, noisy, *rest)
+
+    monkeypatch.setattr(streamed_rows, "as_modelled", counted)
+
+    def fitted(rows_until_stop: float, **kept) -> tuple[Ending, str]:
+        density = density_of(model(), x[:300])
+        density.model.initialise_components(density.in_model_units(torch.from_numpy(x[:300]))[0])
+        stops = lambda: sum(read) >= rows_until_stop  # noqa: E731
+        stage = all_rows(file, steps=3)
+        budget = replace(stage.budget, should_stop=stops, journal=journal_of(**kept, should_stop=stops))
+        ended = replace(stage, budget=budget).fit(density).ended
+        content = b"".join(tensor.numpy().tobytes() for tensor in density.state_dict().values())
+        return ended, hashlib.sha256(content).hexdigest()
+
+    none = {"checkpoint": None, "resume": None, "every": 30.0}
+    whole = fitted(math.inf, **none)
+    assert sum(read) == passes * ROWS
+    # One run that is stopped again and again, within every pass.
+    folder = {"checkpoint": tmp_path / "run", "resume": tmp_path / "run", "every": 30.0}
+    read.clear()
+    for rows in range(1000, passes * ROWS, 2500):
+        assert fitted(rows, **folder)[0] is Ending.INTERRUPTED
+    assert fitted(math.inf, **folder) == whole
+    assert sum(read) == passes * ROWS
 
 
 def test_no_time_left_still_takes_one_step(x: np.ndarray, file: Path):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from logpx.arguments import check_count
+from logpx.arguments import check_count, check_number
 from logpx.distributions.columns.base import ColumnDistribution
 from logpx.distributions.columns.features import HARMONICS, harmonics, piecewise_linear, quantiles
 from logpx.distributions.columns.labels import share_of_new
@@ -73,6 +73,7 @@ class ValueColumn(ColumnDistribution):
         periods: Sequence[float] = (),
     ) -> None:
         super().__init__()
+        check_number("step", step, above=0.0)
         count = len(values)
         if count < 1 or any(b - a < 0.5 * step for a, b in pairwise(values)):
             raise UsageError(f"{count} values, not ascending by a step of {step:g}", fix="give each once")

@@ -16,6 +16,7 @@ from logpx.inference import EMResult, expectation_maximisation
 from logpx.inference.shared_e_step import LastingBatches
 from logpx.latent import LatentMixture, LinearGaussian
 from logpx.scoring import Ending
+from logpx.training.em_memory import em_memory
 from logpx.training.journal import Journal
 from logpx.training.resampling import repeated_places
 from logpx.wording import counted
@@ -130,7 +131,7 @@ def climb(
         accelerate=accelerate,
         deadline=deadline,
         callback=None if journal.keeps else lambda *_: should_stop(),
-        memory=journal.memory(),
+        memory=em_memory(journal),
     )
     remarks, ending = [], Ending.CONVERGED
     iterations = max(1, len(result.history) - 1)

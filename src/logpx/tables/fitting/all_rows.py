@@ -18,7 +18,16 @@ from logpx.tables.density import TableDensity
 from logpx.tables.families.families import FAMILIES
 from logpx.tables.families.family import Budget, ClimbingFamily, QuickFamily
 from logpx.tables.fitting.rows import DividedRows
-from logpx.tables.fitting.streamed_rows import MOMENTS, STATISTICS, StreamedRows, TableSums, table_sums
+from logpx.tables.fitting.streamed_rows import (
+    MOMENTS,
+    STATISTICS,
+    RowSum,
+    Stopped,
+    StreamedRows,
+    TableSums,
+    table_sums,
+)
+from logpx.training.em_memory import SumMemory, em_memory
 
 __all__ = [
     "SHARE_OF_SAMPLE",
@@ -50,10 +59,6 @@ class Finish:
     ended: Ending
 
 
-class _Stopped(Exception):
-    """A stop was asked for while the table was read."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class FitToAllRows:
     """All rows of a table, to which the model is fitted that was chosen on some of them.
@@ -81,17 +86,20 @@ class FitToAllRows:
         The first pass over the rows is never cut short by time, and one M-step at least follows it.
         """
         deadline = None if math.isinf(self.budget.seconds) else self.budget.deadline
-        with table_sums(self.rows, density, self._check) as sums:
+        with table_sums(self.rows, density, self.budget.should_stop) as sums:
             try:
                 steps, ended = self._fitted(density, sums, deadline)
-            except _Stopped:
+            except Stopped:
                 return Finish(note="the fit to all rows was interrupted", ended=Ending.INTERRUPTED)
         what = "in closed form" if steps == 0 else f"{steps} step{'s' * (steps > 1)} of EM"
         return Finish(note=f"{what} on all {self.count:,} rows", ended=ended)
 
-    def _check(self) -> None:
-        if self.budget.should_stop():
-            raise _Stopped
+    def _sum(self, sums: TableSums, what: str) -> RowSum:
+        """Return a sum that does not depend on the model, going on with what is kept of it."""
+        memory = SumMemory(self.budget.journal.part(f"all-rows-{what}"), sums)
+        found = sums.sum(what, pause=memory.pause)
+        memory.finish()
+        return found
 
     @torch.no_grad()
     def _fitted(self, density: TableDensity, sums: TableSums, deadline: float | None) -> tuple[int, Ending]:
@@ -101,7 +109,7 @@ class FitToAllRows:
             if not self.holes and self._in_closed_form(density, sums):
                 return 0, Ending.CONVERGED
         elif model.components == 1:
-            found = sums.sum(STATISTICS)
+            found = self._sum(sums, STATISTICS)
             model.update(found.value)
             if not found.holes:
                 # The M-step from complete rows is the maximum.
@@ -113,7 +121,7 @@ class FitToAllRows:
             max_iterations=most,
             tolerance=_TOLERANCE,
             deadline=deadline,
-            memory=self.budget.journal.part("all-rows").memory(),
+            memory=em_memory(self.budget.journal.part("all-rows")),
         )
         steps = len(result.history) - 1
         if steps == 0:
@@ -131,7 +139,7 @@ class FitToAllRows:
     def _in_closed_form(self, density: TableDensity, sums: TableSums) -> bool:
         """Fit a linear-Gaussian model to complete rows; return whether they all were."""
         model: Any = density.model
-        found = sums.sum(MOMENTS)
+        found = self._sum(sums, MOMENTS)
         if found.holes:
             return False
         moments = found.value
@@ -157,8 +165,9 @@ def in_place_of_sample(read: DividedRows, seconds: float) -> str:
         How long it took to read the table.
     """
     return (
-        f"a uniform sample of {len(read.rows):,} of the {read.count:,} rows is fitted, as many as are kept "
-        f"in memory; --all-rows fits {alternatives(_able())} to all of them, for {seconds:.0f} s or more for "
+        f"a uniform sample of {len(read.rows):,} of the {read.count:,} rows is fitted, as many as there are "
+        f"memory and time for; --all-rows fits {alternatives(_able())} to all of them, for {seconds:.0f} s "
+        "or more for "
         "each step of EM, which reads the table again"
     )
 

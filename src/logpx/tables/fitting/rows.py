@@ -43,7 +43,8 @@ _ROWS_TO_CHOOSE_BY = 200
 _CELLS_PER_SECOND = 8000
 # Up to this many rows, each is a fold.
 _EACH = 12
-_MOST_NUMBERS = 40_000_000
+# What is kept of a long table: what memory holds, and hardly more than training passes over in the time.
+_MOST_NUMBERS, _NUMBERS_PER_SECOND, _FEWEST_NUMBERS = 40_000_000, 400_000, 4_000_000
 _REPLICATED_NUMBERS = 1_000_000
 _MOST_DRAWS = 8
 # Drawn apart from what anybody draws with the seed alone: data simulated with it would else be in order.
@@ -152,7 +153,8 @@ def divided_rows(
     crossed
         Whether models of few rows are to be compared by cross-validation, so that no row is set aside.
     seconds
-        How long the fit may take: no more rows are set aside than can be scored a few times within it.
+        How long the fit may take: no more rows are kept than training could pass over within it, and no more
+        set aside than can be scored a few times.
     weights
         How much each row of the table counts, where no column says so; rows to choose by then count alike.
 
@@ -161,12 +163,12 @@ def divided_rows(
     DataError
         If a cell cannot be read, rows contradict the schema, or there are fewer than two.
     """
-    read = _supported_rows(table, schema, seed, missing, weights)
+    read = _supported_rows(table, schema, seed, missing, weights, seconds)
     training = held_out = read
     joined = False
     if validation is not None:
         schema.check(validation.names, validation.file)
-        held_out = _supported_rows(validation, schema, seed, missing)
+        held_out = _supported_rows(validation, schema, seed, missing, None, seconds)
     else:
         fewest = FEW_ROWS if crossed else _FEWEST_TO_STOP_BY
         share = _fraction(len(read.values), read.values.shape[1], seconds)
@@ -189,9 +191,10 @@ def divided_rows(
 
 
 def _supported_rows(
-    table: Table, schema: Schema, seed: int, missing: bool, weights: Array | None = None
+    table: Table, schema: Schema, seed: int, missing: bool, weights: Array | None, seconds: float
 ) -> ReadRows:
-    read = read_weighed_rows(table, schema, seed, missing, weights)
+    numbers = max(_NUMBERS_PER_SECOND * seconds, _FEWEST_NUMBERS)
+    read = read_weighed_rows(table, schema, seed, missing, weights, numbers)
     require_support(read.values, schema, table.file)
     return read
 
@@ -253,7 +256,12 @@ class ReadRows:
 
 
 def read_weighed_rows(
-    table: Table, schema: Schema, seed: int, missing: bool = False, given: Array | None = None
+    table: Table,
+    schema: Schema,
+    seed: int,
+    missing: bool = False,
+    given: Array | None = None,
+    most_numbers: float = math.inf,
 ) -> ReadRows:
     """Read rows as `read_rows` does, with their weights, and without those of weight 0.
 
@@ -263,27 +271,26 @@ def read_weighed_rows(
         As in `read_rows`.
     given
         The weight of each row of the table, where no column says so.
+    most_numbers
+        The most numbers to keep, where memory holds more.
 
     Raises
     ------
     DataError
         If a weight is no number of 0 or more, all are 0, or the column of weights is missing.
     """
-    most = max(1, _MOST_NUMBERS // len(schema.modelled))
+    most = max(1, int(min(_MOST_NUMBERS, most_numbers)) // len(schema.modelled))
     generator = np.random.default_rng([_ROW_ORDER, seed])
-    kept, keys, weights = np.empty((0, len(schema.modelled))), np.empty(0), np.empty(0)
+    sample = _SampledRows(most, len(schema.modelled))
     weighing = Weighing.of(table, schema, given)
     count = 0
     for batch in weighed_part(table, schema).batches():
-        kept = np.concatenate([kept, to_matrix(batch, schema, missing=missing)])
-        keys = np.concatenate([keys, generator.random(batch.rows)])
-        weights = np.concatenate([weights, weighing.weights(batch)])
+        values = to_matrix(batch, schema, missing=missing)
+        sample.add(values, generator.random(batch.rows), weighing.weights(batch))
         count += batch.rows
-        if len(keys) > 2 * most:
-            smallest = np.argpartition(keys, most)[:most]
-            kept, keys, weights = kept[smallest], keys[smallest], weights[smallest]
+    kept, keys, weights = sample.rows()
     weighing.check_count(count)
-    order = np.argsort(keys)[:most]
+    order = np.argsort(keys)
     if not weighing.by:
         return ReadRows(values=torch.from_numpy(kept[order]), count=count, sampled=count > most)
     order = order[weights[order] > 0.0]
@@ -296,6 +303,33 @@ def read_weighed_rows(
         weighted_by=weighing.by,
         sampled=count > most,
     )
+
+
+class _SampledRows:
+    """The rows with the smallest keys among those seen, with their weights."""
+
+    def __init__(self, most: int, columns: int) -> None:
+        self._most, self._count, self._largest = most, 0, 1.0
+        self._parts: list[tuple[Array, Array, Array]] = [(np.empty((0, columns)), np.empty(0), np.empty(0))]
+
+    def add(self, values: Array, keys: Array, weights: Array) -> None:
+        if self._count >= self._most:
+            # Whatever comes, the rows with larger keys than those kept are not among the smallest.
+            least = keys < self._largest
+            values, keys, weights = values[least], keys[least], weights[least]
+        self._parts.append((values, keys, weights))
+        self._count += len(keys)
+        if self._count > 1.25 * self._most:
+            self.rows()
+
+    def rows(self) -> tuple[Array, Array, Array]:
+        values, keys, weights = (np.concatenate(parts) for parts in zip(*self._parts, strict=True))
+        if len(keys) > self._most:
+            smallest = np.argpartition(keys, self._most - 1)[: self._most]
+            values, keys, weights = values[smallest], keys[smallest], weights[smallest]
+        self._largest = keys.max(initial=0.0)
+        self._parts, self._count = [(values, keys, weights)], len(keys)
+        return values, keys, weights
 
 
 def folds_of(rows: int) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any, Self
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from logpx.distributions import Moments
 from logpx.errors import DataError
-from logpx.inference.shared_e_step import Batch, SummedRows, TimeIsUp, flattened, restored
+from logpx.inference.partial_sums import PartialSum, ShardSum, flattened, restored
+from logpx.inference.shared_e_step import Batch, SummedRows, TimeIsUp
 from logpx.processes.messages import Message
 from logpx.processes.team import Team, current_team, state_of
 from logpx.processes.worker import Handler, Order, Worker
@@ -29,7 +30,16 @@ from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.weights import Array, weighed_part
 from logpx.tables.sources import open_table
 
-__all__ = ["HANDLERS", "MOMENTS", "STATISTICS", "RowSum", "StreamedRows", "TableSums", "table_sums"]
+__all__ = [
+    "HANDLERS",
+    "MOMENTS",
+    "STATISTICS",
+    "RowSum",
+    "Stopped",
+    "StreamedRows",
+    "TableSums",
+    "table_sums",
+]
 
 #: What is summed: the statistics of an E-step, or count, mean and scatter.
 STATISTICS, MOMENTS = "statistics", "moments"
@@ -37,7 +47,13 @@ STATISTICS, MOMENTS = "statistics", "moments"
 # the shards are added in order: the result has the same bits for any number of processes.
 _SHARDS = 64
 _ROWS_AT_ONCE = 65536
-_ORDER, _TABLE = "sum of a table", "table"
+# Several processes work for so long, and then tell the first how far they are.
+_SECONDS_APART = 3.0
+_ORDER, _TABLE, _COURSE = "sum of a table", "table", "course"
+
+
+class Stopped(Exception):
+    """A stop was asked for while a table was read."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +148,16 @@ class StreamedRows:
             )
         return found
 
-    def blocks(self, density: TableDensity, shard: int | None = None) -> Iterator[Batch]:
-        """Yield the rows of a shard, or of all, in model units, with their weights."""
+    def blocks(self, density: TableDensity, shard: int | None = None, skip: int = 0) -> Iterator[Batch]:
+        """Yield the rows of a shard, or of all, in model units, with their weights, but for some batches."""
         supports = Supports.of(self.schema.modelled)
         stretches = self.stretches if shard is None else self.stretches[shard::_SHARDS]
         for stretch in stretches:
             weighing = Weighing.of(stretch, self.schema, self.given)
             for batch in stretch.batches(_ROWS_AT_ONCE):
+                if skip > 0:
+                    skip -= 1
+                    continue
                 x = torch.from_numpy(to_matrix(batch, self.schema, missing=density.allows_missing))
                 noisy = supports.dequantise(x, seed=self.seed, first_row=batch.start)
                 y = as_modelled(density, noisy, batch, self.schema.modelled_names)
@@ -148,10 +167,8 @@ class StreamedRows:
                 yield y, weights
 
     @torch.no_grad()
-    def summed(
-        self, density: TableDensity, what: str, shard: int, stops: Callable[[], bool] = lambda: False
-    ) -> RowSum | None:
-        """Return the sum over the rows of a shard; None if it stops before.
+    def summed(self, density: TableDensity, what: str, begun: Iterable[ShardSum]) -> Iterator[ShardSum]:
+        """Add up shards, one after the other; yield how far it has come after each batch.
 
         Parameters
         ----------
@@ -159,24 +176,32 @@ class StreamedRows:
             The density.
         what
             `STATISTICS` or `MOMENTS`.
-        shard
-            The number of the shard.
-        stops
-            Asked before each batch.
+        begun
+            What is known already of each shard.
         """
-        total = None
-        for y, weights in self.blocks(density, shard):
-            if stops():
-                return None
-            part = RowSum(_SUMS[what](density.model, y, weights), bool(y.isnan().any()))
-            total = part if total is None else total + part
-        return total
+        for part in begun:
+            now = part
+            if not part.finished:
+                for y, weights in self.blocks(density, part.number, skip=part.batches):
+                    now = now.plus(_sum_of(density, what, y, weights))
+                    yield now
+                yield replace(now, finished=True)
 
 
 _SUMS: dict[str, Callable[[Any, Tensor, Tensor | None], Any]] = {
     STATISTICS: lambda model, y, weights: model.statistics(y, weights),
     MOMENTS: lambda model, y, weights: Moments.of(y, weights, full=True),
 }
+
+
+@torch.no_grad()
+def _like(density: TableDensity, what: str) -> RowSum:
+    """Return a sum of the same kind, over a row of zeros."""
+    return _sum_of(density, what, torch.zeros(1, *density.event_shape, dtype=torch.float64), None)
+
+
+def _sum_of(density: TableDensity, what: str, y: Tensor, weights: Tensor | None) -> RowSum:
+    return RowSum(_SUMS[what](density.model, y, weights), bool(y.isnan().any()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +232,8 @@ class TableSums(SummedRows):
         The rows.
     density
         The density, whose parameters are those of the moment.
-    check
-        Called between batches; may raise.
+    stops
+        Asked between batches: whether to give up.
     helpers
         The other processes; None if this one is alone.
     """
@@ -217,17 +242,29 @@ class TableSums(SummedRows):
         self,
         rows: StreamedRows,
         density: TableDensity,
-        check: Callable[[], None],
+        stops: Callable[[], bool],
         helpers: _Helpers | None = None,
     ) -> None:
         self._rows, self._density = rows, density
-        self._check, self._helpers = check, helpers
+        self._stops, self._helpers = stops, helpers
+        self._found = PartialSum()
+        self._begun: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None
 
-    def total(self, deadline: float | None) -> Any:
+    def total(self, deadline: float | None, pause: Callable[[], object]) -> Any:
         """Return the statistics of all rows."""
-        return self.sum(STATISTICS, deadline).value
+        return self.sum(STATISTICS, deadline, pause).value
 
-    def sum(self, what: str, deadline: float | None = None) -> RowSum:
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return what is added up since a sum was begun."""
+        return self._found.kept()
+
+    def go_on(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Begin the next sum with what was kept of it."""
+        self._begun = tensors, values
+
+    def sum(
+        self, what: str, deadline: float | None = None, pause: Callable[[], object] = lambda: None
+    ) -> RowSum:
         """Return a sum over all rows, in the order of the shards.
 
         Parameters
@@ -236,70 +273,105 @@ class TableSums(SummedRows):
             `STATISTICS` or `MOMENTS`.
         deadline
             A value of ``time.monotonic()`` at which to give up; None for none.
+        pause
+            Called between batches, when `kept` has all that is done; of several processes every few seconds.
 
         Raises
         ------
         TimeIsUp
             At the deadline.
+        Stopped
+            If a stop is asked for.
         """
-        size = 1 if self._helpers is None else self._helpers.team.size
-        total = None
-        for first in range(0, self._rows.shards, size):
-            for found in self._round(what, first, deadline):
-                if found is None:
-                    raise TimeIsUp
-                total = found if total is None else total + found
-        assert total is not None
-        return total
+        begun, self._begun = self._begun, None
+        self._found = PartialSum()
+        if begun is not None:
+            self._found = PartialSum.of(*begun, _like(self._density, what))
+        for parts in self._advance(what, deadline):
+            for part in parts:
+                self._found.take(part)
+            if self._found.done == self._rows.shards:
+                break
+            pause()
+            if self._stops():
+                raise Stopped
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeIsUp
+        assert isinstance(self._found.total, RowSum)
+        return self._found.total
 
-    def _round(self, what: str, first: int, deadline: float | None) -> list[RowSum | None]:
-        """Return the sums of a shard for each process, as far as there are any left."""
+    def _parts(self, rank: int, size: int) -> list[ShardSum]:
+        """Return what is known of the shards of a process that are not in the total."""
+        own = range(rank, self._rows.shards, size)
+        return [self._found.part(shard) for shard in own if shard >= self._found.done]
 
-        def own() -> RowSum | None:
-            return self._rows.summed(self._density, what, first, lambda: self._is_late(deadline))
+    def _advance(self, what: str, deadline: float | None) -> Iterator[Iterable[ShardSum]]:
+        """Yield, again and again, how far the shards have come on which the processes work."""
+        helpers = self._helpers
+        size = 1 if helpers is None else helpers.team.size
+        course = self._rows.summed(self._density, what, self._parts(0, size))
+        if helpers is None:
+            yield from ([part] for part in course)
+            return
+        like = ShardSum(number=0, sum=_like(self._density, what))
+        begin = [self._parts(rank, size) for rank in range(1, size)]
+        while True:
+            left = _SECONDS_APART if deadline is None else min(_SECONDS_APART, deadline - time.monotonic())
+            shares: list[list[Tensor]] = [[] for _ in range(1, size)]
+            values = {
+                "model": helpers.number,
+                "what": what,
+                "seconds": left,
+                "table": helpers.described,
+                "begin": [flattened(tuple(known), to) for known, to in zip(begin, shares, strict=False)],
+            }
+            parts, answers = helpers.team.together(
+                _ORDER,
+                values,
+                state_of(self._density),
+                partial(_worked, course, left, self._stops),
+                shares=shares,
+            )
+            begin = []
+            for found, tensors in answers:
+                given = iter(tensors)
+                parts += [restored(like, one, given) for one in found]
+            yield parts
 
-        if self._helpers is None:
-            return [own()]
-        left = None if deadline is None else deadline - time.monotonic()
-        values = {
-            "model": self._helpers.number,
-            "what": what,
-            "first": first,
-            "seconds": left,
-            "table": self._helpers.described,
-        }
-        mine, answers = self._helpers.team.together(_ORDER, values, state_of(self._density), own)
-        answers = answers[: self._rows.shards - first - 1]
-        if mine is None or any(one is None for one, _ in answers):
-            return [None]
-        return [mine, *(restored(mine, one, iter(tensors)) for one, tensors in answers)]
 
-    def _is_late(self, deadline: float | None) -> bool:
-        self._check()
-        return deadline is not None and time.monotonic() > deadline
+def _worked(
+    course: Iterator[ShardSum], seconds: float, stops: Callable[[], bool] = lambda: False
+) -> list[ShardSum]:
+    """Go on with a sum for some seconds, or to its end; return how far each shard has come."""
+    until, found = time.monotonic() + seconds, {}
+    for part in course:
+        found[part.number] = part
+        if stops() or time.monotonic() > until:
+            break
+    return list(found.values())
 
 
 @contextmanager
 def table_sums(
-    rows: StreamedRows, density: TableDensity, check: Callable[[], None] = lambda: None
+    rows: StreamedRows, density: TableDensity, stops: Callable[[], bool] = lambda: False
 ) -> Iterator[TableSums]:
     """Have all processes read a table for sums over its rows, for as long as they are needed.
 
     Parameters
     ----------
-    rows, density, check
+    rows, density, stops
         As for `TableSums`.
     """
     team = current_team()
     described = None if team is None else rows.described
     if team is None or described is None:
-        yield TableSums(rows, density, check)
+        yield TableSums(rows, density, stops)
         return
     with team.models(density) as number:
         helpers = None
         if number is not None:
             helpers = _Helpers(team=team, number=number, described=described)
-        yield TableSums(rows, density, check, helpers)
+        yield TableSums(rows, density, stops, helpers)
 
 
 def _carry_out(worker: Worker, order: Order) -> Message:
@@ -307,15 +379,13 @@ def _carry_out(worker: Worker, order: Order) -> Message:
     density: Any = worker.model(order)
     if _TABLE not in kept:
         kept[_TABLE] = StreamedRows.of(values["table"])
-    rows, shard = kept[_TABLE], values["first"] + worker.rank
-    if shard >= rows.shards:
-        return None, []
-    until = None if values["seconds"] is None else time.monotonic() + values["seconds"]
-    found = rows.summed(
-        density, values["what"], shard, lambda: until is not None and time.monotonic() > until
-    )
+    rows, what = kept[_TABLE], values["what"]
+    if values["begin"]:
+        given, pattern = iter(order.share), ShardSum(number=0, sum=_like(density, what))
+        begun = [restored(pattern, one, given) for one in values["begin"][worker.rank - 1]]
+        kept[_COURSE] = rows.summed(density, what, begun)
     tensors: list[Tensor] = []
-    return (None if found is None else flattened(found, tensors)), tensors
+    return flattened(tuple(_worked(kept[_COURSE], values["seconds"])), tensors), tensors
 
 
 #: What carries out the orders of sums over a table.
