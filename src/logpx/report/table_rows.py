@@ -181,7 +181,7 @@ def plottable(schema: Schema, x: Tensor) -> dict[str, npt.NDArray[Any]]:
         elif isinstance(notation, DateNotation) and notation.what == "date" and notation.unit in MICROSECONDS:
             ticks = np.where(np.isnan(values), 0.0, values) * MICROSECONDS[notation.unit]
             moments = np.rint(ticks).astype("datetime64[us]")
-            found[column.name] = np.where(np.isnan(values), np.datetime64("NaT"), moments)
+            found[column.name] = np.where(np.isnan(values), np.datetime64("NaT", "us"), moments)
         else:
             found[column.name] = values
     return found
