@@ -246,7 +246,7 @@ def _days(parts: dict[str, Whole | None], groups: dict[str, pa.Array]) -> tuple[
     day = np.ones_like(month) if day is None else day
     valid = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)
     months = np.where(valid, (year - 1970) * 12 + month - 1, 0)
-    first, after = (number.astype("M8[M]").astype("M8[D]").astype(np.int64) for number in (months, months + 1))
+    first, after = (some.astype("M8[M]").astype("M8[D]").astype(np.int64) for some in (months, months + 1))
     return first + day - 1, valid & (day <= after - first)
 
 
