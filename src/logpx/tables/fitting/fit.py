@@ -69,7 +69,7 @@ def fit_table(
     max_epochs: int | None = None,
     seed: int = 0,
     report: Callable[[str], object] = lambda line: None,
-    progress: Any = False,
+    progress: Any = None,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     compile: bool | str = "auto",
@@ -114,7 +114,7 @@ def fit_table(
     report
         Called with a line of text after each step.
     progress
-        Passed on to `logpx.training.fit`.
+        As of `logpx.training.fit`: by default a bar if stderr is a terminal.
     should_stop
         Called now and then; true ends the fit with the best model so far.
     device
