@@ -332,7 +332,7 @@
       const model = await ask("model");
       const what = model.kind === "table" ? `A model of a table of ${model.columns.length} columns` : `A model of images, ${model.shape.join(" × ")}`;
       find("what").textContent = `${what}; log p is ${model.what === "exact" ? "exact" : "a " + model.what}.`;
-      for (const note of model.notes) find("what").after(made("p", { class: "soft" }, note));
+      for (const note of model.notes) find("what").after(made("p", { class: "soft" }, note[0].toUpperCase() + note.slice(1) + (note.endsWith(".") ? "" : ".")));
       (model.kind === "table" ? tablePage : imagesPage)(model);
     } catch (error) {
       find("what").textContent = "";
