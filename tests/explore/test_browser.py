@@ -70,3 +70,20 @@ def test_moving_z_moves_the_row_that_it_stands_for_and_no_slider_covers_another(
             assert slider["x"] + slider["width"] <= value["x"] + 1
             assert value["x"] + value["width"] <= label["x"] + label["width"] + 1
     assert page.said == []
+
+
+@pytest.mark.enable_socket
+def test_of_many_columns_the_first_are_drawn_and_the_others_are_found_by_name(opened_page) -> None:
+    from playwright.sync_api import expect
+
+    random = np.random.default_rng(0)
+    table = {f"m{place:02d}": random.normal(size=80) for place in range(70)}
+    server = Server(explorer_of(logpx.fit("gaussian", table).model))
+    threading.Thread(target=server.run, daemon=True).start()
+    page = opened_page(server.address, 900, 900)
+    expect(page.locator("#cards svg")).to_have_count(60)
+    assert page.locator("#found").text_content() == "60 of 70 columns are shown: find others by their names."
+    page.locator("#filter").fill("m69")
+    expect(page.locator("#cards article:visible svg")).to_have_count(1)
+    assert page.locator("#found").text_content() == ""
+    assert page.said == []

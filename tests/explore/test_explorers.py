@@ -13,6 +13,8 @@ from logpx import flows
 from logpx.errors import ModelFolderError, UsageError
 from logpx.explore import Explorer, explorer_of
 from logpx.images import ImageModel
+from logpx.tables import TableModel
+from logpx.tables.companions import CONDITIONS
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,37 @@ def test_shares_sum_to_one_and_what_is_held_is_not_described(table: Explorer) ->
     assert sum(labels["share"]) == pytest.approx(1.0)
     up = labels["labels"].index("up")
     assert labels["share"][up] > labels["usual"][up] + 0.2
+
+
+def test_rows_are_mapped_once_for_all_columns_asked_for_and_what_is_usual_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    random = np.random.default_rng(0)
+    names = [f"m{place:02d}" for place in range(14)]
+    model = logpx.fit("gaussian", dict(zip(names, random.normal(size=(14, 100)), strict=True))).model
+    explorer, mapped = explorer_of(model), []
+    forward = type(model.density).in_model_units
+    monkeypatch.setattr(
+        type(model.density), "in_model_units", lambda self, x: mapped.append(len(x)) or forward(self, x)
+    )
+    first = explorer.answer("densities", {"given": {}, "columns": names[1:]})
+    assert len(mapped) == 1
+    held = explorer.answer("densities", {"given": {"m00": "0.5"}, "columns": names[1:]})
+    assert len(mapped) == 2
+    assert [one["usual"] for one in held["columns"]] == [one["share"] for one in first["columns"]]
+
+
+def test_rows_given_nothing_are_of_the_model_that_answers_what_is_given() -> None:
+    random = np.random.default_rng(0)
+    a = random.normal(size=200)
+    flow = logpx.fit("nsf", {"a": a, "b": 100.0 + random.normal(size=200)}, max_steps=1).model
+    other = logpx.fit("gaussian", {"a": a, "b": 2.0 * a + 0.1 * random.normal(size=200)}).model
+    model = TableModel(flow.schema, flow.density, companions={CONDITIONS: other.density})
+    explorer = explorer_of(model)
+    rows = explorer.answer("samples", {"given": {}, "n": 50})["rows"]
+    assert max(abs(float(row[1])) for row in rows) < 20.0
+    more = explorer.answer("samples", {"given": {}, "n": 50, "seed": 1})["rows"]
+    assert not {tuple(row) for row in rows} & {tuple(row) for row in more}
 
 
 def test_samples_have_the_values_that_are_held(table: Explorer) -> None:

@@ -111,7 +111,10 @@ def test_least_likely_rows_are_the_least_likely(report, folder):
 @pytest.mark.usefixtures("undrawn")
 def test_rows_of_the_fit_are_divided_as_they_were(folder):
     report = model_report(folder / "model")
-    assert "rows set aside" in report.verdict.sentence
+    # A mixture is fitted to these rows as well in the end: their likelihood is that of the time before.
+    chosen = logpx.storage.read_details(folder / "model").metrics["chosen"]
+    assert "rows set aside to choose by, before the model was fitted to them" in report.verdict.sentence
+    assert f"{chosen['validation']:.2f}" in report.verdict.sentence
     assert report.notes == [f"compared with {folder / 'table.csv'}, which the model was fitted to"]
 
 
@@ -186,3 +189,18 @@ def test_images_are_reported(tmp_path):
     fresh = model_report(tmp_path / "m", str(tmp_path / "images.npz"))
     assert "120 new images" in fresh.verdict.sentence
     assert Page(render(fresh)).fetched != []
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_rows_set_aside_are_compared_where_the_model_has_not_seen_them(tmp_path):
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    np.savetxt(tmp_path / "t.csv", x, delimiter=",", header="a,b", comments="")
+    verdicts = {}
+    for name in ("nice", "gaussian"):
+        result = logpx.fit(name, str(tmp_path / "t.csv"), max_time=1)
+        metrics = {"source": str(tmp_path / "t.csv"), **result.to_dict()}
+        logpx.save(result.model, tmp_path / name, metrics=metrics)
+        verdicts[name] = model_report(tmp_path / name).verdict.sentence
+    assert "before the model was fitted" in verdicts["gaussian"]
+    assert "before the model was fitted" not in verdicts["nice"]
+    assert "75 rows set aside: " in verdicts["nice"]

@@ -185,7 +185,7 @@ def test_what_the_winner_cannot_the_runner_up_answers(answered, tmp_path):
     clusters = list(model.cluster(correlated(50)))
     assert clusters[0].probabilities.shape[0] == 50
     assert model.clusters >= 2
-    assert "the best model tried that has" in model.companion_note("conditions")
+    assert "the best model tried that has them" in model.companion_note("conditions")
     logpx.save(model, tmp_path / "model")
     again = logpx.load(tmp_path / "model")
     assert again.impute(holes).to_pydict() == filled

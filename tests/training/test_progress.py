@@ -1,9 +1,12 @@
 import io
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+import logpx
 from logpx.training.history import HistoryRecord
 from logpx.training.progress import Bar, Call, Lines, Reporter, reporter_for
 
@@ -53,6 +56,32 @@ def test_line_shows_the_nats(capsys):
     assert (
         capsys.readouterr().err == "epoch 3, step 70, train -1.250, validation -1.500 ± 0.010 nats, 1.5 s\n"
     )
+
+
+def test_lines_of_a_table_name_the_model_and_are_in_the_units_of_its_result(capsys):
+    x = 50.0 * np.random.default_rng(0).normal(size=(200, 2))
+    result = logpx.fit("nice", {"a": x[:, 0], "b": x[:, 1]}, max_steps=20, progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("nice on chosen scales: epoch ") for line in lines)
+    shown = float(re.search(r"validation (\S+)", lines[-1])[1])
+    # In the units that the flow is trained in they are 2 log 50 nats higher.
+    assert shown == pytest.approx(result.chosen.validation, abs=0.5)
+
+
+def test_lines_of_images_are_in_bits_and_those_of_a_flow_name_its_class(capsys):
+    images = np.random.default_rng(0).integers(0, 4, (40, 2, 2)).astype(np.uint8)
+    logpx.fit("realnvp", images, max_steps=1, progress=True)
+    assert re.match(r"realnvp: .* bits per dimension", capsys.readouterr().err)
+    logpx.fit(logpx.flows.NICE(2, hidden=(4,)), images.reshape(80, 2) * 1.0, max_steps=1, progress=True)
+    assert re.match(r"NICE: .* nats", capsys.readouterr().err)
+
+
+def test_a_bar_names_what_is_fitted(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Bar("a [model]") as bar:
+        bar.advance(0.5)
+    assert "a [model]" in terminal.getvalue()
 
 
 def test_bar_draws_on_stderr_alone(monkeypatch, capsys):

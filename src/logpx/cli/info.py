@@ -35,7 +35,7 @@ def info(model: ModelFolder, as_json: Json = False, quiet: Quiet = False) -> Non
         out.wrapped(label, value)
     if details.schema is not None:
         out.text("")
-        out.narrow_table(_columns(details), spare=("why",))
+        out.narrow_table(_columns(details), spare=("why", "distinct", "grid"))
     candidates = details.metrics.get("candidates")
     if candidates:
         out.text("")

@@ -72,14 +72,16 @@ class Output:
             _print_table(rows, sys.stdout)
 
     def narrow_table(self, rows: Sequence[Mapping[str, str]], spare: Sequence[str] = ()) -> None:
-        """Print a table that fits the terminal: spare columns are left out, then long cells are cut.
+        """Print a table that fits the terminal: spare columns are left out in turn, then long cells are cut.
 
         The width is that of the terminal, or of the variable COLUMNS; 80 where neither says anything.
         """
         if not self.as_json:
             width = shutil.get_terminal_size().columns
-            if _width(rows) > width:
-                rows = [{name: cell for name, cell in row.items() if name not in spare} for row in rows]
+            for name in spare:
+                if _width(rows) <= width:
+                    break
+                rows = [{other: cell for other, cell in row.items() if other != name} for row in rows]
             _print_table(_cut(rows, width), sys.stdout)
 
     def wrapped(self, label: str, text: str) -> None:

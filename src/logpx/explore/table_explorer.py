@@ -14,11 +14,13 @@ from torch import Tensor
 
 from logpx.detection.reasons import Explainer, shortly
 from logpx.distributions.conditional import DrawnMarginals, Marginals
+from logpx.distributions.private_randomness import private_randomness
 from logpx.errors import UsageError
 from logpx.explore.asked import FARTHEST, MOST_LATENT, columns_of, count_of, numbers_of, values_of
 from logpx.explore.explorer import Explorer
 from logpx.explore.latent_walk import LatentWalk
 from logpx.tables import TableModel
+from logpx.tables.arrow_columns import arrow_array
 from logpx.tables.companions import CONDITIONS, answers_conditions
 from logpx.tables.conditioning.conditioner import Conditioner
 from logpx.tables.conditioning.given import row_of
@@ -53,9 +55,13 @@ class TableExplorer(Explorer):
         self.model, self.seed = model, seed
         self.columns: Sequence[Column] = model.schema.modelled
         self.supports = model.supports
+        # Where a companion answers what is given, rows given nothing are its own, too.
         density = model.answering(CONDITIONS)
-        self._conditioner = Conditioner(density, self.supports) if answers_conditions(density) else None
+        answers = answers_conditions(density)
+        self._density = density if answers else model.density
+        self._conditioner = Conditioner(density, self.supports) if answers else None
         self._walk = LatentWalk.of(model)
+        self._usual: dict[int, Marginals] = {}
         self.questions = {"densities": self.densities, "samples": self.samples, "row": self.row}
         if self._walk is not None:
             self.questions = {**self.questions, "latent": self.latent}
@@ -92,7 +98,9 @@ class TableExplorer(Explorer):
         names = self.model.schema.modelled_names
         places = [names.index(name) for name in columns_of(given, names, _MOST_COLUMNS)]
         places = [place for place in places if bool(row[place].isnan())]
-        usual = self._marginals(torch.full_like(row, math.nan), places)
+        new = [place for place in places if place not in self._usual]
+        self._usual.update(zip(new, self._marginals(torch.full_like(row, math.nan), new), strict=True))
+        usual = [self._usual[place] for place in places]
         found = self._marginals(row, places) if values else usual
         return {
             "columns": [
@@ -108,13 +116,13 @@ class TableExplorer(Explorer):
         Parameters
         ----------
         given
-            ``given`` as in `densities`; ``n``: how many rows; ``seed``.
+            ``given`` as in `densities`; ``n``: how many rows; ``seed``: another number for other rows.
         """
         values = values_of(given, "given")
         n, seed = count_of(given, "n", _MOST_ROWS), count_of(given, "seed", 2**31, least=0)
         if values and self._conditioner is None:
             raise self._no_conditions()
-        drawn = (self.model.condition(values) if values else self.model).sample(n, seed)
+        drawn = self.model.condition(values).sample(n, seed) if values else self._some(n, seed)
         return {
             "columns": drawn.column_names,
             "rows": [
@@ -199,10 +207,22 @@ class TableExplorer(Explorer):
 
     @cached_property
     def _seen(self) -> Tensor:
-        """Rows of the model, by which the ranges of columns are chosen."""
-        with torch.no_grad():
-            drawn = self.model.density.sample(_ROWS_SEEN, seed=self.seed)
+        """Rows drawn given nothing, by which the ranges of columns are chosen."""
+        # Without a seed of their own, no more rows are drawn than these.
+        with torch.no_grad(), private_randomness(self.seed):
+            drawn = self._density.sample(_ROWS_SEEN)
         return self.supports.snap(drawn).double().cpu()
+
+    def _some(self, n: int, number: int) -> pa.Table:
+        """Return the next of the rows drawn given nothing, after those returned for the numbers before."""
+        places = (n * number + np.arange(n)) % _ROWS_SEEN
+        arrays = [
+            arrow_array(values, column, form)
+            for values, column, form in zip(
+                self._seen[places].numpy().T, self.columns, self.model.arrow_schema.types, strict=True
+            )
+        ]
+        return pa.Table.from_arrays(arrays, schema=self.model.arrow_schema)
 
     def _no_conditions(self) -> UsageError:
         return UsageError(
@@ -216,10 +236,8 @@ class TableExplorer(Explorer):
             return [DrawnMarginals(self._seen[:, place][None]) for place in places]
         if not places:
             return []
-        noisy = bool(self.supports.noisy) and needs_noise(self._conditioner.density)
-        rows = self.supports.dequantise_alike(
-            row[None].to(self.model.device), seed=self.seed, draws=_DRAWS if noisy else 1
-        )
+        draws = _DRAWS if self._conditioner.is_noisy(~row.isnan()) else 1
+        rows = self.supports.dequantise_alike(row[None].to(self.model.device), seed=self.seed, draws=draws)
         return self._conditioner.marginals(rows, places, (self.seed, 0))
 
     def _column(self, place: int, column: Column) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def _column(name: str, values: np.ndarray[Any, Any]) -> PlottedColumn:
             name, np.array([np.nan if _is_missing(value) else float(value) for value in listed])
         )
     if known and all(hasattr(value, "isoformat") for value in known):
-        cells = [np.datetime64("NaT") if _is_missing(value) else _moment(value) for value in listed]
+        cells = [np.datetime64("NaT", "us") if _is_missing(value) else _moment(value) for value in listed]
         return PlottedColumn(name, _days(np.array(cells, dtype="datetime64[us]")), dates=True)
     return _labelled(name, [None if _is_missing(value) else str(value) for value in listed])
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from logpx.report.common import with_error
 from logpx.report.parts import Verdict
-from logpx.scoring import Comparison, Evaluation
+from logpx.scoring import Comparison, Evaluation, NatsPerRow
 from logpx.wording import counted
 
 __all__ = ["TableChecks", "chance_distance", "distance", "integral_transforms"]
@@ -138,6 +138,29 @@ class TableChecks:
     gap_error: float = math.inf
     notes: list[str] = field(default_factory=list)
 
+    def keep_to_the_fit(self, metrics: Mapping[str, Any], kind: str, *, seen: bool) -> None:
+        """Take likelihoods from the fit, for the rows at hand are those that the model was fitted to.
+
+        Parameters
+        ----------
+        metrics
+            What the fit measured on rows to choose by.
+        kind
+            What log p is.
+        seen
+            Whether the model was fitted to these as well, later.
+        """
+        chosen, found = metrics.get("chosen") or {}, metrics.get("verdict") or {}
+        mean, error = chosen.get("validation"), chosen.get("standard_error")
+        if mean is None or error is None or not found.get("gains"):
+            self.notes.append("these rows are those that the model was fitted to: give others with --data")
+            return
+        when = "before the model was fitted to them as well" if seen else "at the fit"
+        self.rows = f"{found['measured']}, {when}"
+        self.evaluation = _measured(mean, error, found, kind)
+        if found.get("overfit"):
+            self.gap, self.gap_error = found["overfit"]["gain"], found["overfit"]["standard_error"]
+
     def verdict(self, metrics: Mapping[str, Any]) -> Verdict:
         """Return the verdict, with the numbers of the fit where no rows are at hand."""
         if self.evaluation is None:
@@ -177,6 +200,32 @@ class TableChecks:
         if self.count < _FEW_ROWS:
             found.append(f"only {counted(self.count, 'row', 'were')} compared")
         return found
+
+
+def _measured(mean: float, error: float, found: Mapping[str, Any], kind: str) -> Evaluation:
+    unit = NatsPerRow()
+    baselines = {
+        name: Comparison(
+            mean=mean - one["gain"],
+            mean_standard_error=math.nan,
+            unit=unit,
+            gain=one["gain"],
+            gain_standard_error=one["standard_error"],
+        )
+        for name, one in found["gains"].items()
+        if None not in one.values()
+    }
+    return Evaluation(
+        mean=mean,
+        mean_standard_error=error,
+        unit=unit,
+        kind=kind,
+        rows=found["rows"],
+        outside=found["outside"],
+        draws=None,
+        exactness=None,
+        baselines=baselines,
+    )
 
 
 def _beside_baselines(evaluation: Evaluation, rows: str) -> tuple[str, str]:

@@ -50,12 +50,13 @@ class TableMaterial:
         found: dict[str, Tensor] = {}
         if self.new is not None:
             found["new rows"] = self.new.x
-        if self.source is not None and self.source.aside is not None and len(self.source.aside):
-            found["rows set aside"] = self.source.aside
-        if self.source is not None and self.source.training is not None:
-            found["training rows"] = self.source.training
-        if not found and self.source is not None:
-            found["rows of the fit"] = self.source.rows.x
+        source = self.source
+        if source is not None and source.aside is not None and len(source.aside) and not source.seen:
+            found["rows set aside"] = source.aside
+        if source is not None and source.training is not None and not source.seen:
+            found["training rows"] = source.training
+        if source is not None and (source.seen or not found):
+            found["rows of the fit"] = source.rows.x
         return found
 
     @property
@@ -92,6 +93,9 @@ class TableMaterial:
                     *(float(values.std()) / math.sqrt(len(values)) for values in (first, second))
                 )
         checks.notes += [] if self.new is None else self.new.notes
+        if self.shown_name == "rows of the fit":
+            seen = self.source is not None and self.source.seen
+            checks.keep_to_the_fit(self.details.metrics, self.model.kind, seen=seen)
         weight = self.model.schema.weight
         if weight is not None:
             checks.notes.append(

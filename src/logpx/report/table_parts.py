@@ -105,8 +105,8 @@ def _quality(material: TableMaterial) -> Section:
             drawing.figure(
                 "Log p of groups of rows",
                 lambda ax: plots.plot_log_prob(material.scores, kind=material.model.kind, ax=ax),
-                caption="If the model is right, rows are as likely as samples. Training rows that lie to the "
-                "right of rows set aside have been learnt by heart.",
+                caption="If the model is right, rows are as likely as samples. Rows of the fit that lie to "
+                "the right of rows that it has not seen have been learnt by heart.",
             )
         )
         figures.append(_calibration(material))

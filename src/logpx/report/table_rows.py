@@ -15,9 +15,10 @@ from torch import Tensor
 from logpx.distributions import Distribution
 from logpx.errors import LogpxError
 from logpx.scoring import Evaluation, NatsPerRow, Tally
-from logpx.tables import Table, TableModel, open_table
+from logpx.tables import FAMILIES, Table, TableModel, open_table
 from logpx.tables.density import needs_noise
 from logpx.tables.effort import Effort
+from logpx.tables.families.family import QuickFamily
 from logpx.tables.fitting.rows import divided_rows
 from logpx.tables.reading.date_notation import MICROSECONDS, DateNotation
 from logpx.tables.schema.matrix import modelled_part, to_matrix
@@ -101,11 +102,15 @@ class SourceRows:
         which they were.
     rows : TableRowsSample
         Some of all.
+    seen : bool
+        Whether the model was fitted to the rows to choose by, too, once it was chosen: no rows are then left
+        that it has not seen.
     """
 
     training: Tensor | None
     aside: Tensor | None
     rows: TableRowsSample
+    seen: bool = False
 
 
 def source_rows(model: TableModel, metrics: Mapping[str, Any], most: int) -> SourceRows | None:
@@ -130,7 +135,14 @@ def source_rows(model: TableModel, metrics: Mapping[str, Any], most: int) -> Sou
         training=None if training is None else training[:most],
         aside=None if aside is None else aside[:most],
         rows=rows,
+        seen=aside is not None and _fitted_again(metrics),
     )
+
+
+def _fitted_again(metrics: Mapping[str, Any]) -> bool:
+    """Return whether the chosen model, or a member of the stack, was fitted to all rows in the end."""
+    members = str((metrics.get("chosen") or {}).get("model", "")).split(" + ")
+    return any(isinstance(FAMILIES.get(name), QuickFamily) for name in members)
 
 
 def _divided(
@@ -169,7 +181,7 @@ def plottable(schema: Schema, x: Tensor) -> dict[str, npt.NDArray[Any]]:
         elif isinstance(notation, DateNotation) and notation.what == "date" and notation.unit in MICROSECONDS:
             ticks = np.where(np.isnan(values), 0.0, values) * MICROSECONDS[notation.unit]
             moments = np.rint(ticks).astype("datetime64[us]")
-            found[column.name] = np.where(np.isnan(values), np.datetime64("NaT"), moments)
+            found[column.name] = np.where(np.isnan(values), np.datetime64("NaT", "us"), moments)
         else:
             found[column.name] = values
     return found

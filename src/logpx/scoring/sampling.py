@@ -18,7 +18,7 @@ def sample_blocks(
 ) -> Iterator[Tensor]:
     """Draw from a distribution with memory for one block at a time.
 
-    Blocks are always drawn whole, because arithmetic on fewer rows would round differently.
+    With a seed, blocks are always drawn whole, because arithmetic on fewer rows would round differently.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def sample_blocks(
     context
         Shape ``(n, context_features)`` or ``(context_features,)``.
     seed
-        None for torch's global generator.
+        None for the generator of the enclosing `private_randomness`, or else torch's global one.
 
     Yields
     ------
@@ -46,10 +46,10 @@ def sample_blocks(
     True
     """
     for block, start in enumerate(range(0, n, rows)):
-        part = context
+        part, size = context, min(rows, n - start) if seed is None else rows
         if context is not None and context.dim() > 1:
             # The last context fills the block.
-            chosen = torch.arange(start, start + rows).clamp_max(n - 1).to(context.device)
+            chosen = torch.arange(start, start + size).clamp_max(n - 1).to(context.device)
             part = context.index_select(0, chosen)
         own = None if seed is None else derived_seed(seed, block)
-        yield distribution.sample(rows, part, own)[: n - start]
+        yield distribution.sample(size, part, own)[: n - start]

@@ -4,7 +4,8 @@ from .columns.labels import Labels
 from .columns.support import Support
 from .density import CellDensity, TableDensity
 from .families.families import FAMILIES
-from .fitting.fit import TableFitResult, fit_table
+from .fitting.fit import fit_table
+from .fitting.fit_result import TableFitResult
 from .fitting.inspection import inspect_table
 from .model import TableModel
 from .reading.table import Matrices, Table, TableBatch

@@ -185,8 +185,10 @@ class TableDensity(Distribution):
         """Whether `conditional_marginals` answers."""
         return hasattr(self.model, "conditional_marginals")
 
-    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
-        """Return the distribution of a column given the others, one for every row, in table units.
+    def conditional_marginals(
+        self, rows: Sequence[Tensor], weights: Tensor, columns: Sequence[int]
+    ) -> list[Marginals]:
+        """Return the distribution of each of some columns given the others, for every row, in table units.
 
         Parameters
         ----------
@@ -194,12 +196,15 @@ class TableDensity(Distribution):
             The same rows with several draws of noise, each of shape ``(n, d)``.
         weights
             Those of the draws, shape ``(n, draws)``.
-        column
-            The number of the column.
+        columns
+            The numbers of the columns.
         """
-        units = (self.in_model_units(x)[0] for x in rows)
-        found = mixed([self.model.conditional_marginals(y, column) for y in units], weights)  # type: ignore[operator]
-        return self.columns.marginals(found, column)
+        units = [self.in_model_units(x)[0] for x in rows]
+        found = []
+        for column in columns:
+            parts = [self.model.conditional_marginals(y, column) for y in units]  # type: ignore[operator]
+            found.append(self.columns.marginals(mixed(parts, weights), column))
+        return found
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64; columns on a grid are not yet rounded."""
@@ -288,13 +293,15 @@ class CellDensity(Distribution):
         """Whether `conditional_marginals` answers."""
         return hasattr(self.model, "conditional_marginals")
 
-    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
-        """Return the distribution of a column given the others, one for every row, whatever the noise.
+    def conditional_marginals(
+        self, rows: Sequence[Tensor], weights: Tensor, columns: Sequence[int]
+    ) -> list[Marginals]:
+        """Return the distribution of each of some columns given the others, whatever the noise.
 
         The parameters are those of `TableDensity.conditional_marginals`.
         """
-        found: Marginals = self.model.conditional_marginals(self.cells(rows[0]), column)  # type: ignore[operator]
-        return found
+        cells = self.cells(rows[0])
+        return [self.model.conditional_marginals(cells, column) for column in columns]  # type: ignore[operator]
 
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows in table units, shape ``(n, d)``, float64."""
@@ -314,7 +321,7 @@ class CellDensity(Distribution):
             gone = x[:, column].isnan()
             if not bool(gone.any()):
                 continue
-            marginals = self.conditional_marginals([cells[gone]], x.new_ones(int(gone.sum()), 1), column)
+            (marginals,) = self.conditional_marginals([cells[gone]], x.new_ones(int(gone.sum()), 1), [column])
             if isinstance(support, Labels):
                 found[gone, column] = marginals.mean.double()  # type: ignore[attr-defined]
             else:

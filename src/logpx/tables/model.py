@@ -556,7 +556,9 @@ class TableModel(Configured, nn.Module):
         """Return that a companion answers for a purpose in place of the model; None if it does not."""
         if self.answering(purpose) is self.density:
             return None
-        return f"the model has no {purpose}: the best model tried that has, kept beside it, answers"
+        return (
+            f"the model has no {purpose}; the best model tried that has them is kept beside it, and answers"
+        )
 
     @property
     def device(self) -> torch.device:

@@ -237,7 +237,7 @@ def fit(
     model.to(where)
     if held_out is not None:
         held_out = held_out.to(where)
-    reporter = reporter_for(progress)
+    reporter = reporter_for(progress, type(model).__name__)
     task = Task(
         model=model,
         source=source,

@@ -58,23 +58,42 @@ class HistoryRecord(Shown):
 
     def __str__(self) -> str:
         """Return one readable line."""
+        return self.line()
+
+    def line(
+        self,
+        value: Callable[[float], float] = lambda mean: mean,
+        difference: Callable[[float], float] = lambda nats: nats,
+        unit: str = "nats",
+    ) -> str:
+        """Return one readable line, in nats or another unit.
+
+        Parameters
+        ----------
+        value, difference
+            From a likelihood, and from a difference of two, to the unit.
+        unit
+            Its name.
+        """
         parts = [f"epoch {self.epoch}", f"step {self.step}"]
         if self.train is not None:
-            parts.append(f"train {self.train:.3f}")
+            parts.append(f"train {value(self.train):.3f}")
         if self.validation is not None:
-            parts.append(f"validation {format_nats(self.validation, self.validation_error)}")
+            error = self.validation_error
+            error = None if error is None else difference(error)
+            parts.append(f"validation {format_nats(value(self.validation), error, unit)}")
         return ", ".join([*parts, f"{self.seconds:.1f} s"])
 
 
-def format_nats(mean: float, error: float | None) -> str:
-    """Return a mean log-likelihood with its standard error.
+def format_nats(mean: float, error: float | None, unit: str = "nats") -> str:
+    """Return a mean log-likelihood with its standard error, in nats or another unit.
 
     Examples
     --------
     >>> format_nats(-1.0, 0.02)
     '-1.000 ± 0.020 nats'
     """
-    return f"{mean:.3f} nats" if error is None else f"{mean:.3f} ± {error:.3f} nats"
+    return f"{mean:.3f} {unit}" if error is None else f"{mean:.3f} ± {error:.3f} {unit}"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -6,10 +6,30 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Bar", "Call", "Lines", "Reporter", "reporter_for"]
+__all__ = ["Bar", "Call", "Display", "Lines", "Reporter", "reporter_for"]
+
+
+@dataclass(frozen=True)
+class Display:
+    """How a fit that is part of something larger is shown: by a name, in the units that its result will have.
+
+    Attributes
+    ----------
+    progress
+        As of `reporter_for`. A function is called with records as they are.
+    name
+        What is being fitted.
+    words
+        From a record to what is shown of it.
+    """
+
+    progress: bool | Callable[[Any], object] | None
+    name: str
+    words: Callable[[Any], str] = str
 
 
 class Reporter:
@@ -54,10 +74,15 @@ class Lines(Reporter):
     ----------
     interval
         Seconds between lines.
+    name
+        What the lines begin with; nothing if it is empty.
+    words
+        From a record to what is shown of it.
     """
 
-    def __init__(self, interval: float = 5.0) -> None:
-        self._interval = interval
+    def __init__(self, interval: float = 5.0, name: str = "", words: Callable[[Any], str] = str) -> None:
+        self._interval, self._words = interval, words
+        self._start = f"{name}: " if name else ""
         self._last = -float("inf")
         self._waiting: object | None = None
 
@@ -77,24 +102,34 @@ class Lines(Reporter):
 
     def _print(self) -> None:
         if self._waiting is not None:
-            print(self._waiting, file=sys.stderr, flush=True)
+            print(self._start + self._words(self._waiting), file=sys.stderr, flush=True)
             self._waiting = None
 
 
 class Bar(Reporter):
-    """A bar on the terminal with the current likelihoods."""
+    """A bar on the terminal with the current likelihoods.
 
-    _PARTS = 1000
+    Parameters
+    ----------
+    name
+        What stands before the bar.
+    words
+        From a record to what is shown of it.
+    """
 
-    def __init__(self) -> None:
+    _PARTS, _WIDTH = 1000, 20
+
+    def __init__(self, name: str = "fitting", words: Callable[[Any], str] = str) -> None:
+        self._words = words
         # Rich draws from Python's generator, also when it is imported.
         state = random.getstate()
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         self._progress = Progress(
-            TextColumn("fitting"),
-            BarColumn(),
+            TextColumn(name, markup=False, table_column=Column(min_width=min(len(name), 24), no_wrap=True)),
+            BarColumn(self._WIDTH),
             TaskProgressColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.description}"),
@@ -125,21 +160,29 @@ class Bar(Reporter):
 
     def record(self, record: object) -> None:
         """Show the record beside the bar."""
-        self._progress.update(self._task, description=str(record))
+        self._progress.update(self._task, description=self._words(record))
 
 
-def reporter_for(progress: bool | Callable[[Any], object] | None) -> Reporter:
+def reporter_for(
+    progress: bool | Callable[[Any], object] | Display | None, name: str = "fitting"
+) -> Reporter:
     """Return the reporter that the argument `progress` of `fit` asks for.
 
     Parameters
     ----------
     progress
         None: a bar if stderr is a terminal. True: a bar there, lines elsewhere. False: nothing. A function:
-        called with every record.
+        called with every record. Or any of these with a name and units of its own.
+    name
+        What is being fitted, unless the progress knows.
     """
+    words: Callable[[Any], str] = str
+    if isinstance(progress, Display):
+        name, words = progress.name, progress.words
+        progress = progress.progress
     if callable(progress):
         return Call(progress)
     on_terminal = sys.stderr.isatty()
     if progress is False or (progress is None and not on_terminal):
         return Reporter()
-    return Bar() if on_terminal else Lines()
+    return Bar(name, words) if on_terminal else Lines(name=name, words=words)

@@ -94,9 +94,16 @@
     find("main").append(find("table-page").content.cloneNode(true));
     const held = new Map();
     const cards = new Map();
-    let seed = 0;
+    const atOnce = 12;
+    let seed = 0, turn = 0;
 
-    const densities = asker("densities", (answer) => answer.columns.forEach(show));
+    // Few columns at a time, so that the first are seen at once; a change of what is held begins anew.
+    const densities = asker("densities", (answer, given) => {
+      answer.columns.forEach(show);
+      if (given.left.length && given.turn === turn) describe(given.given, given.left, given.turn);
+    });
+    const describe = (given, names, turn) =>
+      densities({ given, columns: names.slice(0, atOnce), left: names.slice(atOnce), turn });
     const samples = asker("samples", fillSamples);
     const row = asker("row", showRow);
 
@@ -106,7 +113,8 @@
 
     function changed() {
       const given = Object.fromEntries(held);
-      densities({ given, columns: shown().filter((name) => !held.has(name)).slice(0, 60) });
+      turn += 1;
+      describe(given, shown().filter((name) => !held.has(name)), turn);
       samples({ given, n: 12, seed });
       const words = [...held].map(([name, value]) => name + " = " + value);
       find("fixed").textContent = words.length ? "Fixed: " + words.join(", ") : "Nothing is fixed.";
@@ -206,13 +214,16 @@
     }
 
     function sift() {
-      const wanted = find("filter").value.trim().toLowerCase();
-      let count = 0;
+      const mostCards = 60, wanted = find("filter").value.trim().toLowerCase();
+      let count = 0, found = 0;
       for (const [name, card] of cards) {
-        const fits = name.toLowerCase().includes(wanted) && (count < 60 || held.has(name));
+        const matches = name.toLowerCase().includes(wanted);
+        found += matches ? 1 : 0;
+        const fits = matches && (count < mostCards || held.has(name));
         card.node.hidden = !fits;
         count += fits ? 1 : 0;
       }
+      find("found").textContent = count < found ? `${count} of ${found} columns are shown: find others by their names.` : "";
     }
 
     function fillSamples(answer) {
@@ -269,7 +280,7 @@
 
   function picture(answer, place, bytes) {
     const { width, height, channels } = answer;
-    const canvas = made("canvas", { role: "img", "aria-label": "image" });
+    const canvas = made("canvas", { role: "img", "aria-label": answer.n > 1 ? `image ${place + 1} of ${answer.n}` : "image" });
     canvas.width = width;
     canvas.height = height;
     const data = new ImageData(width, height);
@@ -321,7 +332,7 @@
       const model = await ask("model");
       const what = model.kind === "table" ? `A model of a table of ${model.columns.length} columns` : `A model of images, ${model.shape.join(" × ")}`;
       find("what").textContent = `${what}; log p is ${model.what === "exact" ? "exact" : "a " + model.what}.`;
-      for (const note of model.notes) find("what").after(made("p", { class: "soft" }, note));
+      for (const note of model.notes) find("what").after(made("p", { class: "soft" }, note[0].toUpperCase() + note.slice(1) + (note.endsWith(".") ? "" : ".")));
       (model.kind === "table" ? tablePage : imagesPage)(model);
     } catch (error) {
       find("what").textContent = "";

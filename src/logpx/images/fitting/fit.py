@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,11 +19,13 @@ from logpx.images.fitting.rows import Divided, divide_images
 from logpx.images.model import ImageModel
 from logpx.images.reading.images import Images
 from logpx.images.reading.sources import open_images
-from logpx.scoring import Limits, ModelFitResult, ModelVerdict, Stopwatch, Tally
+from logpx.scoring import BitsPerDimension, Limits, ModelFitResult, ModelVerdict, Stopwatch, Tally
 from logpx.training import FitResult, fit
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
+from logpx.training.history import HistoryRecord
 from logpx.training.journal import journal_of
+from logpx.training.progress import Display
 from logpx.training.run_state import digest
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ def fit_images(
     learning_rate: float | None = None,
     seed: int = 0,
     report: Callable[[str], object] = lambda line: None,
-    progress: Any = False,
+    progress: Any = None,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     compile: bool | str = "auto",
@@ -208,7 +210,7 @@ def fit_images(
             learning_rate=learning_rate or family.learning_rate,
             max_time=None if limits.repeatable else seconds,
             seed=seed,
-            progress=progress,
+            progress=_display(progress, family.name, images.event_shape),
             device=where,
             compile=limits.compiling(compile),
             should_stop=should_stop,
@@ -230,6 +232,16 @@ def fit_images(
         notes=_notes(family, trained, divided),
         verdict=_verdict(fitted, trained, divided),
     )
+
+
+def _display(progress: Any, name: str, event_shape: Sequence[int]) -> Display:
+    """Return how training is shown: in bits per dimension, as in the end."""
+    unit = BitsPerDimension(event_shape)
+
+    def words(record: HistoryRecord) -> str:
+        return record.line(unit.value, unit.difference, unit.name)
+
+    return Display(progress, name, words)
 
 
 def _untrained(

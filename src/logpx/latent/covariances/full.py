@@ -87,7 +87,11 @@ class FullCovariance(Covariance):
         factors = self.factors().to(noise)
         if self.tied:
             return noise @ factors[0].mT
-        return torch.einsum("nij,nj->ni", factors[chosen], noise)
+        # One product for the rows of each component: a factor for every row would take n × D × D numbers.
+        order = chosen.argsort(stable=True)
+        groups = torch.split(noise[order], torch.bincount(chosen, minlength=self.blocks).tolist())
+        spread = torch.cat([rows @ factor.mT for rows, factor in zip(groups, factors, strict=True)])
+        return torch.empty_like(spread).index_copy(0, order, spread)
 
     def penalty(self, scatter: Tensor) -> Tensor:
         """Return the log-determinants plus the traces."""

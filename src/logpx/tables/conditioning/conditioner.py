@@ -117,7 +117,7 @@ class Conditioner:
         """
         if all(member.has_closed_marginals for member in self._members):
             shares = [share / len(rows) for share in self._shares(rows)]
-            return [self._closed(rows, shares, place) for place in places]
+            return self._closed(rows, shares, places)
         draws = max(_DRAWS_PER_NOISE, -(-_LEAST_DRAWS // len(rows)))
         several = [
             self.drawn(x.repeat(draws, 1), (*words, number)).view(draws, *x.shape)
@@ -126,15 +126,18 @@ class Conditioner:
         found = torch.cat(several)
         return [self._by_draws(found[:, :, place].T, place) for place in places]
 
-    def _closed(self, rows: Sequence[Tensor], shares: Sequence[Tensor], place: int) -> Marginals:
-        """Return the exact distributions of a column, from those of each member and draw of noise."""
+    def _closed(
+        self, rows: Sequence[Tensor], shares: Sequence[Tensor], places: Sequence[int]
+    ) -> list[Marginals]:
+        """Return the exact distributions of columns, from those of each member and draw of noise."""
         parts, weights = [], []
         for number, member in enumerate(self._members):
             own = torch.stack([share[:, number] for share in shares], 1)
             total = own.sum(1)
-            parts.append(member.conditional_marginals(rows, own / total.clamp_min(_TINY)[:, None], place))
+            parts.append(member.conditional_marginals(rows, own / total.clamp_min(_TINY)[:, None], places))
             weights.append(total)
-        return mixed(parts, torch.stack(weights, 1))
+        shared = torch.stack(weights, 1)
+        return [mixed(of_column, shared) for of_column in zip(*parts, strict=True)]
 
     def _shares(self, rows: Sequence[Tensor]) -> list[Tensor]:
         """Return the weights of the members given the cells that are there, for each draw of noise."""

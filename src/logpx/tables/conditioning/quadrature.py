@@ -103,11 +103,16 @@ class QuadratureDensity(TableDensity):
         """Return log p of the one target column given the others, in table units: shape ``(n,)``, float64."""
         return Distribution.conditional_log_prob(self, x, target)
 
-    def conditional_marginals(self, rows: Sequence[Tensor], weights: Tensor, column: int) -> Marginals:
-        """Return the distribution of a column given all others, as `TableDensity` does."""
-        units = (self.in_model_units(x)[0] for x in rows)
-        found = mixed([_NodeMarginals(*self._nodes(y, column)) for y in units], weights)
-        return self.columns.marginals(found, column)
+    def conditional_marginals(
+        self, rows: Sequence[Tensor], weights: Tensor, columns: Sequence[int]
+    ) -> list[Marginals]:
+        """Return the distribution of each of some columns given all others, as `TableDensity` does."""
+        units = [self.in_model_units(x)[0] for x in rows]
+        found = []
+        for column in columns:
+            parts = [_NodeMarginals(*self._nodes(y, column)) for y in units]
+            found.append(self.columns.marginals(mixed(parts, weights), column))
+        return found
 
     @cached_property
     def _ranges(self) -> Tensor:

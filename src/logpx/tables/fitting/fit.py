@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from logpx.distributions.seeding import checked_seed
 from logpx.errors import UsageError
-from logpx.scoring import Ending, Limits, ModelFitResult, Stopwatch
+from logpx.scoring import Limits, Stopwatch
 from logpx.suggestions import suggestion
 from logpx.tables.columns.supports import Supports
 from logpx.tables.density import TableDensity
@@ -27,19 +27,18 @@ from logpx.tables.fitting.all_rows import (
     is_long,
     require_all_rows,
 )
-from logpx.tables.fitting.conclusion import Conclusion, concluded
+from logpx.tables.fitting.conclusion import concluded
 from logpx.tables.fitting.cross_validation import cross_validation
+from logpx.tables.fitting.fit_result import TableFitResult, result_of
 from logpx.tables.fitting.identity import identity_of
 from logpx.tables.fitting.notes import notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
 from logpx.tables.fitting.search import Search
-from logpx.tables.fitting.selection import CandidateRecord
 from logpx.tables.fitting.streamed_rows import StreamedRows
 from logpx.tables.fitting.suitability import Nature, suitable_families
-from logpx.tables.fitting.trials import Trial, require_trials
+from logpx.tables.fitting.trials import require_trials
 from logpx.tables.fitting.weighing import given_weights
-from logpx.tables.model import TableModel
 from logpx.tables.reading.table import Table
 from logpx.tables.schema.inference import inspect_columns
 from logpx.tables.schema.problems import left_out_notes
@@ -48,90 +47,12 @@ from logpx.tables.schema.weights import pinned_weight, schema_with_weight
 from logpx.tables.sources import open_table
 from logpx.training.compiled import compile_choice
 from logpx.training.device import usable_device
-from logpx.training.history import format_nats
 from logpx.training.journal import journal_of
 from logpx.wording import counted
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["TableFitResult", "fit_table"]
+__all__ = ["fit_table"]
 
 _DEFAULT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class TableFitResult(ModelFitResult[TableModel]):
-    """A fitted table model, and how it was chosen: a `logpx.scoring.ModelFitResult` with more fields.
-
-    Attributes
-    ----------
-    candidates : list of CandidateRecord
-        Every model that was tried, including failed ones, with the likelihood that they are compared by.
-    scales : list of dict
-        For each modelled column, the chosen scale and the held-out nats per row of all compared scales.
-    measured : str
-        What rows the likelihood of candidates was measured on, as "1,200 rows set aside".
-    training : list of dict
-        For each model that was trained by gradient descent its name, its scales, and how it went: the values
-        of `logpx.training.FitResult.summary`. Likelihoods are those of the units that it was trained in.
-    trials : list of Trial
-        The sizes and learning rates that were tried; see `logpx.tables.fitting.trials.Trial`.
-    """
-
-    candidates: list[CandidateRecord]
-    scales: list[dict[str, Any]]
-    measured: str
-    training: list[dict[str, Any]] = field(default_factory=list)
-    trials: list[Trial] = field(default_factory=list)
-
-    @property
-    def chosen(self) -> CandidateRecord:
-        """The candidate that became the model."""
-        return next(record for record in self.candidates if record.chosen)
-
-    @property
-    def headline(self) -> str:
-        """What was chosen, and its likelihood, in one line."""
-        best = self.chosen
-        name = "log p" if self.model.kind == "exact" else f"{self.model.kind} of log p"
-        value = "unknown" if best.validation is None else format_nats(best.validation, best.standard_error)
-        return f"{best.model} on {best.scales} scales, {name} {value} per row ({self.measured})"
-
-    def plot_leaderboard(self, *, ax: Axes | None = None) -> Axes:
-        """Plot the models that were tried; see `logpx.plots.plot_leaderboard`."""
-        from logpx import plots
-
-        return plots.plot_leaderboard(self.candidates, ax=ax)
-
-    def plot_training(self, *, ax: Axes | None = None) -> Axes:
-        """Plot how the model, or a part of a stack, was trained; see `logpx.plots.plot_training`.
-
-        Raises
-        ------
-        UsageError
-            If nothing was trained by gradient descent.
-        """
-        from logpx import plots
-
-        parts = self.chosen.model.split(" + ")
-        runs = [run for run in self.training if run["model"] in parts]
-        if not runs:
-            raise UsageError(
-                f"{self.chosen.model} needs no training by gradient descent",
-                fix="plot the candidates instead",
-            )
-        return plots.plot_training(
-            runs[0]["history"], stopped=runs[0]["stopped"], events=runs[0]["events"], ax=ax
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but the model as JSON values."""
-        return super().to_dict() | {
-            "chosen": asdict(self.chosen),
-            "candidates": [asdict(record) for record in self.candidates],
-            "trials": [asdict(trial) for trial in self.trials],
-        }
 
 
 def fit_table(
@@ -148,7 +69,7 @@ def fit_table(
     max_epochs: int | None = None,
     seed: int = 0,
     report: Callable[[str], object] = lambda line: None,
-    progress: Any = False,
+    progress: Any = None,
     should_stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     compile: bool | str = "auto",
@@ -193,7 +114,7 @@ def fit_table(
     report
         Called with a line of text after each step.
     progress
-        Passed on to `logpx.training.fit`.
+        As of `logpx.training.fit`: by default a bar if stderr is a terminal.
     should_stop
         Called now and then; true ends the fit with the best model so far.
     device
@@ -304,7 +225,7 @@ def fit_table(
         # A model requested by name is that model, not a stack of several.
         conclude = partial(concluded, measured=measured, seen=seen, several=model == "auto")
         found = conclude(search, schema, read, last=last)
-    return _result(
+    return result_of(
         search,
         found,
         read,
@@ -323,24 +244,6 @@ def _announce(
     report(f"{counted(read.count, 'row')}, {columns}; {read.division}")
     if sampling is not None:
         report(in_place_of_sample(read, sampling))
-
-
-def _result(search: Search, found: Conclusion, read: DividedRows, **known: Any) -> TableFitResult:
-    """Return the result of a fit, of which the seconds, the notes and more are known."""
-    budget = search.budget
-    return TableFitResult(
-        model=found.model,
-        candidates=search.records(found.best),
-        rows=read.count,
-        validation_rows=0 if read.undivided else len(read.held_out),
-        ended=_ending(search, found, budget.should_stop()),
-        seed=budget.seed,
-        scales=search.maps["chosen"].report(search.names),
-        verdict=found.verdict,
-        training=search.histories,
-        trials=search.trials,
-        **known,
-    )
 
 
 def _notes(schema: Schema, read: DividedRows, *, streamed: bool) -> list[str]:
@@ -383,13 +286,6 @@ def _described(schema: Schema, target: Sequence[str]) -> dict[str, Any]:
         "supports": Supports.of(schema.modelled).supports,
         "periods": [column.periods for column in schema.modelled],
     }
-
-
-def _ending(search: Search, found: Conclusion, interrupted: bool) -> Ending:
-    """Return what ended the fit: of the chosen model, unless the search itself was cut short."""
-    if interrupted:
-        return Ending.INTERRUPTED
-    return Ending.last_of([found.ended, *([Ending.TIME] if search.cut_short else [])])
 
 
 def _finished(

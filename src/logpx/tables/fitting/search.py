@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import time
@@ -34,7 +35,9 @@ from logpx.tables.fitting.weighing import scaled
 from logpx.tables.scales import Standard
 from logpx.tables.schema.schema import Schema
 from logpx.training import FitResult
+from logpx.training.history import HistoryRecord
 from logpx.training.journal import Journal
+from logpx.training.progress import Display
 from logpx.wording import counted
 
 __all__ = ["OWN_SCALES", "Search"]
@@ -473,8 +476,23 @@ class Search:
             f"({candidate.seconds:.1f} s)"
         )
 
+    def _display(self, family: TableFamily, scales: str) -> Display:
+        """Return how training is shown: likelihoods are those of the table's units, as in the end."""
+
+        @functools.cache
+        def shift() -> float:
+            _, ladj = self.maps[scales](self.validation.noisy)
+            weights = self.validation.noisy_weights
+            return float(ladj.mean() if weights is None else (ladj * weights).sum() / weights.sum())
+
+        def words(record: HistoryRecord) -> str:
+            return record.line(lambda mean: mean if family.takes_cells else mean + shift())
+
+        return Display(self.budget.progress, f"{family.name} on {scales} scales", words)
+
     def _fitted(self, family: TableFamily, scales: str, budget: Budget) -> tuple[Distribution, Tensor]:
         """Return a fitted density and log p of the held-out rows, for each draw of their noise."""
+        budget = replace(budget, progress=self._display(family, scales))
         if family.takes_cells:
             # No copy of the rows where they serve as both, which families recognise by their identity.
             budget = replace(

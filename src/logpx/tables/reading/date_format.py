@@ -245,9 +245,9 @@ def _days(parts: dict[str, Whole | None], groups: dict[str, pa.Array]) -> tuple[
     day = parts["d"]
     day = np.ones_like(month) if day is None else day
     valid = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)
-    first = np.where(valid, (year - 1970) * 12 + month - 1, 0).astype("M8[M]")
-    longest = ((first + 1).astype("M8[D]") - first.astype("M8[D]")).astype(np.int64)
-    return first.astype("M8[D]").astype(np.int64) + day - 1, valid & (day <= longest)
+    months = np.where(valid, (year - 1970) * 12 + month - 1, 0)
+    first, after = (some.astype("M8[M]").astype("M8[D]").astype(np.int64) for some in (months, months + 1))
+    return first + day - 1, valid & (day <= after - first)
 
 
 @lru_cache(maxsize=1024)
