@@ -25,8 +25,8 @@ _MOST_COMPONENTS = 8
 _ROWS_PER_COMPONENT = 4
 # Of missing cells, whose marginals are kept.
 _MOST_PATTERNS = 100
-# Numbers in an array of deviations.
-_MOST_NUMBERS = 8_000_000
+# Numbers in an array of deviations while mixtures are fitted, and of products, which caches are to hold.
+_MOST_NUMBERS, _NUMBERS_AT_ONCE = 8_000_000, 500_000
 
 _Array = npt.NDArray[np.float64]
 
@@ -190,7 +190,7 @@ class MixtureEnsemble(Configured, nn.Module):
     def by_blocks(self, y: Tensor) -> list[Tensor]:
         """Return the centred log p of scaled rows under every member, ``(m, n)``, by blocks of rows."""
         widest = max(self.width * (self.width + 3) // 2 + 1, sum(self.sizes))
-        blocks = torch.split(y, max(1, _MOST_NUMBERS // widest)) if len(y) else (y,)
+        blocks = torch.split(y, max(1, _NUMBERS_AT_ONCE // widest)) if len(y) else (y,)
         return [self._centred(block) for block in blocks]
 
     def _centred(self, y: Tensor) -> Tensor:
