@@ -11,7 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["Components", "packed", "unpacked"]
+__all__ = ["JointComponents", "packed", "unpacked"]
 
 # Rows that show what is usual for a mixture with some of its columns.
 _DRAWS = 128
@@ -32,7 +32,7 @@ def unpacked(triangles: Tensor, width: int) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Components:
+class JointComponents:
     r"""The components of m mixtures of the same q columns, C in all.
 
     The logarithm of each density is a linear function of a constant, the columns, and products of two of
@@ -68,7 +68,7 @@ class Components:
             ]
         )
 
-    def without(self, missing: Tensor) -> Components:
+    def without(self, missing: Tensor) -> JointComponents:
         """Return the mixtures with some of the columns, ``(q,)``, integrated out.
 
         The variances of a missing column become 1 and its covariances 0, so that it adds the same to every
@@ -105,7 +105,7 @@ class Components:
         z = torch.linalg.solve_triangular(self.roots, off, upper=False)
         return torch.logsumexp(self._constants[:, None] - 0.5 * z.square().sum(1), 0)
 
-    def _mixtures(self) -> Iterator[Components]:
+    def _mixtures(self) -> Iterator[JointComponents]:
         ends = list(itertools.accumulate(self.sizes))
         for size, end in zip(self.sizes, ends, strict=True):
             own = slice(end - size, end)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
-from logpx.latent.robust.components import Components, packed, unpacked
+from logpx.latent.robust.components import JointComponents, packed, unpacked
 from logpx.latent.robust.scales import RobustScales
 from logpx.latent.robust.trimmed import trimmed_mixtures
 
@@ -95,7 +95,7 @@ class MixtureEnsemble(Configured, nn.Module):
         self.register_buffer("means", torch.zeros(count, width, dtype=torch.float64))
         self.register_buffer("roots", torch.ones(count, width * (width + 1) // 2, dtype=torch.float64))
         self.register_buffer("usual", torch.zeros(len(self.sizes), dtype=torch.float64))
-        self._known: dict[bytes, list[tuple[Components, Tensor]]] = {}
+        self._known: dict[bytes, list[tuple[JointComponents, Tensor]]] = {}
 
     @classmethod
     def fitted(
@@ -209,7 +209,7 @@ class MixtureEnsemble(Configured, nn.Module):
         filled = y.masked_fill(missing, 0.0)
         return torch.cat([part.log_prob(filled) - usual[:, None] for part, usual in self._marginals(missing)])
 
-    def _marginals(self, missing: Tensor) -> list[tuple[Components, Tensor]]:
+    def _marginals(self, missing: Tensor) -> list[tuple[JointComponents, Tensor]]:
         """Return the members without the missing columns, and what is usual for each of them.
 
         Of the rows that a member has seen only the mean log p is known. Without a column, it changes as that
@@ -227,7 +227,7 @@ class MixtureEnsemble(Configured, nn.Module):
         steps = len(self.sizes) if self.width == self.features else 1
         for first in range(0, len(self.sizes), steps):
             own = slice(firsts[first], firsts[first + steps])
-            whole = Components(
+            whole = JointComponents(
                 columns=self.orders[first, : self.width],
                 sizes=self.sizes[first : first + steps],
                 log_weights=self.log_weights[own].double(),
