@@ -99,8 +99,8 @@ def anomalies(
     is low if log p or an ensemble of robust mixtures that the fit has kept finds a row unusual.
 
     A p-value is the share of rows set aside when the model was fitted that are as unusual; among rows of the
-    same kind at most 5 % have one of 0.05 or less, whatever the model. With --all, tables of any length are written in constant
-    memory.
+    same kind at most 5 % have one of 0.05 or less, whatever the model. With --all, tables of any length are
+    written in constant memory.
 
     Without a model, unusual rows are found among the rows of one table, which may hold many: each row is
     scored by small robust mixtures that have not seen it, and its p-value is an estimate without guarantee.
