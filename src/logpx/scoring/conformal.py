@@ -156,7 +156,7 @@ class Calibration(Configured, nn.Module):
         Returns
         -------
         Tensor
-            Of that shape, float64; NaN for NaN.
+            Of that shape, float64; NaN for NaN, and minus infinity for itself.
 
         Examples
         --------
@@ -175,6 +175,7 @@ class Calibration(Configured, nn.Module):
         share = (values - self.scores[before]) / (self.scores[place] - self.scores[before])
         rank = torch.lerp(upto[before], upto[place], share.nan_to_num(nan=1.0).clamp(0.0, 1.0))
         found = torch.where(values < start, upto[last].log() + tail, rank.log())
+        found = found.masked_fill(torch.isneginf(scores).to(found.device), -math.inf)
         return (found - math.log(1.0 + self.rows)).masked_fill(scores.isnan().to(found.device), math.nan)
 
     def _below(self, values: Tensor, *, right: bool = False) -> Tensor:

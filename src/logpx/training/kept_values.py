@@ -119,9 +119,10 @@ class UpdateValues(_Values):
     count: _Count
 
 
-# What depends on time, by the last part of its name: seconds, rows, rows and a size, or else yes or no.
+# What depends on time, by the last part of its name: seconds, rows, numbers, rows and a size, or else yes or no.
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0.0)], config=ConfigDict(strict=True))
 _ROWS = TypeAdapter(_Count | None, config=ConfigDict(strict=True))
+_COUNT = TypeAdapter(_Count, config=ConfigDict(strict=True))
 _PAIR = TypeAdapter(tuple[Annotated[int, Field(ge=1, le=2**53)], Annotated[int, Field(ge=1, le=2**53)]])
 _YES_OR_NO = TypeAdapter(bool, config=ConfigDict(strict=True))
 _DECISIONS: dict[str, TypeAdapter[Any]] = {
@@ -131,6 +132,7 @@ _DECISIONS: dict[str, TypeAdapter[Any]] = {
     "rows": _ROWS,
     "rows placed": _ROWS,
     "plan": _ROWS,
+    "members": _COUNT,
     "taken": _PAIR,
 }
 

@@ -45,6 +45,7 @@ def table_unusualness(
     if len(rows) < _FEWEST_ROWS:
         return None
     members = search.budget.journal.decided("members", lambda: _affordable(search, rows.shape[1]))
+    members = min(members, _MEMBERS)
     if members < _FEWEST_MEMBERS:
         search.remarks.append(f"for lack of time with {rows.shape[1]:,} columns, {_LEFT_OUT}")
         return None
