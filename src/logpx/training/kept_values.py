@@ -119,7 +119,8 @@ class UpdateValues(_Values):
     count: _Count
 
 
-# What depends on time, by the last part of its name: seconds, rows, numbers, rows and a size, or else yes or no.
+# What depends on time, by the last part of its name: seconds, rows, a number, rows and a size, or else yes
+# or no.
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0.0)], config=ConfigDict(strict=True))
 _ROWS = TypeAdapter(_Count | None, config=ConfigDict(strict=True))
 _COUNT = TypeAdapter(_Count, config=ConfigDict(strict=True))
