@@ -104,7 +104,8 @@ def false_discoveries(families: list[str], seconds: float, repetitions: int) -> 
             usual, planted = simulated(400, random), simulated(40, random)
             columns = random.integers(0, 4, 40)
             planted[np.arange(40), columns] += 4.0 * simulated(4000, random).std(0)[columns]
-            p = model.calibration.p_values(model.log_prob(np.concatenate([usual, planted]))).numpy()
+            rows = np.concatenate([usual, planted])
+            p = logpx.anomalies(model, rows, everything=True).table["p_value"].to_numpy()
             for level, found in shares.items():
                 chosen = benjamini_hochberg(p, level)
                 found.append((chosen[:400].sum() / max(1, chosen.sum()), chosen[400:].mean()))

@@ -120,7 +120,7 @@ def public_classes() -> list[type]:
 
 # Work that goes on, not an answer: tallies, writers, searches, procedures.
 WORK = {
-    *("AnomalySearch", "EmpiricalNull", "Explainer", "MixtureEnsemble", "OwnRowsSearch"),
+    *("AnomalySearch", "EmpiricalNull", "Explainer", "OwnRowsSearch"),
     *("ClosedForm", "Family", "GradientDescent", "LogOfMean", "MeanOfLogs", "Single", "VisibleColumns"),
     *("RankTests", "RowsByContent", "RunningMean", "ScoreTotals", "Stopwatch", "Tally", "WeightedMean"),
     *("FactorisedJoint", "Matrices", "Parameters", "Server", "TableWriter", "UnseenLabels"),

@@ -44,13 +44,13 @@ def test_found_rows_have_p_values_and_reasons(logpx, folder: Path, tmp_path: Pat
     assert ended.status == 0, ended.err
     found = pd.read_csv(tmp_path / "f.csv").set_index("row")
     assert {11, 21, 31} <= set(found.index)
-    assert list(found) == ["id", "p_value", "log_prob_lower", "log_prob_se", "reasons"]
+    assert list(found) == ["id", "p_value", "score", "log_prob_lower", "log_prob_se", "reasons"]
     assert found.loc[11, "id"] == "h010"
     assert found.reasons[11].startswith("price 25300")
     assert found.reasons[21].startswith("kind castle: expected ")
     assert found.reasons[31].startswith("area 280")
     assert "given the rest" in found.reasons[31]
-    assert found.log_prob_lower.is_monotonic_increasing
+    assert found.score.is_monotonic_increasing
     assert "row 31: area 280" in ended.out
     assert "of the usual kind, on average" in ended.err
 
@@ -68,7 +68,7 @@ def test_all_rows_stand_in_the_order_of_the_table(logpx, folder: Path, tmp_path:
     )
     found = pd.read_parquet(tmp_path / "f.parquet")
     assert found.row.tolist() == list(range(1, 61))
-    assert list(found) == ["row", "p_value", "log_prob_lower", "log_prob_se"]
+    assert list(found) == ["row", "p_value", "score", "log_prob_lower", "log_prob_se"]
     assert found.p_value.between(0.0, 1.0, inclusive="right").all()
     logpx("score", folder / "m", folder / "new.csv", "-o", tmp_path / "s.parquet")
     scores = pd.read_parquet(tmp_path / "s.parquet")
@@ -91,7 +91,7 @@ def test_nothing_found_is_a_table_without_rows(logpx, folder: Path, tmp_path: Pa
     homes(30, 2).to_csv(tmp_path / "usual.csv", index=False)
     ended = logpx("anomalies", folder / "m", tmp_path / "usual.csv", "--fdr", "0.001")
     assert ended.status == 0
-    assert ended.out.splitlines() == ["row,p_value,log_prob_lower,log_prob_se,reasons"]
+    assert ended.out.splitlines() == ["row,p_value,score,log_prob_lower,log_prob_se,reasons"]
 
 
 def test_rows_that_are_too_probable_are_noted(logpx, folder: Path, tmp_path: Path):

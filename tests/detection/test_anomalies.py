@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 import logpx
 from logpx.tables import TableModel
@@ -36,9 +37,9 @@ def test_a_cell_that_does_not_fit_is_the_reason(model: TableModel) -> None:
 
 def test_p_values_are_those_of_the_rows_set_aside(model: TableModel) -> None:
     found = logpx.anomalies(model, table(50, 2), everything=True).table
-    scores = found.column(2).to_numpy()
-    assert model.calibration is not None
-    aside = model.calibration.scores.numpy()
+    scores = found["score"].to_numpy()
+    assert model.unusualness is not None
+    aside = model.unusualness.calibration.scores.numpy()
     expected = [(1 + (aside <= score).sum()) / (1 + len(aside)) for score in scores]
     np.testing.assert_allclose(found["p_value"].to_numpy(), expected)
 
@@ -119,10 +120,25 @@ def test_a_label_as_probable_as_others_is_no_reason() -> None:
     assert "k" not in [reason.column for reasons in found for reason in reasons]
 
 
-def test_where_values_repeat_log_p_is_said_to_mislead() -> None:
+def test_rows_of_values_that_repeat_hide_nothing() -> None:
+    random = np.random.default_rng(13)
+    usual = 800.0 + 100.0 * random.normal(size=(300, 1)) + 100.0 * random.normal(size=(300, 6))
+    spikes = random.choice([0.0, 1000.0, -1000.0], size=(300, 6), p=[0.4, 0.3, 0.3])
+    strange = np.arange(300) < 60
+    rows = np.where(strange[:, None], spikes, usual)
+    model = logpx.fit("gmm", rows, max_time=4).model
+    found = logpx.anomalies(model, rows, everything=True).table
+    assert roc_auc_score(strange, -found["log_prob_lower"].to_numpy()) < 0.5
+    assert roc_auc_score(strange, -found["score"].to_numpy()) > 0.9
+
+
+def test_a_model_without_an_ensemble_says_that_log_p_misleads_where_values_repeat() -> None:
     random = np.random.default_rng(10)
     rows = random.normal(size=(300, 2)) * (random.random((300, 2)) > 0.3)
-    model = logpx.fit("gaussian", rows, max_time=2).model
+    whole = logpx.fit("gaussian", rows, max_time=2).model
+    model = TableModel(whole.schema, whole.density, calibration=whole.calibration)
+    assert not [each for each in logpx.anomalies(whole, rows[:50], top=1).notes if "single values" in each]
+    assert "score" not in logpx.anomalies(model, rows[:50], top=1).table.column_names
     (note,) = [each for each in logpx.anomalies(model, rows[:50], top=1).notes if "single values" in each]
     assert "2 of 2 columns" in note
 

@@ -89,6 +89,7 @@ from logpx.latent import (
     StickingTheLandingBound,
     VampPrior,
 )
+from logpx.latent.robust import MixtureEnsemble
 from logpx.nets import (
     MADE,
     MLP,
@@ -114,8 +115,10 @@ from logpx.tables import (
     TableReference,
     scales,
 )
+from logpx.tables.coding import RowCoding
 from logpx.tables.columns.supports import Supports
 from logpx.tables.scales import Asinh, CellHistogram, Log, QuantileSpline, Standard
+from logpx.tables.unusualness import Unusualness
 from logpx.transforms import (
     ActNorm,
     Affine,
@@ -305,6 +308,12 @@ def table_model() -> TableModel:
             [RankReference.of(torch.arange(9.0)) for _ in range(2)],
             [],
             TableDensity(columns, FullNormal(2)),
+        ),
+        unusualness=Unusualness(
+            RowCoding.of(rows, [0, 0]),
+            MixtureEnsemble.fitted(rows, members=3, seed=0).ensemble.shortened(),
+            Calibration.of(torch.arange(9.0)),
+            Calibration.of(torch.arange(9.0)),
         ),
     )
 

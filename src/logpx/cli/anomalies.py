@@ -58,7 +58,7 @@ def anomalies(
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option("--top", metavar="N", show_default=False, help="Select the N rows of lowest log p."),
+        typer.Option("--top", metavar="N", show_default=False, help="Select the N rows of lowest score."),
     ] = None,
     alpha: Annotated[
         float | None,
@@ -94,11 +94,13 @@ def anomalies(
       logpx anomalies model/ new.parquet -o all.parquet --all
       logpx anomalies table.csv -o found.csv
 
-    The columns are row (counted from 1), p_value, log p as in logpx score, and reasons: the cells that are
-    not to be expected given the rest, and what was. The most unusual rows come first. A p-value is the share
-    of rows set aside when the model was fitted that are as unusual; among rows of the same kind at most 5 %
-    have one of 0.05 or less, whatever the model. With --all, tables of any length are written in constant
-    memory.
+    The columns are row (counted from 1), p_value, score, log p as in logpx score, and reasons: the cells that
+    are not to be expected given the rest, and what was. The most unusual rows come first: by the score, which
+    is low if log p or an ensemble of robust mixtures that the fit has kept finds a row unusual.
+
+    A p-value is the share of rows set aside when the model was fitted that are as unusual; among rows of the
+    same kind at most 5 % have one of 0.05 or less, whatever the model. With --all, tables of any length are
+    written in constant memory.
 
     Without a model, unusual rows are found among the rows of one table, which may hold many: each row is
     scored by small robust mixtures that have not seen it, and its p-value is an estimate without guarantee.

@@ -3,7 +3,6 @@
 from logpx.detection.anomalies import Anomalies
 from logpx.detection.drift import ColumnDrift, Drift
 from logpx.detection.empirical_null import EmpiricalNull
-from logpx.detection.ensemble import MixtureEnsemble
 from logpx.detection.own_rows import OwnRowsSearch
 from logpx.detection.reasons import Explainer, Reason
 from logpx.detection.search import AnomalySearch
@@ -27,7 +26,6 @@ __all__ = [
     "EmpiricalNull",
     "Explainer",
     "FalseDiscoveryRate",
-    "MixtureEnsemble",
     "MostUnusual",
     "OwnRowsSearch",
     "Reason",

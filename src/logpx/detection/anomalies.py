@@ -33,8 +33,8 @@ class Anomalies(Shown):
     Attributes
     ----------
     table : pyarrow.Table
-        ``row`` (counted from 1), ``p_value``, log p as in ``logpx score``, and ``reasons`` as text; after the
-        columns that are kept.
+        ``row`` (counted from 1), ``p_value``, ``score``, by which rows are ordered, log p as in ``logpx
+        score``, and ``reasons`` as text; after the columns that are kept.
     reasons : dict of int to list of Reason
         By the number of the row.
     rows : int
@@ -102,7 +102,7 @@ def anomalies(
         Select rows by the procedure of Benjamini and Hochberg: of rows selected in this way at most this
         share is of the usual kind, on average. The default, with 0.05.
     top
-        Select so many rows of the lowest log p instead.
+        Select so many rows of the lowest score instead.
     alpha
         Select the rows with a p-value of at most this instead.
     everything

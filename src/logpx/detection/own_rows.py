@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 
 from logpx.detection.empirical_null import EmpiricalNull
-from logpx.detection.ensemble import MixtureEnsemble
-from logpx.detection.robust_scales import VARIANCE
 from logpx.detection.search import AnomalySearch, Scored
 from logpx.detection.selection import Selection
 from logpx.errors import DataError, DivergedError, UsageError
+from logpx.latent.robust import MixtureEnsemble
 from logpx.tables import Schema, Table, TableModel, UnseenLabels, infer_schema
+from logpx.tables.coding import RowCoding
 from logpx.tables.fitting.fit_rows import fit_rows
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.schema.matrix import modelled_part, to_matrix
@@ -74,9 +74,9 @@ class OwnRowsSearch(AnomalySearch):
         schema = infer_schema(table, seed=seed)
         schema.require_modelled(table.file)
         x = _matrix(table, schema)
-        codes = np.array([column.levels is not None for column in schema.modelled])
-        coded = _coded(x, schema)
-        self._scores, self._p_values = _judged(coded, ~codes, seed)
+        coding = RowCoding.of(x, [len(column.levels or ()) for column in schema.modelled])
+        coded = coding(torch.from_numpy(x)).numpy()
+        self._scores, self._p_values = _judged(coded, coding.numeric, seed)
         selection.look(self._p_values, self._scores, 0)
         chosen = selection.chosen(self._p_values, self._scores, 0)
         usual = self._p_values > _USUAL
@@ -163,11 +163,11 @@ def _judged_by(
     seed: int,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return scores and p-values of all rows by mixtures of some of them."""
-    ensemble = MixtureEnsemble(_MEMBERS, seed).fit(x[fitted], scaled)
+    found = MixtureEnsemble.fitted(x[fitted], members=_MEMBERS, seed=seed, scaled=scaled)
     scores = np.empty(len(x))
-    scores[fitted] = ensemble.scores_of_fit(x[fitted])[1]
+    scores[fitted] = found.scores(torch.from_numpy(x[fitted]))[1]
     if not fitted.all():
-        scores[~fitted] = ensemble.scores(x[~fitted])
+        scores[~fitted] = found.ensemble.scores(torch.from_numpy(x[~fitted]))
     return scores, EmpiricalNull(scores).p_values(scores)
 
 
@@ -187,30 +187,6 @@ def _matrix(table: Table, schema: Schema) -> npt.NDArray[np.float64]:
     if not parts:
         raise DataError("the table has no rows", file=table.file, fix="give a table with rows")
     return np.concatenate(parts)
-
-
-def _coded(x: npt.NDArray[np.float64], schema: Schema) -> npt.NDArray[np.float64]:
-    r"""Return rows with each label as a number, and columns of logarithms where these are more symmetric.
-
-    A label is :math:`\sqrt{2 v s}`, with its surprisal s and the least variance v of mixtures. A normal
-    distribution of that variance around 0 is then as surprised at a label as it deserves.
-    """
-    coded = x.copy()
-    for place, column in enumerate(schema.modelled):
-        present = ~np.isnan(x[:, place])
-        values = x[present, place]
-        if column.levels is not None:
-            codes = values.astype(np.int64)
-            counts = np.bincount(codes, minlength=len(column.levels)) + 0.5
-            coded[present, place] = np.sqrt(-2.0 * VARIANCE * np.log(counts / counts.sum()))[codes]
-        elif len(values) and values.min() > 0.0 and _skewness(np.log(values)) < _skewness(values):
-            coded[present, place] = np.log(values)
-    return coded
-
-
-def _skewness(values: npt.NDArray[np.float64]) -> float:
-    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
-    return float(abs(high + low - 2.0 * middle) / max(high - low, 1e-300))
 
 
 def _explaining(

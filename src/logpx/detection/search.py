@@ -109,6 +109,8 @@ class AnomalySearch:
     ) -> None:
         self.model, self.table, self.selection = model, table, selection
         self.calibration: Calibration | None = model.calibration
+        if model.unusualness is not None and model.calibration is not None:
+            self.calibration = model.unusualness.calibration
         if self.calibration is None and selection.needs_p_values:
             raise UsageError(
                 "the model has no rows set aside, so that there are no p-values",
@@ -124,7 +126,8 @@ class AnomalySearch:
     @property
     def score_columns(self) -> list[str]:
         """The names of the columns of scores, which rows are ordered by the first of."""
-        return list(score_schema(self.model.kind).names)
+        own = ["score"] if self.model.unusualness is not None and self.calibration is not None else []
+        return [*own, *score_schema(self.model.kind).names]
 
     @property
     def schema(self) -> pa.Schema:
@@ -154,18 +157,21 @@ class AnomalySearch:
 
     def scored(self, unseen: UnseenLabels) -> Iterator[Scored]:
         """Yield the scores and p-values of all rows."""
-        for batch in self.model.score(self.table, seed=self._seed, draws=DRAWS, unseen=unseen):
+        for batch, x in self.model.scored_rows(self.table, seed=self._seed, draws=DRAWS, unseen=unseen):
             log_prob = batch.bound.log_prob
             p_values = torch.full_like(log_prob, math.nan)
-            if self.calibration is not None:
+            scores, calibration = self.model.judged(x, log_prob)
+            if calibration is not None and self.model.calibration is not None:
                 numbers = batch.start + torch.arange(len(log_prob))
                 ties = keyed_uniforms(numbers, 1, self._seed, _TIES)[:, 0]
-                p_values = self.calibration.p_values(log_prob, ties).to(log_prob)
-                self._note_too_usual(p_values, batch.start)
+                p_values = calibration.p_values(scores, ties).to(log_prob)
+                self._note_too_usual(self.model.calibration.p_values(log_prob, ties), batch.start)
             self.rows += len(log_prob)
             yield Scored(
                 batch.start,
-                torch.stack([log_prob, batch.bound.standard_error, p_values, log_prob], 1).numpy(force=True),
+                torch.stack([log_prob, batch.bound.standard_error, p_values, scores.to(log_prob)], 1).numpy(
+                    force=True
+                ),
             )
 
     def looked_at(self, batches: Iterator[Scored], spool: IO[bytes]) -> Iterator[Scored]:
@@ -207,7 +213,8 @@ class AnomalySearch:
 
     def written_scores(self, batch: Scored, places: npt.NDArray[np.int64]) -> dict[str, Any]:
         """Return the columns of scores of some rows of a batch."""
-        return dict(zip(self.score_columns, batch.numbers[places].T, strict=False))
+        own = {"score": batch.scores[places]} if "score" in self.score_columns else {}
+        return own | dict(zip(score_schema(self.model.kind).names, batch.numbers[places].T, strict=False))
 
     def _explained(self, batch: TableBatch, x: torch.Tensor, places: npt.NDArray[np.int64]) -> list[str]:
         assert self.explainer is not None
@@ -234,6 +241,8 @@ class AnomalySearch:
 
     def repeated_values(self) -> list[str]:
         """Say so where log p rewards values that repeat, in which anomalies can hide."""
+        if "score" in self.score_columns:
+            return []
         supports = self.model.supports.supports
         count = sum(bool(support.atoms) for support in supports)
         if count < _SHARE_REPEATED * len(supports):

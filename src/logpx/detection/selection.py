@@ -93,7 +93,7 @@ class AtLevel(Selection):
 
 
 class MostUnusual(Selection):
-    """The rows with the lowest log p, and of equal ones the first."""
+    """The rows with the lowest scores, and of equal ones the first."""
 
     needs_p_values = False
     needs_a_look = True

@@ -12,9 +12,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from logpx.arguments import check_count, is_number
-from logpx.detection.ensemble import MixtureEnsemble
 from logpx.errors import UsageError
 from logpx.estimators.base import counted_rows, is_single, rounded
+from logpx.latent.robust import MixtureEnsemble
 from logpx.scoring import Calibration
 from logpx.wording import counted
 
@@ -115,17 +115,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_count("members", self.members)
         rows, weights = counted_rows(self._checked(X, reset=True, ensure_min_samples=2), sample_weight)
         seed = int(check_random_state(self.random_state).randint(_MOST_SEED))
-        self.ensemble_ = MixtureEnsemble(self.members, seed).fit(rows, weights=weights)
-        seen, unseen = self.ensemble_.scores_of_fit(rows)
+        fitted = MixtureEnsemble.fitted(rows, members=self.members, seed=seed, weights=weights)
+        self.ensemble_ = fitted.ensemble
+        seen, unseen = fitted.scores(torch.from_numpy(rows))
         source = f"{counted(len(rows), 'row')}, each by members that have not seen it"
-        self.calibration_ = Calibration.of(torch.from_numpy(unseen), source)
-        self.offset_ = float(np.percentile(seen, 100.0 * self.contamination))
+        self.calibration_ = Calibration.of(unseen, source)
+        self.offset_ = float(np.percentile(seen.numpy(), 100.0 * self.contamination))
         return self
 
     def score_samples(self, X: ArrayLike) -> _Rows:
         """Return how usual rows are, shape ``(n_samples,)``: a mean of log-densities less what is usual."""
         rows = self._rows_like_fitted(X)
-        found = self.ensemble_.scores(rows)
+        found = self.ensemble_.scores(torch.from_numpy(rows)).numpy()
         return rounded(found) if is_single(X) else found
 
     def decision_function(self, X: ArrayLike) -> _Rows:
@@ -144,7 +145,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         # In the precision of the calibration: a score that is rounded may change places with one of the fit.
         rows = self._rows_like_fitted(X)
-        scores = torch.from_numpy(self.ensemble_.scores(rows))
+        scores = self.ensemble_.scores(torch.from_numpy(rows))
         found = self.calibration_.p_values(scores).numpy()
         return rounded(found) if is_single(X) else found
 
@@ -164,7 +165,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         column: in nats, high is strange, NaN where a cell is missing.
         """
         rows = self._rows_like_fitted(X)
-        return self.ensemble_.surprisals(rows)
+        found: _Rows = self.ensemble_.surprisals(torch.from_numpy(rows)).numpy()
+        return found
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -153,13 +153,13 @@ class TableExplorer(Explorer):
         noisy = bool(self.supports.noisy) and needs_noise(density)
         effort = Effort.of(density.kind == "exact", noisy, 8, None)
         (bound,) = effort.bounds([density], self.supports, x.to(self.model.device), self.seed, 0)
-        calibration = self.model.calibration
+        score, calibration = self.model.judged(x.to(self.model.device), bound.log_prob)
         unexplained = self._unexplained(x)
         return {
             "log_prob": _finite(float(bound.log_prob)),
             "standard_error": _finite(float(bound.standard_error)) or 0.0,
             "kind": self.model.kind,
-            "p_value": None if calibration is None else float(calibration.p_values(bound.log_prob)),
+            "p_value": None if calibration is None else float(calibration.p_values(score)),
             "aside": None if calibration is None else calibration.source,
             "reasons": [] if unexplained else [str(reason) for reason in self._reasons(x)],
             "unexplained": unexplained,

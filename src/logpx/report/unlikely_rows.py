@@ -18,7 +18,6 @@ from logpx.report.common import number
 from logpx.report.parts import Figure, Section, SortableTable
 from logpx.report.table_material import TableMaterial
 from logpx.report.table_rows import scored
-from logpx.scoring import Calibration
 from logpx.tables.density import needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.fitting.calibration import DRAWS
@@ -44,7 +43,7 @@ def unlikely_rows(material: TableMaterial) -> Section | None:
     order = log_prob.argsort()[:_UNLIKELY].tolist()
     aside = material.model.calibration if material.new is not None else None
     reasons = _Reasons(material)
-    p_values = [] if aside is None else _p_values(material, aside, sample.x[order])
+    p_values = [] if aside is None else _p_values(material, sample.x[order])
     columns = ["row", "log p"] + (["p-value"] if aside is not None else []) + ["cells that stand out"]
     places = [sample.places[place] for place in order]
     names = [f"{row:,}" if file is None else f"{row:,} of {file}" for file, row in places]
@@ -59,8 +58,8 @@ def unlikely_rows(material: TableMaterial) -> Section | None:
     text = [f"The least likely of {looked}."]
     if aside is not None:
         text.append(
-            f"The p-value is the share of rows as unlikely among {aside.source}; with many rows, small ones "
-            "are expected."
+            f"The p-value, as in logpx anomalies, is the share of rows as unusual among {aside.source}; with "
+            "many rows, small ones are expected."
         )
     grid = SortableTable(
         title="Least likely rows", columns=columns, rows=rows, numbers=frozenset(range(1, len(columns) - 1))
@@ -107,14 +106,16 @@ class _Reasons:
         ]
 
 
-def _p_values(material: TableMaterial, calibration: Calibration, x: Tensor) -> list[str]:
+def _p_values(material: TableMaterial, x: Tensor) -> list[str]:
     """Return p-values of rows, scored as the rows of the calibration were, in words."""
     density, supports = material.model.density, material.model.supports
     noisy = bool(supports.noisy) and needs_noise(density)
     effort = Effort.of(density.kind == "exact", noisy, DRAWS, None)
     with torch.no_grad():
         (bound,) = effort.bounds([density], supports, x, material.seed, 0)
-    return [f"{value:.2g}" for value in calibration.p_values(bound.log_prob).tolist()]
+    scores, calibration = material.model.judged(x, bound.log_prob)
+    assert calibration is not None
+    return [f"{value:.2g}" for value in calibration.p_values(scores).tolist()]
 
 
 def _standing_out(material: TableMaterial, row: Tensor) -> str:

@@ -19,6 +19,8 @@ __all__ = ["Calibration", "benjamini_hochberg", "check_level"]
 
 # Scores that are kept one by one; of more, half are the lowest, which decide, and half are quantiles.
 _MOST_KEPT = 10_000
+# Of the lowest scores, those whose mean tells how p-values go on.
+_SHARE_IN_TAIL, _FEWEST_IN_TAIL = 0.05, 5
 # Scores of equal rows differ by rounding, in single precision.
 _ROUNDING = 1e-6
 
@@ -71,8 +73,10 @@ class Calibration(Configured, nn.Module):
         self.register_buffer("below", evenly_spaced(0.0, float(kept), kept + 1))
 
     @classmethod
-    def of(cls, scores: Tensor, source: str = "rows set aside") -> Calibration:
+    def of(cls, scores: Tensor, source: str = "rows set aside", most: int = _MOST_KEPT) -> Calibration:
         """Return the calibration by the scores of some rows, shape ``(n,)``; low is unusual.
+
+        Of more than `most` scores the lowest are kept one by one, and of others quantiles.
 
         Raises
         ------
@@ -83,9 +87,9 @@ class Calibration(Configured, nn.Module):
             raise UsageError("no scores to calibrate by", fix="give the scores of rows set aside, none NaN")
         ordered = _storable(scores).sort().values
         places = torch.arange(len(ordered))
-        if len(ordered) > _MOST_KEPT:
-            half = _MOST_KEPT // 2
-            rest = torch.linspace(half, len(ordered) - 1, _MOST_KEPT - half, dtype=torch.float64)
+        if len(ordered) > most:
+            half = most // 2
+            rest = torch.linspace(half, len(ordered) - 1, most - half, dtype=torch.float64)
             places = torch.cat([places[:half], rest.round().long()])
         found = cls(len(places), source)
         found.scores.copy_(ordered[places])
@@ -137,6 +141,42 @@ class Calibration(Configured, nn.Module):
             upto = less + (ties.to(upto) * (equal - less + 1.0)).floor().minimum(equal - less)
         found = (1.0 + upto) / (1.0 + self.rows)
         return found.masked_fill(scores.isnan().to(found.device), math.nan)
+
+    def log_p(self, scores: Tensor) -> Tensor:
+        """Return smooth logarithms of p-values, by which rows beyond all rows set aside are still ordered.
+
+        Between the kept scores they are interpolated. Below all but a twentieth of the rows, or a few, they
+        fall with the score as an exponential distribution says whose mean is that of these rows.
+
+        Parameters
+        ----------
+        scores
+            Of any shape.
+
+        Returns
+        -------
+        Tensor
+            Of that shape, float64; NaN for NaN, and minus infinity for itself.
+
+        Examples
+        --------
+        >>> Calibration.of(torch.arange(1000.0)).log_p(torch.tensor([999.0, 499.0, -50.0]))
+        tensor([-9.9950e-04, -6.9415e-01, -6.9567e+00], dtype=torch.float64)
+        """
+        values = _storable(scores).to(self.scores.device).contiguous()
+        upto = self._below(self.scores, right=True)
+        few = min(max(_FEWEST_IN_TAIL, _SHARE_IN_TAIL * self.rows), float(self.rows))
+        last = int(torch.searchsorted(upto, few))
+        start, counts = self.scores[last], self.below[: last + 1].diff()
+        mean = ((start - self.scores[:last]) * counts).sum() / counts.sum().clamp_min(1.0)
+        tail = (values - start) / torch.maximum(mean, _ROUNDING * start.abs().clamp_min(1.0))
+        place = torch.searchsorted(self.scores, values).clamp_max(len(self.scores) - 1)
+        before = (place - 1).clamp_min(0)
+        share = (values - self.scores[before]) / (self.scores[place] - self.scores[before])
+        rank = torch.lerp(upto[before], upto[place], share.nan_to_num(nan=1.0).clamp(0.0, 1.0))
+        found = torch.where(values < start, upto[last].log() + tail, rank.log())
+        found = found.masked_fill(torch.isneginf(scores).to(found.device), -math.inf)
+        return (found - math.log(1.0 + self.rows)).masked_fill(scores.isnan().to(found.device), math.nan)
 
     def _below(self, values: Tensor, *, right: bool = False) -> Tensor:
         """Return how many rows score less than each value, or `right` up to it."""

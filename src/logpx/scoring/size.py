@@ -13,7 +13,7 @@ from logpx.representations import Shown
 __all__ = ["ModelSize"]
 
 # Modules of a model that its own log p does not need.
-_BESIDE = ("baselines", "companions", "calibration", "reference")
+_BESIDE = ("baselines", "companions", "calibration", "reference", "unusualness")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -8,14 +8,17 @@ from typing import Any
 from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import Configured, class_name
 from logpx.distributions import columns, likelihoods
+from logpx.latent.robust import MixtureEnsemble, RobustScales
 from logpx.scoring import Calibration, RankReference
 from logpx.tables import scales
+from logpx.tables.coding import RowCoding
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.density import CellDensity, TableDensity
 from logpx.tables.model import TableModel
 from logpx.tables.reference import TableReference
+from logpx.tables.unusualness import Unusualness
 
 __all__ = ["REGISTRY"]
 
@@ -127,6 +130,10 @@ _CLASSES: tuple[type[Any], ...] = (
     TableDensity,
     TableModel,
     TableReference,
+    MixtureEnsemble,
+    RobustScales,
+    RowCoding,
+    Unusualness,
     scales.Asinh,
     scales.Atoms,
     scales.CellHistogram,

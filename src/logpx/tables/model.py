@@ -50,6 +50,7 @@ from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabel, UnseenLabels
 from logpx.tables.schema.weights import row_weights, weighed_part
 from logpx.tables.sources import open_table
+from logpx.tables.unusualness import Unusualness
 from logpx.wording import counted
 
 __all__ = ["TableModel"]
@@ -88,6 +89,8 @@ class TableModel(Configured, nn.Module):
         any columns given any others; ``clusters``, the components of a mixture.
     reference
         The columns of rows that the model has not seen, for comparisons with later tables.
+    unusualness
+        What anomalies are judged by beside log p; None if by log p alone.
 
     Examples
     --------
@@ -108,6 +111,7 @@ class TableModel(Configured, nn.Module):
         calibration: Calibration | None = None,
         companions: Mapping[str, Distribution] | None = None,
         reference: TableReference | None = None,
+        unusualness: Unusualness | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema if isinstance(schema, Schema) else Schema.from_json(json.dumps(dict(schema)))
@@ -117,6 +121,7 @@ class TableModel(Configured, nn.Module):
         self.calibration = calibration
         self.companions = nn.ModuleDict(dict(companions or {}))
         self.reference = reference
+        self.unusualness = unusualness
         self.supports = Supports.of(self.schema.modelled)
 
     def __repr__(self) -> str:
@@ -284,12 +289,47 @@ class TableModel(Configured, nn.Module):
         UsageError
             If draws or exactness is not a whole number of 1 or more.
         """
+        for batch, _ in self.scored_rows(
+            rows, seed=seed, draws=draws, exactness=exactness, unseen=unseen, identity=identity
+        ):
+            yield batch
+
+    @torch.no_grad()
+    def scored_rows(
+        self,
+        rows: Any,
+        *,
+        seed: int = 0,
+        draws: int = 8,
+        exactness: int | None = None,
+        unseen: UnseenLabels | None = None,
+        identity: RowIdentity | None = None,
+    ) -> Iterator[tuple[ScoredBatch, Tensor]]:
+        """Yield what `score` yields, and the rows with numbers and codes of labels: ``(n, d)``, float64."""
         effort, identity = self._effort(draws, exactness), identity or NumberedRows()
         for start, x in self._matrices(rows, unseen):
             own = start if self.kind == "exact" else identity.of(start, x)
             (found,) = effort.bounds([self.density], self.supports, x, checked_seed(seed, least=0), own)
             bound = LowerBound(found.log_prob.cpu(), found.standard_error.cpu())
-            yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit)
+            yield ScoredBatch(start=start, bound=bound, kind=self.kind, unit=self.unit), x
+
+    def judged(self, x: Tensor, log_prob: Tensor) -> tuple[Tensor, Calibration | None]:
+        """Return what rows are ordered by, the more unusual the lower, and what makes p-values of it.
+
+        Parameters
+        ----------
+        x, log_prob
+            Rows as in the table, shape ``(n, d)``, and their log p with 8 draws of noise, ``(n,)``.
+
+        Returns
+        -------
+        tuple of (Tensor, Calibration or None)
+            Scores by the ensemble and log p, shape ``(n,)``; log p itself, if no ensemble is kept. None if no
+            rows were set aside.
+        """
+        if self.unusualness is None or self.calibration is None:
+            return log_prob, self.calibration
+        return self.unusualness.of(x, log_prob, self.calibration), self.unusualness.calibration
 
     @torch.no_grad()
     def evaluate(

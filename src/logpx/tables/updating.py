@@ -232,7 +232,10 @@ def _without_reference(model: TableModel, notes: list[str]) -> TableModel:
         baselines: Any = dict(model.baselines.items())
         companions: Any = dict(model.companions.items())
         model = TableModel(model.schema, model.density, baselines, companions=companions)
-        notes.append("the reference for p-values of anomalies is left out: fit again to have one")
+        notes.append(
+            "what anomalies are judged by, and the reference for their p-values, is left out: fit again to "
+            "have it"
+        )
     return model
 
 

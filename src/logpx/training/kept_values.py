@@ -143,9 +143,11 @@ class UpdateValues(_Values):
     count: _Count
 
 
-# What depends on time, by the last part of its name: seconds, rows, rows and a size, or else yes or no.
+# What depends on time, by the last part of its name: seconds, rows, a number, rows and a size, or else yes
+# or no.
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0.0)], config=ConfigDict(strict=True))
 _ROWS = TypeAdapter(_Count | None, config=ConfigDict(strict=True))
+_COUNT = TypeAdapter(_Count, config=ConfigDict(strict=True))
 _AtLeastOne = Annotated[int, Field(ge=1, le=2**53, strict=True)]
 _PAIR = TypeAdapter(tuple[_AtLeastOne, _AtLeastOne])
 _YES_OR_NO = TypeAdapter(bool, config=ConfigDict(strict=True))
@@ -156,6 +158,7 @@ _DECISIONS: dict[str, TypeAdapter[Any]] = {
     "rows": _ROWS,
     "rows placed": _ROWS,
     "plan": _ROWS,
+    "members": _COUNT,
     "taken": _PAIR,
 }
 

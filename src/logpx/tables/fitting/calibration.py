@@ -58,15 +58,18 @@ class UnseenScores:
         Those among them that repeat often, shape ``(m, d)``; None if their model stays as it is.
     places : Tensor
         Which these are, shape ``(m,)``.
+    crossed : bool
+        Whether they are all rows of the fit, rather than rows set aside.
     """
 
     log_prob: Tensor
     source: str
     rows: Tensor | None = None
     places: Tensor | None = None
+    crossed: bool = False
 
-    def calibration(self, density: Distribution, supports: Supports, seed: int) -> Calibration:
-        """Return the calibration of a density, which has by now been fitted to all rows.
+    def of(self, density: Distribution, supports: Supports, seed: int) -> UnseenScores:
+        """Return the scores beside a density, which has by now been fitted to all rows.
 
         A new row that equals many is to tie with them, rather than to lie anywhere among what the models
         without a fold say of them: their scores are those by the density itself. With one of many equal rows
@@ -75,7 +78,11 @@ class UnseenScores:
         scores = self.log_prob.clone()
         if self.rows is not None and len(self.rows):
             scores[self.places] = _scores(density, supports, self.rows, seed).to(scores)
-        return Calibration.of(scores, self.source)
+        return replace(self, log_prob=scores)
+
+    def calibration(self) -> Calibration:
+        """Return the calibration by these scores."""
+        return Calibration.of(self.log_prob, self.source)
 
 
 def unseen_scores(
@@ -103,13 +110,13 @@ def unseen_scores(
         None if the rows are too few to be scored by a model that has not seen them.
     """
     if read.undivided:
-        return None if unseen is None else UnseenScores(log_prob=best.log_prob, source=unseen)
+        return None if unseen is None else UnseenScores(log_prob=best.log_prob, source=unseen, crossed=True)
     if read.joined and len(read.held_out) < _ENOUGH_ASIDE:
         crossed = _crossed(search, best, read, schema)
         if crossed is not None:
             scores, folds = crossed
             source = f"{counted(len(scores), 'row')}, by {folds}-fold cross-fitting"
-            return _with_repeated(scores, source, read.rows, read.rows)
+            return replace(_with_repeated(scores, source, read.rows, read.rows), crossed=True)
     scores = best.log_prob.double().cpu()
     # What candidates are compared by may be of a target alone, or of other noise.
     if search.budget.target or needs_noise(best.density) or best.density.kind != "exact":

@@ -15,6 +15,7 @@ from logpx.tables.fitting.reference import table_reference
 from logpx.tables.fitting.rows import DividedRows
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
+from logpx.tables.fitting.unusualness import table_unusualness
 from logpx.tables.fitting.verdict import table_verdict
 from logpx.tables.model import TableModel
 from logpx.tables.schema.schema import Schema
@@ -97,15 +98,19 @@ def concluded(
         ended, said = finish.ended, [f"{best.model} on {best.scales} scales: {finish.note}"]
     elif read.joined:
         search.refit([best, *companions.values()])
+    calibration = unusualness = None
+    if scores is not None:
+        scores = scores.of(best.density, search.supports, search.budget.seed)
+        calibration = scores.calibration()
+        unusualness = table_unusualness(search, schema, read, scores, calibration)
     model = TableModel(
         schema,
         best.density,
         baselines,
-        calibration=None
-        if scores is None
-        else scores.calibration(best.density, search.supports, search.budget.seed),
+        calibration=calibration,
         companions={purpose: one.density for purpose, one in companions.items()},
         reference=reference,
+        unusualness=unusualness,
     ).eval()
     notes = [*density_notes(schema, best.density), *search.remarks]
     notes += said

@@ -6,6 +6,10 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from logpx.configuration import Configured
 
 __all__ = ["VARIANCE", "RobustScales"]
 
@@ -27,7 +31,7 @@ _FEW = 5
 _SAME = 1e-12
 
 
-class RobustScales:
+class RobustScales(Configured, nn.Module):
     r"""Medians, and interquartile ranges between a tenth and all of the standard deviation.
 
     Where most rows repeat one value, the unit is the standard deviation. If they do and there are at most
@@ -37,49 +41,77 @@ class RobustScales:
 
     Parameters
     ----------
-    x
-        Shape ``(n, d)``; NaN is missing.
-    scaled
-        Which columns are scaled, shape ``(d,)``; all by default. The others stay as they are.
+    features
+        The number of columns d.
 
     Examples
     --------
-    >>> scales = RobustScales(np.array([[0.0, 7.0], [1.0, 7.0], [2.0, 7.0]]))
-    >>> scales(np.array([[1.0, 9.0]]))
-    array([[0., 1.]])
+    >>> scales = RobustScales.of(np.array([[0.0, 7.0], [1.0, 7.0], [2.0, 7.0]]))
+    >>> scales(torch.tensor([[1.0, 9.0]], dtype=torch.float64))
+    tensor([[0., 1.]], dtype=torch.float64)
     """
 
-    def __init__(self, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> None:
+    size: Tensor
+    centre: Tensor
+    spread: Tensor
+    constant: Tensor
+    scaled: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("size", torch.ones(features, dtype=torch.float64))
+        self.register_buffer("centre", torch.zeros(features, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(features, dtype=torch.float64))
+        self.register_buffer("constant", torch.zeros(features, dtype=torch.bool))
+        self.register_buffer("scaled", torch.ones(features, dtype=torch.bool))
+
+    @classmethod
+    def of(cls, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> RobustScales:
+        """Return the scales of rows.
+
+        Parameters
+        ----------
+        x
+            Shape ``(n, d)``; NaN is missing.
+        scaled
+            Which columns are scaled, shape ``(d,)``; all by default. The others stay as they are.
+        """
         with warnings.catch_warnings():
             # A column without any value.
             warnings.simplefilter("ignore", RuntimeWarning)
             # Squares of large numbers overflow in their own units, and single ones say nothing of the unit.
             size = np.nanmedian(np.where(x == 0.0, np.nan, np.abs(x)), axis=0)
-            self._size = np.where(size > 0.0, size, 1.0)
-            y = self._sized(x)
+            size = np.where(size > 0.0, size, 1.0)
+            with np.errstate(over="ignore"):
+                y = np.clip(x / size, -_LARGEST, _LARGEST)
             low, middle, high = np.nanpercentile(y, (25.0, 50.0, 75.0), axis=0)
             outermost = np.where(high - low > _SAME, _OUTERMOST * (high - low), _LARGEST)
             deviation = np.nanstd(np.clip(y, middle - outermost, middle + outermost), axis=0)
-        self._centre = np.nan_to_num(middle)
-        self._constant = ~(deviation > _SAME)
+        centre = np.nan_to_num(middle)
+        constant = ~(deviation > _SAME)
         middling = (high - low) / _INTERQUARTILE
         spread = np.clip(middling, _LEAST_SHARE * deviation, deviation)
-        for column in np.flatnonzero(~self._constant & ~(middling > _SAME)):
-            off = y[:, column] - self._centre[column]
+        for column in np.flatnonzero(~constant & ~(middling > _SAME)):
+            off = y[:, column] - centre[column]
             spread[column] = _unit_of_rare(off) if _are_few(off) else deviation[column]
-        self._spread = np.where(self._constant, 1.0, spread)
-        self._scaled = np.ones(x.shape[1], dtype=bool) if scaled is None else scaled
+        found = cls(x.shape[1])
+        for buffer, values in (
+            (found.size, size),
+            (found.centre, centre),
+            (found.spread, np.where(constant, 1.0, spread)),
+            (found.constant, constant),
+        ):
+            buffer.copy_(torch.from_numpy(values))
+        if scaled is not None:
+            found.scaled.copy_(torch.from_numpy(scaled))
+        return found
 
-    def __call__(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return rows in the new units, shape ``(n, d)``."""
-        off = self._sized(x) - self._centre
-        found = np.clip(off / self._spread, -_FARTHEST, _FARTHEST)
-        other = np.where(np.abs(off) <= _SAME, 0.0, np.sign(off))
-        return np.where(self._scaled, np.where(self._constant & ~np.isnan(x), other, found), x)
-
-    def _sized(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        with np.errstate(over="ignore"):
-            return np.clip(x / self._size, -_LARGEST, _LARGEST)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return rows in the new units, shape ``(n, d)``, float64."""
+        off = (x / self.size).clamp(-_LARGEST, _LARGEST) - self.centre
+        found = (off / self.spread).clamp(-_FARTHEST, _FARTHEST)
+        other = torch.where(off.abs() <= _SAME, 0.0, off.sign())
+        return torch.where(self.scaled, torch.where(self.constant & ~x.isnan(), other, found), x)
 
 
 def _are_few(off: npt.NDArray[np.float64]) -> bool:
