@@ -111,10 +111,10 @@ def test_no_file_names_a_package_registry():
         assert not re.search(r"index-url|find-links|https?://", path.read_text(encoding="utf-8")), path
 
 
-def test_continuous_integration_builds_the_wheel_and_runs_make_test():
+def test_continuous_integration_runs_make_test():
     script = ROOT / ".ci/run"
-    commands = [line for line in script.read_text(encoding="utf-8").splitlines() if line[:1] not in ("", "#")]
-    assert commands[-2:] == [".ci/wheel", "exec make test"]
+    commands = [line for line in script.read_text(encoding="utf-8").splitlines() if "make" in line]
+    assert commands == ["exec make test"]
     assert script.stat().st_mode & 0o111
 
 
