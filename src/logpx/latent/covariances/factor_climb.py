@@ -58,11 +58,10 @@ def climb(
         change = (trial.logarithms - profile.logarithms).abs().amax(1)
         gain = (trial.value - profile.value).abs()
         reached[climbing], values[climbing] = trial.logarithms, trial.value
-        # The likelihood is flat at its maximum, where steps that shrink still add digits.
+        on = gain >= (profile.no_gain if no_gain is None else no_gain)
         if no_gain is None:
-            on = (gain >= profile.no_gain) | (change <= _SHRINKS * before)
-        else:
-            on = gain >= no_gain
+            # The likelihood is flat at its maximum, where steps that shrink still add digits.
+            on |= change <= _SHRINKS * before
         on &= (change >= profile.no_change) & ~_met(trial)
         if not bool(on.any()):
             break
