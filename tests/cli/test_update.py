@@ -99,7 +99,7 @@ def test_scores_of_the_model_before_are_no_reference_any_more(logpx, place: Path
     folder = fitted(logpx, place, "gaussian")
     assert load(folder).reference is not None
     ended = logpx("update", folder, place / "new.parquet", "-o", place / "unreferenced", "--overwrite")
-    assert "reference for p-values of anomalies is left out" in ended.err
+    assert "what anomalies are judged by, and the reference for their p-values, is left out" in ended.err
     assert load(place / "unreferenced").reference is None
 
 

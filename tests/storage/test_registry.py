@@ -36,7 +36,7 @@ from logpx.tables import TableModel
 from logpx.tables.scales import Scale
 
 ROOMS = ["transforms", "nets", "distributions", "distributions.likelihoods", "flows", "latent", "tables"]
-ROOMS += ["tables.scales", "images", "distributions.columns", "scoring"]
+ROOMS += ["latent.robust", "tables.scales", "images", "distributions.columns", "scoring"]
 
 # Contracts that no object is an instance of directly.
 ABSTRACT = {"Distribution", "Matrix", "Partition", "Transform", "Univariate", "Scale", "Dequantisation"}

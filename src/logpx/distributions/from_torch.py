@@ -122,8 +122,11 @@ class FromTorch(Distribution):
         """Return the name of a parameter that is outside of what the distribution allows, or None."""
         if self._held is not None:
             return None
-        allowed = getattr(distributions, self._description[_FAMILY]).arg_constraints
-        for name in self._description[_SHAPES]:
+        names = self._description[_SHAPES]
+        # Of an object: what a uniform distribution allows for one end depends on the other.
+        plain = _plain(self._description, {name: getattr(self, name) for name in names})
+        allowed = plain.arg_constraints
+        for name in names:
             constraint = allowed[name]
             if not constraints.is_dependent(constraint) and not constraint.check(getattr(self, name)).all():
                 return str(name)
@@ -289,8 +292,11 @@ def _event_shape(description: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(torch.broadcast_shapes(*(tuple(shape) for shape in shapes.values())))
 
 
+def _plain(description: Mapping[str, Any], values: Mapping[str, Tensor]) -> Any:
+    return getattr(distributions, description[_FAMILY])(**values, validate_args=False)
+
+
 def _built(description: Mapping[str, Any], values: Mapping[str, Tensor]) -> Any:
-    kind = getattr(distributions, description[_FAMILY])
-    one = kind(**values, validate_args=False)
+    one = _plain(description, values)
     dims = description[_EVENT_DIMS]
     return Independent(one, dims, validate_args=False) if dims else one

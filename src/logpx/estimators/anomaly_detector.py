@@ -181,5 +181,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, torch.Tensor):
             X = X.detach().double().numpy(force=True)
         finite = "allow-nan" if self.allow_nan else True
-        rows: _Rows = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, **options)
+        # Tensors share the memory of arrays, which must then be writeable.
+        options |= {"dtype": np.float64, "ensure_all_finite": finite, "force_writeable": True}
+        rows: _Rows = validate_data(self, X, **options)
         return rows

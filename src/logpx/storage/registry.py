@@ -8,7 +8,7 @@ from typing import Any
 from logpx import distributions, flows, images, latent, nets, transforms
 from logpx.configuration import Configured, class_name
 from logpx.distributions import columns, likelihoods
-from logpx.latent.robust import MixtureEnsemble, RobustScales
+from logpx.latent.robust import MixtureEnsemble
 from logpx.scoring import Calibration, RankReference
 from logpx.tables import scales
 from logpx.tables.coding import RowCoding
@@ -131,7 +131,6 @@ _CLASSES: tuple[type[Any], ...] = (
     TableModel,
     TableReference,
     MixtureEnsemble,
-    RobustScales,
     RowCoding,
     Unusualness,
     scales.Asinh,

@@ -1,4 +1,5 @@
 from .clusters import ClusteredBatch
+from .coding import RowCoding
 from .columns.column_scales import ColumnScales
 from .columns.labels import Labels
 from .columns.support import Support
@@ -18,6 +19,7 @@ from .schema.overrides import parse_columns
 from .schema.schema import Column, Schema
 from .schema.unseen_labels import UnseenLabel, UnseenLabels
 from .sources import open_table
+from .unusualness import Unusualness
 from .updating import TableUpdate, table_statistics, update_table
 from .writer import TableWriter, open_writer
 
@@ -31,6 +33,7 @@ __all__ = [
     "Kind",
     "Labels",
     "Matrices",
+    "RowCoding",
     "Schema",
     "Support",
     "Table",
@@ -43,6 +46,7 @@ __all__ = [
     "TableWriter",
     "UnseenLabel",
     "UnseenLabels",
+    "Unusualness",
     "fit_table",
     "infer_schema",
     "inspect_columns",

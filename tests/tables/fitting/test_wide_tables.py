@@ -122,8 +122,9 @@ def test_what_there_is_no_time_for_with_many_columns_is_left_out_and_said():
     assert found.model.reference is None
     assert found.verdict.calibration is None
     said = [note for note in found.notes if "for lack of time with 520 columns" in note]
-    assert len(said) == 3
+    assert len(said) == 4
     assert any("logpx drift" in note for note in said)
+    assert any("anomalies are judged by log p alone" in note for note in said)
     with pytest.raises(UsageError, match="no time"):
         logpx.drift(found.model, table)
     few = fit_table({name: table[name] for name in ("c0", "c1")}, "gaussian", max_time=0.01)

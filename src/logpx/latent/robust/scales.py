@@ -9,8 +9,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from logpx.configuration import Configured
-
 __all__ = ["VARIANCE", "RobustScales"]
 
 #: Added to the variances of scaled columns: neither repeated values nor few rows make a spike.
@@ -31,7 +29,7 @@ _FEW = 5
 _SAME = 1e-12
 
 
-class RobustScales(Configured, nn.Module):
+class RobustScales(nn.Module):
     r"""Medians, and interquartile ranges between a tenth and all of the standard deviation.
 
     Where most rows repeat one value, the unit is the standard deviation. If they do and there are at most
