@@ -7,15 +7,17 @@ import math
 import torch
 from torch import Tensor, nn
 
+from logpx.arguments import is_number
 from logpx.configuration import Configured
+from logpx.errors import UsageError
 from logpx.latent.robust import MixtureEnsemble
 from logpx.scoring import Calibration
 from logpx.tables.coding import RowCoding
 
-__all__ = ["Unusualness", "combined_scores"]
+__all__ = ["FACTOR", "Unusualness", "combined_scores"]
 
-# Of false alarms, those by log p are one in five.
-_RARER_BY_LOG_PROB = 4.0
+# Of false alarms, those by log p are one in three.
+FACTOR = 2.0
 
 
 class Unusualness(Configured, nn.Module):
@@ -23,7 +25,8 @@ class Unusualness(Configured, nn.Module):
 
     Log p rewards values that repeat, and rows in the middle of many columns, without limit; an ensemble of
     small robust mixtures does not, but hardly sees a single cell that does not fit the others. A row is
-    unusual by either: its score is the lower of the two logarithms of its p-values, that of log p times 4.
+    unusual by either: its score is the lower of the two logarithms of its p-values, that of log p after a
+    factor.
 
     Parameters
     ----------
@@ -35,14 +38,25 @@ class Unusualness(Configured, nn.Module):
         Scores by the ensemble, of rows that its members have not seen.
     calibration
         The combined scores of rows that neither the ensemble nor the model has seen, for p-values.
+    factor
+        What p-values of log p are multiplied by: the higher, the fewer false alarms are those of log p.
     """
 
     def __init__(
-        self, coding: RowCoding, ensemble: MixtureEnsemble, scores: Calibration, calibration: Calibration
+        self,
+        coding: RowCoding,
+        ensemble: MixtureEnsemble,
+        scores: Calibration,
+        calibration: Calibration,
+        *,
+        factor: float = FACTOR,
     ) -> None:
         super().__init__()
+        if not is_number(factor) or not 0.0 < factor < math.inf:
+            raise UsageError(f"factor is {factor!r}", fix=f"give a positive number, such as {FACTOR:g}")
         self.coding, self.ensemble, self.scores = coding, ensemble, scores
         self.calibration = calibration
+        self.factor = float(factor)
 
     @torch.no_grad()
     def of(self, x: Tensor, log_prob: Tensor, aside: Calibration) -> Tensor:
@@ -57,10 +71,14 @@ class Unusualness(Configured, nn.Module):
         aside
             The log p of rows that the model has not seen.
         """
-        return combined_scores(self.ensemble.scores(self.coding(x)), self.scores, log_prob, aside)
+        return combined_scores(
+            self.ensemble.scores(self.coding(x)), self.scores, log_prob, aside, self.factor
+        )
 
 
-def combined_scores(by_ensemble: Tensor, scores: Calibration, log_prob: Tensor, aside: Calibration) -> Tensor:
+def combined_scores(
+    by_ensemble: Tensor, scores: Calibration, log_prob: Tensor, aside: Calibration, factor: float = FACTOR
+) -> Tensor:
     """Return the lower of two logarithms of p-values, that of log p raised: shape ``(n,)``, float64."""
-    by_log_prob = math.log(_RARER_BY_LOG_PROB) + aside.log_p(log_prob)
+    by_log_prob = math.log(factor) + aside.log_p(log_prob)
     return torch.minimum(scores.log_p(by_ensemble), by_log_prob.to(by_ensemble.device))
