@@ -41,7 +41,7 @@ def test_signalled_fit_saves_what_it_has_and_is_resumed(forked, logpx, table: Pa
 
 
 def test_signalled_fit_ends_with_the_files_of_a_whole_one(forked, logpx, table: Path, tmp_path: Path):
-    words = ["fit", table, "-m", "nice", "--steps", "600", "-q"]
+    words = ["fit", table, "-m", "nice", "--steps", "200", "-q"]
     target, whole = tmp_path / "model", tmp_path / "whole/model"
     process = forked(*words, "--checkpoint-every", "0.02s", "-o", target)
     wait_for_steps(target)
