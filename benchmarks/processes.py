@@ -123,7 +123,7 @@ x = torch.randn(20_000, 20) @ torch.randn(20, 20)
 model = {
     "flow": lambda: logpx.flows.MAF(20, layers=5, hidden=(128, 128)),
     "VAE": lambda: logpx.latent.VAE(NormalLikelihood(20), 5, hidden=(256, 256)),
-    "flow of 20 million parameters": lambda: logpx.flows.RealNVP(20, layers=9, hidden=(1024, 1024)),
+    "flow of ten million parameters": lambda: logpx.flows.RealNVP(20, layers=9, hidden=(1024, 1024)),
 }[kind]()
 spent = []
 write = journal.StateFolder.write
@@ -277,7 +277,7 @@ def engines(
 def checkpoints(machine: Machine, *, seconds: float, **_: Any) -> dict[str, Any]:
     """What share of training do checkpoints take?"""
     found = {}
-    for number, kind in enumerate(("flow", "VAE", "flow of 20 million parameters")):
+    for number, kind in enumerate(("flow", "VAE", "flow of ten million parameters")):
         command = [sys.executable, "-c", CHECKPOINTS, kind, seconds, machine.folder / f"run-{number}"]
         found[kind] = json.loads(machine.run(command)[1][0].splitlines()[-1])
     return found
