@@ -23,9 +23,7 @@ def text_of(section: str) -> str:
 
 def fields(section: str) -> dict[str, bool]:
     """Return the documented fields of a section, and whether each is always there."""
-    rows = re.findall(
-        r"^\| (`.*?) \| .* \| (.*?) ?\|$", PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0], re.M
-    )
+    rows = re.findall(r"^\| (`.*?) \| .* \| (.*?) ?\|$", text_of(section), re.MULTILINE)
     return {name: not when for names, when in rows for name in re.findall(r"`([\w.]+)(?:\[\])?`", names)}
 
 

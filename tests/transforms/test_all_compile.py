@@ -32,7 +32,8 @@ def test_one_graph(traced_direction):
 
 
 # The compiler itself uses parts of torch that torch has deprecated.
-@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 @pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")

@@ -163,7 +163,8 @@ def test_missing_elements_stay_alone(together):
 
 
 # Forward-mode differentiation loads a part of torch that it has deprecated itself.
-@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 @pytest.mark.parametrize("name", ["affine", "line", "interval", "circle"])
 def test_calls_use_the_node_where_it_is_allowed(name, monkeypatch):
     function = FUNCTIONS[name]
