@@ -22,6 +22,13 @@ def test_p_value_is_the_share_of_rows_that_score_as_low(aside: list[float], new:
     np.testing.assert_allclose(found.numpy(), expected)
 
 
+def test_a_row_that_scores_lower_by_rounding_alone_is_no_less_usual() -> None:
+    aside = torch.tensor(np.random.default_rng(2).normal(size=50))
+    calibration = Calibration.of(aside)
+    assert torch.equal(calibration.p_values(aside), calibration.p_values(aside * (1.0 - 1e-14)))
+    assert torch.equal(calibration.p_values(aside), calibration.p_values(aside - 1e-14))
+
+
 def test_p_values_of_many_rows_are_exact_where_low_and_never_too_low_elsewhere() -> None:
     random = np.random.default_rng(0)
     aside, new = torch.tensor(random.normal(size=50_000)), torch.tensor(random.normal(size=20_000))

@@ -21,8 +21,8 @@ __all__ = ["Calibration", "benjamini_hochberg", "check_level"]
 _MOST_KEPT = 10_000
 # Of the lowest scores, those whose mean tells how p-values go on.
 _SHARE_IN_TAIL, _FEWEST_IN_TAIL = 0.05, 5
-# Scores of equal rows differ by rounding, in single precision.
-_ROUNDING = 1e-6
+# Scores of equal rows differ by rounding, in single precision; those of one row among others in double.
+_ROUNDING, _LAST_DIGITS = 1e-6, 1e-11
 
 
 class Calibration(Configured, nn.Module):
@@ -134,11 +134,13 @@ class Calibration(Configured, nn.Module):
             equal ones of rows set aside; by default above all of them.
         """
         values = _storable(scores).to(self.scores.device).contiguous()
-        upto = self._below(values, right=True)
-        if ties is not None:
-            width = _ROUNDING * values.abs().clamp_min(1.0)
-            less, equal = self._below(values - width), self._below(values + width, right=True)
-            upto = less + (ties.to(upto) * (equal - less + 1.0)).floor().minimum(equal - less)
+        size = values.abs().clamp_min(1.0)
+        if ties is None:
+            upto = self._below(values + _LAST_DIGITS * size, right=True)
+        else:
+            less = self._below(values - _ROUNDING * size)
+            equal = self._below(values + _ROUNDING * size, right=True)
+            upto = less + (ties.to(less) * (equal - less + 1.0)).floor().minimum(equal - less)
         found = (1.0 + upto) / (1.0 + self.rows)
         return found.masked_fill(scores.isnan().to(found.device), math.nan)
 
