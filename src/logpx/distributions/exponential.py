@@ -62,6 +62,7 @@ class Exponential(Distribution):
             lambda rows, generator, device: torch.rand(
                 rows, *self.event_shape, generator=generator, device=device, dtype=like.dtype
             ),
+            width=math.prod(self.event_shape),
         )
         # 1 - u lies in (0, 1].
         return -torch.log1p(-uniform)

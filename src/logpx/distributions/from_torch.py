@@ -16,7 +16,7 @@ from logpx.distributions.as_torch import TorchDistribution
 from logpx.distributions.base import Distribution
 from logpx.distributions.gradients import gradients_wanted
 from logpx.distributions.private_randomness import redirected_draws
-from logpx.distributions.seeding import BLOCK_ROWS, checked_count, seeded
+from logpx.distributions.seeding import checked_count, rows_of_a_block, seeded
 from logpx.errors import UsageError
 from logpx.transforms.base import sum_over_event
 from logpx.transforms.supports import is_real
@@ -166,9 +166,10 @@ class FromTorch(Distribution):
                 return _draw(self.torch_equivalent(), n)
         one = self._on(torch.device("cpu"))
         blocks = []
-        for block in range(-(-n // BLOCK_ROWS)):
+        size = rows_of_a_block(math.prod(self.event_shape))
+        for block in range(-(-n // size)):
             with seeded(seed, block):
-                blocks.append(_draw(one, BLOCK_ROWS))
+                blocks.append(_draw(one, size))
         like = self._like()
         drawn = torch.cat(blocks)[:n] if blocks else torch.empty(0, *self.event_shape).to(like)
         return drawn if self._held is not None else drawn.to(like.device)

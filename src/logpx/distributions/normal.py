@@ -30,6 +30,7 @@ def _standard_noise(n: int, event_shape: tuple[int, ...], seed: int | None, like
         lambda rows, generator, device: torch.randn(
             rows, *event_shape, generator=generator, device=device, dtype=like.dtype
         ),
+        width=math.prod(event_shape),
     )
 
 

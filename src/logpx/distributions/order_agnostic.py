@@ -415,7 +415,7 @@ class OrderAgnostic(Distribution):
         def uniform_pairs(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
             return torch.rand(rows, 2 * d + 1, generator=generator, device=device, dtype=torch.float64)
 
-        uniform = draw_rows(len(x), seed, self._like(), uniform_pairs)
+        uniform = draw_rows(len(x), seed, self._like(), uniform_pairs, width=2 * d + 1)
         choice = (uniform[:, -1] * len(self.chains)).long().clamp(max=len(self.chains) - 1)
         found = x.double().clone()
         pairs = uniform[:, :-1].reshape(-1, d, 2)

@@ -21,10 +21,13 @@ __all__ = [
     "draw_rows",
     "generator_of",
     "part_seed",
+    "rows_of_a_block",
     "seeded",
 ]
 
 BLOCK_ROWS = 4096
+# Rows of more numbers than this allows are drawn in smaller blocks.
+_MOST_NUMBERS = 1 << 20
 
 
 def checked_count(n: int) -> int:
@@ -109,13 +112,22 @@ def generator_of(seed: int, *words: int) -> torch.Generator:
     return torch.Generator().manual_seed(derived_seed(seed, *words))
 
 
+def rows_of_a_block(width: int) -> int:
+    """Return how many rows are drawn at once if each takes so many numbers."""
+    return min(BLOCK_ROWS, max(1, _MOST_NUMBERS // max(1, width)))
+
+
 def draw_rows(
     n: int,
     seed: int | None,
     like: Tensor,
     draw: Callable[[int, torch.Generator | None, torch.device], Tensor],
+    *,
+    width: int = 1,
 ) -> Tensor:
-    """Draw n rows; with a seed, in blocks of 4096 whose generators are keyed by (seed, block).
+    """Draw n rows; with a seed, in blocks whose generators are keyed by (seed, block).
+
+    A block has 4096 rows, or as many as make a million numbers.
 
     Parameters
     ----------
@@ -127,6 +139,8 @@ def draw_rows(
         A tensor on the device of the result.
     draw
         Called as ``draw(rows, generator, device)``; returns that many rows.
+    width
+        How many numbers are drawn for each row.
 
     Raises
     ------
@@ -146,7 +160,8 @@ def draw_rows(
     seed = checked_seed(seed)
     # On the CPU whatever the device, so that a seed gives the same rows everywhere.
     cpu = torch.device("cpu")
-    blocks = [draw(BLOCK_ROWS, generator_of(seed, block), cpu) for block in range(-(-n // BLOCK_ROWS))]
+    size = rows_of_a_block(width)
+    blocks = [draw(size, generator_of(seed, block), cpu) for block in range(-(-n // size))]
     return torch.cat(blocks)[:n].to(like.device) if blocks else draw(0, None, like.device)
 
 

@@ -76,6 +76,7 @@ class StudentT(Distribution):
             lambda rows, generator, device: torch.rand(
                 rows, 2, *self.event_shape, generator=generator, device=device, dtype=like.dtype
             ),
+            width=2 * math.prod(self.event_shape),
         )
         # 1 - u lies in (0, 1], on which the radius is finite.
         log_u = torch.log1p(-uniform[:, 0])

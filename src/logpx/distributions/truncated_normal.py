@@ -87,6 +87,7 @@ class TruncatedNormal(Distribution):
             lambda rows, generator, device: torch.rand(
                 rows, *self.event_shape, generator=generator, device=device, dtype=torch.float64
             ),
+            width=math.prod(self.event_shape),
         )
         drawn = torch.special.ndtri(self._below + self._mass * uniform).to(like.dtype)
         # Rounding can reach beyond the ends.

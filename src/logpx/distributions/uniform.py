@@ -76,6 +76,7 @@ class Uniform(Distribution):
             lambda rows, generator, device: torch.rand(
                 rows, *self.event_shape, generator=generator, device=device, dtype=like.dtype
             ),
+            width=math.prod(self.event_shape),
         )
         # Rounding can reach beyond the ends.
         return (self.lower + (self.upper - self.lower) * noise).clamp(self.lower, self.upper)

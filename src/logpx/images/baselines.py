@@ -84,6 +84,7 @@ class PixelHistogram(Distribution):
             lambda rows, generator, device: torch.rand(
                 rows, *self.event_shape, generator=generator, device=device
             ),
+            width=math.prod(self.event_shape),
         )
         edges = self.logits.softmax(-1).cumsum(-1)
         drawn = torch.searchsorted(edges, uniforms.movedim(0, -1).to(edges.dtype).contiguous(), right=True)
@@ -152,5 +153,6 @@ class UniformLevels(Distribution):
             lambda rows, generator, device: torch.rand(
                 rows, *self.event_shape, generator=generator, device=device
             ),
+            width=math.prod(self.event_shape),
         )
         return (uniforms * self.levels).floor().clamp_max(self.levels - 1)

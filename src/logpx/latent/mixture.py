@@ -136,7 +136,7 @@ class LatentMixture(Distribution):
             chosen = (uniform >= self.weights.to(device).cumsum(0)[:-1]).sum(-1)
             return self.parts.draw(chosen, generator)
 
-        return draw_rows(n, seed, self.logits, draw)
+        return draw_rows(n, seed, self.logits, draw, width=self.event_shape[0])
 
     @abstractmethod
     def blank(self, columns: Sequence[int]) -> Self:

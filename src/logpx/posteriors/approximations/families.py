@@ -88,15 +88,15 @@ class LowRankNormal(Distribution):
     def sample(self, n: int, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, d)``."""
         rank = self.loadings.shape[1]
+        size = rank + len(self.mean)
 
         def draw(rows: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-            size = rank + len(self.mean)
             noise = torch.randn(rows, size, generator=generator, device=device, dtype=torch.float64)
             common, own = torch.split(noise, [rank, len(self.mean)], 1)
             drawn: Tensor = self.mean + common @ self.loadings.mT + own * self.log_scale.exp()
             return drawn
 
-        return draw_rows(n, seed, self.mean, draw)
+        return draw_rows(n, seed, self.mean, draw, width=size)
 
 
 class SphericalT(Distribution):
@@ -146,7 +146,7 @@ class SphericalT(Distribution):
             spread = torch._standard_gamma(half, generator=generator) / half
             return self.scale * noise / spread.sqrt()
 
-        return draw_rows(n, seed, degrees, draw)
+        return draw_rows(n, seed, degrees, draw, width=size)
 
 
 def flow_of(size: int, layers: int = 8, hidden: tuple[int, ...] = (32, 32)) -> Distribution:
