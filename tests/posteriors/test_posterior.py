@@ -248,6 +248,7 @@ def test_the_method_map_is_the_mode_in_own_units():
     assert not mode.jacobian
 
 
+@pytest.mark.slow
 def test_restarts_keep_the_highest_bound():
     problem = densities.separated_modes(dim=2, distance=8.0, share=0.2)
     bounds = []

@@ -96,6 +96,7 @@ def test_bar_draws_on_stderr_alone(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_the_generator_of_python_is_left_alone():
     code = (
         "import random; random.seed(0); before = random.getstate(); import logpx.tables, logpx.storage\n"

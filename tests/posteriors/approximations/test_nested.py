@@ -39,6 +39,7 @@ def test_evidence_and_shares_are_right(log_density, dim: int, share: float):
     assert abs(float((draws[:, 0] > 4.0).double().mean()) - share) < 0.04
 
 
+@pytest.mark.slow
 def test_evidence_of_a_curved_density_is_that_of_quadrature():
     def log_density(x):
         return Normal(0.0, 0.7).log_prob(x[..., 0]) + 0.5 * Normal(x[..., 0].square(), 0.5).log_prob(

@@ -33,6 +33,7 @@ def test_the_number_of_latent_dimensions_is_found(family, kind, rows):
     assert model.latent == 2
 
 
+@pytest.mark.slow
 def test_two_planes_are_two_components():
     x = np.concatenate([table(), table(seed=1) + 15.0])
     x = torch.from_numpy(np.random.default_rng(0).permutation(x))
