@@ -54,7 +54,7 @@ def test_rows_set_aside_count_as_much_as_others_once_the_model_is_fitted_to_them
 ):
     # As many draws of the training rows as of a table of a hundred thousand; of those aside, eight.
     monkeypatch.setattr(rows_of_tables, "_REPLICATED_NUMBERS", 1000)
-    values = np.random.default_rng(0).normal(50.0, 12.0, ROWS).round(2)
+    values = np.random.default_rng(2).normal(0.0, 1000.0, ROWS).round()
     model = logpx.fit("gaussian", {"a": values, "b": values[::-1].copy()}, max_steps=20).model
     (mean,) = model.impute({"a": [np.nan], "b": [np.nan]})["a"].to_pylist()
-    assert abs(mean - values.mean()) < 0.02
+    assert abs(mean - values.mean()) < 2.0
