@@ -33,13 +33,13 @@ def test_figures_have_a_size(page):
 
 
 def test_tables_are_sorted_by_click_and_by_key(page):
-    column = "#unlikely tbody tr td:nth-child(2)"
+    column = "#anomalies tbody tr td:nth-child(2)"
     numbers = "all => all.map(one => Number(one.textContent.replaceAll(',', '')))"
-    head = page.locator("#unlikely thead button").nth(1)
+    head = page.locator("#anomalies thead button").nth(1)
     head.click()
     rising = page.eval_on_selector_all(column, numbers)
     assert rising == sorted(rising)
-    assert page.locator("#unlikely thead th").nth(1).get_attribute("aria-sort") == "ascending"
+    assert page.locator("#anomalies thead th").nth(1).get_attribute("aria-sort") == "ascending"
     head.focus()
     page.keyboard.press("Enter")
     falling = page.eval_on_selector_all(column, numbers)

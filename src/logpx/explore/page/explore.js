@@ -252,7 +252,7 @@
       const name = answer.kind === "exact" ? "log p" : answer.kind + " of log p";
       const lines = [made("p", {}, made("strong", {}, `${name} = ${value}${error} nats`))];
       if (answer.p_value !== null) {
-        lines.push(made("p", {}, `p-value ${answer.p_value.toPrecision(2)}: the share of rows as unlikely as this one or more, among ${answer.aside}.`));
+        lines.push(made("p", {}, `p-value ${answer.p_value.toPrecision(2)}: the share of rows as unusual as this one or more, among ${answer.aside}.`));
       }
       const reasons = made("ul", {}, ...answer.reasons.map((reason) => made("li", {}, reason)));
       lines.push(answer.reasons.length ? reasons : made("p", { class: "soft" }, answer.unexplained || "No single cell is unusual given the others."));
