@@ -32,6 +32,7 @@ html_theme = "furo"
 html_title = f"logpx {release}"
 html_static_path = ["static"]
 html_css_files = ["mathml.css", "pages.css"]
+html_js_files = [("accessible.js", {"defer": "defer"})]
 html_math_renderer = "mathml"
 
 # Single backticks in a docstring link to the object where it can be imported, and are italics otherwise.

@@ -198,7 +198,7 @@ def _candidates(candidates: list[Mapping[str, Any]]) -> SortableTable:
         ]
         for one in candidates
     ]
-    columns = ["model", "scales", "validation nats per row", "seconds", ""]
+    columns = ["model", "scales", "validation nats per row", "seconds", "note"]
     return SortableTable(
         title="Models that were tried", columns=columns, rows=rows, numbers=frozenset({2, 3})
     )
