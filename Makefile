@@ -17,10 +17,10 @@ INSTALLED_ENGINES := $(VENV_ENGINES)/.installed
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-engines lint docs bench bench-quick clean
+.PHONY: help setup demo test test-all test-engines lint docs docs-versions bench bench-quick clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv and install logpx in it; the other targets do so by themselves
 	@:
@@ -45,6 +45,9 @@ lint: $(INSTALLED) ## ruff (rules and format) and mypy
 docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	@$(PYTHON) -m sphinx -W --keep-going -n -q -E -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+docs-versions: $(INSTALLED) ## build the documentation of every release and of this tree, with a switch between them
+	@$(PYTHON) docs/build_versions.py
 
 # $(call bench_on,VARIABLE,what it needs,script and options): run a benchmark on the folder that a variable names.
 bench_on = $(if $($1),echo "$3"; $(PYTHON) $3 --data "$($1)",\

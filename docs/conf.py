@@ -26,12 +26,13 @@ project_copyright = "The logpx developers"
 version = release = logpx.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
-extensions += ["dark_figures", "llms", "notebooks"]
-exclude_patterns = ["_build"]
+extensions += ["dark_figures", "llms", "notebooks", "versions"]
+exclude_patterns = ["_build", "extensions"]
 html_theme = "furo"
 html_title = f"logpx {release}"
 html_static_path = ["static"]
 html_css_files = ["mathml.css", "pages.css"]
+html_js_files = [("accessible.js", {"defer": "defer"})]
 html_math_renderer = "mathml"
 
 # Single backticks in a docstring link to the object where it can be imported, and are italics otherwise.

@@ -1,5 +1,6 @@
 """What every test starts from: a fixed seed, no display, and the same property-based examples each run."""
 
+import importlib.resources
 import multiprocessing
 import os
 import shutil
@@ -68,6 +69,59 @@ def forking() -> ForkServerContext:
     first.start()
     first.join()
     return context
+
+
+@pytest.fixture(scope="session")
+def violations() -> Callable[..., list[str]]:
+    """Return what axe-core finds wrong in an open page, light and dark; without axe-core, skip loudly."""
+    try:
+        source = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    except ImportError:
+        pytest.skip("NOTHING WAS TESTED BY AXE-CORE: pip install axe-playwright-python")
+
+    def found(page: Any) -> list[str]:
+        page.evaluate(source)
+        wrong = []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for one in page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]:
+                places = ", ".join(str(node["target"]) for node in one["nodes"][:3])
+                wrong.append(f"{scheme}: {one['impact']}: {one['help']}: {places}")
+        page.emulate_media(color_scheme="light")
+        return wrong
+
+    return found
+
+
+_TO_REACH = """[...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")]
+    .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled)
+    .map((one) => one.outerHTML.slice(0, 200))"""
+_FOCUSED = """(() => {
+    const one = document.activeElement, looks = getComputedStyle(one);
+    if (one === document.body) return null;
+    const seen = looks.outlineStyle !== "none" && parseFloat(looks.outlineWidth) > 0;
+    return [one.outerHTML.slice(0, 200), seen];
+})()"""
+
+
+@pytest.fixture(scope="session")
+def walked() -> Callable[[Any], None]:
+    """Go through an open page by the Tab key: all there is to press is reached, and shows the focus."""
+
+    def walk(page: Any) -> None:
+        # From the top, wherever the focus was.
+        page.evaluate("document.body.tabIndex = -1; document.body.focus()")
+        wanted, reached = page.evaluate(_TO_REACH), []
+        for _ in range(2 * len(wanted) + 10):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(_FOCUSED)
+            if focused is None:
+                break
+            reached.append(focused[0])
+            assert focused[1], f"no sign of the focus: {focused[0]}"
+        assert [one for one in wanted if one not in reached] == []
+
+    return walk
 
 
 @pytest.fixture(scope="module")

@@ -262,3 +262,26 @@ def test_documentation_builds_without_a_warning_and_fetches_nothing(tmp_path: Pa
     listed = re.findall(r"^- \[.*?\]\((.*?)\): \S", (tmp_path / "llms.txt").read_text("utf-8"), re.MULTILINE)
     assert len(listed) > 40
     assert [address for address in listed if not (tmp_path / address).is_file()] == []
+
+
+@pytest.mark.slow
+def test_pages_are_reached_by_keys_and_nothing_grave_is_wrong_to_axe(
+    opened_page, walked, violations, tmp_path: Path
+):
+    (tmp_path / "index.md").write_text(
+        "# Start\n\nText.\n\n```{toctree}\n:caption: Others\n\nother\n```\n", encoding="utf-8"
+    )
+    wide, cells = "a = 1  # " + "wide " * 60, " | ".join(["cell that is wide"] * 30)
+    table = f"| {cells} |\n|{'---|' * 30}\n| {cells} |\n"
+    (tmp_path / "other.md").write_text(f"# Other\n\n```python\n{wide}\n```\n\n{table}", encoding="utf-8")
+    assert build(tmp_path, tmp_path / "html").returncode == 0
+    for name in ("index", "other"):
+        page = opened_page((tmp_path / f"html/{name}.html").as_uri(), 1300, 900)
+        page.emulate_media(reduced_motion="reduce")
+        page.wait_for_timeout(300)
+        walked(page)
+        # Axe reads style sheets, which a page from a disk may not.
+        assert page.said == []
+        assert [one for one in violations(page) if re.search("serious|critical", one)] == []
+        assert page.locator(".versions").inner_text() == f"Version {logpx.__version__}"
+    assert page.locator("article pre[tabindex='0'], article .table-wrapper[tabindex='0']").count() == 2

@@ -248,19 +248,3 @@ def test_signal_ends_the_command_and_leaves_nothing(
 
 def test_no_command_is_hidden():
     assert [command.callback.__name__ for command in app.registered_commands] == list(COMMANDS)
-
-
-@pytest.mark.parametrize(
-    ("words", "place", "expected"), [("logpx sc", 1, "score"), ("logpx rep", 1, "report")]
-)
-def test_shells_complete_commands(words: str, place: int, expected: str):
-    asked = {"_LOGPX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(place)}
-    command = [sys.executable, "-c", "import sys; from logpx.cli import main; sys.exit(main())"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **asked})
-    assert ended.stdout.split() == [expected]
-
-
-def test_completion_is_offered_and_documented(logpx):
-    options = logpx("--help").out
-    assert "--install-completion" in options
-    assert "--install-completion" in PAGE

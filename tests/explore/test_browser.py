@@ -47,6 +47,26 @@ def test_holding_a_column_moves_the_others_and_a_row_is_explained(page) -> None:
 
 
 @pytest.mark.enable_socket
+def test_keys_reach_everything_and_read_bars_and_nothing_is_wrong_to_axe(page, walked, violations) -> None:
+    from playwright.sync_api import expect
+
+    page.wait_for_selector("#samples tbody button")
+    expect(page.locator("#cards .labels")).to_have_count(1)
+    walked(page)
+    chart, reading = page.locator("#cards svg[role=img]").first, page.locator("#cards .reading").first
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    expect(reading).to_contain_text("%")
+    before = reading.text_content()
+    page.keyboard.press("ArrowRight")
+    expect(reading).not_to_have_text(before)
+    page.keyboard.press("Escape")
+    expect(reading).to_have_text("")
+    assert violations(page) == []
+    assert page.said == []
+
+
+@pytest.mark.enable_socket
 def test_moving_z_moves_the_row_that_it_stands_for_and_no_slider_covers_another(opened_page) -> None:
     from playwright.sync_api import expect
 

@@ -1,5 +1,6 @@
 """A report in a real browser: nothing is loaded, nothing fails, figures have a size, sorting works."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,18 +34,74 @@ def test_figures_have_a_size(page):
 
 
 def test_tables_are_sorted_by_click_and_by_key(page):
-    column = "#unlikely tbody tr td:nth-child(2)"
+    column = "#anomalies tbody tr td:nth-child(2)"
     numbers = "all => all.map(one => Number(one.textContent.replaceAll(',', '')))"
-    head = page.locator("#unlikely thead button").nth(1)
+    head = page.locator("#anomalies thead button").nth(1)
     head.click()
     rising = page.eval_on_selector_all(column, numbers)
     assert rising == sorted(rising)
-    assert page.locator("#unlikely thead th").nth(1).get_attribute("aria-sort") == "ascending"
+    assert page.locator("#anomalies thead th").nth(1).get_attribute("aria-sort") == "ascending"
     head.focus()
     page.keyboard.press("Enter")
     falling = page.eval_on_selector_all(column, numbers)
     assert falling == sorted(rising, reverse=True)
     assert len(set(rising)) > 1
+
+
+def test_space_sorts_too(page):
+    head = page.locator("#anomalies thead button").nth(2)
+    head.focus()
+    page.keyboard.press("Space")
+    cell = page.locator("#anomalies thead th").nth(2)
+    assert cell.get_attribute("aria-sort") == "ascending"
+    page.keyboard.press("Space")
+    assert cell.get_attribute("aria-sort") == "descending"
+    assert page.locator("#anomalies [aria-sort]").count() == 1
+
+
+def test_everything_is_reached_by_the_tab_key(page, walked):
+    walked(page)
+
+
+def test_arrow_keys_read_values(page):
+    drawing = page.locator("#quality figure .drawing").first
+    drawing.focus()
+    page.keyboard.press("ArrowRight")
+    shown = page.locator("#readout")
+    assert shown.is_visible()
+    assert shown.get_attribute("aria-live") == "polite"
+    before = shown.text_content()
+    assert "log p" in before
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert shown.text_content() != before
+    assert drawing.locator(".mark").count() == 1
+    page.keyboard.press("Escape")
+    assert not shown.is_visible()
+    assert drawing.locator(".mark").count() == 0
+
+
+def test_arrow_keys_go_from_panel_to_panel(page):
+    drawing = page.locator("#columns .drawing, #samples .drawing").first
+    drawing.focus()
+    said = set()
+    for _ in range(120):
+        page.keyboard.press("ArrowRight")
+        said.add(page.locator("#readout").text_content().partition(":")[0])
+    assert len(said) > 1
+    page.keyboard.press("Escape")
+
+
+def test_figures_say_what_their_axes_show(page):
+    names = page.eval_on_selector_all(
+        ".drawing svg[data-panels]:not([data-panels='[]'])", "all => all.map(one => one.ariaLabel)"
+    )
+    assert len(names) >= 8
+    assert all(re.search(r" from \S+ to \S+[;.]", name) or ": " in name for name in names)
+
+
+def test_nothing_is_wrong_to_axe(page, violations):
+    assert violations(page) == []
 
 
 def test_pointing_reads_values(page):

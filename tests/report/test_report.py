@@ -1,5 +1,6 @@
 """A report says what was fitted and how good it is, in one file that loads and runs nothing foreign."""
 
+import csv
 import re
 from html.parser import HTMLParser
 
@@ -8,8 +9,10 @@ import pytest
 import torch
 
 import logpx
+from logpx.cli import main
 from logpx.errors import DataError, ModelFolderError, UsageError
 from logpx.report import model_report, render, write_report
+from logpx.tables import TableModel
 
 from .conftest import HOSTILE, rows
 
@@ -90,22 +93,63 @@ def test_sections_are_there(report):
         "samples",
         "missing",
         "structure",
-        "unlikely",
+        "anomalies",
         "limits",
         "use",
     ]
     titles = {figure.title for section in report.sections for figure in section.figures}
     assert {"Log p of groups of rows", "Each column", "Pairs of columns", "Correlations"} <= titles
     assert {"Missing cells", "Cells that are filled in", "Clusters", "Models that were tried"} <= titles
-    assert "What makes them unlikely" in titles
+    assert "What makes them unusual" in titles
 
 
-def test_least_likely_rows_are_the_least_likely(report, folder):
-    (section,) = (section for section in report.sections if section.key == "unlikely")
+def anomalies_of(report) -> list[list[str]]:
+    """Return the head and the rows of the table of anomalies."""
+    (section,) = (section for section in report.sections if section.key == "anomalies")
     (table,) = section.grids
-    named = [int(re.match(r"[\d,]+", row[0])[0].replace(",", "")) for row in table.rows]
-    log_prob = logpx.load(folder / "model").log_prob(str(folder / "new.csv"), draws=1)
-    assert set(named) == {int(place) + 1 for place in log_prob.argsort()[: len(named)]}
+    return [list(table.columns), *map(list, table.rows)]
+
+
+@pytest.mark.parametrize("data", ["new.csv", None])
+@pytest.mark.usefixtures("undrawn")
+def test_anomalies_are_those_of_the_command(folder, tmp_path, data):
+    found = tmp_path / "found.csv"
+    source = folder / (data or "table.csv")
+    assert main(["anomalies", str(folder / "model"), str(source), "-o", str(found), "--top", "20", "-q"]) == 0
+    with found.open(newline="", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    report = model_report(folder / "model", None if data is None else str(source))
+    head, *listed = anomalies_of(report)
+    assert head == ["row", "p-value", "score", "log p (lower bound)", "reasons"]
+    assert [row[0] for row in listed] == [one["row"] for one in written]
+    assert [row[4] for row in listed] == [one["reasons"] for one in written]
+    for place, name, digits in ((1, "p_value", 2), (2, "score", 4), (3, "log_prob_lower", 4)):
+        assert [row[place] for row in listed] == [f"{float(one[name]):.{digits}g}" for one in written]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_report_says_how_many_rows_the_command_selects(folder, tmp_path):
+    strange = rows(300, 3).to_pandas()
+    strange.loc[:39, HOSTILE] += 6.0
+    strange.to_csv(tmp_path / "strange.csv", index=False)
+    report = model_report(folder / "model", str(tmp_path / "strange.csv"))
+    (section,) = (section for section in report.sections if section.key == "anomalies")
+    selection = logpx.anomalies(str(folder / "model"), str(tmp_path / "strange.csv")).selection
+    assert re.match(r"[3-9]\d of 300 rows", selection)
+    assert selection in " ".join(section.text)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_rows_set_aside_anomalies_are_ordered_by_log_p(tmp_path):
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    np.savetxt(tmp_path / "t.csv", x, delimiter=",", header="a,b", comments="")
+    result = logpx.fit("gaussian", str(tmp_path / "t.csv"))
+    model = TableModel(result.model.schema, result.model.density).eval()
+    logpx.save(model, tmp_path / "m", metrics={"source": str(tmp_path / "t.csv"), **result.to_dict()})
+    head, *listed = anomalies_of(model_report(tmp_path / "m"))
+    assert head == ["row", "p-value", "log p", "reasons"]
+    assert {row[1] for row in listed} == {"–"}
+    assert [int(row[0]) - 1 for row in listed] == model.log_prob(x).argsort()[:20].tolist()
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -12,6 +12,7 @@ from logpx._version import __version__
 from logpx.cli.anomalies import anomalies
 from logpx.cli.cluster import cluster
 from logpx.cli.compare import compare
+from logpx.cli.completion import complete_at_once
 from logpx.cli.drift import drift
 from logpx.cli.evaluate import evaluate
 from logpx.cli.explore import explore
@@ -29,6 +30,7 @@ from logpx.cli.update import update
 
 __all__ = ["ReaderGoneError", "app"]
 
+complete_at_once()
 # Plain help: quick to print, the same on every terminal and in every pipe.
 app = typer.Typer(
     name="logpx",

@@ -25,6 +25,7 @@ from logpx.cli.options import (
     Seed,
     Source,
     from_home,
+    one_of,
 )
 from logpx.cli.output import Output
 from logpx.cli.requests import FitRequest
@@ -51,6 +52,7 @@ def fit(
             "-m",
             metavar="NAME",
             help=f"For tables {alternatives(TABLE_MODELS)}; for images {alternatives(IMAGE_MODELS[1:])}.",
+            autocompletion=one_of(TABLE_MODELS + IMAGE_MODELS),
         ),
     ] = "auto",
     columns: Columns = None,
@@ -119,7 +121,7 @@ def fit(
             min=0,
             show_default=False,
             help="Sizes and learning rates of flows and other networks to try first, in part of the time "
-            "(pip install 'logpx[tune]').",
+            "(needs Optuna, the extra tune).",
         ),
     ] = 0,
     validation: Annotated[
@@ -172,6 +174,7 @@ def fit(
             metavar="NAME",
             show_default=False,
             help="Images: the noise, uniform (the default) or variational.",
+            autocompletion=one_of(("uniform", "variational")),
         ),
     ] = None,
     compile: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -40,12 +41,23 @@ __all__ = [
     "WrittenParts",
     "WrittenTable",
     "from_home",
+    "one_of",
 ]
 
 
 def from_home(value: str) -> str:
     """Replace ``~``, which shells leave as it is behind an equals sign."""
     return os.path.expanduser(value)
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return what completes the beginning of one of some names in a shell."""
+    each = list(dict.fromkeys(names))
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in each if name.startswith(incomplete)]
+
+    return complete
 
 
 _TABLE = (
@@ -143,7 +155,14 @@ CheckpointEvery = Annotated[
         help="How often to keep what is done so far, 30s by default; never more than 2 % of the time.",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where to compute: cpu, cuda, cuda:1, mps.",
+        autocompletion=one_of(("cpu", "cuda", "mps")),
+    ),
+]
 Keep = Annotated[
     bool,
     typer.Option(

@@ -44,7 +44,7 @@ def report(
       logpx report model/ -o report.html --overwrite --json
 
     The verdict comes first. The file needs no network and can be sent by mail; figures hold values of the
-    rows, and the least likely rows are listed. Needs matplotlib: pip install 'logpx[plots]'.
+    rows, and the most unusual rows are listed. Needs matplotlib: pip install 'logpx[plots]'.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     from logpx.report import write_report

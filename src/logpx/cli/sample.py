@@ -55,7 +55,7 @@ def sample(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw new rows in the table's own units, or new images.
+    """Draw new rows in the units of the table, or new images.
 
     \b
     Examples:

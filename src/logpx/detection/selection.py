@@ -140,6 +140,11 @@ class FalseDiscoveryRate(Selection):
         """Compare p-values with the largest that passes."""
         return np.asarray(p_values <= self._limit)
 
+    @property
+    def selected(self) -> int:
+        """How many rows are selected, once all have been seen."""
+        return sum(count for value, count in self._counts.items() if value <= self._limit)
+
     @cached_property
     def _limit(self) -> float:
         """The largest p-value that is selected, once all have been seen; below 0 if none is."""

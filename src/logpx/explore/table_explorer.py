@@ -1,4 +1,4 @@
-"""A table's columns given some values, samples given these, and why a row is unlikely."""
+"""A table's columns given some values, samples given these, and why a row is unusual."""
 
 from __future__ import annotations
 

@@ -41,6 +41,8 @@ _STYLE: Any = {
     "savefig.dpi": 130.0,
     "text.usetex": False,
 }
+# Of many panels or names, a listener is told of the first.
+_PANELS_IN_WORDS, _NAMES_IN_WORDS = 6, 12
 _METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
@@ -143,6 +145,23 @@ def _panels(canvas: Any) -> list[dict[str, Any]]:
     return found
 
 
+def _axes_in_words(panels: list[dict[str, Any]]) -> list[str]:
+    """Return what the axes of a drawing show, for whoever does not see it."""
+    found = []
+    for panel in panels[:_PANELS_IN_WORDS]:
+        axes = [(name, panel[name]) for name in ("x", "y") if panel.get(name, {}).get("shown")]
+        said = []
+        for name, axis in axes:
+            named = [label for _, label in axis["names"] if label]
+            if named:
+                said.append(f"{axis['label'] or name} {', '.join(named[:_NAMES_IN_WORDS])}")
+            else:
+                said.append(f"{axis['label'] or name} from {axis['from']:.3g} to {axis['to']:.3g}")
+        if said:
+            found.append(f"{panel['title'] or 'Axes'}: {'; '.join(said)}.")
+    return found + (["And so on."] if len(panels) > _PANELS_IN_WORDS else [])
+
+
 def _looks_like_a_number(label: str) -> bool:
     plain = re.sub(r"\$|\\mathdefault|[{}^−]|10|×", "", label).replace("−", "-").strip()
     return not plain or re.fullmatch(r"[-+\d.,e ]+", plain) is not None
@@ -160,7 +179,7 @@ def _inline(text: str, prefix: str, title: str, panels: list[dict[str, Any]]) ->
     head, _, rest = svg.partition(">")
     box = re.search(r'viewBox="[^"]*"', head)
     shown = escape(json.dumps(panels, ensure_ascii=False), quote=True)
-    name = escape(title, quote=True)
+    name = escape(" ".join([f"{title}.", *_axes_in_words(panels)]), quote=True)
     opened = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'{box.group() if box else ""} role="img" aria-label="{name}" data-panels="{shown}"'

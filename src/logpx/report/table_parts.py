@@ -18,7 +18,7 @@ from logpx.report.parts import Figure, Report, Section, SortableTable
 from logpx.report.table_checks import integral_transforms
 from logpx.report.table_material import TableMaterial
 from logpx.report.table_rows import sample_of, source_rows
-from logpx.report.unlikely_rows import unlikely_rows
+from logpx.report.unusual_rows import unusual_rows
 from logpx.storage import Details
 from logpx.tables import TableModel, open_table
 from logpx.tables.clusters import mixture_of
@@ -67,7 +67,7 @@ def table_report(name: str, model: TableModel, details: Details, data: str | Non
     elif data is None:
         notes.append("the table that the model was fitted to is not at hand: give rows with --data")
     sections = [_fitted(material)]
-    for part in (_quality, _columns, _samples, _cells, _structure, unlikely_rows):
+    for part in (_quality, _columns, _samples, _cells, _structure, unusual_rows):
         section = part(material)
         if section is not None:
             sections.append(section)
@@ -198,7 +198,7 @@ def _candidates(candidates: list[Mapping[str, Any]]) -> SortableTable:
         ]
         for one in candidates
     ]
-    columns = ["model", "scales", "validation nats per row", "seconds", ""]
+    columns = ["model", "scales", "validation nats per row", "seconds", "note"]
     return SortableTable(
         title="Models that were tried", columns=columns, rows=rows, numbers=frozenset({2, 3})
     )

@@ -38,8 +38,8 @@ class TableRowsSample:
     ----------
     x : Tensor
         Shape ``(n, d)``, float64, in table units: codes of labels, NaN where a cell is missing.
-    places : list of (str or None, int)
-        File and number of each row.
+    table : Table
+        The table.
     total : int
         How many rows the table has.
     notes : list of str
@@ -47,7 +47,7 @@ class TableRowsSample:
     """
 
     x: Tensor
-    places: list[tuple[str | None, int]]
+    table: Table
     total: int
     notes: list[str] = field(default_factory=list)
 
@@ -64,31 +64,22 @@ def sample_of(table: Table, model: TableModel, most: int, seed: int) -> TableRow
     generator, unseen = np.random.default_rng([9_001, seed]), UnseenLabels()
     missing = model.density.allows_missing
     kept, keys, total = np.empty((0, len(model.schema.modelled))), np.empty(0), 0
-    places: list[tuple[str | None, int]] = []
     for batch in modelled_part(table, model.schema).batches():
         x = to_matrix(batch, model.schema, missing=missing, unseen=unseen)
-        fresh = generator.random(batch.rows)
+        kept = np.concatenate([kept, x])
+        keys = np.concatenate([keys, generator.random(batch.rows)])
         total += batch.rows
-        # Only rows that can be among the smallest so far are located.
-        last = np.sort(keys)[most - 1] if len(keys) >= most else np.inf
-        near = np.flatnonzero(fresh <= last)
-        kept = np.concatenate([kept, x[near]])
-        keys = np.concatenate([keys, fresh[near]])
-        places += [batch.locate(int(place)) for place in near]
         if len(keys) > 4 * most:
-            kept, keys, places = _smallest(kept, keys, places, most)
-    kept, keys, places = _smallest(kept, keys, places, most)
-    return TableRowsSample(x=torch.from_numpy(kept), places=places, total=total, notes=unseen.notes())
+            kept, keys = _smallest(kept, keys, most)
+    kept, _ = _smallest(kept, keys, most)
+    return TableRowsSample(x=torch.from_numpy(kept), table=table, total=total, notes=unseen.notes())
 
 
 def _smallest(
-    kept: npt.NDArray[np.float64],
-    keys: npt.NDArray[np.float64],
-    places: list[tuple[str | None, int]],
-    most: int,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], list[tuple[str | None, int]]]:
+    kept: npt.NDArray[np.float64], keys: npt.NDArray[np.float64], most: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     chosen = np.sort(np.argsort(keys, kind="stable")[:most])
-    return kept[chosen], keys[chosen], [places[int(place)] for place in chosen]
+    return kept[chosen], keys[chosen]
 
 
 @dataclass(frozen=True, kw_only=True)

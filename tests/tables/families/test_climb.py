@@ -49,14 +49,40 @@ def test_without_time_for_several_components_they_are_refused():
         climb(model, rows(20_000), 0.0, model.initialise_components, max_iterations=9, tolerance=-1.0)
 
 
-def test_if_time_is_short_a_sample_is_fitted_and_said(monkeypatch):
+@pytest.fixture
+def slow_rows(monkeypatch):
+    """A row takes a hundredth of a second, and the clock stands still, so that all of the time is left."""
     monkeypatch.setattr(module, "_cost_of", lambda *_: module._Cost(per_row=0.01, per_step=0.0))
     monkeypatch.setattr(module, "_LEAST_ROWS", 300)
-    model, x = GaussianMixture(1, 12).double(), rows(20_000)
-    # The clock stands still, so that all of the time is left.
     monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+
+
+def test_if_time_is_short_a_sample_is_fitted_and_said(slow_rows):
+    model, x = GaussianMixture(1, 12).double(), rows(20_000)
     done = climb(model, x, 20.0, model.initialise_components, max_iterations=9, tolerance=1e-3)
-    assert done.remark == "fitted to a sample of 333 rows"
+    assert (done.remark, done.rows) == ("fitted to a sample of 333 of 20,000 rows", 333)
+
+
+@pytest.mark.parametrize(
+    ("different", "said"),
+    [(5000, "fitted to a sample of 333 of 5,000 rows"), (333, ""), (100, "")],
+)
+def test_noisy_copies_of_rows_are_not_counted(slow_rows, different: int, said: str):
+    model, x = GaussianMixture(1, 12).double(), rows(20_000)
+    start = model.initialise_components
+    done = climb(model, x, 20.0, start, max_iterations=9, tolerance=1e-3, of_rows=different)
+    assert done.remark == said
+    assert done.rows == min(333, different)
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(20.0, 1800), (17.0, 0)])
+def test_a_model_goes_on_from_its_parameters_only_on_all_rows(slow_rows, seconds: float, taken: int):
+    model, x = GaussianMixture(1, 12).double(), rows(3600)
+    model.initialise_components(x)
+    before = model.covariances.clone()
+    done = climb(model, x, seconds, max_iterations=2, tolerance=-1.0, of_rows=1800)
+    assert done.rows == taken
+    assert torch.equal(model.covariances, before) == (taken == 0)
 
 
 def test_an_iteration_ends_between_chunks(monkeypatch):

@@ -20,6 +20,26 @@
     return node;
   }
 
+  // Arrow keys go from bar to bar of a picture that has the focus, as pointing does.
+  function walked(picture, count, read, forget) {
+    let place = null;
+    const leave = () => {
+      picture.querySelector(".read")?.classList.remove("read");
+      forget();
+    };
+    picture.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+      if (event.key === "Escape") leave();
+      if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      place = Math.min(count - 1, Math.max(0, place === null ? Math.floor(count / 2) : place + step));
+      leave();
+      picture.querySelectorAll("rect")[place].classList.add("read");
+      read(place);
+    });
+    picture.addEventListener("blur", leave);
+  }
+
   function complain(text) {
     find("problem").textContent = text;
     find("problem").hidden = !text;
@@ -133,7 +153,8 @@
       if (column.labels) {
         const order = column.labels.map((_, place) => place).sort((a, b) => column.share[b] - column.share[a]);
         const most = Math.max(...column.share, ...column.usual, 1e-12);
-        const list = made("div", { class: "labels" });
+        // Where labels are many the list scrolls, by keys once it has the focus.
+        const list = made("div", { class: "labels", tabindex: "0", role: "group", "aria-label": `${column.name}: labels by probability` });
         for (const place of order.slice(0, 40)) {
           const bar = drawn("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
           bar.append(drawn("rect", { class: "share", x: 0, y: 1, height: 8, width: 100 * column.share[place] / most }));
@@ -153,16 +174,17 @@
       const share = heights(column.share), usual = heights(column.usual);
       const top = Math.max(...share, 1e-300), low = edges[0], span = edges.at(-1) - low || 1;
       const x = (edge) => (100 * (edge - low)) / span;
-      const picture = drawn("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img" });
+      const picture = drawn("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img", tabindex: "0", "aria-describedby": "keys" });
       picture.append(drawn("title", {}));
       picture.firstChild.textContent = `${column.name}: median ${column.median}, 90 % from ${column.low} to ${column.high}`;
+      const said = (place) => `${column.single ? "" : "around "}${column.texts[place]}: ${percent(column.share[place])}`;
       share.forEach((height, place) => {
         const bar = drawn("rect", {
           class: "share", x: x(edges[place]), width: Math.max(x(edges[place + 1]) - x(edges[place]), 0.2),
           y: 100 - (100 * height) / top, height: (100 * height) / top,
         });
         const words = drawn("title", {});
-        words.textContent = `${column.single ? "" : "around "}${column.texts[place]}: ${percent(column.share[place])}`;
+        words.textContent = said(place);
         bar.append(words);
         picture.append(bar);
       });
@@ -171,6 +193,7 @@
         return `${place ? "L" : "M"}${x(edges[place])} ${y}L${x(edges[place + 1])} ${y}`;
       });
       picture.append(drawn("path", { class: "usual", d: line.join("") }));
+      walked(picture, share.length, (place) => { card.reading.textContent = said(place); }, () => { card.reading.textContent = ""; });
       card.chart.append(picture);
       card.ends.append(made("span", {}, column.texts[0]), made("span", {}, column.texts.at(-1)));
       card.between.textContent = `median ${column.median}, 90 % from ${column.low} to ${column.high}`;
@@ -205,8 +228,9 @@
         if (held.has(column.name)) held.delete(column.name); else held.set(column.name, own.value());
         changed();
       });
-      const parts = { button, chart: made("div"), ends: made("div", { class: "ends" }), between: made("div", { class: "between" }) };
-      parts.node = made("article", { class: "card" }, made("h3", {}, column.name), parts.between, parts.chart, parts.ends,
+      const reading = made("output", { class: "reading" });
+      const parts = { button, reading, chart: made("div"), ends: made("div", { class: "ends" }), between: made("div", { class: "between" }) };
+      parts.node = made("article", { class: "card" }, made("h3", {}, column.name), parts.between, parts.chart, parts.ends, reading,
         made("div", { class: "control" }, ...own.nodes, button));
       cards.set(column.name, parts);
       find("cards").append(parts.node);
@@ -228,7 +252,7 @@
 
     function fillSamples(answer) {
       const body = find("samples").tBodies[0];
-      find("samples").tHead.replaceChildren(made("tr", {}, made("th", { scope: "col" }, ""), ...answer.columns.map((name) => made("th", { scope: "col" }, name))));
+      find("samples").tHead.replaceChildren(made("tr", {}, made("th", { scope: "col" }, "row"), ...answer.columns.map((name) => made("th", { scope: "col" }, name))));
       body.replaceChildren(...answer.rows.map((cells, place) => {
         const choose = made("button", { type: "button", "aria-label": `choose row ${place + 1}` }, "choose");
         choose.addEventListener("click", () => {
@@ -252,7 +276,7 @@
       const name = answer.kind === "exact" ? "log p" : answer.kind + " of log p";
       const lines = [made("p", {}, made("strong", {}, `${name} = ${value}${error} nats`))];
       if (answer.p_value !== null) {
-        lines.push(made("p", {}, `p-value ${answer.p_value.toPrecision(2)}: the share of rows as unlikely as this one or more, among ${answer.aside}.`));
+        lines.push(made("p", {}, `p-value ${answer.p_value.toPrecision(2)}: the share of rows as unusual as this one or more, among ${answer.aside}.`));
       }
       const reasons = made("ul", {}, ...answer.reasons.map((reason) => made("li", {}, reason)));
       lines.push(answer.reasons.length ? reasons : made("p", { class: "soft" }, answer.unexplained || "No single cell is unusual given the others."));

@@ -50,14 +50,17 @@ class Climb:
     result : EMResult
         What EM returned.
     remark : str
-        What was cut short for lack of time; empty if nothing was.
+        What was cut short, and of how many different rows the fit is if not of all; empty if nothing was.
     ending : Ending
         What ended it; iterations count as steps.
+    rows : int
+        How many different rows it climbed on; 0 if there was no time for EM, or no need.
     """
 
     result: EMResult
     remark: str
     ending: Ending
+    rows: int = 0
 
 
 @torch.no_grad()
@@ -73,6 +76,7 @@ def climb(
     should_stop: Callable[[], bool] = lambda: False,
     weights: Tensor | None = None,
     journal: Journal | None = None,
+    of_rows: int | None = None,
 ) -> Climb:
     """Run EM until it converges or time is up.
 
@@ -85,8 +89,9 @@ def climb(
     deadline
         A value of ``time.monotonic()``, perhaps infinite. If some six iterations on all rows would take
         longer, EM is given the first rows only, at least 2,000. If even two passes over these would, one
-        component takes the moments of pairs of columns, several are given fewer rows, and a model that
-        already has parameters keeps them.
+        component takes the moments of pairs of columns, and several are given fewer rows. A model that
+        already has parameters keeps them unless there is time for a pass over all different rows: it would
+        forget those that are left out.
     start
         Sets the parameters that EM starts from, given the rows; None keeps those of the model.
     max_iterations, tolerance, accelerate
@@ -98,15 +103,19 @@ def climb(
         proportion.
     journal
         Where the run is kept.
+    of_rows
+        How many different rows there are: `rows` begins with them, as far as there is time for them, and any
+        others are noisy copies. By default there are no copies.
 
     Raises
     ------
     UsageError
         If there is not even time for several components on a few rows.
     """
+    of_rows = len(rows) if of_rows is None else of_rows
     journal = Journal() if journal is None else journal
     count, size = journal.decided(
-        "taken", lambda: _affordable(model, rows, deadline, fresh=start is not None)
+        "taken", lambda: _affordable(model, rows, deadline, None if start is not None else of_rows)
     )
     part = rows[:count]
     own = None if weights is None else weights[:count]
@@ -142,8 +151,9 @@ def climb(
             remarks.append(f"stopped by the time limit after {iterations} iteration{'s' * (iterations > 1)}")
     if len(part) < len(rows):
         ending = Ending.last_of([ending, Ending.TIME])
-        remarks.append(f"fitted to a sample of {counted(len(part), 'row')}")
-    return Climb(result, "; ".join(remarks), ending)
+    if len(part) < of_rows:
+        remarks.append(f"fitted to a sample of {len(part):,} of {counted(of_rows, 'row')}")
+    return Climb(result, "; ".join(remarks), ending, rows=min(len(part), of_rows))
 
 
 def repeated(rows: Tensor, weights: Tensor | None) -> Tensor:
@@ -152,20 +162,23 @@ def repeated(rows: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def _affordable(
-    model: LatentMixture | LinearGaussian, rows: Tensor, deadline: float, *, fresh: bool
+    model: LatentMixture | LinearGaussian, rows: Tensor, deadline: float, known: int | None
 ) -> tuple[int, int]:
     """Return how many of the rows there is time for, 0 for EM on none, and how many to take at once.
+
+    A model that already has parameters is given the `known` first rows, at least.
 
     Raises
     ------
     UsageError
         If there is not even time for several components on a few rows.
     """
+    fresh = known is None
     cost = _cost_of(model, rows, fresh, deadline)
     part = rows
     if cost is not None:
         left = deadline - time.monotonic()
-        part = rows[: max(_LEAST_ROWS, cost.rows_within(left, _ITERATIONS))]
+        part = rows[: max(_LEAST_ROWS if known is None else known, cost.rows_within(left, _ITERATIONS))]
         passes = _FIRST_PASSES if fresh else 1
         if cost.seconds(len(part), passes) > left:
             if not fresh or model.components == 1:

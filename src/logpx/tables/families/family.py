@@ -21,6 +21,7 @@ from logpx.tables.families.climb import Climb, climb
 from logpx.tables.families.settings import Setting, Value
 from logpx.training import FitResult, fit
 from logpx.training.journal import Journal
+from logpx.wording import counted
 
 __all__ = [
     "BATCH_ROWS",
@@ -150,6 +151,12 @@ class Budget:
             if climb.remark:
                 self.remark(climb.remark)
 
+    def continued(self, climb: Climb) -> None:
+        """Say on how many rows EM went on from a chosen model, if it did."""
+        if climb.rows:
+            aside = ", those set aside included" if climb.rows == self.rows else ""
+            self.remark(f"then EM on {counted(climb.rows, 'row')}{aside}")
+
 
 class TableFamily(Family, ABC):
     """A kind of model of rows in model units.
@@ -209,18 +216,15 @@ class ClimbingFamily(QuickFamily):
 
     most_numbers: ClassVar[int] = 400_000
 
-    def affordable(self, rows: Tensor, budget: Budget) -> Tensor:
-        """Return the first rows, with at most `most_numbers` cells, and say so if these are not all."""
-        part = rows[: self.most_numbers // rows.shape[1]]
-        if len(part) < budget.rows:
-            budget.remark(f"fitted to a sample of {len(part):,} of {budget.rows:,} rows")
-        return part
+    def affordable(self, rows: Tensor) -> Tensor:
+        """Return the first rows, with at most `most_numbers` cells."""
+        return rows[: self.most_numbers // rows.shape[1]]
 
     @torch.no_grad()
     def refit(self, model: Any, rows: Tensor, budget: Budget) -> None:
         """Continue EM on all rows that are affordable, from the model's parameters."""
-        part = self.affordable(rows, budget)
-        climb(
+        part = self.affordable(rows)
+        done = climb(
             model,
             part,
             budget.deadline,
@@ -228,7 +232,9 @@ class ClimbingFamily(QuickFamily):
             tolerance=1e-4,
             weights=budget.first_weights(len(part)),
             journal=budget.journal,
+            of_rows=budget.rows,
         )
+        budget.continued(done)
 
 
 def width_for(rows: int) -> int:

@@ -40,6 +40,7 @@ def one_component(
     iterations: int = _ITERATIONS,
     weights: Tensor | None = None,
     journal: Journal | None = None,
+    of_rows: int | None = None,
 ) -> tuple[LatentMixture, Climb | None]:
     """Fit one normal distribution of the numbers, with independent labels, to rows in model units.
 
@@ -61,6 +62,8 @@ def one_component(
         How much each row counts, shape ``(n,)``; by default all count alike.
     journal
         Where EM is kept.
+    of_rows
+        How many different rows there are; see `climb`.
 
     Returns
     -------
@@ -83,6 +86,7 @@ def one_component(
         tolerance=_TOLERANCE,
         weights=weights,
         journal=journal,
+        of_rows=of_rows,
     )
     return model, climbed
 
@@ -126,6 +130,7 @@ class GaussianFamily(QuickFamily):
                 weights=budget.weights,
                 iterations=budget.limits.iterations(_ITERATIONS),
                 journal=budget.journal.part("em"),
+                of_rows=budget.rows,
             )
             budget.climbed(climbed)
             return model
@@ -158,6 +163,7 @@ class GaussianFamily(QuickFamily):
             weights=weights,
             iterations=budget.limits.iterations(_ITERATIONS),
             journal=budget.journal.part("em"),
+            of_rows=budget.rows,
         )
         budget.climbed(climbed)
         return model
@@ -169,7 +175,7 @@ class GaussianFamily(QuickFamily):
             again = shrunk_normal(rows, share, model.latent, budget.weights)
             model.load_state_dict(again.state_dict())
         elif bool(rows.isnan().any()):
-            climb(
+            done = climb(
                 model,
                 rows,
                 budget.deadline,
@@ -177,7 +183,9 @@ class GaussianFamily(QuickFamily):
                 tolerance=_TOLERANCE,
                 weights=budget.weights,
                 journal=budget.journal,
+                of_rows=budget.rows,
             )
+            budget.continued(done)
         else:
             maximise_alone(model, rows, budget.weights)
 
@@ -199,7 +207,7 @@ class MixtureFamily(ClimbingFamily):
     def fit(self, training: Tensor, validation: Tensor, budget: Budget) -> Distribution:
         """Run EM for each size from two starts; keep the best."""
         deadline = budget.deadline
-        rows = self.affordable(training, budget)
+        rows = self.affordable(training)
         best: LatentMixture | None = None
         best_score, worse = -torch.inf, 0
         best_climb: Climb | None = None
@@ -244,6 +252,7 @@ def _run(
         tolerance=3e-4,
         weights=budget.first_weights(len(rows)),
         journal=budget.journal.part(f"{components}-{number}"),
+        of_rows=budget.rows,
     )
 
 

@@ -86,7 +86,7 @@ class _SubspaceFamily(ClimbingFamily):
                 return Climb(EMResult(), "stopped by the time limit", Ending.TIME)
 
             return at_once
-        part = self.affordable(rows, budget)
+        part = self.affordable(rows)
 
         def by_climbing(model: LinearGaussian) -> Climb | None:
             # Plain EM takes hundreds of iterations if the noise of a column goes towards zero.
@@ -101,6 +101,7 @@ class _SubspaceFamily(ClimbingFamily):
                 should_stop=budget.should_stop,
                 weights=budget.first_weights(len(part)),
                 journal=budget.journal.part(f"{model.latent}"),
+                of_rows=budget.rows,
             )
 
         return by_climbing
@@ -161,7 +162,7 @@ class MixtureOfPPCAFamily(ClimbingFamily):
         if features > _MOST_COLUMNS and budget.components in (None, 1):
             budget.remark(f"one component, for more than {counted(_MOST_COLUMNS, 'column')}")
             return PrincipalFamily().fit(training, validation, budget)
-        rows = self.affordable(training, budget)
+        rows = self.affordable(training)
         best: Distribution | None = None
         error: LogpxError | None = None
         best_score, best_climb = -math.inf, None
@@ -181,6 +182,7 @@ class MixtureOfPPCAFamily(ClimbingFamily):
                     tolerance=1e-4,
                     weights=budget.first_weights(len(rows)),
                     journal=budget.journal.part(f"{components}-{latent}"),
+                    of_rows=budget.rows,
                 )
             except LogpxError as failure:
                 error = failure

@@ -92,12 +92,13 @@ def concluded(
             reference = table_reference(search, best, able, refitted=read.joined)
     scores = unseen_scores(search, best, read, schema, unseen=None if seen else measured)
     ended = best.ended
-    said = [f"{one.model} on {one.scales} scales: {one.note}" for one in best.parts if one.note]
     if last is not None and isinstance(best.density, TableDensity):
         finish = last(best.density)
         ended, said = finish.ended, [f"{best.model} on {best.scales} scales: {finish.note}"]
-    elif read.joined:
-        search.refit([best, *companions.values()])
+    else:
+        again = search.refit([best, *companions.values()]) if read.joined else {}
+        remarks = [(one, [one.note, *again.get(id(one.density), ())]) for one in best.parts if one.note]
+        said = [f"{one.model} on {one.scales} scales: {'; '.join(notes)}" for one, notes in remarks]
     calibration = unusualness = None
     if scores is not None:
         scores = scores.of(best.density, search.supports, search.budget.seed)

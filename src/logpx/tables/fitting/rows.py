@@ -71,9 +71,14 @@ class TableRows:
     weights: Tensor | None = None
 
     @property
+    def draws(self) -> int:
+        """How often each row is there with its noise."""
+        return len(self.noisy) // len(self.values)
+
+    @property
     def noisy_weights(self) -> Tensor | None:
         """How much each of the dequantised rows counts."""
-        return None if self.weights is None else self.weights.repeat(len(self.noisy) // len(self.values))
+        return None if self.weights is None else self.weights.repeat(self.draws)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -272,29 +272,45 @@ class Search:
             del able[CLUSTERS]
         return {purpose: max(others, key=lambda one: one.score) for purpose, others in able.items() if others}
 
-    def refit(self, chosen: Sequence[Candidate]) -> None:
-        """Fit the quick families of candidates again, now to the validation rows too, each once."""
+    def refit(self, chosen: Sequence[Candidate]) -> dict[int, list[str]]:
+        """Fit the quick families of candidates again, now to the validation rows too, each once.
+
+        Returns
+        -------
+        dict of int to list of str
+            What there is to say of it, by the ``id`` of the density.
+        """
+        said: dict[int, list[str]] = {}
         parts = {id(member.density): member for candidate in chosen for member in candidate.parts}
-        for index, member in enumerate(parts.values()):
+        for index, (key, member) in enumerate(parts.items()):
             family, density = FAMILIES[member.model], member.density
             if isinstance(family, QuickFamily) and isinstance(density, TableDensity):
-                both = (self.training, self.validation)
-                rows = torch.cat([self._in_model_units(member.scales, part) for part in both])
+                rows, weights = self._joint_rows(member.scales)
                 left = (self.deadline - time.monotonic()) / (len(parts) - index)
                 budget = replace(
                     self.budget,
-                    weights=self._joint_weights,
+                    weights=weights,
                     seconds=max(left, 0.5),
                     rows=self.budget.rows + len(self.validation.values),
                     journal=self.budget.journal.part(f"refit-{member.model}-{member.scales}"),
+                    remark=said.setdefault(key, []).append,
                 )
                 family.refit(density.model, rows, budget)
+        return said
 
-    @property
-    def _joint_weights(self) -> Tensor | None:
-        """How much each of the dequantised training and validation rows counts."""
-        own, other = self.training.noisy_weights, self.validation.noisy_weights
-        return None if own is None or other is None else torch.cat([own, other])
+    def _joint_rows(self, scales: str) -> tuple[Tensor, Tensor | None]:
+        """Return training and validation rows in model units, with their weights.
+
+        Each row comes once before any comes again with other noise, and all come equally often: there are
+        more noisy copies of the validation rows, for they are fewer.
+        """
+        both = self.training, self.validation
+        draws = min(rows.draws for rows in both)
+        copies = [self._in_model_units(scales, rows).view(rows.draws, len(rows.values), -1) for rows in both]
+        joint = torch.cat([part[:draws] for part in copies], 1).flatten(0, 1)
+        own, other = (rows.weights for rows in both)
+        weights = None if own is None or other is None else torch.cat([own, other]).repeat(draws)
+        return joint, weights
 
     def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
         """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
@@ -376,6 +392,7 @@ class Search:
             deadline=until,
             weights=self.training.noisy_weights,
             journal=self.budget.journal.part(f"one-{covariance}"),
+            of_rows=self.budget.rows,
         )
         if climbed is not None and climbed.remark:
             self.remarks.append(f"{what}: {climbed.remark}")
