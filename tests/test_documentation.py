@@ -119,7 +119,7 @@ RAW_TEX = re.compile(r"\$\$|\\[(\[]|\\[A-Za-z]+")
 FORMULAS = r"""
 # Formulas
 
-Inline $\sigma^2 = \frac{1}{2} \log |\det W|$, displayed
+Inline $\sigma^2 = \frac{1}{2} \log |\det W|$ and $\vec p_{i<1}$, displayed
 
 $$
 p(x) = \sum_k \pi_k \, p_k(x)
@@ -216,13 +216,17 @@ def check_formulas(page: str):
     formulas = re.findall(r"<math.*?</math>", page, re.DOTALL)
     assert [re.sub(r"<[^>]*>|\s|&ApplyFunction;", "", formula) for formula in formulas] == [
         "σ2=12log|detW|",
+        "p→i&lt;1",
         "p(x)=∑kπkpk(x)",
         "a=b+c=d",
         "ξ∈[0,1)D",
         "logp(x)≥Eq[logp(x,z)q(z)]",
         "e=fg=h=i",
     ]
-    assert [formula.count("<mtr>") for formula in formulas] == [0, 0, 2, 0, 0, 4]
+    assert [formula.count("<mtr>") for formula in formulas] == [0, 0, 0, 2, 0, 0, 4]
+    # The index stands beside the letter under its accent, and the sign in it without space.
+    assert formulas[1].index("<msub>") < formulas[1].index("<mover>") < formulas[1].index("&lt;")
+    assert '<mo lspace="0" rspace="0">&lt;</mo>' in formulas[1]
     assert page.count('class="eqno"') == 2
 
 
