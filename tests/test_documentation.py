@@ -230,6 +230,24 @@ def check_formulas(page: str):
     assert page.count('class="eqno"') == 2
 
 
+# What the theme makes and links to by the keyboard, or not at all.
+UNLINKED = {"genindex.html", "py-modindex.html", "search.html"}
+
+
+def clicks(folder: Path) -> dict[str, int]:
+    """Return how many links in the text of built pages lead from the front page to each other page."""
+    found, border = {"index.html": 0}, ["index.html"]
+    while border:
+        page = border.pop(0)
+        text = (folder / page).read_text(encoding="utf-8")
+        for address in re.findall(r'<a [^>]*href="([^":#]+\.html)', text[text.index("<article") :]):
+            target = ((folder / page).parent / address).resolve().relative_to(folder.resolve()).as_posix()
+            if target not in found:
+                found[target] = found[page] + 1
+                border.append(target)
+    return found
+
+
 def test_a_formula_that_cannot_be_rendered_fails_the_build(tmp_path: Path):
     (tmp_path / "index.md").write_text("# Page\n\nText\n\n$$\n\\nosuchcommand{x}\n$$\n", encoding="utf-8")
     result = build(tmp_path, tmp_path / "html", "-W")
@@ -266,3 +284,10 @@ def test_documentation_builds_without_a_warning_and_fetches_nothing(tmp_path: Pa
     listed = re.findall(r"^- \[.*?\]\((.*?)\): \S", (tmp_path / "llms.txt").read_text("utf-8"), re.MULTILINE)
     assert len(listed) > 40
     assert [address for address in listed if not (tmp_path / address).is_file()] == []
+    away = clicks(tmp_path)
+    for task in ("tables", "anomalies", "missing-cells", "conditions", "comparing", "posteriors", "flows"):
+        assert away[f"{task}.html"] == 1
+    assert {page: number for page, number in away.items() if number > 2} == {}
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")} - set(
+        away
+    ) <= UNLINKED
