@@ -5,6 +5,7 @@ import pkgutil
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -92,6 +93,30 @@ def resolve_by_public_name(
     return contents if exists(target) else None
 
 
+MATHML = "http://www.w3.org/1998/Math/MathML"
+ElementTree.register_namespace("", MATHML)
+SCRIPTS = {f"{{{MATHML}}}{name}" for name in ("msub", "msup", "msubsup", "munder", "mover", "munderover")}
+
+
+def set_as_in_tex(converted: str) -> str:
+    """Return the formula with indices beside what has an accent, and no space around the signs in scripts."""
+    formula = ElementTree.fromstring(converted.replace("&ApplyFunction;", "\u2061"))
+    for script in formula.iter(f"{{{MATHML}}}munderover"):
+        base, index, accent = script
+        # Sums have limits; but of an accented letter, too, the converter puts the index below it.
+        if base.tag != f"{{{MATHML}}}mo":
+            script.tag = f"{{{MATHML}}}msub"
+            accented = ElementTree.Element(f"{{{MATHML}}}mover")
+            accented.extend((base, accent))
+            script[:] = (accented, index)
+    for script in filter(lambda element: element.tag in SCRIPTS, formula.iter()):
+        for part in script[1:]:
+            for sign in part.iter(f"{{{MATHML}}}mo"):
+                sign.attrib |= {"lspace": "0", "rspace": "0"}
+    text = ElementTree.tostring(formula, encoding="unicode", short_empty_elements=False)
+    return text.replace("\u2061", "&ApplyFunction;")
+
+
 def mathml(self: HTML5Translator, node: nodes.math | nodes.math_block) -> str:
     """Return the formula as MathML, which browsers set by themselves; warn where there is no way."""
     display = isinstance(node, nodes.math_block)
@@ -104,8 +129,10 @@ def mathml(self: HTML5Translator, node: nodes.math | nodes.math_block) -> str:
     except MathError as error:
         logging.getLogger(__name__).warning("cannot render %r: %s", node.astext(), error, location=node)
         return f"<code>{self.encode(node.astext())}</code>"
+    converted = set_as_in_tex(converted)
     # Bars and slashes stand without space, as in TeX, and the double bar does not grow.
-    converted = re.sub(r"<mo([^>]*)>([|/])</mo>", r'<mo\1 lspace="0" rspace="0">\2</mo>', converted)
+    tight = r'<mo\1 lspace="0" rspace="0">\2</mo>'
+    converted = re.sub(r"<mo((?:(?!lspace)[^>])*)>([|/])</mo>", tight, converted)
     converted = converted.replace("<mo>‖</mo>", '<mo stretchy="false">‖</mo>')
     # The thin space of TeX on either side of a named function: "D log p", but "log (1 + x)" and "(log p".
     thin, name = '<mspace width="0.1667em"></mspace>', r"(?=<mi[^>]*>\w+</mi>\s*<mo>&ApplyFunction;)"

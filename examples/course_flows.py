@@ -21,6 +21,7 @@ from logpx.transforms import Autoregressive, Chain, Coupling, Linear, QRMatrix, 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
@@ -111,7 +112,10 @@ def autoregressive() -> Figure:
         with torch.no_grad():
             density = flow.log_prob(torch.stack([first, second], -1)).exp()
             score = flow.log_prob(rows[4000:]).mean()
-        panel.imshow(density, origin="lower", extent=(-3, 3, -2, 7), aspect="auto", cmap="magma", vmax=0.3)
+        brightness = PowerNorm(0.5, 0.0, 0.6)
+        panel.imshow(
+            density, origin="lower", extent=(-3, 3, -2, 7), aspect="auto", cmap="magma", norm=brightness
+        )
         panel.set(title=f"{order}: {score:.2f} nats".replace("-", "−"), xlabel="x₁")
     return figure
 

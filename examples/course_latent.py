@@ -21,6 +21,7 @@ from logpx.distributions.likelihoods import NormalLikelihood
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
@@ -47,7 +48,7 @@ def bayes() -> Figure:
     fair = [math.comb(THROWS, k) * 0.5**THROWS for k in heads]
     right.bar(heads - 0.2, fair, 0.4, color=GREY, label="fair coin")
     right.bar(heads + 0.2, np.full(THROWS + 1, 1 / (THROWS + 1)), 0.4, color=BLUE, label="unknown coin")
-    right.axvline(HEADS, color=ORANGE, ls=":", zorder=0)
+    right.axvline(HEADS, color=ORANGE, ls=":", label=f"thrown: {HEADS} heads")
     right.set(xlabel=f"heads in {THROWS} throws", ylabel="evidence", title="what each model predicted")
     right.legend(frameon=False, loc="upper left")
     return figure
@@ -75,10 +76,10 @@ def elbo() -> Figure:
         ]
         words = "as wide as the posterior" if width == 1.0 else f"{width:.1f} times as wide"
         panel.plot(shifts, log_p - np.array(gaps), color=colour, label=f"ELBO, q {words}")
-    panel.annotate("", (2.0, log_p - 2.0), (2.0, log_p), arrowprops={"arrowstyle": "<->", "color": BLUE})
-    panel.text(2.1, log_p - 0.9, "KL(q ‖ p(z | x))", color=BLUE, va="center")
+    panel.annotate("", (1.6, log_p - 1.28), (1.6, log_p), arrowprops={"arrowstyle": "<->", "color": BLUE})
+    panel.text(1.7, log_p - 0.6, "KL(q ‖ p(z | x))", color=BLUE, va="center")
     panel.set(xlabel="shift of q, in standard deviations of the posterior", ylabel="nats")
-    panel.set(ylim=(log_p - 6.0, log_p + 0.9), xlim=(-3.0, 3.9))
+    panel.set(ylim=(log_p - 6.0, log_p + 0.9), xlim=(-3.0, 3.0))
     panel.legend(frameon=False, loc="lower center")
     return figure
 
@@ -112,20 +113,25 @@ def amortized() -> Figure:
     for panel, row in zip(axes, rows[[1000, 1003, 1007]], strict=True):
         row = row[None]
         best, q = refined(vae, row), vae.posterior(row)
-        centre, reach = best.mean[0], 4.5 * best.stddev[0].max()
-        side = torch.linspace(-1.0, 1.0, 161) * reach
+        centre, reach = best.mean[0], 6.5 * best.stddev[0].max()
+        side = torch.linspace(-1.0, 1.0, 241) * reach
         first, second = torch.meshgrid(centre[0] + side, centre[1] + side, indexing="xy")
         z = torch.stack([first, second], -1)[:, :, None]
         with torch.no_grad():
             joint = (vae.prior.log_prob(z) + vae.likelihood(z).log_prob(row))[..., 0]
         shown = (joint - joint.max()).numpy()
-        panel.contourf(first, second, shown, levels=[-6.0, -4.0, -2.0, -0.5, 0.01], cmap="Greens", alpha=0.8)
+        shades = [(*to_rgb(GREEN), share) for share in (0.15, 0.3, 0.5, 0.8)]
+        panel.contourf(first, second, shown, levels=[-6.0, -4.0, -2.0, -0.5, 0.01], colors=shades)
+        within = z[:, :, 0][torch.from_numpy(shown > -6.0)]
+        low, high = within.min(0).values, within.max(0).values
+        middle, half = (low + high) / 2, 0.55 * (high - low).max()
         for distribution, colour, style in ((q, BLUE, "--"), (best, ORANGE, "-")):
             mean, scale = distribution.mean[0].detach(), distribution.stddev[0].detach()
             for times in (1.0, 2.0):
                 size = (2 * times * scale).tolist()
                 panel.add_patch(Ellipse(mean.tolist(), *size, fill=False, edgecolor=colour, ls=style, lw=1.6))
         panel.set(xlabel="z₁", aspect="equal")
+        panel.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
     axes[0].set_ylabel("z₂")
     axes[0].plot([], [], "--", color=BLUE, label="encoder's q")
     axes[0].plot([], [], "-", color=ORANGE, label="best normal q")

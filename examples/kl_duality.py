@@ -98,10 +98,11 @@ def main() -> None:
     noise, _ = flow.transform.forward(x)
     of_x, of_z = forward_kl(flow, x, colours.log_prob), forward_kl(flow.base, noise, pushed.log_prob)
     print(f"difference of the two sides for the same draws: {(of_x - of_z).abs():.0e}")
-    draw(colours, flow, arguments.output, float(of_x), float(forward_kl(flow.base, z, pushed.log_prob)))
+    on_noise = mean_and_error(pushed.log_prob(z) - flow.base.log_prob(z))
+    draw(colours, flow, arguments.output, mean_and_error(colours.log_prob(x) - flow.log_prob(x)), on_noise)
 
 
-def draw(colours: PixelColours, flow: Flow, path: Path, of_x: float, of_z: float) -> None:
+def draw(colours: PixelColours, flow: Flow, path: Path, of_x: str, of_z: str) -> None:
     """Draw four densities: the data's and the model's, for colours and for noise."""
     cell = (torch.arange(4 * LEVELS, dtype=torch.float64) + 0.5) / (4 * LEVELS)
     points = torch.cartesian_prod(cell, cell)
@@ -112,25 +113,27 @@ def draw(colours: PixelColours, flow: Flow, path: Path, of_x: float, of_z: float
     panels = [
         ("π(x): pixels", colours.log_prob(points).exp().view(4 * LEVELS, -1).numpy(), (0, 1, 0, 1)),
         (
-            f"p(x): the flow, KL(π ‖ p) = {of_x:.3f}",
+            f"p(x): the flow; KL(π ‖ p) = {of_x}",
             flow.log_prob(points).exp().view(4 * LEVELS, -1).numpy(),
             (0, 1, 0, 1),
         ),
         ("p*(z): f of the pixels", pushed, (-3.5, 3.5) * 2),
         (
-            f"p(z): the base, KL(p* ‖ p) = {of_z:.3f}",
+            f"p(z): the base; KL(p* ‖ p) = {of_z}",
             flow.base.log_prob(torch.cartesian_prod(middles, middles)).exp().view(140, 140).numpy(),
             (-3.5, 3.5) * 2,
         ),
     ]
-    fig, axes = plt.subplots(1, 4, layout="constrained", figsize=(14, 3.7))
-    for axis, (title, density, extent), shown in zip(axes, panels, (40.0, 40.0, 0.25, 0.25), strict=True):
+    fig, axes = plt.subplots(2, 2, layout="constrained", figsize=(8.4, 8.4))
+    limits = (40.0, 40.0, 0.25, 0.25)
+    for axis, (title, density, extent), shown in zip(axes.flat, panels, limits, strict=True):
         brightness = PowerNorm(0.5, 0.0, shown)
         axis.imshow(density.T, origin="lower", extent=extent, norm=brightness, cmap="magma")
         axis.set_title(title, fontsize=11)
-    for axis in axes[:2]:
-        axis.set(xlim=(0.0, 0.9), ylim=(0.0, 0.9), xlabel="green")
-        axis.set_ylabel("blue")
+    for axis in axes[0]:
+        axis.set(xlim=(0.0, 0.9), ylim=(0.0, 0.9), xlabel="green", ylabel="blue")
+    for axis in axes[1]:
+        axis.set(xlabel="z₁", ylabel="z₂")
     write(fig, path, dpi=90)
 
 

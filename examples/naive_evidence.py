@@ -86,6 +86,7 @@ def main() -> None:
     for (name, values), style in zip(errors.items(), ("o-", "s-", "^-"), strict=True):
         left.plot(LATENT, [max(value, 1e-4) for value in values], style, label=name)
     left.set(yscale="log", xlabel="latent dimensions", ylabel="log p(x) − estimate, nats per row")
+    left.set_title("errors below 0.0001 are drawn there", fontsize=10)
     left.legend(frameon=False)
     right.plot(LATENT, sizes, "o-")
     right.set(

@@ -90,7 +90,8 @@ def dimensions(likelihood: plt.Axes, explained: plt.Axes) -> None:
     explained.set_title("PCA: share of the variance", fontsize=10)
     explained.set(xlabel="latent dimensions", ylim=(0, 1.05))
     for axes in (likelihood, explained):
-        axes.axvline(LATENT, color="0.8", zorder=0)
+        axes.axvline(LATENT, color="0.8", zorder=0, label="true number")
+    likelihood.legend(frameon=False, fontsize=9)
     likelihood.tick_params(labelbottom=False)
 
 

@@ -119,7 +119,7 @@ RAW_TEX = re.compile(r"\$\$|\\[(\[]|\\[A-Za-z]+")
 FORMULAS = r"""
 # Formulas
 
-Inline $\sigma^2 = \frac{1}{2} \log |\det W|$, displayed
+Inline $\sigma^2 = \frac{1}{2} \log |\det W|$ and $\vec p_{i<1}$, displayed
 
 $$
 p(x) = \sum_k \pi_k \, p_k(x)
@@ -216,14 +216,36 @@ def check_formulas(page: str):
     formulas = re.findall(r"<math.*?</math>", page, re.DOTALL)
     assert [re.sub(r"<[^>]*>|\s|&ApplyFunction;", "", formula) for formula in formulas] == [
         "σ2=12log|detW|",
+        "p→i&lt;1",
         "p(x)=∑kπkpk(x)",
         "a=b+c=d",
         "ξ∈[0,1)D",
         "logp(x)≥Eq[logp(x,z)q(z)]",
         "e=fg=h=i",
     ]
-    assert [formula.count("<mtr>") for formula in formulas] == [0, 0, 2, 0, 0, 4]
+    assert [formula.count("<mtr>") for formula in formulas] == [0, 0, 0, 2, 0, 0, 4]
+    # The index stands beside the letter under its accent, and the sign in it without space.
+    assert formulas[1].index("<msub>") < formulas[1].index("<mover>") < formulas[1].index("&lt;")
+    assert '<mo lspace="0" rspace="0">&lt;</mo>' in formulas[1]
     assert page.count('class="eqno"') == 2
+
+
+# What the theme makes and links to by the keyboard, or not at all.
+UNLINKED = {"genindex.html", "py-modindex.html", "search.html"}
+
+
+def clicks(folder: Path) -> dict[str, int]:
+    """Return how many links in the text of built pages lead from the front page to each other page."""
+    found, border = {"index.html": 0}, ["index.html"]
+    while border:
+        page = border.pop(0)
+        text = (folder / page).read_text(encoding="utf-8")
+        for address in re.findall(r'<a [^>]*href="([^":#]+\.html)', text[text.index("<article") :]):
+            target = ((folder / page).parent / address).resolve().relative_to(folder.resolve()).as_posix()
+            if target not in found:
+                found[target] = found[page] + 1
+                border.append(target)
+    return found
 
 
 def test_a_formula_that_cannot_be_rendered_fails_the_build(tmp_path: Path):
@@ -262,6 +284,13 @@ def test_documentation_builds_without_a_warning_and_fetches_nothing(tmp_path: Pa
     listed = re.findall(r"^- \[.*?\]\((.*?)\): \S", (tmp_path / "llms.txt").read_text("utf-8"), re.MULTILINE)
     assert len(listed) > 40
     assert [address for address in listed if not (tmp_path / address).is_file()] == []
+    away = clicks(tmp_path)
+    for task in ("tables", "anomalies", "missing-cells", "conditions", "comparing", "posteriors", "flows"):
+        assert away[f"{task}.html"] == 1
+    assert {page: number for page, number in away.items() if number > 2} == {}
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")} - set(
+        away
+    ) <= UNLINKED
 
 
 @pytest.mark.slow

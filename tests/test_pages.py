@@ -95,6 +95,9 @@ def test_a_page_of_the_course_has_formula_code_figure_exercise_and_folded_soluti
     (block,) = re.findall(r"^```python\n(.*?)^```", lesson, re.MULTILINE | re.DOTALL)
     assert "logpx" in block
     assert len([line for line in block.splitlines() if line.strip()]) <= 26
+    # As many characters as a block of code shows without scrolling.
+    blocks = re.findall(r"^```python\n(.*?)^```", whole, re.MULTILINE | re.DOTALL)
+    assert [line for code in blocks for line in code.splitlines() if len(line) > 90] == []
 
 
 def check_cell(cell: dict[str, Any]):

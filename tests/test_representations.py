@@ -151,6 +151,7 @@ def answers(fitted) -> dict:
     other = posterior(lambda x: normal(x / 2), dim=2, method="laplace")
     return {
         "bayes factor": logpx.posteriors.compare(fitted["posterior"], other),
+        "check": transforms.check(transforms.Reverse(2)),
         "bound": fitted["flow"].log_prob_lower(torch.zeros(999, 2)),
         "column": inspection.schema.columns[0],
         "conditional": model.conditional("column 1"),
@@ -172,7 +173,17 @@ def answers(fitted) -> dict:
 
 
 ANSWERS = (
-    *("bayes factor", "bound", "column", "conditional", "conditioned", "comparison", "diagnosis", "drift"),
+    *(
+        "bayes factor",
+        "bound",
+        "check",
+        "column",
+        "conditional",
+        "conditioned",
+        "comparison",
+        "diagnosis",
+        "drift",
+    ),
     *("evidence", "evidence from draws", "anomalies", "images", "inspection", "matrix", "method", "schema"),
     *("statistics", "table"),
 )
@@ -189,3 +200,27 @@ def test_answers_are_short_and_escaped(answers, name: str):
     assert html.count("<div") == html.count("</div>")
     assert "<script" not in html
     assert "object at 0x" not in shown + html
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("anomalies", ("row", "p_value", "score", "reasons")),
+        ("check", ("round trip", "ok", "large inputs")),
+        ("comparison", ("one", "other", "log p", "behind the best")),
+        ("drift", ("log p", "&#x27;column 1&#x27;", "&#x27;column 1&#x27; given the rest")),
+    ],
+)
+def test_notebooks_show_the_rows_of_answers(answers, name: str, cells: tuple[str, ...]):
+    html = answers[name]._repr_html_()
+    assert [cell for cell in cells if f">{cell}</t" not in html] == []
+    # What stands in the first line stands in print, too.
+    assert str(answers[name]).splitlines()[0].replace("'", "&#x27;") in html
+
+
+def test_printed_anomalies_name_their_rows(answers):
+    first, *rows = str(answers["anomalies"]).splitlines()
+    assert first == answers["anomalies"].selection
+    assert [int(line.split(",")[0].split()[1]) for line in rows] == answers["anomalies"].table[
+        "row"
+    ].to_pylist()

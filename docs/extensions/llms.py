@@ -43,12 +43,15 @@ def write(app: Sphinx, error: Exception | None) -> None:
     opening = [paragraph.astext() for paragraph in app.env.get_doctree("index").findall(nodes.paragraph)]
     known = descriptions(app)
     sections: dict[str, list[str]] = {}
-    for page in sorted(app.env.found_docs):
+    order = [*app.env.toctree_includes.get("course/index", []), *sorted(app.env.found_docs)]
+    for page in dict.fromkeys(order):
         if page.rpartition("/")[2] in LISTS:
             continue
         title = app.env.titles[page].astext()
         words = known.get(page) or summary(app.env.get_doctree(page))
-        line = f"- [{title}](_sources/{page}.md.txt): {words}"
+        # The source of a page of the reference names the modules that the page is made from, and no more.
+        address = f"{page}.html" if page.startswith("api/") else f"_sources/{page}.md.txt"
+        line = f"- [{title}]({address}): {words}"
         sections.setdefault(section_of(page), []).append(line)
     lines = [f"# {app.config.project}", "", "> " + " ".join(opening[0].split()), ""]
     for name in ("Guides", "Course", "Coming from other libraries", "Reference"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
 from logpx.configuration import Configured, shortened
-from logpx.markup import card, facts
+from logpx.markup import card, facts, html_table
 
 __all__ = ["Shown", "brief"]
 
@@ -19,7 +19,8 @@ class Shown:
     """Mixin of results: a representation of at most six lines, and a table of the same in notebooks.
 
     What is shown are the fields of a dataclass, which leaves ``__repr__`` to this class by ``repr=False``, or
-    what `_shown_parts` returns. What ``__str__`` says in words stands first in notebooks.
+    what `_shown_parts` returns. What ``__str__`` says in words stands first in notebooks; where
+    `_shown_rows` returns rows, its first line does, and the rows stand below in place of the parts.
 
     Examples
     --------
@@ -41,11 +42,19 @@ class Shown:
         return shortened(f"{type(self).__name__}({parts})")
 
     def _repr_html_(self) -> str:
-        """Show the parts in a notebook."""
+        """Show the parts, or the rows, in a notebook."""
+        rows = self._shown_rows()
+        if rows:
+            notes = html_table([{"notes": note} for note in getattr(self, "notes", ())])
+            return card(type(self).__name__, str(self).partition("\n")[0], html_table(rows), notes)
         known = {name: brief(value) for name, value in self._shown_parts().items()}
         in_words = not known or type(self).__str__ is not object.__str__
         first = str(self) if in_words else ""
         return card(type(self).__name__, first, facts(known))
+
+    def _shown_rows(self) -> Sequence[Mapping[str, object]]:
+        """Return what a notebook shows as a table, if that says more than the parts."""
+        return ()
 
     def _shown_parts(self) -> Mapping[str, object]:
         """Return what is shown by name: the fields of a dataclass, unless a subclass says otherwise."""

@@ -85,7 +85,8 @@ def test_names_are_taken_literally(name: str, recwarn: pytest.WarningsRecorder):
     grid = plots.plot_pair(rows, {key: values[::-1] for key, values in rows.items()}, names=(name, "_b"))
     grid[0, 0].figure.savefig("/dev/null", format="svg")
     shown = grid[1, 0].get_xlabel()
-    assert shown == (name if len(name) < 60 else f"{'x' * 59}…").replace("\n", " ")
+    # A long name stands on two lines.
+    assert shown == (f"{'x' * 40}\n{'x' * 19}…" if len(name) > 60 else name.replace("\n", " "))
     assert not [warning for warning in recwarn if "Glyph" not in str(warning.message)]
 
 
@@ -101,3 +102,44 @@ def test_axes_are_used_divided_or_refused():
         plots.plot_pair(np.zeros((50, 3)), ax=given)
     with pytest.raises(UsageError, match="ax is a Figure"):
         plots.plot_weights([0.0], ax=left.figure)
+
+
+@pytest.mark.parametrize(
+    "draw", [plots.plot_marginals, plots.plot_pair, plots.plot_correlations, plots.plot_missing]
+)
+def test_a_choice_of_no_columns_is_refused(draw):
+    with pytest.raises(UsageError, match="no column is chosen"):
+        draw({"a": [1.0, 2.0]}, columns=[])
+
+
+def test_a_long_legend_counts_what_it_leaves_out():
+    rng = np.random.default_rng(0)
+    _, right = plots.plot_calibration({f"column {number}": rng.uniform(size=20) for number in range(30)})
+    shown = [text.get_text() for text in right.get_legend().get_texts()]
+    assert shown[0] == "column 0"
+    assert shown[-2:] == ["column 15", "14 more"]
+
+
+def test_huge_numbers_have_no_unknown_prefixes():
+    (ax,) = plots.plot_marginals({"a": np.array([1e300, -1e300, 0.0, 1.0, 2.0])})
+    ax.figure.canvas.draw()
+    assert not any("Q" in label.get_text() for label in ax.get_xticklabels())
+
+
+def test_names_of_cells_are_taken_literally():
+    ax = plots.plot_anomalies({"row 1": {"$x_1$": 2.0, **{f"column {number}": 1.0 for number in range(20)}}})
+    assert ax.texts[0].get_text() == "$x_1$"
+    assert not ax.texts[0].get_parse_math()
+    # The eight most surprising cells.
+    assert len(ax.texts) == 8
+
+
+def test_no_missing_cell_is_said():
+    _, right = plots.plot_missing({"a": [1.0, 2.0], "b": ["x", "y"]})
+    assert right.get_title() == "no cell is missing"
+
+
+@pytest.mark.parametrize("traces", [{"first": [1.0, 2.0]}, [1.0, 2.0], ["text"]])
+def test_traces_that_are_none_are_refused(traces):
+    with pytest.raises(UsageError, match="trace 1 has shape"):
+        plots.plot_bound(traces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Anomalies", "anomalies"]
+
+_MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -53,6 +55,20 @@ class Anomalies(Shown):
     selection: str
     calibration: Calibration | None
     notes: list[str]
+
+    def __str__(self) -> str:
+        """Say what the selection means, and which rows are the most unusual."""
+        rows = [
+            ", ".join(f"{name} {value}" for name, value in row.items() if value) for row in self._shown_rows()
+        ]
+        more = [f"and {len(self.table) - len(rows):,} more"] if len(self.table) > len(rows) else []
+        return "\n".join([self.selection, *rows, *more])
+
+    def _shown_rows(self) -> Sequence[Mapping[str, object]]:
+        return [
+            {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in row.items()}
+            for row in self.table.slice(0, _MOST_SHOWN).to_pylist()
+        ]
 
     def to_pandas(self) -> Any:
         """Return the table as a pandas frame."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +57,16 @@ class ColumnDrift(Shown):
     p_value: float
     rows: int
 
+    @property
+    def _words(self) -> str:
+        """The column in quotes, and whether it is given the rest."""
+        return f"{self.column!r} given the rest" if self.given_rest else f"{self.column!r}"
+
     def __str__(self) -> str:
         """Say how the column has moved."""
-        what = f"{self.column!r} given the rest" if self.given_rest else f"{self.column!r}"
         p = "< 0.0001" if self.p_value < 1e-4 else f"= {self.p_value:.2g}"
         return (
-            f"{what}: distance {self.distance:.3f}, median now at the {self.median_rank:.2f} quantile "
+            f"{self._words}: distance {self.distance:.3f}, median now at the {self.median_rank:.2f} quantile "
             f"(adjusted p {p})"
         )
 
@@ -144,6 +148,17 @@ class Drift(Shown):
                 f"new rows are {word} probable by {abs(self.difference):.3f} ± {self.standard_error:.3f} nats"
             )
         return "\n".join([*lines, *(f"moved: {one}" for one in self.moved_columns)])
+
+    def _shown_rows(self) -> Sequence[Mapping[str, object]]:
+        by = f"mean log p, by {self.difference:.3f} ± {self.standard_error:.3f} nats"
+        columns = sorted(self.columns, key=lambda one: (one.given_rest, -one.distance))
+        rows = [
+            (by, "", "", self.mean_p_value),
+            ("log p", f"{self.distance:.3f}", "", self.distance_p_value),
+            *((one._words, f"{one.distance:.3f}", f"{one.median_rank:.2f}", one.p_value) for one in columns),
+        ]
+        names = ("what", "distance", "median at quantile", "adjusted p")
+        return [dict(zip(names, (*row, f"{p:.2g}"), strict=True)) for *row, p in rows]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON values."""

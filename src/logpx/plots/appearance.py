@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,7 @@ __all__ = [
     "SEQUENCE",
     "axes_grid",
     "figure_of",
+    "folded",
     "label_axes",
     "legend",
     "new_axes",
@@ -48,7 +50,8 @@ DIFFERENCES = "PuOr"
 
 _LONGEST = 28
 _SMALL = 9
-_LARGE = 1e5
+# Between these, numbers are written with a prefix; beyond, nobody knows the prefixes.
+_LARGE, _LARGEST = 1e5, 1e15
 
 
 def require() -> Any:
@@ -159,15 +162,23 @@ def words(text: object, longest: int = _LONGEST) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
+def folded(text: object, width: int) -> str:
+    r"""Return a text of the user's on as many lines as a narrow place needs.
+
+    Examples
+    --------
+    >>> folded("income of the household", width=12)
+    'income of\nthe\nhousehold'
+    """
+    return "\n".join(textwrap.wrap(words(text, 60), width))
+
+
 def label_axes(ax: Axes, x: object = None, y: object = None, title: object = None) -> None:
     """Set labels and title, taken literally: a dollar begins no formula."""
-    if x is not None:
-        ax.set_xlabel(words(x, 60), fontsize=_SMALL, parse_math=False)
-    if y is not None:
-        ax.set_ylabel(words(y, 60), fontsize=_SMALL, parse_math=False)
-    if title is not None:
-        lines = [words(line, 90) for line in str(title).split("\n")]
-        ax.set_title("\n".join(lines), fontsize=_SMALL, parse_math=False)
+    for change, text, longest in ((ax.set_xlabel, x, 60), (ax.set_ylabel, y, 60), (ax.set_title, title, 90)):
+        if text is not None:
+            lines = [words(line, longest) for line in str(text).split("\n")]
+            change("\n".join(lines), fontsize=_SMALL, parse_math=False)
     ax.tick_params(labelsize=_SMALL - 1)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
@@ -184,15 +195,18 @@ def ticks(ax: Axes, names: Sequence[object], *, vertical: bool = False, slant: f
 
 def short_numbers(ax: Axes, values: Any, *, vertical: bool = False) -> None:
     """Write large numbers of an axis with thousands as k, millions as M, and so on."""
-    if float(np.abs(values).max(initial=0.0)) >= _LARGE:
+    if _LARGE <= float(np.abs(values).max(initial=0.0)) < _LARGEST:
         from matplotlib import ticker
 
         made: Any = ticker
         (ax.yaxis if vertical else ax.xaxis).set_major_formatter(made.EngFormatter(sep=""))
 
 
-def legend(ax: Axes, handles: Sequence[Any], names: Sequence[object], **options: Any) -> None:
-    """Explain handles by names, taken literally."""
+def legend(ax: Axes, handles: Sequence[Any], names: Sequence[object], most: int = 16, **options: Any) -> None:
+    """Explain handles by names, taken literally; if there are many, the first of them."""
+    if len(handles) > most:
+        (blank,) = ax.plot([], [], color="none")
+        handles, names = [*handles[:most], blank], [*names[:most], f"{len(handles) - most:,} more"]
     # A name that starts with an underscore would be left out.
     shown = [
         name if not name.startswith("_") else f"\u200b{name}" for name in (words(name, 60) for name in names)

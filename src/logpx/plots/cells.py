@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from logpx.errors import UsageError
-from logpx.plots.appearance import COLOURS, GREY, axes_grid, label_axes, legend, of_results, ticks
+from logpx.plots.appearance import (
+    COLOURS,
+    GREY,
+    axes_grid,
+    folded,
+    label_axes,
+    legend,
+    of_results,
+    ticks,
+    words,
+)
 from logpx.plots.columns import columns_of, matched
 from logpx.plots.marginals import draw_marginal
 from logpx.wording import counted
@@ -56,12 +66,13 @@ def plot_missing(data: Any, *, columns: Sequence[str | int] | None = None, ax: A
     names = sorted(gone, key=lambda name: -float(gone[name].mean()))
     if columns is None:
         names = [name for name in names if gone[name].any()][:_MOST_COLUMNS] or names[:1]
+    complete = not any(gone[name].any() for name in names)
     size = (4.0, max(1.6, 0.5 + 0.26 * len(names)))
     left, right = axes_grid(ax, 1, 2, size=size).ravel()
     left.barh(range(len(names)), [float(gone[name].mean()) for name in names], 0.65, color=COLOURS[0])
     ticks(left, names, vertical=True)
     left.set_ylim(len(names) - 0.4, -0.6)
-    left.set_xlim(left=0.0)
+    left.set_xlim(0.0, 1.0 if complete else None)
     label_axes(left, x="share of cells missing")
     rows = np.stack([gone[name] for name in names], 1)
     patterns = Counter(map(tuple, rows.tolist()))
@@ -72,7 +83,11 @@ def plot_missing(data: Any, *, columns: Sequence[str | int] | None = None, ax: A
     ticks(right, [f"{count / len(rows):.0%}" for _, count in frequent])
     right.set_yticks([])
     covered = sum(count for _, count in frequent) / len(rows)
-    label_axes(right, x=f"patterns of {covered:.0%} of the rows", title="filled: missing")
+    label_axes(
+        right,
+        x=f"patterns of {covered:.0%} of the rows",
+        title="no cell is missing" if complete else "filled: missing",
+    )
     return np.array([left, right])
 
 
@@ -128,7 +143,7 @@ def plot_imputed(
         gone = np.isnan(there.values)
         put_in = replace(complete, values=complete.values[np.tile(gone, filled // rows)])
         handles = draw_marginal(axes, (there, put_in))
-        label_axes(axes, title=f"{there.name}, {int(gone.sum()):,} missing")
+        label_axes(axes, title=folded(f"{words(there.name, 40)}, {int(gone.sum()):,} missing", 32))
     for axes in grid[len(pairs) :]:
         axes.set_axis_off()
     legend(grid[0], handles, ["present", "filled in"])

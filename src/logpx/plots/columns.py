@@ -63,7 +63,7 @@ def columns_of(data: Any, chosen: Sequence[str | int] | None = None) -> dict[str
     Raises
     ------
     UsageError
-        If the data are none of these, are empty, or have no such column.
+        If the data are none of these, are empty, or have no such column, or none is chosen.
     """
     found = {column.name: column for column in _columns(data)}
     if not found or not len(next(iter(found.values())).values):
@@ -85,6 +85,8 @@ def columns_of(data: Any, chosen: Sequence[str | int] | None = None) -> dict[str
             if not within:
                 raise UsageError(f"there is no column {each!r}", fix=suggestion(str(each), names))
             picked += within
+    if not picked:
+        raise UsageError("no column is chosen", fix="name one at least, or leave columns out")
     return {name: found[name] for name in picked}
 
 

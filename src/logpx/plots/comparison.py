@@ -19,6 +19,7 @@ from logpx.plots.appearance import (
     new_axes,
     of_results,
     ticks,
+    words,
 )
 from logpx.plots.columns import Numbers, PlottedColumn, matched, numbers_of, paired
 
@@ -87,10 +88,12 @@ def plot_correlations(
         difference = tables[1] - tables[0]
         tables.append(difference)
         titles.append(f"difference, at most {float(np.nanmax(np.abs(difference), initial=0.0)):.2f}")
-    side = max(0.24 * len(pairs), 2.0)
-    # Squares in panels as high as wide would leave no room for slanted names.
-    grid = axes_grid(ax, 1, len(tables), size=(side + 0.7, side + 1.3)).ravel()
     shown = [pair[0].name for pair in pairs]
+    side = max((0.42 if len(shown) <= _FEW_COLUMNS else 0.24) * len(shown), 2.0)
+    # Room for names, which stand on the left of the first panel, and below each panel on a slant.
+    room = 0.07 * max(len(words(name)) for name in shown)
+    width = side + max(0.7, 0.4 + room / len(tables))
+    grid = axes_grid(ax, 1, len(tables), size=(width, side + max(1.3, 0.7 + 0.7 * room))).ravel()
     drawn = None
     for place, (table, title) in enumerate(zip(tables, titles, strict=True)):
         axes = grid[place]
@@ -239,7 +242,8 @@ def plot_log_prob(
         if len(values):
             ax.axvline(float(values.mean()), 0.0, 0.06, color=colour, linewidth=2.5)
     ax.set_yticks([])
-    ax.set_ylim(bottom=0.0)
+    # The legend stands above the highest bar.
+    ax.set_ylim(0.0, ax.dataLim.y1 * (1.05 + 0.08 * len(named)) or 1.0)
     ax.spines["left"].set_visible(False)
     label = "log p" if kind == "exact" else f"{kind} of log p"
     label_axes(ax, x=f"{label} ({unit})", title="short bars at the bottom: means")
@@ -318,5 +322,5 @@ def plot_calibration(pit: Any, *, ax: Any = None) -> Any:
     label_axes(left, x="PIT", y="share of smaller PITs − PIT", title="grey: 95 % of calibrated predictions")
     label_axes(right, x="size of the central interval", y="share of values within", title="coverage")
     if len(groups) > 1:
-        legend(right, handles[:16], list(groups)[:16], loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend(right, handles, list(groups), loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return grid

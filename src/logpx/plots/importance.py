@@ -172,7 +172,8 @@ def plot_modes(
     ax.set_xlim(0.0, min(1.0, 1.25 * max([*bars, *(points or []), unseen, 0.05])))
     number = f"{len(names):,} mode{'s' * (len(names) != 1)}"
     label_axes(ax, x="share of the mass", title=f"{number}{_after(climbs)}")
-    legend(ax, handles, explained, loc="lower right")
+    if len(handles) > 1:
+        legend(ax, handles, explained, loc="best")
     return ax
 
 
@@ -206,6 +207,8 @@ def plot_bound(
     ------
     MissingExtraError
         If matplotlib is not installed.
+    UsageError
+        If a trace is not a sequence of numbers.
 
     Examples
     --------
@@ -216,7 +219,8 @@ def plot_bound(
     ax = new_axes(ax)
     handles: list[Any] = []
     explained: list[str] = []
-    fits = [np.asarray(trace, dtype=np.float64) for trace in traces if len(trace)]
+    given = enumerate(traces, 1)
+    fits = [numbers_of(trace, f"trace {place}") for place, trace in given if np.size(trace)]
     for place, trace in enumerate(fits):
         colour = COLOURS[place % len(COLOURS)]
         steps = np.arange(1, len(trace) + 1)

@@ -9,8 +9,10 @@ import numpy as np
 
 from logpx.plots.appearance import (
     COLOURS,
+    GREY,
     LINES,
     axes_grid,
+    folded,
     label_axes,
     legend,
     of_results,
@@ -86,7 +88,7 @@ def plot_marginals(
     handles: list[Any] = []
     for place, pair in zip(grid.ravel(), pairs, strict=False):
         handles = draw_marginal(place, pair)
-        label_axes(place, title=pair[0].name)
+        label_axes(place, title=folded(pair[0].name, 32))
     for place in grid.ravel()[len(pairs) :]:
         place.set_axis_off()
     if len(handles) > 1:
@@ -125,6 +127,9 @@ def draw_marginal(ax: Axes, pair: Sequence[PlottedColumn]) -> list[Any]:
         ax.locator_params(axis="x", nbins=5)
         short_numbers(ax, edges)
     draw_dates(ax, pair[0])
+    if not any(len(column.present) for column in pair):
+        ax.set_xticks([])
+        ax.text(0.5, 0.5, "no values", transform=ax.transAxes, ha="center", color=GREY, fontsize=8)
     ax.set_ylim(bottom=0.0)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)

@@ -11,6 +11,7 @@ from logpx.plots.appearance import (
     COLOURS,
     LINES,
     axes_grid,
+    folded,
     label_axes,
     legend,
     of_results,
@@ -95,7 +96,12 @@ def plot_pair(
         else:
             _draw_two(place, pairs[across], pairs[down], points)
         place.set_xlim(*_shown(pairs[across]))
-        _name(place, pairs[across][0], pairs[down][0], last=down == count - 1, first=across == 0 < down)
+        x, y = (folded(pair[0].name, 40 if count <= 2 else 24) for pair in (pairs[across], pairs[down]))
+        label_axes(place, x=x if down == count - 1 else None, y=y if across == 0 < down else None)
+        if down < count - 1:
+            place.tick_params(labelbottom=False)
+        if 0 < across < down:
+            place.tick_params(labelleft=False)
     if len(handles) > 1:
         spare = grid[0, -1] if count > 1 else grid[0, 0]
         legend(spare, handles, names, loc="upper right")
@@ -110,14 +116,6 @@ def _write_title(grid: Any, title: str) -> None:
     grid[0, 0].title.set_x(0.0)
     # A long sentence reaches over the empty places on the right, and does not make the first axes small.
     grid[0, 0].title.set_in_layout(False)
-
-
-def _name(place: Axes, x: PlottedColumn, y: PlottedColumn, *, last: bool, first: bool) -> None:
-    label_axes(place, x=x.name if last else None, y=y.name if first else None)
-    if not last:
-        place.tick_params(labelbottom=False)
-    if not first and x is not y:
-        place.tick_params(labelleft=False)
 
 
 def _shown(pair: Sequence[PlottedColumn]) -> tuple[float, float]:

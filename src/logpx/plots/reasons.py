@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from logpx.errors import UsageError
 from logpx.plots.appearance import COLOURS, GREY, HATCHES, label_axes, new_axes, of_results, ticks, words
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_anomalies"]
 
 _MOST_ROWS = 20
+_MOST_CELLS = 8
 # What is impossible goes this far beyond the largest finite bar.
 _IMPOSSIBLE = 1.25
 
@@ -29,8 +30,8 @@ def plot_anomalies(reasons: Mapping[str, Mapping[str, float]], *, ax: Axes | Non
         By row, and then by column, the nats by which the cell is more surprising, given the others, than is
         usual for its column; infinite for impossible cells, NaN for those of which it is not known. Rows
         stand in this order, the first on top; those
-        after the twentieth are left out. A row without columns is unusual as a whole. Or the result of
-        `logpx.anomalies`.
+        after the twentieth are left out, and of each row all but its eight most surprising cells. A row
+        without columns is unusual as a whole. Or the result of `logpx.anomalies`.
     ax
         Axes to draw on; new ones by default.
 
@@ -54,10 +55,10 @@ def plot_anomalies(reasons: Mapping[str, Mapping[str, float]], *, ax: Axes | Non
         row: {name: value for name, value in columns.items() if not math.isnan(value)}
         for row, columns in reasons.items()
     }
-    rows = list(known.items())[:_MOST_ROWS]
+    rows = [(row, _largest(columns)) for row, columns in list(known.items())[:_MOST_ROWS]]
     finite = [value for _, columns in rows for value in columns.values() if math.isfinite(value)]
     farthest = max([*finite, 1.0]) * _IMPOSSIBLE
-    ax = new_axes(ax, (6.0, 1.0 + 0.34 * len(rows)))
+    ax = new_axes(ax, (6.0, 1.0 + sum(max(0.34, 0.14 * len(columns)) for _, columns in rows)))
     # Colours follow columns, as long as there are enough of them.
     names = sorted({name for _, columns in rows for name in columns})
     for place, (_, columns) in enumerate(rows):
@@ -85,9 +86,16 @@ def plot_anomalies(reasons: Mapping[str, Mapping[str, float]], *, ax: Axes | Non
                 hatch=HATCHES[own // len(COLOURS) % len(HATCHES)],
             )
             text = words(name) + ("" if math.isfinite(value) else ", impossible")
-            ax.annotate(text, (width, middle), (3, 0), textcoords="offset points", va="center", fontsize=7)
+            beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 7}
+            ax.annotate(text, (width, middle), (3, 0), parse_math=False, **beside)
     ticks(ax, [name for name, _ in rows], vertical=True)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(0.0, 1.3 * farthest)
     label_axes(ax, x="surprise beyond the usual (nats)")
     return ax
+
+
+def _largest(columns: Mapping[str, float]) -> dict[str, float]:
+    """Return the most surprising cells of a row, in their order."""
+    kept = sorted(columns, key=lambda name: -columns[name])[:_MOST_CELLS]
+    return {name: value for name, value in columns.items() if name in kept}

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logpx.errors import UsageError
-from logpx.plots.appearance import COLOURS, GREY, SEQUENCE, label_axes, legend, new_axes, of_results, ticks
+from logpx.plots.appearance import (
+    COLOURS,
+    GREY,
+    SEQUENCE,
+    folded,
+    label_axes,
+    legend,
+    new_axes,
+    of_results,
+    ticks,
+)
 from logpx.plots.bins import limits_of, spans_decades
 from logpx.plots.columns import Numbers, PlottedColumn, columns_of, matched, with_common_levels
 from logpx.wording import counted
@@ -77,7 +87,10 @@ def plot_clusters(
     )
     number = f"{len(values):,} cluster{'s' * (len(values) != 1)}"
     label_axes(
-        ax, x=x.name, y=None if y is None else y.name, title=f"{number} of {counted(len(groups), 'row')}"
+        ax,
+        x=x.name,
+        y=None if y is None else folded(y.name, 40),
+        title=f"{number} of {counted(len(groups), 'row')}",
     )
     return ax
 
@@ -142,7 +155,9 @@ def plot_latent(z: Any, *, colour: Any = None, name: str = "", ax: Axes | None =
     if tint is None or tint.levels is not None:
         groups = np.zeros(len(x.values)) if tint is None else np.nan_to_num(tint.values, nan=-1.0)
         named = (
-            [] if tint is None else [(float(place), level) for place, level in enumerate(tint.levels or ())]
+            []
+            if tint is None
+            else [(float(place), level or '""') for place, level in enumerate(tint.levels or ())]
         )
         _scatter_groups(ax, x, y, groups, named or [(0.0, "")])
     else:
@@ -204,7 +219,7 @@ def _scatter_groups(
             markeredgewidth=0,
             rasterized=True,
         )
-        if place < _MOST_GROUPS and name:
+        if name:
             handles.append(drawn)
             explained.append(name)
     for vertical, column in ((False, x), (True, y)):
@@ -219,4 +234,5 @@ def _scatter_groups(
             margin = 0.04 * (high - low)
             (ax.set_ylim if vertical else ax.set_xlim)(low - margin, high + margin)
     if handles:
-        legend(ax, handles, explained, loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=2.0)
+        beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "markerscale": 2.0}
+        legend(ax, handles, explained, _MOST_GROUPS, **beside)

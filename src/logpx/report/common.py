@@ -36,8 +36,8 @@ def with_error(value: float | None, error: float | None) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-def facts_of(details: Details) -> list[tuple[str, str]]:
-    """Return what was fitted, to what, how, and when."""
+def facts_of(details: Details, things: str = "rows") -> list[tuple[str, str]]:
+    """Return what was fitted, to what, how, and when; ``things`` are rows or images."""
     config, metrics = details.config, details.metrics
     chosen = metrics.get("chosen") or {}
     facts = [("model", str(chosen.get("model") or config["model"]["class"]))]
@@ -49,7 +49,7 @@ def facts_of(details: Details) -> list[tuple[str, str]]:
     if metrics.get("train_rows") is not None:
         facts.append(
             (
-                "rows",
+                things,
                 f"{metrics.get('rows', 0):,}: {metrics['train_rows']:,} to train, "
                 f"{metrics.get('validation_rows', 0):,} to choose the model by",
             )
@@ -68,8 +68,9 @@ def facts_of(details: Details) -> list[tuple[str, str]]:
     return facts
 
 
-def training_figures(drawing: Drawing, metrics: Mapping[str, Any]) -> list[Figure]:
+def training_figures(drawing: Drawing, metrics: Mapping[str, Any], things: str = "rows") -> list[Figure]:
     """Return a figure for each training whose history is kept, those of the chosen model first."""
+    unit = f"nats per {things[:-1]}"
     chosen = str((metrics.get("chosen") or {}).get("model", "")).split(" + ")
     runs = [run for run in metrics.get("training") or [] if run.get("history")]
     runs = sorted(runs, key=lambda run: run.get("model") not in chosen)[:2]
@@ -78,15 +79,15 @@ def training_figures(drawing: Drawing, metrics: Mapping[str, Any]) -> list[Figur
 
         def draw(ax: Any, run: Mapping[str, Any] = run) -> None:
             plots.plot_training(
-                run["history"], stopped=run.get("stopped"), events=run.get("events") or (), ax=ax
+                run["history"], stopped=run.get("stopped"), events=run.get("events") or (), unit=unit, ax=ax
             )
 
         figures.append(
             drawing.figure(
                 f"Training of {run.get('model')}",
                 draw,
-                caption="Likelihood of training rows (dashed) and of rows set aside, in the units that the "
-                "network is trained in. The band is two standard errors.",
+                caption=f"Likelihood of training {things} (dashed) and of {things} set aside, in the units "
+                "that the network is trained in. The band is two standard errors.",
             )
         )
     return figures

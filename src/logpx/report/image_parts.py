@@ -53,7 +53,7 @@ def image_report(name: str, model: ImageModel, details: Details, data: str | Non
         model, details, new if new is not None else source, drawing, seed, new is not None
     )
     sections = [
-        Section(key="fitted", title="What was fitted", facts=facts_of(details)),
+        Section(key="fitted", title="What was fitted", facts=facts_of(details, "images")),
         quality,
         _sampled(model, samples, source, drawing),
     ]
@@ -103,7 +103,7 @@ def _some(images: Images, most: int) -> tuple[Tensor, list[Any]]:
 def _quality(
     model: ImageModel, details: Details, images: Images | None, drawing: Drawing, seed: int, fresh: bool
 ) -> tuple[Section, Verdict]:
-    figures: list[Figure] = training_figures(drawing, details.metrics)
+    figures: list[Figure] = training_figures(drawing, details.metrics, "images")
     if images is None:
         return Section(key="quality", title="How well it fits", figures=figures), _of_the_fit(details)
     pixels, labels = _some(images, _IMAGES)
@@ -114,8 +114,9 @@ def _quality(
         evaluation = None
     else:
         evaluation = model.evaluate(_as_source(pixels, labels, model), seed=seed)
-    what = f"{len(pixels):,} {'new images' if fresh else 'images of the fit'}"
-    groups = {what: -bits}
+    kind = "new images" if fresh else "images of the fit"
+    what = f"{len(pixels):,} {kind}"
+    groups = {kind: -bits}
     figures.append(
         drawing.figure(
             "What images cost",

@@ -199,6 +199,25 @@ class Leaderboard(Shown):
     possible: Leaderboard | None = None
     notes: tuple[str, ...] = field(default=())
 
+    def __str__(self) -> str:
+        """Say which model is better, and by how much."""
+        return "\n".join(self.statements)
+
+    def _shown_rows(self) -> Sequence[Mapping[str, object]]:
+        behind = {one.worse: one for one in self.differences if one.better == self.entries[0].name}
+        return [
+            {
+                "model": entry.name,
+                self.unit.column: f"{entry.value:.3f} ± {entry.standard_error:.3f}",
+                "kind": self.unit.kind_of_value(entry.kind),
+                "behind the best": ""
+                if entry.name not in behind
+                else f"{behind[entry.name].value:.3f} ± {behind[entry.name].standard_error:.3f}",
+                "parameters": f"{entry.size.parameters:,}",
+            }
+            for entry in self.entries
+        ]
+
     @property
     def statements(self) -> list[str]:
         """What can be said of the best model and each of the others, at 5 % for all pairs together."""

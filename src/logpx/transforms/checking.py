@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,7 +59,7 @@ class Finding(Shown):
         return f"{self.status:<7} {self.name}: {self.message}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckReport(Shown):
     """What `check` found.
 
@@ -95,11 +95,19 @@ class CheckReport(Shown):
         return self.ok
 
     def __str__(self) -> str:
+        return "\n".join([self._verdict, *(f"  {finding}" for finding in self.findings)])
+
+    @property
+    def _verdict(self) -> str:
         failed = len(self.failures)
         verdict = "all checks hold" if not failed else f"{failed} of {len(self.findings)} checks failed"
-        return "\n".join([f"{self.name}: {verdict}", *(f"  {finding}" for finding in self.findings)])
+        return f"{self.name}: {verdict}"
 
-    __repr__ = __str__
+    def _shown_parts(self) -> Mapping[str, object]:
+        return {"verdict": self._verdict, "failures": [finding.name for finding in self.failures]}
+
+    def _shown_rows(self) -> Sequence[Mapping[str, object]]:
+        return [{"check": one.name, "status": one.status, "found": one.message} for one in self.findings]
 
 
 def check(

@@ -24,7 +24,9 @@ def reverse_kl(
     context: Tensor | None = None,
     seed: int | None = None,
 ) -> Tensor:
-    r"""Estimate :math:`KL(q \| \pi) = E_{x \sim q} [\log q(x) - \log \tilde\pi(x)] + \log Z` from draws of q.
+    r"""Estimate the reverse divergence :math:`KL(q \| \pi)` from draws of q.
+
+    .. math:: KL(q \| \pi) = E_{x \sim q} [\log q(x) - \log \tilde\pi(x)] + \log Z
 
     It needs neither draws nor the normaliser of pi: without :math:`\log Z` the value is the divergence minus
     :math:`\log Z`, which is the negative ELBO, :math:`\log Z \ge -` value. The minimum may miss modes of pi
