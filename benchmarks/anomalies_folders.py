@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
+import functools
 import tempfile
 import time
 import warnings
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from anomalies import sets
+from anomalies_validity import Kept
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
@@ -87,10 +88,7 @@ def main() -> None:
     parser.add_argument("--append", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    done: dict[str, dict[str, float | None]] = {}
-    if options.append and options.append.exists():
-        kept = [json.loads(line) for line in options.append.read_text(encoding="utf-8").splitlines()]
-        done = {one["set"]: one for one in kept if one["asked"] == [options.seconds, options.seed]}
+    kept = Kept(options.append)
     print("| set | rows × columns | `anomalies model/` | members | `anomalies table.csv` | log p | CPU s |")
     print("|---" * 7 + "|")
     means = []
@@ -98,11 +96,10 @@ def main() -> None:
         if options.only and name not in options.only:
             continue
         chosen = np.random.default_rng(0).permutation(len(x))[:MOST_ROWS]
-        found = done.get(name) or measured(x[chosen], y[chosen], options.seconds, options.seed)
-        if options.append and name not in done:
-            with open(options.append, "a", encoding="utf-8") as stream:
-                asked = [options.seconds, options.seed]
-                stream.write(json.dumps({"set": name, "asked": asked, **found}) + "\n")
+        found = kept.result(
+            [name, options.seconds, options.seed],
+            functools.partial(measured, x[chosen], y[chosen], options.seconds, options.seed),
+        )
         score = "no ensemble" if found["score"] is None else f"{found['score']:.3f}"
         print(
             f"| {name} | {len(chosen)} × {x.shape[1]} | {score} | {found['members']} | {found['own']:.3f} "

@@ -16,7 +16,7 @@ family, `auto`, or `detector`, which is `AnomalyDetector()` and has only the col
 from __future__ import annotations
 
 import argparse
-import json
+import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from anomalies_validity import tables
+from anomalies_validity import Kept, tables
 from numpy.typing import NDArray
 
 import logpx
@@ -148,25 +148,16 @@ def main() -> None:
     parser.add_argument("--append", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    kept: dict[str, dict[str, object]] = {}
-    if options.append and options.append.exists():
-        kept = dict(map(json.loads, options.append.read_text(encoding="utf-8").splitlines()))
-    shares = "detected | named first | by the swap | named first"
-    print(f"| table | model | explained by | swapped | {shares} | CPU s |")
+    kept = Kept(options.append)
+    counts = "detected | named first | by the swap | named first"
+    print(f"| table | model | explained by | swapped | {counts} | CPU s |")
     print("|---" * 9 + "|")
     for name, frame in frames(options.data):
         if name not in options.tables:
             continue
         for model in options.models:
             asked = [options.seconds, options.pairs, options.rows, options.apart, options.seed]
-            key = json.dumps([name, model, asked])
-            if key in kept:
-                found = kept[key]
-            else:
-                found = measured(frame, model, options)
-                if options.append:
-                    with open(options.append, "a", encoding="utf-8") as stream:
-                        stream.write(json.dumps([key, found]) + "\n")
+            found = kept.result([name, model, asked], functools.partial(measured, frame, model, options))
             shares = [
                 f"{count} | {100 * right / count:.0f} %" if count else "0 | "
                 for count, right in (found["detected"], found["by_swap"])

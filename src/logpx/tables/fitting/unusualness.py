@@ -73,9 +73,9 @@ def table_unusualness(
 def _affordable(search: Search, columns: int) -> int:
     """Return how many members there is time for."""
     needed = _SECONDS + _SECONDS_A_PAIR * min(columns, _MOST_COLUMNS) ** 2
-    seconds = search.budget.seconds
-    return (
-        _MEMBERS
-        if math.isinf(seconds)
-        else int(min(_MEMBERS, max(1.0, _SHARE * seconds) * _MEMBERS / needed))
-    )
+    # Those of the whole fit: what the search has is less reading, or a share beside cross-validation.
+    whole = search.budget.limits.seconds
+    seconds = search.budget.seconds if math.isinf(whole) else whole
+    if math.isinf(seconds):
+        return _MEMBERS
+    return int(min(_MEMBERS, max(1.0, _SHARE * seconds) * _MEMBERS / needed))
