@@ -11,6 +11,8 @@ __all__ = ["FEWEST_NEAR", "neighbour_density"]
 
 #: Draws below which a share of them says hardly anything.
 FEWEST_NEAR = 5
+# Draws that are equal on a grid by more than chance.
+_REPEATED = 3
 _TINY = 1e-300
 
 
@@ -18,7 +20,8 @@ def neighbour_density(x: Tensor, drawn: Tensor, step: float = 0.0) -> Tensor:
     r"""Return the share of draws near each value over the width of the interval that they lie in.
 
     The interval reaches to the :math:`\sqrt n`-th nearest draw, so that the density falls like
-    :math:`1 / |x|` beyond all of them. On a grid, a value that several draws have holds at least their share.
+    :math:`1 / |x|` beyond all of them. On a grid, values that repeat hold their share of the draws, and the
+    density of other values is by draws of those: it does not rise beside a value that repeats.
 
     Parameters
     ----------
@@ -40,6 +43,20 @@ def neighbour_density(x: Tensor, drawn: Tensor, step: float = 0.0) -> Tensor:
     >>> neighbour_density(torch.tensor([0.5, 100.0], dtype=torch.float64), drawn).log().round()
     tensor([ 0., -7.], dtype=torch.float64)
     """
+    values, counts = drawn.unique(return_counts=True)
+    repeated = values[counts >= _REPEATED]
+    if not step or not len(repeated):
+        return _by_distance(x, drawn, step)
+    others = drawn[~torch.isin(drawn, repeated)]
+    # As if one more draw were another value.
+    share = (len(others) + 1.0) / (len(drawn) + 1.0)
+    found = share * _by_distance(x, others if len(others) >= FEWEST_NEAR else drawn, step)
+    masses = counts[counts >= _REPEATED].to(drawn) / len(drawn)
+    place = torch.searchsorted(repeated, x.contiguous()).clamp_max(len(repeated) - 1)
+    return found + torch.where(repeated[place] == x, masses[place] / step, 0.0)
+
+
+def _by_distance(x: Tensor, drawn: Tensor, step: float) -> Tensor:
     ordered = drawn.sort().values
     count = len(ordered)
     if not count:
@@ -50,15 +67,6 @@ def neighbour_density(x: Tensor, drawn: Tensor, step: float = 0.0) -> Tensor:
     first = torch.searchsorted(ordered, x) - near + torch.arange(near + 1)
     first = first.clamp(0, count - near)
     reach = torch.maximum(x - ordered[first], ordered[first + near - 1] - x).amin(1, keepdim=True)
-    inside = _within(ordered, x, reach)
-    found = inside.clamp_min(near) / count / (2.0 * reach + step).clamp_min(_TINY)
-    if step:
-        same = _within(ordered, x, torch.zeros_like(reach))
-        found = torch.maximum(found, torch.where(same >= FEWEST_NEAR, same / (count * step), 0.0))
+    inside = torch.searchsorted(ordered, x + reach, right=True) - torch.searchsorted(ordered, x - reach)
+    found = inside.clamp_min(near).to(ordered) / count / (2.0 * reach + step).clamp_min(_TINY)
     return found[:, 0].masked_fill(x[:, 0].isnan(), math.nan)
-
-
-def _within(ordered: Tensor, x: Tensor, reach: Tensor) -> Tensor:
-    """Return how many values are that near."""
-    upto = torch.searchsorted(ordered, x + reach, right=True)
-    return (upto - torch.searchsorted(ordered, x - reach)).to(ordered)
