@@ -43,7 +43,7 @@ def neighbour_density(x: Tensor, drawn: Tensor, step: float = 0.0) -> Tensor:
     >>> neighbour_density(torch.tensor([0.5, 100.0], dtype=torch.float64), drawn).log().round()
     tensor([ 0., -7.], dtype=torch.float64)
     """
-    values, counts = drawn.unique(return_counts=True)
+    values, counts = torch.unique(drawn, return_counts=True)
     repeated = values[counts >= _REPEATED]
     if not step or not len(repeated):
         return _by_distance(x, drawn, step)
