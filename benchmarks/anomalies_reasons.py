@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 import logpx
 from logpx.detection.reasons import Explainer
+from logpx.errors import LogpxError
 from logpx.estimators import AnomalyDetector
 
 Array = NDArray[np.float64]
@@ -157,7 +158,11 @@ def main() -> None:
             continue
         for model in options.models:
             asked = [options.seconds, options.pairs, options.rows, options.apart, options.seed]
-            found = kept.result([name, model, asked], functools.partial(measured, frame, model, options))
+            try:
+                found = kept.result([name, model, asked], functools.partial(measured, frame, model, options))
+            except LogpxError as error:
+                print(f"| {name} | {model} | {error.message} | | | | | | |", flush=True)
+                continue
             shares = [
                 f"{count} | {100 * right / count:.0f} %" if count else "0 | "
                 for count, right in (found["detected"], found["by_swap"])
