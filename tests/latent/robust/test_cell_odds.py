@@ -57,7 +57,8 @@ def test_odds_are_those_of_the_definition(ensemble: MixtureEnsemble, missing: li
     x[:, missing] = torch.nan
     y = ensemble.scales(x)
     elsewhere = [
-        neighbour_density(y[:, column], draws).log() for column, draws in enumerate(ensemble._elsewhere())
+        neighbour_density(y[:, column], draws).log()
+        for column, draws in enumerate(ensemble._columns_drawn(ensemble._sharp()))
     ]
     found = ensemble.surprisals(x) - torch.stack(elsewhere, 1)
     for place in range(5):

@@ -180,19 +180,20 @@ class MixtureEnsemble(Configured, nn.Module):
         """
         y = self.scales(x)
         missing = y.isnan()
+        sharp = self._sharp()
         found = torch.zeros_like(y)
         patterns, which = torch.unique(missing, dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             own = which == number
-            found[own] = self._odds(y[own].masked_fill(pattern, 0.0), pattern)
-        for column, draws in enumerate(self._elsewhere()):
+            parts = [(part.without(pattern[part.columns]), usual) for part, usual in sharp]
+            found[own] = self._without_each(y[own].masked_fill(pattern, 0.0), parts)
+        for column, draws in enumerate(self._columns_drawn(sharp)):
             if len(draws):
                 found[:, column] += neighbour_density(y[:, column], draws).log()
         return found.masked_fill(missing, torch.nan)
 
-    def _odds(self, y: Tensor, missing: Tensor) -> Tensor:
+    def _without_each(self, y: Tensor, parts: Sequence[tuple[JointComponents, Tensor]]) -> Tensor:
         """Return what each column leaves of log p, less log p: shape ``(n, d)``, 0 where no member has it."""
-        parts = [(part.without(missing[part.columns]), usual) for part, usual in self._sharp()]
         blocks = []
         for block in torch.split(y, max(1, _NUMBERS_AT_ONCE // (sum(self.sizes) * self.width))):
             whole = y.new_full((len(self.sizes), *block.shape), -math.inf)
@@ -207,10 +208,10 @@ class MixtureEnsemble(Configured, nn.Module):
             blocks.append((rest.logsumexp(0) - whole.logsumexp(0)).nan_to_num(nan=0.0))
         return torch.cat(blocks) if blocks else torch.zeros_like(y)
 
-    def _elsewhere(self) -> list[Tensor]:
+    def _columns_drawn(self, parts: Sequence[tuple[JointComponents, Tensor]]) -> list[Tensor]:
         """Return draws of each column by itself, in the units of the scales."""
         found: list[list[Tensor]] = [[] for _ in range(self.features)]
-        for part, _ in self._sharp():
+        for part, _ in parts:
             drawn = torch.cat(part.draws())
             for place, column in enumerate(part.columns.tolist()):
                 found[column].append(drawn[:, place])
