@@ -11,15 +11,19 @@ shifted; the share of the former among selected rows is averaged over repetition
 
 Run: python benchmarks/anomalies_validity.py --data FOLDER [--families NAME ...] [--splits N] [--rows N]
 
-FOLDER holds `uci-regression/NAME/data.csv.gz` and `adbench/*_NAME.npz`.
+FOLDER holds `uci-regression/NAME/data.csv.gz` and `adbench/*_NAME.npz`. With `--append FILE` each result is
+kept as it is done, and left out when the script is run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +35,7 @@ from logpx.scoring import benjamini_hochberg
 from logpx.tables import fit_table
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 
 
 def tables(folder: Path) -> Iterator[tuple[str, Array]]:
@@ -41,10 +46,35 @@ def tables(folder: Path) -> Iterator[tuple[str, Array]]:
         yield path.parent.name, np.loadtxt(path, delimiter=",")
 
 
-def uniformity(options: argparse.Namespace) -> None:
+class Kept:
+    """Results in a file, each by what it is of.
+
+    Parameters
+    ----------
+    path
+        The file, of which every line is a key and a result; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+        self.known = dict(map(json.loads, lines))
+
+    def result(self, key: list[object], measure: Callable[[], T]) -> T:
+        """Return a result, measured if it is not known."""
+        name = json.dumps(key)
+        if name not in self.known:
+            self.known[name] = measure()
+            if self.path:
+                with open(self.path, "a", encoding="utf-8") as stream:
+                    stream.write(json.dumps([name, self.known[name]]) + "\n")
+        return self.known[name]
+
+
+def uniformity(options: argparse.Namespace, kept: Kept) -> None:
     print("| table | family | split | rows set aside | new rows | KS, uniform | KS, two samples | p ≤ 0.05 |")
     print("|---" * 8 + "|", flush=True)
-    found: list[tuple[float, float]] = []
+    found: list[tuple[float, float, float]] = []
     for name, x in tables(options.data):
         if options.tables and name not in options.tables:
             continue
@@ -53,21 +83,27 @@ def uniformity(options: argparse.Namespace) -> None:
                 # Rows of its own, or else chance would strike all families of a table alike.
                 random = np.random.default_rng([split, number])
                 own = x[random.permutation(len(x))[: options.rows]]
-                measured = _uniformity(own, family, options.seconds)
+                measured = kept.result(
+                    ["uniformity", name, family, split, options.rows, options.seconds],
+                    functools.partial(_uniformity, own, family, options.seconds),
+                )
                 if isinstance(measured, str):
                     print(f"| {name} | {family} | {split} | {measured} | | | | |", flush=True)
                     continue
                 source, count, one, two, share = measured
-                found.append((one, two))
+                found.append((one, two, share))
                 print(
                     f"| {name} | {family} | {split} | {source} | {count} | {one:.3f} | {two:.3f} "
                     f"| {share:.3f} |",
                     flush=True,
                 )
-    one, two = (int(np.sum(np.array(each) < 0.01)) for each in zip(*found, strict=True))
+    each = np.array(found)
+    one, two = (each[:, :2] < 0.01).sum(0)
     print(
         f"\nBelow 0.01: {one} of {len(found)} by the test against a uniform distribution, {two} by that of "
-        f"two samples, of which {0.01 * len(found):.1f} are to be expected."
+        f"two samples, of which {0.01 * len(found):.1f} are to be expected. P-values of the latter: median "
+        f"{np.median(each[:, 1]):.2f}, uniform with p {stats.kstest(each[:, 1], 'uniform').pvalue:.2f}; "
+        f"p ≤ 0.05 for {each[:, 2].mean():.4f} ± {each[:, 2].std() / np.sqrt(len(each)):.4f} of the rows."
     )
 
 
@@ -76,13 +112,13 @@ def _uniformity(x: Array, family: str, seconds: float) -> tuple[str, int, float,
     cut = int(0.8 * len(x))
     try:
         model = fit_table(x[:cut], family, max_time=seconds).model
-        p = logpx.anomalies(model, x[cut:], everything=True).table["p_value"].to_numpy()
+        p = logpx.anomalies(model, x[cut:], everything=True, explain=False).table["p_value"].to_numpy()
     except LogpxError as error:
         return error.message
     one = stats.kstest(p, "uniform")
     count = model.calibration.rows
     two = stats.kstwobign.sf(one.statistic * np.sqrt(count * len(p) / (count + len(p))))
-    return model.calibration.source, len(p), one.pvalue, two, np.mean(p <= 0.05)
+    return model.calibration.source, len(p), float(one.pvalue), float(two), float(np.mean(p <= 0.05))
 
 
 def simulated(count: int, random: np.random.Generator) -> Array:
@@ -93,29 +129,39 @@ def simulated(count: int, random: np.random.Generator) -> Array:
     )
 
 
-def false_discoveries(families: list[str], seconds: float, repetitions: int) -> None:
+def false_discoveries(options: argparse.Namespace, kept: Kept) -> None:
     print("| family | rows set aside | rate asked for | share of false discoveries | found of planted |")
     print("|---" * 5 + "|")
-    for family in families:
-        random = np.random.default_rng(1)
-        model = fit_table(simulated(3000, random), family, max_time=seconds).model
-        shares: dict[float, list[tuple[float, float]]] = {0.05: [], 0.1: []}
-        for _ in range(repetitions):
-            usual, planted = simulated(400, random), simulated(40, random)
-            columns = random.integers(0, 4, 40)
-            planted[np.arange(40), columns] += 4.0 * simulated(4000, random).std(0)[columns]
-            rows = np.concatenate([usual, planted])
-            p = logpx.anomalies(model, rows, everything=True).table["p_value"].to_numpy()
-            for level, found in shares.items():
-                chosen = benjamini_hochberg(p, level)
-                found.append((chosen[:400].sum() / max(1, chosen.sum()), chosen[400:].mean()))
-        for level, found in shares.items():
-            mean = np.mean(found, 0)
-            error = np.std([one for one, _ in found]) / np.sqrt(len(found))
-            source = model.calibration.source
-            print(
-                f"| {family} | {source} | {level} | {mean[0]:.4f} ± {error:.4f} | {mean[1]:.2f} |", flush=True
-            )
+    for family in options.families:
+        source, *lines = kept.result(
+            ["false discoveries", family, options.repetitions, options.seconds],
+            functools.partial(_false_discoveries, family, options.seconds, options.repetitions),
+        )
+        for level, mean, error, planted in lines:
+            print(f"| {family} | {source} | {level} | {mean:.4f} ± {error:.4f} | {planted:.2f} |", flush=True)
+
+
+def _false_discoveries(family: str, seconds: float, repetitions: int) -> list[object]:
+    """Return the rows set aside; rate, share of false discoveries, its standard error and share found."""
+    random = np.random.default_rng(1)
+    model = fit_table(simulated(3000, random), family, max_time=seconds).model
+    shares: dict[float, list[tuple[float, float]]] = {0.05: [], 0.1: []}
+    for _ in range(repetitions):
+        usual, planted = simulated(400, random), simulated(40, random)
+        columns = random.integers(0, 4, 40)
+        planted[np.arange(40), columns] += 4.0 * simulated(4000, random).std(0)[columns]
+        rows = np.concatenate([usual, planted])
+        found = logpx.anomalies(model, rows, everything=True, explain=False).table
+        p = found["p_value"].to_numpy()
+        for level, each in shares.items():
+            chosen = benjamini_hochberg(p, level)
+            each.append((chosen[:400].sum() / max(1, chosen.sum()), chosen[400:].mean()))
+    lines = []
+    for level, each in shares.items():
+        mean, planted_found = np.mean(each, 0)
+        error = np.std([one for one, _ in each]) / np.sqrt(len(each))
+        lines.append([level, float(mean), float(error), float(planted_found)])
+    return [model.calibration.source, *lines]
 
 
 def main() -> None:
@@ -129,13 +175,15 @@ def main() -> None:
     parser.add_argument("--tables", nargs="*")
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--splits", type=int, default=1)
+    parser.add_argument("--append", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    kept = Kept(options.append)
     if options.data:
-        uniformity(options)
+        uniformity(options, kept)
         print()
     if options.repetitions:
-        false_discoveries(options.families, options.seconds, options.repetitions)
+        false_discoveries(options, kept)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,21 @@ import math
 import torch
 from torch import Tensor
 
+from logpx.distributions.neighbours import FEWEST_NEAR, neighbour_density
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
 
 __all__ = ["CellsFromElsewhere"]
 
-_FEWEST_NEAR = 5
-_TINY, _LEAST = 1e-300, -800.0
+_LEAST = -800.0
 
 
 class CellsFromElsewhere:
     r"""Log p of cells that came from elsewhere, in the units of the table.
 
-    They have about the distribution of their column by itself, and wide tails: the density at a value is the
-    share of draws up to the :math:`\sqrt n`-th nearest one over the width of that interval, which falls like
-    :math:`1 / |x|`. Half of the labels are of their column, half any.
+    They have about the distribution of their column by itself, and wide tails (`neighbour_density`). Half of
+    the labels are of their column, half any.
 
     Parameters
     ----------
@@ -58,32 +57,15 @@ def _of_column(x: Tensor, drawn: Tensor, support: Support) -> Tensor:
         place = x.nan_to_num().long().clamp(0, len(counts) - 1)
         found = (0.5 * counts / counts.sum() + 0.5 / len(counts)).log()[place]
         return found.masked_fill(x.isnan(), math.nan)
-    found = _density(x, values, support.step or 0.0).log()
+    found = neighbour_density(x, values, support.step or 0.0).log()
     if support.atoms:
         atoms = torch.tensor(support.atoms, dtype=torch.float64)
         own = values[:, None] == atoms
         masses = (own.sum(0) + 0.5) / (len(values) + 1.0)
         others = values[~own.any(1)]
-        if len(others) >= _FEWEST_NEAR:
+        if len(others) >= FEWEST_NEAR:
             share = len(others) / len(values)
-            found = _density(x, others, support.step or 0.0).log() + math.log(share)
+            found = neighbour_density(x, others, support.step or 0.0).log() + math.log(share)
         at = x[:, None] == atoms
         found = torch.where(at.any(1), (at * masses).sum(1).log(), found)
     return found.clamp_min(_LEAST)
-
-
-def _density(x: Tensor, values: Tensor, step: float) -> Tensor:
-    """Return the share of values near each x over the width of the interval that they lie in."""
-    ordered = values.sort().values
-    count = len(ordered)
-    if not count:
-        return torch.full_like(x, _TINY).masked_fill(x.isnan(), math.nan)
-    near = min(count, max(_FEWEST_NEAR, math.isqrt(count)))
-    x = x[:, None]
-    # The nearest values are neighbours: the first of them is among so many before x.
-    first = torch.searchsorted(ordered, x.contiguous()) - near + torch.arange(near + 1)
-    first = first.clamp(0, count - near)
-    reach = torch.maximum(x - ordered[first], ordered[first + near - 1] - x).amin(1, keepdim=True)
-    inside = torch.searchsorted(ordered, x + reach, right=True) - torch.searchsorted(ordered, x - reach)
-    found = inside.clamp_min(near) / count / (2.0 * reach + step).clamp_min(_TINY)
-    return found[:, 0].masked_fill(x[:, 0].isnan(), math.nan)

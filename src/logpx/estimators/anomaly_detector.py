@@ -161,8 +161,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def surprisals(self, X: ArrayLike) -> _Rows:
         """Return how strange each cell is given the others of its row, shape ``(n_samples, n_features)``.
 
-        The mean over mixtures of -log p(cell given the rest), exact in each, less what is usual for the
-        column: in nats, high is strange, NaN where a cell is missing.
+        The logarithm of the odds that the cell came from elsewhere: -log p(cell given the rest) under all
+        mixtures as one, plus that of its probability in the column by itself, with wide tails. In nats: high
+        is strange, and the highest of a row is the cell to blame; NaN where a cell is missing.
         """
         rows = self._rows_like_fitted(X)
         found: _Rows = self.ensemble_.surprisals(torch.from_numpy(rows)).numpy()

@@ -14,10 +14,12 @@ from logpx.latent.robust import MixtureEnsemble
 from logpx.scoring import Calibration
 from logpx.tables.coding import RowCoding
 
-__all__ = ["FACTOR", "Unusualness", "combined_scores"]
+__all__ = ["FACTOR", "FADING", "Unusualness", "combined_scores"]
 
-# Of false alarms, those by log p are one in three.
-FACTOR = 2.0
+# Of false alarms with low p-values, those by log p are two in five.
+FACTOR = 1.5
+# From about this p-value on, log p has no say.
+FADING = 0.05
 
 
 class Unusualness(Configured, nn.Module):
@@ -25,8 +27,8 @@ class Unusualness(Configured, nn.Module):
 
     Log p rewards values that repeat, and rows in the middle of many columns, without limit; an ensemble of
     small robust mixtures does not, but hardly sees a single cell that does not fit the others. A row is
-    unusual by either: its score is the lower of the two logarithms of its p-values, that of log p after a
-    factor.
+    unusual by either: its score is the lower of the two logarithms of its p-values, that of log p, q, as
+    :math:`\log(a q) + q / b`. Where log p is not low, it then has no say.
 
     Parameters
     ----------
@@ -39,7 +41,10 @@ class Unusualness(Configured, nn.Module):
     calibration
         The combined scores of rows that neither the ensemble nor the model has seen, for p-values.
     factor
-        What p-values of log p are multiplied by: the higher, the fewer false alarms are those of log p.
+        What p-values of log p are multiplied by, a: the higher, the fewer false alarms are those of log p.
+    fading
+        The p-value b of log p from which on it has no say; None, as in folders of earlier versions, if it
+        always has.
     """
 
     def __init__(
@@ -50,13 +55,16 @@ class Unusualness(Configured, nn.Module):
         calibration: Calibration,
         *,
         factor: float = FACTOR,
+        fading: float | None = None,
     ) -> None:
         super().__init__()
-        if not is_number(factor) or not 0.0 < factor < math.inf:
-            raise UsageError(f"factor is {factor!r}", fix=f"give a positive number, such as {FACTOR:g}")
+        for name, value, usual in (("factor", factor, FACTOR), ("fading", fading, FADING)):
+            if value is not None and (not is_number(value) or not 0.0 < value < math.inf):
+                raise UsageError(f"{name} is {value!r}", fix=f"give a positive number, such as {usual:g}")
         self.coding, self.ensemble, self.scores = coding, ensemble, scores
         self.calibration = calibration
         self.factor = float(factor)
+        self.fading = None if fading is None else float(fading)
 
     @torch.no_grad()
     def of(self, x: Tensor, log_prob: Tensor, aside: Calibration) -> Tensor:
@@ -71,14 +79,15 @@ class Unusualness(Configured, nn.Module):
         aside
             The log p of rows that the model has not seen.
         """
-        return combined_scores(
-            self.ensemble.scores(self.coding(x)), self.scores, log_prob, aside, self.factor
-        )
+        by_ensemble = self.scores.log_p(self.ensemble.scores(self.coding(x)))
+        return combined_scores(by_ensemble, aside.log_p(log_prob), self.factor, self.fading)
 
 
 def combined_scores(
-    by_ensemble: Tensor, scores: Calibration, log_prob: Tensor, aside: Calibration, factor: float = FACTOR
+    by_ensemble: Tensor, by_log_prob: Tensor, factor: float = FACTOR, fading: float | None = FADING
 ) -> Tensor:
     """Return the lower of two logarithms of p-values, that of log p raised: shape ``(n,)``, float64."""
-    by_log_prob = math.log(factor) + aside.log_p(log_prob)
-    return torch.minimum(scores.log_p(by_ensemble), by_log_prob.to(by_ensemble.device))
+    raised = math.log(factor) + by_log_prob
+    if fading is not None:
+        raised = raised + by_log_prob.exp() / fading
+    return torch.minimum(by_ensemble, raised.to(by_ensemble.device))

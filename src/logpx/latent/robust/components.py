@@ -15,6 +15,8 @@ __all__ = ["JointComponents", "packed", "unpacked"]
 
 # Rows that show what is usual for a mixture with some of its columns.
 _DRAWS = 128
+# Of the variances in all directions, what rounding may take from one.
+_ROUNDING = 1e-13
 
 
 def packed(matrices: Tensor) -> Tensor:
@@ -81,6 +83,32 @@ class JointComponents:
             means=self.means.masked_fill(missing, 0.0),
             roots=torch.linalg.cholesky(covariances),
         )
+
+    def sharper(self, less: float) -> JointComponents:
+        """Return the mixtures with a variance taken away in every direction, of which they have more."""
+        covariances = self.roots @ self.roots.mT
+        variances = covariances.diagonal(dim1=-2, dim2=-1)
+        taken = less - _ROUNDING * variances.sum(-1)
+        eye = torch.eye(len(self.columns)).to(covariances)
+        return replace(self, roots=torch.linalg.cholesky(covariances - taken[:, None, None] * eye))
+
+    def log_prob_without_each(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p of rows, ``(m, n)``, and of what each own column leaves of them, ``(m, n, q)``.
+
+        With the precision P of a component and the deviation d from its mean, a column given the others is
+        normal with the variance 1 / P_jj, and (P d)_j / P_jj off its mean.
+        """
+        precisions = torch.cholesky_inverse(self.roots)
+        off = y[:, self.columns] - self.means[:, None]
+        pulls = off @ precisions
+        joint = self._constants[:, None] - 0.5 * (off * pulls).sum(-1)
+        own = precisions.diagonal(dim1=-2, dim2=-1)[:, None]
+        rest = joint[..., None] + 0.5 * (math.log(2.0 * math.pi) - own.log() + pulls.square() / own)
+        whole, left = (
+            torch.stack([part.logsumexp(0) for part in torch.split(each, list(self.sizes))])
+            for each in (joint, rest)
+        )
+        return whole, left
 
     def draws(self) -> list[Tensor]:
         """Return rows drawn from each mixture, of the own columns, the same ones each time: ``(n, q)``."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
+from logpx.distributions.neighbours import neighbour_density
 from logpx.latent.robust.components import JointComponents, packed, unpacked
-from logpx.latent.robust.scales import RobustScales
+from logpx.latent.robust.scales import VARIANCE, RobustScales
 from logpx.latent.robust.trimmed import trimmed_mixtures
 
 __all__ = ["FittedEnsemble", "MixtureEnsemble"]
@@ -23,6 +25,8 @@ _SHARE_OF_ROWS = 0.7
 _MOST_COLUMNS = 128
 _MOST_COMPONENTS = 8
 _ROWS_PER_COMPONENT = 4
+# Of the added variance, what is left where cells of a row are compared.
+_SHARE_OF_VARIANCE = 0.1
 # Of missing cells, whose marginals are kept.
 _MOST_PATTERNS = 100
 # Numbers in an array of deviations while mixtures are fitted, and of products, which caches are to hold.
@@ -169,23 +173,53 @@ class MixtureEnsemble(Configured, nn.Module):
     def surprisals(self, x: Tensor) -> Tensor:
         r"""Return how strange each cell is given the others, shape ``(n, d)``; NaN for missing cells.
 
-        This is the mean over members of :math:`-\log p(x_j \mid x_{-j})` in the units of the scales, less
-        what is usual; each is exact.
+        It is the logarithm of the odds that the cell came from elsewhere: the row as it is competes with
+        :math:`p(x_{-j})\, m_j(x_j)`, where p are all members as one mixture, so that a row is explained by
+        those that know rows like it, and :math:`m_j` is the column by itself with wide tails. The variance
+        that is added for scores, lest rows hide, is mostly taken away again. High is strange.
         """
         y = self.scales(x)
-        found = torch.full_like(y, torch.nan)
-        whole = torch.cat(self.by_blocks(y), 1)
-        own = self.orders[:, : self.width]
-        for column in range(y.shape[1]):
-            holders = (own == column).any(1)
-            without = y.clone()
-            without[:, column] = torch.nan
-            if not bool(holders.any()):
-                found[:, column] = 0.0
-                continue
-            rest = torch.cat(self.by_blocks(without), 1)
-            found[:, column] = (rest - whole)[holders].mean(0)
-        return found.masked_fill(x.isnan(), torch.nan)
+        missing = y.isnan()
+        sharp = self._sharp()
+        found = torch.zeros_like(y)
+        patterns, which = torch.unique(missing, dim=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            own = which == number
+            parts = [(part.without(pattern[part.columns]), usual) for part, usual in sharp]
+            found[own] = self._without_each(y[own].masked_fill(pattern, 0.0), parts)
+        for column, draws in enumerate(self._columns_drawn(sharp)):
+            if len(draws):
+                found[:, column] += neighbour_density(y[:, column], draws).log()
+        return found.masked_fill(missing, torch.nan)
+
+    def _without_each(self, y: Tensor, parts: Sequence[tuple[JointComponents, Tensor]]) -> Tensor:
+        """Return what each column leaves of log p, less log p: shape ``(n, d)``, 0 where no member has it."""
+        blocks = []
+        for block in torch.split(y, max(1, _NUMBERS_AT_ONCE // (sum(self.sizes) * self.width))):
+            whole = y.new_full((len(self.sizes), *block.shape), -math.inf)
+            rest = whole.clone()
+            first = 0
+            for part, usual in parts:
+                own = slice(first, first + len(part.sizes))
+                each, left = part.log_prob_without_each(block)
+                whole[own, :, part.columns] = (each - usual[:, None])[..., None].expand_as(left)
+                rest[own, :, part.columns] = left - usual[:, None, None]
+                first = own.stop
+            blocks.append((rest.logsumexp(0) - whole.logsumexp(0)).nan_to_num(nan=0.0))
+        return torch.cat(blocks) if blocks else torch.zeros_like(y)
+
+    def _columns_drawn(self, parts: Sequence[tuple[JointComponents, Tensor]]) -> list[Tensor]:
+        """Return draws of each column by itself, in the units of the scales."""
+        found: list[list[Tensor]] = [[] for _ in range(self.features)]
+        for part, _ in parts:
+            drawn = torch.cat(part.draws())
+            for place, column in enumerate(part.columns.tolist()):
+                found[column].append(drawn[:, place])
+        return [torch.cat(each) if each else torch.empty(0, dtype=torch.float64) for each in found]
+
+    def _sharp(self) -> list[tuple[JointComponents, Tensor]]:
+        less = (1.0 - _SHARE_OF_VARIANCE) * VARIANCE
+        return [(part.sharper(less), usual) for part, usual in self._parts()]
 
     def by_blocks(self, y: Tensor) -> list[Tensor]:
         """Return the centred log p of scaled rows under every member, ``(m, n)``, by blocks of rows."""
@@ -222,19 +256,7 @@ class MixtureEnsemble(Configured, nn.Module):
         if len(self._known) > _MOST_PATTERNS:
             self._known.clear()
         found = []
-        firsts = [0, *itertools.accumulate(self.sizes)]
-        # Members with the same columns are asked at once.
-        steps = len(self.sizes) if self.width == self.features else 1
-        for first in range(0, len(self.sizes), steps):
-            own = slice(firsts[first], firsts[first + steps])
-            whole = JointComponents(
-                columns=self.orders[first, : self.width],
-                sizes=self.sizes[first : first + steps],
-                log_weights=self.log_weights[own].double(),
-                means=self.means[own].double(),
-                roots=unpacked(self.roots[own].double(), self.width),
-            )
-            usual = self.usual[first : first + steps].double()
+        for whole, usual in self._parts():
             if bool(missing.any()):
                 gone = missing[whole.columns]
                 part, drawn = whole.without(gone), whole.draws()
@@ -245,6 +267,23 @@ class MixtureEnsemble(Configured, nn.Module):
                 found.append((whole, usual))
         self._known[key] = found
         return found
+
+    def _parts(self) -> Iterator[tuple[JointComponents, Tensor]]:
+        """Yield the members, those with the same columns at once, and what is usual for each of them."""
+        firsts = [0, *itertools.accumulate(self.sizes)]
+        steps = len(self.sizes) if self.width == self.features else 1
+        for first in range(0, len(self.sizes), steps):
+            own = slice(firsts[first], firsts[first + steps])
+            yield (
+                JointComponents(
+                    columns=self.orders[first, : self.width],
+                    sizes=self.sizes[first : first + steps],
+                    log_weights=self.log_weights[own].double(),
+                    means=self.means[own].double(),
+                    roots=unpacked(self.roots[own].double(), self.width),
+                ),
+                self.usual[first : first + steps].double(),
+            )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from logpx.tables.fitting.calibration import UnseenScores
 from logpx.tables.fitting.rows import DividedRows
 from logpx.tables.fitting.search import Search
 from logpx.tables.schema.schema import Schema
-from logpx.tables.unusualness import Unusualness, combined_scores
+from logpx.tables.unusualness import FADING, Unusualness, combined_scores
 
 __all__ = ["table_unusualness"]
 
@@ -66,16 +66,17 @@ def table_unusualness(
     else:
         unseen = ensemble.scores(coding(read.held_out.cpu()))
     own = Calibration.of(unseen, calibration.source, _SCORES_KEPT)
-    combined = combined_scores(unseen, own, scores.log_prob, calibration)
-    return Unusualness(coding, ensemble, own, Calibration.of(combined, calibration.source))
+    combined = combined_scores(own.log_p(unseen), calibration.log_p(scores.log_prob))
+    calibrated = Calibration.of(combined, calibration.source)
+    return Unusualness(coding, ensemble, own, calibrated, fading=FADING)
 
 
 def _affordable(search: Search, columns: int) -> int:
     """Return how many members there is time for."""
     needed = _SECONDS + _SECONDS_A_PAIR * min(columns, _MOST_COLUMNS) ** 2
-    seconds = search.budget.seconds
-    return (
-        _MEMBERS
-        if math.isinf(seconds)
-        else int(min(_MEMBERS, max(1.0, _SHARE * seconds) * _MEMBERS / needed))
-    )
+    # Those of the whole fit: what the search has is less reading, or a share beside cross-validation.
+    whole = search.budget.limits.seconds
+    seconds = search.budget.seconds if math.isinf(whole) else whole
+    if math.isinf(seconds):
+        return _MEMBERS
+    return int(min(_MEMBERS, max(1.0, _SHARE * seconds) * _MEMBERS / needed))
