@@ -553,7 +553,9 @@ class TableModel(Configured, nn.Module):
             yield cells.of(x, seed=checked_seed(seed, least=0), first=batch.start, draws=draws).cpu()
 
     @torch.no_grad()
-    def cluster(self, rows: Any, *, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
+    def cluster(
+        self, rows: Any, *, seed: int = 0, draws: int = 8, unseen: UnseenLabels | None = None
+    ) -> Iterator[ClusteredBatch]:
         """Yield the probability of each component of the mixture for each row; arguments as for `score`.
 
         Raises
@@ -567,7 +569,7 @@ class TableModel(Configured, nn.Module):
         columns, mixture = mixture_of(density)
         noisy = bool(self.supports.noisy) and needs_noise(density)
         draws = Effort.of(density.kind == "exact", noisy, draws, None).noise_draws
-        for start, x in self._matrices(rows, missing=density.allows_missing):
+        for start, x in self._matrices(rows, unseen, missing=density.allows_missing):
             shares = x.new_zeros(len(x), mixture.components)
             for draw in range(draws):
                 y, _ = columns.forward(self._noisy(x, seed, start, draw))
