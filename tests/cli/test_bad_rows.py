@@ -68,6 +68,8 @@ def test_a_column_without_any_value_is_noted(logpx, model: Path, tmp_path: Path,
     expected = "no row has a value in column 'b': all that is said of rows rests on the other columns"
     assert expected in ended.document["notes"]
     assert f"note: {expected}" in ended.err.splitlines()
+    said = any("p-values compare these rows with rows that had" in note for note in ended.document["notes"])
+    assert said == (command == "anomalies")
 
 
 def test_a_value_in_a_later_batch_is_a_value(model: Path):

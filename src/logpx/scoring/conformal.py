@@ -134,11 +134,12 @@ class Calibration(Configured, nn.Module):
             equal ones of rows set aside; by default above all of them.
         """
         values = _storable(scores).to(self.scores.device).contiguous()
-        upto = self._below(values, right=True)
-        if ties is not None:
+        if ties is None:
+            upto = self._below(values, right=True)
+        else:
             width = _ROUNDING * values.abs().clamp_min(1.0)
             less, equal = self._below(values - width), self._below(values + width, right=True)
-            upto = less + (ties.to(upto) * (equal - less + 1.0)).floor().minimum(equal - less)
+            upto = less + (ties.to(less) * (equal - less + 1.0)).floor().minimum(equal - less)
         found = (1.0 + upto) / (1.0 + self.rows)
         return found.masked_fill(scores.isnan().to(found.device), math.nan)
 

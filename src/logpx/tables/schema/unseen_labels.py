@@ -103,6 +103,11 @@ class UnseenLabels:
         """The labels, up to a thousand."""
         return list(self._found.values())
 
+    @property
+    def without_values(self) -> list[str]:
+        """The columns in which no row has a value."""
+        return [column for column, there in self._has_values.items() if not there]
+
     def notes(self) -> list[str]:
         """Return one line for each of the first labels, and one for all others."""
         labels = self.labels
@@ -119,10 +124,12 @@ class UnseenLabels:
                 f"column {column!r}: values that the model finds impossible count as not given "
                 f"({counted(rows, 'row')}, first in {where})"
             )
-        empty = [repr(column) for column, there in self._has_values.items() if not there]
+        empty = [repr(column) for column in self.without_values]
         if empty:
             which = f"column {empty[0]}" if len(empty) == 1 else f"columns {', '.join(empty)}"
-            lines.append(f"no row has a value in {which}: all that is said of rows rests on the other columns")
+            lines.append(
+                f"no row has a value in {which}: all that is said of rows rests on the other columns"
+            )
         return lines
 
 
