@@ -42,6 +42,7 @@ from logpx.tables.density import impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
+from logpx.tables.possible import possible_rows
 from logpx.tables.reading.frame_part import with_names
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.reference import TableReference
@@ -569,12 +570,14 @@ class TableModel(Configured, nn.Module):
         columns, mixture = mixture_of(density)
         noisy = bool(self.supports.noisy) and needs_noise(density)
         draws = Effort.of(density.kind == "exact", noisy, draws, None).noise_draws
-        for start, x in self._matrices(rows, unseen, missing=density.allows_missing):
+        unseen = UnseenLabels() if unseen is None else unseen
+        for batch, read in self.batches(rows, unseen, missing=density.allows_missing):
+            x = possible_rows(density, read, self.schema.modelled, batch, unseen)
             shares = x.new_zeros(len(x), mixture.components)
             for draw in range(draws):
-                y, _ = columns.forward(self._noisy(x, seed, start, draw))
+                y, _ = columns.forward(self._noisy(x, seed, batch.start, draw))
                 shares += mixture.responsibilities(y) / draws
-            yield ClusteredBatch(start, shares.numpy(force=True))
+            yield ClusteredBatch(batch.start, shares.numpy(force=True))
 
     @property
     def clusters(self) -> int:

@@ -111,8 +111,8 @@ def to_matrix(
     if suspicious:
         _refuse_first_bad_cell(matrix, batch, schema, missing)
     if unseen is not None:
-        there = ~np.isnan(matrix).all(0) if suspicious else np.ones(len(schema.modelled), dtype=bool)
-        unseen.look_for_values(zip(schema.modelled_names, there.tolist(), strict=True))
+        there = [not suspicious or not bool(np.isnan(own).all()) for own in matrix.T]
+        unseen.look_for_values(zip(schema.modelled_names, there, strict=True))
     return matrix
 
 
