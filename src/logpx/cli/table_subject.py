@@ -420,7 +420,9 @@ class TableSubject(Subject):
 
 
 def _adjusted(p: float) -> str:
-    return "not tested: too few rows" if math.isnan(p) else f"adjusted p = {p:.2g}"
+    if math.isnan(p):
+        return "not tested: too few rows"
+    return f"adjusted p = {p:.2g}" if p >= 1e-4 else "adjusted p < 0.0001"
 
 
 def _summary(result: TableFitResult) -> list[str]:

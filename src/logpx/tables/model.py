@@ -38,7 +38,7 @@ from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.conditioning.extension import Extension
 from logpx.tables.conditioning.surprisals import CellSurprisals
-from logpx.tables.density import impossible_cells, needs_noise
+from logpx.tables.density import has_bound_alone, impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
@@ -209,7 +209,7 @@ class TableModel(Configured, nn.Module):
         They are a bound if the density has no exact log p, or if a column is on a grid or has atoms and the
         density is one of dequantised rows.
         """
-        return "lower bound" if self._depends_on_noise else self.density.kind
+        return "lower bound" if has_bound_alone(self.density, self.supports) else "exact"
 
     @property
     def _depends_on_noise(self) -> bool:
@@ -344,8 +344,12 @@ class TableModel(Configured, nn.Module):
         rows = self._checked(rows)
         weights, note = self.weights(rows), self.note_on_weights(rows)
         baselines: Any = dict(self.baselines.items())
-        effort, seed = self._effort(draws, exactness), checked_seed(seed, least=0)
-        tally, unseen = Tally(baselines, self.unit), UnseenLabels()
+        seed, unseen = checked_seed(seed, least=0), UnseenLabels()
+        bounds = [name for name, one in baselines.items() if has_bound_alone(one, self.supports)]
+        # Draws make bounds of baselines tighter, too, though the model's number is exact.
+        noisy = self._depends_on_noise or bool(bounds)
+        effort = Effort.of(self.density.kind == "exact", noisy, draws, exactness)
+        tally = Tally(baselines, self.unit, bounds)
         ranks = ColumnRanks(self.density, self.supports, self.schema.modelled_names, seed)
         for batch, x in self.batches(rows, unseen):
             densities = [self.density, *baselines.values()]
