@@ -124,3 +124,39 @@ def test_the_home_folder_may_be_part_of_every_path(logpx, holes: Path, tmp_path,
     assert logpx("fit", holes, "--output=~/m", "--model", "gaussian", "-q").status == 0
     assert logpx("impute", "~/m", holes, "--output=~/filled.csv", "-q").status == 0
     assert (tmp_path / "filled.csv").exists()
+
+
+def test_impossible_cells_count_as_not_given(logpx, tmp_path: Path):
+    generator = np.random.default_rng(0)
+    group = generator.integers(2, size=300)
+    table = pd.DataFrame(
+        {
+            "share": generator.uniform(size=300),
+            "size": generator.normal(8.0 * group, 1.0),
+            "colour": np.array(["red", "blue"])[group],
+        }
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = ["--model", "gmm", "--components", "2", "--columns", "share=bounded:0:1", "-q"]
+    assert logpx("fit", tmp_path / "t.csv", "-o", tmp_path / "m", *words).status == 0
+    strange = [[1.5, 8.0, None], [0.5, 8.0, "green"], [0.5, None, "green"]]
+    pd.DataFrame(strange, columns=list(table)).to_csv(tmp_path / "strange.csv", index=False)
+    plain = [[None, 8.0, None], [0.5, 8.0, None], [0.5, None, None]]
+    pd.DataFrame(plain, columns=list(table)).to_csv(tmp_path / "plain.csv", index=False)
+    said = "column 'share': values that the model finds impossible count as not given (1 row, first in row 1"
+    for command in ("impute", "cluster"):
+        found = []
+        for name in ("strange", "plain"):
+            ended = logpx(
+                command, tmp_path / "m", tmp_path / f"{name}.csv", "-o", tmp_path / f"{name}-{command}.csv"
+            )
+            assert ended.status == 0, ended.err
+            assert (said in ended.err) == (name == "strange")
+            found.append(pd.read_csv(tmp_path / f"{name}-{command}.csv"))
+        if command == "impute":
+            assert found[0]["size"][2] == found[1]["size"][2]
+            assert found[0]["colour"][0] == found[1]["colour"][0]
+            assert (found[0]["share"][0], found[0]["colour"][1]) == (1.5, "green")
+        else:
+            pd.testing.assert_frame_equal(*found)
+            assert found[0].probability.iloc[0] > 0.99

@@ -52,6 +52,20 @@ def test_doubles_of_the_table_itself_are_said():
     assert found.copies > 0.95
 
 
+def test_missing_cells_are_equal_and_ties_count_in_proportion():
+    draw = np.random.default_rng(2)
+    n = np.where(draw.random(300) < 0.3, np.nan, draw.integers(0, 4, 300))
+    table = {"n": n, "label": draw.choice(["x", "y"], 300)}
+    model = logpx.fit("gmm", table, components=1, max_time=1).model
+    found = check_synthetic(model, {name: column[:100] for name, column in table.items()}, table)
+    assert (found.copies, found.duplicates) == (1.0, 1.0)
+    assert found.usual_distance == 0.0
+    assert found.close == pytest.approx(0.05)
+    far = check_synthetic(model, {"n": [9.0, 9.0, np.nan, np.nan], "label": ["x", "y", "x", "y"]}, table)
+    assert far.copies == 0.5
+    assert far.close == pytest.approx(0.025)
+
+
 def test_a_model_that_knows_its_rows_by_heart_is_found_out(train):
     # As many components as rows: a training row is far more probable than any other.
     few = {name: column[:60] for name, column in train.items() if name != "label"}

@@ -44,7 +44,13 @@ def test_documents_name_the_unit():
     assert nats["standard_error"] == pytest.approx(stats.sem(OWN))
     assert bits["bits_per_dimension"] == pytest.approx(-OWN.mean() / BITS)
     assert bits["standard_error"] == pytest.approx(stats.sem(OWN) / BITS)
-    assert list(nats["baselines"]["other"]) == ["mean", "standard_error", "gain", "gain_standard_error"]
+    assert list(nats["baselines"]["other"]) == [
+        "mean",
+        "standard_error",
+        "gain",
+        "gain_standard_error",
+        "bound",
+    ]
     assert "bits_per_dimension" in bits["baselines"]["other"]
     assert (bits["kind"], bits["rows"], bits["draws"], bits["exactness"]) == ("lower bound", 200, 3, None)
 

@@ -70,6 +70,16 @@ def test_gains_are_those_of_rows_that_all_find_possible():
     assert "1 of 4 rows have probability 0 under the model" in found.sentences
 
 
+@pytest.mark.parametrize(("kind", "said"), [("exact", True), ("lower bound", False)])
+def test_a_bound_beside_an_exact_number_is_said(kind: str, said: bool):
+    tally = Tally(["bounded", "exact", "better"], NatsPerRow(), bounds=["bounded", "better"])
+    own = torch.arange(30.0, dtype=torch.float64)
+    tally.add(own, {"bounded": own - 1.0, "exact": own - 2.0, "better": own + 1.0})
+    first = ModelVerdict.of(tally.evaluation(kind)).sentences[0]
+    gap = "(30 rows); the number of bounded is a lower bound, and part of this may be its gap"
+    assert first.endswith(gap if said else "(30 rows)")
+
+
 def test_bits_per_dimension_count_the_same_way():
     tally = Tally(["independent pixels"], BitsPerDimension((1, 2, 2)))
     own = torch.full((30,), -20.0, dtype=torch.float64) + torch.arange(30.0) / 100

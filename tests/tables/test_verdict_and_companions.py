@@ -46,6 +46,22 @@ def test_the_gain_over_independent_columns_is_the_mutual_information():
     assert result.to_dict()["verdict"]["sentences"] == result.verdict.sentences
 
 
+def test_exactness_narrows_the_gap_of_baselines_beside_an_exact_number():
+    draw = np.random.default_rng(0)
+    a = draw.normal(size=400)
+    rows = {"a": a.round(), "b": (a + 0.1 * draw.normal(size=400)).round()}
+    result = fit_table(rows, "autoregressive", max_steps=20)
+    assert result.model.kind == "exact"
+    gaussian = "full-covariance Gaussian"
+    rough, close = (result.model.evaluate(rows, exactness=exactness) for exactness in (None, 200))
+    assert rough.mean == pytest.approx(close.mean)
+    assert rough.baselines[gaussian].bound
+    assert rough.baselines[gaussian].mean < close.baselines[gaussian].mean
+    alone = TableModel(result.model.schema, result.model.baselines[gaussian])
+    bound = alone.log_prob(rows, exactness=200).mean()
+    assert close.baselines[gaussian].mean == pytest.approx(float(bound))
+
+
 def test_few_rows_have_no_verdict():
     assert fit_table(correlated(30), "gaussian", max_time=1).verdict is None
 

@@ -385,10 +385,10 @@ class TableSubject(Subject):
         import numpy as np
         import pyarrow as pa
 
-        from logpx.tables import open_writer
+        from logpx.tables import UnseenLabels, open_writer
 
         note_companion(model, "clusters", out)
-        source = self.open_other(request, out)
+        source, unseen = self.open_other(request, out), UnseenLabels()
         count = model.clusters
         each = [f"probability_{index}" for index in range(count)] if probabilities else []
         form = pa.schema(
@@ -399,11 +399,13 @@ class TableSubject(Subject):
         written, kept = beside(own, form), cells_of(own)
         text_form = self.text_form(source, request)
         with open_writer(request.output, written, request.overwrite, text_form) as writer:
-            found = model.cluster(source, seed=request.seed, draws=request.draws)
+            found = model.cluster(source, seed=request.seed, draws=request.draws, unseen=unseen)
             for batch, cells in zip(found, kept, strict=False):
                 columns = [batch.cluster, batch.probability, *(batch.probabilities.T if each else [])]
                 writer.write({**cells, **dict(zip(form.names, columns, strict=True))})
                 rows += np.bincount(batch.cluster, minlength=count)
+        for note in unseen.notes():
+            out.note(f"note: {note}")
         out.note(f"{counted(rows.sum(), 'row')} in {counted(int(np.count_nonzero(rows)), 'cluster')}")
         out.document(
             {
@@ -412,12 +414,15 @@ class TableSubject(Subject):
                 "rows_per_cluster": rows.tolist(),
                 "columns": written.names,
                 "seed": request.seed,
+                "notes": unseen.notes(),
             }
         )
 
 
 def _adjusted(p: float) -> str:
-    return "not tested: too few rows" if math.isnan(p) else f"adjusted p = {p:.2g}"
+    if math.isnan(p):
+        return "not tested: too few rows"
+    return f"adjusted p = {p:.2g}" if p >= 1e-4 else "adjusted p < 0.0001"
 
 
 def _summary(result: TableFitResult) -> list[str]:

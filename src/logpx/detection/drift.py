@@ -28,6 +28,8 @@ __all__ = ["ColumnDrift", "Drift", "drift"]
 _CONDITIONED = 2000
 _ROW_SAMPLE = 7_005
 _MOST_SCORES = 100_000
+# With fewer new rows, tests have next to no power.
+_FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -297,12 +299,17 @@ class _Comparison:
             ),
             alpha=alpha,
             kind=self._model.kind,
-            notes=(*unseen.notes(), *self._notes()),
+            notes=(*unseen.notes(), *self._notes(count)),
         )
 
-    def _notes(self) -> list[str]:
+    def _notes(self, count: int) -> list[str]:
         """Say what tests leave out, and that some rows are strange, which tests of all rows need not see."""
         notes = []
+        if count < _FEW:
+            notes.append(
+                f"{counted(count, 'new row', 'are')} few: only a large change is seen in them, and none seen "
+                "says little"
+            )
         if not self._given and len(self._model.schema.modelled) > 1:
             notes.append(
                 "columns given the rest are not compared, for the fit had no time to prepare it, or the "

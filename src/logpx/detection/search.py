@@ -153,7 +153,7 @@ class AnomalySearch:
                 several = list(found)
                 if several:
                     yield _most_unusual_first(pa.Table.from_batches(several), self.score_columns[0])
-        self.notes += [*unseen.notes(), *self._warnings()]
+        self.notes += [*unseen.notes(), *self._warnings(unseen)]
 
     def scored(self, unseen: UnseenLabels) -> Iterator[Scored]:
         """Yield the scores and p-values of all rows."""
@@ -235,9 +235,19 @@ class AnomalySearch:
             self._first_too_usual = start + int(above.nonzero()[0]) + 1
         self._too_usual += int(above.sum())
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, unseen: UnseenLabels) -> list[str]:
         too_few = self.selection.too_few_aside(self.calibration.least) if self.calibration else None
-        return [*([] if too_few is None else [too_few]), *self._too_usual_rows(), *self.repeated_values()]
+        usual = self._less_known() if unseen.without_values else self._too_usual_rows()
+        return [*([] if too_few is None else [too_few]), *usual, *self.repeated_values()]
+
+    def _less_known(self) -> list[str]:
+        """Say what p-values of rows with fewer cells are worth, whose log p is of another size."""
+        if self.calibration is None:
+            return []
+        return [
+            "p-values compare these rows with rows that had such values, so they may be too high or too low: "
+            "rows are better found by a model that was fitted without the column"
+        ]
 
     def repeated_values(self) -> list[str]:
         """Say so where log p rewards values that repeat, in which anomalies can hide."""

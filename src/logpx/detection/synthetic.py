@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ Array = npt.NDArray[np.float64]
 # Rows whose nearest neighbour is looked for, and rows among which it is.
 _MOST_LOOKED_FOR, _MOST_NEIGHBOURS = 2000, 50_000
 _CLOSE = 0.05
+_DIGITS = 6
 _PLAIN = "these are numbers about rows that are near or alike, not a promise of privacy"
 
 
@@ -46,7 +48,7 @@ class SyntheticCheck(Shown):
         nearest other training row; numbers count in standard deviations, and labels as 0 or 1.
     close : float
         The share of synthetic rows nearer to a training row than 95 % of training rows are to another: 0.05
-        if synthetic rows are like new ones.
+        if synthetic rows are like new ones. Equal distances count in proportion.
     membership : float or None
         The probability that a training row is more probable than a row that the model has not seen: 0.5 if
         log p does not tell them apart, 1 if it always does. None if no rows were set aside.
@@ -133,22 +135,33 @@ def check_synthetic(model: TableModel, synthetic: Any, train: Any, *, seed: int 
             f"no value in any row of column {empty[0]!r}: these are not the rows of the fit",
             fix="give the table of the fit",
         )
-    known, counts = np.unique(rows, axis=0, return_counts=True)
-    equal = {row.tobytes() for row in known}
+    counts = Counter(row.tobytes() for row in rows)
     units = _Units(model, rows)
     near, usual = units.distances(drawn, rows), units.distances(rows, rows, itself=True)
     membership, advantage = _membership(model, rows, seed)
     return SyntheticCheck(
         rows=len(drawn),
         train_rows=len(rows),
-        copies=sum(row.tobytes() in equal for row in drawn) / len(drawn),
-        duplicates=float(counts[counts > 1].sum() / len(rows)),
+        copies=sum(row.tobytes() in counts for row in drawn) / len(drawn),
+        duplicates=sum(count for count in counts.values() if count > 1) / len(rows),
         distance=float(np.median(near)),
         usual_distance=float(np.median(usual)),
-        close=float((near < np.quantile(usual, _CLOSE)).mean()),
+        close=_closer(near, usual),
         membership=membership,
         advantage=advantage,
     )
+
+
+def _closer(near: Array, usual: Array) -> float:
+    """Return the share of distances among the lowest twentieth of usual ones; ties count in proportion.
+
+    Where more than a twentieth of the training rows have a double, the limit is a distance of 0.
+    """
+    # Equal rows may be a rounding error apart.
+    near, usual = np.round(near, _DIGITS), np.round(usual, _DIGITS)
+    limit = np.quantile(usual, _CLOSE, method="inverted_cdf")
+    rest = (_CLOSE - (usual < limit).mean()) / (usual == limit).mean()
+    return float((near < limit).mean() + rest * (near == limit).mean())
 
 
 def _matrix(model: TableModel, table: Any, seed: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -109,14 +109,18 @@ class Comparison(MeanScore):
     gain, gain_standard_error : float
         How much better the model is, in the unit, and the standard error of the paired difference; NaN where
         both means are infinite.
+    bound : bool
+        Whether the number of the baseline is a lower bound, so that part of a gain may be its gap.
     """
 
     gain: float
     gain_standard_error: float
+    bound: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
-        return super().to_dict() | {"gain": self.gain, "gain_standard_error": self.gain_standard_error}
+        own = ("gain", "gain_standard_error", "bound")
+        return super().to_dict() | {name: getattr(self, name) for name in own}
 
 
 @dataclass(frozen=True, repr=False)
@@ -234,6 +238,8 @@ class Tally:
         The names of the baselines that the model is compared with.
     unit
         The unit of the evaluation.
+    bounds
+        The names of those whose numbers are lower bounds.
 
     Examples
     --------
@@ -245,10 +251,10 @@ class Tally:
     (-2.0, 1.0, 1.5)
     """
 
-    def __init__(self, baselines: Iterable[str], unit: Unit) -> None:
+    def __init__(self, baselines: Iterable[str], unit: Unit, bounds: Collection[str] = ()) -> None:
         names = list(baselines)
         self._unit = unit
-        self._all, self._possible = _Means(names), _Means(names)
+        self._all, self._possible = _Means(names, bounds), _Means(names, bounds)
         self._outside = 0
         self._impossible: list[ImpossibleRow] = []
 
@@ -293,8 +299,8 @@ class Tally:
 class _Means:
     """The means of log p under a model and its baselines, and of the paired differences."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.own = WeightedMean()
+    def __init__(self, names: Iterable[str], bounds: Collection[str]) -> None:
+        self.own, self._bounds = WeightedMean(), frozenset(bounds)
         self._others = {name: WeightedMean() for name in names}
         self._gains = {name: WeightedMean() for name in self._others}
 
@@ -313,6 +319,7 @@ class _Means:
                 unit=unit,
                 gain=unit.difference(self._gains[name].value),
                 gain_standard_error=unit.difference(self._gains[name].standard_error),
+                bound=name in self._bounds,
             )
             for name, other in self._others.items()
         }

@@ -34,6 +34,8 @@ class ModelVerdict(Shown):
         What gains are given in.
     gains : dict of str to Comparison
         How much better the model is than each baseline, on rows that all find possible.
+    kind : str
+        What the number of the model is: ``exact`` or ``lower bound``.
     outside : int
         The number of rows that the model finds impossible.
     calibration : ColumnCalibration or None
@@ -56,6 +58,7 @@ class ModelVerdict(Shown):
     measured: str
     unit: Unit
     gains: Mapping[str, Comparison]
+    kind: str = "exact"
     outside: int = 0
     calibration: ColumnCalibration | None = None
     unfinished: bool | None = None
@@ -71,6 +74,7 @@ class ModelVerdict(Shown):
             measured=f"{counted(evaluation.rows, 'row')}" if measured is None else measured,
             unit=evaluation.unit,
             gains=gains,
+            kind=evaluation.kind,
             outside=evaluation.outside,
             calibration=evaluation.calibration,
             **known,
@@ -100,7 +104,7 @@ class ModelVerdict(Shown):
         """The verdict in sentences: against baselines; what is wrong, and what would help."""
         found = []
         if self.gains:
-            found.append(f"{self._against()} ({self.measured})")
+            found.append(f"{self._against()} ({self.measured}){self._gap()}")
         if self.outside:
             found.append(
                 f"{self.outside:,} of {counted(self.rows, 'row')} have probability 0 under the model"
@@ -131,7 +135,11 @@ class ModelVerdict(Shown):
             "measured": self.measured,
             "unit": self.unit.name,
             "gains": {
-                name: {"gain": other.gain, "standard_error": other.gain_standard_error}
+                name: {
+                    "gain": other.gain,
+                    "standard_error": other.gain_standard_error,
+                    "bound": other.bound,
+                }
                 for name, other in self.gains.items()
             },
             "worse_than": self.worse_than,
@@ -160,9 +168,18 @@ class ModelVerdict(Shown):
         ]
         return f"{', '.join(parts)} {self.unit.name}"
 
+    def _gap(self) -> str:
+        """Say so where baselines whose numbers are lower bounds stand beside an exact number."""
+        bounds = [name for name, other in self.gains.items() if other.bound and _sign(other) >= 0]
+        if self.kind != "exact" or not bounds:
+            return ""
+        are, gap = ("is a lower bound", "its gap") if len(bounds) == 1 else ("are lower bounds", "their gap")
+        numbers = "number" if len(bounds) == 1 else "numbers"
+        return f"; the {numbers} of {_listed(bounds)} {are}, and part of this may be {gap}"
+
     def _gain(self, name: str, sign: float) -> str:
         other = self.gains[name]
-        by = f"{sign * other.gain:.3f} ± {other.gain_standard_error:.3f}"
+        by = f"{sign * other.gain:z.3f} ± {other.gain_standard_error:.3f}"
         return f"{name} by {by}" if _sign(other) else f"{name}: {by}"
 
     def _amount(self, value: float, error: float) -> str:

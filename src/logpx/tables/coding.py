@@ -96,7 +96,8 @@ class RowCoding(Configured, nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return rows as numbers, shape ``(n, d)``, float64."""
         x = x.to(self.codes)
-        found = torch.where(self.logarithmic, x.clamp_min(_TINY).log(), x)
+        found = x.clone()
+        found[:, self.logarithmic] = x[:, self.logarithmic].clamp_min(_TINY).log()
         first = 0
         for place, many in enumerate(self.levels):
             if many:

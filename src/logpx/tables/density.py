@@ -24,6 +24,7 @@ __all__ = [
     "ObservedRange",
     "TableDensity",
     "bound_on_noise",
+    "has_bound_alone",
     "impossible_cells",
     "needs_noise",
 ]
@@ -348,6 +349,11 @@ def needs_noise(density: Distribution) -> bool:
     """
     members = density.components if isinstance(density, Mixture) else [density]
     return not all(isinstance(member, CellDensity) for member in members)
+
+
+def has_bound_alone(density: Distribution, supports: Supports) -> bool:
+    """Return whether what is known of log p of rows is a lower bound, for the density or for its noise."""
+    return density.kind != "exact" or (bool(supports.noisy) and needs_noise(density))
 
 
 def bound_on_noise(density: HasBound, x: Tensor) -> _Bound:

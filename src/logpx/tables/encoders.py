@@ -33,11 +33,12 @@ OpenEncoder = Callable[[IO[bytes], pa.Schema], Encoder]
 
 
 def delimited(form: TextForm) -> OpenEncoder:
-    """Return a function that opens an encoder of delimited text with a header line."""
+    """Return a function that opens an encoder of delimited text with a header line.
+
+    The header goes out with the first rows, or at the end of a table without any.
+    """
 
     def open_encoder(stream: IO[bytes], schema: pa.Schema) -> Encoder:
-        names = [_quoted(name, form.delimiter) for name in schema.names]
-        stream.write((form.delimiter.join(names) + "\n").encode())
         return _Delimited(stream, schema, form)
 
     return open_encoder
@@ -50,6 +51,7 @@ class _Delimited:
         self._stream, self._delimiter = stream, form.delimiter
         self._decimal = "." if form.decimal == form.delimiter else form.decimal
         self._special = f'["\r\n{re.escape(form.delimiter)}]'
+        self._header = form.delimiter.join(_quoted(name, form.delimiter) for name in schema.names) + "\n"
         # A missing cell in a single column would be an empty line, which few readers count as a row.
         self._missing = '""' if len(schema) == 1 else ""
         for field in schema:
@@ -63,10 +65,15 @@ class _Delimited:
     def write_batch(self, batch: pa.RecordBatch) -> None:
         columns = [self._text(column) for column in batch.columns]
         lines = pc.binary_join_element_wise(*columns, self._delimiter)
-        self._stream.write("".join(f"{line}\n" for line in lines.to_pylist()).encode())
+        self._put("".join(f"{line}\n" for line in lines.to_pylist()))
 
     def close(self) -> None:
-        pass
+        self._put("")
+
+    def _put(self, text: str) -> None:
+        # Should the stream fail, the header is not tried again when the encoder is closed.
+        header, self._header = self._header, ""
+        self._stream.write((header + text).encode())
 
     def _text(self, cells: pa.Array) -> pa.Array:
         text = pa.types.is_dictionary(cells.type) or is_text(cells.type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,7 @@ from logpx.scoring import NumberedRows, RowIdentity
 from logpx.tables.columns.supports import Supports
 from logpx.tables.completion import completed_rows, observed_range, within_observed
 from logpx.tables.kept_cells import KeptCells, replaced
+from logpx.tables.possible import possible_rows
 from logpx.tables.reading.cell_text import workable
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.kinds import Kind
@@ -141,10 +143,13 @@ class Filling:
         gone = x.isnan()
         holes = gone.any(1)
         if bool(holes.any()):
-            known, own = x, identity.of(batch.start, x)
+            own = identity.of(batch.start, x)
+            # Rows that are complete need no look.
+            looked_at = x.masked_fill(~holes[:, None], math.nan)
+            known = possible_rows(self._density, looked_at, self._schema.modelled, batch, unseen)
             if words is not None:
                 seed, draw = words
-                known = self._supports.dequantise(x, seed=seed, first_row=own, draw=draw)
+                known = self._supports.dequantise(known, seed=seed, first_row=own, draw=draw)
             if isinstance(own, Tensor):
                 filled = self._filled_by_key(known[holes], own[holes.cpu()], words)
             else:

@@ -38,10 +38,11 @@ from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.conditioning.extension import Extension
 from logpx.tables.conditioning.surprisals import CellSurprisals
-from logpx.tables.density import impossible_cells, needs_noise
+from logpx.tables.density import has_bound_alone, impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
+from logpx.tables.possible import possible_rows
 from logpx.tables.reading.frame_part import with_names
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.reference import TableReference
@@ -208,7 +209,7 @@ class TableModel(Configured, nn.Module):
         They are a bound if the density has no exact log p, or if a column is on a grid or has atoms and the
         density is one of dequantised rows.
         """
-        return "lower bound" if self._depends_on_noise else self.density.kind
+        return "lower bound" if has_bound_alone(self.density, self.supports) else "exact"
 
     @property
     def _depends_on_noise(self) -> bool:
@@ -343,8 +344,12 @@ class TableModel(Configured, nn.Module):
         rows = self._checked(rows)
         weights, note = self.weights(rows), self.note_on_weights(rows)
         baselines: Any = dict(self.baselines.items())
-        effort, seed = self._effort(draws, exactness), checked_seed(seed, least=0)
-        tally, unseen = Tally(baselines, self.unit), UnseenLabels()
+        seed, unseen = checked_seed(seed, least=0), UnseenLabels()
+        bounds = [name for name, one in baselines.items() if has_bound_alone(one, self.supports)]
+        # Draws make bounds of baselines tighter, too, though the model's number is exact.
+        noisy = self._depends_on_noise or bool(bounds)
+        effort = Effort.of(self.density.kind == "exact", noisy, draws, exactness)
+        tally = Tally(baselines, self.unit, bounds)
         ranks = ColumnRanks(self.density, self.supports, self.schema.modelled_names, seed)
         for batch, x in self.batches(rows, unseen):
             densities = [self.density, *baselines.values()]
@@ -553,7 +558,9 @@ class TableModel(Configured, nn.Module):
             yield cells.of(x, seed=checked_seed(seed, least=0), first=batch.start, draws=draws).cpu()
 
     @torch.no_grad()
-    def cluster(self, rows: Any, *, seed: int = 0, draws: int = 8) -> Iterator[ClusteredBatch]:
+    def cluster(
+        self, rows: Any, *, seed: int = 0, draws: int = 8, unseen: UnseenLabels | None = None
+    ) -> Iterator[ClusteredBatch]:
         """Yield the probability of each component of the mixture for each row; arguments as for `score`.
 
         Raises
@@ -567,12 +574,14 @@ class TableModel(Configured, nn.Module):
         columns, mixture = mixture_of(density)
         noisy = bool(self.supports.noisy) and needs_noise(density)
         draws = Effort.of(density.kind == "exact", noisy, draws, None).noise_draws
-        for start, x in self._matrices(rows, missing=density.allows_missing):
+        unseen = UnseenLabels() if unseen is None else unseen
+        for batch, read in self.batches(rows, unseen, missing=density.allows_missing):
+            x = possible_rows(density, read, self.schema.modelled, batch, unseen)
             shares = x.new_zeros(len(x), mixture.components)
             for draw in range(draws):
-                y, _ = columns.forward(self._noisy(x, seed, start, draw))
+                y, _ = columns.forward(self._noisy(x, seed, batch.start, draw))
                 shares += mixture.responsibilities(y) / draws
-            yield ClusteredBatch(start, shares.numpy(force=True))
+            yield ClusteredBatch(batch.start, shares.numpy(force=True))
 
     @property
     def clusters(self) -> int:

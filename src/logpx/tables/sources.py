@@ -127,6 +127,10 @@ def _in_folder(path: str) -> list[str]:
     # By a convention of Spark and similar tools, a leading underscore or dot marks bookkeeping files.
     files = [os.path.join(path, name) for name in entries if not name.startswith(("_", "."))]
     tables = [file for file in files if _belongs_to_table(file)]
+    if not tables and {"config.json", "manifest.json"} <= set(entries):
+        raise DataError(
+            "the folder holds a model, and no table", file=path, fix="name a table behind the model"
+        )
     if not tables:
         found = ", ".join(entries[:5]) or "nothing"
         raise DataError(

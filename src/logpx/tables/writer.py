@@ -80,8 +80,10 @@ class TableWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            with suppress(Exception):
-                self._encoder.close()
+            # Standard output keeps what was written, and gets no header if that was nothing.
+            if self._path is not None:
+                with suppress(Exception):
+                    self._encoder.close()
             self._discard()
             return
         try:

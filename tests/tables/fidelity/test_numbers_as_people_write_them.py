@@ -88,6 +88,22 @@ def test_a_comma_that_could_be_either_is_settled_by_other_columns_or_the_user(wr
         open_table(path, decimal=";")
 
 
+@pytest.mark.parametrize(("small", "large"), [("{},25 €", "1.234,50 €"), ("{}.25", '"1,234.50"')])
+@pytest.mark.parametrize("rows", [700, 300_000])
+def test_a_thousands_mark_that_comes_late_is_one(written, small: str, large: str, rows: int):
+    cells = "\n".join(f"{small.format(row % 900)};x" for row in range(rows))
+    table = open_table(written(f"a;b\n{cells}\n{large};y\n"))
+    numbers = np.concatenate([batch.numbers("a") for batch in table.batches()])
+    assert numbers[-1] == 1234.5
+    assert numbers[:2].tolist() == [0.25, 1.25]
+
+
+def test_a_mark_that_could_be_a_decimal_one_is_no_thousands_mark():
+    read = NumberNotation(decimal=",").read(pa.array(["1.234,5", "1.234", "1.23,5"]))
+    assert read.to_pylist() == [1234.5, None, None]
+    assert NumberNotation().read(pa.array(["1,234.5", "1,234"])).to_pylist() == [1234.5, None]
+
+
 def test_text_among_numbers_with_marks_is_named(written):
     rows = "".join(f"{row},5;x\n" for row in range(20))
     with pytest.raises(DataError, match="text '5 mg' where a number like '1234,5'") as caught:

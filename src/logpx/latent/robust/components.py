@@ -63,12 +63,8 @@ class JointComponents:
             # Products of columns are worth their while if many components share them.
             return self._log_prob_by_whitening(y[:, self.columns])[None]
         joint = self._coefficients @ _features(y[:, self.columns].T.contiguous())
-        return torch.cat(
-            [
-                part.view(-1, size, part.shape[1]).logsumexp(1)
-                for size, part in zip(*self._by_size(joint), strict=True)
-            ]
-        )
+        groups = zip(*self._by_size(joint), strict=True)
+        return torch.cat([_log_sum_exp(part.view(-1, size, part.shape[1])) for size, part in groups])
 
     def without(self, missing: Tensor) -> JointComponents:
         """Return the mixtures with some of the columns, ``(q,)``, integrated out.
@@ -163,6 +159,14 @@ class JointComponents:
     def _by_size(self, joint: Tensor) -> tuple[list[int], list[Tensor]]:
         groups = {size: size * len(list(some)) for size, some in itertools.groupby(self.sizes)}
         return list(groups), list(torch.split(joint, list(groups.values())))
+
+
+def _log_sum_exp(x: Tensor) -> Tensor:
+    """Return ``x.logsumexp(1)`` of finite numbers, which are overwritten: no copies are made."""
+    if x.shape[1] == 1:
+        return x[:, 0]
+    largest = x.amax(1)
+    return x.sub_(largest[:, None]).exp_().sum(1).log_().add_(largest)
 
 
 def _features(y: Tensor) -> Tensor:

@@ -107,9 +107,11 @@ class RobustScales(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return rows in the new units, shape ``(n, d)``, float64."""
         off = (x / self.size).clamp(-_LARGEST, _LARGEST) - self.centre
-        found = (off / self.spread).clamp(-_FARTHEST, _FARTHEST)
-        other = torch.where(off.abs() <= _SAME, 0.0, off.sign())
-        return torch.where(self.scaled, torch.where(self.constant & ~x.isnan(), other, found), x)
+        found = (off / self.spread).clamp_(-_FARTHEST, _FARTHEST)
+        if bool(self.constant.any()):
+            other = torch.where(off.abs() <= _SAME, 0.0, off.sign())
+            found = torch.where(self.constant & ~x.isnan(), other, found)
+        return found if bool(self.scaled.all()) else torch.where(self.scaled, found, x)
 
 
 def _are_few(off: npt.NDArray[np.float64]) -> bool:

@@ -24,6 +24,7 @@ from logpx.tables.conditioning.rows import opened, partial_rows
 from logpx.tables.conditioning.transforms import integral_transforms, transform_noise
 from logpx.tables.effort import Effort
 from logpx.tables.kept_cells import KeptCells
+from logpx.tables.possible import possible_rows
 from logpx.tables.reading.table import Table, TableBatch
 from logpx.tables.schema.schema import Schema
 from logpx.tables.schema.unseen_labels import UnseenLabels
@@ -379,11 +380,5 @@ class ConditionalModel(Shown):
 
     def _possible(self, x: Tensor, batch: TableBatch, unseen: UnseenLabels) -> Tensor:
         """Return rows without given cells that are impossible to the model: they are not given."""
-        known, impossible = self._conditioner.possible(x)
-        impossible &= self._choice.is_given.to(x.device)
-        for place, column in enumerate(self.schema.modelled):
-            wrong = impossible[:, place].nonzero().flatten()
-            # New labels are noted as they are read.
-            if len(wrong) and column.levels is None:
-                unseen.add_not_given(column.name, len(wrong), batch.locate(int(wrong[0])))
-        return torch.where(impossible, known, x)
+        density, given = self._conditioner.density, self._choice.is_given
+        return possible_rows(density, x, self.schema.modelled, batch, unseen, given)

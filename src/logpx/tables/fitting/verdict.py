@@ -10,6 +10,7 @@ import torch
 from logpx.distributions import Distribution
 from logpx.scoring import Evaluation, ModelVerdict, NatsPerRow, Tally, WeightedMean
 from logpx.tables.column_ranks import ColumnRanks
+from logpx.tables.density import has_bound_alone
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
 
@@ -43,7 +44,8 @@ def table_verdict(
     """
     rows = search.held_out
     count = len(rows.values)
-    tally = Tally(baselines, NatsPerRow())
+    bounds = [name for name, one in baselines.items() if has_bound_alone(one, search.supports)]
+    tally = Tally(baselines, NatsPerRow(), bounds)
     tally.add(
         best.log_prob.double(),
         {
@@ -52,7 +54,8 @@ def table_verdict(
         },
         rows.weights,
     )
-    evaluation: Evaluation = tally.evaluation(best.density.kind)
+    bound = has_bound_alone(best.density, search.supports)
+    evaluation: Evaluation = tally.evaluation("lower bound" if bound else "exact")
     calibration = None
     if search.has_time_for(_NO_RANKS, _RANKS_SECONDS):
         ranks = ColumnRanks(best.density, search.supports, search.names, search.budget.seed)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import time
+import weakref
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -18,25 +21,44 @@ __all__ = ["CsvPart"]
 _BLOCK = 1 << 20
 _LARGEST_BLOCK = 1 << 30
 _ROWS_PER_BLOCK = 64
+# Seconds at the end of the process; a block that is read ahead takes some milliseconds.
+_LONGEST_WAIT = 2.0
+
+
+class _Quotes:
+    """The number of quotes that were read: Arrow reads an unclosed quote as one long cell."""
+
+    count = 0
 
 
 class _QuoteCounter:
-    """A stream that counts its quotes: Arrow reads an unclosed quote as one long cell."""
+    """A stream that counts its quotes, for Arrow alone, whose threads read ahead."""
 
     closed = False
 
-    def __init__(self, file: str, header: CsvHeader) -> None:
-        self._stream = open_rows(file, header)
-        self.quotes = 0
+    def __init__(self, file: str, header: CsvHeader, quotes: _Quotes) -> None:
+        self._stream, self._quotes = open_rows(file, header), quotes
+        _LENT.add(self)
 
     def read(self, size: int) -> bytes:
         content: bytes = self._stream.read(size)
-        self.quotes += content.count(b'"')
+        self._quotes.count += content.count(b'"')
         return content
 
     def close(self) -> None:
         self.closed = True
         self._stream.close()
+
+
+_LENT: weakref.WeakSet[_QuoteCounter] = weakref.WeakSet()
+
+
+@atexit.register
+def _wait_for_arrow() -> None:
+    """Wait until Arrow has let go of streams: a thread that reads ahead as Python ends aborts the process."""
+    end = time.monotonic() + _LONGEST_WAIT
+    while _LENT and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 class CsvPart(Part):
@@ -72,25 +94,25 @@ class CsvPart(Part):
 
     def read(self, names: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield the named columns, a block at a time, whatever ``rows`` is."""
-        stream = _QuoteCounter(self.file, self.header)
+        quotes = _Quotes()
         try:
-            with self._open(stream, names) as reader:
+            with self._open(quotes, names) as reader:
                 for piece in reader:
                     # A header alone comes as one empty piece.
                     if piece.num_rows:
                         yield piece.select(list(names))
-            if stream.quotes % 2 and (error := unterminated_quote(self.file, self.header)):
+            if quotes.count % 2 and (error := unterminated_quote(self.file, self.header)):
                 raise error
         except (pa.ArrowException, OSError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise diagnose(self.file, self.header, error) from None
 
-    def _open(self, stream: object, names: Sequence[str]) -> pacsv.CSVStreamingReader:
+    def _open(self, quotes: _Quotes, names: Sequence[str]) -> pacsv.CSVStreamingReader:
         # Cells of columns without a name are an error.
         unnamed = {f"\0{index}": pa.null() for index in range(self.header.unnamed)}
         return pacsv.open_csv(
-            stream,
+            _QuoteCounter(self.file, self.header, quotes),
             read_options=pacsv.ReadOptions(
                 block_size=self._block, use_threads=False, column_names=[*self.header.names, *unnamed]
             ),

@@ -43,7 +43,8 @@ class NumberNotation(Notation):
     decimal : {".", ","}
         The decimal mark.
     grouping : str
-        The mark between groups of digits; empty if there is none.
+        The mark between groups of digits; empty if none was seen. Numbers that have groups and decimals are
+        then read nevertheless, for they can be read in one way alone.
     prefix, suffix : str
         What is written before and after every number, such as ``$`` and `` %``.
     parentheses : bool
@@ -122,23 +123,32 @@ class NumberNotation(Notation):
                 text = pc.replace_substring(text, affix, "")
         if not self.plain:
             text = pc.replace_substring_regex(text, r"[\s\x{a0}\x{202f}]", "")
-        if self.grouping.strip():
-            text = pc.replace_substring(text, self.grouping, "")
+        if self.grouping.strip() or not self.grouping:
+            text = pc.replace_substring(text, self.grouping or self._other_mark, "")
         if self.decimal == ",":
             text = pc.replace_substring(text, ",", ".")
         return pc.cast(text, pa.float64())
 
     @property
+    def _other_mark(self) -> str:
+        """What may mark thousands in a number with decimals, though no number was seen in which it does."""
+        return "," if self.decimal == "." else "."
+
+    @property
     def _pattern(self) -> str:
         if self.plain:
-            return rf"^[+-]?(?:(?:\d+\.?\d*|\.\d+){_EXPONENT}|(?i:inf|infinity|nan))$"
+            grouped = r"\d{1,3}(?:,\d{3})+\.\d+"
+            return rf"^[+-]?(?:(?:{grouped}|\d+\.?\d*|\.\d+){_EXPONENT}|(?i:inf|infinity|nan))$"
         mark, prefix, suffix = map(re.escape, (self.decimal, self.prefix, self.suffix))
         whole = r"\d+"
         if self.grouping:
             group = re.escape(self.grouping)
             # Indian amounts have groups of two digits before the last one.
             whole = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|\d+"
-        number = rf"(?:(?:{whole})(?:{mark}\d*)?|{mark}\d+){_EXPONENT}"
+        number = rf"(?:{whole})(?:{mark}\d*)?|{mark}\d+"
+        if not self.grouping:
+            number = rf"\d{{1,3}}(?:{re.escape(self._other_mark)}\d{{3}})+{mark}\d+|{number}"
+        number = rf"(?:{number}){_EXPONENT}"
         sign = rf"(?:[+-]?{prefix}|{prefix}[+-])" if prefix else "[+-]?"
         signed = rf"{sign}{number}{suffix}"
         return rf"^(?:{signed}|\({prefix}{number}{suffix}\))$" if self.parentheses else rf"^{signed}$"

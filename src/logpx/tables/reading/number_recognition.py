@@ -38,7 +38,7 @@ _GROUPINGS = {
     ".": (",", "'", "\u2019", " ", "\u00a0", "\u202f"),
     ",": (".", "'", "\u2019", " ", "\u00a0", "\u202f"),
 }
-_LARGEST_SAMPLE = 500
+_LARGEST_SAMPLE, _LONGEST = 500, 100
 # Without decimals, a mark such as 2- may be a grade.
 _MINUS_BEHIND = re.compile(rf"[^-{TRUE_MINUS}]*[.,][0-9]+{_SPACE}(?:{_CURRENCY}|%|‰)?{_SPACE}[-{TRUE_MINUS}]")
 _DECIMALS: tuple[Literal["."], Literal[","]] = (".", ",")
@@ -83,7 +83,7 @@ def number_forms(text: pa.Array) -> NumberForms | None:
     >>> [form.decimal for form in number_forms(pa.array(["1,234"])).possible]
     ['.', ',']
     """
-    few = text.slice(0, _LARGEST_SAMPLE)
+    few = _first_and_longest(text)
     behind = _minus_behind(few.to_pylist())
     minus: Literal["-", "\u2212"] = TRUE_MINUS if any(TRUE_MINUS in cell for cell in few.to_pylist()) else "-"
     cells = with_usual_signs(few, behind=behind).to_pylist()
@@ -121,6 +121,13 @@ def number_forms(text: pa.Array) -> NumberForms | None:
         first, second = (read for _, read in forms[:2])
         example = cells[pc.index(pc.not_equal(first, second), True).as_py()]
     return NumberForms(tuple(form for form, _ in forms[:2]), example)
+
+
+def _first_and_longest(text: pa.Array) -> pa.Array:
+    """Return the first cells and the longest of the others, of which some mark thousands if any does."""
+    first, others = text.slice(0, _LARGEST_SAMPLE), text.slice(_LARGEST_SAMPLE)
+    longest = pc.select_k_unstable(pc.utf8_length(others), _LONGEST, [("", "descending")])
+    return pa.concat_arrays([first, others.take(longest)])
 
 
 def _shapes(cells: Sequence[str], pattern: re.Pattern[str]) -> list[re.Match[str]] | None:

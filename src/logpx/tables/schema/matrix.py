@@ -69,7 +69,8 @@ def to_matrix(
     missing : bool
         Whether cells may be missing.
     unseen : UnseenLabels, optional
-        Where labels that the schema does not know are counted; by default they are an error.
+        Where labels that the schema does not know are counted; by default they are an error. Columns without
+        any value are noted there, too.
 
     Returns
     -------
@@ -109,6 +110,9 @@ def to_matrix(
         suspicious = not np.isfinite(matrix.sum())
     if suspicious:
         _refuse_first_bad_cell(matrix, batch, schema, missing)
+    if unseen is not None:
+        there = [not suspicious or not bool(np.isnan(own).all()) for own in matrix.T]
+        unseen.look_for_values(zip(schema.modelled_names, there, strict=True))
     return matrix
 
 

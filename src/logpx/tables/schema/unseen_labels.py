@@ -1,7 +1,8 @@
-"""Labels that a model does not know, and given values that it does not allow, counted as a table is read."""
+"""What a model can make nothing of, counted as a table is read: new labels, impossible values, no values."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from logpx.representations import Shown
@@ -49,6 +50,8 @@ class UnseenLabel(Shown):
 class UnseenLabels:
     """The labels of a table that a model does not know, in the order in which they were met.
 
+    Values that are impossible to the model, and columns without any value, are noted beside them.
+
     Examples
     --------
     >>> unseen = UnseenLabels()
@@ -61,6 +64,7 @@ class UnseenLabels:
         self._found: dict[tuple[str, str], UnseenLabel] = {}
         self._beyond = 0
         self._not_given: dict[str, tuple[int, str]] = {}
+        self._has_values: dict[str, bool] = {}
 
     def add(
         self, column: str, label: str, known: list[str], rows: int, place: tuple[str | None, int]
@@ -89,10 +93,20 @@ class UnseenLabels:
         before, first = self._not_given.get(column, (0, where))
         self._not_given[column] = (before + rows, first)
 
+    def look_for_values(self, columns: Iterable[tuple[str, bool]]) -> None:
+        """Take note of which columns have a value in some rows."""
+        for column, there in columns:
+            self._has_values[column] = self._has_values.get(column, False) or there
+
     @property
     def labels(self) -> list[UnseenLabel]:
         """The labels, up to a thousand."""
         return list(self._found.values())
+
+    @property
+    def without_values(self) -> list[str]:
+        """The columns in which no row has a value."""
+        return [column for column, there in self._has_values.items() if not there]
 
     def notes(self) -> list[str]:
         """Return one line for each of the first labels, and one for all others."""
@@ -109,6 +123,12 @@ class UnseenLabels:
             lines.append(
                 f"column {column!r}: values that the model finds impossible count as not given "
                 f"({counted(rows, 'row')}, first in {where})"
+            )
+        empty = [repr(column) for column in self.without_values]
+        if empty:
+            which = f"column {empty[0]}" if len(empty) == 1 else f"columns {', '.join(empty)}"
+            lines.append(
+                f"no row has a value in {which}: all that is said of rows rests on the other columns"
             )
         return lines
 
