@@ -11,6 +11,7 @@ import torch
 import logpx
 from logpx.cli import main
 from logpx.errors import DataError, ModelFolderError, UsageError
+from logpx.images import fit_images
 from logpx.report import model_report, render, write_report
 from logpx.tables import TableModel
 
@@ -217,6 +218,23 @@ def test_flow_shows_its_training_and_ppca_its_latent_space(tmp_path):
         titles = {figure.title for section in report.sections for figure in section.figures}
         assert title in titles
         assert report.verdict.level == "unknown"
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_command_that_fits_images_again_has_their_options(tmp_path):
+    images = torch.randint(0, 4, (40, 1, 4, 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    np.savez(tmp_path / "images.npz", images=images.numpy(), labels=np.arange(40) % 2)
+    source = str(tmp_path / "images.npz")
+    options = {"realnvp": {"conditional": True, "dequantisation": "variational"}, "vae": {"latent": 3}}
+    expected = {"realnvp": "--conditional --dequantisation variational", "vae": "--latent 3 --time 7s"}
+    for family, given in options.items():
+        result = fit_images(source, family, max_steps=1, **given)
+        metrics = {"source": source, **result.to_dict()}
+        if family == "vae":
+            metrics |= {"ended": "time", "seconds": 6.4}
+        logpx.save(result.model, tmp_path / family, metrics=metrics)
+        (use,) = [one for one in model_report(tmp_path / family).sections if one.key == "use"]
+        assert f"-o {family} --model {family} {expected[family]} --seed 0" in use.code[1]
 
 
 def test_images_are_reported(tmp_path):

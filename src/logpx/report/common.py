@@ -113,8 +113,8 @@ def baselines_grid(evaluation: Evaluation, rows: str) -> SortableTable:
     )
 
 
-def use_section(name: str, details: Details, use: Sequence[str]) -> Section:
-    """Return how to use, to make again and to cite the model."""
+def use_section(name: str, details: Details, use: Sequence[str], options: Sequence[str] = ()) -> Section:
+    """Return how to use, to make again and to cite the model; ``options`` are those of its fit."""
     metrics, config = details.metrics, details.config
     word = shlex.quote(name)
     commands = "\n".join(f"logpx {line.format(model=word)}" for line in use)
@@ -125,11 +125,15 @@ def use_section(name: str, details: Details, use: Sequence[str]) -> Section:
         # A stack is found again by trying all that can be in it.
         family = str(chosen.get("model", "auto"))
         family = "auto" if "+" in family else family
+        asked = [f"--model {family}", *options]
+        if metrics.get("ended") == "time" and metrics.get("seconds") is not None:
+            asked.append(f"--time {math.ceil(metrics['seconds'])}s")
+        asked.append(f"--seed {metrics.get('seed', 0)}")
         blocks.append(
             # What follows a plus sign names a build, which the package index does not have.
             f"pip install 'logpx=={config['logpx_version']}' "
             f"'torch=={str(config['torch_version']).partition('+')[0]}'\n"
-            f"logpx fit {shlex.quote(str(source))} -o {word} --model {family} --seed {metrics.get('seed', 0)}"
+            f"logpx fit {shlex.quote(str(source))} -o {word} {' '.join(asked)}"
         )
     blocks.append(
         "@software{logpx,\n  author = {{The logpx developers}},\n"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from logpx import plots
 from logpx.errors import LogpxError
-from logpx.images import ImageModel, Images, open_images
+from logpx.images import ImageModel, Images, VariationalDequantisation, open_images
 from logpx.latent import VAE
 from logpx.report.common import baselines_grid, facts_of, training_figures, use_section, with_error
 from logpx.report.drawing import Drawing
@@ -63,7 +63,7 @@ def image_report(name: str, model: ImageModel, details: Details, data: str | Non
     points = [str(note) for note in metrics.get("notes") or [] if note]
     limits = "Simple images score high whatever the model: bits per dimension compare models, not images."
     sections.append(Section(key="limits", title="Limits and notes", text=[limits], points=points))
-    sections.append(use_section(name, details, _USE))
+    sections.append(use_section(name, details, _USE, _options(model)))
     channels, height, width = model.event_shape
     return Report(
         title=name,
@@ -75,6 +75,18 @@ def image_report(name: str, model: ImageModel, details: Details, data: str | Non
         sections=sections,
         notes=notes,
     )
+
+
+def _options(model: ImageModel) -> list[str]:
+    """Return the options of ``logpx fit`` that a model shows."""
+    options = []
+    if model.context_features:
+        options.append("--conditional")
+    if isinstance(model.dequantisation, VariationalDequantisation):
+        options.append("--dequantisation variational")
+    if isinstance(model.flow, VAE):
+        options.append(f"--latent {model.flow.prior.event_shape[0]}")
+    return options
 
 
 def _source(model: ImageModel, source: Any, count: Any) -> Images | None:
