@@ -91,7 +91,7 @@ def conditional() -> Figure:
 
 
 def anomalies() -> Figure:
-    """Draw rows of a table, with the least likely ones marked."""
+    """Draw rows of a table, with the most unusual ones marked."""
     table = stones()
     usual, new = table[:1200], table[1200:].reset_index(drop=True)
     new.loc[[7, 70, 120], "price"] = [300.0, 60_000.0, 150.0]
@@ -101,7 +101,7 @@ def anomalies() -> Figure:
     figure, panel = plt.subplots(figsize=(6.0, 3.8), layout="constrained")
     panel.plot(new.carat, new.price, ".", color=GREY, ms=4, label="new rows")
     panel.plot(
-        marked.carat, marked.price, "o", mfc="none", mec=ORANGE, ms=11, mew=2, label="the least likely three"
+        marked.carat, marked.price, "o", mfc="none", mec=ORANGE, ms=11, mew=2, label="the most unusual three"
     )
     panel.set(yscale="log", xlabel="carat", ylabel="price")
     panel.legend(frameon=False)

@@ -141,6 +141,19 @@ def test_the_report_says_how_many_rows_the_command_selects(folder, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_what_takes_too_long_is_left_to_the_command(folder, monkeypatch):
+    monkeypatch.setattr("logpx.report.unusual_rows._MOST_COLUMNS", 2)
+    report = model_report(folder / "model", str(folder / "new.csv"))
+    head, *listed = anomalies_of(report)
+    assert (head[-1], len(listed)) == ("log p (lower bound)", 20)
+    monkeypatch.setattr("logpx.report.unusual_rows._MOST_ROWS", 299)
+    report = model_report(folder / "model", str(folder / "new.csv"))
+    (section,) = (section for section in report.sections if section.key == "anomalies")
+    assert section.grids == ()
+    assert section.text == ["The table has 300 rows: logpx anomalies finds the unusual ones among so many."]
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_without_rows_set_aside_anomalies_are_ordered_by_log_p(tmp_path):
     x = np.random.default_rng(0).normal(size=(30, 2))
     np.savetxt(tmp_path / "t.csv", x, delimiter=",", header="a,b", comments="")
