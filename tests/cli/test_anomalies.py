@@ -149,6 +149,7 @@ def test_unusual_rows_are_found_among_a_tables_own(logpx, folder: Path, tmp_path
     assert found.reasons[0].startswith("price 10000000.0: expected ")
     assert found.score.is_monotonic_increasing
     assert "p-values are estimates" in ended.err
+    assert "note: column 'id' is left out: names the row" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -49,15 +49,15 @@ def test_rounding_is_no_difference():
 
 def test_what_would_help():
     assert verdict().advice == []
-    assert verdict(unfinished=True).advice == ["more time"]
+    assert verdict(unfinished=True).advice == ["longer training"]
     assert verdict(unfinished=False).advice == []
     assert verdict(overfit=(0.5, 0.1)).advice == ["more rows"]
     assert verdict(overfit=(0.1, 0.1)).advice == []
     tests = {"a": RankTest(distance=0.01, p_value=0.9), "b": RankTest(distance=0.4, p_value=1e-9)}
     found = verdict(calibration=ColumnCalibration(tests=tests), unfinished=True)
-    assert found.advice == ["more time", "a look at column 'b': another kind, or leaving it out"]
+    assert found.advice == ["longer training", "a look at column 'b': another kind, or leaving it out"]
     assert found.sentences[-1] == f"what would help: {'; '.join(found.advice)}"
-    assert "still rising when time ended" in str(found)
+    assert "still rising when training ended" in str(found)
 
 
 def test_gains_are_those_of_rows_that_all_find_possible():

@@ -19,6 +19,7 @@ from logpx.tables.coding import RowCoding
 from logpx.tables.fitting.fit_rows import fit_rows
 from logpx.tables.kept_cells import KeptCells
 from logpx.tables.schema.matrix import modelled_part, to_matrix
+from logpx.tables.schema.problems import left_out_notes
 
 __all__ = ["OwnRowsSearch"]
 
@@ -87,6 +88,7 @@ class OwnRowsSearch(AnomalySearch):
         if kept_names is not None:
             kept = model.kept_cells(table, names=kept_names, as_text=as_text)
         super().__init__(model, table, _Decided(selection), explain=explain, kept=kept, seed=seed)
+        self.notes += left_out_notes(schema.columns)
         self.notes.append(
             "p-values are estimates: they compare each row, scored by mixtures that have not seen it, with "
             "what the central three quarters of all rows suggest; fit a model to usual rows for p-values "

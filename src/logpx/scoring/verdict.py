@@ -41,7 +41,7 @@ class ModelVerdict(Shown):
     calibration : ColumnCalibration or None
         Whether columns are distributed as the model says; None for images.
     unfinished : bool or None
-        Whether the likelihood was still rising when time ended; None where that is not known.
+        Whether the likelihood was still rising when training ended; None where that is not known.
     overfit : tuple of (float, float) or None
         How much more probable training rows are, in the unit, and the standard error; None if not known.
 
@@ -90,7 +90,7 @@ class ModelVerdict(Shown):
         """What would help."""
         found = []
         if self.unfinished:
-            found.append("more time")
+            found.append("longer training")
         if self.overfit is not None and self.overfit[0] > max(_ERRORS * self.overfit[1], 0.0):
             found.append("more rows")
         if self.calibration is not None and self.calibration.wrong:
@@ -113,7 +113,7 @@ class ModelVerdict(Shown):
             found.append(str(self.calibration))
         if self.unfinished is not None:
             found.append(
-                "the likelihood was still rising when time ended"
+                "the likelihood was still rising when training ended"
                 if self.unfinished
                 else "the likelihood had stopped rising"
             )

@@ -16,9 +16,10 @@ from logpx.tables.families.families import FAMILIES
 
 __all__ = ["QuadratureDensity", "integrable"]
 
-# Nodes over the whole range, and then twice between the neighbours of the best node so far.
+# Nodes over the whole range, and then twice where the integrand is large between the nodes so far.
 _NODES, _FINER = 129, (65, 33)
 _DRAWS = 1024
+_LEAST_ROOT = 1e-9
 # Beyond the draws of the model, in units of their range.
 _BEYOND = 0.5
 _MOST_ROWS = 100_000
@@ -55,7 +56,7 @@ def integrable(density: Distribution) -> tuple[Distribution, bool]:
 class QuadratureDensity(TableDensity):
     """Rows in table units, of which one cell may be missing: it is integrated out by the trapezoidal rule.
 
-    The nodes lie over the range of draws of the model, and more densely where the integrand is largest. What
+    The nodes lie over the range of draws of the model, and more densely where the integrand is large. What
     results is an estimate, good as long as the conditional distribution is smooth between nodes.
 
     Parameters
@@ -129,15 +130,7 @@ class QuadratureDensity(TableDensity):
         nodes = (low + (high - low) * share).expand(len(y), -1)
         log_prob = self._at(y, column, nodes)
         for count in _FINER:
-            best = log_prob.argmax(1, keepdim=True)
-            last = nodes.shape[1] - 1
-            left, right = (
-                nodes.gather(1, (best - 1).clamp_min(0)),
-                nodes.gather(1, (best + 1).clamp_max(last)),
-            )
-            # Inside the ends, which are nodes already.
-            inner = torch.linspace(0.0, 1.0, count + 2, dtype=torch.float64, device=y.device)[1:-1]
-            finer = left + (right - left) * inner
+            finer = _between(nodes, log_prob, count)
             nodes = torch.cat([nodes, finer], 1)
             log_prob = torch.cat([log_prob, self._at(y, column, finer)], 1)
             nodes, order = nodes.sort(1)
@@ -153,6 +146,23 @@ class QuadratureDensity(TableDensity):
     def _whole(self, y: Tensor) -> Tensor:
         parts = [self.model.log_prob(part).double() for part in torch.split(y, _MOST_ROWS)]
         return torch.cat(parts) if parts else y.new_zeros(0, dtype=torch.float64)
+
+
+def _between(nodes: Tensor, log_prob: Tensor, count: int) -> Tensor:
+    """Return more nodes, ``(n, count)``: in every interval in proportion to the root of the integrand."""
+    widths = nodes.diff(dim=1)
+    root = torch.exp(0.5 * (log_prob - log_prob.amax(1, keepdim=True))).nan_to_num()
+    # Something for every interval, so that there is a place for all.
+    shares = (root[:, 1:] + root[:, :-1] + _LEAST_ROOT) * widths
+    shares = shares / shares.sum(1, keepdim=True)
+    ends = shares.cumsum(1)
+    places = (torch.arange(count, dtype=torch.float64, device=nodes.device) + 0.5) / count
+    which = torch.searchsorted(ends, places.expand(len(nodes), -1).contiguous()).clamp_max(
+        widths.shape[1] - 1
+    )
+    own = shares.gather(1, which)
+    within = (places - (ends.gather(1, which) - own)) / own
+    return nodes.gather(1, which) + widths.gather(1, which) * within.clamp(0.0, 1.0)
 
 
 def _log_widths(nodes: Tensor) -> Tensor:

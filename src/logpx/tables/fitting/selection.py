@@ -74,7 +74,7 @@ class Candidate:
     settings : dict
         The settings that it was fitted with, where they are not the usual ones.
     unfinished : bool or None
-        Whether its likelihood was still rising when time ended; None where no gradient descent was.
+        Whether its likelihood was still rising when training ended; None where no gradient descent was.
     weights : Tensor or None
         How much each of the rows counts, shape ``(n,)``; None if all count alike.
     """
