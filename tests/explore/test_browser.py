@@ -5,9 +5,12 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import logpx
+from logpx import flows
 from logpx.explore import Server, explorer_of
+from logpx.images import ImageModel
 
 
 @pytest.fixture
@@ -106,4 +109,21 @@ def test_of_many_columns_the_first_are_drawn_and_the_others_are_found_by_name(op
     page.locator("#filter").fill("m69")
     expect(page.locator("#cards article:visible svg")).to_have_count(1)
     assert page.locator("#found").text_content() == ""
+    assert page.said == []
+
+
+@pytest.mark.enable_socket
+def test_the_page_of_images_is_walked_by_keys_and_nothing_is_wrong_to_axe(
+    opened_page, walked, violations
+) -> None:
+    from playwright.sync_api import expect
+
+    torch.manual_seed(0)
+    model = ImageModel(flows.RealNVP((1, 8, 8), layers=2, hidden=(4,), context=2), classes=["p", "<b>"])
+    server = Server(explorer_of(model.eval()))
+    threading.Thread(target=server.run, daemon=True).start()
+    page = opened_page(server.address, 900, 900)
+    expect(page.locator("#gallery canvas")).to_have_count(24)
+    walked(page)
+    assert violations(page) == []
     assert page.said == []
