@@ -37,14 +37,14 @@ def test_better_even_and_worse_are_told_apart_and_worse_is_loud():
     assert found.worse_than == ["normal"]
     assert found.sentences == [
         "WORSE than normal by 0.200 ± 0.050, better than marginals by 0.500 ± 0.020, "
-        "no better than other: 0.010 ± 0.020 nats per row (400 rows)"
+        "not clearly better than other: 0.010 ± 0.020 nats per row (400 rows)"
     ]
 
 
 def test_rounding_is_no_difference():
     found = verdict(gains=gains(marginals=(3e-16, 1e-17), normal=(-2e-12, 1e-13)))
     assert found.worse_than == []
-    assert found.sentences[0].startswith("no better than marginals: 0.000")
+    assert found.sentences[0].startswith("not clearly better than marginals: 0.000")
 
 
 def test_what_would_help():

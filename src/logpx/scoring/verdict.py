@@ -162,7 +162,7 @@ class ModelVerdict(Shown):
             for names, words, sign in (
                 (worse, "WORSE than", -1.0),
                 (better, "better than", 1.0),
-                (even, "no better than", 1.0),
+                (even, "not clearly better than", 1.0),
             )
             if names
         ]
