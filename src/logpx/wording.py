@@ -1,8 +1,14 @@
-"""Numbers of things in words."""
+"""Numbers of things in words, and means with their errors."""
 
 from __future__ import annotations
 
-__all__ = ["counted"]
+import math
+
+__all__ = ["counted", "with_standard_error"]
+
+_MOST_DIGITS = 9
+# Smaller errors are those of sums in another order.
+_ROUNDING = 1e-9
 
 _IRREGULAR = {"are": "is", "have": "has", "were": "was"}
 
@@ -29,3 +35,17 @@ def counted(count: int, noun: str, verb: str = "") -> str:
     if count != 1:
         return f"{count:,} {noun}s {verb}".rstrip()
     return f"{count:,} {noun} {_IRREGULAR.get(verb, f'{verb}s') if verb else ''}".rstrip()
+
+
+def with_standard_error(mean: float, standard_error: float) -> str:
+    """Return a finite mean with its standard error: three decimals, more where the error is smaller.
+
+    Examples
+    --------
+    >>> with_standard_error(-3.14159, 0.0123), with_standard_error(-3.14159, 0.00012)
+    ('-3.142 ± 0.012', '-3.14159 ± 0.00012')
+    """
+    digits = 3
+    if _ROUNDING < standard_error < 0.01:
+        digits = min(_MOST_DIGITS, 1 - math.floor(math.log10(standard_error)))
+    return f"{mean:z.{digits}f} ± {standard_error:.{digits}f}"

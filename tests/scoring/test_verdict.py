@@ -67,7 +67,9 @@ def test_gains_are_those_of_rows_that_all_find_possible():
     found = ModelVerdict.of(tally.evaluation("exact"))
     assert found.gains["base"].gain == pytest.approx(1.0)
     assert found.outside == 1
-    assert "1 of 4 rows have probability 0 under the model" in found.sentences
+    assert "1 of 4 rows has probability 0 under the model" in found.sentences
+    assert found.sentences[0].endswith("(3 of 4 rows, those that every model finds possible)")
+    assert found.to_dict()["compared"] == 3
 
 
 @pytest.mark.parametrize(("kind", "said"), [("exact", True), ("lower bound", False)])

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from logpx.cli.streams import optional_stderr, print_json, tell
+from logpx.wording import with_standard_error
 
 __all__ = ["Output", "nats"]
 
@@ -18,7 +19,7 @@ _LABEL, _SHORTEST = 12, 8
 
 
 def nats(mean: float | None, standard_error: float | None) -> str:
-    """Return a mean with its standard error: three decimals, more where the error is smaller than that.
+    """Return a mean with its standard error, as `with_standard_error` does, or what is known of both.
 
     Examples
     --------
@@ -29,10 +30,7 @@ def nats(mean: float | None, standard_error: float | None) -> str:
         return "-"
     if standard_error is None or not math.isfinite(mean):
         return f"{mean:z.3f}"
-    digits = 3
-    if 0.0 < standard_error < 0.01:
-        digits = min(9, 1 - math.floor(math.log10(standard_error)))
-    return f"{mean:z.{digits}f} ± {standard_error:.{digits}f}"
+    return with_standard_error(mean, standard_error)
 
 
 class Output:

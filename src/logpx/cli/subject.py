@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from logpx.cli.output import Output, nats
 from logpx.cli.requests import FitRequest, Fitted, InspectRequest, Parent, Request, UpdateRequest
 from logpx.errors import UsageError
+from logpx.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,11 +181,11 @@ class Subject(ABC):
         """Print what is known of all scores together, and more in the JSON answer."""
         unit, every, possible = model.unit, totals.all, totals.possible
         value, error = unit.value(every.value), unit.difference(every.standard_error)
-        out.note(f"{every.count:,} {self.rows}, mean {unit.heading(model.kind)}: {nats(value, error)}")
+        out.note(f"{self.counted(every.count)}, mean {unit.heading(model.kind)}: {nats(value, error)}")
         if totals.outside:
             others = nats(unit.value(possible.value), unit.difference(possible.standard_error))
             rest = f"; mean of the other {possible.count:,}: {others}" if possible.count else ""
-            out.note(f"note: {totals.outside:,} {self.rows} lie outside the model's support{rest}")
+            out.note(f"note: {self.counted(totals.outside, 'lie')} outside the model's support{rest}")
         out.document(
             {
                 "output": request.output,
@@ -209,17 +210,17 @@ class Subject(ABC):
             self.open(request, out), seed=request.seed, draws=request.draws, exactness=request.exactness
         )
         heading = evaluation.unit.heading(evaluation.kind)
-        out.text(f"{evaluation.rows:,} {self.rows}, {heading} (mean ± standard error)")
+        out.text(f"{self.counted(evaluation.rows)}, {heading} (mean ± standard error)")
         out.table(_comparisons(evaluation))
         for note in evaluation.notes:
             out.note(f"note: {note}")
         if evaluation.possible is not None:
-            out.text(f"{evaluation.possible.rows:,} {self.rows} that every model finds possible:")
+            out.text(f"{self.counted(evaluation.possible.rows)} that every model finds possible:")
             out.table(_comparisons(evaluation.possible))
         if evaluation.outside:
             out.note(
-                f"note: {evaluation.outside:,} {self.rows} lie outside the model's support: their log p is "
-                "minus infinity, and part of the mean"
+                f"note: {self.counted(evaluation.outside, 'lie')} outside the model's support: log p is "
+                "minus infinity there, and part of the mean"
             )
             for row in evaluation.impossible:
                 out.note(f"note: {row}")
@@ -236,6 +237,10 @@ class Subject(ABC):
                 "verdict": verdict.to_dict(),
             }
         )
+
+    def counted(self, count: int, verb: str = "") -> str:
+        """Return a number of rows, and what they do, in words."""
+        return counted(count, self.rows.removesuffix("s"), verb)
 
     def open_other(self, request: Request, out: Output) -> Any:
         """Open the data of a request, unless its output would be written over them."""

@@ -12,6 +12,7 @@ from logpx.cli.requests import Parts, Request
 from logpx.cli.several import own_shard
 from logpx.cli.subject import Subject
 from logpx.errors import UsageError
+from logpx.wording import counted
 
 __all__ = ["impute_parts", "parts_asked_for", "score_parts"]
 
@@ -76,7 +77,7 @@ def impute_parts(
     counts, results = _worked("impute", options, impute_file, request, out, numbered=numbered)
     rows = sum(result["written"] for result in results)
     notes = [note for result in results for note in result["notes"]]
-    out.note(f"{rows:,} rows" + ("" if draws is None else f" in {draws:,} tables"))
+    out.note(counted(rows, "row") + ("" if draws is None else f" in {counted(draws, 'table')}"))
     out.document(
         {
             "output": request.output,
@@ -123,10 +124,10 @@ def _worked(
 
     of = f" of shard {parts.shard[0]}/{parts.shard[1]}" if parts.shard[1] > 1 else ""
     if not run.own:
-        out.note(f"note: there are {len(run.parts)} parts, and none{of}")
+        out.note(f"note: {counted(len(run.parts), 'part')}, and none{of}")
     results, before = [], 0
     for number, result in enumerate(run.run(on_files, numbered=numbered), 1):
-        rows = f"{result.facts['rows']:,} rows"
+        rows = counted(result.facts["rows"], "row")
         how = "finished before" if result.finished_before else rows
         out.note(f"part {number} of {len(run.own)}{of}: {result.name}, {how}")
         for note in () if result.finished_before else result.facts["notes"]:

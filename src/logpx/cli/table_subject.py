@@ -295,8 +295,8 @@ class TableSubject(Subject):
         facts = self.impute_file(model, draws, request, out)
         for note in facts["notes"]:
             out.note(f"note: {note}")
-        tables = "" if draws is None else f" in {draws:,} tables"
-        out.note(f"{facts['written']:,} rows{tables}")
+        tables = "" if draws is None else f" in {counted(draws, 'table')}"
+        out.note(f"{counted(facts['written'], 'row')}{tables}")
         out.document(
             {
                 "output": request.output,

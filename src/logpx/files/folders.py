@@ -49,6 +49,8 @@ def translated_errors(target: Path) -> Iterator[None]:
             message, fix = "not permitted to write here", "choose another place, or change the permissions"
         else:
             message, fix = f"cannot be written: {error.strerror or error}", "choose another place"
+            if error.errno == errno.EFBIG:
+                fix = f"raise the limit on file sizes, or {fix}"
         raise ResourceError(message, file=target, fix=fix) from error
 
 

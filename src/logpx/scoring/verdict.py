@@ -11,7 +11,7 @@ from logpx.representations import Shown
 from logpx.scoring.column_calibration import SMALL_DISTANCE, ColumnCalibration
 from logpx.scoring.evaluation import Comparison, Evaluation
 from logpx.scoring.units import Unit
-from logpx.wording import counted
+from logpx.wording import counted, with_standard_error
 
 __all__ = ["ModelVerdict"]
 
@@ -34,6 +34,8 @@ class ModelVerdict(Shown):
         What gains are given in.
     gains : dict of str to Comparison
         How much better the model is than each baseline, on rows that all find possible.
+    compared : int or None
+        The number of rows that all find possible, on which gains are taken; None if that is all of them.
     kind : str
         What the number of the model is: ``exact`` or ``lower bound``.
     outside : int
@@ -58,6 +60,7 @@ class ModelVerdict(Shown):
     measured: str
     unit: Unit
     gains: Mapping[str, Comparison]
+    compared: int | None = None
     kind: str = "exact"
     outside: int = 0
     calibration: ColumnCalibration | None = None
@@ -74,6 +77,7 @@ class ModelVerdict(Shown):
             measured=f"{counted(evaluation.rows, 'row')}" if measured is None else measured,
             unit=evaluation.unit,
             gains=gains,
+            compared=None if evaluation.possible is None else evaluation.possible.rows,
             kind=evaluation.kind,
             outside=evaluation.outside,
             calibration=evaluation.calibration,
@@ -104,10 +108,13 @@ class ModelVerdict(Shown):
         """The verdict in sentences: against baselines; what is wrong, and what would help."""
         found = []
         if self.gains:
-            found.append(f"{self._against()} ({self.measured}){self._gap()}")
+            some = "" if self.compared is None else f"{self.compared:,} of "
+            possible = "" if self.compared is None else ", those that every model finds possible"
+            found.append(f"{self._against()} ({some}{self.measured}{possible}){self._gap()}")
         if self.outside:
             found.append(
-                f"{self.outside:,} of {counted(self.rows, 'row')} have probability 0 under the model"
+                f"{self.outside:,} of {counted(self.rows, 'row')} {'has' if self.outside == 1 else 'have'} "
+                "probability 0 under the model"
             )
         if self.calibration is not None:
             found.append(str(self.calibration))
@@ -133,6 +140,7 @@ class ModelVerdict(Shown):
             "sentences": self.sentences,
             "rows": self.rows,
             "measured": self.measured,
+            "compared": self.rows if self.compared is None else self.compared,
             "unit": self.unit.name,
             "gains": {
                 name: {
@@ -179,11 +187,11 @@ class ModelVerdict(Shown):
 
     def _gain(self, name: str, sign: float) -> str:
         other = self.gains[name]
-        by = f"{sign * other.gain:z.3f} ± {other.gain_standard_error:.3f}"
+        by = with_standard_error(sign * other.gain, other.gain_standard_error)
         return f"{name} by {by}" if _sign(other) else f"{name}: {by}"
 
     def _amount(self, value: float, error: float) -> str:
-        return f"{value:.3f} ± {error:.3f} {self.unit.name}"
+        return f"{with_standard_error(value, error)} {self.unit.name}"
 
 
 def _sign(other: Comparison) -> int:

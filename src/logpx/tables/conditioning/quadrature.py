@@ -149,9 +149,12 @@ class QuadratureDensity(TableDensity):
 
 
 def _between(nodes: Tensor, log_prob: Tensor, count: int) -> Tensor:
-    """Return more nodes, ``(n, count)``: in every interval in proportion to the root of the integrand."""
+    """Return more nodes, ``(n, count)``, as dense as the cube root of the integrand.
+
+    Where its curvature is in proportion to it, this makes the error of the trapezoidal rule least.
+    """
     widths = nodes.diff(dim=1)
-    root = torch.exp(0.5 * (log_prob - log_prob.amax(1, keepdim=True))).nan_to_num()
+    root = torch.exp((log_prob - log_prob.amax(1, keepdim=True)) / 3.0).nan_to_num()
     # Something for every interval, so that there is a place for all.
     shares = (root[:, 1:] + root[:, :-1] + _LEAST_ROOT) * widths
     shares = shares / shares.sum(1, keepdim=True)
