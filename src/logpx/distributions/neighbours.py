@@ -42,7 +42,7 @@ def neighbour_density(x: Tensor, drawn: Tensor, step: float = 0.0) -> Tensor:
     --------
     >>> drawn = torch.linspace(0.0, 1.0, 101, dtype=torch.float64)
     >>> neighbour_density(torch.tensor([0.5, 100.0], dtype=torch.float64), drawn).log().round()
-    tensor([ 0., -7.], dtype=torch.float64)
+    tensor([ 0., -8.], dtype=torch.float64)
     """
     if not step:
         return _by_distance(x, drawn, step)
