@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from logpx.detection.elsewhere import CellsFromElsewhere
+from logpx.detection.standing_out import StandingOut
 from logpx.representations import Shown
 from logpx.tables import TableModel
 from logpx.tables.arrow_columns import arrow_array, written_type
@@ -58,7 +59,8 @@ class Reason(Shown):
     without : tuple of str
         Columns that the rest leaves out: those of the row's reasons before this one.
     alone : bool
-        Whether no other cell of the row was there to tell anything.
+        Whether other cells of the row tell nothing: there are none, or the cell stands out in its column by
+        itself.
     within : bool
         Whether the cell lies within the interval, in a gap or a corner where hardly any value is.
     """
@@ -111,7 +113,8 @@ class Explainer:
     allows.
 
     Where the model has no conditional distributions in closed form, the mixture that is kept beside it for
-    conditions explains.
+    conditions explains. Of a row in which no cell is surprising, but which robust mixtures find unusual, the
+    cells are named that stand out to them and in their columns (`StandingOut`).
 
     Parameters
     ----------
@@ -130,6 +133,7 @@ class Explainer:
         self.columns = model.schema.modelled
         self.supports = model.supports
         self.seed = seed
+        self._unusualness = model.unusualness
         self._density = model.answering(CONDITIONS)
         self._beside = self._density is not model.density
         self.cells = CellSurprisals(self._density, model.supports)
@@ -145,6 +149,12 @@ class Explainer:
     @cached_property
     def _elsewhere(self) -> CellsFromElsewhere:
         return CellsFromElsewhere(self._drawn(_DRAWN_ROWS, self.seed), self.supports)
+
+    @cached_property
+    def _standing_out(self) -> StandingOut | None:
+        if self._unusualness is None:
+            return None
+        return StandingOut(self._unusualness, self._drawn(_DRAWN_ROWS, self.seed), self.supports.supports)
 
     @cached_property
     def _usual(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -182,6 +192,10 @@ class Explainer:
         found: list[list[Reason]] = []
         for start in range(0, len(x), _ROWS_AT_ONCE):
             found += self._reasons(x[start : start + _ROWS_AT_ONCE], first + start)
+        open_ = [place for place, reasons in enumerate(found) if not reasons]
+        if open_ and self._standing_out is not None:
+            for place, columns in zip(open_, self._standing_out.cells(x[open_]), strict=True):
+                found[place] = [self._by_itself(x[place], column) for column in columns]
         return [
             [replace(reason, value=shown(place, reason.column) or reason.value) for reason in reasons]
             for place, reasons in enumerate(found)
@@ -277,6 +291,35 @@ class Explainer:
             )
             for place, surprisal in enumerate(surprisals.tolist())
         ]
+
+    def _by_itself(self, row: Tensor, column: int) -> Reason:
+        """Return the reason that a cell stands out in its column."""
+        out = self._standing_out
+        assert out is not None
+        (value,) = self._written(column, row[None, column])
+        surprisal = -float(self._elsewhere.log_prob(row[None])[0, column])
+        reason = Reason(
+            column=self.columns[column].name,
+            value=value,
+            expected="",
+            low=None,
+            high=None,
+            surprisal=surprisal,
+            usual=float(self._usual_by_itself[column]),
+            alone=True,
+        )
+        if self.columns[column].levels is not None:
+            code, share = out.commonest(column)
+            (label,) = self._written(column, row.new_tensor([code]))
+            return replace(reason, expected=label, probability=share)
+        quantiles = torch.stack([each[column] for each in (out.low, out.middle, out.high)])
+        low, middle, high = self._written(column, self.supports.supports[column].snap(quantiles))
+        return replace(reason, expected=middle, low=low, high=high)
+
+    @cached_property
+    def _usual_by_itself(self) -> Tensor:
+        drawn = self._drawn(_USUAL_ROWS, self.seed)
+        return -torch.nanquantile(self._elsewhere.log_prob(drawn), 0.5, dim=0)
 
     def _written(self, place: int, values: Tensor) -> list[str]:
         """Return values of a column as text: of four digits or so, labels and dates as in the table."""
