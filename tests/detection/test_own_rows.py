@@ -80,3 +80,16 @@ def test_scores_that_are_all_equal_are_all_usual() -> None:
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(DataError, match="too few"):
         EmpiricalNull(np.zeros(19))
+
+
+def test_a_minority_of_grades_is_no_anomaly() -> None:
+    random = np.random.default_rng(0)
+    grade = random.choice([1, 2, 4, 5], 600, p=[0.05, 0.05, 0.3, 0.6])
+    price = np.exp(3.0 + 0.5 * random.normal(size=600)).round(2)
+    price[:6] *= 30.0
+    found = logpx.anomalies(pd.DataFrame({"price": price, "grade": grade}), top=600, explain=False)
+    order = np.array(found.table["row"].to_pylist())
+    assert set(order[:6]) == {1, 2, 3, 4, 5, 6}
+    p_values = found.table["p_value"].to_numpy()
+    assert (p_values[:6] < 0.01).all()
+    assert (p_values[6:] < 0.01).mean() < 0.02

@@ -310,7 +310,7 @@ def table_model() -> TableModel:
             TableDensity(columns, FullNormal(2)),
         ),
         unusualness=Unusualness(
-            RowCoding.of(rows, [0, 0]),
+            RowCoding([0, 0], [[], [1.0, 2.5]]),
             MixtureEnsemble.fitted(rows, members=3, seed=0).ensemble.shortened(),
             Calibration.of(torch.arange(9.0)),
             Calibration.of(torch.arange(9.0)),

@@ -10,24 +10,34 @@ import torch
 from torch import Tensor, nn
 
 from logpx.configuration import Configured
+from logpx.errors import UsageError
 from logpx.latent.robust import VARIANCE
 
 __all__ = ["RowCoding"]
 
 # Stands for what has no logarithm: far below all that has one.
 _TINY = 1e-300
+# Of a column of so many values, one that at least this share of the rows has is of the usual kind.
+_FEWEST_GRADES, _MOST_GRADES, _COMMON = 3, 20, 0.02
+# The interquartile range of a normal distribution, in standard deviations.
+_INTERQUARTILE = 1.349
 
 
 class RowCoding(Configured, nn.Module):
     r"""Turns each label into a number, and columns into logarithms where these are more symmetric.
 
     A label is :math:`\sqrt{2 v s}`, with its surprisal s and the least variance v of robust mixtures. A
-    normal distribution of that variance around 0 is then as surprised at a label as it deserves.
+    normal distribution of that variance around 0 is then as surprised at a label as it deserves. So is
+    each value of a column of numbers that has few, such as grades, if a common one is so far from the others
+    that a normal distribution would find it stranger than it is.
 
     Parameters
     ----------
     levels
         How many labels each column has; 0 for numbers.
+    grades
+        The values, ascending, of each column of numbers that are coded as labels; empty for other columns.
+        By default there are none.
 
     Attributes
     ----------
@@ -46,11 +56,20 @@ class RowCoding(Configured, nn.Module):
     logarithmic: Tensor
     codes: Tensor
 
-    def __init__(self, levels: Sequence[int]) -> None:
+    def __init__(self, levels: Sequence[int], grades: Sequence[Sequence[float]] = ()) -> None:
         super().__init__()
         self.levels = tuple(levels)
+        self.grades = tuple(tuple(map(float, values)) for values in grades) or ((),) * len(self.levels)
+        if len(self.grades) != len(self.levels) or any(
+            values and (many or list(values) != sorted(set(values)))
+            for many, values in zip(self.levels, self.grades, strict=True)
+        ):
+            raise UsageError(
+                "grades are not ascending numbers of columns without labels",
+                fix="give one sequence for each column, empty for labels",
+            )
         self.register_buffer("logarithmic", torch.zeros(len(self.levels), dtype=torch.bool))
-        count = sum(one + 1 for one in self.levels if one)
+        count = sum(one + 1 for one in self._coded if one)
         self.register_buffer("codes", torch.zeros(count, dtype=torch.float64))
 
     @classmethod
@@ -71,15 +90,21 @@ class RowCoding(Configured, nn.Module):
         weights
             How much each row counts, shape ``(n,)``.
         """
-        found = cls(levels)
         counted = np.ones(len(x)) if weights is None else weights * (len(x) / weights.sum())
+        there = ~np.isnan(x)
+        grades = [
+            [] if many else _grades(x[own, place], counted[own])
+            for place, (many, own) in enumerate(zip(levels, there.T, strict=True))
+        ]
+        found = cls(levels, grades if any(grades) else ())
         codes = []
-        for place, many in enumerate(found.levels):
-            present = ~np.isnan(x[:, place])
-            values = x[present, place]
+        for place, many in enumerate(found._coded):
+            values = x[there[:, place], place]
             if many:
+                if grades[place]:
+                    values = np.searchsorted(grades[place], values)
                 # The half is all that a new label has.
-                counts = np.bincount(values.astype(np.int64), counted[present], minlength=many)
+                counts = np.bincount(values.astype(np.int64), counted[there[:, place]], minlength=many)
                 counts = np.append(counts[:many] + 0.5, 0.5)
                 codes.append(np.sqrt(-2.0 * VARIANCE * np.log(counts / counts[:many].sum())))
             elif len(values) and values.min() > 0.0 and _skewness(np.log(values)) < _skewness(values):
@@ -91,7 +116,12 @@ class RowCoding(Configured, nn.Module):
     @property
     def numeric(self) -> npt.NDArray[np.bool_]:
         """Which columns hold numbers, whose units are to be scaled: shape ``(d,)``."""
-        return np.array([not many for many in self.levels])
+        return np.array([not many for many in self._coded])
+
+    @property
+    def _coded(self) -> list[int]:
+        """How many labels each column has, or values that are coded as labels; 0 for other numbers."""
+        return [many or len(values) for many, values in zip(self.levels, self.grades, strict=True)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return rows as numbers, shape ``(n, d)``, float64."""
@@ -99,14 +129,31 @@ class RowCoding(Configured, nn.Module):
         found = x.clone()
         found[:, self.logarithmic] = x[:, self.logarithmic].clamp_min(_TINY).log()
         first = 0
-        for place, many in enumerate(self.levels):
+        for place, (many, values) in enumerate(zip(self._coded, self.grades, strict=True)):
             if many:
                 own = x[:, place]
-                known = (own >= 0.0) & (own < many)
-                at = torch.where(known, own, float(many)).long()
+                if values:
+                    known = own[:, None] == own.new_tensor(values)
+                    at = torch.where(known.any(1), known.int().argmax(1), many)
+                else:
+                    at = torch.where((own >= 0.0) & (own < many), own, float(many)).long()
                 found[:, place] = self.codes[first + at].masked_fill(own.isnan(), torch.nan)
                 first += many + 1
         return found
+
+
+def _grades(values: npt.NDArray[np.float64], counted: npt.NDArray[np.float64]) -> list[float]:
+    """Return the values of a column that is to be coded as labels; none if it is not."""
+    each, place = np.unique(values, return_inverse=True)
+    if not _FEWEST_GRADES <= len(each) <= _MOST_GRADES:
+        return []
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    if low == high:
+        return []
+    shares = np.bincount(place, counted) / counted.sum()
+    common = shares >= _COMMON
+    usual = (high - low) / _INTERQUARTILE * np.sqrt(-2.0 * np.log(shares[common]))
+    return each.tolist() if (np.abs(each[common] - middle) > usual).any() else []
 
 
 def _skewness(values: npt.NDArray[np.float64]) -> float:
