@@ -1,4 +1,4 @@
-"""Rows as numbers for mixtures: rarity of labels, and of grades that a normal distribution would find too far."""
+"""Rows as numbers for mixtures: rarity of labels, and of grades that a normal distribution finds too far."""
 
 import numpy as np
 import pytest
