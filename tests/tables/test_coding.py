@@ -31,12 +31,13 @@ def test_common_values_beyond_a_gap_are_as_strange_as_they_are_rare() -> None:
     "x",
     [
         grades(0.06, 0.24, 0.4, 0.24, 0.06),
+        grades(0.4, 0.3, 0.15, 0.05, 0.04, 0.03, 0.03),
         np.random.default_rng(0).poisson(4.0, (1000, 1)).astype(float),
         np.random.default_rng(0).normal(size=(1000, 1)),
         grades(0.1, 0.9),
         np.full((10, 1), np.nan),
     ],
-    ids=["like a normal distribution", "counts", "real numbers", "two values", "no value"],
+    ids=["like a normal distribution", "a long tail", "counts", "real numbers", "two values", "no value"],
 )
 def test_other_numbers_stay_numbers(x: np.ndarray) -> None:
     coding = RowCoding.of(x, [0])

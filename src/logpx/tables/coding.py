@@ -19,6 +19,8 @@ __all__ = ["RowCoding"]
 _TINY = 1e-300
 # Of a column of so many values, one that at least this share of the rows has is of the usual kind.
 _FEWEST_GRADES, _MOST_GRADES, _COMMON = 3, 20, 0.02
+# Between it and the others a step is missing, or a value has less than half of its share.
+_GAP, _VALLEY = 1.5, 0.5
 # The interquartile range of a normal distribution, in standard deviations.
 _INTERQUARTILE = 1.349
 
@@ -28,8 +30,8 @@ class RowCoding(Configured, nn.Module):
 
     A label is :math:`\sqrt{2 v s}`, with its surprisal s and the least variance v of robust mixtures. A
     normal distribution of that variance around 0 is then as surprised at a label as it deserves. So is
-    each value of a column of numbers that has few, such as grades, if a common one is so far from the others
-    that a normal distribution would find it stranger than it is.
+    each value of a column of numbers that has few, such as grades, if a common one lies apart, and so far
+    from the others that a normal distribution would find it stranger than it is.
 
     Parameters
     ----------
@@ -152,8 +154,25 @@ def _grades(values: npt.NDArray[np.float64], counted: npt.NDArray[np.float64]) -
         return []
     shares = np.bincount(place, counted) / counted.sum()
     common = shares >= _COMMON
-    usual = (high - low) / _INTERQUARTILE * np.sqrt(-2.0 * np.log(shares[common]))
-    return each.tolist() if (np.abs(each[common] - middle) > usual).any() else []
+    usual = (high - low) / _INTERQUARTILE * np.sqrt(-2.0 * np.log(np.maximum(shares, 1e-300)))
+    far = np.flatnonzero(common & (np.abs(each - middle) > usual))
+    apart = (_lies_apart(each, shares, each[own], shares[own], middle) for own in far)
+    return each.tolist() if any(apart) else []
+
+
+def _lies_apart(
+    each: npt.NDArray[np.float64],
+    shares: npt.NDArray[np.float64],
+    value: float,
+    share: float,
+    middle: float,
+) -> bool:
+    """Return whether few rows, or none, lie between a value of a share of the rows and the middle."""
+    low, high = sorted((value, middle))
+    between = (each > low) & (each < high)
+    steps = np.diff(np.concatenate([[low], each[between], [high]]))
+    missing = bool((steps > _GAP * np.diff(each).min()).any())
+    return missing or bool((shares[between] < _VALLEY * share).any())
 
 
 def _skewness(values: npt.NDArray[np.float64]) -> float:
