@@ -35,9 +35,18 @@ def test_common_values_beyond_a_gap_are_as_strange_as_they_are_rare() -> None:
         np.random.default_rng(0).poisson(4.0, (1000, 1)).astype(float),
         np.random.default_rng(0).normal(size=(1000, 1)),
         grades(0.1, 0.9),
+        np.array([[1.0], [10.0], [100.0]]),
         np.full((10, 1), np.nan),
     ],
-    ids=["like a normal distribution", "a long tail", "counts", "real numbers", "two values", "no value"],
+    ids=[
+        "like a normal distribution",
+        "a long tail",
+        "counts",
+        "real numbers",
+        "two values",
+        "three rows",
+        "no value",
+    ],
 )
 def test_other_numbers_stay_numbers(x: np.ndarray) -> None:
     coding = RowCoding.of(x, [0])

@@ -18,7 +18,7 @@ __all__ = ["RowCoding"]
 # Stands for what has no logarithm: far below all that has one.
 _TINY = 1e-300
 # Of a column of so many values, one that at least this share of the rows has is of the usual kind.
-_FEWEST_GRADES, _MOST_GRADES, _COMMON = 3, 20, 0.02
+_FEWEST_GRADES, _MOST_GRADES, _ROWS_A_GRADE, _COMMON = 3, 20, 10, 0.02
 # Between it and the others a step is missing, or a value has less than half of its share.
 _GAP, _VALLEY = 1.5, 0.5
 # The interquartile range of a normal distribution, in standard deviations.
@@ -147,7 +147,7 @@ class RowCoding(Configured, nn.Module):
 def _grades(values: npt.NDArray[np.float64], counted: npt.NDArray[np.float64]) -> list[float]:
     """Return the values of a column that is to be coded as labels; none if it is not."""
     each, place = np.unique(values, return_inverse=True)
-    if not _FEWEST_GRADES <= len(each) <= _MOST_GRADES:
+    if not _FEWEST_GRADES <= len(each) <= min(_MOST_GRADES, len(values) // _ROWS_A_GRADE):
         return []
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
     if low == high:
