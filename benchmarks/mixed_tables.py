@@ -301,8 +301,7 @@ class CrossCat(Peer):
 
         table = plain(training).with_columns(polars.Series("ID", range(len(training))).cast(polars.String))
         engine = lace.Engine.from_df(table.select(["ID", *training]), n_states=4, rng_seed=seed)
-        # Two cores run the four states two by two.
-        engine.update(100_000, timeout=max(1, round(seconds / 2)))
+        engine.update(100_000, timeout=max(1, round(seconds)))
         known = {name: set(training[name].astype(str)) for name in training}
 
         def log_density(frame: pd.DataFrame) -> Array:

@@ -43,6 +43,8 @@ def exclusive(folder: Path) -> Iterator[None]:
                 fix=f"wait for it, stop it, or choose another folder; if it no longer runs, remove {HOLDER}",
             )
         with suppress(OSError):  # Without it the claim holds, and only lacks a name.
+            for left in folder.glob(f".{HOLDER}.*"):  # By one that was killed while it wrote its name.
+                left.unlink()
             _write(folder / HOLDER)
         try:
             yield
