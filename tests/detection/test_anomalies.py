@@ -153,3 +153,14 @@ def test_reasons_are_drawn() -> None:
     longest = max(reason.excess for reasons in found.reasons.values() for reason in reasons)
     assert max(bar.get_width() for bar in ax.patches) == pytest.approx(longest)
     assert "c" in [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize("strange", [25, 5])
+def test_a_column_that_most_rows_are_selected_for_is_named(strange: int) -> None:
+    random = np.random.default_rng(0)
+    rows = {"day": random.uniform(0.0, 300.0, 300), "x": random.normal(size=300)}
+    model = logpx.fit("gaussian", rows, max_steps=5).model
+    new = {"day": np.concatenate([np.full(40 - strange, 150.0), np.arange(5e3, 5e3 + strange)])}
+    found = logpx.anomalies(model, new | {"x": random.normal(size=40)}, alpha=0.01)
+    said = [note for note in found.notes if "--columns day=drop" in note]
+    assert len(said) == (strange >= 20)

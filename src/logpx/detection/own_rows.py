@@ -111,6 +111,10 @@ class OwnRowsSearch(AnomalySearch):
         """Yield batches at once, for the selection has seen all rows."""
         return batches
 
+    def one_column(self) -> list[str]:
+        """Nothing: no fit came before."""
+        return []
+
     def repeated_values(self) -> list[str]:
         """Nothing: mixtures with a least variance do not reward values that repeat."""
         return []

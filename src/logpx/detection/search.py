@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ _TOO_USUAL, _SHARE_TOO_USUAL, _FEWEST_TOO_USUAL = 0.99, 0.05, 10
 _NUMBERS_A_ROW = 4
 # Of the columns, those with repeated values: from then on they may decide log p.
 _SHARE_REPEATED = 0.5
+# Of at least so many selected rows, a column that at least this share of them is selected for.
+_MANY_SELECTED, _MOST_OF_THEM = 20, 0.5
 # Drawn apart from the noise of rows.
 _TIES = 7_022
 
@@ -238,7 +242,8 @@ class AnomalySearch:
     def _warnings(self, unseen: UnseenLabels) -> list[str]:
         too_few = self.selection.too_few_aside(self.calibration.least) if self.calibration else None
         usual = self._less_known() if unseen.without_values else self._too_usual_rows()
-        return [*([] if too_few is None else [too_few]), *usual, *self.repeated_values()]
+        few = [] if too_few is None else [too_few]
+        return [*few, *usual, *self.repeated_values(), *self.one_column()]
 
     def _less_known(self) -> list[str]:
         """Say what p-values of rows with fewer cells are worth, whose log p is of another size."""
@@ -247,6 +252,22 @@ class AnomalySearch:
         return [
             "p-values compare these rows with rows that had such values, so they may be too high or too low: "
             "rows are better found by a model that was fitted without the column"
+        ]
+
+    def one_column(self) -> list[str]:
+        """Say so where many rows are selected and most of them for one column, as for dates to come."""
+        if self.selection.everything or len(self.explained) < _MANY_SELECTED:
+            return []
+        named = Counter(reason.column for _, reasons in self.explained for reason in reasons)
+        if not named:
+            return []
+        (column, count), rows = named.most_common(1)[0], len(self.explained)
+        if count < _MOST_OF_THEM * rows:
+            return []
+        return [
+            f"{count:,} of {rows:,} selected rows are unusual by column {column!r}: if that is no "
+            "news (dates after those of the fit, numbers that count up), leave it out of the fit: "
+            f"--columns {shlex.quote(f'{column}=drop')}"
         ]
 
     def repeated_values(self) -> list[str]:
