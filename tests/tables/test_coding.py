@@ -60,7 +60,9 @@ def test_rows_count_by_their_weights() -> None:
     assert RowCoding.of(x, [0], weights).grades == ((),)
 
 
-@pytest.mark.parametrize("wrong", [[[1.0]], [[2.0, 1.0], []], [[], [1.0, 2.0]], [[1.0, 1.0], []]])
+@pytest.mark.parametrize(
+    "wrong", [[[1.0]], [[2.0, 1.0], []], [[], [1.0, 2.0]], [[1.0, 1.0], []], [[1.0, np.nan], []]]
+)
 def test_grades_of_no_column_are_refused(wrong: list[list[float]]) -> None:
     with pytest.raises(UsageError, match="ascending"):
         RowCoding([0, 2], wrong)

@@ -50,8 +50,8 @@ class Reason(Shown):
     low, high : str or None
         The ends of the 90 % interval; None for labels.
     surprisal : float
-        :math:`-\log p` of the cell given the rest, in nats; infinite for a cell that the model finds
-        impossible.
+        :math:`-\log p` of the cell given the rest, in nats, or in its column by itself, if it stands out
+        there; infinite for a cell that the model finds impossible.
     usual : float
         The median surprisal of the column's cells, in rows drawn from the model.
     probability : float or None
@@ -147,14 +147,18 @@ class Explainer:
         return f"conditional surprisal ({self.cells.kind}){by}"
 
     @cached_property
+    def _likely(self) -> Tensor:
+        return self._drawn(_DRAWN_ROWS, self.seed)
+
+    @cached_property
     def _elsewhere(self) -> CellsFromElsewhere:
-        return CellsFromElsewhere(self._drawn(_DRAWN_ROWS, self.seed), self.supports)
+        return CellsFromElsewhere(self._likely, self.supports)
 
     @cached_property
     def _standing_out(self) -> StandingOut | None:
         if self._unusualness is None:
             return None
-        return StandingOut(self._unusualness, self._drawn(_DRAWN_ROWS, self.seed), self.supports.supports)
+        return StandingOut(self._unusualness, self._likely, self.supports.supports)
 
     @cached_property
     def _usual(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -194,8 +198,11 @@ class Explainer:
             found += self._reasons(x[start : start + _ROWS_AT_ONCE], first + start)
         open_ = [place for place, reasons in enumerate(found) if not reasons]
         if open_ and self._standing_out is not None:
-            for place, columns in zip(open_, self._standing_out.cells(x[open_]), strict=True):
-                found[place] = [self._by_itself(x[place], column) for column in columns]
+            rows = x[open_]
+            surprisals = -self._elsewhere.log_prob(rows)
+            cells = self._standing_out.cells(rows)
+            for place, row, own, columns in zip(open_, rows, surprisals, cells, strict=True):
+                found[place] = [self._by_itself(row, column, float(own[column])) for column in columns]
         return [
             [replace(reason, value=shown(place, reason.column) or reason.value) for reason in reasons]
             for place, reasons in enumerate(found)
@@ -292,12 +299,11 @@ class Explainer:
             for place, surprisal in enumerate(surprisals.tolist())
         ]
 
-    def _by_itself(self, row: Tensor, column: int) -> Reason:
+    def _by_itself(self, row: Tensor, column: int, surprisal: float) -> Reason:
         """Return the reason that a cell stands out in its column."""
         out = self._standing_out
         assert out is not None
         (value,) = self._written(column, row[None, column])
-        surprisal = -float(self._elsewhere.log_prob(row[None])[0, column])
         reason = Reason(
             column=self.columns[column].name,
             value=value,
@@ -318,8 +324,7 @@ class Explainer:
 
     @cached_property
     def _usual_by_itself(self) -> Tensor:
-        drawn = self._drawn(_USUAL_ROWS, self.seed)
-        return -torch.nanquantile(self._elsewhere.log_prob(drawn), 0.5, dim=0)
+        return -torch.nanquantile(self._elsewhere.log_prob(self._likely[:_USUAL_ROWS]), 0.5, dim=0)
 
     def _written(self, place: int, values: Tensor) -> list[str]:
         """Return values of a column as text: of four digits or so, labels and dates as in the table."""

@@ -61,8 +61,7 @@ class StandingOut:
 
     def cells(self, x: Tensor) -> list[list[int]]:
         """Return the columns of the cells of each row that stand out, the strangest first."""
-        u = self._unusualness
-        unusual = u.scores.log_p(u.ensemble.scores(u.coding(x))) <= math.log(_UNUSUAL_ROW)
+        unusual = self._unusualness.by_ensemble(x) <= math.log(_UNUSUAL_ROW)
         odds = self._odds(x)
         out = (odds > self._limits.to(odds)) & self._in_a_tail(x).to(odds.device) & unusual[:, None]
         order = odds.masked_fill(~out, -math.inf).argsort(1, descending=True)

@@ -120,8 +120,8 @@ def _figures(
         material.drawing.figure(
             "What makes them unusual",
             lambda ax: plots.plot_anomalies(excess, ax=ax),
-            caption="By how many nats cells are more surprising, given the other cells of their row, than is "
-            "usual for their columns.",
+            caption="By how many nats cells are more surprising than is usual for their columns: given the "
+            "other cells of their row, or by themselves where the reasons do not say so.",
             size=(6.0, 1.0 + 0.34 * len(excess)),
         )
     ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from logpx.configuration import Configured
 from logpx.errors import UsageError
-from logpx.latent.robust import VARIANCE
+from logpx.latent.robust import INTERQUARTILE, VARIANCE
 
 __all__ = ["RowCoding"]
 
@@ -21,8 +21,6 @@ _TINY = 1e-300
 _FEWEST_GRADES, _MOST_GRADES, _ROWS_A_GRADE, _COMMON = 3, 20, 10, 0.02
 # Between it and the others a step is missing, or a value has less than half of its share.
 _GAP, _VALLEY = 1.5, 0.5
-# The interquartile range of a normal distribution, in standard deviations.
-_INTERQUARTILE = 1.349
 
 
 class RowCoding(Configured, nn.Module):
@@ -63,7 +61,7 @@ class RowCoding(Configured, nn.Module):
         self.levels = tuple(levels)
         self.grades = tuple(tuple(map(float, values)) for values in grades) or ((),) * len(self.levels)
         if len(self.grades) != len(self.levels) or any(
-            values and (many or list(values) != sorted(set(values)))
+            values and (many or not np.isfinite(values).all() or not (np.diff(values) > 0.0).all())
             for many, values in zip(self.levels, self.grades, strict=True)
         ):
             raise UsageError(
@@ -149,12 +147,12 @@ def _grades(values: npt.NDArray[np.float64], counted: npt.NDArray[np.float64]) -
     each, place = np.unique(values, return_inverse=True)
     if not _FEWEST_GRADES <= len(each) <= min(_MOST_GRADES, len(values) // _ROWS_A_GRADE):
         return []
-    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    shares = np.bincount(place, counted) / counted.sum()
+    low, middle, high = each[np.searchsorted(shares.cumsum(), (0.25, 0.5, 0.75))]
     if low == high:
         return []
-    shares = np.bincount(place, counted) / counted.sum()
     common = shares >= _COMMON
-    usual = (high - low) / _INTERQUARTILE * np.sqrt(-2.0 * np.log(np.maximum(shares, 1e-300)))
+    usual = (high - low) / INTERQUARTILE * np.sqrt(-2.0 * np.log(np.maximum(shares, 1e-300)))
     far = np.flatnonzero(common & (np.abs(each - middle) > usual))
     apart = (_lies_apart(each, shares, each[own], shares[own], middle) for own in far)
     return each.tolist() if any(apart) else []

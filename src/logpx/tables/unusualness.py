@@ -79,8 +79,12 @@ class Unusualness(Configured, nn.Module):
         aside
             The log p of rows that the model has not seen.
         """
-        by_ensemble = self.scores.log_p(self.ensemble.scores(self.coding(x)))
-        return combined_scores(by_ensemble, aside.log_p(log_prob), self.factor, self.fading)
+        return combined_scores(self.by_ensemble(x), aside.log_p(log_prob), self.factor, self.fading)
+
+    @torch.no_grad()
+    def by_ensemble(self, x: Tensor) -> Tensor:
+        """Return the logarithms of p-values of rows, shape ``(n, d)``, by the ensemble alone: ``(n,)``."""
+        return self.scores.log_p(self.ensemble.scores(self.coding(x)))
 
 
 def combined_scores(

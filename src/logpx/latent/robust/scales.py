@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-__all__ = ["VARIANCE", "RobustScales"]
+__all__ = ["INTERQUARTILE", "VARIANCE", "RobustScales"]
 
 #: Added to the variances of scaled columns: neither repeated values nor few rows make a spike.
 VARIANCE = 0.1
-# The interquartile range of a normal distribution, in standard deviations.
-_INTERQUARTILE = 1.349
+#: The interquartile range of a normal distribution, in standard deviations.
+INTERQUARTILE = 1.349
 # However far out a few rows are.
 _LEAST_SHARE = 0.1
 # In interquartile ranges: farther values, such as a number written for a missing one, count as being there.
@@ -87,7 +87,7 @@ class RobustScales(nn.Module):
             deviation = np.nanstd(np.clip(y, middle - outermost, middle + outermost), axis=0)
         centre = np.nan_to_num(middle)
         constant = ~(deviation > _SAME)
-        middling = (high - low) / _INTERQUARTILE
+        middling = (high - low) / INTERQUARTILE
         spread = np.clip(middling, _LEAST_SHARE * deviation, deviation)
         for column in np.flatnonzero(~constant & ~(middling > _SAME)):
             off = y[:, column] - centre[column]
