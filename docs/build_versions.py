@@ -161,6 +161,7 @@ def redirect(newest: str) -> str:
     address = escape(f"{newest}/index.html", quote=True)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>logpx</title>\n'
+        '<link rel="icon" href="data:,">\n'
         f'<meta http-equiv="refresh" content="0; url={address}">\n<link rel="canonical" href="{address}">\n'
         f'</head>\n<body>\n<main>\n<h1>logpx</h1>\n<p><a href="{address}">Version {escape(newest)}</a></p>\n'
         "</main>\n</body>\n</html>\n"

@@ -47,6 +47,9 @@ def say(
     """Give a page the names of versions; one of another version than the newest says so above its text."""
     name, newest = app.config.versions_name, app.config.versions_newest
     context |= {"version_name": name, "several_versions": bool(newest)}
+    if not app.config.html_favicon:
+        # Browsers ask the server for an icon that no page names, and say that it is missing.
+        context["metatags"] = f'{context.get("metatags", "")}\n<link rel="icon" href="data:,">'
     if newest in ("", name) or "body" not in context:
         return
     up = "../" * (page.count("/") + 1)
