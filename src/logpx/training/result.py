@@ -74,6 +74,14 @@ class FitResult:
         best = max(measured, key=lambda record: record.validation or -math.inf)
         return best.step >= _LAST_TENTH * measured[-1].step
 
+    @property
+    def seconds_to_best(self) -> float | None:
+        """How long training took until the validation likelihood was best; None if it was never computed."""
+        measured = [record for record in self.history if record.validation is not None]
+        if not measured:
+            return None
+        return max(measured, key=lambda record: record.validation or -math.inf).seconds
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""
         names = [name for name in self.__dataclass_fields__ if name != "model"]

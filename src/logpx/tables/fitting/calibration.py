@@ -225,7 +225,7 @@ def _fitted_without(
             latent=size.get("latent"),
             settings=member.settings,
         )
-        density = one.fit_again(family, member.scales, budget.seconds / len(best.parts))
+        density = one.fit_again(family, member.scales, budget.seconds / len(best.parts), member.start)
         if density is None:
             return None
         densities.append(density)

@@ -220,7 +220,9 @@ def fit_table(
         watch.count(journal.before)
         journal.limit(limits.seconds)
         budget = replace(budget, seconds=watch.left * (1.0 if rows is None else SHARE_OF_SAMPLE))
-        search, measured, seen = _searched(schema, read, suited, budget, nature.wide, trials, report)
+        search, measured, seen = _searched(
+            schema, read, suited, budget, nature.wide, trials, report, stacked=model == "auto"
+        )
         last = None if rows is None else partial(_finished, rows, read, budget, watch)
         # A model requested by name is that model, not a stack of several.
         conclude = partial(concluded, measured=measured, seen=seen, several=model == "auto")
@@ -309,6 +311,8 @@ def _searched(
     wide: bool,
     trials: int,
     report: Callable[[str], object],
+    *,
+    stacked: bool,
 ) -> tuple[Search, str, bool]:
     """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
     training, held_out = read.training, read.held_out
@@ -334,7 +338,7 @@ def _searched(
         search.refuse_redundant()
     if trials and read.undivided:
         search.remarks.append("no settings were tried, for there are too few rows to set some aside")
-    search.run(families, 0 if read.undivided else trials)
+    search.run(families, 0 if read.undivided else trials, stacked=stacked and not read.undivided)
     if not read.undivided:
         return search, read.division, False
     if not scores:

@@ -29,7 +29,7 @@ from logpx.tables.families.settings import Value
 from logpx.tables.fitting.maps import column_maps
 from logpx.tables.fitting.redundancy import redundancy, standardised
 from logpx.tables.fitting.rows import TableRows, with_noise
-from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
+from logpx.tables.fitting.selection import WORTHWHILE, Candidate, CandidateRecord, choose
 from logpx.tables.fitting.trials import Trial, in_words, searched_settings
 from logpx.tables.fitting.weighing import scaled
 from logpx.tables.scales import Standard
@@ -45,7 +45,7 @@ __all__ = ["OWN_SCALES", "Search"]
 # What candidates are called that model cells as they are, without maps of columns.
 OWN_SCALES = "own"
 
-_SEEDS = 2**64
+_SEEDS, _SEEDS_APART = 2**64, 7919
 _QUICK_SHARE = 0.2
 # Shares of the time for what comes before and after the families.
 _MAPS_SHARE = 0.35
@@ -59,6 +59,12 @@ _NO_TIME = 1.0
 _TRIALS_SHARE = 0.6
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
+# How many fits of the best slow family may be stacked; how long each but the first may train, as a multiple
+# of the time in which the first was best; and how long at least.
+_MOST_STARTS = 4
+_OF_FIRST, _LEAST_OF_FIRST = 1.2, 0.8
+# Fits from other starts are for those who give more time than this, in seconds.
+_LONG = 60.0
 # Rows in model units are kept as long as they are no more numbers than these.
 _MOST_KEPT = 5_000_000
 
@@ -91,7 +97,7 @@ class Search:
     maps : dict of str to ColumnScales
         The two sets of column maps.
     candidates, failures : list
-        The candidates fitted so far, and the records of those that failed.
+        The candidates fitted so far, and the records of those that failed or gained nothing.
     errors : list of LogpxError
         Why they failed.
     supports : Supports
@@ -189,8 +195,10 @@ class Search:
         if error is not None:
             raise error
 
-    def run(self, families: Sequence[TableFamily], trials: int = 0) -> None:
+    def run(self, families: Sequence[TableFamily], trials: int = 0, *, stacked: bool = False) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones.
+
+        In more than a minute, time that is left then goes to fits of the best slow one from other starts.
 
         Parameters
         ----------
@@ -198,6 +206,8 @@ class Search:
             In the order in which they are tried.
         trials
             How many settings of slow families to try before these are fitted, in part of the time.
+        stacked
+            Whether the result may be a stack of several candidates.
         """
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
@@ -216,6 +226,40 @@ class Search:
             scales = OWN_SCALES if family.takes_cells else "chosen"
             if not self._is_over(family, scales):
                 self._try(family, scales, self._left() / (len(slow) - index))
+        if stacked and not self.budget.target:
+            self._fit_from_other_starts(slow)
+
+    def _fit_from_other_starts(self, families: Sequence[TableFamily]) -> None:
+        """Fit the best of the families again as long as there is time and a stack of its fits gains by it.
+
+        Each trains for about as long as the first took to be best, so that its learning rate has come down by
+        then. An average of fits from several starts is nearly always better than each of them.
+
+        References
+        ----------
+        Lakshminarayanan, Pritzel and Blundell 2017, Simple and scalable predictive uncertainty estimation
+        using deep ensembles. https://arxiv.org/abs/1612.01474
+        """
+        named = {family.name: family for family in families}
+        firsts = [one for one in self.candidates if one.model in named and one.seconds_to_best]
+        limits = self.budget.limits
+        if not firsts or limits.repeatable or limits.unfinished_by_time or limits.seconds <= _LONG:
+            return
+        first = max(firsts, key=lambda one: one.score)
+        family, usual = named[first.model], _OF_FIRST * (first.seconds_to_best or 0.0)
+        score = choose(self.candidates).score
+        for start in range(1, _MOST_STARTS):
+            journal = self._journal(family, first.scales, start)
+            enough = journal.decided("enough time", lambda: self._left() > _LEAST_OF_FIRST * usual)
+            if not enough or self.budget.should_stop():
+                return
+            count = len(self.candidates)
+            self._try(family, first.scales, min(usual, self._left()), start)
+            before, score = score, choose(self.candidates).score
+            if score < before + WORTHWHILE:
+                self.failures += [one.record() for one in self.candidates[count:]]
+                del self.candidates[count:]
+                return
 
     def rescore(self, scores: Mapping[tuple[str, str], Tensor], weights: Tensor | None = None) -> None:
         """Compare candidates by other scores, and drop those without any.
@@ -312,7 +356,9 @@ class Search:
         weights = None if own is None or other is None else torch.cat([own, other]).repeat(draws)
         return joint, weights
 
-    def fit_again(self, family: TableFamily, scales: str, seconds: float) -> Distribution | None:
+    def fit_again(
+        self, family: TableFamily, scales: str, seconds: float, start: int = 0
+    ) -> Distribution | None:
         """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
 
         Parameters
@@ -321,9 +367,11 @@ class Search:
             The family, and the name of the maps.
         seconds
             How long to take at most.
+        start
+            Which of several fits of this family it is.
         """
         before = len(self.candidates)
-        self._try(family, scales, seconds)
+        self._try(family, scales, seconds, start)
         return self.candidates[-1].density if len(self.candidates) > before else None
 
     def records(self, best: Candidate) -> list[CandidateRecord]:
@@ -407,8 +455,9 @@ class Search:
                 self._kept[key] = y
         return y
 
-    def _journal(self, family: TableFamily, scales: str) -> Journal:
-        return self.budget.journal.part(f"{family.name}-{scales}")
+    def _journal(self, family: TableFamily, scales: str, start: int = 0) -> Journal:
+        name = f"{family.name}-{scales}"
+        return self.budget.journal.part(f"{name}-{start}" if start else name)
 
     def _is_over(self, family: TableFamily, scales: str) -> bool:
         """Return whether to try no more families, once there is a candidate."""
@@ -440,8 +489,9 @@ class Search:
         """Return the seconds left for families."""
         return self.deadline - self._last - time.monotonic()
 
-    def _try(self, family: TableFamily, scales: str, seconds: float) -> None:
-        start = time.monotonic()
+    def _try(self, family: TableFamily, scales: str, seconds: float, start: int = 0) -> None:
+        """Fit a family on one set of maps, for the first time or from another start, and keep how it did."""
+        began = time.monotonic()
         remarks: list[str] = []
         endings: list[Ending] = []
         trained: list[FitResult] = []
@@ -451,12 +501,13 @@ class Search:
             trained.append(result)
             self.histories.append(named | result.summary())
 
-        journal = self._journal(family, scales)
+        journal = self._journal(family, scales, start)
         seconds, spent = journal.allotted(max(seconds, 0.5))
         budget = replace(
             self.budget,
             seconds=seconds,
             spent=spent,
+            seed=(self.budget.seed + start * _SEEDS_APART) % _SEEDS,
             journal=journal,
             settings=self._settings.get(family.name, self.budget.settings),
             remark=remarks.append,
@@ -468,7 +519,7 @@ class Search:
                 density, draws = self._fitted(family, scales, budget)
         except LogpxError as error:
             note = error.message if error.column is None else f"column {error.column!r}: {error.message}"
-            seconds = time.monotonic() - start
+            seconds = time.monotonic() - began
             self.errors.append(error)
             self.failures.append(
                 CandidateRecord(model=family.name, scales=scales, seconds=seconds, note=note)
@@ -481,15 +532,18 @@ class Search:
             density=density,
             log_prob=draws.mean(0),
             weights=self.held_out.weights,
-            seconds=time.monotonic() - start,
+            seconds=time.monotonic() - began,
             ended=Ending.last_of(endings),
-            note="; ".join(remarks),
+            note="; ".join([f"start {start + 1}"] * bool(start) + remarks),
             settings=budget.settings,
             unfinished=trained[-1].still_rising if trained else None,
+            start=start,
+            seconds_to_best=trained[-1].seconds_to_best if trained else None,
         )
         self.candidates.append(candidate)
+        again = f", start {start + 1}" if start else ""
         self.report(
-            f"{family.name} on {scales} scales: {candidate.score:.3f} nats per validation row "
+            f"{family.name} on {scales} scales{again}: {candidate.score:.3f} nats per validation row "
             f"({candidate.seconds:.1f} s)"
         )
 

@@ -13,9 +13,10 @@ from logpx.distributions import Distribution, Mixture
 from logpx.scoring import Ending, WeightedMean
 from logpx.tables.families.settings import Value
 
-__all__ = ["Candidate", "CandidateRecord", "choose", "stack"]
+__all__ = ["WORTHWHILE", "Candidate", "CandidateRecord", "choose", "stack"]
 
-_WORTHWHILE = 0.005
+# What a stack has to gain over the best candidate, in nats per row.
+WORTHWHILE = 0.005
 _LEAST_SHARE = 0.01
 _ROWS_TO_STACK = 50
 
@@ -77,6 +78,10 @@ class Candidate:
         Whether its likelihood was still rising when training ended; None where no gradient descent was.
     weights : Tensor or None
         How much each of the rows counts, shape ``(n,)``; None if all count alike.
+    start : int
+        Which of several fits of the same family it is, each from a start of its own.
+    seconds_to_best : float or None
+        How long its training took until it was best; None where no gradient descent was.
     """
 
     model: str
@@ -90,6 +95,8 @@ class Candidate:
     settings: Mapping[str, Value] = field(default_factory=dict)
     unfinished: bool | None = None
     weights: Tensor | None = None
+    start: int = 0
+    seconds_to_best: float | None = None
 
     @property
     def score(self) -> float:
@@ -127,7 +134,7 @@ def choose(candidates: Sequence[Candidate], stacked: bool = True) -> Candidate:
     """Return the candidate with the highest validation likelihood, or a stack if it is better still."""
     best = max(candidates, key=lambda candidate: candidate.score)
     several = stack(candidates) if stacked else None
-    return several if several is not None and several.score > best.score + _WORTHWHILE else best
+    return several if several is not None and several.score > best.score + WORTHWHILE else best
 
 
 def stack(candidates: Sequence[Candidate]) -> Candidate | None:
