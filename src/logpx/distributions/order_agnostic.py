@@ -17,7 +17,7 @@ from logpx.distributions.columns import ColumnDistribution
 from logpx.distributions.in_double import in_double
 from logpx.distributions.missing import check_finite_or_missing
 from logpx.distributions.private_randomness import current_generator
-from logpx.distributions.seeding import BLOCK_ROWS, checked_count, derived_seed, draw_rows
+from logpx.distributions.seeding import BLOCK_ROWS, checked_count, checked_seed, derived_seed, draw_rows
 from logpx.errors import DataError, UsageError
 from logpx.nets.visible import Uniforms, VisibleColumns, uniforms
 
@@ -30,7 +30,6 @@ _MOST_ASKED = 24
 _COLUMNS_AT_ONCE = 16
 _NUMBERS_AT_ONCE = 2_000_000
 _NUMBERS_KEPT = 8_000_000
-_ORDERS_SEED = 20
 # Rows and columns that are scored in double precision, at no cost: probabilities then add up to 1 to the
 # last digits.
 _FEW_ROWS, _FEW_COLUMNS = 1024, 100
@@ -60,6 +59,8 @@ class OrderAgnostic(Distribution):
         The share of training rows that are taken in one of these orders; all others get random ones.
     dropout
         The share of hidden units that a training step leaves out.
+    order_seed
+        Draws the orders.
 
     References
     ----------
@@ -93,6 +94,7 @@ class OrderAgnostic(Distribution):
         orders: int = 4,
         share: float = 0.5,
         dropout: float = 0.0,
+        order_seed: int = 20,
     ) -> None:
         for column in columns:
             check_instance("a column", column, ColumnDistribution, "LabelColumn(3)")
@@ -108,7 +110,7 @@ class OrderAgnostic(Distribution):
             blocks=blocks,
             dropout=dropout,
         )
-        generator = torch.Generator().manual_seed(_ORDERS_SEED)
+        generator = torch.Generator().manual_seed(checked_seed(order_seed, least=0))
         chains = [torch.randperm(len(columns), generator=generator, device="cpu") for _ in range(orders)]
         self.register_buffer("chains", torch.tensor([chain.tolist() for chain in chains]))
 

@@ -41,7 +41,7 @@ _SPIKE_HEIGHT = 4.0
 _MOST_SPIKES = 60
 _NEIGHBOURS = 5
 # More orders gain hundredths of a nat, and each costs a pass for every column.
-_ORDERS = 2
+_ORDERS, _ORDERS_SEED = 2, 20
 _MANY_COLUMNS = 60
 
 
@@ -172,6 +172,7 @@ class AutoregressiveFamily(TableFamily):
                 int(settings["blocks"]),
                 orders=_ORDERS if 1 < features <= _MANY_COLUMNS else 1,
                 dropout=float(settings["dropout"]),
+                order_seed=_ORDERS_SEED + budget.start,
             )
 
         def train(trained: Distribution, training: Tensor, validation: Tensor, budget: Budget) -> None:

@@ -71,6 +71,8 @@ class Budget:
         Values of the family's settings that are not the usual ones.
     seed
         Seed for everything random.
+    start
+        Which of several fits of the family it is, which are to be stacked and so should differ.
     should_stop
         Called now and then; true ends the work in an orderly way.
     progress
@@ -106,6 +108,7 @@ class Budget:
     latent: int | None = None
     settings: Mapping[str, Value] = field(default_factory=dict)
     seed: int = 0
+    start: int = 0
     should_stop: Callable[[], bool] = field(default=lambda: False)
     progress: Any = False
     device: torch.device = field(default=torch.device("cpu"))

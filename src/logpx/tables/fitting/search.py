@@ -508,6 +508,7 @@ class Search:
             seconds=seconds,
             spent=spent,
             seed=(self.budget.seed + start * _SEEDS_APART) % _SEEDS,
+            start=start,
             journal=journal,
             settings=self._settings.get(family.name, self.budget.settings),
             remark=remarks.append,
