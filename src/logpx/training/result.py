@@ -45,6 +45,8 @@ class FitResult:
         How long it took.
     seed
         The seed of the fit.
+    planned_steps
+        How many steps of gradient descent the limits of steps and time would have allowed; 0 without any.
     """
 
     model: Distribution
@@ -58,6 +60,7 @@ class FitResult:
     validation_rows: int
     seconds: float
     seed: int
+    planned_steps: int = 0
 
     @property
     def still_rising(self) -> bool | None:
@@ -73,6 +76,12 @@ class FitResult:
             return False
         best = max(measured, key=lambda record: record.validation or -math.inf)
         return best.step >= _LAST_TENTH * measured[-1].step
+
+    @property
+    def best_step(self) -> int:
+        """The step with the best validation likelihood, which was kept; 0 without validation rows."""
+        scored = [record for record in self.history if record.validation is not None]
+        return max(scored, key=lambda record: record.validation or -math.inf).step if scored else 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""

@@ -77,6 +77,9 @@ class Candidate:
         Whether its likelihood was still rising when training ended; None where no gradient descent was.
     weights : Tensor or None
         How much each of the rows counts, shape ``(n,)``; None if all count alike.
+    steps : tuple of (int, int, int) or None
+        Of gradient descent, the step with the best likelihood, which was kept, the last one, and how many
+        were planned; None without it, or of several runs.
     """
 
     model: str
@@ -90,6 +93,7 @@ class Candidate:
     settings: Mapping[str, Value] = field(default_factory=dict)
     unfinished: bool | None = None
     weights: Tensor | None = None
+    steps: tuple[int, int, int] | None = None
 
     @property
     def score(self) -> float:
