@@ -21,7 +21,7 @@ _MEMBERS = 40
 # Mixtures are fitted anew without rows of lower p-values, unless these are most of them.
 _SET_ASIDE, _LEAST_KEPT = 0.01, 0.5
 # Rows of lower p-values are not among those that say how far usual rows go.
-_CLEAR = 0.001
+_CLEAR = 0.03
 # Of rows drawn from a model of these, so many for each row, as far as numbers allow.
 _DRAWN_EACH, _FEWEST_DRAWN, _MOST_DRAWN, _MOST_NUMBERS = 40, 2_000, 100_000, 4_000_000
 
@@ -44,8 +44,8 @@ def judged_among_themselves(
     fitted anew without the unusual rows, once, and judge all. Where tails are heavy, every further time would
     leave out more of them.
 
-    An `EmpiricalNull` knows the central rows alone. How far usual rows go, a model of the table knows, too, with
-    tails and labels of its columns: rows drawn from it are scored, and a p-value is the higher of the two.
+    An `EmpiricalNull` knows the central rows alone. How far usual rows go, a model of the table knows, too,
+    with tails and labels of its columns: rows drawn from it are scored, and a p-value is the higher of two.
 
     Parameters
     ----------

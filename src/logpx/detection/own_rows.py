@@ -33,8 +33,9 @@ class OwnRowsSearch(AnomalySearch):
     """An `AnomalySearch` among the rows of one table.
 
     Rows are scored by an ensemble of robust mixtures, each row by the members that have not seen it, and have
-    p-values by an `EmpiricalNull`, or by rows drawn from a model of the table where these are higher. A mixture of the table, fitted without the selected rows and other unusual
-    ones, then explains them and gives their log p; so it, too, has not seen them.
+    p-values by an `EmpiricalNull`, or by rows drawn from a model of the table where these are higher. A
+    mixture of the table, fitted without the selected rows and other unusual ones, then explains them and
+    gives their log p; so it, too, has not seen them.
 
     Parameters
     ----------
