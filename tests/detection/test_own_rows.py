@@ -50,6 +50,23 @@ def test_usual_rows_beside_a_dense_cluster_are_not_selected() -> None:
     assert (found >= 80).sum() <= 12
 
 
+def test_usual_rows_of_counts_are_not_selected() -> None:
+    random = np.random.default_rng(6)
+    size = random.lognormal(1.0, 0.7, 800)
+    columns = {
+        "orders": random.poisson(size),
+        "visits": random.poisson(8.0 * size),
+        "calls": random.poisson(0.3, 800),
+        "days": random.negative_binomial(2, 0.1, 800),
+    }
+    frame = pd.DataFrame(columns)
+    frame.loc[:9, "visits"] = 3000
+    found = logpx.anomalies(frame, explain=False).table["row"].to_numpy() - 1
+    assert (found < 10).sum() == 10
+    # It had been 22.
+    assert (found >= 10).sum() <= 6
+
+
 def test_one_huge_value_does_not_hide() -> None:
     frame = table(200, 5)
     frame.loc[17, "level"] = 1e300

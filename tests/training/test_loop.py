@@ -157,3 +157,21 @@ def test_patience_counts_evaluations_of_averaged_weights():
     assert result.stopped is StopReason.BUDGET
     assert len(result.history) == 1
     assert same(before, weights_of(flow))
+
+
+def test_training_to_a_step_is_the_start_of_a_longer_one():
+    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    steps: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    for short, records in steps.items():
+        torch.manual_seed(0)
+        result = fit(
+            RealNVP(2, layers=2, hidden=(8,)),
+            x,
+            max_steps=60,
+            last_step=20 if short else None,
+            validation_fraction=0.0,
+            on_step=lambda record, records=records: records.append((record.train, record.learning_rate)),
+        )
+        assert result.history[-1].step == (20 if short else 60)
+        assert result.planned_steps == 60
+    assert steps[True] == steps[False][:20]

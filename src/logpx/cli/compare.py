@@ -91,7 +91,7 @@ def _print(board: Leaderboard, out: Output) -> None:
                 "behind the best": _behind(behind.get(entry.name)),
                 "impossible rows": f"{entry.outside:,}" if entry.outside else "",
                 "parameters": f"{entry.size.parameters:,}",
-                "MB": f"{entry.size.bytes / 1e6:.2f}",
+                "MB": f"{entry.size.bytes / 1e6:.3g}",
                 "s per 10⁶ rows": f"{entry.seconds_per_million:.3g}",
             }
             for entry in board.entries

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from logpx.detection.empirical_null import EmpiricalNull
+from logpx.detection.own_judgement import judged_among_themselves
 from logpx.detection.search import AnomalySearch, Scored
 from logpx.detection.selection import Selection
 from logpx.errors import DataError, DivergedError, UsageError
-from logpx.latent.robust import MixtureEnsemble
 from logpx.tables import Schema, Table, TableModel, UnseenLabels, infer_schema
 from logpx.tables.coding import RowCoding
 from logpx.tables.fitting.fit_rows import fit_rows
@@ -23,10 +22,9 @@ from logpx.tables.schema.problems import left_out_notes
 
 __all__ = ["OwnRowsSearch"]
 
-_MEMBERS = 40
 _MOST_NUMBERS = 40_000_000
-# Mixtures are fitted anew without rows of lower p-values, unless these are most of them.
-_SET_ASIDE, _LEAST_KEPT = 0.01, 0.5
+# Of the time for the model that explains, what another one gets that p-values depend on.
+_SHARE_TO_JUDGE = 0.5
 # Of rows that the model which explains is fitted to, none is more unusual than this.
 _USUAL = 0.05
 
@@ -35,8 +33,9 @@ class OwnRowsSearch(AnomalySearch):
     """An `AnomalySearch` among the rows of one table.
 
     Rows are scored by an ensemble of robust mixtures, each row by the members that have not seen it, and have
-    p-values by an `EmpiricalNull`. A mixture of the table, fitted without the selected rows and other unusual
-    ones, then explains them and gives their log p; so it, too, has not seen them.
+    p-values by an `EmpiricalNull`, or by rows drawn from a model of the table where these are higher. A
+    mixture of the table, fitted without the selected rows and other unusual ones, then explains them and
+    gives their log p; so it, too, has not seen them.
 
     Parameters
     ----------
@@ -76,8 +75,9 @@ class OwnRowsSearch(AnomalySearch):
         schema.require_modelled(table.file)
         x = _matrix(table, schema)
         coding = RowCoding.of(x, [len(column.levels or ()) for column in schema.modelled])
-        coded = coding(torch.from_numpy(x)).numpy()
-        self._scores, self._p_values = _judged(coded, coding.numeric, seed)
+        self._scores, self._p_values = judged_among_themselves(
+            x, schema, coding, seconds=_SHARE_TO_JUDGE * seconds, seed=seed
+        )
         selection.look(self._p_values, self._scores, 0)
         chosen = selection.chosen(self._p_values, self._scores, 0)
         usual = self._p_values > _USUAL
@@ -144,37 +144,6 @@ class _Decided(Selection):
         """Say what the selection says, which rests on estimates."""
         words = self._selection.words(rows, selected)
         return f"{words}, as far as the estimates hold" if self._selection.needs_p_values else words
-
-
-def _judged(
-    x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_], seed: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return scores of rows by mixtures that have not seen them, and p-values.
-
-    Unusual rows that lie together change the mixtures, and with them the scores of usual rows: mixtures are
-    fitted anew without the unusual rows, once, and judge all. Where tails are heavy, every further time would
-    leave out more of them.
-    """
-    scores, p_values = _judged_by(np.ones(len(x), dtype=bool), x, scaled, seed)
-    usual = p_values > _SET_ASIDE
-    if usual.all() or usual.mean() < _LEAST_KEPT:
-        return scores, p_values
-    return _judged_by(usual, x, scaled, seed)
-
-
-def _judged_by(
-    fitted: npt.NDArray[np.bool_],
-    x: npt.NDArray[np.float64],
-    scaled: npt.NDArray[np.bool_],
-    seed: int,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return scores and p-values of all rows by mixtures of some of them."""
-    found = MixtureEnsemble.fitted(x[fitted], members=_MEMBERS, seed=seed, scaled=scaled)
-    scores = np.empty(len(x))
-    scores[fitted] = found.scores(torch.from_numpy(x[fitted]))[1]
-    if not fitted.all():
-        scores[~fitted] = found.ensemble.scores(torch.from_numpy(x[~fitted]))
-    return scores, EmpiricalNull(scores).p_values(scores)
 
 
 def _matrix(table: Table, schema: Schema) -> npt.NDArray[np.float64]:

@@ -57,6 +57,7 @@ def fit(
     max_time: float | None = None,
     patience: int | None = None,
     noise: float | None = None,
+    last_step: int | None = None,
     restarts: int | None = None,
     start: str | None = None,
     tolerance: float | None = None,
@@ -131,6 +132,10 @@ def fit(
     noise
         The initial level of normal noise on training rows, relative to a column's spread; it falls to 0. By
         default only small data get noise, up to 0.25 for the smallest.
+    last_step
+        The step that training by gradient descent ends at, where it is planned for more: the learning rate
+        and the noise are those of the planned length. So a model is trained like another one that was stopped
+        early, and needs no validation rows.
     restarts
         The number of starts of EM, 6 by default; the best that has not collapsed onto a few rows is kept.
     start
@@ -214,6 +219,7 @@ def fit(
         max_time=max_time,
         patience=patience,
         noise=noise,
+        last_step=last_step,
         restarts=restarts,
         start=start,
         tolerance=tolerance,
@@ -271,6 +277,7 @@ def _result(task: Task, outcome: Outcome) -> FitResult:
         best_validation=outcome.best_validation,
         best_validation_error=outcome.best_validation_error,
         best_epoch=outcome.best_epoch,
+        planned_steps=outcome.planned_steps,
         stopped=outcome.stopped,
         train_rows=outcome.train_rows,
         validation_rows=outcome.validation_rows,

@@ -224,12 +224,18 @@ class _Descent:
         """Return the seconds until training ends, at the latest, if steps take so many."""
         plan = self.plan
         limit = math.inf if plan.max_time is None else plan.max_time - self.task.seconds()
-        return min(limit, (plan.max_steps - self.step) * per_step)
+        return min(limit, (plan.steps - self.step) * per_step)
+
+    @property
+    def planned_steps(self) -> int:
+        """How many steps there would have been, at the pace so far, without a reason to stop earlier."""
+        progress = self.plan.progress(self.step, self.task.seconds())
+        return max(self.step, round(self.step / progress)) if progress else 0
 
     def reason_to_stop(self) -> StopReason | None:
         """Return why training ends before the next step, or None."""
         plan, seconds = self.plan, self.task.seconds()
-        if self.step >= plan.max_steps:
+        if self.step >= plan.steps:
             return StopReason.BUDGET
         if plan.max_time is not None and seconds + self.evaluation_seconds >= plan.max_time:
             return StopReason.TIME
@@ -329,4 +335,5 @@ def descend(task: Task, plan: Plan, rows: Survey, log_prior: LogPrior | None = N
         best_validation=None if score is None else score.mean,
         best_validation_error=None if score is None else score.error,
         best_epoch=descent.best.epoch,
+        planned_steps=descent.planned_steps,
     )

@@ -25,6 +25,8 @@ class TrainingOptions:
     ----------
     batch_size, learning_rate, weight_decay, gradient_clip, max_epochs, max_steps, max_time, patience, noise
         As in `logpx.training.fit`.
+    last_step
+        As in `logpx.training.fit`.
     restarts, start, tolerance
         As in `logpx.training.fit`; only for EM.
     """
@@ -38,6 +40,7 @@ class TrainingOptions:
     max_time: float | None = None
     patience: int | None = None
     noise: float | None = None
+    last_step: int | None = None
     restarts: int | None = None
     start: str | None = None
     tolerance: float | None = None
@@ -51,7 +54,7 @@ class TrainingOptions:
                 raise UsageError(
                     f"{name} is {value}, where a positive number was expected", fix=f"raise {name}"
                 )
-        for name in ("weight_decay", "max_epochs", "max_steps", "noise"):
+        for name in ("weight_decay", "max_epochs", "max_steps", "noise", "last_step"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise UsageError(f"{name} is {value}, where 0 or more was expected", fix=f"raise {name}")
@@ -85,6 +88,8 @@ class Plan:
         Steps between evaluations.
     steps_per_epoch
         Steps in one pass over the training rows.
+    last_step
+        The step that training ends at, if before the planned number.
     warm_up
         Steps over which the learning rate rises; it is fully risen after a twentieth of the time at latest.
     """
@@ -101,6 +106,12 @@ class Plan:
     warm_up: int
     average_decay: float
     noise: float
+    last_step: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """The most steps that are done."""
+        return self.max_steps if self.last_step is None else min(self.max_steps, self.last_step)
 
     def noise_level(self, step: int, seconds: float) -> float:
         """Return the level of the training noise at a step."""
@@ -168,6 +179,7 @@ def plan_for(rows: int, options: TrainingOptions) -> Plan:
         warm_up=max(1, min(200, max_steps // _WARM_UPS)),
         average_decay=0.998,
         noise=_noise(rows) if options.noise is None else options.noise,
+        last_step=options.last_step,
     )
 
 

@@ -45,6 +45,8 @@ class FitResult:
         How long it took.
     seed
         The seed of the fit.
+    planned_steps
+        How many steps of gradient descent the limits of steps and time would have allowed; 0 without any.
     """
 
     model: Distribution
@@ -58,6 +60,7 @@ class FitResult:
     validation_rows: int
     seconds: float
     seed: int
+    planned_steps: int = 0
 
     @property
     def still_rising(self) -> bool | None:
@@ -75,12 +78,19 @@ class FitResult:
         return best.step >= _LAST_TENTH * measured[-1].step
 
     @property
-    def seconds_to_best(self) -> float | None:
-        """How long training took until the validation likelihood was best; None if it was never computed."""
-        measured = [record for record in self.history if record.validation is not None]
-        if not measured:
-            return None
-        return max(measured, key=lambda record: record.validation or -math.inf).seconds
+    def best_step(self) -> int:
+        """The step with the best validation likelihood, which was kept; 0 without validation rows."""
+        return 0 if self._best is None else self._best.step
+
+    @property
+    def seconds_to_best(self) -> float:
+        """How long training took until then."""
+        return 0.0 if self._best is None else self._best.seconds
+
+    @property
+    def _best(self) -> HistoryRecord | None:
+        scored = [record for record in self.history if record.validation is not None]
+        return max(scored, key=lambda record: record.validation or -math.inf, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the model as JSON values."""

@@ -115,6 +115,8 @@ class Outcome:
         Mean log-likelihood of the validation rows in nats and its standard error; None without such rows.
     best_epoch
         The number of passes over the training rows after which the model was best.
+    planned_steps
+        How many steps of gradient descent the limits of steps and time would have allowed; 0 without any.
     """
 
     stopped: StopReason
@@ -123,3 +125,4 @@ class Outcome:
     best_validation: float | None = None
     best_validation_error: float | None = None
     best_epoch: int = 0
+    planned_steps: int = 0

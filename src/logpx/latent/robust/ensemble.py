@@ -301,12 +301,22 @@ class FittedEnsemble:
     ensemble: MixtureEnsemble
     seen: Tensor
 
-    def scores(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the scores of the rows of the fit, and those by the members that have not seen each."""
+    def scores(self, x: Tensor, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the scores of rows of the fit, and those by the members that have not seen each.
+
+        Parameters
+        ----------
+        x
+            All rows of the fit, shape ``(n, d)``.
+        among
+            The numbers of those that are scored; by default all.
+        """
+        unseen = torch.ones(len(self.seen), len(x), dtype=torch.bool).scatter_(1, self.seen, False)
+        if among is not None:
+            x, unseen = x[among], unseen[:, among]
         each = torch.cat(self.ensemble.by_blocks(self.ensemble.scales(x)), 1)
-        unseen = torch.ones_like(each).scatter_(1, self.seen, 0.0)
         # With hardly any rows, every member may have seen one.
-        unseen[:, unseen.sum(0) == 0.0] = 1.0
+        unseen[:, ~unseen.any(0)] = True
         return each.mean(0), (each * unseen).sum(0) / unseen.sum(0)
 
 

@@ -68,6 +68,7 @@ class ColumnScales(nn.Module, Configured):
         seed: int = 0,
         names: Sequence[str] | None = None,
         weights: NDArray[np.float64] | None = None,
+        like: Sequence[Scale] | None = None,
     ) -> Self:
         """Return columns whose scales are chosen by held-out likelihood.
 
@@ -83,6 +84,8 @@ class ColumnScales(nn.Module, Configured):
             The columns' names, for errors.
         weights : array of shape (n,), optional
             How much each row counts, above 0; by default all count alike.
+        like : sequence of Scale, optional
+            For each column a scale whose kind is taken without a comparison.
 
         Raises
         ------
@@ -93,7 +96,8 @@ class ColumnScales(nn.Module, Configured):
         scales, held_out = [], []
         for index, support in enumerate(supports):
             with _named(names, index):
-                scale, scores = support.chosen_scale(*_present(values[:, index], weights), seed)
+                known = None if like is None else like[index]
+                scale, scores = support.chosen_scale(*_present(values[:, index], weights), seed, known)
             scales.append(scale)
             held_out.append(scores)
         return cls(scales, supports, held_out)

@@ -37,7 +37,9 @@ class Labels(Support):
         super().__init__(0.0, levels - 1.0)
         self.levels = levels
 
-    def chosen_scale(self, values: Array, weights: Array | None, seed: int) -> tuple[Scale, dict[str, float]]:
+    def chosen_scale(
+        self, values: Array, weights: Array | None, seed: int, like: Scale | None = None
+    ) -> tuple[Scale, dict[str, float]]:
         """Return the identity, without any comparison."""
         return Codes(), {}
 

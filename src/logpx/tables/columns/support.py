@@ -138,14 +138,17 @@ class Support(Configured):
         on_grid = self.step is not None and self.uniform
         return on_grid and float(self.step or 0.0).is_integer() and float(self.offset).is_integer()
 
-    def chosen_scale(self, values: Array, weights: Array | None, seed: int) -> tuple[Scale, dict[str, float]]:
+    def chosen_scale(
+        self, values: Array, weights: Array | None, seed: int, like: Scale | None = None
+    ) -> tuple[Scale, dict[str, float]]:
         """Return the scale with the highest held-out likelihood, and the nats of all compared scales.
 
         If only few values occur, each gets its share of the rows, without any comparison. Values count by
-        their weights, if there are any.
+        their weights, if there are any. Nothing is compared, either, where a scale `like` another is wanted.
         """
         if self.atoms:
-            inner, scores = self._others.chosen_scale(*self._without_atoms(values, weights), seed)
+            known = like.inner if isinstance(like, Atoms) else None
+            inner, scores = self._others.chosen_scale(*self._without_atoms(values, weights), seed, known)
             return Atoms.fit(values, weights, inner=inner, atoms=self.atoms), scores
         if self._few(values):
             return self._histogram(values, weights), {}
@@ -158,6 +161,7 @@ class Support(Configured):
             step=self.step,
             offset=self.offset if self.uniform else None,
             seed=seed,
+            like=like,
         )
 
     def standard_scale(self, values: Array, weights: Array | None, seed: int) -> Scale:

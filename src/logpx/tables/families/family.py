@@ -94,6 +94,9 @@ class Budget:
         closed form.
     trained
         Called with the result of each training.
+    steps
+        The step at which gradient descent ends, without rows to stop by, and for how many it is planned; None
+        if time and validation rows end it.
     """
 
     seconds: float
@@ -119,6 +122,7 @@ class Budget:
     remark: Callable[[str], object] = field(default=lambda text: None)
     ended: Callable[[Ending], object] = field(default=lambda ending: None)
     trained: Callable[[FitResult], object] = field(default=lambda result: None)
+    steps: tuple[int, int] | None = None
 
     @property
     def effective_rows(self) -> int:
@@ -265,26 +269,47 @@ def descend(
     **options
         Options of `logpx.training.fit`.
     """
+    stopping = _stopped_by(validation, budget) if budget.steps is None else _stopped_at(budget)
     trained = fit(
         model,
         training,
-        validation,
         weights=budget.weights,
-        validation_weights=budget.validation_weights,
-        max_time=None if math.isinf(budget.seconds) else budget.seconds,
         batch_size=BATCH_ROWS if long else None,
         seed=budget.seed,
         progress=budget.progress,
-        should_stop=budget.should_stop,
         device=budget.device,
         checkpoint=budget.journal.part("descent"),
         compile=budget.limits.compiling(budget.compile),
-        **budget.limits.training(_MOST_STEPS),
+        **stopping,
         **options,
     )
     budget.ended(budget.limits.ending(trained))
     budget.trained(trained)
     return model.cpu()
+
+
+def _stopped_by(validation: Tensor, budget: Budget) -> dict[str, Any]:
+    """Return the options of training that ends when validation stops rising, or time is up."""
+    return {
+        "validation": validation,
+        "validation_weights": budget.validation_weights,
+        "max_time": None if math.isinf(budget.seconds) else budget.seconds,
+        "should_stop": budget.should_stop,
+        **budget.limits.training(_MOST_STEPS),
+    }
+
+
+def _stopped_at(budget: Budget) -> dict[str, Any]:
+    """Return the options of training to a step, at the rates of a longer one: time is no part of its plan."""
+    assert budget.steps is not None
+    last, planned = budget.steps
+    deadline = budget.deadline
+    return {
+        "validation_fraction": 0.0,
+        "max_steps": planned,
+        "last_step": last,
+        "should_stop": lambda: budget.should_stop() or time.monotonic() > deadline,
+    }
 
 
 def weighted_log_prob(model: Any, x: Tensor, weights: Tensor | None) -> float:

@@ -90,7 +90,7 @@ def concluded(
         able = companions.get(CONDITIONS, best)
         if search.has_time_for(_NO_REFERENCE, _REFERENCE_SECONDS):
             reference = table_reference(search, best, able, refitted=read.joined)
-    scores = unseen_scores(search, best, read, schema, unseen=None if seen else measured)
+    scores = unseen_scores(search, best, read, unseen=None if seen else measured)
     ended = best.ended
     if last is not None and isinstance(best.density, TableDensity):
         finish = last(best.density)

@@ -23,7 +23,7 @@ def cross_validation(
     families: Sequence[TableFamily],
     budget: Budget,
     weights: Tensor | None = None,
-) -> tuple[dict[tuple[str, str], Tensor], Tensor | None]:
+) -> tuple[dict[tuple[str, str], Tensor], Tensor, Tensor | None]:
     """Return log p of rows under each model and set of scales, fitted without the fold of the row.
 
     Scales are chosen and fitted anew for each fold, as models are. A fold without which a column never varies
@@ -47,13 +47,15 @@ def cross_validation(
     dict of (str, str) to Tensor
         By the names of the family and of the scales: only those that every fold could fit. Empty if no fold
         could be used.
+    Tensor
+        The numbers of these rows, ascending, in whose order log p is.
     Tensor or None
         The weights of these rows, in their order.
     """
     count = folds_of(len(rows))
     fold = torch.arange(len(rows)) % count
     found: list[dict[tuple[str, str], Tensor]] = []
-    counted: list[Tensor] = []
+    used: list[Tensor] = []
     for number in range(count):
         training = rows[fold != number]
         journal = budget.journal.part(f"fold-{number}")
@@ -71,10 +73,11 @@ def cross_validation(
         except DataError:
             continue
         search.run(families)
-        counted += [] if weights is None else [weights[fold == number]]
+        used.append((fold == number).nonzero().flatten())
         found.append(
             {(candidate.model, candidate.scales): candidate.log_prob for candidate in search.candidates}
         )
     everywhere = set.intersection(*(set(scores) for scores in found)) if found else set()
-    joined = {key: torch.cat([scores[key] for scores in found]) for key in everywhere}
-    return joined, torch.cat(counted) if counted else None
+    places, order = (torch.cat(used) if used else fold[:0]).sort()
+    joined = {key: torch.cat([scores[key] for scores in found])[order] for key in everywhere}
+    return joined, places, None if weights is None else weights[places]

@@ -317,11 +317,11 @@ def _searched(
     """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
     training, held_out = read.training, read.held_out
     scores: dict[tuple[str, str], Tensor] = {}
-    weighing = None
+    places, weighing = torch.empty(0, dtype=torch.int64), None
     if read.undivided and _quick(families):
         folds = folds_of(len(training))
         share = budget.seconds / (folds + 1)
-        scores, weighing = cross_validation(
+        scores, places, weighing = cross_validation(
             schema, training, families, replace(budget, seconds=share * folds), read.training_weights
         )
         budget = replace(budget, seconds=share)
@@ -344,7 +344,7 @@ def _searched(
     if not scores:
         weighted = f", {read.weighted_by}" if read.weighted_by else ""
         return search, f"the {counted(len(training), 'row')} that it was fitted to{weighted}", True
-    search.rescore(scores, weighing)
+    search.rescore(scores, places, weighing)
     for candidate in search.candidates:
         report(f"{candidate.model} on {candidate.scales} scales: {candidate.score:.3f} nats per row left out")
     return search, f"{counted(len(search.candidates[0].log_prob), 'row')} by {read.division}", False

@@ -27,6 +27,8 @@ __all__ = ["inspect_table"]
 _SECONDS = 5.0
 # More say nothing new about what depends on what.
 _MOST_NUMBERS = 2_000_000
+# What a reason is a reason for.
+_DECIDED = ("kind", "lower", "upper", "step")
 
 
 def inspect_table(
@@ -77,9 +79,24 @@ def inspect_table(
     found = inspect_columns(table, columns if schema is None else schema, seed=seed)
     if schema is not None and not found.errors:
         # The schema itself, with what inference would not find again.
-        found = replace(found, schema=schema)
+        inferred = inspect_columns(table, seed=seed).schema
+        found = replace(found, schema=_with_reasons(schema, inferred, found.schema))
     found = replace(found, notes=tuple(table.notes))
     return found if found.problems else _with_rows(found, table, seed)
+
+
+def _with_reasons(schema: Schema, inferred: Schema, pinned: Schema) -> Schema:
+    """Return a schema that says why each column is as it is: the one in a file may have been edited."""
+    by_values = {column.name: column for column in inferred.columns}
+    by_user = {column.name: column.reason for column in pinned.columns}
+    columns = []
+    for column in schema.columns:
+        known = by_values.get(column.name)
+        reason = by_user.get(column.name, column.reason)
+        if known is not None and all(getattr(known, name) == getattr(column, name) for name in _DECIDED):
+            reason = known.reason
+        columns.append(column.model_copy(update={"reason": reason}))
+    return schema.model_copy(update={"columns": columns})
 
 
 def _with_rows(found: Inspection, table: Table, seed: int) -> Inspection:

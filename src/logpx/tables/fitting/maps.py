@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from logpx.errors import DataError
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.support import Support
+from logpx.tables.scales import Scale
 from logpx.training.journal import Journal
 from logpx.wording import counted
 
-__all__ = ["column_maps"]
+__all__ = ["column_maps", "refitted_maps"]
 
 _LEAST_ROWS = 2000
 # Scales of so few columns are chosen even if time is up.
@@ -30,7 +32,6 @@ def column_maps(
     *,
     deadline: float,
     journal: Journal,
-    chosen: bool = True,
     weights: Tensor | None = None,
 ) -> tuple[dict[str, ColumnScales], list[str]]:
     """Return both sets of maps, and what was cut short for lack of time.
@@ -49,8 +50,6 @@ def column_maps(
         passed before the first, the linear scale alone.
     journal
         What was decided on when the fit was here before.
-    chosen
-        Whether scales are chosen at all.
     weights
         How much each row counts, shape ``(n,)``; by default all count alike.
 
@@ -64,8 +63,6 @@ def column_maps(
     x, count = rows.numpy(), len(supports)
     w = None if weights is None else weights.numpy()
     standard = ColumnScales.standard(x, supports, seed=seed, names=names, weights=w)
-    if not chosen:
-        return {"standard": standard}, []
     scales: list[Any] = []
     held_out: list[dict[str, float]] = []
     remarks = []
@@ -116,6 +113,47 @@ def column_maps(
             part = x[: max(_LEAST_ROWS, affordable)]
     held_out.extend([{}] * (count - len(held_out)))
     return {"standard": standard, "chosen": ColumnScales(scales, supports, held_out)}, remarks
+
+
+def refitted_maps(
+    rows: Tensor,
+    supports: Sequence[Support],
+    maps: Mapping[str, ColumnScales],
+    seed: int,
+    weights: Tensor | None = None,
+) -> dict[str, ColumnScales]:
+    """Return maps of the same kinds, fitted to other rows; a column that never varies there keeps its scale.
+
+    Parameters
+    ----------
+    rows
+        In table units, shape ``(n, d)``, float64.
+    supports
+        Bounds, grid and atoms of each column.
+    maps
+        Those of `column_maps`.
+    seed
+        Seed of the dequantisation.
+    weights
+        How much each row counts, shape ``(n,)``; by default all count alike.
+    """
+    x = rows.numpy()
+    w = None if weights is None else weights.numpy()
+    found: dict[str, list[Scale]] = {name: [] for name in maps}
+    for index, support in enumerate(supports):
+        own = x[:, index : index + 1]
+        for name, scales in found.items():
+            scale = list(maps[name])[index]
+            try:
+                if name == "standard":
+                    again = ColumnScales.standard(own, [support], seed=seed, weights=w)
+                else:
+                    again = ColumnScales.fit(own, [support], seed=seed, weights=w, like=[scale])
+            except DataError:
+                scales.append(scale)
+            else:
+                scales.extend(again)
+    return {name: ColumnScales(scales, supports) for name, scales in found.items()}
 
 
 def _rows_used(rows: int, *, late: bool) -> int:

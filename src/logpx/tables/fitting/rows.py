@@ -119,6 +119,15 @@ class DividedRows:
         """What weights are multiplied by, so that their sum is the effective number of rows."""
         return 1.0 if self.weights is None else float(self.weights.sum() / self.weights.square().sum())
 
+    def in_order(self) -> tuple[Tensor, Tensor | None]:
+        """Return the rows set aside, if any, and then the training rows; and how much each counts."""
+        if self.undivided or not self.joined:
+            return self.training, self.training_weights
+        both = torch.cat([self.held_out, self.training])
+        if self.held_out_weights is None or self.training_weights is None:
+            return both, None
+        return both, torch.cat([self.held_out_weights, self.training_weights])
+
     @property
     def undivided(self) -> bool:
         """Whether the rows were too few to set any aside."""

@@ -57,6 +57,9 @@ _LAST_SECONDS_A_COLUMN, _MOST_LAST_SHARE = 0.006, 0.5
 _NO_TIME = 1.0
 # Of what is left for slow families, the share of the search for their settings.
 _TRIALS_SHARE = 0.6
+# With fewer rows set aside, p-values are coarse: of the time, what is kept for models that are trained anew
+# without other rows, which are then scored, too.
+_FEW_ASIDE, _CALIBRATION_SHARE = 500, 0.4
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
 # How many fits of the best slow family may be stacked; how long each but the first may train, as a multiple
@@ -82,8 +85,6 @@ class Search:
         The budget of the whole search; families get shares of it.
     held_out
         Rows that candidates are compared on; by default the validation rows.
-    chosen
-        Whether there are maps chosen by held-out likelihood beside the standard ones.
     maps
         Maps that are known already; by default they are found.
     weights, weights_aside
@@ -94,6 +95,8 @@ class Search:
 
     Attributes
     ----------
+    schema : Schema
+        The columns.
     maps : dict of str to ColumnScales
         The two sets of column maps.
     candidates, failures : list
@@ -102,8 +105,6 @@ class Search:
         Why they failed.
     supports : Supports
         The supports of the columns.
-    seconds_for_maps : float
-        How long the choice of the maps took.
     remarks : list of str
         What was cut short for lack of time, other than candidates.
     cut_short : bool
@@ -112,6 +113,8 @@ class Search:
         How each training went, by model and scales, as JSON values.
     trials : list of Trial
         The settings that were tried.
+    compared_on : Tensor or None
+        The numbers of the training rows that candidates are compared on; None if other rows are.
 
     Raises
     ------
@@ -127,13 +130,12 @@ class Search:
         budget: Budget,
         *,
         held_out: Tensor | None = None,
-        chosen: bool = True,
         maps: Mapping[str, ColumnScales] | None = None,
         weights: Tensor | None = None,
         weights_aside: Tensor | None = None,
         report: Callable[[str], object] = lambda line: None,
     ) -> None:
-        self.names = schema.modelled_names
+        self.schema, self.names = schema, schema.modelled_names
         self.budget, self.deadline, self.report = budget, budget.deadline, report
         self._last = _seconds_after(len(self.names), budget.seconds)
         self.cut_short = False
@@ -148,7 +150,6 @@ class Search:
         self.held_out = self.validation
         if held_out is not None:
             self.held_out = with_noise(held_out, noise, (3 * seed + 2) % _SEEDS, weights_aside)
-        start = time.monotonic()
         self.remarks: list[str] = []
         if maps is None:
             maps, self.remarks = column_maps(
@@ -156,18 +157,17 @@ class Search:
                 noise.supports,
                 self.names,
                 seed,
-                deadline=start + _MAPS_SHARE * budget.seconds,
+                deadline=time.monotonic() + _MAPS_SHARE * budget.seconds,
                 journal=budget.journal.part("maps"),
-                chosen=chosen,
                 weights=weights,
             )
         self.maps = dict(maps)
-        self.seconds_for_maps = time.monotonic() - start
         self.candidates: list[Candidate] = []
         self.failures: list[CandidateRecord] = []
         self.errors: list[LogpxError] = []
         self.histories: list[dict[str, Any]] = []
         self.trials: list[Trial] = []
+        self.compared_on: Tensor | None = None
         self._settings: dict[str, dict[str, Value]] = {}
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._gaussian: LatentMixture | None = None
@@ -211,6 +211,9 @@ class Search:
         """
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
+        few_aside = self.held_out is not self.training and len(self.held_out.values) < _FEW_ASIDE
+        if slow and few_aside and math.isfinite(self.budget.seconds):
+            self._last = max(self._last, _CALIBRATION_SHARE * self.budget.seconds)
         many = len(self.training.values) > _ROWS_PER_SECOND * self._left()
         if self.budget.journal.decided("many rows", lambda: many):
             self.cut_short = len(slow) > 1
@@ -241,12 +244,12 @@ class Search:
         using deep ensembles. https://arxiv.org/abs/1612.01474
         """
         named = {family.name: family for family in families}
-        firsts = [one for one in self.candidates if one.model in named and one.seconds_to_best]
+        firsts = [one for one in self.candidates if one.model in named and one.steps is not None]
         limits = self.budget.limits
         if not firsts or limits.repeatable or limits.unfinished_by_time or limits.seconds <= _LONG:
             return
         first = max(firsts, key=lambda one: one.score)
-        family, usual = named[first.model], _OF_FIRST * (first.seconds_to_best or 0.0)
+        family, usual = named[first.model], _OF_FIRST * first.seconds_to_best
         score = choose(self.candidates).score
         for start in range(1, _MOST_STARTS):
             journal = self._journal(family, first.scales, start)
@@ -261,16 +264,21 @@ class Search:
                 del self.candidates[count:]
                 return
 
-    def rescore(self, scores: Mapping[tuple[str, str], Tensor], weights: Tensor | None = None) -> None:
-        """Compare candidates by other scores, and drop those without any.
+    def rescore(
+        self, scores: Mapping[tuple[str, str], Tensor], places: Tensor, weights: Tensor | None = None
+    ) -> None:
+        """Compare candidates by scores of training rows, and drop those without any.
 
         Parameters
         ----------
         scores
-            Log p of every row, by model and scales.
+            Log p of these rows under models that have not seen them, by model and scales.
+        places
+            The numbers of the rows.
         weights
             How much each of these rows counts.
         """
+        self.compared_on = places
         self.candidates = [
             replace(candidate, log_prob=scores[candidate.model, candidate.scales], weights=weights)
             for candidate in self.candidates
@@ -539,7 +547,8 @@ class Search:
             settings=budget.settings,
             unfinished=trained[-1].still_rising if trained else None,
             start=start,
-            seconds_to_best=trained[-1].seconds_to_best if trained else None,
+            steps=_steps(trained),
+            seconds_to_best=sum(result.seconds_to_best for result in trained),
         )
         self.candidates.append(candidate)
         again = f", start {start + 1}" if start else ""
@@ -592,6 +601,14 @@ class Search:
         target = torch.zeros(rows.shape[1], dtype=torch.bool)
         target[list(self.budget.target)] = True
         return density.conditional_log_prob(rows, target)
+
+
+def _steps(trained: Sequence[FitResult]) -> tuple[int, int, int] | None:
+    """Return the best, the last and the planned number of steps of a single run of gradient descent."""
+    if len(trained) != 1 or not trained[0].best_step:
+        return None
+    (run,) = trained
+    return run.best_step, run.history[-1].step, run.planned_steps
 
 
 def _seconds_after(columns: int, seconds: float) -> float:

@@ -80,8 +80,11 @@ class Candidate:
         How much each of the rows counts, shape ``(n,)``; None if all count alike.
     start : int
         Which of several fits of the same family it is, each from a start of its own.
-    seconds_to_best : float or None
-        How long its training took until it was best; None where no gradient descent was.
+    steps : tuple of (int, int, int) or None
+        Of gradient descent, the step with the best likelihood, which was kept, the last one, and how many
+        were planned; None without it, or of several runs.
+    seconds_to_best : float
+        How long that took.
     """
 
     model: str
@@ -96,7 +99,8 @@ class Candidate:
     unfinished: bool | None = None
     weights: Tensor | None = None
     start: int = 0
-    seconds_to_best: float | None = None
+    steps: tuple[int, int, int] | None = None
+    seconds_to_best: float = 0.0
 
     @property
     def score(self) -> float:

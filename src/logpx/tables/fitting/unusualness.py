@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from logpx.latent.robust import MixtureEnsemble
 from logpx.scoring import Calibration
 from logpx.tables.coding import RowCoding
@@ -21,6 +23,7 @@ _SHARE = 0.1
 _SECONDS, _SECONDS_A_PAIR, _MOST_COLUMNS = 0.2, 5e-4, 128
 _LEFT_OUT = "anomalies are judged by log p alone"
 _SCORES_KEPT = 1000
+_ROWS_SCORED = 20_000
 
 
 def table_unusualness(
@@ -39,9 +42,7 @@ def table_unusualness(
     calibration
         The calibration by them.
     """
-    rows, weights = (
-        (read.training, read.training_weights) if not scores.crossed else (read.rows, read.weights)
-    )
+    rows, weights = read.in_order()
     if len(rows) < _FEWEST_ROWS:
         return None
     members = search.budget.journal.decided("members", lambda: _affordable(search, rows.shape[1]))
@@ -58,15 +59,19 @@ def table_unusualness(
         coded.numpy(), members=members, seed=seed, scaled=coding.numeric, weights=counted
     )
     ensemble = fitted.ensemble.shortened()
-    if scores.crossed:
-        every, unseen = fitted.scores(coded)
-        if scores.places is not None:
-            # New rows that equal many tie with them.
-            unseen[scores.places] = every[scores.places]
+    if scores.among is None:
+        unseen = judged = ensemble.scores(coding(read.held_out.cpu()))
     else:
-        unseen = ensemble.scores(coding(read.held_out.cpu()))
-    own = Calibration.of(unseen, calibration.source, _SCORES_KEPT)
-    combined = combined_scores(own.log_p(unseen), calibration.log_p(scores.log_prob))
+        # Of a long table, those rows do that have log p.
+        rows_scored = torch.arange(len(rows)) if len(rows) <= _ROWS_SCORED else scores.among
+        every, unseen = fitted.scores(coded, rows_scored)
+        own_places = torch.searchsorted(rows_scored, scores.among)
+        # New rows that equal many tie with them.
+        often = own_places[scores.places]
+        unseen[often] = every[often]
+        judged = unseen[own_places]
+    own = Calibration.of(unseen, "rows that the members have not seen", _SCORES_KEPT)
+    combined = combined_scores(own.log_p(judged), calibration.log_p(scores.log_prob))
     calibrated = Calibration.of(combined, calibration.source)
     return Unusualness(coding, ensemble, own, calibrated, fading=FADING)
 

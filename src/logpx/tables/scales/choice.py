@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,7 @@ def choose_scale(
     step: float | None = None,
     offset: float | None = 0.0,
     seed: int = 0,
+    like: Scale | None = None,
 ) -> tuple[Scale, dict[str, float]]:
     """Return the scale with the best held-out likelihood, fitted to all values, and the comparison.
 
@@ -69,6 +71,8 @@ def choose_scale(
         no sense, and the step is only a width.
     seed : int
         Seed of the folds and of the dequantisation.
+    like : Scale, optional
+        A scale whose kind is taken, without a comparison, if these values allow it.
 
     Returns
     -------
@@ -103,6 +107,9 @@ def choose_scale(
         compared = Sample.of(values[some], None if weights is None else weights[some])
     fits = candidates(sample, lower, upper, step, offset)
     with torch.device("cpu"):
+        if like is not None:
+            with suppress(DataError, KeyError):
+                return fits[_name_of(like)](sample), {}
         scores = _held_out(compared, fits, rng) if len(compared) >= _FEWEST_ROWS else {}
         scale = fits[_worthwhile(scores, compared.weights) if scores else next(iter(fits))](sample)
     return scale, {name: float(np.average(score, weights=compared.weights)) for name, score in scores.items()}
@@ -166,6 +173,13 @@ def log_likelihoods(scale: Scale, values: Array) -> Array:
     y, log_derivative = scale(torch.from_numpy(values))
     likelihoods: Array = (log_derivative - y.square() / 2 - _LOG_NORMALISER).numpy()
     return likelihoods
+
+
+def _name_of(scale: Any) -> str:
+    """Return what a fitted scale is called among the candidates."""
+    own = "Log(mirrored)" if isinstance(scale, Log) and scale.side < 0.0 else type(scale).__name__
+    inner = getattr(scale, "inner", None)
+    return own if inner is None or isinstance(inner, Standard) else f"{own}({_name_of(inner)})"
 
 
 def _spline_over(inner: Callable[..., Scale], sample: Sample) -> Scale:

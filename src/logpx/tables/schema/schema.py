@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,6 +19,8 @@ from logpx.tables.schema.kinds import Kind
 from logpx.tables.schema.problems import refusal_of
 
 __all__ = ["Column", "Schema"]
+
+_COLUMNS = "columns"
 
 
 class Schema(Shown, BaseModel):
@@ -112,10 +115,11 @@ class Schema(Shown, BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
+            column, where = _place_of(first["loc"], text)
             raise DataError(
                 f"not a schema: {where + ': ' if where else ''}{first['msg']}",
                 file=file,
+                column=column,
                 fix="correct the file, or let logpx infer the schema again",
             ) from None
 
@@ -166,3 +170,15 @@ class Schema(Shown, BaseModel):
                     column=name,
                     fix="remove the column, or fit a model that includes it",
                 )
+
+
+def _place_of(path: Sequence[str | int], text: str | bytes) -> tuple[str | None, str]:
+    """Return the column and the field that the path of an error in JSON text leads to."""
+    if len(path) > 1 and path[0] == _COLUMNS and isinstance(path[1], int):
+        content: Any = json.loads(text)
+        column = content[_COLUMNS][path[1]]
+        name = column.get("name") if isinstance(column, dict) else None
+        if isinstance(name, str):
+            return name, ".".join(map(str, path[2:]))
+        return None, ".".join([f"column {path[1] + 1} of the list", *map(str, path[2:])])
+    return None, ".".join(map(str, path))
