@@ -138,6 +138,6 @@ class CentredColumn(NumberColumn):
         near_scales = self._bounded(widths, narrowing, self._widest.log().to(raw.dtype))
         return (
             torch.log_softmax(logits, -1),
-            torch.cat([centres, near], 1),
+            torch.cat([centres, self._near_values(near)], 1),
             torch.cat([log_scales, near_scales], 1),
         )

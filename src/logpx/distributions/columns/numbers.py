@@ -203,13 +203,22 @@ class NumberColumn(ColumnDistribution):
         """Return centres and log-scales of components that start as those of the whole column."""
         centres = self.centres.to(shifts.dtype) + self.origin[1].to(shifts.dtype) * shifts
         widest = torch.maximum(self.widths, self._widest).log().to(shifts.dtype)
-        return centres, self._bounded(self.widths.log().to(shifts.dtype), narrowing, widest)
+        return self._near_values(centres), self._bounded(self.widths.log().to(shifts.dtype), narrowing, widest)
 
     def _bounded(self, log_widths: Tensor, narrowing: Tensor, log_widest: Tensor) -> Tensor:
         """Return log-scales that a network changes, within limits."""
         least = math.log(float(self.origin[1])) - _NARROWEST
         changed = log_widths + _REACH * torch.tanh(narrowing / _REACH)
         return torch.minimum(changed.clamp_min(least), log_widest)
+
+    def _near_values(self, centres: Tensor) -> Tensor:
+        """Return centres that a network has moved, but no farther out than the tails of the values reach.
+
+        Off the rows that it has seen, it may move some without a limit, at hardly any cost in likelihood: in
+        units that are logarithms, their values have no mean, and hardly digits.
+        """
+        least, most = (self.pieces[[0, -1]] + self._widest * self.pieces.new_tensor([-1.0, 1.0])).tolist()
+        return centres.clamp(least, most)
 
     @property
     def _widest(self) -> Tensor:
