@@ -2,9 +2,9 @@
 
 Made-up tables of 800 rows, of labels, grades, counts, values that repeat, numbers, heavy tails, and a
 mixture of these, in which some rows have one wrong number, ten to fifty times too large (or as many
-deviations, in columns with 0 or negative values). Or a tenth of the rows lie together, far from the others. For each kind
-the share of usual rows among the selected, with its standard error over repetitions, and the share of the
-wrong rows that are found.
+deviations, in columns with 0 or negative values). Or a tenth of the rows lie together, far from the others.
+For each kind the share of usual rows among the selected, with its standard error over repetitions, and the
+share of the wrong rows that are found.
 
 Run: python benchmarks/anomalies_own_rows.py [--kinds NAME ...] [--repetitions N] [--level 0.05]
 

@@ -54,6 +54,22 @@ def test_the_schema_goes_into_a_file_that_fit_takes(logpx, table: Path, tmp_path
     assert len(Schema.from_json((tmp_path / "schema.json").read_bytes()).modelled) == 3
 
 
+def test_an_edited_schema_does_not_keep_its_reasons(logpx, table: Path, tmp_path: Path):
+    place = tmp_path / "schema.json"
+    assert logpx("inspect", table, "-o", place).status == 0
+    content = json.loads(place.read_text())
+    before = {column["name"]: column["reason"] for column in content["columns"]}
+    edited = next(column for column in content["columns"] if column["name"] == "zip")
+    edited.update(kind="drop", levels=None)
+    place.write_text(json.dumps(content))
+    shown = logpx("inspect", table, "--schema", place, "--json").document["schema"]
+    after = {column["name"]: column["reason"] for column in shown}
+    assert after["zip"] != before["zip"]
+    assert {name: after[name] for name in after if name != "zip"} == {
+        name: before[name] for name in before if name != "zip"
+    }
+
+
 def test_the_pasted_option_leads_to_the_same_fit(logpx, table: Path, tmp_path: Path):
     option = logpx("inspect", table, "--json").document["option"]
     words = shlex.split(option)

@@ -22,6 +22,9 @@ _MEMBERS = 40
 _SET_ASIDE, _LEAST_KEPT = 0.01, 0.5
 # Rows of lower p-values are not among those that say how far usual rows go.
 _CLEAR = 0.03
+# A model that had too little time, or does not suit the table, is off in the middle already, and says nothing
+# of tails: more of the rows drawn from it than this lie below the lower quartile.
+_QUARTER, _MOST_BELOW = 0.25, 0.35
 # Of rows drawn from a model of these, so many for each row, as far as numbers allow.
 _DRAWN_EACH, _FEWEST_DRAWN, _MOST_DRAWN, _MOST_NUMBERS = 40, 2_000, 100_000, 4_000_000
 
@@ -45,7 +48,8 @@ def judged_among_themselves(
     leave out more of them.
 
     An `EmpiricalNull` knows the central rows alone. How far usual rows go, a model of the table knows, too,
-    with tails and labels of its columns: rows drawn from it are scored, and a p-value is the higher of two.
+    with tails and labels of its columns: rows drawn from it are scored, and a p-value is the higher of two,
+    unless the model does not know the central rows.
 
     Parameters
     ----------
@@ -65,10 +69,9 @@ def judged_among_themselves(
     usual = found.p_values > _SET_ASIDE
     if not usual.all() and usual.mean() >= _LEAST_KEPT:
         found = _judged_by(usual, coded, coding, seed)
-    drawn = _scores_of_drawn(
-        x[found.p_values > _CLEAR], len(x), schema, coding, found.ensemble, seconds, seed
-    )
-    if drawn is None:
+    kept = found.p_values > _CLEAR
+    drawn = _scores_of_drawn(x[kept], len(x), schema, coding, found.ensemble, seconds, seed)
+    if drawn is None or (drawn <= np.quantile(found.scores[kept], _QUARTER)).mean() > _MOST_BELOW:
         return found.scores, found.p_values
     below = np.searchsorted(np.sort(drawn), found.scores, side="right")
     return found.scores, np.maximum(found.p_values, (1.0 + below) / (1.0 + len(drawn)))

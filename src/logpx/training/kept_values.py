@@ -158,6 +158,8 @@ _DECISIONS: dict[str, TypeAdapter[Any]] = {
     "rows": _ROWS,
     "rows placed": _ROWS,
     "plan": _ROWS,
+    "folds": _ROWS,
+    "planned steps": _COUNT,
     "members": _COUNT,
     "taken": _PAIR,
 }

@@ -25,6 +25,7 @@ from logpx.tables.fitting.maps import refitted_maps
 from logpx.tables.fitting.rows import DividedRows, divided_places
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.selection import Candidate
+from logpx.training.journal import Journal
 from logpx.wording import counted
 
 __all__ = ["DRAWS", "UnseenScores", "unseen_scores"]
@@ -191,12 +192,7 @@ def _more_folds(
     its part has a say, and their scores are like those of new rows by the chosen model.
     """
     journal = search.budget.journal.part("without a part")
-    # The number of steps that were planned depends on the clock.
-    steps = journal.decided("steps", lambda: [part.steps for part in best.parts])
-    parts = tuple(
-        replace(part, steps=None if own is None else tuple(own))
-        for part, own in zip(best.parts, steps, strict=True)
-    )
+    parts = tuple(_with_plan(part, journal.part(f"part-{number}")) for number, part in enumerate(best.parts))
     best = replace(best, members=parts) if best.members else parts[0]
     cost = sum(map(_cost_again, parts))
     found: list[Tensor] = []
@@ -204,7 +200,7 @@ def _more_folds(
     for number in range(min(_MOST_MORE, len(rows) // size - 1)):
         began, own = time.monotonic(), journal.part(str(number))
         left = search.deadline - began
-        if search.budget.should_stop() or not own.decided("begun", partial(operator.lt, cost, left)):
+        if search.budget.should_stop() or not own.decided("enough time", partial(operator.lt, cost, left)):
             break
         aside = torch.zeros(len(rows), dtype=torch.bool)
         aside[(number + 1) * size : (number + 2) * size] = True
@@ -220,6 +216,15 @@ def _more_folds(
         found.append(_scores(density, search.supports, rows[aside], search.budget.seed))
         cost = max(0.5 * cost, time.monotonic() - began)
     return found
+
+
+def _with_plan(part: Candidate, journal: Journal) -> Candidate:
+    """Return a part of a candidate with the steps that were planned for it, which depends on the clock."""
+    if part.steps is None:
+        return part
+    best, last, planned = part.steps
+    planned = journal.decided("planned steps", lambda: planned)
+    return replace(part, steps=(best, last, planned))
 
 
 def _cost_again(part: Candidate) -> float:
