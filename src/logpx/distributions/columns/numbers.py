@@ -203,7 +203,9 @@ class NumberColumn(ColumnDistribution):
         """Return centres and log-scales of components that start as those of the whole column."""
         centres = self.centres.to(shifts.dtype) + self.origin[1].to(shifts.dtype) * shifts
         widest = torch.maximum(self.widths, self._widest).log().to(shifts.dtype)
-        return self._near_values(centres), self._bounded(self.widths.log().to(shifts.dtype), narrowing, widest)
+        return self._near_values(centres), self._bounded(
+            self.widths.log().to(shifts.dtype), narrowing, widest
+        )
 
     def _bounded(self, log_widths: Tensor, narrowing: Tensor, log_widest: Tensor) -> Tensor:
         """Return log-scales that a network changes, within limits."""

@@ -59,7 +59,7 @@ _NO_TIME = 1.0
 _TRIALS_SHARE = 0.6
 # With fewer rows set aside, p-values are coarse: of the time, what is kept for models that are trained anew
 # without other rows, which are then scored, too.
-_FEW_ASIDE, _CALIBRATION_SHARE = 500, 0.4
+_FEW_ASIDE, _CALIBRATION_SHARE = 500, 0.25
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
 # How many fits of the best slow family may be stacked; how long each but the first may train, as a multiple
@@ -212,7 +212,7 @@ class Search:
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
         few_aside = self.held_out is not self.training and len(self.held_out.values) < _FEW_ASIDE
-        if slow and few_aside and math.isfinite(self.budget.seconds):
+        if slow and few_aside and math.isfinite(self.budget.seconds) and not self.budget.target:
             self._last = max(self._last, _CALIBRATION_SHARE * self.budget.seconds)
         many = len(self.training.values) > _ROWS_PER_SECOND * self._left()
         if self.budget.journal.decided("many rows", lambda: many):
