@@ -108,7 +108,11 @@ def test_a_schema_stays_as_it_is():
     table = a_table_of_every_kind()
     schema = infer_schema(table, {"count": "continuous"})
     found = inspect_table(table, schema=schema)
-    assert found.schema is schema
+    assert found.schema.rows == schema.rows
+    # Why they are so is said anew: the file may have been edited.
+    assert [column.model_copy(update={"reason": ""}) for column in found.schema.columns] == [
+        column.model_copy(update={"reason": ""}) for column in schema.columns
+    ]
     assert found.problems == []
 
 
