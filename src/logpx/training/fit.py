@@ -17,7 +17,7 @@ from logpx.errors import DataError, UsageError
 from logpx.latent import ConjugatePrior, GaussianMixture
 from logpx.processes.team import current_team
 from logpx.training.batches import Batch
-from logpx.training.compiled import NEVER, compile_choice, may_draw
+from logpx.training.compiled import NEVER, CompileChoice, compile_choice, may_draw
 from logpx.training.device import usable_device
 from logpx.training.history import HistoryRecord, StepRecord
 from logpx.training.intake import Intake, Source, open_source
@@ -225,14 +225,9 @@ def fit(
         tolerance=tolerance,
     )
     journal = journal_of(checkpoint, resume, every, should_stop)
-    counted = max_steps is not None
     # A part of a larger fit that is limited in time repeats nothing to the bit.
-    whole = not isinstance(checkpoint, Journal)
-    repeatable = (max_time is None and counted) or (journal.keeps and (max_time is None or whole))
-    compiling = compile_choice(compile).for_run(repeatable=repeatable)
-    if current_team() is not None:
-        # Compiled code serves batches of one size, and here each process has its own share of them.
-        compiling = NEVER
+    kept = journal.keeps and (max_time is None or not isinstance(checkpoint, Journal))
+    compiling = _compiling(compile, repeatable=kept or (max_time is None and max_steps is not None))
     procedure = _procedure_of(model, options, prior)
     _check_descent(procedure, model, optimiser, schedule, kept=journal.keeps)
     seed = checked_seed(seed)
@@ -267,6 +262,13 @@ def fit(
         finally:
             model.eval()
     return _result(task, outcome)
+
+
+def _compiling(compile: bool | str, *, repeatable: bool) -> CompileChoice:
+    """Return when steps are compiled; never where each process has its own share of a batch."""
+    choice = compile_choice(compile).for_run(repeatable=repeatable)
+    # Compiled code serves batches of one size.
+    return choice if current_team() is None else NEVER
 
 
 def _result(task: Task, outcome: Outcome) -> FitResult:

@@ -12,6 +12,7 @@ from logpx.distributions import DiagonalNormal, Distribution
 from logpx.scoring import Limits
 from logpx.tables import infer_schema
 from logpx.tables.families.family import Budget, TableFamily
+from logpx.tables.fitting.other_starts import fit_from_other_starts
 from logpx.tables.fitting.search import Search
 from logpx.training import FitResult, StopReason
 from logpx.training.history import HistoryRecord
@@ -49,6 +50,7 @@ class OneCentre(TableFamily):
                 best_validation=-1.0,
                 best_validation_error=0.1,
                 best_epoch=1,
+                planned_steps=100,
                 stopped=StopReason.PATIENCE,
                 train_rows=len(training),
                 validation_rows=len(validation),
@@ -59,12 +61,13 @@ class OneCentre(TableFamily):
         return found
 
 
-def searched(family: OneCentre, limits: Limits, *, stacked: bool = True) -> Search:
+def searched(family: OneCentre, limits: Limits) -> Search:
     schema = infer_schema(pd.DataFrame({"x": ROWS[:, 0].numpy() + 0.001 * torch.randn(180).double().numpy()}))
     seconds = min(limits.seconds, 600.0)
     budget = Budget(seconds=seconds, rows=len(ROWS), kinds=["normal"], limits=limits)
     search = Search(schema, ROWS, ROWS.clone(), budget)
-    search.run([family], stacked=stacked)
+    search.run([family])
+    fit_from_other_starts(search, [family])
     return search
 
 
@@ -87,16 +90,15 @@ def test_the_first_that_gains_nothing_is_the_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "stacked", "best_after"),
+    ("limits", "best_after"),
     [
-        (Limits(seconds=60.0), True, 1.0),
-        (Limits(steps=100), True, 1.0),
-        (Limits(seconds=600.0, epochs=3), True, 1.0),
-        (Limits(seconds=600.0), False, 1.0),
-        (Limits(seconds=600.0), True, 1200.0),
+        (Limits(seconds=60.0), 1.0),
+        (Limits(steps=100), 1.0),
+        (Limits(seconds=600.0, epochs=3), 1.0),
+        (Limits(seconds=600.0), 1200.0),
     ],
-    ids=["little time", "steps", "epochs", "one model", "takes too long"],
+    ids=["little time", "steps", "epochs", "takes too long"],
 )
-def test_otherwise_there_is_one_fit(limits: Limits, stacked: bool, best_after: float) -> None:
-    search = searched(OneCentre([-6.0, 6.0], best_after), limits, stacked=stacked)
+def test_otherwise_there_is_one_fit(limits: Limits, best_after: float) -> None:
+    search = searched(OneCentre([-6.0, 6.0], best_after), limits)
     assert len(search.candidates) == 1

@@ -34,6 +34,7 @@ from logpx.tables.fitting.identity import identity_of
 from logpx.tables.fitting.notes import notes_on
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
+from logpx.tables.fitting.other_starts import fit_from_other_starts
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.streamed_rows import StreamedRows
 from logpx.tables.fitting.suitability import Nature, suitable_families
@@ -338,7 +339,9 @@ def _searched(
         search.refuse_redundant()
     if trials and read.undivided:
         search.remarks.append("no settings were tried, for there are too few rows to set some aside")
-    search.run(families, 0 if read.undivided else trials, stacked=stacked and not read.undivided)
+    search.run(families, 0 if read.undivided else trials)
+    if stacked and not read.undivided and not budget.target:
+        fit_from_other_starts(search, families)
     if not read.undivided:
         return search, read.division, False
     if not scores:

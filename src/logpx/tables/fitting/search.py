@@ -29,7 +29,7 @@ from logpx.tables.families.settings import Value
 from logpx.tables.fitting.maps import column_maps
 from logpx.tables.fitting.redundancy import redundancy, standardised
 from logpx.tables.fitting.rows import TableRows, with_noise
-from logpx.tables.fitting.selection import WORTHWHILE, Candidate, CandidateRecord, choose
+from logpx.tables.fitting.selection import Candidate, CandidateRecord, choose
 from logpx.tables.fitting.trials import Trial, in_words, searched_settings
 from logpx.tables.fitting.weighing import scaled
 from logpx.tables.scales import Standard
@@ -62,12 +62,6 @@ _TRIALS_SHARE = 0.6
 _FEW_ASIDE, _CALIBRATION_SHARE = 500, 0.25
 # With more rows per second left, a second flow costs more than it gains: neither sees them often enough.
 _ROWS_PER_SECOND = 400
-# How many fits of the best slow family may be stacked; how long each but the first may train, as a multiple
-# of the time in which the first was best; and how long at least.
-_MOST_STARTS = 4
-_OF_FIRST, _LEAST_OF_FIRST = 1.2, 0.8
-# Fits from other starts are for those who give more time than this, in seconds.
-_LONG = 60.0
 # Rows in model units are kept as long as they are no more numbers than these.
 _MOST_KEPT = 5_000_000
 
@@ -195,10 +189,8 @@ class Search:
         if error is not None:
             raise error
 
-    def run(self, families: Sequence[TableFamily], trials: int = 0, *, stacked: bool = False) -> None:
+    def run(self, families: Sequence[TableFamily], trials: int = 0) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones.
-
-        In more than a minute, time that is left then goes to fits of the best slow one from other starts.
 
         Parameters
         ----------
@@ -206,15 +198,13 @@ class Search:
             In the order in which they are tried.
         trials
             How many settings of slow families to try before these are fitted, in part of the time.
-        stacked
-            Whether the result may be a stack of several candidates.
         """
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
         few_aside = self.held_out is not self.training and len(self.held_out.values) < _FEW_ASIDE
         if slow and few_aside and math.isfinite(self.budget.seconds) and not self.budget.target:
             self._last = max(self._last, _CALIBRATION_SHARE * self.budget.seconds)
-        many = len(self.training.values) > _ROWS_PER_SECOND * self._left()
+        many = len(self.training.values) > _ROWS_PER_SECOND * self.left()
         if self.budget.journal.decided("many rows", lambda: many):
             self.cut_short = len(slow) > 1
             slow = slow[:1]
@@ -222,47 +212,13 @@ class Search:
         for index, (fast, scales) in enumerate(itertools.product(quick, self.maps)):
             if self._is_over(fast, scales):
                 break
-            self._try(fast, scales, share * self._left() / (len(quick) * len(self.maps) - index))
+            self._try(fast, scales, share * self.left() / (len(quick) * len(self.maps) - index))
         if trials and slow:
             self._search_settings(slow, trials)
         for index, family in enumerate(slow):
             scales = OWN_SCALES if family.takes_cells else "chosen"
             if not self._is_over(family, scales):
-                self._try(family, scales, self._left() / (len(slow) - index))
-        if stacked and not self.budget.target:
-            self._fit_from_other_starts(slow)
-
-    def _fit_from_other_starts(self, families: Sequence[TableFamily]) -> None:
-        """Fit the best of the families again as long as there is time and a stack of its fits gains by it.
-
-        Each trains for about as long as the first took to be best, so that its learning rate has come down by
-        then. An average of fits from several starts is nearly always better than each of them.
-
-        References
-        ----------
-        Lakshminarayanan, Pritzel and Blundell 2017, Simple and scalable predictive uncertainty estimation
-        using deep ensembles. https://arxiv.org/abs/1612.01474
-        """
-        named = {family.name: family for family in families}
-        firsts = [one for one in self.candidates if one.model in named and one.steps is not None]
-        limits = self.budget.limits
-        if not firsts or limits.repeatable or limits.unfinished_by_time or limits.seconds <= _LONG:
-            return
-        first = max(firsts, key=lambda one: one.score)
-        family, usual = named[first.model], _OF_FIRST * first.seconds_to_best
-        score = choose(self.candidates).score
-        for start in range(1, _MOST_STARTS):
-            journal = self._journal(family, first.scales, start)
-            enough = journal.decided("enough time", lambda: self._left() > _LEAST_OF_FIRST * usual)
-            if not enough or self.budget.should_stop():
-                return
-            count = len(self.candidates)
-            self._try(family, first.scales, min(usual, self._left()), start)
-            before, score = score, choose(self.candidates).score
-            if score < before + WORTHWHILE:
-                self.failures += [one.record() for one in self.candidates[count:]]
-                del self.candidates[count:]
-                return
+                self._try(family, scales, self.left() / (len(slow) - index))
 
     def rescore(
         self, scores: Mapping[tuple[str, str], Tensor], places: Tensor, weights: Tensor | None = None
@@ -401,7 +357,7 @@ class Search:
 
     def _search_settings(self, families: Sequence[TableFamily], trials: int) -> None:
         """Try settings of families in a share of the time, and remember the best of each."""
-        end = time.monotonic() + _TRIALS_SHARE * self._left()
+        end = time.monotonic() + _TRIALS_SHARE * self.left()
 
         def tried(family: TableFamily, settings: Mapping[str, Value], number: int, of: int) -> Trial | None:
             if self.budget.should_stop():
@@ -463,15 +419,16 @@ class Search:
                 self._kept[key] = y
         return y
 
-    def _journal(self, family: TableFamily, scales: str, start: int = 0) -> Journal:
+    def journal_of(self, family: TableFamily, scales: str, start: int = 0) -> Journal:
+        """Return where a fit of a family on one set of maps is kept."""
         name = f"{family.name}-{scales}"
         return self.budget.journal.part(f"{name}-{start}" if start else name)
 
     def _is_over(self, family: TableFamily, scales: str) -> bool:
         """Return whether to try no more families, once there is a candidate."""
-        if self._journal(family, scales).knows("seconds"):
+        if self.journal_of(family, scales).knows("seconds"):
             return False
-        late = self._left() < 0.0
+        late = self.left() < 0.0
         over = bool(self.candidates) and (late or self.budget.should_stop())
         self.cut_short |= over and late
         return over
@@ -493,7 +450,7 @@ class Search:
         self.remarks.append(f"for lack of time with {len(self.names):,} columns, {what}")
         return False
 
-    def _left(self) -> float:
+    def left(self) -> float:
         """Return the seconds left for families."""
         return self.deadline - self._last - time.monotonic()
 
@@ -509,7 +466,7 @@ class Search:
             trained.append(result)
             self.histories.append(named | result.summary())
 
-        journal = self._journal(family, scales, start)
+        journal = self.journal_of(family, scales, start)
         seconds, spent = journal.allotted(max(seconds, 0.5))
         budget = replace(
             self.budget,
