@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save as _serialise
 from torch import Tensor, nn
 
+from logpx.distributions import Mixture, Product, TargetLast
 from logpx.errors import DivergedError, ModelFolderError
 from logpx.files.documents import DAMAGED, parse_object
 from logpx.images import ImageModel
@@ -27,7 +28,18 @@ __all__ = ["WeightsFile", "non_finite", "weights_to_bytes"]
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000
 _METADATA = "__metadata__"
-_CONVERTING = (ImageModel, TableDensity, CellDensity, TableModel, TableReference, Unusualness)
+# Each of their parts may have a precision of its own.
+_OF_PARTS = (
+    CellDensity,
+    ImageModel,
+    Mixture,
+    Product,
+    TableDensity,
+    TableModel,
+    TableReference,
+    TargetLast,
+    Unusualness,
+)
 
 _DTYPES = {
     "F64": torch.float64,
@@ -243,11 +255,8 @@ class WeightsFile:
 
 
 def _of_one_precision(part: nn.Module, prefix: str) -> Iterator[list[str]]:
-    """Yield the names of tensors that work on the same rows, part by part.
-
-    Tables and images give each of their models rows of its own precision.
-    """
-    if any(isinstance(one, _CONVERTING) for one in part.modules()):
+    """Yield the names of tensors that multiply each other, part by part."""
+    if any(isinstance(one, _OF_PARTS) for one in part.modules()):
         for name, child in part.named_children():
             yield from _of_one_precision(child, f"{prefix}{name}.")
     else:
