@@ -123,9 +123,10 @@ class FromTorch(Distribution):
         if self._held is not None:
             return None
         names = self._description[_SHAPES]
-        # Of an object: what a uniform distribution allows for one end depends on the other.
-        plain = _plain(self._description, {name: getattr(self, name) for name in names})
-        allowed = plain.arg_constraints
+        allowed = getattr(distributions, self._description[_FAMILY]).arg_constraints
+        if not isinstance(allowed, Mapping):
+            # Of an object: what a uniform distribution allows for one end depends on the other.
+            allowed = _plain(self._description, {name: getattr(self, name) for name in names}).arg_constraints
         for name in names:
             constraint = allowed[name]
             if not constraints.is_dependent(constraint) and not constraint.check(getattr(self, name)).all():

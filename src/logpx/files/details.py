@@ -7,6 +7,9 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from logpx.errors import ModelFolderError
+from logpx.files.documents import DAMAGED
+from logpx.files.facts import problem_of_metrics, problem_of_origin
 from logpx.files.handle import FolderHandle, read_folder
 from logpx.files.layout import CONFIG, FILES, METRICS, SCHEMA, WEIGHTS, read_config
 from logpx.files.manifest import MANIFEST, Manifest
@@ -88,9 +91,13 @@ def model_files(folder: str | os.PathLike[str]) -> dict[str, bytes]:
 def _details(folder: FolderHandle) -> Details:
     read_config(folder)
     manifest = Manifest.read(folder)
+    config, metrics = manifest.read_document(CONFIG), manifest.read_document(METRICS)
+    for name, problem in ((CONFIG, problem_of_origin(config)), (METRICS, problem_of_metrics(metrics))):
+        if problem is not None:
+            raise ModelFolderError(problem, file=folder.path / name, fix=DAMAGED)
     return Details(
-        config=manifest.read_document(CONFIG),
+        config=config,
         schema=manifest.read_document(SCHEMA) if SCHEMA in manifest else None,
-        metrics=manifest.read_document(METRICS),
+        metrics=metrics,
         weights_bytes=manifest.verify(WEIGHTS),
     )

@@ -14,6 +14,7 @@ __all__ = ["DAMAGED", "parse_object", "plain", "restore", "spell_out", "to_bytes
 
 DAMAGED = "restore the folder from a copy, or fit the model again"
 
+_SURROGATE = rb"\ud"
 _NOT_FINITE = ("inf", "-inf", "nan")
 
 
@@ -45,6 +46,9 @@ def parse_object(content: bytes, file: Path) -> dict[str, Any]:
         document = json.loads(
             content.decode(), parse_constant=_refuse_constant, object_pairs_hook=_without_repeats
         )
+        if _SURROGATE in content.lower():
+            # Half of a pair of surrogates is no character, and nothing can be written that holds one.
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ModelFolderError(f"not valid JSON: {error}", file=file, fix=DAMAGED) from error
     if not isinstance(document, dict):

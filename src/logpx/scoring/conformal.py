@@ -19,6 +19,8 @@ __all__ = ["Calibration", "benjamini_hochberg", "check_level"]
 
 # Scores that are kept one by one; of more, half are the lowest, which decide, and half are quantiles.
 _MOST_KEPT = 10_000
+# Whole numbers up to here are exact.
+_MOST_ROWS = 2.0**53
 # Of the lowest scores, those whose mean tells how p-values go on.
 _SHARE_IN_TAIL, _FEWEST_IN_TAIL = 0.05, 5
 # Scores of equal rows differ by rounding, in single precision; those of one row among others in double.
@@ -72,6 +74,14 @@ class Calibration(Configured, nn.Module):
         self.register_buffer("scores", torch.zeros(kept, dtype=torch.float64))
         self.register_buffer("below", evenly_spaced(0.0, float(kept), kept + 1))
 
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that no scores can give, or None."""
+        if bool((self.scores.diff() < 0.0).any()):
+            return "scores"
+        below = self.below
+        proper = bool(below.isfinite().all()) and bool((below.diff() >= 0.0).all()) and bool(below[0] >= 0.0)
+        return None if proper and 1.0 <= float(below[-1]) <= _MOST_ROWS else "below"
+
     @classmethod
     def of(cls, scores: Tensor, source: str = "rows set aside", most: int = _MOST_KEPT) -> Calibration:
         """Return the calibration by the scores of some rows, shape ``(n,)``; low is unusual.
@@ -119,8 +129,9 @@ class Calibration(Configured, nn.Module):
         >>> Calibration.of(torch.arange(9.0)).spread(3)
         tensor([0., 3., 6.], dtype=torch.float64)
         """
-        counts = self.below.diff().clamp_min(0).long()
-        return torch.repeat_interleave(self.scores, counts)[:: math.ceil(self.rows / most)]
+        ends = self.below[1:] - self.below[0]
+        places = torch.arange(0, int(ends[-1]), math.ceil(self.rows / most), dtype=torch.float64)
+        return self.scores[torch.searchsorted(ends, places.to(ends), right=True)]
 
     def p_values(self, scores: Tensor, ties: Tensor | None = None) -> Tensor:
         """Return the p-value of each score: shape of the scores, float64; NaN for NaN.

@@ -65,6 +65,14 @@ class RankReference(Configured, nn.Module):
         self.register_buffer("upto", torch.zeros(kept, dtype=torch.float64))
         self.register_buffer("binned", torch.zeros(kept, dtype=torch.bool))
 
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that no values can give, or None."""
+        if bool((self.values.diff() < 0.0).any()):
+            return "values"
+        upto = self.upto
+        proper = bool(upto.isfinite().all()) and bool((upto.diff() >= 0.0).all()) and bool(upto[0] >= 1.0)
+        return None if proper and float(upto[-1]) <= _MOST_ROWS else "upto"
+
     @classmethod
     def of(cls, values: Tensor) -> RankReference:
         """Return the reference of some values, shape ``(n,)``, n ≥ 1; NaN is missing.

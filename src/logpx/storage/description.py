@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import nullcontext
 from typing import Any
@@ -25,6 +26,8 @@ _TYPED = {name: typed(kind) for name, kind in REGISTRY.items()}
 # Sizes up to this are allowed even if no weight has that size.
 _SMALL = 10_000
 _DEEPEST = 64
+# Without weights, nothing else bounds it; in single precision, half a gigabyte.
+_LARGEST_EVENT = 2**27
 _MOST_VALUES = 10_000_000
 
 # Integers that are not sizes: they cost nothing, however large.
@@ -98,6 +101,11 @@ def build_skeleton(description: Any, work: Work | None = None) -> nn.Module:
         raise ModelFolderError(f"the model cannot be built: {error}") from error
     if not isinstance(model, nn.Module):
         raise ModelFolderError("the configuration does not describe a model")
+    shape = getattr(model, "event_shape", ())
+    if work is not None and math.prod(shape) > _LARGEST_EVENT:
+        raise ModelFolderError(
+            f"the configuration describes events of shape {tuple(shape)}, which is too large"
+        )
     return model
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from logpx._version import __version__
 from logpx.errors import LogpxError, ModelFolderError, ResourceError, UsageError
 from logpx.files.documents import plain, spell_out, to_bytes
+from logpx.files.facts import problem_of_metrics
 from logpx.files.folders import install_folder, require_space, restore_interrupted, translated_errors
 from logpx.files.handle import FolderHandle
 from logpx.files.layout import (
@@ -106,6 +107,9 @@ def _save(
 ) -> None:
     target = _checked_target(folder, overwrite)
     facts = plain(metrics if dated else _without_seconds(metrics))
+    problem = problem_of_metrics(facts)
+    if problem is not None:
+        raise UsageError(f"metrics: {problem}", fix="correct it, or give it another name")
     files = _files(model, facts, target.name, statistics or {}, dated=dated)
     restore_interrupted(target)
     install_folder({**files, MANIFEST: Manifest.of(_verified(files))}, target, replace=overwrite)

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import save as _serialise
 from torch import Tensor, nn
 
-from logpx.distributions import FromTorch
+from logpx.distributions import Mixture, Product, TargetLast
 from logpx.errors import DivergedError, ModelFolderError
 from logpx.files.documents import DAMAGED, parse_object
+from logpx.images import ImageModel
+from logpx.tables.density import CellDensity, TableDensity
+from logpx.tables.model import TableModel
+from logpx.tables.reference import TableReference
+from logpx.tables.unusualness import Unusualness
 
 __all__ = ["WeightsFile", "non_finite", "weights_to_bytes"]
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000
 _METADATA = "__metadata__"
+# Each of their parts may have a precision of its own.
+_OF_PARTS = (
+    CellDensity,
+    ImageModel,
+    Mixture,
+    Product,
+    TableDensity,
+    TableModel,
+    TableReference,
+    TargetLast,
+    Unusualness,
+)
 
 _DTYPES = {
     "F64": torch.float64,
@@ -35,6 +53,14 @@ _DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+
+
+@runtime_checkable
+class _HasRange(Protocol):
+    """A part of which some values would fail or be wrong at the first use."""
+
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that cannot be what it is for, or None."""
 
 
 def weights_to_bytes(model: nn.Module) -> bytes:
@@ -166,6 +192,15 @@ class WeightsFile:
                 raise ModelFolderError(
                     problem, file=self._path, fix="load the folder with the version of logpx that wrote it"
                 )
+        for part in _of_one_precision(skeleton, ""):
+            usual = [name for name in part if expected[name].dtype == torch.get_default_dtype()]
+            other = [name for name in usual if self._entries[name].dtype != self._entries[usual[0]].dtype]
+            if other:
+                raise ModelFolderError(
+                    f"the weight {other[0]!r} has another precision than {usual[0]!r}",
+                    file=self._path,
+                    fix=DAMAGED,
+                )
 
     def _problem(self, name: str, expected: Tensor | None) -> str | None:
         if expected is None:
@@ -213,10 +248,19 @@ class WeightsFile:
             message = f"the weight {name!r} holds whole numbers that are out of range"
             raise ModelFolderError(message, file=self._path, fix=DAMAGED)
         for place, part in model.named_modules():
-            own = part.out_of_range() if isinstance(part, FromTorch) else None
+            own = part.out_of_range() if isinstance(part, _HasRange) else None
             if own is not None:
                 name = f"{place}.{own}" if place else own
                 raise ModelFolderError(f"the weight {name!r} is out of range", file=self._path, fix=DAMAGED)
+
+
+def _of_one_precision(part: nn.Module, prefix: str) -> Iterator[list[str]]:
+    """Yield the names of tensors that multiply each other, part by part."""
+    if any(isinstance(one, _OF_PARTS) for one in part.modules()):
+        for name, child in part.named_children():
+            yield from _of_one_precision(child, f"{prefix}{name}.")
+    else:
+        yield [f"{prefix}{name}" for name in part.state_dict()]
 
 
 def _are_sizes(value: Any) -> bool:

@@ -72,6 +72,10 @@ class RowCoding(Configured, nn.Module):
         count = sum(one + 1 for one in self._coded if one)
         self.register_buffer("codes", torch.zeros(count, dtype=torch.float64))
 
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that no rows can give, or None."""
+        return None if bool(self.codes.isfinite().all()) else "codes"
+
     @classmethod
     def of(
         cls,

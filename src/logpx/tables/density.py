@@ -13,10 +13,12 @@ from logpx.distributions import Distribution, LowerBound, Mixture
 from logpx.distributions.checked_methods import of_rows
 from logpx.distributions.conditional import Marginals, mixed
 from logpx.distributions.seeding import part_seed
+from logpx.errors import UsageError
 from logpx.tables.columns.column_scales import ColumnScales
 from logpx.tables.columns.labels import Labels
 from logpx.tables.columns.support import Support
 from logpx.tables.columns.supports import Supports
+from logpx.wording import counted
 
 __all__ = [
     "CellDensity",
@@ -60,6 +62,14 @@ ObservedRange = tuple[Sequence[float], Sequence[float]]
 _Bound = Callable[[Tensor, int | None, int, int | Tensor], LowerBound]
 
 
+def _check_columns(model: Distribution, columns: int) -> None:
+    if model.event_shape != (columns,):
+        raise UsageError(
+            f"a model of rows of shape {tuple(model.event_shape)} for {counted(columns, 'column')}",
+            fix="give a model of as many columns",
+        )
+
+
 class TableDensity(Distribution):
     r"""Rows x in table units, :math:`\log p(x) = \log p_y(y(x)) + \sum_j \log |dy_j / dx_j|`.
 
@@ -91,6 +101,7 @@ class TableDensity(Distribution):
 
     def __init__(self, columns: ColumnScales, model: Distribution) -> None:
         super().__init__(model.event_shape)
+        _check_columns(model, len(columns.scales))
         self.columns = columns
         self.model = model
         self.allows_missing = model.allows_missing
@@ -246,6 +257,7 @@ class CellDensity(Distribution):
 
     def __init__(self, supports: Sequence[Support], model: Distribution) -> None:
         super().__init__(model.event_shape)
+        _check_columns(model, len(supports))
         self.supports = list(supports)
         self.model = model
         self.allows_missing = model.allows_missing

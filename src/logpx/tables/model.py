@@ -38,7 +38,7 @@ from logpx.tables.conditioning.conditional_model import ConditionalModel
 from logpx.tables.conditioning.conditioned_model import ConditionedModel
 from logpx.tables.conditioning.extension import Extension
 from logpx.tables.conditioning.surprisals import CellSurprisals
-from logpx.tables.density import has_bound_alone, impossible_cells, needs_noise
+from logpx.tables.density import CellDensity, TableDensity, has_bound_alone, impossible_cells, needs_noise
 from logpx.tables.effort import Effort
 from logpx.tables.filling import Filling
 from logpx.tables.kept_cells import KeptCells
@@ -124,6 +124,38 @@ class TableModel(Configured, nn.Module):
         self.reference = reference
         self.unusualness = unusualness
         self.supports = Supports.of(self.schema.modelled)
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Refuse parts that are about other columns than the schema's."""
+        features = len(self.schema.modelled)
+        sizes = {
+            name: part.event_shape[0] if len(part.event_shape) == 1 else 0
+            for name, part in self.named_modules()
+            if isinstance(part, (TableDensity, CellDensity)) or part is self.density
+        }
+        if self.reference is not None:
+            sizes["reference"] = len(self.reference.marginals)
+            sizes["the conditionals of the reference"] = len(self.reference.conditionals) or features
+        if self.unusualness is not None:
+            sizes["the coding of unusualness"] = len(self.unusualness.coding.levels)
+            sizes["the ensemble of unusualness"] = self.unusualness.ensemble.features
+        for name, size in sizes.items():
+            if size != features:
+                raise UsageError(
+                    f"{name} has {counted(size, 'column')}, but the schema models {features}",
+                    fix="give parts that were fitted to the columns of the schema",
+                )
+        wanted = [(self.supports.levels[place], one.step) for place, one in enumerate(self.supports.supports)]
+        for name, part in self.named_modules():
+            if isinstance(part, (TableDensity, CellDensity)):
+                own = Supports(part.supports)
+                found = [(own.levels[place], one.step) for place, one in enumerate(own.supports)]
+                if found != wanted:
+                    raise UsageError(
+                        f"{name} has other labels or grids than the schema",
+                        fix="give parts that were fitted to the columns of the schema",
+                    )
 
     def __repr__(self) -> str:
         """Return what it is a model of, in a line or two."""

@@ -82,6 +82,10 @@ class CentredColumn(NumberColumn):
         self.register_buffer("near_widths", torch.full((near,), 0.5, dtype=torch.float64))
         self.register_buffer("logits", torch.zeros(components + near, dtype=torch.float64))
 
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that no values can give, or None."""
+        return super().out_of_range() if bool((self.near_widths > 0.0).all()) else "near_widths"
+
     @torch.no_grad()
     def initialise_near(self, x: Tensor, predictions: Tensor) -> None:
         """Set the components around the prediction from its errors, and their weights by the likelihood.

@@ -117,6 +117,12 @@ class NumberColumn(ColumnDistribution):
         self.register_buffer("pieces", evenly_spaced(-3.0, 3.0, _PIECES + 1))
         self.register_buffer("origin", torch.tensor([0.0, 1.0], dtype=torch.float64))
 
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that no values can give, or None."""
+        if not bool((self.widths > 0.0).all()):
+            return "widths"
+        return None if bool(self.origin.isfinite().all()) and bool(self.origin[1] > 0.0) else "origin"
+
     def initialise(self, x: Tensor) -> None:
         """Set the units, the components and the shares of the atoms from the column's values."""
         at = self._atom(x)

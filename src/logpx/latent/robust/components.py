@@ -82,11 +82,20 @@ class JointComponents:
 
     def sharper(self, less: float) -> JointComponents:
         """Return the mixtures with a variance taken away in every direction, of which they have more."""
+        return replace(self, roots=torch.linalg.cholesky(self._remaining(less)))
+
+    def has_variance(self, least: float) -> bool:
+        """Return whether the mixtures have more than a variance in every direction."""
+        proper = self.roots.diagonal(dim1=-2, dim2=-1) > 0.0
+        _, failed = torch.linalg.cholesky_ex(self._remaining(least))
+        return bool(proper.all()) and bool(self.roots.isfinite().all()) and not bool(failed.any())
+
+    def _remaining(self, less: float) -> Tensor:
         covariances = self.roots @ self.roots.mT
         variances = covariances.diagonal(dim1=-2, dim2=-1)
         taken = less - _ROUNDING * variances.sum(-1)
         eye = torch.eye(len(self.columns)).to(covariances)
-        return replace(self, roots=torch.linalg.cholesky(covariances - taken[:, None, None] * eye))
+        return covariances - taken[:, None, None] * eye
 
     def log_prob_without_each(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return log p of rows, ``(m, n)``, and of what each own column leaves of them, ``(m, n, q)``.

@@ -101,6 +101,14 @@ class MixtureEnsemble(Configured, nn.Module):
         self.register_buffer("usual", torch.zeros(len(self.sizes), dtype=torch.float64))
         self._known: dict[bytes, list[tuple[JointComponents, Tensor]]] = {}
 
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that no fit can give, or None."""
+        for name in ("log_weights", "means", "usual"):
+            if not bool(getattr(self, name).isfinite().all()):
+                return name
+        less = (1.0 - _SHARE_OF_VARIANCE) * VARIANCE
+        return None if all(part.has_variance(less) for part, _ in self._parts()) else "roots"
+
     @classmethod
     def fitted(
         cls,

@@ -63,6 +63,13 @@ class RobustScales(nn.Module):
         self.register_buffer("constant", torch.zeros(features, dtype=torch.bool))
         self.register_buffer("scaled", torch.ones(features, dtype=torch.bool))
 
+    def out_of_range(self) -> str | None:
+        """Return the name of a weight that no rows can give, or None."""
+        for name, tensor in self.named_buffers():
+            if not bool(tensor.isfinite().all()):
+                return name
+        return None if bool((self.spread > 0.0).all()) else "spread"
+
     @classmethod
     def of(cls, x: npt.NDArray[np.float64], scaled: npt.NDArray[np.bool_] | None = None) -> RobustScales:
         """Return the scales of rows.
