@@ -59,18 +59,18 @@ def interval_spline(
     places = knots.gather(1, ends.expand(2, *ends.shape))
     (left, right), (bottom, top) = (pair.unbind(0) for pair in places.unbind(0))
     start, end = slopes.gather(0, ends).unbind(0)
-    bin_of_x = _Bin(left, right, bottom, top, start, end)
+    piece = _Piece((left, right), (bottom, top), (start, end))
     if inverse:
-        root = bin_of_x.root(inside)
+        root = piece.root(inside)
         with torch.no_grad():
             # One Newton step, so that `forward` gives back y as it rounds it. The root carries the gradient.
-            value, derivative = bin_of_x.forward(root)
+            value, derivative = piece.forward(root)
             step = (inside - value) / derivative
             step = torch.maximum(torch.minimum(root + step, right), left) - root
         y = root + step
-        log_derivative = -bin_of_x.derivative(y).log()
+        log_derivative = -piece.derivative(y).log()
     else:
-        y, derivative = bin_of_x.forward(inside)
+        y, derivative = piece.forward(inside)
         log_derivative = derivative.log()
     if straight:
         return y + beyond, log_derivative
@@ -78,12 +78,13 @@ def interval_spline(
     return torch.addcdiv(y, beyond, edge) if inverse else torch.addcmul(y, beyond, edge), log_derivative
 
 
-class _Bin:
+class _Piece:
     """The bin that contains each element, by its ends and the slopes there."""
 
     def __init__(
-        self, left: Tensor, right: Tensor, bottom: Tensor, top: Tensor, start: Tensor, end: Tensor
+        self, x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], slopes: tuple[Tensor, Tensor]
     ) -> None:
+        (left, right), (bottom, top), (start, end) = x, y, slopes
         self.left, self.right, self.bottom, self.top = left, right, bottom, top
         self.start, self.end = start, end
         self.width, self.height = right - left, top - bottom
