@@ -2,7 +2,7 @@
 
 import sys
 
-from logpx.cli import main
+from logpx.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

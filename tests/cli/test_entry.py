@@ -76,6 +76,33 @@ def test_mistakes_are_answered_without_torch(tmp_path, words: list[str], status:
     assert not re.search(r"\| +torch$", ended.stderr, re.MULTILINE)
 
 
+@pytest.mark.parametrize("command", ["score", "evaluate", "impute", "cluster", "drift"])
+def test_a_missing_table_is_noticed_without_torch(exact: Path, tmp_path: Path, command: str):
+    words = [command, str(exact), "missing.csv"]
+    code = f"""
+import sys
+from logpx.cli import command
+sys.argv = ["logpx", *{words!r}]
+status = command()
+assert "torch" not in sys.modules
+sys.exit(status)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "missing.csv: no such file or folder" in ended.stderr
+
+
+def test_a_command_loads_no_library_of_frames(exact: Path, tmp_path: Path):
+    words = [sys.executable, "-X", "importtime", "-m", "logpx", "sample", str(exact), "-n", "3"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "pyarrow" in ended.stderr
+    # A line "pandas" alone is the search for it, which finds nothing.
+    assert not re.search(r"\| +(pandas\.\S+|narwhals)$", ended.stderr, re.MULTILINE)
+
+
 def test_info_needs_no_torch(exact: Path):
     command = [sys.executable, "-X", "importtime", "-m", "logpx", "info", str(exact)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -1,10 +1,12 @@
 """Normal distributions: closed-form fits, against numpy."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from logpx.distributions import DiagonalNormal, FullNormal, Moments
+from logpx.distributions import DiagonalNormal, FullNormal, Moments, StandardNormal
 from logpx.errors import DataError
 
 KINDS = [DiagonalNormal, FullNormal]
@@ -109,3 +111,26 @@ def test_update_from_chunks(rows):
     assert isinstance(total, Moments)
     model.update(total)
     torch.testing.assert_close(model.covariance, whole.covariance, rtol=1e-12, atol=1e-12)
+
+
+def test_noise_is_scored_as_rows_are():
+    normal = StandardNormal(3)
+    z = torch.randn(6, 3, dtype=torch.float64)
+    assert torch.equal(normal.log_prob_of_noise(z), normal.log_prob(z))
+    reference = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
+    torch.testing.assert_close(normal.log_prob_of_noise(z), reference, rtol=1e-14, atol=1e-14)
+    z[0, 1], z[1, 2] = math.inf, math.nan
+    found = normal.log_prob_of_noise(z)
+    assert found[0] == -math.inf
+    assert found[1].isnan()
+    assert found[2:].isfinite().all()
+
+
+def test_a_sum_of_cells_that_overflows_is_no_infinite_cell():
+    normal = DiagonalNormal(2)
+    with torch.no_grad():
+        normal.log_scale.fill_(80.0)
+    x = torch.tensor([[3e38, 3e38], [0.0, 0.0]])
+    found = normal.log_prob(x).detach()
+    assert found.isfinite().all()
+    torch.testing.assert_close(found[1], normal.log_prob(torch.zeros(1, 2))[0].detach())

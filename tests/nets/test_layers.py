@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from logpx.nets.layers import damp, damp_context
+from logpx.nets.layers import DAMPING, ContextLinear, damp, damp_context, squash
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -28,3 +28,19 @@ def test_damp_is_odd_and_nearly_linear_in_the_bulk():
 
 def test_no_context_stays_none():
     assert damp_context(None) is None
+
+
+@pytest.mark.parametrize("rows", [(5,), (2, 5), ()])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+def test_the_factor_of_damping_is_part_of_the_product(rows, dtype, tolerance):
+    torch.manual_seed(0)
+    layer = ContextLinear(3, 4, 2).to(dtype)
+    x = (10.0 * torch.randn(*rows, 3, dtype=dtype)).requires_grad_()
+    context = torch.randn(*rows, 2, dtype=dtype)
+    inputs = [x, *layer.parameters()]
+    outcomes = []
+    for y in (layer(squash(x), context, DAMPING), layer(damp(x), context)):
+        outcomes.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
+    for found, expected in zip(*outcomes, strict=True):
+        scale = float(expected.detach().abs().max())
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance * max(scale, 1.0))

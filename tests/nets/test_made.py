@@ -5,6 +5,7 @@ import torch
 
 from logpx.errors import UsageError
 from logpx.nets import MADE
+from logpx.nets.layers import damp
 
 SHAPES = [(5, (8, 8)), (5, (1,)), (5, (2, 1, 3)), (1, (4,)), (2, (3, 3)), (9, (4, 30))]
 
@@ -84,3 +85,20 @@ def test_an_activation_that_is_none():
     with pytest.raises(UsageError, match="softly") as error:
         MADE(3, 2, (4,), activation="softly")
     assert "relu" in error.value.fix
+
+
+@pytest.mark.parametrize("rows", [(5,), (2, 5)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+def test_damping_inside_the_products_changes_nothing(rows, dtype, tolerance):
+    torch.manual_seed(0)
+    net = MADE(4, 3, hidden=(16, 16)).to(dtype)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, 0.0, 0.5)
+    x = (10.0 * torch.randn(*rows, 4, dtype=dtype)).requires_grad_()
+    inputs = [x, *net._tensors()]
+    outcomes = []
+    for y in (net(x), net._composed(damp(x), *net._tensors()).view(*rows, 4, 3)):
+        outcomes.append([y, *torch.autograd.grad(y.square().sum(), inputs)])
+    for found, expected in zip(*outcomes, strict=True):
+        scale = float(expected.detach().abs().max())
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance * max(scale, 1.0))

@@ -116,7 +116,7 @@ def anomalies(
     if is_model_folder(model) or (source is not None and not keep and not os.path.isfile(model)):
         if source is None:
             raise UsageError("no table was given", fix="name the table to look at behind the model")
-        subject, fitted = load_model(model, device)
+        subject, fitted = load_model(model, device, source)
         subject.anomalies(fitted, selection, explain or None, replace(request, kept=names), out)
         return
     names = [] if source is None else [source, *names]

@@ -55,7 +55,7 @@ def cluster(
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the clusters")
-    subject, fitted = load_model(model, device)
+    subject, fitted = load_model(model, device, source)
     request = Request(
         source=source,
         output=output,

@@ -59,7 +59,7 @@ def compare(
             raise UsageError(f"the model {name} is named twice", fix="name every model once")
     from logpx.api import compare as compared
 
-    loaded = [load_model(folder, device) for folder in folders]
+    loaded = [load_model(folder, device, source) for folder in folders]
     subject = loaded[0][0]
     if any(type(other) is not type(subject) for other, _ in loaded):
         raise UsageError(

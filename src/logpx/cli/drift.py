@@ -37,5 +37,5 @@ def drift(
     the number of tests, and columns that have moved are named. Rows have to be independent of each other.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
-    subject, fitted = load_model(model, device)
+    subject, fitted = load_model(model, device, source)
     subject.drift(fitted, alpha, Request(source=source, seed=seed), out)

@@ -34,6 +34,6 @@ def evaluate(
     covariance, were fitted to the same training rows. Differences are paired, row by row.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     out = Output(as_json, quiet)
-    subject, fitted = load_model(model, device)
+    subject, fitted = load_model(model, device, source)
     request = Request(source=source, seed=seed, draws=draws, data=data, exactness=exactness)
     subject.evaluate(fitted, request, out)

@@ -67,6 +67,6 @@ def impute(
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the rows")
     parts = parts_asked_for(output, shard, resume)
-    subject, fitted = load_model(model, device)
+    subject, fitted = load_model(model, device, source)
     request = Request(source=source, output=output, seed=seed, overwrite=overwrite, model=model, parts=parts)
     subject.impute(fitted, draws, request, out)

@@ -71,7 +71,7 @@ def predict(
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the predictions")
     levels = parse_levels(quantiles)
-    subject, fitted = load_model(model, device)
+    subject, fitted = load_model(model, device, source)
     request = Request(
         source=source,
         output=output,

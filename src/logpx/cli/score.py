@@ -87,7 +87,7 @@ def score(
     out = Output(as_json, quiet)
     to_stdout(output, as_json, "the scores")
     parts = parts_asked_for(output, shard, resume)
-    subject, fitted = load_model(model, device)
+    subject, fitted = load_model(model, device, source)
     request = Request(
         source=source,
         output=output,

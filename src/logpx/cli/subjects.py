@@ -12,7 +12,7 @@ from logpx.cli.table_subject import TableSubject
 from logpx.errors import UsageError
 from logpx.suggestions import path_suggestion
 
-__all__ = ["SUBJECTS", "subject_of"]
+__all__ = ["SUBJECTS", "refuse_missing_table", "subject_of"]
 
 # In the order in which they are asked: a source that no other kind recognises is a table.
 SUBJECTS: tuple[Subject, ...] = (ImageSubject(), TableSubject())
@@ -21,7 +21,7 @@ SUBJECTS: tuple[Subject, ...] = (ImageSubject(), TableSubject())
 def subject_of(source: str) -> Subject:
     """Return the kind of data that a source names."""
     if not os.path.lexists(source):
-        _refuse_missing_table(source)
+        refuse_missing_table(source)
         # An unrecognised source is a table, but a name without an extension may be a misspelt data set.
         from logpx.images import DATA_SETS
 
@@ -33,11 +33,15 @@ def subject_of(source: str) -> Subject:
     return next(subject for subject in SUBJECTS if subject.recognises(source))
 
 
-def _refuse_missing_table(source: str) -> None:
+def refuse_missing_table(source: str) -> None:
     """Refuse the name of a table file that is not there, before anything heavy is loaded.
 
     Patterns, addresses and names without a table's extension are left to those who know them.
     """
-    if any(mark in source for mark in "*?[:") or not source.endswith(READABLE_TABLES):
+    if (
+        os.path.lexists(source)
+        or any(mark in source for mark in "*?[:")
+        or not source.endswith(READABLE_TABLES)
+    ):
         return
     raise UsageError("no such file or folder", file=source, fix=path_suggestion(source))

@@ -30,7 +30,7 @@ def updated_model(request: UpdateRequest, out: Output) -> Fitted:
             file=request.model,
             fix="begin another update",
         )
-    subject, model = load_model(request.model, request.device)
+    subject, model = load_model(request.model, request.device, request.source)
     metrics = details.metrics
     lineage = list(metrics.get("lineage") or [])
     before = int(metrics.get("rows") or 0) + sum(int(one.get("rows") or 0) for one in lineage)

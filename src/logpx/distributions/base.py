@@ -172,6 +172,26 @@ class Distribution(Configured, nn.Module):
         """
         raise NotImplementedError
 
+    def log_prob_of_noise(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return log p of noise to which a flow maps its rows, and which the flow looks at itself.
+
+        By default this is `log_prob`; a distribution whose formula holds for infinite numbers, too, may
+        leave out all checks.
+
+        Parameters
+        ----------
+        z
+            Shape ``(n, *event_shape)``.
+        context
+            Shape ``(n, *context_shape)``, or None.
+
+        Returns
+        -------
+        Tensor
+            Shape ``(n,)``.
+        """
+        return self.log_prob(z, context)
+
     def sample(self, n: Any, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, without gradients; `rsample` has them.
 

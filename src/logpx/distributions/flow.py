@@ -113,7 +113,7 @@ class Flow(Distribution):
         """Return the exact log-density in nats, shape ``(*rows,)``."""
         self._check_dtype(x)
         z, ladj = self.transform.forward(x, context_of(self.transform, context))
-        return self.base.log_prob(z, self._base_context(context)) + ladj
+        return self.base.log_prob_of_noise(z, self._base_context(context)) + ladj
 
     def sample(self, n: Any, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``, by one inverse of the transform."""

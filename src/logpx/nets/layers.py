@@ -14,6 +14,7 @@ from logpx.errors import UsageError
 
 __all__ = [
     "ACTIVATIONS",
+    "DAMPING",
     "ContextLinear",
     "activation_function",
     "check_widths",
@@ -21,6 +22,7 @@ __all__ = [
     "damp_context",
     "overwriting_activation",
     "soft_bound",
+    "squash",
 ]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -32,6 +34,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 _DAMPED_TO = 15.0
+# The factor between what `squash` and `damp` return.
+DAMPING = _DAMPED_TO * 2.0 / math.pi
 
 
 def activation_function(name: str) -> Callable[[Tensor], Tensor]:
@@ -104,6 +108,17 @@ def damp(x: Tensor) -> Tensor:
     return soft_bound(x, _DAMPED_TO)
 
 
+def squash(x: Tensor) -> Tensor:
+    """Return inputs as `damp` does, divided by `DAMPING`, which a product with weights takes in at no cost.
+
+    Examples
+    --------
+    >>> bool(torch.allclose(squash(torch.tensor([0.5, 1e9])) * DAMPING, damp(torch.tensor([0.5, 1e9]))))
+    True
+    """
+    return torch.atan(x * (1.0 / DAMPING))
+
+
 def damp_context(context: Tensor | None) -> Tensor | None:
     """Return a context as a conditioner sees it; None stays None."""
     return None if context is None else damp(context)
@@ -140,10 +155,18 @@ class ContextLinear(nn.Module):
             if parameter.numel():
                 nn.init.uniform_(parameter, -bound, bound)
 
-    def masked_forward(self, x: Tensor, mask: Tensor | None, context: Tensor | None) -> Tensor:
+    def masked_forward(
+        self, x: Tensor, mask: Tensor | None, context: Tensor | None, factor: float = 1.0
+    ) -> Tensor:
         """Apply the layer with its input weights multiplied by a 0/1 mask; the context is never masked."""
         weight = self.weight if mask is None else self.weight * mask
-        y = functional.linear(x, weight, self.bias)
+        if factor == 1.0:
+            y = functional.linear(x, weight, self.bias)
+        elif x.dim() == 2:
+            # The product takes the factor in.
+            y = torch.addmm(self.bias, x, weight.t(), alpha=factor)
+        else:
+            y = functional.linear(x * factor, weight, self.bias)
         return y if self.context_weight is None else y + self.of_context(context, slice(None))
 
     def of_context(self, context: Tensor | None, outputs: slice) -> Tensor:
@@ -158,7 +181,7 @@ class ContextLinear(nn.Module):
             raise UsageError("a conditional model was called without its context", fix="pass context=...")
         return functional.linear(context, self.context_weight[outputs])
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, factor: float = 1.0) -> Tensor:
         """Apply the layer.
 
         Parameters
@@ -167,5 +190,7 @@ class ContextLinear(nn.Module):
             Shape ``(*rows, in_features)``.
         context
             Shape ``(*rows, context)`` or ``(context,)``.
+        factor
+            What `x`, and not the context, is multiplied by.
         """
-        return self.masked_forward(x, None, context)
+        return self.masked_forward(x, None, context, factor)

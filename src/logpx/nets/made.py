@@ -18,11 +18,13 @@ from logpx.nets.causal import IncrementalConditioner
 from logpx.nets.dense_node import DenseLayer, blocks_of, dense_node, suits_node
 from logpx.nets.embedding import CircularEmbedding
 from logpx.nets.layers import (
+    DAMPING,
     ContextLinear,
     check_widths,
     damp,
     damp_context,
     overwriting_activation,
+    squash,
 )
 from logpx.nets.sweep import Sweep, needs_no_graph
 
@@ -124,25 +126,31 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         mask = np.greater_equal.outer(outputs, inputs)
         self.register_buffer(name, torch.tensor(mask, dtype=torch.get_default_dtype()))
 
-    def _seen(self, x: Tensor) -> Tensor:
-        return damp(x if self.embedding is None else self.embedding(x))
-
     def _seen_of(self, feature: int, x: Tensor) -> Tensor:
         return damp(x.unsqueeze(-1) if self.embedding is None else self.embedding.of_feature(feature, x))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the parameters of every feature, shape ``(*rows, features, parameters)``."""
-        damped, context = self._seen(x), damp_context(context)
-        if context is None and self.activation is torch.relu_ and suits_node(damped, self.skip, self._units):
-            y = dense_node(self._dense, damped, self._tensors(), self._masks(), self._composed)
-            return y.reshape(*x.shape, self.parameters_per_feature)
-        h = damped
+        seen = x if self.embedding is None else self.embedding(x)
+        context = damp_context(context)
+        if context is None and self.activation is torch.relu_ and suits_node(seen, self.skip, self._units):
+            y = dense_node(self._dense, damp(seen), self._tensors(), self._masks(), self._composed)
+        else:
+            y = self._layer_by_layer(seen, context)
+        return y.view(*x.shape, self.parameters_per_feature)
+
+    def _layer_by_layer(self, seen: Tensor, context: Tensor | None) -> Tensor:
+        h = squashed = squash(seen)
+        factor = DAMPING
         *masks, output_mask, skip_mask = self._masks()
         for layer, mask in zip(self.layers, masks, strict=True):
-            h = self.activation(layer.masked_forward(h, mask, context))
+            h = self.activation(layer.masked_forward(h, mask, context, factor))
+            factor = 1.0
         y = self.output.masked_forward(h, output_mask, context)
-        y = y + functional.linear(damped, self.skip * skip_mask)
-        return y.reshape(*x.shape, self.parameters_per_feature)
+        skip = self.skip * skip_mask
+        if seen.dim() == 2:
+            return torch.addmm(y, squashed, skip.t(), alpha=DAMPING)
+        return y + functional.linear(squashed * DAMPING, skip)
 
     def _tensors(self) -> list[Tensor]:
         layers = (*self.layers, self.output)

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from logpx.arguments import check_count
 from logpx.configuration import Configured
 from logpx.nets.layers import (
+    DAMPING,
     ContextLinear,
     activation_function,
     check_widths,
     damp,
     damp_context,
     overwriting_activation,
+    squash,
 )
 
 __all__ = ["MLP", "ResidualMLP"]
@@ -75,12 +77,20 @@ class MLP(Configured, nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the outputs, shape ``(*rows, out_features)``."""
-        h, context = damp(x) if self.damped else x, damp_context(context)
+        h, factor = (squash(x), DAMPING) if self.damped else (x, 1.0)
+        context = damp_context(context)
         for layer in self.layers:
-            h = self.activation(layer(h, context))
-        if self.rows_together and context is None and h.dim() == 2 and not torch.compiler.is_compiling():
+            h = self.activation(layer(h, context, factor))
+            factor = 1.0
+        if (
+            self.rows_together
+            and factor == 1.0
+            and context is None
+            and h.dim() == 2
+            and not torch.compiler.is_compiling()
+        ):
             return torch.addmm(self.output.bias.unsqueeze(1), self.output.weight, h.t()).t()
-        return self.output.forward(h, context)
+        return self.output.forward(h, context, factor)
 
 
 class ResidualMLP(Configured, nn.Module):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +12,9 @@ from torch import Tensor
 
 from logpx.errors import DataError
 from logpx.wording import counted
+
+if TYPE_CHECKING:
+    import narwhals as nw
 
 __all__ = ["as_rows", "as_weights", "column_names", "is_table"]
 
@@ -27,7 +29,7 @@ def is_table(data: object) -> bool:
     >>> is_table([[1.0, 2.0]]), is_table([torch.zeros(3, 2)])
     (True, False)
     """
-    if _is_array(data) or isinstance(_frame(data), (nw.DataFrame, nw.Series)):
+    if _is_array(data) or _is_frame(data):
         return True
     if not isinstance(data, (list, tuple)):
         return False
@@ -40,7 +42,16 @@ def _is_array(data: object) -> bool:
     return isinstance(data, (Tensor, np.ndarray)) or hasattr(data, "__array__")
 
 
+def _is_frame(data: object) -> bool:
+    import narwhals as nw
+
+    return isinstance(_frame(data), (nw.DataFrame, nw.Series))
+
+
 def _frame(data: Any) -> Any:
+    # Imported where data are none of torch's or numpy's: loading a model needs no library of frames.
+    import narwhals as nw
+
     return nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
 
 
@@ -53,11 +64,15 @@ def column_names(data: Any) -> list[str] | None:
     >>> column_names(pandas.DataFrame({"age": [1.0]}))
     ['age']
     """
+    import narwhals as nw
+
     frame = _frame(data)
     return list(frame.columns) if isinstance(frame, nw.DataFrame) else None
 
 
 def _columns_of(frame: nw.DataFrame[Any]) -> tuple[NDArray[Any], list[str]]:
+    import narwhals as nw
+
     columns = []
     # Not by name: pandas columns may have numbers for names.
     for column, name in zip(frame.iter_columns(), frame.columns, strict=True):
@@ -80,6 +95,8 @@ def _array_of(data: Any, what: str) -> tuple[NDArray[Any] | Tensor, list[str] | 
         if data.layout is not torch.strided:
             raise DataError(f"{what} is a sparse tensor", fix="pass x.to_dense()")
         return data.detach(), None
+    import narwhals as nw
+
     frame = _frame(data)
     if isinstance(frame, nw.DataFrame):
         return _columns_of(frame)

@@ -87,7 +87,7 @@ class Autoregressive(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to noise with one evaluation of the net."""
-        z, ladj = self._evaluate(x, context)
+        z, ladj = self.univariate(x, self._parameters_of(x, context))
         return z, ladj.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -149,11 +149,10 @@ class Autoregressive(Transform):
             check_causal(self._parameters_of, z.reshape(-1, z.shape[-1])[0], one)
         x, certificate = jacobi_inverse(self._parameters_of, self.univariate, z, context)
         sources = (context, *self.parameters())
-        x, ladj = differentiable_inverse(lambda x: self._evaluate(x, context), x, z, sources, event_dims=1)
+        x, ladj = differentiable_inverse(
+            lambda x: self.univariate(x, self._parameters_of(x, context)), x, z, sources, event_dims=1
+        )
         return x, ladj, certificate
-
-    def _evaluate(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self.univariate(x, self._parameters_of(x, context))
 
     def _parameters_of(self, x: Tensor, context: Tensor | None) -> Tensor:
         params = called("net", self.net, x, *([context] if self._with_context else []))
@@ -162,4 +161,5 @@ class Autoregressive(Transform):
                 f"the net returned shape {tuple(params.shape)} for rows of shape {tuple(x.shape)}",
                 fix=f"return {self.univariate.parameters} numbers per feature",
             )
-        return params.reshape(*x.shape, self.univariate.parameters)
+        shape = (*x.shape, self.univariate.parameters)
+        return params if params.shape == shape else params.reshape(shape)

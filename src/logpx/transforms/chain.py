@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from logpx.arguments import check_instance
 from logpx.errors import UsageError
 from logpx.transforms.base import Transform, context_of
+from logpx.transforms.permutation import only_reorders
 from logpx.transforms.supports import leads_to
 
 __all__ = ["Chain", "Inverse"]
@@ -63,21 +64,25 @@ class Chain(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the transforms from first to last; the ladjs add up."""
-        first, *rest = self.transforms
-        x, total = first.forward(x, context_of(first, context))
-        for transform in rest:
+        total: Tensor | None = None
+        for transform in self.transforms:
+            if only_reorders(transform):
+                x = transform.reordered(x)
+                continue
             x, ladj = transform.forward(x, context_of(transform, context))
-            total = total + ladj
-        return x, total
+            total = ladj if total is None else total + ladj
+        return x, x.new_zeros(x.shape[:-1]) if total is None else total
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the inverses from last to first; the ladjs add up."""
-        *rest, last = self.transforms
-        z, total = last.inverse(z, context_of(last, context))
-        for transform in reversed(rest):
+        total: Tensor | None = None
+        for transform in reversed(self.transforms):
+            if only_reorders(transform):
+                z = transform.restored(z)
+                continue
             z, ladj = transform.inverse(z, context_of(transform, context))
-            total = total + ladj
-        return z, total
+            total = ladj if total is None else total + ladj
+        return z, z.new_zeros(z.shape[:-1]) if total is None else total
 
     @property
     def domain(self) -> Any:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from logpx.arguments import check_count, check_places
 from logpx.errors import UsageError
-from logpx.transforms.base import Transform, as_features
+from logpx.transforms.base import Transform, as_features, checks_event
 
-__all__ = ["Permutation", "Reverse", "drawn_order"]
+__all__ = ["Permutation", "Reverse", "drawn_order", "only_reorders"]
 
 
 def drawn_order(features: int, seed: int) -> list[int]:
@@ -73,11 +74,21 @@ class Permutation(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Reorder the features."""
-        return _reordered(x, self.order), x.new_zeros(x.shape[:-1])
+        return self.reordered(x), x.new_zeros(x.shape[:-1])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Restore the order of the features."""
-        return _reordered(z, self.inverse_order), z.new_zeros(z.shape[:-1])
+        return self.restored(z), z.new_zeros(z.shape[:-1])
+
+    @checks_event
+    def reordered(self, x: Tensor) -> Tensor:
+        """Return what `forward` does, without the ladj."""
+        return _reordered(x, self.order)
+
+    @checks_event
+    def restored(self, z: Tensor) -> Tensor:
+        """Return what `inverse` does, without the ladj."""
+        return _reordered(z, self.inverse_order)
 
 
 def _reordered(x: Tensor, order: Tensor) -> Tensor:
@@ -102,8 +113,29 @@ class Reverse(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Reverse the features."""
-        return x.flip(-1), x.new_zeros(x.shape[:-1])
+        return self.reordered(x), x.new_zeros(x.shape[:-1])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Reverse the features, which undoes itself."""
         return self.forward(z)
+
+    @checks_event
+    def reordered(self, x: Tensor) -> Tensor:
+        """Return what `forward` does, without the ladj."""
+        return x.flip(-1)
+
+    def restored(self, z: Tensor) -> Tensor:
+        """Return what `inverse` does, without the ladj."""
+        return self.reordered(z)
+
+
+def only_reorders(transform: Transform) -> TypeGuard[Permutation | Reverse]:
+    """Return whether a map is known to reorder features, so that its ladj is 0 and need not be added.
+
+    Examples
+    --------
+    >>> only_reorders(Reverse(3))
+    True
+    """
+    # A subclass may do more.
+    return type(transform) in (Permutation, Reverse)

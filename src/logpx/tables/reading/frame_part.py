@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
@@ -15,6 +14,9 @@ from logpx.tables.reading.cell_text import is_interval, text_of
 from logpx.tables.reading.names import is_frame_index, refuse_repeated_names
 from logpx.tables.reading.part import Part
 from logpx.wording import counted
+
+if TYPE_CHECKING:
+    import narwhals as nw
 
 __all__ = ["FramePart", "frame_columns", "with_names"]
 
@@ -180,6 +182,9 @@ def _as_array(values: Any) -> np.ndarray[Any, Any]:
 
 
 def _frame_to_arrow(source: Any) -> pa.Table:
+    # Not needed for files.
+    import narwhals as nw
+
     try:
         frame = nw.from_native(source, allow_series=True)
     except TypeError:
@@ -210,6 +215,8 @@ def _adapted(frame: nw.DataFrame[Any]) -> pa.Table:
     Decimals that are Python objects get room for others, and categories that are intervals become text, for
     Arrow cannot turn them into a frame again. An index without a name is no column.
     """
+    import narwhals as nw
+
     table: pa.Table = frame.to_arrow()
     table = table.select([name for name in table.column_names if not is_frame_index(name)])
     for place, (name, kind) in enumerate(frame.schema.items()):

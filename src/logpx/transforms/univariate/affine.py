@@ -70,19 +70,21 @@ class AffineFunction(Univariate):
 
     def __call__(self, x: Tensor, params: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Shift and scale every element."""
+        if not is_transposed(params):
+            return self._composed(x, params, inverse)
         x = laid_out_like(x, params)
-        if is_transposed(params) and suits_node(x, params):
+        if suits_node(x, params):
             found: tuple[Tensor, Tensor] = _Affine.apply(x, params, self._composed, self.bound, inverse)  # type: ignore[no-untyped-call]
             return found
         return self._composed(x, params, inverse)
 
     def _composed(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         shift, raw = params.unbind(-1)
-        log_derivative = raw / (-1.0 - raw.abs() / self.bound)
-        if inverse:
-            log_scale = -log_derivative
-            return torch.addcmul(shift, x, log_scale.exp()), log_scale.expand_as(x)
-        return (x - shift) * log_derivative.exp(), log_derivative.expand_as(x)
+        sign = 1.0 if inverse else -1.0
+        # The sign, and the sum with |a| / b of that sign, as one operator.
+        log_derivative = raw / torch.rsub(raw.abs(), sign, alpha=-sign / self.bound)
+        y = torch.addcmul(shift, x, log_derivative.exp()) if inverse else (x - shift) * log_derivative.exp()
+        return y, log_derivative if log_derivative.shape == x.shape else log_derivative.expand_as(x)
 
 
 class _Affine(torch.autograd.Function):

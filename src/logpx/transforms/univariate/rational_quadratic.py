@@ -32,13 +32,14 @@ class _Bin(NamedTuple):
         slope = height / width
         # Distances to both ends, each from its own difference, so that nothing is lost near an end.
         position, rest = (x - left) / width, (right - x) / width
-        rise = position * (slope * position + start * rest)
-        fall = rest * (slope * rest + end * position)
+        rising = torch.addcmul(start * rest, slope, position)
+        falling = torch.addcmul(end * position, slope, rest)
+        rise, fall = position * rising, rest * falling
         total = rise + fall
         upper = rise > fall
         share = torch.where(upper, -fall, rise) / total
         y = torch.addcmul(torch.where(upper, top, bottom), share, height)
-        steep = end * position * position + 2.0 * slope * position * rest + start * rest * rest
+        steep = torch.addcmul(position * falling, rest, rising)
         return y, slope / total, steep
 
     def inverse(self, y: Tensor) -> Tensor:

@@ -152,6 +152,7 @@ class _Place(_Kept):
     fall: Tensor
     total: Tensor
     steep: Tensor
+    derivative: Tensor
 
 
 def spline_node(
@@ -222,13 +223,13 @@ class _Spline(torch.autograd.Function):
             shape, layout.elements(x), layout.numbers(params), inverse
         )
         ctx.shape, ctx.plain, ctx.inverse, ctx.layout = shape, plain, inverse, layout
-        ctx.save_for_backward(x, params, beyond, log_derivative.exp(), *selected.values(), *place.values())
+        ctx.save_for_backward(x, params, beyond, *selected.values(), *place.values())
         return layout.back(y), layout.back(log_derivative)
 
     @staticmethod
     def backward(ctx: Any, of_y: Tensor, of_log: Tensor) -> tuple[Tensor | None, ...]:
         # Raises an error of its own if one of them was changed in place.
-        x, params, beyond, derivative, *parts = ctx.saved_tensors
+        x, params, beyond, *parts = ctx.saved_tensors
         if torch.is_grad_enabled():
             plain = ctx.plain
             of_x, of_params = differentiable_gradients(
@@ -241,10 +242,10 @@ class _Spline(torch.autograd.Function):
         by_position = _by_position(selected.slopes, place, beyond) / place.width
         if ctx.inverse:
             # By the implicit function theorem, with y = f(x): dx = (dy - df) / f'(x).
-            of_x = (of_y - of_log * by_position) * derivative
+            of_x = torch.addcmul(of_y, of_log, by_position, value=-1.0).div_(place.derivative)
             of_y, of_log = -of_x, -of_log
         else:
-            of_x = of_y * derivative + of_log * by_position
+            of_x = torch.addcmul(of_y * place.derivative, of_log, by_position)
         of_params = None
         if ctx.needs_input_grad[1]:
             raw = layout.empty_numbers(layout.numbers(params))
@@ -256,26 +257,27 @@ class _Spline(torch.autograd.Function):
 def _evaluate(
     shape: SplineShape, x: Tensor, raw: Tensor, inverse: bool
 ) -> tuple[Tensor, Tensor, _Selected, _Place, Tensor]:
-    inside = torch.where(x > shape.upper, shape.upper, torch.where(x < shape.lower, shape.lower, x))
+    inside = x.clamp(shape.lower, shape.upper)
     selected = _selected(shape, inside, raw, inverse)
     beyond = x - inside
-    edge = torch.where(beyond > 0.0, selected.slopes[1], selected.slopes[0])
     if inverse:
         root = _root(selected, inside)
         place = _place(selected, root)
         value = _value(selected, place)
         # One Newton step, so that `forward` gives back y as it rounds it.
-        ratio = place.slope / place.total
-        root += (inside - value) / (ratio * ratio * place.steep)
+        root += (inside - value).div_(place.derivative)
         root = torch.maximum(torch.minimum(root, selected.right), selected.left)
         place = _place(selected, root)
-        beyond = beyond / edge
-        y = root + beyond
-        log_derivative = -_log_derivative(place)
+        y, log_derivative = root, place.derivative.log().neg_()
     else:
         place = _place(selected, inside)
-        y = torch.addcmul(_value(selected, place), beyond, edge)
-        log_derivative = _log_derivative(place)
+        y, log_derivative = _value(selected, place), place.derivative.log()
+    if selected.fixed is None:
+        edge = torch.where(beyond > 0.0, selected.slopes[1], selected.slopes[0])
+        beyond = beyond / edge if inverse else beyond
+        y = y + beyond if inverse else y.addcmul_(beyond, edge)
+    else:
+        y = y + beyond
     return y, log_derivative, selected, place, beyond
 
 
@@ -308,7 +310,7 @@ def _selected(shape: SplineShape, inside: Tensor, raw: Tensor, inverse: bool) ->
     means = shares[1] / shares[0]
     ratio_index = shape.ends.ratios(index, bins)
     chosen = raw[2 * bins :].gather(0, ratio_index)
-    ratios = (chosen / (1.0 + chosen.abs() * (1.0 / shape.log_ratio))).mul_(shape.sharpness).exp_()
+    ratios = chosen.div(_bounding(shape, chosen)).exp_()
     before, after = means[:-1], means[1:]
     slopes = 2.0 * ratios * before * after / (before + after)
     fixed = shape.ends.fixed(index, bins)
@@ -334,15 +336,23 @@ def _selected(shape: SplineShape, inside: Tensor, raw: Tensor, inverse: bool) ->
     )
 
 
+def _bounding(shape: SplineShape, raw: Tensor) -> Tensor:
+    """Return what the parameters of slopes are divided by to give the logarithms of bounded ratios."""
+    each = 1.0 / shape.sharpness
+    return torch.rsub(raw.abs(), each, alpha=-each / shape.log_ratio)
+
+
 def _place(bin: _Selected, x: Tensor) -> _Place:
     start, end = bin.slopes
     width, height = bin.right - bin.left, bin.top - bin.bottom
     slope = height / width
     # Distances to both ends, each from its own difference, so that nothing is lost near an end.
     position, rest = (x - bin.left) / width, (bin.right - x) / width
-    rise = position * torch.addcmul(start * rest, slope, position)
-    fall = rest * torch.addcmul(end * position, slope, rest)
-    steep = end * position * position + 2.0 * slope * position * rest + start * rest * rest
+    rising = torch.addcmul(start * rest, slope, position)
+    falling = torch.addcmul(end * position, slope, rest)
+    rise, fall = position * rising, rest * falling
+    steep = (position * falling).addcmul_(rest, rising)
+    total = rise + fall
     return _Place(
         width=width,
         height=height,
@@ -351,8 +361,9 @@ def _place(bin: _Selected, x: Tensor) -> _Place:
         rest=rest,
         rise=rise,
         fall=fall,
-        total=rise + fall,
+        total=total,
         steep=steep,
+        derivative=(slope / total).square_().mul_(steep),
     )
 
 
@@ -360,11 +371,6 @@ def _value(bin: _Selected, place: _Place) -> Tensor:
     upper = place.rise > place.fall
     share = torch.where(upper, -place.fall, place.rise) / place.total
     return torch.addcmul(torch.where(upper, bin.top, bin.bottom), share, place.height)
-
-
-def _log_derivative(place: _Place) -> Tensor:
-    found: Tensor = 2.0 * (place.slope / place.total).log() + place.steep.log()
-    return found
 
 
 def _root(bin: _Selected, y: Tensor) -> Tensor:
@@ -412,16 +418,16 @@ def _of_parameters(
     of_slopes = log_by_total * across + log_by_steep * squares
     of_slopes[0].addcmul_(lift, place.fall)
     of_slopes[1].addcmul_(lift, place.rise, value=-1.0)
-    of_slopes[0].addcmul_(of_y, beyond.clamp(max=0.0))
-    of_slopes[1].addcmul_(of_y, beyond.clamp(min=0.0))
+    if bin.fixed is None:
+        of_slopes[0].addcmul_(of_y, beyond.clamp(max=0.0))
+        of_slopes[1].addcmul_(of_y, beyond.clamp(min=0.0))
     of_slope = (
         lift * (end * squares[1] - start * squares[0])
         + log_by_total * (squares[0] + squares[1])
         + 2.0 * (log_by_steep * across + of_log / slope)
     )
     # Of the ends of the bin.
-    steepness = (slope * reciprocal).square_() * place.steep
-    along = of_y * steepness + of_log * by_position
+    along = torch.addcmul(of_y * place.derivative, of_log, by_position)
     stretched = of_slope * slope / width
     of_height = of_y * place.rise * reciprocal + of_slope / width
     of_first = torch.stack([stretched - along * rest, of_y - of_height])
@@ -437,7 +443,8 @@ def _of_tables(
     of_first, of_second = of_ends
     if bin.fixed is not None:
         of_slopes.masked_fill_(bin.fixed, 0.0)
-    of_raw = of_slopes * bin.slopes * shape.sharpness / (1.0 + bin.raw.abs() * (1.0 / shape.log_ratio)) ** 2
+    # Of a / q(|a|) with q(a) = (1 + a / b) / s, the derivative is 1 / (s q(|a|)²).
+    of_raw = (of_slopes * bin.slopes).div_(_bounding(shape, bin.raw).square_().mul_(shape.sharpness))
     raw[2 * bins :].zero_().scatter_add_(0, bin.ratio_index, of_raw)
     # From slopes to the mean slopes of three bins, and on to their shares of x and y.
     before, after = bin.means[:-1], bin.means[1:]

@@ -6,11 +6,12 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from logpx.arguments import check_count, check_number
 from logpx.transforms.univariate.base import Univariate
+from logpx.transforms.univariate.interval_spline import interval_spline
 from logpx.transforms.univariate.nodes import suits_node
-from logpx.transforms.univariate.rational_quadratic import rational_quadratic
 from logpx.transforms.univariate.spline_node import (
     CircularEnds,
     FixedEnds,
@@ -64,30 +65,33 @@ def _numbers_first(params: Tensor) -> Tensor:
     return params.movedim(-1, 0).contiguous()
 
 
-def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the knots, first of x and then of y, and the mean slopes of the bins between them."""
-    raw = raw.reshape(2, bins, *raw.shape[1:])
-    # The shares of the interval that the bins take up; they add up to 1.
-    # torch's own softmax takes several times as long for so few numbers.
-    weights = torch.exp(_SHARPNESS * (raw - raw.detach().amax(1, keepdim=True)))
+def _bins(raw: Tensor, bins: int, lower: float, upper: float) -> tuple[Tensor, Tensor]:
+    """Return the knots, of x and of y, and the reciprocal mean slopes of the bins between them."""
+    raw = raw.view(2, bins, *raw.shape[1:])
     common = _common(bins)
-    shares = weights * ((1.0 - common) / weights.sum(1, keepdim=True)) + common / bins
-    inner = torch.cumsum(shares[:, :-1], 1) * (upper - lower) + lower
-    ends = torch.full_like(shares[:, :1], lower), torch.full_like(shares[:, :1], upper)
-    knots_x, knots_y = torch.cat([ends[0], inner, ends[1]], 1).unbind(0)
+    # The shares of the interval that the bins take up; they add up to 1.
+    shares = _scaled(torch.softmax(raw * _SHARPNESS, 1), 1.0 - common, common / bins)
+    inner = _scaled(torch.cumsum(shares[:, :-1], 1), upper - lower, lower)
+    others = [0, 0] * (raw.dim() - 2)
+    knots = functional.pad(functional.pad(inner, [*others, 1, 0], value=lower), [*others, 0, 1], value=upper)
     widths, heights = shares.unbind(0)
-    return knots_x, knots_y, heights / widths
+    return knots, widths / heights
+
+
+def _scaled(x: Tensor, factor: float, added: float) -> Tensor:
+    """Return ``factor * x + added`` by one operator."""
+    return torch.rsub(x, added, alpha=-factor)
 
 
 def _ratios(raw: Tensor) -> Tensor:
     """Return the factors by which slopes differ from those that their neighbouring bins suggest."""
-    bound = _LARGEST_LOG_RATIO / _SHARPNESS
-    return torch.exp(_SHARPNESS * raw / (1.0 + raw.abs() * (1.0 / bound)))
+    # The logarithm is a / (1 + |a| / b), with b its bound and a the parameter times the sharpness.
+    return torch.exp(raw / _scaled(raw.abs(), 1.0 / _LARGEST_LOG_RATIO, 1.0 / _SHARPNESS))
 
 
-def _between(slopes: Tensor, following: Tensor) -> Tensor:
+def _between(reciprocals: Tensor, following: Tensor) -> Tensor:
     """Return the harmonic mean of the mean slopes of neighbours: with it a flat bin is nowhere flatter."""
-    return 2.0 * slopes * following / (slopes + following)
+    return 2.0 / (reciprocals + following)
 
 
 class RationalQuadraticFunction(Univariate):
@@ -136,12 +140,12 @@ class RationalQuadraticFunction(Univariate):
         return self._composed(x, params, inverse)
 
     def _composed(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins - 1])
-        knots_x, knots_y, means = _bins(sizes, self.bins, -self.bound, self.bound)
-        slopes = _ratios(raw) * _between(means[:-1], means[1:])
-        end = torch.ones_like(means[:1])
-        slopes = torch.cat([end, slopes, end])
-        return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
+        sizes, raw = _numbers_first(params).split_with_sizes([2 * self.bins, self.bins - 1])
+        knots, reciprocals = _bins(sizes, self.bins, -self.bound, self.bound)
+        slopes = _ratios(raw) * _between(reciprocals[:-1], reciprocals[1:])
+        slopes = functional.pad(slopes, [*[0, 0] * (slopes.dim() - 1), 1, 1], value=1.0)
+        interval = (-self.bound, self.bound)
+        return interval_spline(x, interval, knots, slopes, inverse=inverse, straight=True)
 
 
 class BoundedRationalQuadraticFunction(Univariate):
@@ -183,12 +187,13 @@ class BoundedRationalQuadraticFunction(Univariate):
         return self._composed(x, params, inverse)
 
     def _composed(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins + 1])
-        knots_x, knots_y, means = _bins(sizes, self.bins, self.lower, self.upper)
-        inner = _between(means[:-1], means[1:])
-        suggested = torch.cat([means[:1], inner, means[-1:]])
-        slopes = _ratios(raw) * suggested
-        return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
+        sizes, raw = _numbers_first(params).split_with_sizes([2 * self.bins, self.bins + 1])
+        knots, reciprocals = _bins(sizes, self.bins, self.lower, self.upper)
+        # Bins at the ends are their own neighbours.
+        padded = torch.cat([reciprocals[:1], reciprocals, reciprocals[-1:]])
+        slopes = _ratios(raw) * _between(padded[:-1], padded[1:])
+        interval = (self.lower, self.upper)
+        return interval_spline(x, interval, knots, slopes, inverse=inverse, straight=False)
 
 
 def wrap(x: Tensor, period: float) -> Tensor:
@@ -262,8 +267,8 @@ class CircularRationalQuadraticFunction(Univariate):
 
     def _composed(self, x: Tensor, params: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
         half = 0.5 * self.period
-        sizes, raw = torch.split(_numbers_first(params), [2 * self.bins, self.bins])
-        knots_x, knots_y, means = _bins(sizes, self.bins, -half, half)
-        slopes = _ratios(raw) * _between(means, means.roll(-1, 0))
+        sizes, raw = _numbers_first(params).split_with_sizes([2 * self.bins, self.bins])
+        knots, reciprocals = _bins(sizes, self.bins, -half, half)
+        slopes = _ratios(raw) * _between(reciprocals, reciprocals.roll(-1, 0))
         slopes = torch.cat([slopes[-1:], slopes])
-        return rational_quadratic(x, knots_x, knots_y, slopes, inverse)
+        return interval_spline(x, (-half, half), knots, slopes, inverse=inverse, straight=False)
