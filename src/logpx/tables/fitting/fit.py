@@ -32,9 +32,9 @@ from logpx.tables.fitting.cross_validation import cross_validation
 from logpx.tables.fitting.fit_result import TableFitResult, result_of
 from logpx.tables.fitting.identity import identity_of
 from logpx.tables.fitting.notes import notes_on
+from logpx.tables.fitting.other_starts import fit_from_other_starts
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
 from logpx.tables.fitting.rows import DividedRows, divided_rows, folds_of
-from logpx.tables.fitting.other_starts import fit_from_other_starts
 from logpx.tables.fitting.search import Search
 from logpx.tables.fitting.streamed_rows import StreamedRows
 from logpx.tables.fitting.suitability import Nature, suitable_families
@@ -221,13 +221,12 @@ def fit_table(
         watch.count(journal.before)
         journal.limit(limits.seconds)
         budget = replace(budget, seconds=watch.left * (1.0 if rows is None else SHARE_OF_SAMPLE))
-        search, measured, seen = _searched(
-            schema, read, suited, budget, nature.wide, trials, report, stacked=model == "auto"
-        )
-        last = None if rows is None else partial(_finished, rows, read, budget, watch)
+        search, measured, seen = _searched(schema, read, suited, budget, nature.wide, trials, report)
         # A model requested by name is that model, not a stack of several.
-        conclude = partial(concluded, measured=measured, seen=seen, several=model == "auto")
-        found = conclude(search, schema, read, last=last)
+        if auto := model == "auto":
+            fit_from_other_starts(search, suited)
+        last = None if rows is None else partial(_finished, rows, read, budget, watch)
+        found = concluded(search, schema, read, measured=measured, seen=seen, several=auto, last=last)
     return result_of(
         search,
         found,
@@ -312,8 +311,6 @@ def _searched(
     wide: bool,
     trials: int,
     report: Callable[[str], object],
-    *,
-    stacked: bool,
 ) -> tuple[Search, str, bool]:
     """Return a search that has tried the families, what rows it compares them on, and if they saw those."""
     training, held_out = read.training, read.held_out
@@ -340,8 +337,6 @@ def _searched(
     if trials and read.undivided:
         search.remarks.append("no settings were tried, for there are too few rows to set some aside")
     search.run(families, 0 if read.undivided else trials)
-    if stacked and not read.undivided and not budget.target:
-        fit_from_other_starts(search, families)
     if not read.undivided:
         return search, read.division, False
     if not scores:

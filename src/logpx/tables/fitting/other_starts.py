@@ -23,7 +23,7 @@ def fit_from_other_starts(search: Search, families: Sequence[TableFamily]) -> No
 
     Each fit takes about as long as the first did to be best, so that its learning rate has come down by then.
     An average of fits from several starts is nearly always better than each of them. Nothing is done where
-    steps or epochs were asked for, or no more than a minute.
+    steps, epochs, a target or no more than a minute were asked for, nor where no rows are set aside.
 
     Parameters
     ----------
@@ -37,9 +37,8 @@ def fit_from_other_starts(search: Search, families: Sequence[TableFamily]) -> No
     Lakshminarayanan, Pritzel and Blundell 2017, Simple and scalable predictive uncertainty estimation using
     deep ensembles. https://arxiv.org/abs/1612.01474
     """
-    limits = search.budget.limits
     firsts = [one for one in search.candidates if one.steps is not None]
-    if not firsts or limits.repeatable or limits.unfinished_by_time or limits.seconds <= _LONG:
+    if not firsts or not _suits(search):
         return
     first = max(firsts, key=lambda one: one.score)
     (family,) = (family for family in families if family.name == first.model)
@@ -57,3 +56,10 @@ def fit_from_other_starts(search: Search, families: Sequence[TableFamily]) -> No
             search.failures += [one.record() for one in search.candidates[count:]]
             del search.candidates[count:]
             return
+
+
+def _suits(search: Search) -> bool:
+    limits = search.budget.limits
+    counted = limits.repeatable or limits.unfinished_by_time
+    aside = search.validation is not search.training
+    return aside and not counted and limits.seconds > _LONG and not search.budget.target
