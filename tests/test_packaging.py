@@ -54,7 +54,7 @@ def test_wheel_states_version_licence_python_and_command(wheel: zipfile.ZipFile)
     assert "\nLicense-Expression: Apache-2.0\n" in metadata
     assert "\nRequires-Python: >=3.11\n" in metadata
     assert "Apache License" in wheel.read(f"{info}/licenses/LICENSE").decode()
-    assert "logpx = logpx.cli:command" in wheel.read(f"{info}/entry_points.txt").decode()
+    assert "logpx = logpx.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
 
 
 def test_version_is_stated_in_one_file():

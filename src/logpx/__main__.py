@@ -2,7 +2,7 @@
 
 import sys
 
-from logpx.cli import command
+from logpx.cli import main
 
 if __name__ == "__main__":
-    sys.exit(command())
+    sys.exit(main())

@@ -1,5 +1,5 @@
 """The command line: ``logpx`` fit, score, sample, evaluate, impute, cluster and info."""
 
-from logpx.cli.entry import command, main
+from logpx.cli.entry import main
 
-__all__ = ["command", "main"]
+__all__ = ["main"]

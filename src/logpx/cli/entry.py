@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.abc
 import sys
 import traceback
 import warnings
@@ -18,29 +17,13 @@ from logpx.cli.interruption import Interrupted, raise_on_termination
 from logpx.cli.streams import optional_stderr, print_json, require_streams, silence_stdout, tell
 from logpx.errors import LogpxError, ResourceError, UsageError, is_out_of_memory
 
-__all__ = ["command", "main"]
+__all__ = ["main"]
 
 # Typer bundles its own click or uses the installed one, so its errors are reached through Typer.
 _COMMAND_ERROR: type[Any] = typer.BadParameter.__mro__[2]
 
 # System errors of an output that takes no more data; those of the user's files are reported elsewhere.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
-
-
-def command() -> int:
-    """Run the command line in a process that does nothing else, and return its exit status.
-
-    pyarrow looks for pandas before it makes its first array, and importing that takes half as long again as
-    all else that a command needs. No command uses it, so it is not to be found.
-    """
-    sys.meta_path.insert(0, _WithoutPandas())
-    return main()
-
-
-class _WithoutPandas(importlib.abc.MetaPathFinder):
-    def find_spec(self, name: str, path: object, target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError("no command of logpx needs pandas", name=name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
