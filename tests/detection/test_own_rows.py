@@ -36,6 +36,7 @@ def test_a_tenth_of_anomalies_is_found_and_explained() -> None:
     assert np.mean([column in {"cost", "size"} for column in first]) > 0.9
 
 
+@pytest.mark.slow
 def test_hardly_any_row_is_found_where_there_is_none() -> None:
     assert logpx.anomalies(table(800, 1), explain=False).table.num_rows <= 8
 
@@ -67,6 +68,7 @@ def test_usual_rows_of_counts_are_not_selected() -> None:
     assert (found >= 10).sum() <= 6
 
 
+@pytest.mark.slow
 def test_one_huge_value_does_not_hide() -> None:
     frame = table(200, 5)
     frame.loc[17, "level"] = 1e300

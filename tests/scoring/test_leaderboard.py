@@ -14,6 +14,7 @@ from logpx.distributions import Flow, StandardNormal
 from logpx.errors import UsageError
 from logpx.scoring.significance import distance_from_uniform, holm, kolmogorov, two_sided
 from logpx.tables import Column, ColumnScales, Kind, Schema, Support, TableDensity, TableModel
+from logpx.tables.columns.supports import Supports
 from logpx.transforms import Affine
 
 
@@ -21,7 +22,7 @@ def normal_model(shift: float, *, width: float = 1.0, names: str = "ab", **field
     """Return a table model of independent normal columns, whose log p scipy knows."""
     schema = Schema(columns=[Column(name=name, kind=Kind.CONTINUOUS, **fields) for name in names])
     ends = [[shift - width] * len(names), [shift + width] * len(names)]
-    columns = ColumnScales.standard(ends, [Support() for _ in names])
+    columns = ColumnScales.standard(ends, Supports.of(schema.modelled).supports)
     return TableModel(schema, TableDensity(columns, StandardNormal(len(names)))).eval()
 
 

@@ -35,8 +35,8 @@ def test_else_the_rows_set_aside_count() -> None:
 def test_a_model_trained_by_gradient_descent_is_trained_anew_without_parts_of_the_rows() -> None:
     x = rows(300, 0)
     model = fit_table(x, "maf", max_steps=40).model
-    assert model.calibration.source == "300 rows, by 4 fits without a part of them each"
-    assert model.calibration.rows == model.unusualness.calibration.rows == 300
+    assert model.calibration.source == "150 rows, by 2 fits without a part of them each"
+    assert model.calibration.rows == model.unusualness.calibration.rows == 150
     seen = model.log_prob(x).mean()
     new = model.log_prob(rows(4000, 1)).mean()
     calibrated = model.calibration.scores.mean()

@@ -35,8 +35,9 @@ DRAWS = 8
 
 # As many as there is time for.
 _FOLDS = (5, 3)
-# Of models trained by gradient descent, so many more at most, each without as many rows as were set aside.
-_MOST_MORE = 9
+# Of models trained by gradient descent, so many more at most, each without as many rows as were set aside; and
+# where no time limits the fit, and each of them makes it longer.
+_MOST_MORE, _MORE_WITHOUT_END = 4, 1
 # A model of known size is fitted in less time than its size was found in.
 _QUICK_COST = 0.25
 # Of the time that is left, for fits without each fold; and what one may take of what was expected.
@@ -197,7 +198,8 @@ def _more_folds(
     cost = sum(map(_cost_again, parts))
     found: list[Tensor] = []
     # A last part of fewer rows is left out.
-    for number in range(min(_MOST_MORE, len(rows) // size - 1)):
+    most = _MORE_WITHOUT_END if math.isinf(search.budget.seconds) else _MOST_MORE
+    for number in range(min(most, len(rows) // size - 1)):
         began, own = time.monotonic(), journal.part(str(number))
         left = search.deadline - began
         if search.budget.should_stop() or not own.decided("enough time", partial(operator.lt, cost, left)):
