@@ -35,8 +35,8 @@ DRAWS = 8
 
 # As many as there is time for.
 _FOLDS = (5, 3)
-# Of models trained by gradient descent, so many more at most, each without as many rows as were set aside; and
-# where no time limits the fit, and each of them makes it longer.
+# Of models trained by gradient descent, so many more at most, each without as many rows as were set aside;
+# fewer where no time limits the fit, for each of them makes it longer.
 _MOST_MORE, _MORE_WITHOUT_END = 4, 1
 # A model of known size is fitted in less time than its size was found in.
 _QUICK_COST = 0.25
