@@ -219,6 +219,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     "code", [errno.ENOSPC, pytest.param(errno.EIO, marks=SLOW), pytest.param(errno.EACCES, marks=SLOW)]
 )
+@pytest.mark.slow
 def test_a_failing_disk_leaves_whole_parts(logpx, bound: Path, parts: Path, tmp_path: Path, code: int):
     outputs = tmp_path / "scores"
     words = ("score", bound, f"{parts}/[ab].parquet", "-o", f"{outputs}/", "--resume", "--draws", "1", "-q")

@@ -187,6 +187,7 @@ def test_an_update_that_was_stopped_goes_on_to_the_same_bits(
         updated_with_stops(model, place, tmp_path / "run", seed=1, **options)
 
 
+@pytest.mark.slow
 def test_a_killed_update_is_resumed_and_ends_with_the_same_files(logpx, forked, place: Path, tmp_path: Path):
     folder = fitted(logpx, place, "gmm")
     shutil.copytree(folder, tmp_path / "model")

@@ -18,7 +18,10 @@ def table(count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"a": a, "b": b, "c": np.exp(0.5 * z[:, 1])})
 
 
-@pytest.fixture(scope="module", params=["gaussian", "ppca", "maf", "autoregressive", "vae"])
+@pytest.fixture(
+    scope="module",
+    params=["gaussian", "ppca", "maf", "autoregressive", pytest.param("vae", marks=pytest.mark.slow)],
+)
 def model(request: pytest.FixtureRequest) -> TableModel:
     return logpx.fit(request.param, table(600, 0), max_time=3).model
 

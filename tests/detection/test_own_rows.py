@@ -75,6 +75,7 @@ def test_one_huge_value_does_not_hide() -> None:
     assert logpx.anomalies(frame, explain=False).table["row"].to_pylist() == [18]
 
 
+@pytest.mark.slow
 def test_all_rows_have_p_values_that_are_nearly_uniform() -> None:
     p_values = logpx.anomalies(table(800, 2), everything=True).table["p_value"].to_numpy()
     assert 0.02 < np.mean(p_values < 0.05) < 0.09

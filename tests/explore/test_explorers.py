@@ -126,6 +126,7 @@ def test_a_row_has_its_log_p_its_p_value_and_its_reasons(table: Explorer) -> Non
     assert answer["unexplained"] == ""
 
 
+@pytest.mark.slow
 def test_a_page_does_not_say_that_no_cell_is_unusual_where_none_was_looked_at() -> None:
     random = np.random.default_rng(0)
     for columns, words in ((1, "no other cells"), (61, "more than 60 columns")):

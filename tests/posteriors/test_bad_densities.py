@@ -62,6 +62,7 @@ def test_arguments_are_checked():
         posterior(3, 2)
 
 
+@pytest.mark.slow
 def test_a_matrix_without_a_factor_has_no_density():
     def log_density(theta):
         correlation = theta["slope"][:, None, None] * torch.ones(2, 2).double() + torch.eye(2).double()

@@ -145,6 +145,7 @@ def test_a_handful_of_rows_gives_a_finite_model(rows: int, steps) -> None:
     assert torch.isfinite(result.model.log_prob({"a": x[:, 0] + 0.1})).all()
 
 
+@pytest.mark.slow
 def test_duplicate_rows_and_huge_values(steps) -> None:
     rng = np.random.default_rng(0)
     frame = {"a": np.repeat(rng.normal(size=50), 10) * 1e30, "b": rng.standard_cauchy(500) * 1e200}

@@ -92,6 +92,7 @@ def test_resumed_fit_with_weights_gives_the_same_model(tmp_path: Path):
         assert content(resumed) == content(reference), stop
 
 
+@pytest.mark.slow
 def test_resumed_fit_to_all_rows_gives_the_same_model(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("logpx.tables.fitting.rows._MOST_NUMBERS", 60)
     monkeypatch.setattr("logpx.tables.families.family.ClimbingFamily.most_numbers", 60)
