@@ -74,8 +74,7 @@ class FitResult:
             return None
         if self.stopped not in (StopReason.TIME, StopReason.BUDGET, StopReason.REQUESTED):
             return False
-        best = max(measured, key=lambda record: record.validation or -math.inf)
-        return best.step >= _LAST_TENTH * measured[-1].step
+        return self.best_step >= _LAST_TENTH * measured[-1].step
 
     @property
     def best_step(self) -> int:
