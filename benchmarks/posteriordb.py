@@ -5,7 +5,7 @@ weighted draws, the 1-Wasserstein distance (of each dimension, then averaged) th
 weight; all are in standard deviations of the reference. Of 4,000 exact draws the distance is about 0.02.
 
 Run: python benchmarks/posteriordb.py --data FOLDER [--methods laplace full_rank flow auto] [--cases NAME ...]
-     [--threads N] [--max-time SECONDS] [--peers]
+     [--threads N] [--max-time SECONDS] [--seed N] [--peers]
 """
 
 from __future__ import annotations
@@ -48,10 +48,12 @@ def errors(outcome: Outcome, draws: NDArray[np.float64]) -> tuple[float, float, 
     return float(np.abs(means).max()), float(np.abs(deviations - 1.0).max()), float(distance)
 
 
-def approximate(case: Case, method: str, max_time: float) -> Outcome:
+def approximate(case: Case, method: str, max_time: float, seed: int) -> Outcome:
     """Run a method of the package."""
     began = time.perf_counter()
-    found = posterior(case.log_density, method=method, parameters=case.constraints, max_time=max_time)
+    found = posterior(
+        case.log_density, method=method, parameters=case.constraints, max_time=max_time, seed=seed
+    )
     seconds = time.perf_counter() - began
     with torch.no_grad():
         pool = case.columns(found.target.natural(found.weighted.u))
@@ -66,11 +68,13 @@ def approximate(case: Case, method: str, max_time: float) -> Outcome:
     )
 
 
-def outcomes(case: Case, methods: list[str], max_time: float, peers: bool) -> Iterator[Outcome | str]:
+def outcomes(
+    case: Case, methods: list[str], max_time: float, seed: int, peers: bool
+) -> Iterator[Outcome | str]:
     """Yield the outcome of every method, or its error message."""
     for method in methods:
         try:
-            yield approximate(case, method, max_time)
+            yield approximate(case, method, max_time, seed)
         except (LogpxError, RuntimeError, ValueError) as error:
             yield f"{method} | | {type(error).__name__}: {str(error).splitlines()[0]}"
     if peers:
@@ -89,6 +93,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--max-time", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0, help="of the package's methods")
     parser.add_argument("--peers", action="store_true", help="also run Pyro's guides; needs pyro-ppl")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -98,13 +103,14 @@ def main() -> None:
     for name in arguments.cases:
         case = load(arguments.data, name)
         columns, draws = reference(arguments.data, name)
-        for outcome in outcomes(case, arguments.methods, arguments.max_time, arguments.peers):
+        found = outcomes(case, arguments.methods, arguments.max_time, arguments.seed, arguments.peers)
+        for outcome in found:
             if isinstance(outcome, str):
                 row(name, len(columns), outcome, "", "", "", "", "")
                 continue
-            found = (f"{error:.3f}" for error in errors(outcome, draws))
+            far = (f"{error:.3f}" for error in errors(outcome, draws))
             counts = f"{outcome.gradients:,}", f"{outcome.seconds:.1f}"
-            row(name, len(columns), outcome.method, f"{outcome.k_hat:.2f}", outcome.verdict, *found, *counts)
+            row(name, len(columns), outcome.method, f"{outcome.k_hat:.2f}", outcome.verdict, *far, *counts)
 
 
 if __name__ == "__main__":

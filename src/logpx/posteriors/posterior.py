@@ -33,7 +33,7 @@ from logpx.posteriors.target.target import Target
 
 __all__ = ["Posterior"]
 
-_POLISHED = ", polished"
+_POLISHED = "polished"
 # Above it, log-evidences were too low by a tenth of a nat or more, for funnels and where splines end.
 _SHARE_THAT_LEAVES = 0.02
 _SHARE_BEYOND = 0.02
@@ -293,7 +293,7 @@ class Posterior(PosteriorFigures):
         if not found.gain > 0.0:
             return self
         return Posterior(
-            f"{self.method.removesuffix(_POLISHED)}{_POLISHED}",
+            self.method if self.method.endswith(_POLISHED) else f"{self.method}, {_POLISHED}",
             Approximation(found.distribution, steps=self.steps + found.steps),
             self.target,
             seed=derived_seed(seed, 1),

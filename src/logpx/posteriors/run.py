@@ -16,8 +16,9 @@ from logpx.posteriors.approximations.families import normal
 from logpx.posteriors.approximations.landscape import Landscape, survey
 from logpx.posteriors.approximations.methods import PosteriorMethod
 from logpx.posteriors.approximations.pathfinder import OptimiserPath, multi_path_pathfinder
+from logpx.posteriors.approximations.polishing import Polishing
 from logpx.posteriors.diagnostics.account import Account, EvidenceFound
-from logpx.posteriors.diagnostics.verdict import Trust, diagnose
+from logpx.posteriors.diagnostics.verdict import Diagnosis, Trust, diagnose
 from logpx.posteriors.posterior import Posterior
 from logpx.posteriors.target.costs import Cost, TimeIsUpError
 from logpx.posteriors.target.propriety import check_proper
@@ -31,6 +32,7 @@ __all__ = ["PosteriorRun", "Progress"]
 _ALIKE = 0.1
 _DIAGNOSED = 1
 _LEAST_SECONDS = 0.05
+_MOST_POLISHED = 3
 # Parts of the time at which stages have to end.
 _PATHS, _PROPER, _SEARCH, _METHODS = 0.25, 0.35, 0.5, 0.85
 # About as many calls as a diagnosis makes, and the most of the time that is kept for it.
@@ -92,7 +94,10 @@ class PosteriorRun:
         self._error: DivergedError | UsageError | None = None
 
     def posterior(self, methods: Sequence[PosteriorMethod]) -> Posterior:
-        """Return the first result that can be trusted, or else the best."""
+        """Return the first result that can be trusted, or else the best.
+
+        After several methods, the last fit is polished where only uneven weights stand in the way of trust.
+        """
         try:
             return self._posterior(methods)
         finally:
@@ -108,6 +113,8 @@ class PosteriorRun:
             found = self._attempt(each, landscape)
             if found is not None and found.diagnosis.trust is not Trust.DO_NOT:
                 return self._with_costs(found)
+        if len(methods) > 1:
+            self._polish(landscape)
         if not self._results and self._error is not None:
             raise self._error
         best = _best(self._results) if self._results else self._start_alone(landscape)
@@ -194,6 +201,18 @@ class PosteriorRun:
         self._results.append(found)
         return found
 
+    def _polish(self, landscape: Landscape) -> None:
+        """Fit the last result further to weighted draws of the best, while there is time and it may help."""
+        for _ in range(_MOST_POLISHED):
+            best = _best(self._results) if self._results else None
+            if best is None or not _uneven(best.diagnosis) or self._until_methods < time.monotonic():
+                return
+            fitted = self._results[-1].distribution
+            if not any(parameter.requires_grad for parameter in fitted.parameters()):
+                return
+            if self._attempt(Polishing(fitted, best.weighted), landscape) is None:
+                return
+
     def _of(self, name: str, approximation: Approximation, landscape: Landscape) -> Posterior:
         return Posterior(
             name,
@@ -238,6 +257,11 @@ class PosteriorRun:
     def _tell(self, result: str) -> None:
         cost = self._meter.stages[-1]
         self._reporter.record(Progress(time.monotonic() - self._began, cost, result))
+
+
+def _uneven(found: Diagnosis) -> bool:
+    """Return whether nothing is known to be missed, and weights are uneven but have a mean."""
+    return found.trust is Trust.DO_NOT and found.missed is None and found.k_hat < 1.0
 
 
 def _best(results: Sequence[Posterior]) -> Posterior:
