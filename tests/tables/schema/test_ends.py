@@ -112,3 +112,18 @@ def test_a_user_may_claim_other_ends_or_none():
 def test_the_reason_is_stated():
     (column,) = infer_schema(pd.DataFrame({"a": draws().integers(1, 7, N)})).columns
     assert "none outside 1 to 6" in column.reason
+
+
+def five_digits(x):
+    """Return numbers as printed with five significant digits: too fine for a grid, and some repeat."""
+    return np.array([float(f"{value:.5g}") for value in x])
+
+
+def test_a_largest_value_that_repeats_as_others_do_is_no_end():
+    values = five_digits(draws().uniform(-1.7, 1.7, 20_000))
+    values = np.append(values, [values.max()] * 4)
+    assert ends(values) == (None, None)
+
+
+def test_an_end_of_rounded_numbers_is_shared_by_many_rows():
+    assert ends(np.minimum(five_digits(draws().uniform(-1.7, 1.7, 20_000)), 1.5)) == (None, 1.5)

@@ -1,6 +1,7 @@
 """The schema's shape: JSON there and back, strict files, and the checks of new tables."""
 
 import json
+from operator import attrgetter
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,7 @@ def _name_or_weight(column: Column) -> object:
     return Kind.WEIGHT if column.kind is Kind.WEIGHT else column.name
 
 
-schemas = st.lists(columns, unique_by=_name_or_weight, max_size=5).map(
+schemas = st.lists(columns, unique_by=(attrgetter("name"), _name_or_weight), max_size=5).map(
     lambda chosen: Schema(columns=chosen, rows=7, sampled=5)
 )
 

@@ -18,6 +18,8 @@ _FEW_VALUES = 20
 _LEAST_ROWS = 5
 # Where all digits count, fewer are evidence enough.
 _LEAST_ROWS_WITHOUT_GRID = 3
+# If more than so many of the values next to an end repeat, numbers are rounded, and repeat by chance.
+_NEARBY, _REPEATING = 50, 0.05
 _LEAST_ROWS_OF_MANY = 20
 _LEAST_SHARE_OF_MANY = 0.01
 _ROWS_FOR_COUNTS = 5
@@ -39,7 +41,8 @@ def claimed_ends(summary: NumberSummary, *, gridded: bool) -> Ends:
 
     A column of 0 and 1 has no other values. Whole numbers without a negative one are counts. Values end at
     the smallest or the largest one if the next one, going by how the numbers of rows fall off towards the
-    end, should have occurred five times and never did. Few grades that many rows share end with their scale.
+    end, should have occurred five times and never did; where values near the end repeat by rounding, the end
+    itself has to be shared by many rows. Few grades that many rows share end with their scale.
 
     Parameters
     ----------
@@ -100,6 +103,7 @@ def _floor(summary: NumberSummary, counts: Counts, gridded: bool) -> Ends:
 def _ends_here(counts: Counts, gridded: bool) -> bool:
     """Return whether values end with the first of these, given the rows of each, from an end inwards."""
     here, inwards = float(counts[0]), float(counts[1])
+    gridded = gridded or float((counts[1 : _NEARBY + 1] > 1).mean()) > _REPEATING
     fewest = _least(gridded)
     if here < fewest:
         return False
