@@ -1,4 +1,4 @@
-"""Parts of the rows at once: the same results, one thread of torch each, and nothing changed for the caller."""
+"""Parts of the rows at once: the same results, one thread of torch each, nothing changed for the caller."""
 
 import os
 import threading

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -86,7 +87,7 @@ def for_parts(work: Callable[[slice], _Result], x: Tensor, least: int) -> list[_
     if count < 2:
         return [work(slice(0, len(x)))]
     edges = [len(x) * part // count for part in range(count + 1)]
-    parts = [slice(start, end) for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [slice(start, end) for start, end in pairwise(edges)]
     pool = _workers.pool(count)
     futures = [pool.submit(torch.no_grad()(work), part) for part in parts]
     # Nothing of what the parts share may change before all are done.

@@ -285,7 +285,7 @@ class LatentMixture(Distribution):
             # A row without a value says nothing, not even about the weights.
             row_weights = rows.new_ones(len(rows)) if row_weights is None else row_weights
             row_weights = row_weights.masked_fill(rows.isnan().all(1), 0.0)
-        # With cells missing, chunks are as large as memory allows, and keep several threads busy by themselves.
+        # With cells missing, chunks are as large as memory allows, and keep several threads busy.
         least = len(rows) if missing else _LEAST_CHUNKS * self.parts.rows_at_once(missing)
 
         def of_part(part: slice) -> MixtureStatistics:
