@@ -1,9 +1,9 @@
 """What `logpx fit` spends its time on: model arithmetic, imports, reading, writing, and the rest.
 
 The command runs in this process while another thread looks every few milliseconds at what it is doing. A look
-counts as model arithmetic if any function under way belongs to the models, to EM, to a training step or a score, or
-to PyTorch, imports excepted. Shares are of the wall's time; on a busy machine, imports and reading, which happen once,
-take more of it.
+counts as model arithmetic if any function under way belongs to the models, to EM, to a training step or a
+score, or to PyTorch, imports excepted. Shares are of the wall's time; on a busy machine, imports and reading,
+which happen once, take more of it.
 
 Run: python benchmarks/fit_profile.py table.csv [more.csv ...] [--time 60s] [--most N]
 """
@@ -29,7 +29,9 @@ EVERY = 0.005
 PARTS = {
     "training steps": r"logpx/training/(gradients|loop\.py:_Descent\.advance)",
     "EM and its starts": r"logpx/(inference/|latent/initialisation)",
-    "other scores and models": r"logpx/(distributions|latent|nets|flows|transforms|training/evaluation)|^torch/",
+    "other scores and models": (
+        r"logpx/(distributions|latent|nets|flows|transforms|training/evaluation)|^torch/"
+    ),
     "reading": r"logpx/tables/reading",
     "writing": r"logpx/(files|storage|training/journal)",
     "columns, scales and bookkeeping": r"logpx/tables",
