@@ -8,6 +8,9 @@ machine affects all of them: what counts is the ratio to the fastest peer, pair 
 Beside every time stands the floor: the floating-point operations of the dense products that the work needs,
 over the rate at which this machine multiplies matrices of that size. Of a masked net only the products count
 that are not zero by its masks.
+
+``--grid`` times 5 numbers of features with 4 numbers of rows, and prints a table of ratios instead of JSON.
+Work that would take some library longer than ``--longest`` once, or more than ``--memory``, is left out.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from torch import Tensor
 WORKS = ("step", "log_prob", "sample")
 # Pairs at the largest and the smallest amount of work.
 FEWEST, MOST = 3, 100
+GRID_FEATURES, GRID_BATCHES = (6, 21, 43, 63, 256), (1, 64, 1024, 16384)
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
@@ -111,6 +115,21 @@ def measured(
     return found
 
 
+def too_much(
+    kind: str, work: str, shape: Shape, batch: int, floor: float, options: argparse.Namespace
+) -> bool:
+    """Return whether work would take too long or too much memory for some library, by rough estimates."""
+    autoregressive = kind in {"MAF", "NSF autoregressive"}
+    # A sampler without a sweep makes a pass for every feature, at several times the floor.
+    passes = shape.features if work == "sample" and autoregressive else 1
+    seconds = 4.0 * passes * floor / 1e3
+    each = 3 * shape.bins - 1 if kind.startswith("NSF") else 2
+    # Peers keep some ten tensors of the size of the parameters in every layer for the backward pass.
+    kept = 10 * shape.layers if work == "step" else 10
+    numbers = batch * (kept * shape.features * each + shape.layers * sum(shape.hidden))
+    return seconds > options.longest or 4 * numbers > options.memory * 1e9
+
+
 def _quartiles(values: list[float]) -> tuple[float, float, float]:
     lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
     return lower, median, upper
@@ -158,11 +177,14 @@ def rows_of(shape: Shape, batch: int, options: argparse.Namespace) -> list[dict[
         models = built(kind, shape)
         parameters = {name: model.parameters for name, model in models.items()}
         for work in options.works:
+            operations = 2.0 * batch * products(kind, shape) * (3.0 if work == "step" else 1.0)
+            floor = operations / rate * 1e3
+            if too_much(kind, work, shape, batch, floor, options):
+                print(f"{kind} {work}, {shape.features} × {batch}: left out", file=sys.stderr)
+                continue
             found = measured(
                 {name: work_of(work, model, x) for name, model in models.items()}, options.seconds, clock
             )
-            operations = 2.0 * batch * products(kind, shape) * (3.0 if work == "step" else 1.0)
-            floor = operations / rate * 1e3
             row = {
                 "kind": kind,
                 "work": work,
@@ -193,6 +215,30 @@ def line(row: dict[str, Any]) -> str:
     return " | ".join(cells)
 
 
+def grid(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
+    """Return a table in Markdown of ratios to the fastest peer, and the milliseconds of logpx."""
+    sizes = [(features, batch) for features in options.features for batch in options.batch]
+    found = {(row["kind"], row["work"], row["features"], row["batch"]): row for row in rows}
+    lines = [
+        "| features × rows | "
+        + " | ".join(f"{kind} {work}" for kind in options.kinds for work in options.works)
+    ]
+    lines[0] += " |"
+    lines.append("|---" * (1 + len(options.kinds) * len(options.works)) + "|")
+    for features, batch in sizes:
+        cells = []
+        for kind in options.kinds:
+            for work in options.works:
+                row = found.get((kind, work, features, batch))
+                if row is None or "ratio" not in row:
+                    cells.append("–")
+                    continue
+                own = row["milliseconds"]["logpx"]["median"]
+                cells.append(f"{row['ratio']['median']:.2f} ({own:.3g})")
+        lines.append(f"| {features} × {batch:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -206,7 +252,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=10.0, help="for each row of the table, about")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--grid", action="store_true", help="all sizes of the grid, as a table of ratios")
+    parser.add_argument("--longest", type=float, default=60.0, help="seconds of one call, at most about")
+    parser.add_argument("--memory", type=float, default=4.0, help="GB, at most about")
     options = parser.parse_args()
+    if options.grid:
+        options.features, options.batch = list(GRID_FEATURES), list(GRID_BATCHES)
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     rows = []
@@ -215,6 +266,9 @@ def main() -> None:
             shape = Shape(features, options.layers, tuple(options.hidden), options.bins)
             rows += rows_of(shape, batch, options)
     machine = {"processor": processor(), "python": platform.python_version(), "versions": versions()}
+    if options.grid:
+        print(grid(rows, options))
+        return
     print(json.dumps({"options": vars(options), "machine": machine, "rows": rows}, indent=2))
 
 

@@ -162,3 +162,29 @@ def test_noise_that_the_transform_cannot_produce_gives_no_density():
     noise = StandardNormal(1).sample(100, seed=0)[:, 0]
     assert torch.equal(log_prob == -math.inf, (noise < 0.0) | (noise > 1.0))
     assert torch.isfinite(x).all()
+
+
+@pytest.mark.parametrize("context", [None, "one", "each"])
+def test_many_rows_are_mapped_part_by_part_to_the_same_numbers(context):
+    flow = flows.MAF(3, layers=2, hidden=(8,), context=0 if context is None else 2).double().eval()
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.normal_(0.0, 0.3)
+    x = torch.randn(9000, 3, dtype=torch.float64)
+    given = {None: None, "one": torch.ones(2).double(), "each": torch.randn(9000, 2).double()}[context]
+    seen = []
+    forward = flow.transform.forward
+    flow.transform.forward = lambda x, *rest: seen.append(len(x)) or forward(x, *rest)
+    found = flow.log_prob(x, given)
+    assert seen == [4096, 4096, 808]
+    whole = flow.log_prob(x.clone().requires_grad_(), given)
+    assert seen[3:] == [9000]
+    torch.testing.assert_close(found, whole.detach(), rtol=1e-12, atol=1e-12)
+    flow.train()
+    flow.log_prob(x, given)
+    assert seen[4:] == [9000]
+    del flow.transform.forward
+    flow.eval()
+    if context != "each":
+        rows, log_prob = flow.sample_with_log_prob(9000, given, seed=0)
+        torch.testing.assert_close(flow.log_prob(rows, given), log_prob, rtol=1e-9, atol=1e-9)

@@ -156,3 +156,22 @@ def test_bad_rows_are_named(blobs):
     assert "k_means" in error.value.fix
     with pytest.raises(UsageError, match="no rows"):
         mixture.statistics(x[:0])
+
+
+@KINDS
+@pytest.mark.parametrize("weighted", [False, True])
+def test_parts_of_the_rows_at_once_have_the_statistics_of_all(kind, weighted, make_mixture, monkeypatch):
+    mixture, x = make_mixture(kind), 3.0 * torch.randn(400, 3, dtype=torch.float64)
+    weights = torch.rand(400, dtype=torch.float64) if weighted else None
+    monkeypatch.setattr(type(mixture.parts), "rows_at_once", lambda self, missing: 64)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    alone = mixture.statistics(x, weights)
+    torch.set_num_threads(3)
+    try:
+        parts = mixture.statistics(x, weights)
+        with pytest.raises(DataError, match="row 400, column 1"):
+            mixture.statistics(x.index_put((torch.tensor([399]), torch.tensor([1])), x.new_tensor(torch.inf)))
+    finally:
+        torch.set_num_threads(threads)
+    same(parts, alone, rtol=1e-12, atol=1e-11)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,13 @@ from logpx.transforms.base import as_event_shape, context_of
 from logpx.transforms.supports import Inside, leads_to
 
 __all__ = ["Flow"]
+
+# What a layer's units are of so many rows stays near the processor.
+_FEWEST_ROWS, _MOST_ROWS, _NUMBERS = 512, 4096, 500_000
+
+
+def _rows_at_once(x: Tensor) -> int:
+    return min(_MOST_ROWS, max(_FEWEST_ROWS, _NUMBERS // max(x.shape[-1], 1)))
 
 
 class Flow(Distribution):
@@ -112,22 +119,51 @@ class Flow(Distribution):
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Return the exact log-density in nats, shape ``(*rows,)``."""
         self._check_dtype(x)
-        z, ladj = self.transform.forward(x, context_of(self.transform, context))
+        z, ladj = self._mapped(self.transform.forward, x, context)
         return self.base.log_prob_of_noise(z, self._base_context(context)) + ladj
 
     def sample(self, n: Any, context: Tensor | None = None, seed: int | None = None) -> Tensor:
         """Draw rows, shape ``(n, *event_shape)``, by one inverse of the transform."""
         z = self.base.sample(n, self._base_context(context), seed)
-        return self.transform.inverse(z, context_of(self.transform, context))[0]
+        return self._mapped(self.transform.inverse, z, context)[0]
 
     def sample_with_log_prob(
         self, n: Any, context: Tensor | None = None, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Draw rows with their log-density, from a single evaluation of the transform."""
         z, log_prob = self.base.sample_with_log_prob(n, self._base_context(context), seed)
-        x, ladj = self.transform.inverse(z, context_of(self.transform, context))
+        x, ladj = self._mapped(self.transform.inverse, z, context)
         # Noise outside the range of the transform gives rows at the edge of what it can produce.
         return x, (log_prob - ladj).masked_fill(ladj == -math.inf, -math.inf)
+
+    def _mapped(
+        self,
+        function: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]],
+        x: Tensor,
+        context: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Apply the transform or its inverse; to many rows part by part, without gradients."""
+        context = context_of(self.transform, context)
+        if self._is_one_part(x):
+            return function(x, context)
+        parts = torch.split(x, _rows_at_once(x))
+        contexts: Sequence[Tensor | None] = [context] * len(parts)
+        if context is not None and context.dim() == 2 and len(context) == len(x):
+            contexts = torch.split(context, len(parts[0]))
+        found = [function(*each) for each in zip(parts, contexts, strict=True)]
+        return torch.cat([y for y, _ in found]), torch.cat([ladj for _, ladj in found])
+
+    def _is_one_part(self, x: Tensor) -> bool:
+        # In training, statistics of a transform may be those of all rows together.
+        return (
+            torch.compiler.is_compiling()
+            or x.dim() != 2
+            or len(x) <= _rows_at_once(x)
+            or x.device.type != "cpu"
+            or torch.is_grad_enabled()
+            or self.training
+            or torch._C._are_functorch_transforms_active()
+        )
 
     def support(self, context: Tensor | None = None) -> Any:
         """Return where the density can be above 0: the domain of the transform where the noise fits it."""

@@ -17,6 +17,7 @@ from logpx.distributions import Distribution
 from logpx.distributions.conditional import Marginals
 from logpx.distributions.missing import check_finite_or_missing, has_missing
 from logpx.distributions.moments import check_weights
+from logpx.distributions.row_threads import for_parts
 from logpx.distributions.seeding import checked_count, draw_rows, generator_of
 from logpx.errors import DataError, UsageError
 from logpx.latent.components import Components
@@ -27,6 +28,8 @@ from logpx.wording import counted
 __all__ = ["LatentMixture", "known_values"]
 
 _LEAST_SHARE = 1e-280
+# Of a part of the rows, for a thread of its own.
+_LEAST_CHUNKS = 2
 
 
 def known_values(values: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -282,6 +285,21 @@ class LatentMixture(Distribution):
             # A row without a value says nothing, not even about the weights.
             row_weights = rows.new_ones(len(rows)) if row_weights is None else row_weights
             row_weights = row_weights.masked_fill(rows.isnan().all(1), 0.0)
+        # With cells missing, chunks are as large as memory allows, and keep several threads busy.
+        least = len(rows) if missing else _LEAST_CHUNKS * self.parts.rows_at_once(missing)
+
+        def of_part(part: slice) -> MixtureStatistics:
+            return self._statistics(rows[part], None if row_weights is None else row_weights[part], missing)
+
+        parts = for_parts(of_part, rows, least)
+        found = parts[0]
+        for other in parts[1:]:
+            found = found + other
+        if not bool(found.log_likelihood.isfinite()):
+            check_finite_or_missing(rows)
+        return found
+
+    def _statistics(self, rows: Tensor, row_weights: Tensor | None, missing: bool) -> MixtureStatistics:
         log_weights = torch.log_softmax(self.logits.double(), 0)[:, None]
         passed = self.parts.e_step(rows, missing)
         count = torch.zeros_like(log_weights[:, 0])
@@ -303,8 +321,6 @@ class LatentMixture(Distribution):
             log_likelihood += found.sum()
             count += shares.sum(1)
             passed.add(shares)
-        if not bool(log_likelihood.isfinite()):
-            check_finite_or_missing(rows)
         total = rows.new_tensor(len(rows)) if row_weights is None else row_weights.sum()
         return MixtureStatistics(count, passed.statistics(), log_likelihood, total)
 
