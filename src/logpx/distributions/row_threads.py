@@ -29,8 +29,7 @@ class _Workers:
         """Return as many threads as asked for."""
         with self._lock:
             if self._pool is None or self._count < count:
-                if self._pool is not None:
-                    self._pool.shutdown(wait=False)
+                # Whoever still uses a smaller pool keeps it; its threads end with it.
                 self._pool = ThreadPoolExecutor(count, thread_name_prefix="logpx-rows")
                 self._count = count
                 ready = threading.Barrier(count + 1)
