@@ -1,5 +1,7 @@
 """Anomalies among a table's own rows: robust, and few where there are none."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -129,9 +131,14 @@ def test_scores_that_are_all_equal_are_all_usual() -> None:
     assert p_values.min() > 0.01
 
 
-def test_too_few_rows_are_refused() -> None:
+def test_too_few_rows_are_refused_with_their_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="too few"):
         EmpiricalNull(np.zeros(19))
+    path = tmp_path / "few.csv"
+    table(19, 0).to_csv(path, index=False)
+    with pytest.raises(DataError, match="too few") as caught:
+        logpx.anomalies(str(path))
+    assert caught.value.file == str(path)
 
 
 def test_a_minority_of_grades_is_no_anomaly() -> None:

@@ -72,7 +72,10 @@ class OwnRowsSearch(AnomalySearch):
         schema.require_modelled(table.file)
         x = _matrix(table, schema)
         coding = RowCoding.of(x, [len(column.levels or ()) for column in schema.modelled])
-        self._scores, self._p_values = judged_among_themselves(x, coding, seed=seed)
+        try:
+            self._scores, self._p_values = judged_among_themselves(x, coding, seed=seed)
+        except DataError as error:
+            raise DataError(error.message, file=table.file, fix=error.fix) from error
         selection.look(self._p_values, self._scores, 0)
         chosen = selection.chosen(self._p_values, self._scores, 0)
         usual = self._p_values > _USUAL
