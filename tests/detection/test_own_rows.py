@@ -1,12 +1,17 @@
 """Anomalies among a table's own rows: robust, and few where there are none."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import logpx
 from logpx.detection import EmpiricalNull
+from logpx.detection.own_judgement import judged_among_themselves
 from logpx.errors import DataError
+from logpx.scoring import benjamini_hochberg
+from logpx.tables.coding import RowCoding
 
 
 def table(count: int, seed: int) -> pd.DataFrame:
@@ -60,12 +65,13 @@ def test_usual_rows_of_counts_are_not_selected() -> None:
         "calls": random.poisson(0.3, 800),
         "days": random.negative_binomial(2, 0.1, 800),
     }
-    frame = pd.DataFrame(columns)
-    frame.loc[:9, "visits"] = 3000
-    found = logpx.anomalies(frame, explain=False).table["row"].to_numpy() - 1
-    assert (found < 10).sum() == 10
-    # It had been 22.
-    assert (found >= 10).sum() <= 6
+    columns["orders"][:20] = random.integers(500, 5_000, 20)
+    x = np.column_stack(list(columns.values())).astype(float)
+    _, p_values = judged_among_themselves(x, RowCoding.of(x, [0] * 4), seed=0)
+    found = np.flatnonzero(benjamini_hochberg(p_values, 0.05))
+    assert (found < 20).sum() >= 12
+    # It had been 9.
+    assert (found >= 20).sum() <= 1
 
 
 @pytest.mark.slow
@@ -82,13 +88,41 @@ def test_all_rows_have_p_values_that_are_nearly_uniform() -> None:
     assert 0.4 < np.mean(p_values < 0.5) < 0.6
 
 
-def test_the_null_is_that_of_the_central_rows() -> None:
+def test_the_null_is_that_of_the_usual_rows() -> None:
     random = np.random.default_rng(3)
     scores = -random.gamma(3.0, size=2000)
     planted = np.concatenate([scores, np.full(400, -100.0)])
     p_values = EmpiricalNull(planted).p_values(planted)
-    assert p_values[2000:].max() < 1e-6
+    assert p_values[2000:].max() < 1e-3
     assert 0.02 < np.mean(p_values[:2000] < 0.05) < 0.08
+    assert 0.4 < np.mean(p_values[:2000] < 0.5) < 0.6
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 4.0])
+def test_far_rows_of_a_heavy_tail_are_not_selected(power: float) -> None:
+    random = np.random.default_rng(7)
+    selected = []
+    for _ in range(8):
+        scores = -(np.abs(random.standard_t(3, size=800)) ** power)
+        selected.append(benjamini_hochberg(EmpiricalNull(scores).p_values(scores), 0.05).sum())
+    assert np.count_nonzero(selected) <= 1
+
+
+def test_anomalies_beside_an_exponential_tail_are_selected_and_it_is_not() -> None:
+    random = np.random.default_rng(8)
+    scores = -random.exponential(size=1000)
+    scores[:30] = -random.lognormal(3.0, 0.5, 30) - 5.0
+    chosen = benjamini_hochberg(EmpiricalNull(scores).p_values(scores), 0.05)
+    assert chosen[:30].sum() >= 27
+    assert chosen[30:].sum() <= 3
+
+
+def test_a_few_rows_that_differ_from_equal_ones_are_as_rare_as_they_are() -> None:
+    scores = np.zeros(200)
+    scores[:3] = -1e6
+    p_values = EmpiricalNull(scores).p_values(scores)
+    assert p_values[0] == pytest.approx(4 / 201)
+    assert p_values[10] == 1.0
 
 
 def test_scores_that_are_all_equal_are_all_usual() -> None:
@@ -97,9 +131,14 @@ def test_scores_that_are_all_equal_are_all_usual() -> None:
     assert p_values.min() > 0.01
 
 
-def test_too_few_rows_are_refused() -> None:
+def test_too_few_rows_are_refused_with_their_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="too few"):
         EmpiricalNull(np.zeros(19))
+    path = tmp_path / "few.csv"
+    table(19, 0).to_csv(path, index=False)
+    with pytest.raises(DataError, match="too few") as caught:
+        logpx.anomalies(str(path))
+    assert caught.value.file == str(path)
 
 
 def test_a_minority_of_grades_is_no_anomaly() -> None:

@@ -75,6 +75,16 @@ def test_a_model_that_knows_its_rows_by_heart_is_found_out(train):
     assert found.advantage > 0.15
 
 
+def test_a_huge_value_does_not_make_all_rows_near():
+    x = np.random.default_rng(4).normal(size=(200, 1))
+    model = logpx.fit("gaussian", x).model
+    strange = x.copy()
+    strange[7] = 1e300
+    found, before = (check_synthetic(model, x[:100] + 0.3, rows) for rows in (strange, x))
+    assert found.usual_distance == pytest.approx(before.usual_distance, rel=0.2)
+    assert found.distance == pytest.approx(before.distance, rel=0.2)
+
+
 def test_mistakes(model, train):
     with pytest.raises(UsageError, match="fewer than two rows"):
         check_synthetic(model, model.sample(1, seed=0), train)

@@ -23,8 +23,6 @@ from logpx.tables.schema.problems import left_out_notes
 __all__ = ["OwnRowsSearch"]
 
 _MOST_NUMBERS = 40_000_000
-# Of the time for the model that explains, what another one gets that p-values depend on.
-_SHARE_TO_JUDGE = 0.5
 # Of rows that the model which explains is fitted to, none is more unusual than this.
 _USUAL = 0.05
 
@@ -33,9 +31,8 @@ class OwnRowsSearch(AnomalySearch):
     """An `AnomalySearch` among the rows of one table.
 
     Rows are scored by an ensemble of robust mixtures, each row by the members that have not seen it, and have
-    p-values by an `EmpiricalNull`, or by rows drawn from a model of the table where these are higher. A
-    mixture of the table, fitted without the selected rows and other unusual ones, then explains them and
-    gives their log p; so it, too, has not seen them.
+    p-values by an `EmpiricalNull`. A mixture of the table, fitted without the selected rows and other unusual
+    ones, then explains them and gives their log p; so it, too, has not seen them.
 
     Parameters
     ----------
@@ -75,9 +72,10 @@ class OwnRowsSearch(AnomalySearch):
         schema.require_modelled(table.file)
         x = _matrix(table, schema)
         coding = RowCoding.of(x, [len(column.levels or ()) for column in schema.modelled])
-        self._scores, self._p_values = judged_among_themselves(
-            x, schema, coding, seconds=_SHARE_TO_JUDGE * seconds, seed=seed
-        )
+        try:
+            self._scores, self._p_values = judged_among_themselves(x, coding, seed=seed)
+        except DataError as error:
+            raise DataError(error.message, file=table.file, fix=error.fix) from error
         selection.look(self._p_values, self._scores, 0)
         chosen = selection.chosen(self._p_values, self._scores, 0)
         usual = self._p_values > _USUAL
@@ -91,8 +89,9 @@ class OwnRowsSearch(AnomalySearch):
         self.notes += left_out_notes(schema.columns)
         self.notes.append(
             "p-values are estimates: they compare each row, scored by mixtures that have not seen it, with "
-            "what the central three quarters of all rows suggest; fit a model to usual rows for p-values "
-            "with a guarantee"
+            "the heaviest tail that all rows together allow, so that rows which may be the tail of usual "
+            "ones are not selected (--top lists the most unusual in any case); fit a model to usual rows for "
+            "p-values with a guarantee"
         )
 
     @property

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from logpx.errors import DataError, UsageError
+from logpx.latent.robust import INTERQUARTILE
 from logpx.representations import Shown
 from logpx.scoring import RankReference, RankTests
 from logpx.tables import TableModel
@@ -26,6 +27,8 @@ Array = npt.NDArray[np.float64]
 _MOST_LOOKED_FOR, _MOST_NEIGHBOURS = 2000, 50_000
 _CLOSE = 0.05
 _DIGITS = 6
+# Squares of larger numbers overflow.
+_FARTHEST = 1e100
 _PLAIN = "these are numbers about rows that are near or alike, not a promise of privacy"
 
 
@@ -45,7 +48,8 @@ class SyntheticCheck(Shown):
         The share of training rows that are equal to another training row, beside which copies are to be seen.
     distance, usual_distance : float
         The median distance of synthetic rows from the nearest training row, and of training rows from the
-        nearest other training row; numbers count in standard deviations, and labels as 0 or 1.
+        nearest other training row; numbers count in robust standard
+        deviations (interquartile ranges over 1.349), and labels as 0 or 1.
     close : float
         The share of synthetic rows nearer to a training row than 95 % of training rows are to another: 0.05
         if synthetic rows are like new ones. Equal distances count in proportion.
@@ -175,16 +179,23 @@ class _Units:
 
     def __init__(self, model: TableModel, rows: Array) -> None:
         self._labels = [column.levels for column in model.schema.modelled]
-        with np.errstate(invalid="ignore"):
-            self._middle, self._spread = np.nanmean(rows, 0), np.nanstd(rows, 0)
+        # One huge value must not decide the unit of its column.
+        low, self._middle, high = np.nanpercentile(rows, (25.0, 50.0, 75.0), axis=0)
+        self._spread = (high - low) / INTERQUARTILE
+        # Of a column that mostly repeats one value, and may hold huge ones.
+        repeated = ~(self._spread > 0.0)
+        largest = np.nanmax(np.abs(rows), axis=0) + np.finfo(np.float64).tiny
+        self._spread[repeated] = (np.nanstd(rows / largest, axis=0) * largest)[repeated]
         self._spread[~(self._spread > 0.0)] = 1.0
 
     def of(self, rows: Array) -> Array:
         parts = []
+        with np.errstate(over="ignore"):
+            scaled = np.clip((rows - self._middle) / self._spread, -_FARTHEST, _FARTHEST)
         for place, levels in enumerate(self._labels):
             column = rows[:, place]
             if levels is None:
-                parts.append(np.nan_to_num((column - self._middle[place]) / self._spread[place])[:, None])
+                parts.append(np.nan_to_num(scaled[:, place])[:, None])
             else:
                 # Two different labels are at a distance of 1.
                 parts.append(np.equal.outer(column, np.arange(len(levels))) / math.sqrt(2.0))

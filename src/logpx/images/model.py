@@ -126,8 +126,8 @@ class ImageModel(Distribution):
         """What may differ between models that are compared, but has to be said."""
         return {"p(x given class)": "yes" if self.context_features else "no"}
 
-    def opened(self, source: Any) -> Images:
-        """Return images that can be read as often as needed."""
+    def opened(self, source: Any, beside: Sequence[ImageModel] = ()) -> Images:
+        """Return images that can be read as often as needed; models beside this one need the same."""
         return open_images(source)
 
     @property

@@ -48,8 +48,8 @@ class ScoredModel(Protocol):
     def remarks_on_measure(self) -> Mapping[str, Any]:
         """What may differ between compared models, but has to be said."""
 
-    def opened(self, rows: Any) -> Any:
-        """Return data that can be read as often as needed."""
+    def opened(self, rows: Any, beside: Sequence[Any] = ()) -> Any:
+        """Return data that can be read as often as needed, without what only models beside this one know."""
 
     def score(self, rows: Any, seed: int, draws: int, exactness: int | None) -> Iterator[ScoredBatch]:
         """Score rows batch by batch."""
@@ -258,16 +258,21 @@ def compare_models(
     if len(models) < 2:
         raise UsageError("fewer than two models to compare", fix="name two models or more")
     notes = _checked(models)
-    rows = next(iter(models.values())).opened(source)
+    each = list(models.values())
+    rows = {name: model.opened(source, each) for name, model in models.items()}
     scores = {
-        name: model.score(rows, seed=seed, draws=draws, exactness=exactness) for name, model in models.items()
+        name: model.score(rows[name], seed=seed, draws=draws, exactness=exactness)
+        for name, model in models.items()
     }
     weights = None
-    # Rows can only count in one way, so models that disagree count them alike.
-    if len({str(model.note_on_weights(rows)) for model in models.values()}) == 1:
-        first = next(iter(models.values()))
-        weights, note = first.weights(rows), first.note_on_weights(rows)
-        notes += [] if note is None else [note]
+    on_weights = {model.note_on_weights(rows[name]) for name, model in models.items()}
+    if len(on_weights) == 1:
+        first = next(iter(models))
+        weights = models[first].weights(rows[first])
+        notes += [note for note in on_weights if note is not None]
+    else:
+        # Rows can only count in one way.
+        notes.append("rows count alike, for the models were not fitted with the same weights")
     tally, seconds = _Tally(list(models)), dict.fromkeys(models, 0.0)
     while True:
         found: dict[str, Tensor] = {}

@@ -230,9 +230,21 @@ class TableModel(Configured, nn.Module):
             return f"rows are weighted by {name!r}, as in the fit"
         return f"rows count alike, for the table lacks the column {name!r} that weighed the fit"
 
-    def opened(self, rows: Any) -> Table:
-        """Return a table that can be read as often as needed, after checking that its columns fit."""
-        return self._checked(rows)
+    def opened(self, rows: Any, beside: Sequence[TableModel] = ()) -> Table:
+        """Return a table that can be read as often as needed, after checking that its columns fit.
+
+        Parameters
+        ----------
+        rows
+            Anything that `open_table` takes, or a `Table`.
+        beside
+            Models of the same columns. What else one of them knows, such as weights, is no unknown column.
+        """
+        if not isinstance(rows, Table):
+            most = max((self, *beside), key=lambda model: len(model.schema.names)).schema
+            rows = open_table(with_names(rows, most.modelled_names, most.names))
+        known = {name for model in beside for name in model.schema.names}
+        return self._checked(rows.without(known - set(self.schema.names)))
 
     @property
     def kind(self) -> str:

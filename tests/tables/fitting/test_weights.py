@@ -171,6 +171,24 @@ def test_a_model_remembers_the_column_of_weights() -> None:
         update_table(model, table)
 
 
+@pytest.mark.parametrize("known_first", [True, False])
+@pytest.mark.parametrize("as_array", [True, False])
+def test_models_are_compared_where_one_does_not_know_the_weights(known_first: bool, as_array: bool) -> None:
+    table = weighted()
+    one = logpx.fit("gaussian", table, weights="w", max_steps=50).model
+    other = logpx.fit("gaussian", table[["x", "y", "z"]], max_steps=50).model
+    models = {"one": one, "other": other}
+    if not known_first:
+        models = dict(reversed(models.items()))
+    board = logpx.compare(models, table[one.schema.names].to_numpy() if as_array else table)
+    means = {entry.name: entry.mean for entry in board.entries}
+    assert means["one"] == pytest.approx(one.log_prob(table).mean().item())
+    assert means["other"] == pytest.approx(other.log_prob(table[["x", "y", "z"]]).mean().item())
+    assert any("rows count alike" in note for note in board.notes)
+    with pytest.raises(DataError, match="does not know this column"):
+        logpx.compare(models, table.assign(further=1.0))
+
+
 def test_weights_may_be_given_as_numbers() -> None:
     table = weighted()
     one = logpx.fit("gaussian", table, weights="w", max_steps=50).model
