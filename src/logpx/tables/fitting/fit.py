@@ -31,6 +31,7 @@ from logpx.tables.fitting.conclusion import concluded
 from logpx.tables.fitting.cross_validation import cross_validation
 from logpx.tables.fitting.fit_result import TableFitResult, result_of
 from logpx.tables.fitting.identity import identity_of
+from logpx.tables.fitting.longer_fits import FIRST_PART, fit_longer
 from logpx.tables.fitting.notes import notes_on
 from logpx.tables.fitting.other_starts import fit_from_other_starts
 from logpx.tables.fitting.requirements import located_in, require_labels_allowed
@@ -336,7 +337,10 @@ def _searched(
         search.refuse_redundant()
     if trials and read.undivided:
         search.remarks.append("no settings were tried, for there are too few rows to set some aside")
-    search.run(families, 0 if read.undivided else trials)
+    at_once = read.undivided or budget.limits.repeatable
+    search.run(families, 0 if read.undivided else trials, part=1.0 if at_once else FIRST_PART)
+    if not at_once:
+        fit_longer(search, families)
     if not read.undivided:
         return search, read.division, False
     if not scores:

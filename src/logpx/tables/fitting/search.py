@@ -189,7 +189,7 @@ class Search:
         if error is not None:
             raise error
 
-    def run(self, families: Sequence[TableFamily], trials: int = 0) -> None:
+    def run(self, families: Sequence[TableFamily], trials: int = 0, part: float = 1.0) -> None:
         """Fit the quick families on both sets of maps, then divide the time left among the slow ones.
 
         Parameters
@@ -198,6 +198,8 @@ class Search:
             In the order in which they are tried.
         trials
             How many settings of slow families to try before these are fitted, in part of the time.
+        part
+            The part of that time that several slow families get; the rest is left.
         """
         quick = [family for family in families if isinstance(family, QuickFamily)]
         slow = [family for family in families if family not in quick]
@@ -215,10 +217,11 @@ class Search:
             self._try(fast, scales, share * self.left() / (len(quick) * len(self.maps) - index))
         if trials and slow:
             self._search_settings(slow, trials)
+        part = part if len(slow) > 1 else 1.0
         for index, family in enumerate(slow):
             scales = OWN_SCALES if family.takes_cells else "chosen"
             if not self._is_over(family, scales):
-                self._try(family, scales, self.left() / (len(slow) - index))
+                self._try(family, scales, part * self.left() / (len(slow) - index * part))
 
     def rescore(
         self, scores: Mapping[tuple[str, str], Tensor], places: Tensor, weights: Tensor | None = None
@@ -321,7 +324,7 @@ class Search:
         return joint, weights
 
     def fit_again(
-        self, family: TableFamily, scales: str, seconds: float, start: int = 0
+        self, family: TableFamily, scales: str, seconds: float, start: int = 0, *, longer: bool = False
     ) -> Distribution | None:
         """Return a family fitted on one set of maps, such as a candidate of another search; None if it fails.
 
@@ -333,9 +336,11 @@ class Search:
             How long to take at most.
         start
             Which of several fits of this family it is.
+        longer
+            Whether it follows one that was short of time.
         """
         before = len(self.candidates)
-        self._try(family, scales, seconds, start)
+        self._try(family, scales, seconds, start, longer=longer)
         return self.candidates[-1].density if len(self.candidates) > before else None
 
     def records(self, best: Candidate) -> list[CandidateRecord]:
@@ -419,9 +424,11 @@ class Search:
                 self._kept[key] = y
         return y
 
-    def journal_of(self, family: TableFamily, scales: str, start: int = 0) -> Journal:
+    def journal_of(
+        self, family: TableFamily, scales: str, start: int = 0, *, longer: bool = False
+    ) -> Journal:
         """Return where a fit of a family on one set of maps is kept."""
-        name = f"{family.name}-{scales}"
+        name = f"{family.name}-{scales}" + "-longer" * longer
         return self.budget.journal.part(f"{name}-{start}" if start else name)
 
     def _is_over(self, family: TableFamily, scales: str) -> bool:
@@ -454,8 +461,10 @@ class Search:
         """Return the seconds left for families."""
         return self.deadline - self._last - time.monotonic()
 
-    def _try(self, family: TableFamily, scales: str, seconds: float, start: int = 0) -> None:
-        """Fit a family on one set of maps, for the first time or from another start, and keep how it did."""
+    def _try(
+        self, family: TableFamily, scales: str, seconds: float, start: int = 0, *, longer: bool = False
+    ) -> None:
+        """Fit a family on one set of maps, for the first time, longer or anew, and keep how it did."""
         began = time.monotonic()
         remarks: list[str] = []
         endings: list[Ending] = []
@@ -466,7 +475,7 @@ class Search:
             trained.append(result)
             self.histories.append(named | result.summary())
 
-        journal = self.journal_of(family, scales, start)
+        journal = self.journal_of(family, scales, start, longer=longer)
         seconds, spent = journal.allotted(max(seconds, 0.5))
         budget = replace(
             self.budget,
@@ -508,7 +517,7 @@ class Search:
             seconds_to_best=sum(result.seconds_to_best for result in trained),
         )
         self.candidates.append(candidate)
-        again = f", start {start + 1}" if start else ""
+        again = ", longer" if longer else f", start {start + 1}" if start else ""
         self.report(
             f"{family.name} on {scales} scales{again}: {candidate.score:.3f} nats per validation row "
             f"({candidate.seconds:.1f} s)"
