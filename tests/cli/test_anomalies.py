@@ -179,3 +179,20 @@ def test_cells_are_scored_given_the_others(logpx, folder: Path, tmp_path: Path):
     assert found.kind_surprisal[21] == np.inf
     ended = logpx("score", folder / "m", folder / "new.csv", "--columns-scores", "--target", "kind")
     assert ended.status == 2
+
+
+def test_a_table_without_a_model_is_read_as_asked(logpx, folder: Path, tmp_path: Path):
+    table = pd.read_csv(folder / "homes.csv")
+    table.loc[:3, "area"] = -999.0
+    table.to_csv(tmp_path / "own.csv", index=False)
+    words = ["-o", tmp_path / "f.csv", "--all", "--columns", "price=drop,id=drop"]
+    assert logpx("anomalies", tmp_path / "own.csv", *words, "--missing", "area:-999").status == 0
+    read = pd.read_csv(tmp_path / "f.csv")
+    assert (read["p_value"][:4] > 0.05).all()
+    asked = logpx(
+        "anomalies", folder / "m", folder / "new.csv", "-o", tmp_path / "g.csv", "--columns", "id=drop"
+    )
+    assert asked.status == 2
+    assert "--columns is for a table without a model" in asked.err
+    unknown = logpx("anomalies", tmp_path / "own.csv", "--columns", "prize=drop")
+    assert unknown.status == 2

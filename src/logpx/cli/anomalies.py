@@ -10,10 +10,13 @@ import typer
 
 from logpx.cli.folder import is_model_folder, load_model, to_stdout
 from logpx.cli.options import (
+    Columns,
+    Decimal,
     Device,
     Json,
     Keep,
     KeptNames,
+    Missing,
     Overwrite,
     Quiet,
     Seed,
@@ -77,6 +80,9 @@ def anomalies(
         typer.Option("--explain", help="Print the reasons of each row, too; with --all, find them first."),
     ] = False,
     keep: Keep = False,
+    columns: Columns = None,
+    missing: Missing = None,
+    decimal: Decimal = None,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -93,6 +99,7 @@ def anomalies(
       logpx anomalies model/ new.csv -o found.csv --alpha 0.01
       logpx anomalies model/ new.parquet -o all.parquet --all
       logpx anomalies table.csv -o found.csv
+      logpx anomalies table.csv -o found.csv --columns zip=categorical --missing -999
 
     The columns are row (counted from 1), p_value, score, log p as in logpx score, and reasons: the cells that
     are not to be expected given the rest, and what was. The most unusual rows come first: by the score, which
@@ -116,10 +123,17 @@ def anomalies(
     if is_model_folder(model) or (source is not None and not keep and not os.path.isfile(model)):
         if source is None:
             raise UsageError("no table was given", fix="name the table to look at behind the model")
+        for option, value in (("--columns", columns), ("--missing", missing), ("--decimal", decimal)):
+            if value:
+                raise UsageError(
+                    f"{option} is for a table without a model", fix=f"leave {option} out, or fit with it"
+                )
         subject, fitted = load_model(model, device, source)
         subject.anomalies(fitted, selection, explain or None, replace(request, kept=names), out)
         return
     names = [] if source is None else [source, *names]
-    request = replace(request, source=model, kept=names)
+    request = replace(
+        request, source=model, kept=names, columns=columns or (), missing=missing, decimal=decimal
+    )
     request.check_kept()
     subject_of(model).own_anomalies(selection, explain or None, request, out)

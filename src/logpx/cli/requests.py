@@ -77,6 +77,8 @@ class Request:
         Which parts of a table in many files are worked on, each into a part of the output.
     first_row : int
         The number of rows of the table before those of the source.
+    columns, missing, decimal
+        How a table is read where no model says it.
     """
 
     source: str = ""
@@ -95,6 +97,9 @@ class Request:
     model: str = ""
     parts: Parts | None = None
     first_row: int = 0
+    columns: Sequence[str] = ()
+    missing: Sequence[str] | None = None
+    decimal: str | None = None
 
     def check_kept(self) -> None:
         """Refuse names of columns that no option asks for."""

@@ -59,7 +59,7 @@ class TableSubject(Subject):
 
     def open(self, request: Request, out: Output) -> Table:
         """Open a table."""
-        return opened(request.source, out)
+        return opened(request.source, out, missing=request.missing, decimal=request.decimal)
 
     def files(self, source: Table) -> Iterable[str | None]:
         """Return the files of a table."""
@@ -369,10 +369,12 @@ class TableSubject(Subject):
         from logpx.detection.own_rows import OwnRowsSearch
         from logpx.tables.formats import is_delimited_text
 
+        pinned = pins(request.columns)
         source = self.open_other(request, out)
         search = OwnRowsSearch(
             source,
             selection,
+            columns=pinned,
             explain=not selection.everything if explain is None else explain,
             seed=request.seed,
             kept_names=kept_names(source, request.kept) if request.keep else None,

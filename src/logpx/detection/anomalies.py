@@ -102,6 +102,7 @@ def anomalies(
     everything: bool = False,
     explain: bool | None = None,
     keep: Sequence[str] = (),
+    columns: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Anomalies:
     """Find the unusual rows of a table: which, how sure that is, and why.
@@ -127,6 +128,8 @@ def anomalies(
         Whether to find reasons; by default for selected rows, and not with `everything`.
     keep
         Columns of the table to pass on.
+    columns
+        Without a model, kinds that override the inferred ones, by column name; see `infer_schema`.
     seed
         Seed of noise.
 
@@ -159,7 +162,11 @@ def anomalies(
     if rows is None:
         table = model if isinstance(model, Table) else open_table(model)
         names = list(keep) or None
-        search = OwnRowsSearch(table, selection, explain=explain, kept_names=names, seed=seed)
+        search = OwnRowsSearch(
+            table, selection, columns=columns, explain=explain, kept_names=names, seed=seed
+        )
+    elif columns is not None:
+        raise UsageError("columns is for a table without a model", fix="leave it out, or fit with it")
     else:
         model = _loaded(model)
         names = list(model.schema.modelled_names)

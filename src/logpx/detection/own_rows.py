@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class OwnRowsSearch(AnomalySearch):
         The rows, which have to fit in memory.
     selection
         Which rows are selected.
+    columns
+        Kinds of columns by name, instead of those that are recognised.
     seconds
         How long the model that explains may take to fit.
     explain, seed
@@ -62,13 +64,14 @@ class OwnRowsSearch(AnomalySearch):
         table: Table,
         selection: Selection,
         *,
+        columns: Mapping[str, Any] | None = None,
         seconds: float = 20.0,
         explain: bool = True,
         seed: int = 0,
         kept_names: list[str] | None = None,
         as_text: bool = False,
     ) -> None:
-        schema = infer_schema(table, seed=seed)
+        schema = infer_schema(table, columns, seed=seed)
         schema.require_modelled(table.file)
         x = _matrix(table, schema)
         coding = RowCoding.of(x, [len(column.levels or ()) for column in schema.modelled])
