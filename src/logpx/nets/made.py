@@ -140,10 +140,8 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         return y.view(*x.shape, self.parameters_per_feature)
 
     def _layer_by_layer(self, seen: Tensor, context: Tensor | None) -> Tensor:
-        # A product takes a factor in at no cost, but then both of its gradients are multiplied by it, too.
-        kept = torch.is_grad_enabled()
-        h = bounded = damp(seen) if kept else squash(seen)
-        factor = inputs_factor = 1.0 if kept else DAMPING
+        h = squashed = squash(seen)
+        factor = DAMPING
         *masks, output_mask, skip_mask = self._masks()
         for layer, mask in zip(self.layers, masks, strict=True):
             h = self.activation(layer.masked_forward(h, mask, context, factor))
@@ -151,8 +149,8 @@ class MADE(Configured, nn.Module, IncrementalConditioner):
         y = self.output.masked_forward(h, output_mask, context)
         skip = self.skip * skip_mask
         if seen.dim() == 2:
-            return torch.addmm(y, bounded, skip.t(), alpha=inputs_factor)
-        return y + functional.linear(bounded * inputs_factor, skip)
+            return torch.addmm(y, squashed, skip.t(), alpha=DAMPING)
+        return y + functional.linear(squashed * DAMPING, skip)
 
     def _tensors(self) -> list[Tensor]:
         layers = (*self.layers, self.output)
