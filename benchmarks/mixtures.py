@@ -51,7 +51,8 @@ def iterations(rows: int, features: int, components: int, kind: str, repeats: in
     generator = np.random.default_rng(0)
     centres = 2.0 * generator.normal(size=(components, features))
     x = centres[generator.integers(0, components, rows)] + generator.normal(size=(rows, features))
-    seeds = x[generator.choice(rows, components, replace=False)]
+    # Near the centres, so that no component has too few rows for a covariance.
+    seeds = centres + generator.normal(size=(components, features))
     nearest = np.stack([((x - seed) ** 2).sum(1) for seed in seeds], 1).argmin(1)
     shares = np.eye(components)[nearest]
     tensor = torch.from_numpy(x)
