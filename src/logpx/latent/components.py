@@ -73,6 +73,11 @@ class Components(nn.Module, ABC):
         """
         return self._rows_of(self.components + 2 * self.features)
 
+    @property
+    def gains_by_threads_for_rows(self) -> bool:
+        """Whether passes take long enough for each thread to have rows of its own."""
+        return False
+
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of rows ``(n, columns)`` under each component, shape ``(K, n)``."""

@@ -96,6 +96,11 @@ class GaussianComponents(Components):
             return self._rows_of(self.components * self.features**2, _MOST_NUMBERS, least=1)
         return self._rows_of(numbers_per_row(self.covariance), _NUMBERS_OF_ROWS)
 
+    @property
+    def gains_by_threads_for_rows(self) -> bool:
+        """Whether there are products of columns; squares alone take less time than threads cost."""
+        return not self.covariance.diagonal
+
     def matrices(self) -> Tensor:
         """Return the covariance of every component in float64, shape ``(K, D, D)``."""
         return self.covariance.matrices().expand(self.components, -1, -1)

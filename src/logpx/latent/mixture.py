@@ -286,7 +286,8 @@ class LatentMixture(Distribution):
             row_weights = rows.new_ones(len(rows)) if row_weights is None else row_weights
             row_weights = row_weights.masked_fill(rows.isnan().all(1), 0.0)
         # With cells missing, chunks are as large as memory allows, and keep several threads busy.
-        least = len(rows) if missing else _LEAST_CHUNKS * self.parts.rows_at_once(missing)
+        several = self.parts.gains_by_threads_for_rows and not missing
+        least = _LEAST_CHUNKS * self.parts.rows_at_once(missing) if several else len(rows)
 
         def of_part(part: slice) -> MixtureStatistics:
             return self._statistics(rows[part], None if row_weights is None else row_weights[part], missing)
