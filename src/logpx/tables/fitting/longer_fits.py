@@ -43,22 +43,20 @@ def fit_longer(search: Search, families: Sequence[TableFamily]) -> None:
         group = [one for one in short if (best - one.score > _FAR_BEHIND) is far]
         for index, first in enumerate(group):
             seconds = search.left() / (len(group) - index)
-            if not _has_more_time(search, slow[first.model], first, seconds):
+            if not _fitted_longer(search, slow[first.model], first, seconds):
                 return
 
 
-def _has_more_time(search: Search, family: TableFamily, first: Candidate, seconds: float) -> bool:
-    """Fit again where there is more time than for the first fit, and keep the better one."""
+def _fitted_longer(search: Search, family: TableFamily, first: Candidate, seconds: float) -> bool:
+    """Fit again and keep the better fit; return False where there is no more time than the first one had."""
     journal = search.journal_of(family, first.scales, longer=True)
     enough = journal.decided("enough time", lambda: seconds > first.seconds)
     if not enough or search.budget.should_stop():
         return False
     count = len(search.candidates)
     search.fit_again(family, first.scales, seconds, longer=True)
-    fits = [first, *search.candidates[count:]]
-    better = max(fits, key=lambda one: one.score)
-    search.failures += [one.record() for one in fits if one is not better]
-    search.candidates = [
-        one for one in search.candidates if all(one is not other for other in fits if other is not better)
-    ]
+    fits = sorted([first, *search.candidates[count:]], key=lambda one: one.score)
+    for worse in fits[:-1]:
+        search.failures.append(worse.record())
+        search.candidates = [one for one in search.candidates if one is not worse]
     return True
